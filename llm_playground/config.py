@@ -174,7 +174,7 @@ def key(provider: str) -> str:
     )
 
 
-def keys() -> list[KeyStatus]:
+def key_statuses() -> list[KeyStatus]:
     """The state of every provider's key, masked."""
     return [key_status(provider) for provider in KEY_RULES]
 

@@ -3,7 +3,8 @@
 ::
 
     LLMError                     .provider .model .run .retryable
-      ConfigError                UnknownModelError, MissingKeyError, InvalidParameterError, TemplateError
+      ConfigError                UnknownModelError, MissingKeyError, InvalidParameterError,
+                                 TemplateError
       ProviderError              .status_code .request_id
         RequestRejectedError     400, 404, 413, 422     ContextLengthError
         AuthenticationError      401, 403

@@ -207,7 +207,7 @@ class Preparing:
     fraction: float | None = None
 
 
-ProviderEvent = TextDelta | ReasoningDelta | Finish | Preparing
+ProviderEvent = TextDelta | ReasoningDelta | Finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,10 +274,11 @@ class Run:
     @property
     def tokens_per_second(self) -> float | None:
         """Output tokens over the time from the first delta to the end."""
-        known = self.usage and self.usage.output_tokens and self.ttft_ms is not None
-        if not known or self.response_time_ms is None or self.response_time_ms <= self.ttft_ms:  # type: ignore[operator]  # known says it is not None
+        tokens = self.usage.output_tokens if self.usage else None
+        if tokens is None or self.ttft_ms is None or self.response_time_ms is None:
             return None
-        return self.usage.output_tokens / (self.response_time_ms - self.ttft_ms) * 1000  # type: ignore[union-attr,operator]  # as above
+        streaming_ms = self.response_time_ms - self.ttft_ms
+        return tokens / streaming_ms * 1000 if streaming_ms > 0 else None
 
     def __str__(self) -> str:
         """The answer's text, so that ``print(run)`` shows it."""
@@ -291,4 +292,4 @@ class RunFinished:
     run: Run
 
 
-StreamEvent = ProviderEvent | RunFinished
+StreamEvent = Preparing | ProviderEvent | RunFinished

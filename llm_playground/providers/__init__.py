@@ -1,0 +1,52 @@
+"""The registry: from a provider's name to the one object that speaks its wire format."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from typing import cast
+
+from llm_playground import config
+from llm_playground.providers.base import Endpoint, Provider
+from llm_playground.types import Preparing
+
+# Which module and class speak a provider's wire format. Modules load on first use: each pulls
+# in its vendor's SDK.
+_WIRE_FORMATS = {
+    "openai": ("llm_playground.providers.openai", "OpenAIProvider"),
+    "anthropic": ("llm_playground.providers.anthropic", "AnthropicProvider"),
+    "gemini": ("llm_playground.providers.gemini", "GeminiProvider"),
+    "local": ("llm_playground.providers.openai", "OpenAIProvider"),
+}
+_connected: dict[Endpoint, Provider] = {}
+
+
+async def connect(provider: str, progress: Callable[[Preparing], None]) -> Provider:
+    """The provider, ready to be asked; one object, and so one set of connections, per endpoint.
+
+    Args:
+        provider: A name of :data:`llm_playground.capabilities.PROVIDERS`.
+        progress: Told what takes long, such as fetching the embedded model.
+
+    Raises:
+        ConfigError: A key or a model file is missing; the message says what to do.
+    """
+    endpoint = await _endpoint(provider, progress)
+    if endpoint not in _connected:
+        module, name = _WIRE_FORMATS[provider]
+        build = getattr(importlib.import_module(module), name)
+        _connected[endpoint] = cast("Provider", build(endpoint))
+    return _connected[endpoint]
+
+
+async def _endpoint(provider: str, progress: Callable[[Preparing], None]) -> Endpoint:
+    if provider != "local":
+        return Endpoint(provider, config.key(provider), config.base_url(provider))
+    from llm_playground.providers import local  # first use, not import
+
+    return await local.start(progress)
+
+
+if hasattr(os, "register_at_fork"):  # a forked child must not share its parent's sockets
+    os.register_at_fork(after_in_child=_connected.clear)

@@ -1,0 +1,1 @@
+"""The widgets: what a person sees and touches in a cell."""

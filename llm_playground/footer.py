@@ -1,0 +1,106 @@
+"""The line under an answer, the same on every surface: cost · time · tokens."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from llm_playground.types import Run
+
+LOCAL_NOTE = "A very small model, to try the tool. Add a key for real answers."
+
+
+def text(run: Run) -> str:
+    """Cost, time and tokens of an ended run.
+
+    A stopped one says after how many tokens instead of how long it took.
+    """
+    parts = [cost(run)]
+    if run.status == "cancelled":
+        parts.append(_stopped(run))
+    else:
+        parts += [duration(run.response_time_ms)] if run.response_time_ms is not None else []
+        parts += [_tokens(run)] if run.usage and run.usage.total_tokens is not None else []
+    return " · ".join(parts)
+
+
+def details(run: Run) -> str:
+    """What the footer leaves out: first text, speed, attempts, tokens in and out."""
+    usage = run.usage
+    parts = [
+        f"first text {duration(run.ttft_ms)}" if run.ttft_ms is not None else "",
+        f"{run.tokens_per_second:.0f} tokens/s" if run.tokens_per_second else "",
+        f"{len(run.attempts)} attempt{'s' if len(run.attempts) > 1 else ''}"
+        if run.attempts
+        else "",
+        f"{usage.input_tokens:,} in, {usage.output_tokens:,} out"
+        if usage and usage.input_tokens is not None and usage.output_tokens is not None
+        else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def notices(run: Run) -> list[str]:
+    """What has to be said about an answer: how it failed or ended, who gave it."""
+    said = []
+    if run.error is not None:
+        said.append(str(run.error))
+    if run.finish_reason == "length":
+        said.append(_cut_off(run))
+    if run.provider == "local" and run.status in {"completed", "cancelled"}:
+        said.append(LOCAL_NOTE)
+    return said
+
+
+def cost(run: Run) -> str:
+    """``free``, ``$0.0005``, ``about $0.0003``, or ``price unknown``."""
+    if run.price_source == "free":
+        return "free"
+    if run.cost_usd is None:
+        sent = run.response_time_ms is not None
+        return "price unknown" if sent and run.usage is not None else "nothing billed"
+    about = "about " if run.usage_source == "estimated" else ""
+    return f"{about}{usd(run.cost_usd)}"
+
+
+def usd(amount: Decimal) -> str:
+    """Dollars, with as many digits as a small amount needs.
+
+    >>> usd(Decimal("12.4")), usd(Decimal("0.00054")), usd(Decimal("0.0000004"))
+    ('$12.40', '$0.0005', '$0.0000004')
+    """
+    if amount == 0 or amount >= 1:
+        return f"${amount:,.2f}"
+    if amount >= Decimal("0.0001"):
+        return f"${amount:.4f}"
+    return f"${amount:.1g}" if amount >= Decimal("0.00001") else f"${amount:.7f}"
+
+
+def duration(ms: float | None) -> str:
+    """Seconds, or minutes and seconds.
+
+    >>> duration(1_900), duration(410), duration(125_000)
+    ('1.9 s', '0.41 s', '2 min 5 s')
+    """
+    seconds = (ms or 0) / 1000
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    if seconds < 60:  # seconds a minute
+        return f"{seconds:.1f} s"
+    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+
+
+def _tokens(run: Run) -> str:
+    total = run.usage.total_tokens if run.usage else None
+    about = "about " if run.usage_source == "estimated" else ""
+    return f"{about}{total:,} token{'' if total == 1 else 's'}"
+
+
+def _stopped(run: Run) -> str:
+    output = run.usage.output_tokens if run.usage else None
+    return f"stopped after {output:,} tokens" if output else "stopped before the first token"
+
+
+def _cut_off(run: Run) -> str:
+    limit = run.parameters.max_tokens or (run.usage.output_tokens if run.usage else None)
+    at = f" at {limit:,} tokens" if limit else ""
+    return f"Cut off{at}. Set a higher max tokens to get the whole answer."
