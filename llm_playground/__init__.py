@@ -1,0 +1,114 @@
+"""A Jupyter-native playground for language models.
+
+    >>> import llm_playground as lp
+    >>> lp.ask("Say hello.", max_tokens=8).status      # runs in this kernel, no key needed
+    'completed'
+
+The names below are loaded when first used: importing this package imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llm_playground._version import __version__ as __version__
+    from llm_playground.calls import ask as ask
+    from llm_playground.calls import complete as complete
+    from llm_playground.calls import stream as stream
+    from llm_playground.catalog import keys as keys
+    from llm_playground.catalog import models as models
+    from llm_playground.comparison import Comparison as Comparison
+    from llm_playground.comparison import compare as compare
+    from llm_playground.config import configure as configure
+    from llm_playground.errors import AuthenticationError as AuthenticationError
+    from llm_playground.errors import ConfigError as ConfigError
+    from llm_playground.errors import ContentBlockedError as ContentBlockedError
+    from llm_playground.errors import ContextLengthError as ContextLengthError
+    from llm_playground.errors import InvalidParameterError as InvalidParameterError
+    from llm_playground.errors import LLMError as LLMError
+    from llm_playground.errors import MissingKeyError as MissingKeyError
+    from llm_playground.errors import ProviderError as ProviderError
+    from llm_playground.errors import ProviderTimeoutError as ProviderTimeoutError
+    from llm_playground.errors import ProviderUnavailableError as ProviderUnavailableError
+    from llm_playground.errors import RateLimitError as RateLimitError
+    from llm_playground.errors import RequestRejectedError as RequestRejectedError
+    from llm_playground.errors import RunLogError as RunLogError
+    from llm_playground.errors import StreamInterruptedError as StreamInterruptedError
+    from llm_playground.errors import TemplateError as TemplateError
+    from llm_playground.errors import UnknownModelError as UnknownModelError
+    from llm_playground.reports import costs as costs
+    from llm_playground.reports import latency as latency
+    from llm_playground.reports import runs as runs
+    from llm_playground.reports import sql as sql
+    from llm_playground.types import Finish as Finish
+    from llm_playground.types import Message as Message
+    from llm_playground.types import Parameters as Parameters
+    from llm_playground.types import Preparing as Preparing
+    from llm_playground.types import ReasoningDelta as ReasoningDelta
+    from llm_playground.types import Run as Run
+    from llm_playground.types import RunFinished as RunFinished
+    from llm_playground.types import TextDelta as TextDelta
+    from llm_playground.types import Usage as Usage
+    from llm_playground.widgets.playground import Playground as Playground
+
+_ROOMS = {
+    "_version": ["__version__"],
+    "calls": ["ask", "complete", "stream"],
+    "catalog": ["keys", "models"],
+    "comparison": ["Comparison", "compare"],
+    "config": ["configure"],
+    "errors": [
+        "AuthenticationError",
+        "ConfigError",
+        "ContentBlockedError",
+        "ContextLengthError",
+        "InvalidParameterError",
+        "LLMError",
+        "MissingKeyError",
+        "ProviderError",
+        "ProviderTimeoutError",
+        "ProviderUnavailableError",
+        "RateLimitError",
+        "RequestRejectedError",
+        "RunLogError",
+        "StreamInterruptedError",
+        "TemplateError",
+        "UnknownModelError",
+    ],
+    "reports": ["costs", "latency", "runs", "sql"],
+    "types": [
+        "Finish",
+        "Message",
+        "Parameters",
+        "Preparing",
+        "ReasoningDelta",
+        "Run",
+        "RunFinished",
+        "TextDelta",
+        "Usage",
+    ],
+    "widgets.playground": ["Playground"],
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+__all__ = sorted(name for name in _ROOM_OF if not name.startswith("_"))
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's names are of any type
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ROOM_OF})
+
+
+def load_ipython_extension(shell: Any) -> None:  # noqa: ANN401 - IPython is not imported here
+    """What ``%load_ext llm_playground`` calls."""
+    from llm_playground import magics  # IPython is loaded where this runs
+
+    magics.load(shell)

@@ -144,9 +144,11 @@ async def stream(
     )
     here = asyncio.get_running_loop()
     events: asyncio.Queue[StreamEvent] = asyncio.Queue()
-    future = _loop.submit(
-        send(call, lambda event: here.call_soon_threadsafe(events.put_nowait, event))
-    )
+
+    def hand_over(event: StreamEvent) -> None:
+        here.call_soon_threadsafe(events.put_nowait, event)
+
+    future = _loop.submit(send(call, hand_over))
     try:
         while True:
             event = await events.get()

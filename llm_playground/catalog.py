@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _NOT_CHAT = re.compile(
     r"embedding|tts|audio|image|realtime|transcri|whisper|moderation|live|vision|instruct|davinci"
     r"|babbage|curie|^ada|robotics|omni|banana|computer-use|search|rosalind|cyber|deep-research"
-    r"|safeguard|maas|^ft:|:extended|-pro-1\.5|-flash-1\.5|^gpt-oss|^gpt-3|codex"
+    r"|safeguard|maas|^ft:|:extended|-pro-1\.5|-flash-1\.5|[.]ft-|^gpt-oss|^gpt-3|codex"
 )
 _OWN_NAMES = {
     "openai": re.compile(r"^(gpt|chatgpt|o\d)"),
@@ -55,7 +55,7 @@ class Choice:
             return "free"
         if self.input_usd_per_mtok is None or self.output_usd_per_mtok is None:
             return ""
-        return f"${self.input_usd_per_mtok.normalize():f}/${self.output_usd_per_mtok.normalize():f}"
+        return f"{_dollars(self.input_usd_per_mtok)}/{_dollars(self.output_usd_per_mtok)}"
 
 
 def choices() -> list[Choice]:
@@ -183,6 +183,17 @@ def _version(name: str) -> tuple[list[int], bool, str]:
     """
     numbers = [int(part) for part in re.findall(r"\d+", name) if len(part) < 4]  # not a date
     return numbers, "preview" not in name, name
+
+
+def _dollars(amount: Decimal) -> str:
+    """As price lists write it: whole dollars plain, else cents.
+
+    >>> _dollars(Decimal("2.0")), _dollars(Decimal("0.1")), _dollars(Decimal("0.075"))
+    ('$2', '$0.10', '$0.075')
+    """
+    plain = f"{amount.normalize():f}"
+    decimals = len(plain.partition(".")[2])
+    return f"${amount:.2f}" if decimals == 1 else f"${plain}"
 
 
 def _as_float(amount: Decimal | None) -> float | None:

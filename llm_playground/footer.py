@@ -29,9 +29,7 @@ def details(run: Run) -> str:
     parts = [
         f"first text {duration(run.ttft_ms)}" if run.ttft_ms is not None else "",
         f"{run.tokens_per_second:.0f} tokens/s" if run.tokens_per_second else "",
-        f"{len(run.attempts)} attempt{'s' if len(run.attempts) > 1 else ''}"
-        if run.attempts
-        else "",
+        _attempts(run),
         f"{usage.input_tokens:,} in, {usage.output_tokens:,} out"
         if usage and usage.input_tokens is not None and usage.output_tokens is not None
         else "",
@@ -93,6 +91,11 @@ def _tokens(run: Run) -> str:
     total = run.usage.total_tokens if run.usage else None
     about = "about " if run.usage_source == "estimated" else ""
     return f"{about}{total:,} token{'' if total == 1 else 's'}"
+
+
+def _attempts(run: Run) -> str:
+    count = len(run.attempts)
+    return f"{count} attempt{'' if count == 1 else 's'}" if count else ""
 
 
 def _stopped(run: Run) -> str:

@@ -26,12 +26,12 @@ _SCHEMES = {"http", "https", "mailto"}
 
 
 def to_html(markdown: str) -> str:
-    """Sanitised HTML of a Markdown text.
+    r"""Sanitised HTML of a Markdown text.
 
     >>> to_html("**bold** <script>alert(1)</script>")
-    '<p><strong>bold</strong> &lt;script&gt;alert(1)&lt;/script&gt;</p>\\n'
+    '<p><strong>bold</strong> &lt;script&gt;alert(1)&lt;/script&gt;</p>\n'
     >>> to_html("![logo](https://example.com/a.png)")
-    '<p><a href="https://example.com/a.png" rel="noopener noreferrer nofollow">logo</a></p>\\n'
+    '<p><a href="https://example.com/a.png" rel="noopener noreferrer nofollow">logo</a></p>\n'
     """
     import nh3  # first use, not import
 

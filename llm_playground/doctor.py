@@ -1,0 +1,165 @@
+"""What works here and what does not: ten lines, no secret, safe to paste into a bug report."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import importlib.util
+import json
+import platform
+import ssl
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from llm_playground import _loop, config
+from llm_playground.errors import LLMError
+from llm_playground.redact import redact
+from llm_playground.runlog import open_log
+
+_VERSIONS = ("llm_playground", "openai", "anthropic", "google-genai", "duckdb", "ipykernel")
+_HOSTS = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com",
+    "gemini": "https://generativelanguage.googleapis.com",
+}
+_TIMEOUT_S = 3.0
+
+
+def report() -> list[str]:
+    """Ten lines: versions, front end, providers, embedded model, default model, log, last error.
+
+    Reaches out to each provider's host (DNS, TCP, TLS) for at most 3 s; sends no request.
+    """
+    reached = _loop.run(_reach_all())
+    lines = [
+        f"Versions     {_versions()}",
+        f"Front end    {_front_end()}",
+        *(f"{config.KEY_RULES[name].label:<12} {_key(name)} · {reached[name]}" for name in _HOSTS),
+        f"Local model  {_local()}",
+        f"Default      {config.default_model()}",
+        f"Run log      {_log()}",
+        f"Waiting      {_waiting()}",
+        f"Last error   {_last_error()}",
+    ]
+    return [redact(line) for line in lines]
+
+
+def _versions() -> str:
+    named = [f"{name} {_version(name) or 'missing'}" for name in _VERSIONS]
+    return f"Python {platform.python_version()} · " + " · ".join(named)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _front_end() -> str:
+    from llm_playground.widgets.playground import front_end_seen  # ipywidgets: first use
+
+    seen = front_end_seen()
+    lab = _version("jupyterlab")
+    here = f"JupyterLab {lab} in this environment" if lab else "no JupyterLab in this environment"
+    return f"{seen or 'no playground has been shown yet'} · {here}"
+
+
+def _key(provider: str) -> str:
+    key = config.key_status(provider)
+    if key.status == "missing":
+        return f"no key ({key.variable})"
+    return f"key {key.status}, {key.variable} from {key.source}"
+
+
+async def _reach_all() -> dict[str, str]:
+    said = await asyncio.gather(*map(_reach, _HOSTS))
+    return dict(zip(_HOSTS, said, strict=True))
+
+
+async def _reach(provider: str) -> str:
+    """How far a connection to a provider's host gets."""
+    url = urlsplit(config.base_url(provider) or _HOSTS[provider])
+    host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+    proxy = None if proxy_bypass(host) else getproxies().get(url.scheme)
+    if proxy:
+        through = urlsplit(proxy)
+        at, tls = (through.hostname or "", through.port or 80), None
+        where = f"proxy {at[0]}:{at[1]}"
+    else:
+        at, tls = (host, port), ssl.create_default_context() if url.scheme == "https" else None
+        where = host
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(*at, ssl=tls)
+    except (OSError, TimeoutError) as error:
+        return f"{where}: {_not_reached(error)}"
+    writer.close()
+    return f"{where}: reached{', TLS ok' if tls else ''}"
+
+
+def _not_reached(error: Exception) -> str:
+    import socket  # only to name its error
+
+    kinds = (
+        (socket.gaierror, "DNS does not know it"),
+        (ssl.SSLError, "TLS fails"),
+        (TimeoutError, "no answer"),
+        (ConnectionRefusedError, "refused"),
+    )
+    said = next((words for kind, words in kinds if isinstance(error, kind)), "not reached")
+    return f"{said} ({type(error).__name__})"
+
+
+def _local() -> str:
+    from llm_playground.providers import weights  # zip and hash tools: first use
+
+    if importlib.util.find_spec("xllamacpp") is None:
+        return 'not installed: pip install "llm_playground[local]"'
+    try:
+        found = weights.find()
+    except LLMError as error:
+        return str(error)
+    if found is None:
+        return "its weights are fetched at the first use (93 MB)"
+    return f"{found.name}, {found.stat().st_size // 1_000_000} MB"
+
+
+def _log() -> str:
+    try:
+        url = config.log_url()
+        rows = open_log(url).frame("SELECT count(*) AS n FROM results")
+    except LLMError as error:
+        return str(error)
+    return f"{_without_password(url)} · {int(rows['n'].iloc[0]):,} runs"
+
+
+def _waiting() -> str:
+    try:
+        waiting = open_log().waiting()
+    except LLMError as error:
+        return str(error)
+    return f"{waiting:,} runs wait for the log"
+
+
+def _last_error() -> str:
+    query = """
+        SELECT started_at, model, error_type, error_message, CAST(attempts AS VARCHAR) AS attempts
+        FROM runs WHERE error_type IS NOT NULL ORDER BY started_at DESC LIMIT 1
+    """
+    try:
+        rows = open_log().frame(query)
+    except LLMError:
+        return "unknown, the log cannot be read"
+    if rows.empty:
+        return "none"
+    row = rows.iloc[0]
+    tries = json.loads(row["attempts"] or "[]")
+    request_id = tries[-1].get("request_id") if tries else None
+    when = row["started_at"].strftime("%d %b %H:%M UTC")
+    return f"{when} · {row['model']} · {row['error_type']} · request {request_id or 'id unknown'}"
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return url.replace(f":{parts.password}@", ":…@") if parts.password else url

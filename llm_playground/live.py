@@ -1,0 +1,151 @@
+"""Answers that grow in a cell's output while they stream, and end as Markdown with a footer."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from IPython import get_ipython
+from IPython.display import HTML, display
+
+from llm_playground import _loop, footer, render
+from llm_playground.comparison import answer_html, ended_html, run_all, side_by_side
+from llm_playground.engine import Call
+from llm_playground.types import Preparing, Run, RunFinished, StreamEvent, TextDelta
+
+# Ten paints a second look like typing and cost a small part of a paint per token: an output is
+# replaced whole at every update.
+_PAINT_EVERY_S = 0.1
+
+_Arrivals = queue.SimpleQueue[tuple[Call, StreamEvent] | None]
+
+
+def watch(calls: Sequence[Call]) -> tuple[Run, ...]:
+    """Make all runs and show them as they come.
+
+    Raises:
+        LLMError: The only run failed. Of several, each failed one shows its line instead.
+        KeyboardInterrupt: The kernel was interrupted; what had come stays shown and is logged.
+    """
+    arrivals: _Arrivals = queue.SimpleQueue()
+
+    async def work() -> tuple[Run, ...]:
+        try:
+            return await run_all(calls, lambda call, event: arrivals.put((call, event)))
+        finally:
+            arrivals.put(None)
+
+    future = _loop.submit(work())
+    screen = _screen(calls)
+    try:
+        _follow(arrivals, screen)
+    except KeyboardInterrupt:
+        future.cancel()
+        _follow(arrivals, screen)
+        raise
+    runs = future.result()
+    if len(runs) == 1 and runs[0].error is not None:
+        raise runs[0].error
+    return runs
+
+
+class Screen(Protocol):
+    """Where answers are shown."""
+
+    def take(self, call: Call, event: StreamEvent) -> None:
+        """Note what came."""
+
+    def paint(self) -> None:
+        """Show what was noted."""
+
+
+def _follow(arrivals: _Arrivals, screen: Screen) -> None:
+    """Hand arrivals to the screen until the closing None, painting at most every 100 ms."""
+    ended = False
+    while not ended:
+        batch = [arrivals.get()]
+        while not arrivals.empty():
+            batch.append(arrivals.get())
+        for arrival in batch:
+            if arrival is None:
+                ended = True
+            else:
+                screen.take(*arrival)
+        screen.paint()
+        if not ended:
+            time.sleep(_PAINT_EVERY_S)
+
+
+def _screen(calls: Sequence[Call]) -> Screen:
+    """A cell's output where there is a kernel, the terminal otherwise."""
+    if hasattr(get_ipython(), "kernel"):
+        return _Output(calls)
+    return _Terminal(several=len(calls) > 1)
+
+
+class _Output:
+    """A cell's output: one answer, or a column per model."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self._panes = {call.run_id: _Pane(call.request.model) for call in calls}
+        self._handle = display(HTML(self._html()), display_id=True)
+
+    def take(self, call: Call, event: StreamEvent) -> None:
+        self._panes[call.run_id].take(event)
+
+    def paint(self) -> None:
+        if self._handle is not None:
+            self._handle.update(HTML(self._html()))
+
+    def _html(self) -> str:
+        panes = list(self._panes.values())
+        if len(panes) == 1:
+            return panes[0].html()
+        return side_by_side([(pane.model, pane.html()) for pane in panes])
+
+
+class _Pane:
+    """One answer on its way: what to show now."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self._pieces: list[str] = []
+        self._line = "waiting"
+        self._run: Run | None = None
+
+    def take(self, event: StreamEvent) -> None:
+        match event:
+            case TextDelta(text):
+                self._pieces.append(text)
+                self._line = "streaming"
+            case Preparing(message, fraction):
+                self._line = message if fraction is None else f"{message} {fraction:.0%}"
+            case RunFinished(run):
+                self._run = run
+
+    def html(self) -> str:
+        if self._run is None:
+            return answer_html(render.to_plain_html("".join(self._pieces)), self._line)
+        return ended_html(self._run)
+
+
+class _Terminal:
+    """A terminal: text as it comes, or, of several answers, each when it is whole."""
+
+    def __init__(self, *, several: bool) -> None:
+        self._several = several
+
+    def take(self, _call: Call, event: StreamEvent) -> None:
+        match event:
+            case TextDelta(text) if not self._several:
+                sys.stdout.write(text)
+            case RunFinished(run):
+                lines = [run.model, run.text] if self._several else [""]
+                lines += [*footer.notices(run), footer.text(run)]
+                sys.stdout.write("\n".join(lines) + "\n")
+
+    def paint(self) -> None:
+        sys.stdout.flush()

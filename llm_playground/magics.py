@@ -1,0 +1,248 @@
+"""``%llm`` and ``%%llm``: ask from a cell, and look things up."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, line_cell_magic, magics_class
+
+from llm_playground import config
+from llm_playground.calls import plan, resolve_model
+from llm_playground.comparison import Comparison
+from llm_playground.live import watch
+from llm_playground.types import Run
+
+_WARM_UP_S = 1.0
+
+USAGE = """\
+%llm PROMPT                 ask the default model
+%%llm [options]             ask with the cell as the prompt; {{name}} takes a variable's value
+   -m, --model MODEL        which model; several -m compare them
+   -t, --temperature T      0 to 2 (Anthropic: to 1); what is not set is not sent
+   --top-p P                0 to 1
+   --max-tokens N           the longest answer, in tokens
+   -s, --system TEXT        the system prompt
+   -n, --iterations N       ask N times
+   -o, --output NAME        keep the run (or the comparison) in a variable
+   -p, --preset NAME        precise, balanced or creative
+   --param K=V              any other parameter
+   --tag TAG                a label to find the run by
+%llm models                 models and prices, the usable ones first
+%llm keys                   which keys were found, and where
+%llm use MODEL              the default model of this kernel
+%llm runs                   the newest runs of the log
+%llm cost                   costs by month and model
+%llm latency                times by model
+%llm doctor                 what works here and what does not, in ten lines
+%llm help                   this text"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What stands in the line of ``%%llm``."""
+
+    models: list[str]
+    preset: str | None
+    parameters: dict[str, Any]
+    system: str | None
+    iterations: int
+    output: str | None
+    tags: list[str]
+
+
+@magics_class
+class LLMMagics(Magics):
+    """The ``%llm`` line magic and the ``%%llm`` cell magic."""
+
+    @line_cell_magic
+    def llm(self, line: str, cell: str | None = None) -> object:
+        """Ask a model, or look something up. ``%llm help`` lists everything."""
+        if cell is not None:
+            return self._ask(cell, _parse(line))
+        words = line.split()
+        if not words:
+            print(USAGE)
+            return None
+        if words[0] in _LOOK_UPS and len(words) == 1 + _ARGUMENTS.get(words[0], 0):
+            return _LOOK_UPS[words[0]](*words[1:])
+        return self._ask(line, _parse(""))
+
+    def _ask(self, prompt: str, options: _Options) -> None:
+        calls = plan(
+            prompt.strip("\n"),
+            options.models or [None],
+            system=options.system,
+            preset=options.preset,
+            parameters=options.parameters,
+            iterations=options.iterations,
+            variables=self._variables(),
+            source="magic",
+            tags=options.tags,
+        )
+        runs = watch(calls)
+        if options.output:
+            kept: Run | Comparison = runs[0] if len(calls) == 1 else Comparison(runs)
+            self._shell().push({options.output: kept})
+
+    def _variables(self) -> Mapping[str, object]:
+        names: Mapping[str, object] = self._shell().user_ns
+        return names
+
+    def _shell(self) -> InteractiveShell:
+        shell = self.shell
+        if shell is None:  # cannot be: IPython registers magics on a shell
+            raise UsageError("There is no IPython shell here.")
+        return shell
+
+
+def load(shell: InteractiveShell) -> None:
+    """Register the magics; in a kernel, load what the first call needs while nobody waits."""
+    shell.register_magics(LLMMagics)
+    if hasattr(shell, "kernel"):
+        timer = threading.Timer(_WARM_UP_S, _warm_up)
+        timer.daemon = True
+        timer.start()
+
+
+def _warm_up() -> None:
+    import importlib  # only this thread needs it
+
+    for room in ("providers.openai", "runlog", "catalog", "render"):
+        importlib.import_module(f"llm_playground.{room}")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line, and never ends the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"%%llm: {message}. %llm help shows all options.")
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="%%llm", add_help=False, allow_abbrev=False)
+    parser.add_argument("-m", "--model", action="append", default=[])
+    parser.add_argument("-p", "--preset")
+    parser.add_argument("-t", "--temperature", type=float)
+    parser.add_argument("--top-p", type=float)
+    parser.add_argument("--max-tokens", type=int)
+    parser.add_argument("--param", action="append", default=[])
+    parser.add_argument("-s", "--system")
+    parser.add_argument("-n", "--iterations", type=int, default=1)
+    parser.add_argument("-o", "--output")
+    parser.add_argument("--tag", action="append", default=[])
+    return parser
+
+
+def _parse(line: str) -> _Options:
+    try:
+        given = _parser().parse_args(shlex.split(line))
+    except ValueError as error:  # an open quote
+        raise UsageError(f"%%llm: {error}. Quote texts with spaces: -s 'Be brief.'") from None
+    if given.output is not None and not given.output.isidentifier():
+        raise UsageError(f"%%llm: -o takes the name of a variable, not {given.output!r}.")
+    named = {
+        "temperature": given.temperature,
+        "top_p": given.top_p,
+        "max_tokens": given.max_tokens,
+    }
+    parameters = _more_parameters(given.param) | {k: v for k, v in named.items() if v is not None}
+    return _Options(
+        given.model,
+        given.preset,
+        parameters,
+        given.system,
+        given.iterations,
+        given.output,
+        given.tag,
+    )
+
+
+def _more_parameters(pairs: list[str]) -> dict[str, Any]:
+    """``K=V`` pairs; numbers become numbers."""
+    parameters: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"%%llm: --param takes NAME=VALUE, not {pair!r}.")
+        parameters[name.replace("-", "_")] = _number_or_text(value)
+    return parameters
+
+
+def _number_or_text(value: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value
+
+
+def _use(model: str) -> None:
+    resolved = resolve_model(model)
+    provider = resolved.partition(":")[0]
+    config.configure(model=resolved)
+    print(f"The default model is now {resolved}.")
+    if provider in config.KEY_RULES:
+        config.key(provider)  # says now, not at the first question, that the key is missing
+
+
+def _models() -> object:
+    from llm_playground import catalog  # pandas: first use, not load
+
+    return catalog.models()
+
+
+def _keys() -> object:
+    from llm_playground import catalog  # pandas: first use, not load
+
+    return catalog.keys()
+
+
+def _runs() -> object:
+    from llm_playground import reports  # pandas: first use, not load
+
+    columns = ["started_at", "model", "user_prompt", "response_text", "status", "cost_usd"]
+    return reports.runs(limit=20)[[*columns, "response_time_ms", "run_id"]]
+
+
+def _cost() -> object:
+    from llm_playground import reports  # pandas: first use, not load
+
+    return reports.costs()
+
+
+def _latency() -> object:
+    from llm_playground import reports  # pandas: first use, not load
+
+    return reports.latency()
+
+
+def _doctor() -> None:
+    from llm_playground import doctor  # first use, not load
+
+    print("\n".join(doctor.report()))
+
+
+def _help() -> None:
+    print(USAGE)
+
+
+_LOOK_UPS: dict[str, Callable[..., object]] = {
+    "models": _models,
+    "keys": _keys,
+    "use": _use,
+    "runs": _runs,
+    "cost": _cost,
+    "latency": _latency,
+    "doctor": _doctor,
+    "help": _help,
+}
+# How many words follow; with any other number the line is a prompt ("runs are fun, aren't they").
+_ARGUMENTS = {"use": 1}
