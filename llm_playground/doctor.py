@@ -11,7 +11,7 @@ import ssl
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from llm_playground import _loop, config
+from llm_playground import _loop, config, provenance
 from llm_playground.errors import LLMError
 from llm_playground.redact import redact
 from llm_playground.runlog import open_log
@@ -57,9 +57,7 @@ def _version(distribution: str) -> str | None:
 
 
 def _front_end() -> str:
-    from llm_playground.widgets.playground import front_end_seen  # ipywidgets: first use
-
-    seen = front_end_seen()
+    seen = provenance.front_end()
     lab = _version("jupyterlab")
     here = f"JupyterLab {lab} in this environment" if lab else "no JupyterLab in this environment"
     return f"{seen or 'no playground has been shown yet'} · {here}"

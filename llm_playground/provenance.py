@@ -28,3 +28,17 @@ def cell_id() -> str | None:
         return None
     cell: object = kernel.get_parent("shell").get("metadata", {}).get("cellId")
     return cell if isinstance(cell, str) else None
+
+
+def front_end() -> str | None:
+    """The front end that last showed one of our widgets, such as ``JupyterLab 4.6.6``."""
+    return _front_end
+
+
+def see_front_end(name: str) -> None:
+    """Note which front end has shown a widget."""
+    global _front_end  # a kernel's latest view is what counts
+    _front_end = name
+
+
+_front_end: str | None = None
