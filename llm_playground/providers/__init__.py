@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import cast
 
 from llm_playground import config
@@ -22,30 +23,36 @@ _WIRE_FORMATS = {
 _connected: dict[Endpoint, Provider] = {}
 
 
-async def connect(provider: str, progress: Callable[[Preparing], None]) -> Provider:
+async def connect(model: str, progress: Callable[[Preparing], None]) -> Provider:
     """The provider, ready to be asked; one object, and so one set of connections, per endpoint.
 
     Args:
-        provider: A name of :data:`llm_playground.capabilities.PROVIDERS`.
+        model: ``provider:name``.
         progress: Told what takes long, such as fetching the embedded model.
 
     Raises:
         ConfigError: A key or a model file is missing; the message says what to do.
     """
-    endpoint = await _endpoint(provider, progress)
+    endpoint = await _endpoint(model, progress)
     if endpoint not in _connected:
-        module, name = _WIRE_FORMATS[provider]
+        module, name = _WIRE_FORMATS[endpoint.provider]
         build = getattr(importlib.import_module(module), name)
         _connected[endpoint] = cast("Provider", build(endpoint))
     return _connected[endpoint]
 
 
-async def _endpoint(provider: str, progress: Callable[[Preparing], None]) -> Endpoint:
+async def _endpoint(model: str, progress: Callable[[Preparing], None]) -> Endpoint:
+    provider, _, name = model.partition(":")
     if provider != "local":
         return Endpoint(provider, config.key(provider), config.base_url(provider))
     from llm_playground.providers import local  # first use, not import
 
-    return await local.start(progress)
+    async with aclosing(local.start(name)) as events:
+        async for event in events:
+            if isinstance(event, Endpoint):
+                return event
+            progress(event)
+    raise AssertionError("the last thing local.start yields is an Endpoint")
 
 
 if hasattr(os, "register_at_fork"):  # a forked child must not share its parent's sockets
