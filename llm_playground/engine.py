@@ -49,9 +49,9 @@ class Recorder(Protocol):
 
 
 class Connect(Protocol):
-    """Gives the provider of a name, ready to be asked."""
+    """Gives the provider of a model, ready to be asked."""
 
-    def __call__(self, provider: str, progress: Callable[[Preparing], None]) -> Awaitable[Provider]:
+    def __call__(self, model: str, progress: Callable[[Preparing], None]) -> Awaitable[Provider]:
         """Raises ConfigError when a key or a model file is missing."""
         ...
 
@@ -122,7 +122,7 @@ class Engine:
         """
         answer = _Answer(call)
         try:
-            provider = await self.connect(call.request.provider, emit)
+            provider = await self.connect(call.request.model, emit)
             self.log.started(answer.run(), call.request, call.execution)
         except (ConfigError, asyncio.CancelledError) as reason:  # nothing was sent: no row
             return self._unsent(answer, reason, emit)

@@ -65,14 +65,16 @@ class LLMMagics(Magics):
     def llm(self, line: str, cell: str | None = None) -> object:
         """Ask a model, or look something up. ``%llm help`` lists everything."""
         if cell is not None:
-            return self._ask(cell, _parse(line))
+            self._ask(cell, _parse(line))
+            return None
         words = line.split()
         if not words:
             print(USAGE)
             return None
         if words[0] in _LOOK_UPS and len(words) == 1 + _ARGUMENTS.get(words[0], 0):
             return _LOOK_UPS[words[0]](*words[1:])
-        return self._ask(line, _parse(""))
+        self._ask(line, _parse(""))
+        return None
 
     def _ask(self, prompt: str, options: _Options) -> None:
         calls = plan(
@@ -89,7 +91,7 @@ class LLMMagics(Magics):
         runs = watch(calls)
         if options.output:
             kept: Run | Comparison = runs[0] if len(calls) == 1 else Comparison(runs)
-            self._shell().push({options.output: kept})
+            self._shell().user_ns[options.output] = kept
 
     def _variables(self) -> Mapping[str, object]:
         names: Mapping[str, object] = self._shell().user_ns

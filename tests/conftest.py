@@ -1,0 +1,36 @@
+"""The whole session runs on a log and a home of its own, without the developer's keys."""
+
+import os
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from llm_playground import config
+from llm_playground.providers import weights
+
+KEYS = [variable for rule in config.KEY_RULES.values() for variable in rule.variables]
+BASE_URLS = [rule.base_url_variable for rule in config.KEY_RULES.values()]
+
+
+def pytest_configure():
+    """Before anything is collected: doctests and notebooks see this environment too."""
+    os.environ["LLM_PLAYGROUND_LOCAL_MODEL"] = str(weights.find() or fetch())
+    os.environ["LLM_PLAYGROUND_HOME"] = tempfile.mkdtemp(prefix="llm-playground-tests-")
+    unwanted = [*KEYS, *BASE_URLS, "LLM_PLAYGROUND_LOG", "LLM_PLAYGROUND_MODEL"]
+    for variable in unwanted:
+        os.environ.pop(variable, None)
+
+
+def fetch():
+    print("fetching the embedded model's weights, once")
+    return weights.fetch(lambda _done, _total: None, threading.Event())
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A data folder and a working folder of the test's own: an empty log, no ``.env`` above."""
+    monkeypatch.setenv("LLM_PLAYGROUND_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return Path(tmp_path / "home")
