@@ -1,0 +1,137 @@
+"""One streamed answer: from a response's bytes to events, with an end that is never a guess.
+
+A stream that stops early raises nothing in the SDKs; here it does. What ends an answer differs per
+wire format, so each brings its :class:`Reader`; when and how a stream may break does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from typing import Any, Protocol
+
+from llm_playground.providers import faults
+from llm_playground.providers.sse import Event, EventDecoder, EventTooLongError
+from llm_playground.types import Finish, ProviderEvent
+
+# After the last event, for the last bytes: a connection read to its end is used again.
+_DRAIN_S = 0.25
+_HEAD_BYTES = 20_000
+_log = logging.getLogger(__name__)
+
+
+class StreamFaultError(Exception):
+    """An error object inside a stream, as the HTTP status it stands for. Never leaves a provider.
+
+    Args:
+        status: The HTTP status that the same error has outside a stream.
+        body: The object, as received.
+    """
+
+    def __init__(self, status: int, body: str) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
+
+
+class Reader(Protocol):
+    """Folds the events of one answer in one wire format.
+
+    ``complete`` is true once the provider said why it finished, ``ended`` once it said that
+    nothing follows.
+    """
+
+    complete: bool
+    ended: bool
+
+    def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
+        """What one event's JSON adds.
+
+        Raises:
+            StreamFaultError: The event is an error.
+        """
+        ...
+
+    def finish(self, request_id: str | None) -> Finish:
+        """The last event; called once, when ``complete``."""
+        ...
+
+
+async def stream_events(
+    call: faults.Call, headers: Mapping[str, str], chunks: AsyncIterator[bytes], reader: Reader
+) -> AsyncGenerator[ProviderEvent, None]:
+    """The events of one answer; the last is one ``Finish``.
+
+    A fault after the provider's own finish changes nothing any more and is let go.
+
+    Args:
+        call: What was asked of whom.
+        headers: The response's, lower case.
+        chunks: The response's decoded bytes.
+        reader: A new one of the wire format.
+
+    Raises:
+        ProviderError: The stream broke, ended early, held an error, or was no event stream.
+    """
+    decoder, head, delivered, skipped = EventDecoder(), bytearray(), False, 0
+    try:
+        async for events in _decoded(chunks, decoder, head):
+            for event in events:
+                content = _content(event)
+                if content is None:
+                    skipped += event.data != "[DONE]"
+                    reader.ended = reader.ended or event.data == "[DONE]"
+                    continue
+                for item in reader.read(content):
+                    delivered = True
+                    yield item
+            if reader.ended:
+                break
+    except StreamFaultError as fault:
+        raise faults.fault_in_stream(
+            call, fault.status, fault.body, headers, delivered=delivered
+        ) from None
+    except (*faults.TRANSPORT_FAULTS, EventTooLongError) as fault:
+        if not reader.complete:
+            raise faults.transport_error(call, fault, headers, delivered=delivered) from None
+    finally:
+        if skipped:
+            _log.warning("%s sent %d events that are not JSON", call.label, skipped)
+    if not (reader.complete or (reader.ended and delivered)):
+        raise faults.cut_short(call, headers, bytes(head), delivered=delivered)
+    yield reader.finish(faults.request_id(headers))
+    await _drain(chunks)
+
+
+async def _decoded(
+    chunks: AsyncIterator[bytes], decoder: EventDecoder, head: bytearray
+) -> AsyncIterator[list[Event]]:
+    """Events as they complete; ``head`` keeps the first bytes of what has none."""
+    heard = False
+    async for chunk in chunks:
+        events = decoder.feed(chunk)
+        heard = heard or bool(events)
+        if events:
+            yield events
+        elif not heard and len(head) < _HEAD_BYTES:
+            head += chunk[:_HEAD_BYTES]
+    yield decoder.flush()
+
+
+def _content(event: Event) -> dict[str, Any] | None:
+    try:
+        content = json.loads(event.data)
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
+    try:
+        async with asyncio.timeout(_DRAIN_S):
+            async for _ in chunks:
+                pass
+    except faults.TRANSPORT_FAULTS:  # the answer is complete; this connection just ends here
+        return
