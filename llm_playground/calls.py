@@ -283,9 +283,7 @@ def _raised(run: Run) -> Run:
 
 def _tell_progress(event: StreamEvent) -> None:
     """Where nobody draws a bar: one line on stderr that is written over."""
-    if isinstance(event, Preparing):
-        share = "" if event.fraction is None else f" {event.fraction:.0%}"
-        sys.stderr.write(f"\r{event.message}{share}\033[K")
-        if event.fraction in {None, 1.0}:
-            sys.stderr.write("\n")
+    if isinstance(event, Preparing) and event.fraction is not None:
+        end = "\n" if event.fraction >= 1 else ""
+        sys.stderr.write(f"\r{event.message:<70} {event.fraction:>4.0%}{end}")
         sys.stderr.flush()

@@ -45,7 +45,7 @@ ROOMS_OF_LIBRARY = {
     "openai": {"providers/openai", "providers/http"},
     "anthropic": {"providers/anthropic", "providers/http"},
     "google": {"providers/gemini"},
-    "xllamacpp": {"providers/local"},
+    "xllamacpp": {"providers/local", "providers/local_server"},
     "duckdb": {"runlog"},
     "sqlalchemy": {"runlog"},
     "genai_prices": {"pricing", "catalog"},

@@ -1,0 +1,266 @@
+"""Values, settings, templates and rendering: what holds without any provider."""
+
+import dataclasses
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_playground import capabilities, config, footer, render, template
+from llm_playground.errors import (
+    ConfigError,
+    InvalidParameterError,
+    MissingKeyError,
+    TemplateError,
+    UnknownModelError,
+)
+from llm_playground.redact import redact, remember
+from llm_playground.types import Message, Parameters, Request, TextPart
+
+
+def request(text="hi", **parameters):
+    return Request("local:m", (Message("user", (TextPart(text),)),), Parameters(**parameters))
+
+
+class TestModels:
+    @pytest.mark.parametrize(
+        ("typed", "resolved"),
+        [
+            ("local", "local:smollm2-135m-instruct"),
+            ("gpt-anything", "openai:gpt-anything"),
+            ("o3", "openai:o3"),
+            ("claude-anything", "anthropic:claude-anything"),
+            ("gemini-anything", "gemini:gemini-anything"),
+            ("openai:as written", "openai:as written"),
+        ],
+    )
+    def test_a_name_is_resolved_by_its_prefix(self, typed, resolved):
+        assert capabilities.resolve_model(typed) == resolved
+
+    @pytest.mark.parametrize("typed", ["", "   ", "nobody", "nobody:model", "openai:", None])
+    def test_an_unknown_name_is_an_error(self, typed):
+        with pytest.raises(UnknownModelError):
+            capabilities.resolve_model(typed)
+
+    def test_an_unknown_name_comes_with_close_matches(self):
+        with pytest.raises(UnknownModelError, match="openai:gpt-6-luna"):
+            capabilities.resolve_model("gpt6-luna", ["openai:gpt-6-luna", "anthropic:claude-x"])
+
+
+class TestParameters:
+    @pytest.mark.parametrize(
+        ("provider", "given"),
+        [
+            ("openai", {"temperature": 2.1}),
+            ("openai", {"temperature": -0.1}),
+            ("openai", {"temperature": float("nan")}),
+            ("openai", {"temperature": "hot"}),
+            ("openai", {"temperature": True}),
+            ("anthropic", {"temperature": 1.5}),
+            ("local", {"top_p": 1.01}),
+            ("local", {"max_tokens": 0}),
+            ("local", {"max_tokens": 1.5}),
+        ],
+    )
+    def test_what_a_provider_would_refuse_is_refused_here(self, provider, given):
+        [name] = given
+
+        with pytest.raises(InvalidParameterError, match=name):
+            capabilities.check_parameters(provider, Parameters(**given))
+
+    def test_what_nobody_set_is_not_there(self):
+        assert capabilities.parameters_from({"temperature": None}).as_dict() == {}
+
+    def test_what_is_said_wins_over_the_preset(self):
+        chosen = capabilities.parameters_from({"temperature": 0.9}, "precise")
+
+        assert chosen.as_dict() == {"temperature": 0.9}
+
+    def test_a_misspelt_parameter_gets_a_suggestion(self):
+        with pytest.raises(InvalidParameterError, match="Did you mean temperature"):
+            capabilities.parameters_from({"temprature": 1})
+
+    def test_an_unknown_preset_names_the_known_ones(self):
+        with pytest.raises(InvalidParameterError, match="precise, balanced, creative"):
+            capabilities.preset("wild")
+
+    @pytest.mark.parametrize("iterations", [0, -1, 1.5, True, "3", 1_001])
+    def test_iterations_are_a_whole_number_from_one(self, iterations):
+        with pytest.raises(InvalidParameterError):
+            capabilities.check_iterations(iterations)
+
+
+class TestPromptHash:
+    def test_does_not_see_how_a_number_is_spelt_or_keys_are_ordered(self):
+        one = request(temperature=1, extra={"a": 1, "b": 2.0})
+        other = request(temperature=1.0, extra={"b": 2, "a": 1})
+
+        assert one.prompt_hash() == other.prompt_hash()
+
+    def test_sees_the_text_the_model_and_the_parameters(self):
+        hashes = {
+            request().prompt_hash(),
+            request("ho").prompt_hash(),
+            request(temperature=0).prompt_hash(),
+            dataclasses.replace(request(), model="local:other").prompt_hash(),
+        }
+
+        assert len(hashes) == 4
+
+
+class TestTemplate:
+    def test_a_value_is_not_filled_again(self):
+        assert template.fill("{{a}}", {"a": "{{b}}", "b": "no"}) == "{{b}}"
+
+    @pytest.mark.parametrize("text", ["{a}", "{{a.b}}", "{{a()}}", "{{ }}", "{{1a}}"])
+    def test_only_plain_names_in_double_braces_are_slots(self, text):
+        assert template.fill(text, {"a": "no"}) == text
+
+    def test_a_missing_name_is_named(self):
+        with pytest.raises(TemplateError, match=r"\{\{article\}\} is not defined"):
+            template.fill("{{article}}", {})
+
+    @given(st.text())
+    def test_text_without_slots_stays_byte_for_byte(self, text):
+        if not template.names(text):
+            assert template.fill(text, {}) == text
+
+
+PLANTED = "sk-" + "planted" * 4
+
+
+@pytest.mark.usefixtures("home")
+class TestKeys:
+    def test_a_missing_key_is_an_error_that_names_the_variable(self):
+        with pytest.raises(MissingKeyError, match=r"ANTHROPIC_API_KEY.*\.env"):
+            config.key("anthropic")
+
+    def test_a_malformed_key_is_an_error_that_names_the_variable_and_not_the_key(self, monkeypatch):
+        monkeypatch.setenv("OPENAI_API_KEY", "my secret words")
+
+        with pytest.raises(MissingKeyError, match="OPENAI_API_KEY") as caught:
+            config.key("openai")
+        assert "secret" not in str(caught.value)
+
+    def test_a_custom_base_url_takes_any_key(self, monkeypatch):
+        monkeypatch.setenv("OPENAI_API_KEY", "anything")
+        monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+
+        assert config.key("openai") == "anything"
+
+    def test_a_key_put_into_dotenv_is_found_without_a_restart(self, tmp_path):
+        assert config.key_status("openai").status == "missing"
+        (tmp_path / ".env").write_text(f"OPENAI_API_KEY={PLANTED}\n")
+
+        status = config.key_status("openai")
+
+        assert (status.status, status.source) == ("present", ".env")
+        assert config.key("openai") == PLANTED
+
+    def test_a_key_in_a_folder_above_is_found(self, tmp_path, monkeypatch):
+        (tmp_path / ".env").write_text(f"OPENAI_API_KEY={PLANTED}\n")
+        (tmp_path / "below").mkdir()
+        monkeypatch.chdir(tmp_path / "below")
+
+        assert config.key("openai") == PLANTED
+
+    def test_the_environment_wins_over_dotenv(self, tmp_path, monkeypatch):
+        (tmp_path / ".env").write_text("OPENAI_API_KEY=sk-file\n")
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-env")
+
+        assert config.key("openai") == "sk-env"
+
+    @pytest.mark.parametrize(
+        "variable", ["GOOGLE_GEMINI_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY"]
+    )
+    def test_gemini_has_three_names_for_its_key(self, variable, monkeypatch):
+        monkeypatch.setenv(variable, "AIza-x")
+
+        assert config.key_status("gemini").variable == variable
+
+    def test_the_frame_masks_keys(self, monkeypatch):
+        from llm_playground import catalog
+
+        monkeypatch.setenv("OPENAI_API_KEY", PLANTED)
+
+        frame = catalog.keys()
+
+        assert list(frame) == ["provider", "variable", "source", "status", "masked"]
+        assert PLANTED not in frame.to_csv()
+        assert frame.set_index("provider").status["openai"] == "present"
+
+
+class TestLogUrl:
+    def test_a_path_is_a_duckdb_file(self, home, monkeypatch):
+        monkeypatch.setenv("LLM_PLAYGROUND_LOG", "logs/mine.duckdb")
+
+        assert config.log_url() == f"duckdb:///{home.parent}/logs/mine.duckdb"
+
+    def test_another_kind_of_database_is_refused(self, home, monkeypatch):
+        monkeypatch.setenv("LLM_PLAYGROUND_LOG", "mysql:///x")
+
+        with pytest.raises(ConfigError, match="duckdb:///"):
+            config.log_url()
+
+
+class TestRedact:
+    def test_a_known_key_disappears_wherever_it_stands(self):
+        remember("a known word")
+
+        assert "known" not in redact("x a known word y")
+
+    @pytest.mark.parametrize(
+        "key", [PLANTED, "AIza" + "x" * 35, "gsk_" + "y" * 30, "Bearer abcdefgh12345"]
+    )
+    def test_whatever_has_the_shape_of_a_key_disappears(self, key):
+        assert key.removeprefix("Bearer ") not in redact(f"header: {key} end")
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "[x](javascript:alert(1))",
+    "[x](JaVaScRiPt:alert(1))",
+    "[x](data:text/html,<script>1</script>)",
+    "![x](https://example.com/leak.png)",
+    "![x][r]\n\n[r]: https://example.com/leak.png",
+    "<svg/onload=alert(1)>",
+    "</script><script>alert(1)</script>",
+    "<style>@import 'https://example.com/x.css';</style>",
+    "`<img src=x onerror=1>`",
+    "```<script>\n</script>\n```",
+    '<a href="https://example.com" onclick="x()">x</a>',
+    "<https://example.com/?a=\"><img src=x>",
+    "| a |\n|---|\n| <iframe src=//example.com> |",
+]
+
+
+class TestRender:
+    @pytest.mark.parametrize("answer", HOSTILE)
+    def test_a_hostile_answer_keeps_no_active_element(self, answer):
+        html = render.to_html(answer)
+
+        elements = set(re.findall(r"<\s*([a-zA-Z]+)", html))
+        attributes = set(re.findall(r"\s([a-zA-Z-]+)=\"", re.sub(r">[^<]*<", "><", html)))
+        assert elements <= {"p", "code", "pre", "a", "table", "thead", "tbody", "tr", "th", "td"}
+        assert attributes <= {"href", "rel", "class", "title"}
+        assert not re.search(r"href=\"(?!https?:|mailto:)", html)
+
+    def test_markdown_is_rendered(self):
+        html = render.to_html("# Title\n\n- *a*\n- **b**\n\n```python\nx\n```")
+
+        assert "<h1>Title</h1>" in html
+        assert "<em>a</em>" in html
+        assert '<code class="language-python">' in html
+
+    def test_a_running_answer_is_escaped_text(self):
+        assert "<script>" not in render.to_plain_html("<script>")
+
+
+class TestFooter:
+    @pytest.mark.parametrize(
+        ("ms", "text"), [(0, "0.00 s"), (999, "1.00 s"), (59_900, "59.9 s"), (61_000, "1 min 1 s")]
+    )
+    def test_durations_read_naturally(self, ms, text):
+        assert footer.duration(ms) == text
