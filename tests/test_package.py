@@ -1,0 +1,67 @@
+"""What is built is what is needed: the wheel holds every file that is loaded at run time."""
+
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
+    subprocess.run(build, check=True, capture_output=True, timeout=120)
+    [built] = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_every_file_of_the_package(wheel):
+    listed = subprocess.run(
+        ["git", "ls-files", "llm_playground"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    packed = set(zipfile.ZipFile(wheel).namelist())
+
+    assert set(listed.stdout.split()) <= packed
+    assert "llm_playground/py.typed" in packed
+    assert any(name.endswith(".js") for name in packed)
+    assert any(name.endswith(".css") for name in packed)
+
+
+def test_the_wheel_works_away_from_the_checkout(wheel, tmp_path):
+    site = tmp_path / "site"
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", site, wheel]
+    subprocess.run(install, check=True, capture_output=True, timeout=120)
+    code = (
+        f"import sys; sys.path.insert(0, {str(site)!r})\n"
+        "import llm_playground as lp\n"
+        "assert lp.__file__.startswith(sys.path[0]), lp.__file__\n"
+        "assert lp.Playground()._esm and lp.Playground()._css\n"
+    )
+
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, timeout=60)
+
+
+def test_ruff_finds_nothing():
+    subprocess.run([sys.executable, "-m", "ruff", "check", "."], cwd=ROOT, check=True, timeout=60)
+
+
+def test_everything_is_formatted():
+    check = [sys.executable, "-m", "ruff", "format", "--check", "."]
+    subprocess.run(check, cwd=ROOT, check=True, timeout=60)
+
+
+def test_mypy_finds_nothing():
+    subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, check=True, timeout=300)
+
+
+def test_the_conda_environment_installs_what_the_readme_does():
+    text = (ROOT / "environment.yml").read_text("utf-8")
+
+    assert "-e .[local,lab,test]" in text
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["name"]
