@@ -1,0 +1,73 @@
+"""The run log: every run, on disk before its call returns, readable as pandas.
+
+A process writes what it does into a journal of its own (one ``write(2)``, about 0.1 ms) and never
+waits for the database. Draining brings journals into the DuckDB file:
+
+- every process drains half a second after a run finished, on a daemon thread, and at its end;
+- every reader drains first, and *reads* the journals of other living processes without touching
+  them, so that one notebook sees another's runs at once and not only after its timer;
+- journals whose owner died are taken over; what ran in them becomes ``interrupted``.
+
+Running runs are rows too, with their text so far as of the last drain. All of it is idempotent
+by id, and a finished record is never undone by an older one.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from pathlib import Path
+
+from llm_playground import config
+from llm_playground.errors import ConfigError
+from llm_playground.runlog.log import RunLog
+
+__all__ = ["RunLog", "open_log"]
+
+_logs: dict[Path, RunLog] = {}
+_lock = threading.Lock()
+
+
+def open_log(url: str | None = None) -> RunLog:
+    """The run log at ``url``: one object per process, whoever asks.
+
+    Nothing is opened or created before it is used.
+
+    Args:
+        url: ``duckdb:///path`` or a path; None for :func:`llm_playground.config.log_url`.
+
+    Raises:
+        ConfigError: Another kind of database.
+    """
+    path = _path(config.log_url() if url is None else str(url))
+    with _lock:
+        return _logs.setdefault(path, RunLog(path))
+
+
+def _path(url: str) -> Path:
+    scheme, separator, rest = url.partition("://")
+    if scheme in ("postgresql", "postgres") and separator:
+        raise ConfigError(
+            "A run log on PostgreSQL is not there yet. Use duckdb:///path/to/runs.duckdb."
+        )
+    if separator and (scheme != "duckdb" or not rest.startswith("/")):
+        raise ConfigError(f"The run log cannot be {url!r}. Use duckdb:///path/to/runs.duckdb.")
+    return Path(rest[1:] if separator else url).expanduser().absolute()
+
+
+def _close_all() -> None:
+    for log in list(_logs.values()):
+        log.close()
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()
+    for log in _logs.values():
+        log.after_fork()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,195 @@
+"""The DuckDB file: opened for moments, under a lock of our own, and closed again.
+
+DuckDB locks its file per process, and opening it in turn from several processes loses committed
+rows unless something else orders them. That something is the lock file ``<file>.lock``.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm_playground.errors import RunLogError
+from llm_playground.runlog import schema
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from duckdb import DuckDBPyConnection
+
+_OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+_READ_ONLY = _OFFLINE | {
+    "access_mode": "READ_ONLY",
+    "enable_external_access": "false",
+    "python_enable_replacements": "false",
+}
+_RETRY_S = 0.05
+
+SqlParams = Sequence[object] | Mapping[str, object]
+
+
+def open_to_write(path: Path, patience_s: float) -> DuckDBPyConnection:
+    """The database with its tables, made when missing.
+
+    Raises:
+        RunLogError: It cannot be opened, is damaged, or is newer than this package.
+    """
+    connection = _open(path, _OFFLINE, patience_s)
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        schema.migrate(connection)
+    except BaseException as error:
+        connection.close()
+        raise explained(path, error) from error
+    return connection
+
+
+def open_to_read(path: Path, patience_s: float) -> DuckDBPyConnection:
+    """The database without any way to write: not to it, not to files, not to settings.
+
+    Raises:
+        RunLogError: It cannot be opened, is damaged, or is newer than this package.
+    """
+    connection = _open(path, _READ_ONLY, patience_s)
+    try:
+        connection.execute("SET TimeZone = 'UTC'; SET lock_configuration = true")
+        schema.version_of(connection)
+    except BaseException as error:
+        connection.close()
+        raise explained(path, error) from error
+    return connection
+
+
+def query(connection: DuckDBPyConnection, sql: str, params: SqlParams) -> pd.DataFrame:
+    """The rows of one SELECT (also DESCRIBE, SHOW, SUMMARIZE, EXPLAIN) as a frame.
+
+    Raises:
+        RunLogError: It is not one statement that reads, or the database refuses it.
+    """
+    import duckdb
+
+    try:
+        _check_reads(sql)
+        bound = dict(params) if isinstance(params, Mapping) else list(params)
+        cursor = connection.execute(sql, bound or None)
+        types = {str(column[0]): str(column[1]) for column in cursor.description or ()}
+        return _frame(cursor.fetchnumpy(), types)
+    except duckdb.Error as error:
+        raise RunLogError(f"The run log cannot answer this: {_one_line(error)}") from error
+
+
+def explained(path: Path, error: BaseException) -> BaseException:
+    """The error a person can act on for what opening or filling the database raised."""
+    import duckdb
+
+    if isinstance(error, OSError):
+        return RunLogError(_not_writable(path, error.strerror or str(error)))
+    if not isinstance(error, duckdb.Error):
+        return error
+    text = _one_line(error)
+    for pattern, message in _REASONS:
+        if re.search(pattern, text):
+            return RunLogError(message.format(path=path, text=text), detail=text)
+    return RunLogError(_DAMAGED.format(path=path, text=text), detail=text)
+
+
+_DAMAGED = (
+    "The run log {path} cannot be read ({text}). The file is left as it is and runs go on into "
+    "its journal. llm_playground.runlog.open_log().set_aside() moves it aside and starts a new one."
+)
+_REASONS = (
+    (
+        r"Conflicting lock|Could not set lock",
+        "The run log {path} is open in another program ({text}). "
+        "Close it there; runs go on into the journal.",
+    ),
+    (
+        r"different configuration|Unique file handle conflict",
+        "The run log {path} is open in this process through duckdb itself. Close that connection "
+        "and use llm_playground.sql() instead; runs go on into the journal.",
+    ),
+    (
+        r"(?i)permission denied|read-only file system|not a directory|no such file|no space left",
+        "The run log {path} cannot be written ({text}). "
+        "Set LLM_PLAYGROUND_LOG to a file in a folder you can write; runs go on meanwhile.",
+    ),
+    (
+        r"(?i)out of memory",
+        "The run log {path} needs more memory than there is ({text}). Runs go on.",
+    ),
+)
+
+
+def _not_writable(path: Path, why: str) -> str:
+    return (
+        f"The run log {path} cannot be written ({why}). "
+        "Set LLM_PLAYGROUND_LOG to a file in a folder you can write; runs go on meanwhile."
+    )
+
+
+def _open(path: Path, config: Mapping[str, str], patience_s: float) -> DuckDBPyConnection:
+    """Open, waiting a little for a program that holds the file without our lock."""
+    import duckdb
+
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            return duckdb.connect(str(path), config=dict(config))
+        except duckdb.Error as error:
+            if "lock on file" not in str(error) or time.monotonic() > until:
+                raise explained(path, error) from error
+        time.sleep(_RETRY_S)
+
+
+def _check_reads(sql: str) -> None:
+    import duckdb
+
+    statements = duckdb.extract_statements(sql)
+    allowed = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+    if len(statements) != 1 or statements[0].type not in allowed:
+        kind = "nothing" if not statements else statements[-1].type.name
+        raise RunLogError(
+            f"The run log is read with one SELECT at a time, not {kind}. "
+            "It is written only by runs, ratings and purge."
+        )
+
+
+def _frame(columns: Mapping[str, Any], types: Mapping[str, str]) -> pd.DataFrame:
+    """Columns as pandas knows them: UTC times with their zone, ids as str, unknown as NA.
+
+    Not ``.df()``: for times with a zone it warns under pandas 3.1, and rows need ``pytz``.
+    """
+    import pandas as pd
+
+    return pd.DataFrame({name: _series(values, types[name]) for name, values in columns.items()})
+
+
+def _series(values: Any, kind: str) -> pd.Series[Any]:  # noqa: ANN401 - any numpy array
+    import numpy as np
+    import pandas as pd
+
+    mask = np.ma.getmaskarray(values)
+    plain = np.ma.getdata(values)
+    if plain.dtype.kind in "iu":
+        return pd.Series(pd.arrays.IntegerArray(plain.astype("int64"), mask), dtype="Int64")
+    if plain.dtype.kind == "b":
+        return pd.Series(pd.arrays.BooleanArray(plain, mask))
+    if plain.dtype.kind == "f":
+        return pd.Series(np.where(mask, np.nan, plain))
+    if plain.dtype.kind in "mM":
+        series = pd.Series(np.where(mask, np.array("NaT", plain.dtype), plain))
+        return series.dt.tz_localize("UTC") if kind == "TIMESTAMP WITH TIME ZONE" else series
+    text = kind in ("VARCHAR", "JSON", "UUID") or kind.startswith("ENUM")
+    objects = [
+        None if hidden else (str(value) if kind == "UUID" else value)
+        for value, hidden in zip(plain, mask, strict=True)
+    ]
+    return pd.Series(objects, dtype="str" if text else "object")
+
+
+def _one_line(error: BaseException) -> str:
+    """The message up to where DuckDB starts to quote the statement."""
+    text = str(error).split("\n\nLINE ", 1)[0]
+    return re.sub(r"\s+", " ", text).strip()

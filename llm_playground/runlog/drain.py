@@ -1,0 +1,133 @@
+"""From journals into tables: one statement per table over all files, idempotent by id.
+
+DuckDB reads the JSON lines itself (``read_json``), outside Python's global lock, so recording
+goes on undisturbed. A line that is no JSON, as a torn last one, is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llm_playground.runlog.records import EXECUTION_COLUMNS, PROMPT_COLUMNS, RESULT_COLUMNS
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_LONGEST_LINE_BYTES = 16 << 20
+
+
+def _struct(columns: Mapping[str, str]) -> str:
+    return "STRUCT(" + ", ".join(f"{name} {kind}" for name, kind in columns.items()) + ")"
+
+
+_LINE = {
+    "n": "BIGINT",
+    "prompt": _struct(PROMPT_COLUMNS),
+    "execution": _struct(EXECUTION_COLUMNS),
+    "result": _struct(RESULT_COLUMNS),
+    "pieces": 'STRUCT(id VARCHAR, "text" VARCHAR)[]',
+}
+_COLUMNS = "{" + ", ".join(f"{name}: '{kind}'" for name, kind in _LINE.items()) + "}"
+
+# Read once; every table below is filled from here. `dead`: the owner of this journal is gone.
+_READ = """
+CREATE OR REPLACE TEMP TABLE journal AS
+SELECT *, parse_filename(filename) IN ({dead}) AS dead
+FROM read_json([{files}], format='newline_delimited', ignore_errors=true, filename=true,
+               maximum_object_size={longest}, columns={columns})
+"""
+
+_PROMPTS = """
+INSERT INTO prompts BY NAME
+SELECT DISTINCT ON (prompt.id) unnest(prompt) FROM journal WHERE prompt.id IS NOT NULL
+ON CONFLICT (id) DO NOTHING
+"""
+
+# A finished record beats any started one; without one, a dead owner's execution is interrupted.
+_EXECUTIONS = """
+INSERT INTO executions BY NAME
+WITH best AS (
+    SELECT execution.id AS id,
+           arg_min(execution, (execution.status = 'running')::INTEGER) AS row,
+           bool_and(dead) AS dead
+    FROM journal WHERE execution.id IS NOT NULL GROUP BY execution.id
+), rows AS (SELECT unnest(row), dead FROM best)
+SELECT * EXCLUDE (dead)
+       REPLACE (CASE WHEN dead AND status = 'running' THEN 'interrupted' ELSE status END AS status)
+FROM rows
+ON CONFLICT (id) DO UPDATE SET status = excluded.status, completed_at = excluded.completed_at
+WHERE executions.status = 'running' AND excluded.status <> 'running'
+   OR executions.status = 'interrupted' AND excluded.completed_at IS NOT NULL
+"""
+
+# Each journal holds the whole text of its running runs, so the longest of several copies counts.
+_RESULTS = """
+INSERT INTO results BY NAME
+WITH best AS (
+    SELECT result.id AS id,
+           arg_min(result, (result.status = 'running')::INTEGER) AS row,
+           bool_and(dead) AS dead
+    FROM journal WHERE result.id IS NOT NULL GROUP BY result.id
+), pieces AS (
+    SELECT filename, n, unnest(pieces, recursive := true) FROM journal WHERE pieces IS NOT NULL
+), copies AS (
+    SELECT id, string_agg("text", '' ORDER BY n) AS so_far FROM pieces GROUP BY id, filename
+), texts AS (
+    SELECT id AS text_id, arg_max(so_far, length(so_far)) AS so_far FROM copies GROUP BY id
+), rows AS (
+    SELECT unnest(row), dead, so_far FROM best LEFT JOIN texts ON text_id = best.id
+)
+SELECT * EXCLUDE (dead, so_far) REPLACE (
+    CASE WHEN status <> 'running' THEN status WHEN dead THEN 'interrupted' ELSE 'running' END
+        AS status,
+    CASE WHEN status = 'running' THEN coalesce(so_far, '') ELSE response_text END AS response_text)
+FROM rows
+ON CONFLICT (id) DO UPDATE SET {updates}
+WHERE results.status = 'running'
+   OR results.status = 'interrupted' AND excluded.status NOT IN ('running', 'interrupted')
+"""
+_FIXED = ("id", "execution_id", "iteration_number", "prompt_hash", "started_at")
+_UPDATES = ", ".join(f"{name} = excluded.{name}" for name in RESULT_COLUMNS if name not in _FIXED)
+
+
+def read(connection: DuckDBPyConnection, files: Iterable[Path], dead: Iterable[Path]) -> None:
+    """Read journals into the connection's temporary table ``journal``."""
+    paths = list(files)
+    longest = max((path.stat().st_size for path in paths if path.exists()), default=0) + 1
+    connection.execute(
+        _READ.format(
+            files=", ".join(_quoted(_no_glob(path)) for path in paths),
+            dead=", ".join(_quoted(path.name) for path in dead) or "''",
+            longest=max(_LONGEST_LINE_BYTES, longest),
+            columns=_COLUMNS,
+        )
+    )
+
+
+def write(connection: DuckDBPyConnection) -> None:
+    """Bring what was read into the tables, in one transaction."""
+    connection.begin()
+    connection.execute(_PROMPTS)
+    connection.execute(_EXECUTIONS)
+    connection.execute(_RESULTS.format(updates=_UPDATES))
+    connection.commit()
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _no_glob(path: Path) -> str:
+    """A path in which no character is a pattern to ``read_json``."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
+
+
+def count(connection: DuckDBPyConnection, known: str) -> int:
+    """How many runs were read that ``known``, a SELECT of ids, does not give."""
+    row = connection.execute(
+        "SELECT count(DISTINCT result.id) FROM journal "
+        f"WHERE result.id IS NOT NULL AND result.id NOT IN ({known})"
+    ).fetchone()
+    return int(row[0]) if row else 0

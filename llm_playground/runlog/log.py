@@ -1,0 +1,256 @@
+"""The run log as the rest of the package sees it: record, drain, read."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from llm_playground.errors import RunLogError
+from llm_playground.runlog import journal
+from llm_playground.runlog.journal import Journal
+from llm_playground.runlog.later import Later
+from llm_playground.runlog.recorder import Recorder
+from llm_playground.types import Execution, Request, Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from duckdb import DuckDBPyConnection
+
+    from llm_playground.runlog.database import SqlParams
+
+_DRAIN_AFTER_S = 0.5
+_WAIT_S = 30.0
+_CHECK_WAIT_S = 5.0
+_EXIT_WAIT_S = 2.0
+_STRANGER_WAIT_S = 3.0
+_POLL_S = 0.01
+
+_log = logging.getLogger(__name__)
+
+
+class RunLog:
+    """One run log of this process. Get it from :func:`llm_playground.runlog.open_log`.
+
+    ``started``, ``text``, ``finished`` and ``execution_finished`` never raise; a log that cannot
+    be written says so once, in one line, on the logger ``llm_playground.runlog``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._recorder = Recorder(path.with_name(path.name + ".journal"))
+        self._reset()
+
+    def _reset(self) -> None:
+        self._turn = threading.Lock()
+        self._file_lock = FileLock(
+            self.path.with_name(self.path.name + ".lock"),
+            thread_local=False,
+            poll_interval=_POLL_S,
+        )
+        self._drainer = Later(self._drain_quietly, _DRAIN_AFTER_S, "llm_playground-drain")
+        self._failing = False
+        self._used = False
+        self._closed = False
+
+    def started(self, run: Run, request: Request, execution: Execution) -> None:
+        """Record a run, its prompt and its execution, before anything is sent."""
+        self._used = True
+        self._recorder.started(run, request, execution)
+
+    def text(self, run_id: str, delta: str) -> None:
+        """Record new text of a running run: the first at once, later within 50 ms."""
+        self._recorder.text(run_id, delta)
+
+    def finished(self, run: Run) -> None:
+        """Record how a run ended. It survives this process's death once this returns."""
+        self._used = True
+        self._recorder.finished(run)
+        self._drainer.soon()
+
+    def execution_finished(
+        self, execution_id: str, status: str, completed_at: datetime | None
+    ) -> None:
+        """Record how an execution ended."""
+        self._recorder.execution_finished(execution_id, status, completed_at)
+        self._drainer.soon()
+
+    def frame(self, sql: str, params: SqlParams = ()) -> pd.DataFrame:
+        """What one SELECT finds, everything recorded until now included.
+
+        Args:
+            sql: One statement that reads tables and views of DESIGN 5.4.
+            params: Values for ``?`` in order, or for ``$name`` by name.
+
+        Raises:
+            RunLogError: The log cannot be opened, or the statement is wrong or would write.
+        """
+        return self._frame(sql, params, _WAIT_S)
+
+    def drain(self) -> None:
+        """Bring every journal that may be read into the database.
+
+        Raises:
+            RunLogError: The database cannot be opened or written. The journals stay.
+        """
+        with self._alone(_WAIT_S):
+            self._drain()
+
+    def waiting(self) -> int:
+        """How many runs are in journals and not, or not finished, in the database."""
+        import duckdb
+
+        from llm_playground.runlog import database, drain
+
+        with self._alone(_WAIT_S):
+            paths = journal.files(self._recorder.folder)
+            if not paths:
+                return 0
+            try:
+                connection = database.open_to_write(self.path, 0)
+                known = "SELECT id FROM results WHERE status <> 'running'"
+            except RunLogError:  # all of them wait
+                connection = duckdb.connect()
+                known = "SELECT NULL WHERE false"
+            with connection:
+                drain.read(connection, paths, ())
+                return drain.count(connection, known)
+
+    def check(self) -> str:
+        """``"ok"``, or one line saying why the log cannot be read or written."""
+        try:
+            self._frame("SELECT 1", (), _CHECK_WAIT_S)
+        except RunLogError as error:
+            return str(error)
+        return "ok"
+
+    def set_aside(self) -> Path:
+        """Move the database file aside, whatever is in it, and start a new one. On request only.
+
+        Returns:
+            Where the old file is now. The journals stay, and go into the new file.
+
+        Raises:
+            RunLogError: There is no file, or it cannot be moved.
+        """
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+        aside = self.path.with_name(f"{self.path.name}.aside-{stamp}")
+        with self._alone(_WAIT_S):
+            try:
+                self.path.rename(aside)
+                wal = self.path.with_name(self.path.name + ".wal")
+                if wal.exists():
+                    wal.rename(aside.with_name(aside.name + ".wal"))
+            except OSError as error:
+                raise RunLogError(
+                    f"{self.path} cannot be moved aside ({error.strerror}). Move it by hand."
+                ) from error
+        return aside
+
+    def close(self) -> None:
+        """At the interpreter's end: drain once, quickly, and let nothing start any more."""
+        if self._used and not self._closed:
+            self._drain_quietly(_EXIT_WAIT_S)
+        self._closed = True
+
+    def after_fork(self) -> None:
+        """In a child: own journal, own lock, own threads."""
+        self._recorder.after_fork()
+        self._reset()
+
+    def _frame(self, sql: str, params: SqlParams, wait_s: float) -> pd.DataFrame:
+        from llm_playground.runlog import database
+
+        with self._alone(wait_s):
+            self._drain()
+            connection = database.open_to_read(self.path, _STRANGER_WAIT_S)
+            try:
+                return database.query(connection, sql, params)
+            finally:
+                connection.close()
+
+    def _drain_quietly(self, wait_s: float = _WAIT_S) -> None:
+        """Drain in the background; trouble is told once and the journals wait."""
+        if self._closed:
+            return
+        try:
+            with self._alone(wait_s):
+                self._drain()
+            self._failing = False
+        except Exception as error:
+            if not self._failing:
+                _log.warning("%s", error)
+            self._failing = True
+
+    def _drain(self) -> None:
+        from llm_playground.runlog import database
+
+        waiting = journal.files(self._recorder.folder)
+        wal = self.path.with_name(self.path.name + ".wal")
+        if not waiting and self.path.exists() and not wal.exists():
+            return
+        connection = database.open_to_write(self.path, _STRANGER_WAIT_S)
+        try:
+            self._drain_into(connection)
+        finally:
+            connection.close()
+
+    def _drain_into(self, connection: DuckDBPyConnection) -> None:
+        from llm_playground.runlog import database, drain
+
+        own = self._recorder.retire()
+        mine = {*self._recorder.paths(), *(retired.path for retired in own)}
+        others = [path for path in journal.files(self._recorder.folder) if path not in mine]
+        taken = {path: Journal.take_over(path) for path in others}
+        dead = [found for found in taken.values() if found is not None]
+        living = [path for path, found in taken.items() if found is None]
+        try:
+            readable = [j.path for j in (*own, *dead)] + living
+            if readable:
+                drain.read(connection, readable, [j.path for j in dead])
+                drain.write(connection)
+        except BaseException as error:
+            for found in dead:
+                found.close()
+            raise database.explained(self.path, error) from error
+        connection.close()
+        self._recorder.remove(own)
+        for found in dead:
+            found.remove()
+
+    @contextmanager
+    def _alone(self, wait_s: float) -> Iterator[None]:
+        """The only one to open the database, in this process and among all others."""
+        if not self._turn.acquire(timeout=wait_s):
+            raise RunLogError(f"The run log {self.path} is busy. Try again in a moment.")
+        try:
+            with self._locked(wait_s):
+                yield
+        finally:
+            self._turn.release()
+
+    @contextmanager
+    def _locked(self, wait_s: float) -> Iterator[None]:
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file_lock.acquire(timeout=wait_s)
+        except Timeout as error:
+            raise RunLogError(
+                f"Another process has kept the run log {self.path} for {wait_s:g} s. "
+                "Try again, or close that process."
+            ) from error
+        except OSError as error:
+            raise RunLogError(
+                f"The run log {self.path} cannot be written ({error.strerror or error}). "
+                "Set LLM_PLAYGROUND_LOG to a file in a folder you can write; runs go on meanwhile."
+            ) from error
+        try:
+            yield
+        finally:
+            self._file_lock.release()

@@ -1,0 +1,203 @@
+"""The writing half of the run log: what this process does, into its own journal.
+
+Recording never raises: a run is returned to its user whatever happens to the log. What could not
+be written (a full disk) is kept in memory, up to a bound, and goes first with the next write.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from llm_playground.runlog import records
+from llm_playground.runlog.journal import Journal
+from llm_playground.runlog.later import Later
+from llm_playground.runlog.partial import Partial
+from llm_playground.types import Execution, Request, Run
+
+_TEXT_EVERY_S = 0.05
+_UNSAVED_BYTES = 16 << 20
+
+# A logger, not warnings.warn: a filter may turn a warning into an exception, and recording never
+# raises. Without any set-up Python prints the line to stderr.
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Running:
+    result: records.Row
+    text: Partial = field(default_factory=Partial)
+    begun: bool = False
+
+
+class Recorder:
+    """Writes journals in ``folder``; safe to use from any thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._current: Journal | None = None
+        self._retired: list[Journal] = []
+        self._known: set[str] = set()  # prompts and executions that the current journal holds
+        self._runs: dict[str, _Running] = {}
+        self._executions: dict[str, records.Row] = {}
+        self._unwritten: set[str] = set()  # runs with text that waits for the next write
+        self._unsaved = b""
+        self._failing = False
+        self._order = itertools.count()
+        self._flusher = Later(self._flush, _TEXT_EVERY_S, "llm_playground-text")
+
+    def started(self, run: Run, request: Request, execution: Execution) -> None:
+        """Record a run before it is sent."""
+        with self._never_raising():
+            prompt_hash = request.prompt_hash()
+            result = records.result_row(run, prompt_hash)
+            rows = {
+                "prompt": records.prompt_row(run, request, prompt_hash),
+                "execution": records.execution_row(execution),
+            }
+            with self._lock:
+                self._runs[run.id] = _Running(result)
+                self._executions.setdefault(execution.id, rows["execution"])
+                self._write(self._started_line(result, rows))
+
+    def text(self, run_id: str, delta: str) -> None:
+        """Record new text: the first of a run at once, later text every 50 ms at most."""
+        with self._never_raising(), self._lock:
+            running = self._runs.get(run_id)
+            if running is None:
+                return
+            running.text.add(delta)
+            self._unwritten.add(run_id)
+            if running.begun:
+                self._flusher.soon()
+            else:
+                running.begun = True
+                self._write_text()
+
+    def finished(self, run: Run) -> None:
+        """Record a run's end; on disk when this returns."""
+        with self._never_raising():
+            running = self._runs.get(run.id)
+            result = records.result_row(run, running.result["prompt_hash"] if running else None)
+            line = records.line("finished", result=result)
+            with self._lock:
+                self._runs.pop(run.id, None)
+                self._unwritten.discard(run.id)
+                self._write(line)
+
+    def execution_finished(
+        self, execution_id: str, status: str, completed_at: datetime | None
+    ) -> None:
+        """Record an execution's end."""
+        with self._never_raising(), self._lock:
+            row = self._executions.pop(execution_id, {"id": execution_id})
+            ended = row | {"status": status, "completed_at": completed_at}
+            self._write(records.line("execution_finished", execution=ended))
+
+    def retire(self) -> list[Journal]:
+        """Start a new journal; give those whose content is to be brought into the database.
+
+        What still runs is carried over, so that each journal tells the whole state of its runs.
+        """
+        with self._lock:
+            if self._current is not None:
+                self._retired.append(self._current)
+                self._current = None
+                self._known.clear()
+                self._write(b"".join(self._still_open()))
+            return list(self._retired)
+
+    def remove(self, journals: list[Journal]) -> None:
+        """Delete retired journals: everything in them is in the database."""
+        with self._lock:
+            for journal in journals:
+                journal.remove()
+                self._retired.remove(journal)
+
+    def paths(self) -> list[Path]:
+        """The files of this process."""
+        with self._lock:
+            current = [] if self._current is None else [self._current]
+            return [journal.path for journal in (*self._retired, *current)]
+
+    def after_fork(self) -> None:
+        """In a child: leave the parent's journals to the parent, and begin with none."""
+        for journal in (*self._retired, *([self._current] if self._current else [])):
+            journal.close()
+        self._reset()
+
+    def _started_line(self, result: records.Row, rows: dict[str, records.Row]) -> bytes:
+        fresh = {name: row for name, row in rows.items() if row["id"] not in self._known}
+        line = records.line("started", **fresh, result=result)
+        self._known.update(row["id"] for row in fresh.values())
+        return line
+
+    def _still_open(self) -> Iterator[bytes]:
+        for row in self._executions.values():
+            yield records.line("started", execution=row)
+        for running in self._runs.values():
+            yield records.line("started", result=running.result)
+        texts = {run_id: running.text.so_far() for run_id, running in self._runs.items()}
+        if any(texts.values()):
+            yield records.text_line(next(self._order), texts)
+
+    def _flush(self) -> None:
+        with self._never_raising(), self._lock:
+            self._write_text()
+
+    def _write_text(self) -> None:
+        taken = {run_id: self._runs[run_id].text.take() for run_id in self._unwritten}
+        self._unwritten.clear()
+        pieces = {run_id: text for run_id, text in taken.items() if text}
+        if pieces:
+            self._write(records.text_line(next(self._order), pieces))
+
+    def _write(self, lines: bytes) -> None:
+        """Append to the current journal; what cannot be written waits for the next time."""
+        if not lines:
+            return
+        self._unsaved += lines
+        try:
+            self._journal().append(self._unsaved)
+        except OSError as error:
+            self._unsaved = self._unsaved[-_UNSAVED_BYTES:]
+            self._warn(error)
+        else:
+            self._unsaved = b""
+            self._failing = False
+
+    def _journal(self) -> Journal:
+        if self._current is not None and self._current.deleted():
+            self._current.close()
+            self._current = None
+        if self._current is None:
+            self._current = Journal.create(self.folder)
+        return self._current
+
+    def _warn(self, error: BaseException) -> None:
+        if not self._failing:
+            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            _log.warning(
+                "Runs are not being logged: %s cannot be written (%s). Runs go on; "
+                "set LLM_PLAYGROUND_LOG to a file in a folder you can write.",
+                self.folder,
+                why,
+            )
+        self._failing = True
+
+    @contextmanager
+    def _never_raising(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._warn(error)
