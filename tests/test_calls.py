@@ -1,0 +1,299 @@
+"""Asking: scripts, cells, await, streams, comparisons, cancellation. Through the public door."""
+
+import _thread
+import asyncio
+import threading
+import time
+
+import pytest
+
+import llm_playground as lp
+from llm_playground import _loop, providers
+from tests.wire.formats import openai_stream
+from tests.wire.server import Reply, WireServer, json_reply
+
+KEY = "sk-" + "planted" * 4
+
+
+@pytest.fixture
+def serve(home, monkeypatch):
+    """Starts a scripted OpenAI endpoint, and makes it the one that is asked."""
+    servers = []
+
+    def start(script):
+        server = WireServer(script).__enter__()
+        servers.append(server)
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        return server
+
+    yield start
+    for server in servers:
+        server.__exit__(None, None, None)
+
+
+def endless():
+    """A stream that gives three pieces and then stays silent until the client leaves."""
+    return Reply(openai_stream(["one ", "two ", "three "], finish_reason=None)[:3], end="hang")
+
+
+def logged(run_id):
+    return lp.sql("SELECT * FROM runs WHERE run_id = ?", [run_id]).iloc[0]
+
+
+class TestAsk:
+    def test_gives_the_text_and_everything_known_about_it(self, serve):
+        serve(Reply(openai_stream(["Hel", "lo"])))
+
+        run = lp.ask("Say hello.", "openai:gpt-4o")
+
+        assert (run.text, run.status, run.finish_reason) == ("Hello", "completed", "stop")
+        assert run.response_model.startswith("gpt-4o")
+        assert run.usage_source == "provider"
+        assert run.cost_usd > 0
+        assert run.price_source == "genai-prices"
+        assert 0 < run.ttft_ms <= run.response_time_ms
+        assert [attempt.number for attempt in run.attempts] == [1]
+
+    def test_sends_only_what_was_set(self, serve):
+        server = serve(Reply(openai_stream(["x"])))
+
+        lp.ask("hi", "openai:gpt-4o", system="Be brief.", temperature=0.2)
+
+        body = server.requests[0].json
+        assert body["messages"] == [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "hi"},
+        ]
+        assert body["temperature"] == 0.2
+        assert body.keys() == {"model", "messages", "temperature", "stream", "stream_options"}
+
+    def test_text_is_sent_byte_for_byte_unless_variables_are_given(self, serve):
+        server = serve(Reply(openai_stream(["x"])))
+
+        lp.ask("{{a}} {b}", "openai:gpt-4o")
+        lp.ask("{{a}} {b}", "openai:gpt-4o", variables={"a": 1})
+
+        assert [r.json["messages"][0]["content"] for r in server.requests] == ["{{a}} {b}", "1 {b}"]
+
+    def test_earlier_turns_come_before_the_prompt(self, serve):
+        server = serve(Reply(openai_stream(["x"])))
+        earlier = [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]
+
+        lp.ask("3", "openai:gpt-4o", messages=earlier)
+
+        assert [m["content"] for m in server.requests[0].json["messages"]] == ["1", "2", "3"]
+
+    def test_a_failure_is_raised_with_its_logged_run(self, serve):
+        serve(json_reply(404, {"error": {"message": "no such model"}}, {"x-request-id": "req_7"}))
+
+        with pytest.raises(lp.RequestRejectedError) as caught:
+            lp.ask("hi", "openai:gpt-4o")
+
+        run = caught.value.run
+        assert (run.status, run.attempts[0].request_id) == ("failed", "req_7")
+        assert logged(run.id)["error_type"] == "RequestRejectedError"
+
+    @pytest.mark.parametrize(
+        ("given", "error"),
+        [
+            ({"prompt": ""}, "empty"),
+            ({"prompt": " \n"}, "empty"),
+            ({"model": "gpt6-lunar"}, "Closest"),
+            ({"temperature": 9}, "temperature"),
+            ({"temprature": 1}, "Did you mean temperature"),
+            ({"preset": "wild"}, "precise"),
+            ({"messages": [{"role": "robot", "content": "x"}]}, "role"),
+            ({"prompt": 7}, "text"),
+        ],
+    )
+    def test_bad_input_is_one_clear_line_and_sends_nothing(self, serve, given, error):
+        server = serve(Reply(openai_stream(["x"])))
+
+        with pytest.raises(lp.ConfigError, match=error) as caught:
+            lp.ask(**{"prompt": "hi", "model": "openai:gpt-4o"} | given)
+
+        assert "\n" not in str(caught.value)
+        assert caught.value._render_traceback_() == [
+            f"{type(caught.value).__name__}: {caught.value}"
+        ]
+        assert not server.requests
+        assert lp.runs().empty
+
+    def test_a_missing_key_leaves_no_row(self, home):
+        with pytest.raises(lp.MissingKeyError, match="ANTHROPIC_API_KEY"):
+            lp.ask("hi", "anthropic:claude-x")
+
+        assert lp.runs().empty
+
+    def test_a_lone_surrogate_is_sent_as_a_replacement(self, serve):
+        server = serve(Reply(openai_stream(["x"])))
+
+        lp.ask("bad \ud800 paste", "openai:gpt-4o")
+
+        assert server.requests[0].json["messages"][0]["content"] == "bad ? paste"
+
+    def test_works_while_the_callers_own_loop_runs(self, serve):
+        serve(Reply(openai_stream(["x"])))
+
+        async def cell():
+            return lp.ask("hi", "openai:gpt-4o").text
+
+        assert asyncio.run(cell()) == "x"
+
+
+class TestInterrupt:
+    def test_keeps_the_partial_text_as_cancelled_and_closes_the_connection(self, serve):
+        server = serve(endless())
+        threading.Thread(target=interrupt_when_streaming, args=(server,)).start()
+
+        with pytest.raises(KeyboardInterrupt):
+            lp.ask("hi", "openai:gpt-4o", tags=["interrupted"])
+
+        assert server.wait_for(lambda s: bool(s.left_at))
+        [row] = lp.runs(tag="interrupted").to_dict("records")
+        assert (row["status"], row["response_text"]) == ("cancelled", "one two three ")
+        assert row["usage_source"] == "estimated"
+
+
+def interrupt_when_streaming(server):
+    assert server.wait_for(lambda s: bool(s.requests))
+    time.sleep(0.5)  # the three pieces are on their way; nothing on the outside tells their arrival
+    _thread.interrupt_main()
+
+
+class TestComplete:
+    async def test_many_are_under_way_at_once(self, serve):
+        serve(Reply(openai_stream(["x"]), delay_s=0.3))
+        started = time.monotonic()
+
+        runs = await asyncio.gather(*(lp.complete("hi", "openai:gpt-4o") for _ in range(10)))
+
+        assert [run.text for run in runs] == ["x"] * 10
+        assert time.monotonic() - started < 10 * 0.3
+
+    async def test_cancelling_closes_the_connection_and_keeps_the_text(self, serve):
+        server = serve(endless())
+        task = asyncio.create_task(lp.complete("hi", "openai:gpt-4o", tags=["stopped"]))
+        await asyncio.to_thread(server.wait_for, lambda s: bool(s.requests))
+        await asyncio.sleep(0.5)
+
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+        assert await asyncio.to_thread(server.wait_for, lambda s: bool(s.left_at))
+        [row] = lp.runs(tag="stopped").to_dict("records")
+        assert (row["status"], row["response_text"]) == ("cancelled", "one two three ")
+
+
+class TestStream:
+    async def test_gives_deltas_then_the_run(self, serve):
+        serve(Reply(openai_stream(["Hel", "lo"])))
+
+        events = [event async for event in lp.stream("hi", "openai:gpt-4o")]
+
+        assert [e.text for e in events if isinstance(e, lp.TextDelta)] == ["Hel", "lo"]
+        assert isinstance(events[-1], lp.RunFinished)
+        assert events[-1].run.text == "Hello"
+
+    async def test_a_failure_is_data(self, serve):
+        serve(json_reply(500, {"error": {"message": "broken"}}))
+
+        [finished] = [event async for event in lp.stream("hi", "openai:gpt-4o")]
+
+        assert finished.run.status == "failed"
+        assert isinstance(finished.run.error, lp.ProviderUnavailableError)
+
+    async def test_a_missing_key_is_raised(self, home):
+        with pytest.raises(lp.MissingKeyError):
+            async for _ in lp.stream("hi", "openai:gpt-4o"):
+                pass
+
+    async def test_leaving_early_closes_the_connection(self, serve):
+        server = serve(endless())
+
+        events = lp.stream("hi", "openai:gpt-4o")
+        async for _ in events:
+            break
+        await events.aclose()
+
+        assert await asyncio.to_thread(server.wait_for, lambda s: bool(s.left_at))
+
+
+class TestCompare:
+    def test_every_prompt_goes_to_every_model_n_times(self, serve):
+        server = serve(Reply(openai_stream(["x"])))
+
+        comparison = lp.compare(["a", "b"], ["openai:gpt-4o", "openai:gpt-4.1"], n=3)
+
+        assert len(comparison.runs) == len(server.requests) == 12
+        assert comparison.df.iteration_number.tolist() == [1, 2, 3] * 4
+        executions = lp.sql("SELECT status, iterations FROM executions")
+        assert executions.status.tolist() == ["completed"] * 4
+        assert executions.iterations.tolist() == [3] * 4
+        assert len(lp.sql("SELECT * FROM prompts")) == 4
+
+    def test_a_failed_cell_does_not_lose_the_others(self, serve):
+        def script(request):
+            if request.json["model"] == "gpt-4o":
+                return Reply(openai_stream(["fine"]))
+            return json_reply(404, {"error": {"message": "no such model"}})
+
+        serve(script)
+
+        comparison = lp.compare("a", ["openai:gpt-4o", "openai:gone", "anthropic:no-key"])
+
+        assert comparison.df.status.tolist() == ["completed", "failed", "failed"]
+        assert comparison.df.error_type.tolist()[1:] == ["RequestRejectedError", "MissingKeyError"]
+        assert "fine" in comparison._repr_html_()
+
+    def test_nothing_is_sent_when_one_model_is_unknown(self, serve):
+        server = serve(Reply(openai_stream(["x"])))
+
+        with pytest.raises(lp.UnknownModelError):
+            lp.compare("a", ["openai:gpt-4o", "nobody"])
+
+        assert not server.requests
+
+
+class TestLocal:
+    def test_the_default_model_answers_without_a_key(self, home):
+        run = lp.ask("Say hello.", max_tokens=16)
+
+        assert run.model == "local:smollm2-135m-instruct"
+        assert run.text.strip()
+        assert (run.cost_usd, run.price_source) == (0, "free")
+        assert run.usage.output_tokens <= 16
+
+    def test_a_cut_off_answer_says_so(self, home):
+        assert lp.ask("Count to one hundred.", max_tokens=5).finish_reason == "length"
+
+    def test_iterations_are_different_results_of_one_execution(self, home):
+        comparison = lp.compare("Name a colour.", "local", n=3, max_tokens=8, temperature=1.0)
+
+        assert len({run.id for run in comparison.runs}) == 3
+        assert len({run.execution_id for run in comparison.runs}) == 1
+
+
+class TestKeys:
+    def test_a_planted_key_is_in_no_error_row_or_journal(self, serve, home):
+        serve(json_reply(401, {"error": {"message": f"Incorrect API key provided: {KEY}"}}))
+
+        with pytest.raises(lp.AuthenticationError) as caught:
+            lp.ask(f"my key is {KEY}", "openai:gpt-4o")
+        lp.runs()
+
+        error = caught.value
+        assert KEY not in f"{error} {error!r} {error.detail} {error.run!r}"
+        for path in home.rglob("*"):
+            assert path.is_dir() or KEY.encode() not in path.read_bytes(), path
+
+
+def test_a_forked_process_starts_a_loop_and_connections_of_its_own():
+    _loop.run(asyncio.sleep(0))
+    providers._connected.clear()
+
+    _loop._forget()  # what happens in a forked child
+
+    assert _loop.run(asyncio.sleep(0, "alive")) == "alive"
