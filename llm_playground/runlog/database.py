@@ -74,8 +74,8 @@ def query(connection: DuckDBPyConnection, sql: str, params: SqlParams) -> pd.Dat
         _check_reads(sql)
         bound = dict(params) if isinstance(params, Mapping) else list(params)
         cursor = connection.execute(sql, bound or None)
-        types = {str(column[0]): str(column[1]) for column in cursor.description or ()}
-        return _frame(cursor.fetchnumpy(), types)
+        kinds = [str(column[1]) for column in cursor.description or ()]
+        return _frame(cursor.fetchnumpy(), kinds)
     except duckdb.Error as error:
         raise RunLogError(f"The run log cannot answer this: {_one_line(error)}") from error
 
@@ -149,21 +149,22 @@ def _check_reads(sql: str) -> None:
     statements = duckdb.extract_statements(sql)
     allowed = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
     if len(statements) != 1 or statements[0].type not in allowed:
-        kind = "nothing" if not statements else statements[-1].type.name
+        found = [statement.type.name for statement in statements]
         raise RunLogError(
-            f"The run log is read with one SELECT at a time, not {kind}. "
-            "It is written only by runs, ratings and purge."
+            "The run log is read with one SELECT at a time, "
+            f"not {' and '.join(found) or 'an empty statement'}. This door only reads."
         )
 
 
-def _frame(columns: Mapping[str, Any], types: Mapping[str, str]) -> pd.DataFrame:
+def _frame(columns: Mapping[str, Any], kinds: Sequence[str]) -> pd.DataFrame:
     """Columns as pandas knows them: UTC times with their zone, ids as str, unknown as NA.
 
     Not ``.df()``: for times with a zone it warns under pandas 3.1, and rows need ``pytz``.
     """
     import pandas as pd
 
-    return pd.DataFrame({name: _series(values, types[name]) for name, values in columns.items()})
+    typed = zip(columns.items(), kinds, strict=True)  # by place: equal names were told apart
+    return pd.DataFrame({name: _series(values, kind) for (name, values), kind in typed})
 
 
 def _series(values: Any, kind: str) -> pd.Series[Any]:  # noqa: ANN401 - any numpy array
@@ -173,14 +174,17 @@ def _series(values: Any, kind: str) -> pd.Series[Any]:  # noqa: ANN401 - any num
     mask = np.ma.getmaskarray(values)
     plain = np.ma.getdata(values)
     if plain.dtype.kind in "iu":
-        return pd.Series(pd.arrays.IntegerArray(plain.astype("int64"), mask), dtype="Int64")
+        wide = plain if plain.dtype == "uint64" else plain.astype("int64")
+        return pd.Series(pd.arrays.IntegerArray(wide, mask))
     if plain.dtype.kind == "b":
         return pd.Series(pd.arrays.BooleanArray(plain, mask))
     if plain.dtype.kind == "f":
         return pd.Series(np.where(mask, np.nan, plain))
     if plain.dtype.kind in "mM":
-        series = pd.Series(np.where(mask, np.array("NaT", plain.dtype), plain))
-        return series.dt.tz_localize("UTC") if kind == "TIMESTAMP WITH TIME ZONE" else series
+        times = pd.Index(np.where(mask, np.array("NaT", plain.dtype), plain))
+        if isinstance(times, pd.DatetimeIndex) and kind == "TIMESTAMP WITH TIME ZONE":
+            times = times.tz_localize("UTC")
+        return pd.Series(times)
     text = kind in ("VARCHAR", "JSON", "UUID") or kind.startswith("ENUM")
     objects = [
         None if hidden else (str(value) if kind == "UUID" else value)

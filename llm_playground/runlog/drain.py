@@ -91,6 +91,11 @@ WHERE results.status = 'running'
 _FIXED = ("id", "execution_id", "iteration_number", "prompt_hash", "started_at")
 _UPDATES = ", ".join(f"{name} = excluded.{name}" for name in RESULT_COLUMNS if name not in _FIXED)
 
+_COUNT = """
+SELECT count(DISTINCT result.id) FROM journal
+WHERE result.id IS NOT NULL AND result.id NOT IN ({known})
+"""
+
 
 def read(connection: DuckDBPyConnection, files: Iterable[Path], dead: Iterable[Path]) -> None:
     """Read journals into the connection's temporary table ``journal``."""
@@ -126,8 +131,5 @@ def _no_glob(path: Path) -> str:
 
 def count(connection: DuckDBPyConnection, known: str) -> int:
     """How many runs were read that ``known``, a SELECT of ids, does not give."""
-    row = connection.execute(
-        "SELECT count(DISTINCT result.id) FROM journal "
-        f"WHERE result.id IS NOT NULL AND result.id NOT IN ({known})"
-    ).fetchone()
+    row = connection.execute(_COUNT.format(known=known)).fetchone()
     return int(row[0]) if row else 0

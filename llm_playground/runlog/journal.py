@@ -11,12 +11,13 @@ import os
 import re
 import secrets
 import socket
+import sys
 import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-if os.name == "nt":  # pragma: no cover - another system's half
+if sys.platform == "win32":
     import msvcrt
 
     def _lock(descriptor: int) -> None:

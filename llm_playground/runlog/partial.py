@@ -6,7 +6,6 @@ not to be one, or is one and becomes ``[redacted]``.
 
 from __future__ import annotations
 
-import os
 import re
 
 from llm_playground import redact as _redact
@@ -44,7 +43,7 @@ class Partial:
             return ""
         known, held = text[:end], text[end:]
         clean = _redact.redact(known)
-        piece = clean[len(os.path.commonprefix([self._context, clean])) :]
+        piece = clean[_common(self._context, clean) :]
         self._context = known[-_CONTEXT:]
         self._new = [held] if held else []
         self._written.append(piece)
@@ -54,6 +53,12 @@ class Partial:
         """All that was taken, for a journal that starts anew."""
         self._written = ["".join(self._written)]
         return self._written[0]
+
+
+def _common(a: str, b: str) -> int:
+    """How many leading characters are the same."""
+    pairs = zip(a, b, strict=False)
+    return next((i for i, (x, y) in enumerate(pairs) if x != y), min(len(a), len(b)))
 
 
 def settled(text: str) -> int:

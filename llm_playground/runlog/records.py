@@ -148,10 +148,10 @@ def result_row(run: Run, prompt_hash: str | None) -> Row:
 
 
 def line(kind: str, **content: object) -> bytes:
-    """One journal line, redacted, ending in a newline.
+    r"""One journal line, redacted, ending in a newline.
 
     >>> line("finished", result={"id": "r1"})
-    b'{"kind":"finished","result":{"id":"r1"}}\\n'
+    b'{"kind":"finished","result":{"id":"r1"}}\n'
     """
     return _encode({"kind": kind} | {name: _clean(value) for name, value in content.items()})
 
