@@ -1,0 +1,94 @@
+// Small tools over the DOM, and the widget's model as anywidget hands it over.
+
+/**
+ * @typedef {object} Model
+ * @property {(name: string) => any} get
+ * @property {(name: string, value: unknown) => void} set
+ * @property {() => void} save_changes
+ * @property {(content: unknown) => void} send
+ * @property {(event: string, callback: (...values: any[]) => void) => void} on
+ * @property {(event: string, callback: (...values: any[]) => void) => void} off
+ */
+
+/**
+ * What every part of one view shares. `signal` ends with the view.
+ * @typedef {object} View
+ * @property {Model} model
+ * @property {AbortSignal} signal
+ * @property {(name: string, value: unknown) => void} edit set a trait; sent soon
+ * @property {() => void} run
+ * @property {(sentence: string) => void} say tell a screen reader
+ */
+
+/**
+ * An element. An attribute that is `true` is set empty; `false` and `null` leave it out.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, string | number | boolean | null>} attributes
+ * @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function h(tag, attributes, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== false && value !== null) element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children);
+  return element;
+}
+
+/**
+ * A button that is never `disabled`: that would drop the focus, and JupyterLab would get the keys.
+ * @param {string} text
+ * @param {Record<string, string | number | boolean | null>} attributes
+ * @param {AbortSignal} signal
+ * @param {() => void} press
+ */
+export function button(text, attributes, signal, press) {
+  const element = h("button", { type: "button", ...attributes }, text);
+  const pressed = () => {
+    if (element.getAttribute("aria-disabled") !== "true") press();
+  };
+  element.addEventListener("click", pressed, { signal });
+  return element;
+}
+
+/**
+ * Call `react` now and whenever one of the traits changes, until the view ends.
+ * @param {View} view
+ * @param {readonly string[]} traits
+ * @param {() => void} react
+ */
+export function follow({ model, signal }, traits, react) {
+  const events = traits.map((trait) => `change:${trait}`);
+  for (const event of events) model.on(event, react);
+  signal.addEventListener("abort", () => {
+    for (const event of events) model.off(event, react);
+  });
+  react();
+}
+
+/**
+ * Set text only where it differs: a screen reader and the layout see no change otherwise.
+ * @param {Element} element
+ * @param {string} text
+ */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/**
+ * Hide a button; when it has the focus, hand it on first, so that it stays in the panel.
+ * @param {HTMLElement} element
+ * @param {boolean} shown
+ * @param {HTMLElement} heir
+ */
+export function show(element, shown, heir) {
+  if (!shown && element.contains(document.activeElement)) heir.focus({ preventScroll: true });
+  element.hidden = !shown;
+}
+
+/** An id that no other element of the page has. */
+export function newId() {
+  return `llm-${Math.random().toString(36).slice(2)}`;
+}

@@ -1,0 +1,64 @@
+// Which key does what. JupyterLab's command mode takes every key that reaches the cell: x cuts it,
+// b inserts one, Shift+Enter runs it. So a key pressed in the panel stays in the panel, except
+// Ctrl and Cmd combinations, which Lab needs for Save and the palette.
+
+/**
+ * Where the focus is: a text box types letters, a slider moves by arrows, "answer" is a pane or
+ * anything in it, "control" is every other thing in the panel.
+ * @typedef {"text" | "slider" | "answer" | "control"} Place
+ */
+
+/** @typedef {Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey" | "altKey" | "shiftKey">} Key */
+
+/**
+ * @typedef {"run" | "escape" | "keys" | "stopAll" | "stop" | "copy" | "prompt" | "model"
+ *   | "move" | "scroll"} KeyAction
+ */
+
+/** @type {Record<string, KeyAction>} */
+const PLAIN = {
+  "?": "keys", ".": "stopAll", s: "stop", c: "copy", e: "prompt", m: "model",
+};
+
+/** @type {Record<string, KeyAction>} */
+const IN_ANSWER = {
+  ArrowLeft: "move", ArrowRight: "move", ArrowUp: "move", ArrowDown: "move",
+  Home: "move", End: "move", PageUp: "scroll", PageDown: "scroll",
+};
+
+/** What the dialog "Keys" lists. */
+export const KEY_HELP = /** @type {const} */ ([
+  ["Ctrl/Cmd + Enter", "Run"],
+  ["Shift + Enter", "New line in a text box"],
+  ["Esc", "Close, or back to the cell"],
+  ["e", "To the prompt"],
+  ["m", "Add a model"],
+  ["← → ↑ ↓ Home End", "Between answers"],
+  ["Page Up, Page Down", "Scroll this answer"],
+  ["c", "Copy this answer"],
+  ["s", "Stop this answer"],
+  [".", "Stop all"],
+  ["?", "These keys"],
+]);
+
+/**
+ * What the playground does with a key, null when the browser does what it always does.
+ * @param {Key} key
+ * @param {Place} place
+ * @returns {KeyAction | null}
+ */
+export function keyAction(key, place) {
+  if (key.key === "Escape") return "escape";
+  if (key.key === "Enter") return key.ctrlKey || key.metaKey ? "run" : null;
+  if (key.ctrlKey || key.metaKey || key.altKey || place === "text") return null;
+  if (place === "answer" && key.key in IN_ANSWER) return IN_ANSWER[key.key] ?? null;
+  return PLAIN[key.key] ?? null;
+}
+
+/**
+ * Whether a key must not reach the notebook.
+ * @param {Key} key
+ */
+export function staysHere(key) {
+  return key.key === "Enter" || key.key === "Escape" || !(key.ctrlKey || key.metaKey);
+}

@@ -1,0 +1,184 @@
+// One view of a playground: puts the parts together, hears the kernel and the keys.
+
+import { h, button, follow, newId, setText } from "./dom.js";
+import { createPicker } from "./picker.js";
+import { createParameters, createRunBar, createTextBox } from "./form.js";
+import { createAnswers } from "./answers.js";
+import { EMPTY_SHEET, announcement, receive } from "./panes.js";
+import { KEY_HELP, keyAction, staysHere } from "./keys.js";
+
+/** @typedef {import("./dom.js").Model} Model */
+/** @typedef {import("./dom.js").View} View */
+/** @typedef {import("./panes.js").Message} Message */
+/** @typedef {import("./keys.js").Place} Place */
+
+const SAVE_AFTER_MS = 150;
+const FORM_TRAITS = [
+  "prompt", "system", "models", "temperature", "top_p", "max_tokens", "preset", "iterations",
+];
+
+/**
+ * What anywidget calls for each view.
+ * @param {{model: Model, el: HTMLElement}} context
+ */
+function render({ model, el }) {
+  const ending = new AbortController();
+  const live = h("p", { class: "llm-offscreen", "aria-live": "polite" });
+  const view = createView(model, ending.signal, live);
+  const picker = createPicker(view);
+  const system = createTextBox(view, { trait: "system", label: "System prompt", rows: 1, placeholder: "(empty)" });
+  const prompt = createTextBox(view, {
+    trait: "prompt", label: "User prompt", rows: 6,
+    placeholder: "Ask something. {{name}} takes a value from the notebook.",
+  });
+  const keys = createKeysDialog(view);
+  const heading = h("h3", {});
+  const answers = createAnswers(view);
+  el.classList.add("llm-playground");
+  el.append(
+    h("header", { class: "llm-heading" }, heading, keys.opener),
+    picker.element,
+    h("div", { class: "llm-form" }, h("div", { class: "llm-prompts" }, system.element, prompt.element),
+      createParameters(view, el)),
+    createRunBar(view).element, answers.element, live, keys.dialog);
+  follow(view, ["name"], () => setText(heading, model.get("name") ?? "Playground"));
+  hearKernel(view, answers.paint);
+  hearKeys(view, el, { picker, prompt: prompt.box, keys, answers });
+  return () => ending.abort();
+}
+
+/**
+ * @param {Model} model
+ * @param {AbortSignal} signal
+ * @param {HTMLElement} live
+ * @returns {View}
+ */
+function createView(model, signal, live) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let saving;
+  const save = () => {
+    clearTimeout(saving);
+    saving = undefined;
+    model.save_changes();
+  };
+  signal.addEventListener("abort", () => saving !== undefined && save());
+  return {
+    model,
+    signal,
+    edit: (name, value) => {
+      model.set(name, value);
+      saving ??= setTimeout(save, SAVE_AFTER_MS);
+    },
+    // The form goes with the message: a trait's own message may wait behind another.
+    run: () => {
+      if (model.get("running")) return;
+      save();
+      const form = Object.fromEntries(FORM_TRAITS.map((trait) => [trait, model.get(trait)]));
+      model.send({ type: "run", form });
+    },
+    say: (sentence) => setText(live, sentence),
+  };
+}
+
+/**
+ * Fold the kernel's messages into a sheet and paint it, at most once per frame.
+ * @param {View} view
+ * @param {(sheet: import("./panes.js").Sheet) => void} paint
+ */
+function hearKernel({ model, signal, say }, paint) {
+  const name = newId();
+  let sheet = EMPTY_SHEET;
+  let frame = 0;
+  /** @param {Message} message */
+  const hear = (message) => {
+    if (message.type === "snapshot" && message.view !== name) return;
+    const before = sheet;
+    sheet = receive(sheet, message);
+    const sentence = announcement(before, sheet);
+    if (sentence && message.type !== "snapshot") say(sentence);
+    frame ||= requestAnimationFrame(() => {
+      frame = 0;
+      paint(sheet);
+    });
+  };
+  model.on("msg:custom", hear);
+  signal.addEventListener("abort", () => {
+    model.off("msg:custom", hear);
+    cancelAnimationFrame(frame);
+  });
+  paint(sheet);
+  model.send({ type: "sync", view: name });
+}
+
+/**
+ * @typedef {object} Parts
+ * @property {ReturnType<typeof createPicker>} picker
+ * @property {HTMLTextAreaElement} prompt
+ * @property {ReturnType<typeof createKeysDialog>} keys
+ * @property {ReturnType<typeof createAnswers>} answers
+ */
+
+/**
+ * The one listener: keys stay in the panel (see keys.js) and do what they say there.
+ * @param {View} view
+ * @param {HTMLElement} el
+ * @param {Parts} parts
+ */
+function hearKeys(view, el, { picker, prompt, keys, answers }) {
+  /** @type {Record<import("./keys.js").KeyAction, (event: KeyboardEvent) => void>} */
+  const acts = {
+    run: () => view.run(),
+    escape: () => {
+      if (keys.close() || picker.close()) return;
+      const cell = el.closest(".jp-Cell");
+      if (cell instanceof HTMLElement) cell.focus();
+    },
+    keys: () => keys.open(),
+    stopAll: () => view.model.send({ type: "stop" }),
+    stop: (event) => answers.pane(answers.numberAt(event.target))?.stop(),
+    copy: (event) => answers.pane(answers.numberAt(event.target))?.copy(),
+    prompt: () => prompt.focus(),
+    model: () => picker.input.focus(),
+    move: (event) => answers.move(answers.numberAt(event.target), event.key),
+    scroll: (event) => answers.pane(answers.numberAt(event.target))?.scroll(event.key === "PageUp" ? -1 : 1),
+  };
+  el.addEventListener("keydown", (event) => {
+    if (staysHere(event)) event.stopPropagation();
+    if (event.isComposing) return;
+    const action = keyAction(event, placeOf(event.target));
+    if (action === null) return;
+    event.preventDefault();
+    acts[action](event);
+  }, { signal: view.signal });
+}
+
+/**
+ * @param {EventTarget | null} target
+ * @returns {Place}
+ */
+function placeOf(target) {
+  if (target instanceof HTMLTextAreaElement) return "text";
+  if (target instanceof HTMLInputElement) return target.type === "range" ? "slider" : "text";
+  return target instanceof Element && target.closest("[data-llm=pane]") ? "answer" : "control";
+}
+
+/** @param {View} view */
+function createKeysDialog({ signal }) {
+  const rows = KEY_HELP.map(([key, what]) => h("tr", {}, h("th", { scope: "row" }, key), h("td", {}, what)));
+  const dialog = h("dialog", { class: "llm-keys", "aria-label": "Keys" });
+  const close = () => {
+    const was = dialog.open;
+    dialog.close();
+    return was;
+  };
+  const open = () => {
+    if (!dialog.open) dialog.showModal();
+  };
+  dialog.append(h("h4", {}, "Keys"), h("table", {}, h("tbody", {}, ...rows)),
+    h("p", {}, "Single letters work outside the text boxes."),
+    button("Close", {}, signal, () => close()));
+  const opener = button("?", { class: "llm-link", "aria-label": "Keys", title: "Keys (?)" }, signal, open);
+  return { dialog, opener, open, close };
+}
+
+export default { render };

@@ -1,0 +1,336 @@
+"""The playground: a widget to ask models, with answers side by side while they stream.
+
+The form is traits. Answers go to the view as custom messages: at most one every 30 ms for all
+answers together, each with new text only. Provider calls run on the package's background loop;
+messages are made on one thread of this module, so that neither a busy cell nor an observer that
+blocks holds up a stream.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets as t
+from IPython import get_ipython
+
+from llm_playground import _loop, capabilities, config
+from llm_playground.calls import plan, resolve_model, send
+from llm_playground.comparison import Comparison
+from llm_playground.engine import Call
+from llm_playground.errors import ConfigError, InvalidParameterError
+from llm_playground.types import Run, StreamEvent
+from llm_playground.widgets import esm, notice
+from llm_playground.widgets.sheet import Sheet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MESSAGE_EVERY_S = 0.03
+PARAMETERS = ("temperature", "top_p", "max_tokens")
+FORM = ("prompt", "system", "models", *PARAMETERS, "preset", "iterations")
+
+_HERE = Path(__file__).parent
+_MODULES = ("keys", "panes", "choices", "dom", "picker", "form", "answers", "playground")
+
+_messenger = ThreadPoolExecutor(1, "llm_playground_widgets")
+
+
+def _from_view(trait: t.TraitType[Any, Any]) -> t.TraitType[Any, Any]:
+    """A trait the view edits. Not echoed: an echo that comes late would undo what was typed since.
+
+    A number is any value here, so that a wrong one is kept, and explained, instead of refused.
+    """
+    return trait.tag(sync=True, echo_update=False)
+
+
+def _for_view(trait: t.TraitType[Any, Any]) -> t.TraitType[Any, Any]:
+    return trait.tag(sync=True)
+
+
+class Playground(anywidget.AnyWidget):
+    """Ask models from a form; answers stream side by side, each is a run in the run log.
+
+    Args:
+        name: What the playground is called; shown as its heading.
+        models: What to ask: ``["local"]``, ``["gpt-...", "claude-..."]``; None is the default.
+        prompt: The user prompt; ``{{name}}`` takes a value from the notebook.
+        system: The system prompt.
+        preset: ``precise``, ``balanced`` or ``creative``.
+        n: Iterations: how often each model is asked.
+
+    The arguments are traits, and so are ``temperature``, ``top_p``, ``max_tokens`` (None is
+    ``auto``: not sent) and ``iterations``: read and set them from Python at any time.
+
+    Example:
+        >>> import llm_playground as lp
+        >>> pg = lp.Playground(models=["local"], prompt="Say hello.")
+        >>> pg.max_tokens = 8
+        >>> pg.run()
+        >>> pg.results.status.tolist()
+        ['completed']
+    """
+
+    _esm = esm.joined(_HERE / f"{module}.js" for module in _MODULES)
+    _css = (_HERE / "playground.css").read_text("utf-8")
+
+    name = _for_view(t.Unicode(allow_none=True))
+    prompt = _from_view(t.Unicode())
+    system = _from_view(t.Unicode())
+    models = _from_view(t.Any())
+    temperature = _from_view(t.Any(None))
+    top_p = _from_view(t.Any(None))
+    max_tokens = _from_view(t.Any(None))
+    preset = _from_view(t.Any(None))
+    iterations = _from_view(t.Any(1))
+
+    running = _for_view(t.Bool(False))
+    problem = _for_view(t.Unicode())
+    choices = _for_view(t.List(t.Dict()))
+    presets = _for_view(t.Dict())
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        models: Sequence[str] | str | None = None,
+        prompt: str = "",
+        system: str = "",
+        preset: str | None = None,
+        n: int = 1,
+    ) -> None:
+        self._lock = threading.RLock()
+        self._notice = notice.Notice()
+        self._sheet = Sheet(0, ())
+        self._futures: dict[int, Future[Run]] = {}
+        self._message_due = False
+        self._ended = threading.Event()
+        self._ended.set()
+        super().__init__(
+            name=name,
+            models=[config.default_model()] if models is None else models,
+            prompt=prompt,
+            system=system,
+            iterations=n,
+            presets={name: dict(p.as_dict()) for name, p in capabilities.PRESETS.items()},
+        )
+        self.observe(self._explain, FORM)
+        self.preset = preset
+        _answer_on_the_callers_thread(self.comm)
+        self.on_msg(self._hear)
+        threading.Thread(target=self._look_up_choices, daemon=True).start()
+
+    def run(self) -> None:
+        """Start what Run starts, and return; :attr:`results` waits for the answers.
+
+        Raises:
+            ConfigError: Nothing was sent; the panel says the same line.
+        """
+        with self._lock:
+            if self.running:
+                raise InvalidParameterError("Still running. Stop all first.")
+            try:
+                calls = self._plan()
+            except ConfigError as error:
+                self.problem = str(error)
+                raise
+            self._start(calls)
+
+    def stop(self) -> None:
+        """Stop every answer that is still running. The text so far is kept."""
+        for number in list(self._futures):
+            self._stop_one(number)
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """The runs of the last Run, one row each, with the run log's column names.
+
+        Waits until all have ended; interrupting the kernel ends the waiting, not the runs.
+        """
+        self._ended.wait()
+        return Comparison(tuple(self._sheet.runs())).df
+
+    def close(self) -> None:
+        """Stop what runs and remove the widget from the page."""
+        self.stop()
+        super().close()
+
+    @contextlib.contextmanager
+    def hold_trait_notifications(self) -> Iterator[None]:
+        """Hold nothing: what traitlets holds back is shared by all threads of an object."""
+        yield
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:  # noqa: ANN401 - IPython's own signature
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is None:
+            return None
+        self._notice.watch()
+        data, metadata = bundle
+        return {**data, "text/html": notice.HTML, "text/plain": notice.TEXT}, metadata
+
+    @t.validate("models")
+    def _as_list(self, proposal: Mapping[str, Any]) -> list[str]:
+        value = proposal["value"]
+        names = [value] if isinstance(value, str) else list(value or [])
+        return list(dict.fromkeys(map(str, names)))
+
+    @t.observe("preset")
+    def _use_preset(self, change: Mapping[str, Any]) -> None:
+        chosen = self.presets.get(change["new"])
+        if chosen is not None:
+            self.temperature = chosen["temperature"]
+
+    @t.observe("temperature")
+    def _leave_preset(self, change: Mapping[str, Any]) -> None:
+        chosen = self.presets.get(self.preset)
+        if chosen is not None and chosen["temperature"] != change["new"]:
+            self.preset = None
+
+    def _explain(self, _change: Mapping[str, Any]) -> None:
+        """Say the first thing that is wrong with the form; empty when nothing is."""
+        self.problem = self._complaint()
+
+    def _complaint(self) -> str:
+        try:
+            capabilities.check_iterations(self.iterations)
+            chosen = capabilities.parameters_from(self._parameters(), self.preset)
+            for model in self.models:
+                provider = resolve_model(model).partition(":")[0]
+                capabilities.check_parameters(provider, chosen)
+        except ConfigError as error:
+            return str(error)
+        return ""
+
+    def _parameters(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in PARAMETERS}
+
+    def _plan(self) -> tuple[Call, ...]:
+        if not self.models:
+            raise InvalidParameterError("No model is chosen. Add one.")
+        return plan(
+            self.prompt,
+            self.models,
+            system=self.system,
+            preset=self.preset,
+            parameters=self._parameters(),
+            iterations=self.iterations,
+            variables=_variables(),
+            source="widget",
+        )
+
+    def _start(self, calls: Sequence[Call]) -> None:
+        self._sheet = sheet = Sheet(self._sheet.run + 1, [call.request.model for call in calls])
+        self._ended.clear()
+        self.problem, self.running = "", True
+        self.send({"type": "run", "run": sheet.run, "panes": sheet.opening()})
+        self._futures = {}
+        for number, call in enumerate(calls, 1):
+            future = _loop.submit(send(call, partial(self._take, sheet, number)))
+            self._futures[number] = future
+            future.add_done_callback(partial(self._settle, sheet, number))
+
+    def _stop_one(self, number: int) -> None:
+        future = self._futures.get(number)
+        if future is not None:
+            future.cancel()
+
+    def _take(self, sheet: Sheet, number: int, event: StreamEvent) -> None:
+        """On the background loop: note the event, and see that a message goes out soon."""
+        sheet.take(number, event)
+        self._tell_soon(sheet)
+
+    def _tell_soon(self, sheet: Sheet) -> None:
+        if not self._message_due:
+            self._message_due = True
+            _loop.loop().call_later(MESSAGE_EVERY_S, _messenger.submit, self._tell, sheet)
+
+    def _settle(self, sheet: Sheet, number: int, future: Future[Run]) -> None:
+        """A call that was cancelled before its first step, or broke, tells nobody: do it here."""
+        error = None if future.cancelled() else future.exception()
+        if sheet.give_up(number, "failed" if error else "cancelled", str(error or "")):
+            _loop.loop().call_soon_threadsafe(self._tell_soon, sheet)
+
+    def _tell(self, sheet: Sheet) -> None:
+        self._message_due = False
+        self._send_news(sheet, sheet.news())
+
+    def _send_news(self, sheet: Sheet, news: Sequence[Mapping[str, Any]]) -> None:
+        ended = sheet.ended()
+        message = {"type": "events", "run": sheet.run, "panes": news, "running": not ended}
+        self.send(message | {"summary": sheet.summary()})
+        if ended and sheet is self._sheet:
+            self.running = False
+            self._ended.set()
+
+    def _hear(self, _widget: object, content: Mapping[str, Any], _buffers: object) -> None:
+        """A view's message, on the main or a subshell's thread: hand it on and return."""
+        self._notice.heard()
+        act = _ON_MESSAGE.get(content.get("type", ""))
+        if act is not None:
+            _messenger.submit(act, self, content)
+
+    def _run_form(self, content: Mapping[str, Any]) -> None:
+        """Run with the form as it came with the message: the traits' own messages may be late."""
+        form = content.get("form", {})
+        self.set_state({name: form[name] for name in FORM if name in form})
+        with contextlib.suppress(ConfigError):  # the panel says it
+            self.run()
+
+    def _stop_some(self, content: Mapping[str, Any]) -> None:
+        if "number" in content:
+            self._stop_one(content["number"])
+        else:
+            self.stop()
+
+    def _show_everything(self, content: Mapping[str, Any]) -> None:
+        sheet = self._sheet
+        news, everything = sheet.catch_up()
+        if news:
+            self._send_news(sheet, news)
+        snapshot = {"type": "snapshot", "view": content.get("view"), "run": sheet.run}
+        state = {"running": not sheet.ended(), "summary": sheet.summary(), "panes": everything}
+        self.send(snapshot | state)
+
+    def _look_up_choices(self, _content: Mapping[str, Any] | None = None) -> None:
+        from llm_playground import catalog  # reads the price list: not on the way to the display
+
+        self.choices = [
+            {
+                "model": choice.model,
+                "label": choice.label,
+                "available": choice.available,
+                "reason": choice.reason or "",
+                "price": choice.price or "",
+            }
+            for choice in catalog.choices()
+        ]
+
+
+_ON_MESSAGE: dict[str, Callable[[Playground, Mapping[str, Any]], None]] = {
+    "run": Playground._run_form,
+    "stop": Playground._stop_some,
+    "sync": Playground._show_everything,
+    "choices": Playground._look_up_choices,
+}
+
+
+def _variables() -> Mapping[str, object]:
+    """The notebook's variables, for ``{{name}}``; none outside IPython."""
+    shell = get_ipython()
+    return shell.user_ns if shell is not None else {}
+
+
+def _answer_on_the_callers_thread(comm: Any) -> None:  # noqa: ANN401 - comm has no types
+    """Let a view's messages in while a synchronous cell runs.
+
+    JupyterLab addresses them to a subshell; ipykernel sends them on to the shell that last
+    published here instead, usually the busy main one. What the view addressed is right for us.
+    """
+    if hasattr(comm, "_reply_subshell_for"):
+        comm._reply_subshell_for = lambda _data, addressed: addressed
