@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from typing import Any, Protocol
 
-from llm_playground.providers import faults
+from llm_playground.providers import breaks, faults
+from llm_playground.providers.call import Call
 from llm_playground.providers.sse import Event, EventDecoder, EventTooLongError
 from llm_playground.types import Finish, ProviderEvent
 
 # After the last event, for the last bytes: a connection read to its end is used again.
-_DRAIN_S = 0.25
+_DRAIN_S = 0.1
 _HEAD_BYTES = 20_000
+_END_MARK = "[DONE]"  # of Chat Completions; the others have none or a typed event
 _log = logging.getLogger(__name__)
 
 
@@ -60,7 +62,7 @@ class Reader(Protocol):
 
 
 async def stream_events(
-    call: faults.Call, headers: Mapping[str, str], chunks: AsyncIterator[bytes], reader: Reader
+    call: Call, headers: Mapping[str, str], chunks: AsyncIterator[bytes], reader: Reader
 ) -> AsyncGenerator[ProviderEvent, None]:
     """The events of one answer; the last is one ``Finish``.
 
@@ -75,57 +77,61 @@ async def stream_events(
     Raises:
         ProviderError: The stream broke, ended early, held an error, or was no event stream.
     """
-    decoder, head, delivered, skipped = EventDecoder(), bytearray(), False, 0
+    decoder, head, delivered = EventDecoder(), bytearray(), False
     try:
-        async for events in _decoded(chunks, decoder, head):
+        async for events in _decoded(call, chunks, decoder, head):
             for event in events:
-                content = _content(event)
-                if content is None:
-                    skipped += event.data != "[DONE]"
-                    reader.ended = reader.ended or event.data == "[DONE]"
-                    continue
-                for item in reader.read(content):
+                for item in reader.read(event) if event else ():
                     delivered = True
                     yield item
+            reader.ended = reader.ended or None in events
             if reader.ended:
                 break
     except StreamFaultError as fault:
-        raise faults.fault_in_stream(
+        raise breaks.fault_in_stream(
             call, fault.status, fault.body, headers, delivered=delivered
         ) from None
-    except (*faults.TRANSPORT_FAULTS, EventTooLongError) as fault:
+    except (*breaks.TRANSPORT_FAULTS, EventTooLongError) as fault:
         if not reader.complete:
-            raise faults.transport_error(call, fault, headers, delivered=delivered) from None
-    finally:
-        if skipped:
-            _log.warning("%s sent %d events that are not JSON", call.label, skipped)
+            raise breaks.transport_error(call, fault, headers, delivered=delivered) from None
     if not (reader.complete or (reader.ended and delivered)):
-        raise faults.cut_short(call, headers, bytes(head), delivered=delivered)
+        raise breaks.cut_short(call, headers, bytes(head), delivered=delivered)
     yield reader.finish(faults.request_id(headers))
     await _drain(chunks)
 
 
 async def _decoded(
-    chunks: AsyncIterator[bytes], decoder: EventDecoder, head: bytearray
-) -> AsyncIterator[list[Event]]:
-    """Events as they complete; ``head`` keeps the first bytes of what has none."""
+    call: Call, chunks: AsyncIterator[bytes], decoder: EventDecoder, head: bytearray
+) -> AsyncIterator[list[dict[str, Any] | None]]:
+    """Events' contents as they complete, None for the end mark.
+
+    ``head`` keeps the first bytes of a response in which no event is found.
+    """
     heard = False
     async for chunk in chunks:
         events = decoder.feed(chunk)
         heard = heard or bool(events)
         if events:
-            yield events
+            yield list(_contents(call, events))
         elif not heard and len(head) < _HEAD_BYTES:
             head += chunk[:_HEAD_BYTES]
-    yield decoder.flush()
+    yield list(_contents(call, decoder.flush()))
 
 
-def _content(event: Event) -> dict[str, Any] | None:
-    try:
-        content = json.loads(event.data)
-    except ValueError:
-        return None
-    return content if isinstance(content, dict) else None
+def _contents(call: Call, events: list[Event]) -> Iterator[dict[str, Any] | None]:
+    """What events hold. One that is not JSON is skipped: the rest of the answer is worth more."""
+    for event in events:
+        if event.data == _END_MARK:
+            yield None
+            continue
+        try:
+            content = json.loads(event.data)
+        except ValueError:
+            content = None
+        if isinstance(content, dict):
+            yield content
+        else:
+            _log.warning("%s sent an event that is no JSON object; skipped", call.label)
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:
@@ -133,5 +139,5 @@ async def _drain(chunks: AsyncIterator[bytes]) -> None:
         async with asyncio.timeout(_DRAIN_S):
             async for _ in chunks:
                 pass
-    except faults.TRANSPORT_FAULTS:  # the answer is complete; this connection just ends here
+    except breaks.TRANSPORT_FAULTS:  # the answer is complete; this connection just ends here
         return

@@ -13,8 +13,9 @@ from typing import Any
 
 import openai
 
-from llm_playground.providers import answer, faults
+from llm_playground.providers import answer, breaks, faults
 from llm_playground.providers.base import Endpoint
+from llm_playground.providers.call import Call
 from llm_playground.providers.http import client_for
 from llm_playground.types import (
     Finish,
@@ -85,7 +86,7 @@ class OpenAIProvider:
 
     async def stream(self, request: Request) -> AsyncGenerator[ProviderEvent, None]:
         """See :class:`llm_playground.providers.base.Provider`."""
-        call = faults.Call(self._endpoint, request.model)
+        call = Call(self._endpoint, request.model)
         content = body(request)
         try:
             async with self._client.chat.completions.with_streaming_response.create(
@@ -103,8 +104,8 @@ class OpenAIProvider:
             raise faults.status_error(
                 call, error.status_code, error.response.text, error.response.headers
             ) from None
-        except (openai.APIConnectionError, *faults.TRANSPORT_FAULTS) as error:
-            raise faults.transport_error(call, error) from None
+        except (openai.APIConnectionError, *breaks.TRANSPORT_FAULTS) as error:
+            raise breaks.transport_error(call, error) from None
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -28,12 +28,12 @@ class EventTooLongError(ValueError):
 
 
 class EventDecoder:
-    """Decodes one stream; make one per response.
+    r"""Decodes one stream; make one per response.
 
     >>> decoder = EventDecoder()
-    >>> decoder.feed(b"event: ping\\ndata: {}\\n\\ndata: on")
+    >>> decoder.feed(b"event: ping\ndata: {}\n\ndata: on")
     [Event(name='ping', data='{}')]
-    >>> decoder.feed(b"e\\r\\n\\r\\n")
+    >>> decoder.feed(b"e\r\n\r\n")
     [Event(name='', data='one')]
     """
 
