@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing
 from typing import Any, Protocol
 
 from llm_playground.providers import breaks, faults
@@ -79,14 +80,13 @@ async def stream_events(
     """
     decoder, head, delivered = EventDecoder(), bytearray(), False
     try:
-        async for events in _decoded(call, chunks, decoder, head):
-            for event in events:
-                for item in reader.read(event) if event else ():
+        async with aclosing(_decoded(call, chunks, decoder, head)) as batches:
+            async for events in batches:
+                for item in _read(reader, events):
                     delivered = True
                     yield item
-            reader.ended = reader.ended or None in events
-            if reader.ended:
-                break
+                if reader.ended:
+                    break
     except StreamFaultError as fault:
         raise breaks.fault_in_stream(
             call, fault.status, fault.body, headers, delivered=delivered
@@ -100,9 +100,17 @@ async def stream_events(
     await _drain(chunks)
 
 
+def _read(reader: Reader, events: list[dict[str, Any] | None]) -> Iterator[ProviderEvent]:
+    for event in events:
+        if event is None:
+            reader.ended = True
+        else:
+            yield from reader.read(event)
+
+
 async def _decoded(
     call: Call, chunks: AsyncIterator[bytes], decoder: EventDecoder, head: bytearray
-) -> AsyncIterator[list[dict[str, Any] | None]]:
+) -> AsyncGenerator[list[dict[str, Any] | None], None]:
     """Events' contents as they complete, None for the end mark.
 
     ``head`` keeps the first bytes of a response in which no event is found.

@@ -122,9 +122,7 @@ def body(request: Request) -> dict[str, Any]:
     }
     return {
         "model": request.model_name,
-        "max_tokens": DEFAULT_MAX_TOKENS
-        if parameters.max_tokens is None
-        else parameters.max_tokens,
+        "max_tokens": parameters.max_tokens or DEFAULT_MAX_TOKENS,
         "messages": _turns(request.messages),
         **{name: value for name, value in settings.items() if value is not None},
         **parameters.extra,
@@ -174,7 +172,7 @@ class _Reader:
             case "message_stop":
                 self.ended = True
             case "error":
-                kind = (event.get("error") or {}).get("type")
+                kind = str((event.get("error") or {}).get("type"))
                 raise answer.StreamFaultError(_FAULT_STATUS.get(kind, 500), json.dumps(event))
         return []
 

@@ -187,6 +187,7 @@ def _message_in(body: str) -> str:
 
 
 def json_object(body: str) -> dict[str, Any]:
+    """The body's JSON object, empty when it is none."""
     try:
         value = json.loads(body)
     except ValueError:

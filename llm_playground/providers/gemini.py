@@ -189,8 +189,9 @@ def _merged(content: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, A
     merged = dict(content)
     for name, value in extra.items():
         ours = merged.get(name)
-        both = isinstance(ours, Mapping) and isinstance(value, Mapping)
-        merged[name] = _merged(ours, value) if both else value
+        if isinstance(ours, Mapping) and isinstance(value, Mapping):
+            value = _merged(ours, value)
+        merged[name] = value
     return merged
 
 
@@ -248,8 +249,9 @@ def _fault_status(error: object) -> int:
 
 
 def _prompt_blocked(call: Call, feedback: dict[str, Any]) -> errors.ContentBlockedError:
-    ratings = feedback.get("safetyRatings") or []
-    rating = next((rating for rating in ratings if rating.get("blocked")), {})
+    ratings: list[dict[str, Any]] = feedback.get("safetyRatings") or []
+    blocking = [rating for rating in ratings if rating.get("blocked")]
+    rating = blocking[0] if blocking else {}
     category = rating.get("category")
     words = [category or feedback["blockReason"], rating.get("probability")]
     why = ", ".join(_in_words(word) for word in words if word)
