@@ -34,7 +34,7 @@ def serve(home, monkeypatch):
 
 def endless():
     """A stream that gives three pieces and then stays silent until the client leaves."""
-    return Reply(openai_stream(["one ", "two ", "three "], finish_reason=None)[:3], end="hang")
+    return Reply(openai_stream(["one ", "two ", "three "], finish_reason=None)[:4], end="hang")
 
 
 def logged(run_id):

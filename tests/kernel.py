@@ -1,0 +1,93 @@
+"""A real kernel, driven as a notebook drives it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from queue import Empty
+from typing import Any
+
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+START_TIMEOUT_S = 60
+CELL_TIMEOUT_S = 90
+
+
+@dataclass
+class Outputs:
+    """What one cell's execution published."""
+
+    messages: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def contents(self, kind: str) -> list[Mapping[str, Any]]:
+        return [m["content"] for m in self.messages if m["msg_type"] == kind]
+
+    @property
+    def text(self) -> str:
+        return "".join(content["text"] for content in self.contents("stream"))
+
+    @property
+    def html(self) -> list[str]:
+        """Every state an updated output went through, in order."""
+        kinds = ("display_data", "update_display_data")
+        shown = [m["content"]["data"] for m in self.messages if m["msg_type"] in kinds]
+        return [data["text/html"] for data in shown if "text/html" in data]
+
+    @property
+    def result(self) -> str:
+        [content] = self.contents("execute_result")
+        return content["data"]["text/plain"]
+
+    @property
+    def error(self) -> Mapping[str, Any]:
+        [content] = self.contents("error")
+        return content
+
+
+class Kernel:
+    """Runs cells in one kernel."""
+
+    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
+        self.manager = manager
+        self.client = client
+
+    def start(self, code: str) -> str:
+        """Execute without waiting; the message's id."""
+        return self.client.execute(code, allow_stdin=False)
+
+    def finish(self, message_id: str) -> Outputs:
+        """Collect what a started cell publishes, to its end."""
+        outputs, deadline = Outputs(), time.monotonic() + CELL_TIMEOUT_S
+        while time.monotonic() < deadline:
+            try:
+                message = self.client.get_iopub_msg(timeout=1)
+            except Empty:
+                continue
+            if message["parent_header"].get("msg_id") != message_id:
+                continue
+            outputs.messages.append(message)
+            if message["content"].get("execution_state") == "idle":
+                return outputs
+        raise TimeoutError(f"the cell did not end in {CELL_TIMEOUT_S} s")
+
+    def run(self, code: str) -> Outputs:
+        return self.finish(self.start(code))
+
+
+@contextmanager
+def kernel(environment: Mapping[str, str]) -> Iterator[Kernel]:
+    """A kernel of this interpreter, with ``environment`` on top of the test's own."""
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel(env={**os.environ, **environment})
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=START_TIMEOUT_S)
+        yield Kernel(manager, client)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=False)

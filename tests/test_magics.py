@@ -1,0 +1,225 @@
+"""``%llm`` and ``%%llm`` in a real kernel, on the embedded model and on scripted endpoints."""
+
+import time
+
+import pytest
+
+from tests.kernel import kernel
+from tests.wire.formats import openai_stream
+from tests.wire.server import Reply, WireServer, json_reply
+
+KEY = "sk-" + "planted" * 4
+
+
+@pytest.fixture(scope="module")
+def nb(tmp_path_factory):
+    """A kernel with the extension loaded, on a log of its own."""
+    home = tmp_path_factory.mktemp("home")
+    with kernel({"LLM_PLAYGROUND_HOME": str(home)}) as started:
+        started.run("%load_ext llm_playground\nimport llm_playground as lp")
+        yield started
+
+
+@pytest.fixture
+def serve(nb):
+    """Makes a scripted server the OpenAI endpoint of the kernel."""
+    servers = []
+
+    def start(script):
+        server = WireServer(script).__enter__()
+        servers.append(server)
+        nb.run(f"%env OPENAI_API_KEY={KEY}\n%env OPENAI_BASE_URL={server.url}/v1")
+        return server
+
+    yield start
+    nb.run("import os; os.environ.pop('OPENAI_API_KEY', 0); os.environ.pop('OPENAI_BASE_URL', 0)")
+    for server in servers:
+        server.__exit__(None, None, None)
+
+
+def test_the_answer_streams_and_ends_as_markdown_with_a_footer(nb):
+    states = nb.run("%%llm --max-tokens 60\nWrite two sentences about the sea.").html
+
+    assert len(states) >= 3
+    assert "pre-wrap" in states[-2]
+    assert "<p>" in states[-1]
+    assert "free · " in states[-1]
+    assert "tokens" in states[-1]
+    assert "A very small model, to try the tool." in states[-1]
+
+
+def test_a_cut_off_answer_says_so(nb):
+    assert "Cut off at 5 tokens" in nb.run("%%llm --max-tokens 5\nCount to 100.").html[-1]
+
+
+def test_the_line_magic_asks_too(nb):
+    assert "free · " in nb.run("%llm Say hello.").html[-1]
+
+
+def test_options_reach_the_request(nb, serve):
+    server = serve(Reply(openai_stream(["fine"])))
+
+    nb.run(
+        "%%llm -m openai:gpt-4o -t 0.3 --top-p 0.9 --max-tokens 50 -s 'Be brief.' "
+        "--param seed=7 -o answer --tag mine\nhi"
+    )
+
+    body = server.requests[0].json
+    assert body["messages"][0] == {"role": "system", "content": "Be brief."}
+    assert body["messages"][1] == {"role": "user", "content": "hi"}
+    sent = {name: body.get(name) for name in ("temperature", "top_p", "seed")}
+    assert sent == {"temperature": 0.3, "top_p": 0.9, "seed": 7}
+    assert body["max_completion_tokens"] == 50
+    assert nb.run("answer.text").result == "'fine'"
+    assert nb.run("len(lp.runs(tag='mine'))").result == "1"
+
+
+def test_a_preset_sets_the_temperature_and_nothing_else(nb, serve):
+    server = serve(Reply(openai_stream(["fine"])))
+
+    nb.run("%%llm -m openai:gpt-4o -p creative\nhi")
+
+    assert server.requests[0].json["temperature"] == 1.0
+    assert "top_p" not in server.requests[0].json
+
+
+def test_names_in_double_braces_take_the_notebooks_values(nb, serve):
+    server = serve(Reply(openai_stream(["fine"])))
+
+    nb.run("topic = 'the sea'")
+    nb.run("%%llm -m openai:gpt-4o\nAbout {{topic}}, {not this}.")
+
+    assert server.requests[0].json["messages"][0]["content"] == "About the sea, {not this}."
+
+
+def test_several_models_or_iterations_are_a_comparison(nb, serve):
+    serve(Reply(openai_stream(["fine"])))
+
+    shown = nb.run("%%llm -m openai:gpt-4o -m openai:gpt-4.1 -n 2 -o both\nhi").html[-1]
+
+    assert shown.count("fine") == 4
+    assert nb.run("both.df.iteration_number.tolist()").result == "[1, 2, 1, 2]"
+    assert nb.run("lp.sql('SELECT iterations FROM executions').iterations.max()").result
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("%%llm -m nobody\nhi", "No provider is known"),
+        ("%%llm -m openai:gpt-4o\nhi", "OPENAI_API_KEY"),
+        ("%%llm\n", "empty"),
+        ("%%llm -t 9\nhi", "temperature"),
+        ("%%llm -t hot\nhi", "invalid float"),
+        ("%%llm --nonsense\nhi", "%llm help"),
+        ("%%llm -s 'open\nhi", "quot"),
+        ("%%llm -n 0\nhi", "iterations"),
+        ("%%llm -p wild\nhi", "precise"),
+        ("%%llm -o 'not a name'\nhi", "variable"),
+        ("%%llm\n{{nobody_knows}}", "{{nobody_knows}} is not defined"),
+        ("%llm use nobody", "No provider is known"),
+    ],
+)
+def test_bad_input_is_one_line_and_loses_nothing(nb, code, said):
+    outputs = nb.run(code)
+    errors = outputs.contents("error")
+    lines = errors[0]["traceback"] if errors else outputs.text.strip().splitlines()
+
+    assert len(lines) == 1, lines
+    assert said in lines[0]
+    assert nb.run("1 + 1").result == "2"
+
+
+def test_a_providers_error_is_one_line(nb, serve):
+    serve(json_reply(401, {"error": {"message": f"Incorrect API key: {KEY}"}}))
+
+    error = nb.run("%%llm -m openai:gpt-4o\nhi").error
+
+    assert len(error["traceback"]) == 1
+    assert "401" in error["evalue"]
+    assert KEY not in str(error)
+
+
+def test_interrupting_keeps_the_partial_text(nb, serve):
+    pieces = openai_stream(["one ", "two ", "three "], finish_reason=None)[:4]
+    server = serve(Reply(pieces, end="hang"))
+
+    cell = nb.start("%%llm -m openai:gpt-4o --tag broken\nhi")
+    assert server.wait_for(lambda s: bool(s.requests), 20)
+    time.sleep(1)  # the pieces are on their way to the screen
+    nb.manager.interrupt_kernel()
+    outputs = nb.finish(cell)
+
+    assert server.wait_for(lambda s: bool(s.left_at))
+    assert outputs.error["ename"] == "KeyboardInterrupt"
+    assert "one two three" in outputs.html[-1]
+    assert "stopped after" in outputs.html[-1]
+    status = "lp.runs(tag='broken')[['status', 'response_text']].values.tolist()"
+    assert nb.run(status).result == "[['cancelled', 'one two three ']]"
+
+
+def test_top_level_await_works(nb):
+    assert nb.run("(await lp.complete('Say hello.', max_tokens=8)).status").result == "'completed'"
+
+
+def test_runs_go_on_while_another_cell_is_busy(nb, serve):
+    serve(Reply(openai_stream(["fine"]), delay_s=0.2))
+
+    nb.run(
+        "import threading, time\n"
+        "done = []\n"
+        "threading.Thread(target=lambda: done.append(lp.ask('hi', 'openai:gpt-4o').text)).start()"
+    )
+
+    assert nb.run("time.sleep(3); done").result == "['fine']"
+
+
+@pytest.mark.parametrize("word", ["models", "keys", "runs", "cost", "latency"])
+def test_look_ups_are_frames(nb, word):
+    [content] = nb.run(f"%llm {word}").contents("execute_result")
+
+    assert "<table" in content["data"]["text/html"]
+
+
+def test_use_sets_the_default_model(nb, serve):
+    server = serve(Reply(openai_stream(["fine"])))
+
+    nb.run("%llm use gpt-4o")
+    nb.run("%llm hi")
+    nb.run("%llm use local")
+
+    assert server.requests[0].json["model"] == "gpt-4o"
+
+
+def test_a_sentence_that_starts_with_a_command_is_a_prompt(nb):
+    assert "free · " in nb.run("%llm runs are fun, say yes").html[-1]
+
+
+def test_help_lists_every_option(nb):
+    text = nb.run("%llm help").text
+
+    for option in ("-m", "-t", "--top-p", "--max-tokens", "-s", "-n", "-o", "-p", "doctor"):
+        assert option in text
+
+
+def test_doctor_prints_ten_lines_without_a_secret(nb, serve):
+    serve(json_reply(500, {"error": {"message": KEY}}, {"x-request-id": "req_doctor"}))
+    nb.run("%llm use gpt-4o")
+    nb.run("%llm hi")
+    nb.run("%llm use local")
+
+    lines = nb.run("%llm doctor").text.strip().splitlines()
+
+    assert len(lines) == 10
+    assert KEY not in "\n".join(lines)
+    assert "key present, OPENAI_API_KEY from environment · 127.0.0.1: reached" in lines[2]
+    assert "req_doctor" in lines[9]
+
+
+def test_answers_that_are_code_stay_text(nb, serve):
+    hostile = "<script>x()</script><img src=https://example.com/a.png onerror=x()> [a](javascript:x)"
+    serve(Reply(openai_stream([hostile])))
+
+    for state in nb.run("%%llm -m openai:gpt-4o\nhi").html:
+        assert "<script" not in state
+        assert "<img" not in state
+        assert 'href="javascript' not in state
