@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,36 +31,34 @@ _RETRY_S = 0.05
 SqlParams = Sequence[object] | Mapping[str, object]
 
 
-def open_to_write(path: Path, patience_s: float) -> DuckDBPyConnection:
-    """The database with its tables, made when missing.
+@contextmanager
+def writing(path: Path, patience_s: float) -> Iterator[DuckDBPyConnection]:
+    """The database with its tables, made when missing, open for the length of a ``with``.
+
+    Args:
+        path: The file.
+        patience_s: How long to wait for a program that holds the file without our lock.
 
     Raises:
-        RunLogError: It cannot be opened, is damaged, or is newer than this package.
+        RunLogError: It cannot be opened or written, is damaged, or is newer than this package.
     """
-    connection = _open(path, _OFFLINE, patience_s)
-    try:
+    with _explaining(path), _open(path, _OFFLINE, patience_s) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         schema.migrate(connection)
-    except BaseException as error:
-        connection.close()
-        raise explained(path, error) from error
-    return connection
+        yield connection
 
 
-def open_to_read(path: Path, patience_s: float) -> DuckDBPyConnection:
+@contextmanager
+def reading(path: Path, patience_s: float) -> Iterator[DuckDBPyConnection]:
     """The database without any way to write: not to it, not to files, not to settings.
 
     Raises:
-        RunLogError: It cannot be opened, is damaged, or is newer than this package.
+        RunLogError: It cannot be opened or read, is damaged, or is newer than this package.
     """
-    connection = _open(path, _READ_ONLY, patience_s)
-    try:
+    with _explaining(path), _open(path, _READ_ONLY, patience_s) as connection:
         connection.execute("SET TimeZone = 'UTC'; SET lock_configuration = true")
         schema.version_of(connection)
-    except BaseException as error:
-        connection.close()
-        raise explained(path, error) from error
-    return connection
+        yield connection
 
 
 def query(connection: DuckDBPyConnection, sql: str, params: SqlParams) -> pd.DataFrame:
@@ -80,24 +79,33 @@ def query(connection: DuckDBPyConnection, sql: str, params: SqlParams) -> pd.Dat
         raise RunLogError(f"The run log cannot answer this: {_one_line(error)}") from error
 
 
-def explained(path: Path, error: BaseException) -> BaseException:
-    """The error a person can act on for what opening or filling the database raised."""
+@contextmanager
+def _explaining(path: Path) -> Iterator[None]:
+    """What DuckDB or the system raises, as the one error a person can act on."""
     import duckdb
 
-    if isinstance(error, OSError):
-        return RunLogError(_not_writable(path, error.strerror or str(error)))
-    if not isinstance(error, duckdb.Error):
-        return error
-    text = _one_line(error)
-    for pattern, message in _REASONS:
-        if re.search(pattern, text):
-            return RunLogError(message.format(path=path, text=text), detail=text)
-    return RunLogError(_DAMAGED.format(path=path, text=text), detail=text)
+    try:
+        yield
+    except OSError as error:
+        raise RunLogError(not_writable(path, error)) from error
+    except duckdb.Error as error:
+        text = _one_line(error)
+        message = next((said for sign, said in _REASONS if re.search(sign, text)), _DAMAGED)
+        raise RunLogError(message.format(path=path, text=text), detail=text) from error
+
+
+def not_writable(path: Path, error: OSError) -> str:
+    """The one line for a log whose place cannot be written."""
+    return _NOT_WRITABLE.format(path=path, text=error.strerror or error)
 
 
 _DAMAGED = (
     "The run log {path} cannot be read ({text}). The file is left as it is and runs go on into "
     "its journal. llm_playground.runlog.open_log().set_aside() moves it aside and starts a new one."
+)
+_NOT_WRITABLE = (
+    "The run log {path} cannot be written ({text}). "
+    "Set LLM_PLAYGROUND_LOG to a file in a folder you can write; runs go on meanwhile."
 )
 _REASONS = (
     (
@@ -112,21 +120,13 @@ _REASONS = (
     ),
     (
         r"(?i)permission denied|read-only file system|not a directory|no such file|no space left",
-        "The run log {path} cannot be written ({text}). "
-        "Set LLM_PLAYGROUND_LOG to a file in a folder you can write; runs go on meanwhile.",
+        _NOT_WRITABLE,
     ),
     (
         r"(?i)out of memory",
         "The run log {path} needs more memory than there is ({text}). Runs go on.",
     ),
 )
-
-
-def _not_writable(path: Path, why: str) -> str:
-    return (
-        f"The run log {path} cannot be written ({why}). "
-        "Set LLM_PLAYGROUND_LOG to a file in a folder you can write; runs go on meanwhile."
-    )
 
 
 def _open(path: Path, config: Mapping[str, str], patience_s: float) -> DuckDBPyConnection:
@@ -139,7 +139,7 @@ def _open(path: Path, config: Mapping[str, str], patience_s: float) -> DuckDBPyC
             return duckdb.connect(str(path), config=dict(config))
         except duckdb.Error as error:
             if "lock on file" not in str(error) or time.monotonic() > until:
-                raise explained(path, error) from error
+                raise
         time.sleep(_RETRY_S)
 
 

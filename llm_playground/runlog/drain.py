@@ -91,9 +91,10 @@ WHERE results.status = 'running'
 _FIXED = ("id", "execution_id", "iteration_number", "prompt_hash", "started_at")
 _UPDATES = ", ".join(f"{name} = excluded.{name}" for name in RESULT_COLUMNS if name not in _FIXED)
 
-_COUNT = """
+_COUNT = "SELECT count(DISTINCT result.id) FROM journal"
+_COUNT_NEW = """
 SELECT count(DISTINCT result.id) FROM journal
-WHERE result.id IS NOT NULL AND result.id NOT IN ({known})
+WHERE result.id NOT IN (SELECT id FROM results WHERE status <> 'running')
 """
 
 
@@ -129,7 +130,16 @@ def _no_glob(path: Path) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
 
 
-def count(connection: DuckDBPyConnection, known: str) -> int:
-    """How many runs were read that ``known``, a SELECT of ids, does not give."""
-    row = connection.execute(_COUNT.format(known=known)).fetchone()
+def count(connection: DuckDBPyConnection) -> int:
+    """How many runs were read."""
+    return _number(connection, _COUNT)
+
+
+def count_new(connection: DuckDBPyConnection) -> int:
+    """How many runs were read whose end is not in the tables yet."""
+    return _number(connection, _COUNT_NEW)
+
+
+def _number(connection: DuckDBPyConnection, sql: str) -> int:
+    row = connection.execute(sql).fetchone()
     return int(row[0]) if row else 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from llm_playground.errors import RunLogError
-from llm_playground.runlog import journal
+from llm_playground.runlog import database, drain, journal
 from llm_playground.runlog.journal import Journal
 from llm_playground.runlog.later import Later
 from llm_playground.runlog.recorder import Recorder
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from llm_playground.runlog.database import SqlParams
 
-_DRAIN_AFTER_S = 0.5
+_DRAIN_AFTER_S = 0.8  # a drain takes about 0.08 s: in the database within a second
 _WAIT_S = 30.0
 _CHECK_WAIT_S = 5.0
 _EXIT_WAIT_S = 2.0
@@ -106,21 +106,18 @@ class RunLog:
         """How many runs are in journals and not, or not finished, in the database."""
         import duckdb
 
-        from llm_playground.runlog import database, drain
-
         with self._alone(_WAIT_S):
             paths = journal.files(self._recorder.folder)
             if not paths:
                 return 0
             try:
-                connection = database.open_to_write(self.path, 0)
-                known = "SELECT id FROM results WHERE status <> 'running'"
-            except RunLogError:  # all of them wait
-                connection = duckdb.connect()
-                known = "SELECT NULL WHERE false"
-            with connection:
-                drain.read(connection, paths, ())
-                return drain.count(connection, known)
+                with database.writing(self.path, 0) as connection:
+                    drain.read(connection, paths, ())
+                    return drain.count_new(connection)
+            except RunLogError:  # no database: all of them wait
+                with duckdb.connect() as connection:
+                    drain.read(connection, paths, ())
+                    return drain.count(connection)
 
     def check(self) -> str:
         """``"ok"``, or one line saying why the log cannot be read or written."""
@@ -165,15 +162,10 @@ class RunLog:
         self._reset()
 
     def _frame(self, sql: str, params: SqlParams, wait_s: float) -> pd.DataFrame:
-        from llm_playground.runlog import database
-
         with self._alone(wait_s):
             self._drain()
-            connection = database.open_to_read(self.path, _STRANGER_WAIT_S)
-            try:
+            with database.reading(self.path, _STRANGER_WAIT_S) as connection:
                 return database.query(connection, sql, params)
-            finally:
-                connection.close()
 
     def _drain_quietly(self, wait_s: float = _WAIT_S) -> None:
         """Drain in the background; trouble is told once and the journals wait."""
@@ -189,40 +181,32 @@ class RunLog:
             self._failing = True
 
     def _drain(self) -> None:
-        from llm_playground.runlog import database
-
-        waiting = journal.files(self._recorder.folder)
         wal = self.path.with_name(self.path.name + ".wal")
-        if not waiting and self.path.exists() and not wal.exists():
+        nothing_waits = not journal.files(self._recorder.folder) and not wal.exists()
+        if nothing_waits and self.path.exists():
             return
-        connection = database.open_to_write(self.path, _STRANGER_WAIT_S)
-        try:
+        with database.writing(self.path, _STRANGER_WAIT_S) as connection:
             self._drain_into(connection)
-        finally:
-            connection.close()
 
     def _drain_into(self, connection: DuckDBPyConnection) -> None:
-        from llm_playground.runlog import database, drain
-
         own = self._recorder.retire()
-        mine = {*self._recorder.paths(), *(retired.path for retired in own)}
+        mine = set(self._recorder.paths())
         others = [path for path in journal.files(self._recorder.folder) if path not in mine]
         taken = {path: Journal.take_over(path) for path in others}
         dead = [found for found in taken.values() if found is not None]
         living = [path for path, found in taken.items() if found is None]
+        readable = [found.path for found in (*own, *dead)] + living
         try:
-            readable = [j.path for j in (*own, *dead)] + living
             if readable:
-                drain.read(connection, readable, [j.path for j in dead])
+                drain.read(connection, readable, [found.path for found in dead])
                 drain.write(connection)
-        except BaseException as error:
+            connection.close()  # only what is safely in the file may leave the journals
+            self._recorder.remove(own)
+            for found in dead:
+                found.remove()
+        finally:
             for found in dead:
                 found.close()
-            raise database.explained(self.path, error) from error
-        connection.close()
-        self._recorder.remove(own)
-        for found in dead:
-            found.remove()
 
     @contextmanager
     def _alone(self, wait_s: float) -> Iterator[None]:
@@ -246,10 +230,7 @@ class RunLog:
                 "Try again, or close that process."
             ) from error
         except OSError as error:
-            raise RunLogError(
-                f"The run log {self.path} cannot be written ({error.strerror or error}). "
-                "Set LLM_PLAYGROUND_LOG to a file in a folder you can write; runs go on meanwhile."
-            ) from error
+            raise RunLogError(database.not_writable(self.path, error)) from error
         try:
             yield
         finally:
