@@ -8,10 +8,11 @@ blocks holds up a stream.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,7 +109,7 @@ class Playground(anywidget.AnyWidget):
         self._lock = threading.RLock()
         self._notice = notice.Notice()
         self._sheet = Sheet(0, ())
-        self._futures: dict[int, Future[Run]] = {}
+        self._tasks: dict[int, asyncio.Task[Run]] = {}
         self._message_due = False
         self._ended = threading.Event()
         self._ended.set()
@@ -144,8 +145,7 @@ class Playground(anywidget.AnyWidget):
 
     def stop(self) -> None:
         """Stop every answer that is still running. The text so far is kept."""
-        for number in list(self._futures):
-            self._stop_one(number)
+        _loop.loop().call_soon_threadsafe(self._cancel, ())
 
     @property
     def results(self) -> pd.DataFrame:
@@ -229,19 +229,22 @@ class Playground(anywidget.AnyWidget):
         self._ended.clear()
         self.problem, self.running = "", True
         self.send({"type": "run", "run": sheet.run, "panes": sheet.opening()})
-        self._futures = {}
-        for number, call in enumerate(calls, 1):
-            future = _loop.submit(send(call, partial(self._take, sheet, number)))
-            self._futures[number] = future
-            future.add_done_callback(partial(self._settle, sheet, number))
+        _loop.loop().call_soon_threadsafe(self._ask_all, sheet, calls)
 
-    def _stop_one(self, number: int) -> None:
-        future = self._futures.get(number)
-        if future is not None:
-            future.cancel()
+    def _ask_all(self, sheet: Sheet, calls: Sequence[Call]) -> None:
+        """On the background loop, as is all that follows up to the messages."""
+        self._tasks = {
+            number: asyncio.ensure_future(send(call, partial(self._take, sheet, number)))
+            for number, call in enumerate(calls, 1)
+        }
+        for number, task in self._tasks.items():
+            task.add_done_callback(partial(self._settle, sheet, number))
+
+    def _cancel(self, numbers: Sequence[int]) -> None:
+        for number in numbers or self._tasks:
+            self._tasks[number].cancel()
 
     def _take(self, sheet: Sheet, number: int, event: StreamEvent) -> None:
-        """On the background loop: note the event, and see that a message goes out soon."""
         sheet.take(number, event)
         self._tell_soon(sheet)
 
@@ -250,11 +253,11 @@ class Playground(anywidget.AnyWidget):
             self._message_due = True
             _loop.loop().call_later(MESSAGE_EVERY_S, _messenger.submit, self._tell, sheet)
 
-    def _settle(self, sheet: Sheet, number: int, future: Future[Run]) -> None:
-        """A call that was cancelled before its first step, or broke, tells nobody: do it here."""
-        error = None if future.cancelled() else future.exception()
+    def _settle(self, sheet: Sheet, number: int, task: asyncio.Task[Run]) -> None:
+        """A call that was stopped before its first step, or broke, has told nobody."""
+        error = None if task.cancelled() else task.exception()
         if sheet.give_up(number, "failed" if error else "cancelled", str(error or "")):
-            _loop.loop().call_soon_threadsafe(self._tell_soon, sheet)
+            self._tell_soon(sheet)
 
     def _tell(self, sheet: Sheet) -> None:
         self._message_due = False
@@ -283,10 +286,9 @@ class Playground(anywidget.AnyWidget):
             self.run()
 
     def _stop_some(self, content: Mapping[str, Any]) -> None:
-        if "number" in content:
-            self._stop_one(content["number"])
-        else:
-            self.stop()
+        number = content.get("number")
+        if number is None or number in self._tasks:
+            _loop.loop().call_soon_threadsafe(self._cancel, [number] if number else ())
 
     def _show_everything(self, content: Mapping[str, Any]) -> None:
         sheet = self._sheet

@@ -1,0 +1,206 @@
+"""A Jupyter server of its own, and a notebook in it as a person sees it."""
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from playwright.sync_api import Locator, Page, expect
+
+REPOSITORY = Path(__file__).parents[2]
+START_S = 60
+STOP_S = 15
+# A first cell imports pandas and opens the log on a cold disk.
+PATIENCE_MS = 40_000
+
+expect.set_options(timeout=PATIENCE_MS)
+
+# Where one app keeps a notebook of the server's folder.
+ADDRESSES = {"lab": "lab/workspaces/{name}/tree/{name}.ipynb", "notebook": "notebooks/{name}.ipynb"}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running Jupyter server; ``folder`` is what it serves."""
+
+    url: str
+    token: str
+    folder: Path
+
+    def address(self, app: str, name: str) -> str:
+        return f"{self.url}/{ADDRESSES[app].format(name=name)}?token={self.token}"
+
+
+@contextmanager
+def serving(
+    folder: Path, *, python: str = sys.executable, environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """JupyterLab and Notebook 7 on a free loopback port, until the block ends.
+
+    Args:
+        folder: A new folder for everything the server and its kernels write.
+        python: The interpreter of the environment that has JupyterLab.
+        environment: More variables for the server and its kernels.
+    """
+    token, port = secrets.token_hex(16), _free_port()
+    served = folder / "notebooks"
+    served.mkdir(parents=True)
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            _command(python, port, served),
+            cwd=served,
+            env=_environment(folder, token) | (environment or {}),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    server = Server(f"http://127.0.0.1:{port}", token, served)
+    try:
+        _wait_until_up(server, process, log)
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_S)
+
+
+def _command(python: str, port: int, served: Path) -> list[str]:
+    return [
+        *(python, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+        *(f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={served}"),
+        *("--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True"),
+        *("--LabApp.news_url=None", "--LabApp.extension_manager=readonly"),
+    ]
+
+
+def _environment(folder: Path, token: str) -> dict[str, str]:
+    """Nothing of the person who runs the tests: no settings, no keys, no log."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("JUPYTER", "JPY", "LLM_PLAYGROUND", "OPENAI", "ANTHROPIC"))
+        and not name.startswith(("GEMINI", "GOOGLE"))
+    }
+    own = {
+        name: str(folder / name.lower())
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    }
+    return inherited | own | {
+        "JUPYTER_TOKEN": token,
+        "LLM_PLAYGROUND_HOME": str(folder / "home"),
+        "PYTHONPATH": str(REPOSITORY),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_up(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{server.url}/api?token={server.token}", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text('utf-8')[-3000:]}")
+
+
+class NotebookPage:
+    """One notebook open in one page, used as a person would use it."""
+
+    def __init__(self, page: Page, server: Server, app: str, name: str) -> None:
+        self.page, self.server, self.app, self.name = page, server, app, name
+
+    @classmethod
+    def opened(
+        cls, page: Page, server: Server, cells: Sequence[str], *, app: str = "lab", kernel: str = "python3"
+    ) -> "NotebookPage":
+        """A new notebook with these code cells, its kernel ready."""
+        name = f"n{secrets.token_hex(4)}"
+        notebook = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+            metadata={"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}},
+        )
+        nbformat.write(notebook, server.folder / f"{name}.ipynb")
+        opened = cls(page, server, app, name)
+        page.goto(server.address(app, name))
+        page.wait_for_function(_KERNEL_IS_READY, timeout=PATIENCE_MS)
+        return opened
+
+    @property
+    def panel(self) -> Locator:
+        return self.page.locator(".llm-playground").first
+
+    def by(self, hook: str) -> Locator:
+        """Elements of the panel by their ``data-llm``."""
+        return self.panel.locator(f"[data-llm={hook}]")
+
+    def start_cell(self, index: int) -> None:
+        """Click into a cell and press Shift+Enter."""
+        cell = self.page.locator(".jp-Notebook .jp-CodeCell").nth(index)
+        cell.locator(".cm-content").click()
+        self.page.keyboard.press("Shift+Enter")
+
+    def run_cell(self, index: int) -> None:
+        """As :meth:`start_cell`, and wait until the cell has run."""
+        self.start_cell(index)
+        self.page.wait_for_function(_CELL_HAS_RUN, arg=index, timeout=PATIENCE_MS)
+
+    def in_kernel(self, code: str) -> str:
+        """What ``code`` prints in the notebook's kernel, asked over the page's own connection."""
+        printed: str = self.page.evaluate(_IN_KERNEL, code)
+        return printed
+
+    def cells(self) -> list[str]:
+        """The sources of all cells."""
+        sources: list[str] = self.page.evaluate(f"() => {_CONTENT}.model.toJSON().cells.map(c => c.source)")
+        return sources
+
+    def selected(self) -> int:
+        """The index of the selected cell."""
+        index: int = self.page.evaluate(f"() => {_CONTENT}.activeCellIndex")
+        return index
+
+    def saved(self) -> dict:
+        """The notebook's file after Ctrl+S, as JSON."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.save()")
+        return json.loads((self.server.folder / f"{self.name}.ipynb").read_text("utf-8"))
+
+
+_CONTENT = "window.jupyterapp.shell.currentWidget.content"
+_KERNEL_IS_READY = """() => {
+  const widget = window.jupyterapp?.shell?.currentWidget;
+  return widget?.sessionContext?.session?.kernel?.status === "idle" && widget.content?.widgets?.length > 0;
+}"""
+_CELL_HAS_RUN = """index => {
+  const cell = window.jupyterapp.shell.currentWidget.content.widgets[index].model;
+  return cell.executionCount !== null && cell.executionState !== "running";
+}"""
+_IN_KERNEL = """async code => {
+  const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+  const future = kernel.requestExecute({code, store_history: false});
+  let printed = "";
+  future.onIOPub = message => {
+    if (message.header.msg_type === "stream") printed += message.content.text;
+    if (message.header.msg_type === "error") printed += message.content.traceback.join("\\n");
+  };
+  await future.done;
+  return printed;
+}"""
