@@ -1,0 +1,125 @@
+"""Makes runs, and acts as a process of its own: ``python actors.py ROLE LOG [...]``."""
+
+import os
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from llm_playground._ids import id_from_hash, new_id
+from llm_playground.runlog import open_log
+from llm_playground.types import Execution, Message, Parameters, Request, Run, TextPart, Usage
+
+
+def prompt(text="What is a run log?", system=None, model="local:tiny", **parameters):
+    messages = [Message("system", (TextPart(system),))] if system else []
+    messages.append(Message("user", (TextPart(text),)))
+    return Request(model, tuple(messages), Parameters(**parameters))
+
+
+def execution_of(request, **known):
+    values = {"iterations": 1, "source": "test", "username": "ada"} | known
+    return Execution(
+        id=new_id(),
+        prompt_id=id_from_hash(request.prompt_hash()),
+        **({"started_at": datetime.now(UTC)} | values),
+    )
+
+
+def run_of(request, execution, **known):
+    values = {"iteration_number": 1, "started_at": execution.started_at} | known
+    return Run(
+        id=new_id(),
+        execution_id=execution.id,
+        prompt_id=execution.prompt_id,
+        model=request.model,
+        provider=request.provider,
+        parameters=request.parameters,
+        **values,
+    )
+
+
+def completed(run, text="An answer.", **known):
+    values = {
+        "status": "completed",
+        "finish_reason": "stop",
+        "usage": Usage(10, 20),
+        "usage_source": "provider",
+        "cost_usd": Decimal("0.000001500000"),
+        "ttft_ms": 20.0,
+        "response_time_ms": 120.0,
+    }
+    return replace(run, text=text, **(values | known))
+
+
+def begin(log, request=None, execution=None, **known):
+    request = request or prompt()
+    execution = execution or execution_of(request)
+    run = run_of(request, execution, **known)
+    log.started(run, request, execution)
+    return run
+
+
+def record(log, request=None, execution=None, *, begun=None, **known):
+    """One whole run, ended as ``known`` says; the run."""
+    run = completed(begin(log, request, execution, **(begun or {})), **known)
+    log.finished(run)
+    log.execution_finished(run.execution_id, run.status, datetime.now(UTC))
+    return run
+
+
+def write_many(path, count):
+    log = open_log(path)
+    for number in range(int(count)):
+        record(log, prompt(f"question {number % 7}"), text=f"answer {number}")
+
+
+def break_off(path, pid_file=""):
+    """Finish two runs, stream a third, and stay alive in the middle of it."""
+    log = open_log(path)
+    record(log, text="first")
+    record(log, text="second")
+    run = begin(log)
+    log.text(run.id, "once ")
+    log.text(run.id, "upon ")
+    log.text(run.id, "a time")
+    time.sleep(0.2)  # what is promised within 50 ms is promised here
+    if pid_file:
+        with open(pid_file, "w") as file:
+            file.write(f"{os.getpid()}\n")
+    print(f"streaming {run.id}", flush=True)
+    sys.stdin.read()
+
+
+def idle(path):
+    """Finish one run, and stay alive."""
+    record(open_log(path), text="from next door")
+    print("recorded", flush=True)
+    sys.stdin.read()
+
+
+def forget(path):
+    """Finish one run and leave without any of Python's farewells."""
+    record(open_log(path), text="left behind")
+    os._exit(0)
+
+
+def full_disk(path):
+    """Record while files may not grow, then again when they may."""
+    import resource
+
+    log = open_log(path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, limits[1]))
+    record(log, text="while the disk was full")
+    record(log, text="still full")
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    record(log, text="room again")
+    os._exit(0)
+
+
+ROLES = {role.__name__: role for role in (write_many, break_off, idle, forget, full_disk)}
+
+if __name__ == "__main__":
+    ROLES[sys.argv[1]](*sys.argv[2:])
