@@ -84,11 +84,11 @@ def _read(reader: _Reader) -> Header:
     tensors, pairs = reader.integer("<Q"), reader.integer("<Q")
     metadata = {reader.string(): _value(reader) for _ in reader.up_to(pairs)}
     end = max((_tensor_end(reader) for _ in reader.up_to(tensors)), default=0)
-    alignment = metadata.get("general.alignment") or 32
+    alignment = metadata.get("general.alignment", 32)
     architecture = metadata.get("general.architecture")
     context_length = metadata.get(f"{architecture}.context_length")
-    if not isinstance(alignment, int):
-        raise BrokenFileError("is damaged: its alignment is not a number")
+    if not isinstance(alignment, int) or alignment < 1:
+        raise BrokenFileError(f"is damaged: its alignment is {alignment!r}")
     data_start = -(-reader.file.tell() // alignment) * alignment
     return Header(
         architecture if isinstance(architecture, str) else None,
@@ -124,7 +124,7 @@ class _Reader:
     def up_to(self, count: int) -> Iterator[int]:
         """``range(count)``; every item takes at least one byte, so more than that is damage."""
         if count > self.size:
-            raise BrokenFileError("is damaged: its header counts more than the file can hold")
+            raise BrokenFileError("is cut off or damaged: its header counts more than the file can hold")
         return iter(range(count))
 
 

@@ -1,0 +1,39 @@
+"""Scripts as a user would run them, and the real weights."""
+
+import hashlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from llm_playground import config
+
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@pytest.fixture
+def real_weights() -> Path:
+    path = config.local_model_path()
+    assert path is not None, "the session's set-up names the weights"
+    return path
+
+
+@pytest.fixture
+def run_script(tmp_path):
+    """Write a script and give the command that runs it, as a user would from a terminal."""
+
+    def command(code: str) -> list[str]:
+        script = tmp_path / f"script{hashlib.sha256(code.encode()).hexdigest()[:8]}.py"
+        script.write_text(code)
+        return [sys.executable, str(script)]
+
+    return command
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    """Scripts elsewhere import the package from here; no proxy of the machine is in the way."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
