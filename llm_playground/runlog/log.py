@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,9 +151,10 @@ class RunLog:
         return aside
 
     def close(self) -> None:
-        """At the interpreter's end: drain once, quickly, and let nothing start any more."""
+        """At the interpreter's end: drain once, quickly; what is left, the next reader takes."""
         if self._used and not self._closed:
-            self._drain_quietly(_EXIT_WAIT_S)
+            with suppress(RunLogError), self._alone(_EXIT_WAIT_S):
+                self._drain()
         self._closed = True
 
     def after_fork(self) -> None:
@@ -167,13 +168,12 @@ class RunLog:
             with database.reading(self.path, _STRANGER_WAIT_S) as connection:
                 return database.query(connection, sql, params)
 
-    def _drain_quietly(self, wait_s: float = _WAIT_S) -> None:
+    def _drain_quietly(self) -> None:
         """Drain in the background; trouble is told once and the journals wait."""
         if self._closed:
             return
         try:
-            with self._alone(wait_s):
-                self._drain()
+            self.drain()
             self._failing = False
         except Exception as error:
             if not self._failing:

@@ -10,17 +10,13 @@ from decimal import Decimal
 import duckdb
 import pandas as pd
 import pytest
-from tests.runlog.actors import begin, completed, execution_of, prompt, record, run_of
 
 from llm_playground.errors import ConfigError, ProviderUnavailableError
 from llm_playground.runlog import open_log
 from llm_playground.types import Attempt, Usage
+from tests.runlog.actors import begin, completed, execution_of, prompt, record, run_of
 
-VIEW = """run_id execution_id prompt_id prompt_hash started_at username notebook cell_id git_commit tags
-source provider model response_model system_prompt user_prompt parameters response_text reasoning_text
-status finish_reason input_tokens output_tokens cache_read_tokens cache_write_tokens reasoning_tokens
-usage_source cost_usd price_source ttft_ms response_time_ms queue_ms attempts error_type error_message
-iteration_number cached rating""".split()
+VIEW = ["run_id", "execution_id", "prompt_id", "prompt_hash", "started_at", "username", "notebook", "cell_id", "git_commit", "tags", "source", "provider", "model", "response_model", "system_prompt", "user_prompt", "parameters", "response_text", "reasoning_text", "status", "finish_reason", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "usage_source", "cost_usd", "price_source", "ttft_ms", "response_time_ms", "queue_ms", "attempts", "error_type", "error_message", "iteration_number", "cached", "rating"]
 
 
 def only(frame):
@@ -30,7 +26,9 @@ def only(frame):
 
 def test_a_finished_run_is_a_row_with_all_that_is_known(log):
     request = prompt("Why?", system="Be brief.", temperature=0.2, stop=("END",))
-    execution = execution_of(request, notebook="a/b.ipynb", cell_id="c1", git_commit="f00", tags=("x", "y"))
+    execution = execution_of(
+        request, notebook="a/b.ipynb", cell_id="c1", git_commit="f00", tags=("x", "y")
+    )
     run = record(
         log,
         request,
@@ -101,7 +99,10 @@ def test_a_failed_run_keeps_its_error_and_its_detail(log):
     error = ProviderUnavailableError("It is down. Try later.", detail="503 from somewhere")
     record(log, status="failed", error=error, text="", finish_reason=None)
     row = only(log.frame("SELECT * FROM results"))
-    assert (row.error_type, row.error_message) == ("ProviderUnavailableError", "It is down. Try later.")
+    assert (row.error_type, row.error_message) == (
+        "ProviderUnavailableError",
+        "It is down. Try later.",
+    )
     assert row.error_detail == "503 from somewhere"
 
 
@@ -209,12 +210,16 @@ def test_rating_is_the_mean_of_the_ratings(log, path):
     log.drain()
     with duckdb.connect(str(path)) as connection:
         for score in (1, 4):
-            connection.execute("INSERT INTO ratings (result_id, score) VALUES (?, ?)", [run.id, score])
+            connection.execute(
+                "INSERT INTO ratings (result_id, score) VALUES (?, ?)", [run.id, score]
+            )
     assert only(log.frame("SELECT rating FROM runs")).rating == 2.5
 
 
 def test_indexes_are_where_the_contract_says(log):
-    frame = log.frame("SELECT expressions, is_unique FROM duckdb_indexes() WHERE table_name = 'results'")
+    frame = log.frame(
+        "SELECT expressions, is_unique FROM duckdb_indexes() WHERE table_name = 'results'"
+    )
     found = {(row.expressions.replace('"', ""), bool(row.is_unique)) for row in frame.itertuples()}
     assert found >= {("[execution_id, iteration_number]", False), ("[prompt_hash]", False)}
 
@@ -239,7 +244,7 @@ def test_what_utf8_cannot_carry_costs_a_character_and_not_the_run(log):
 
 
 def test_a_folder_with_pattern_characters_is_just_a_folder(tmp_path):
-    log = open_log(str(tmp_path / "a[1]*?'b" / "runs.duckdb"))
+    log = open_log(str(tmp_path / "a[1]*'b" / "runs.duckdb"))
     record(log)
     assert len(log.frame("SELECT * FROM runs")) == 1
     log.close()
@@ -282,6 +287,7 @@ def test_text_and_end_of_a_run_nobody_started_do_no_harm(log):
     assert len(log.frame("SELECT * FROM runs")) == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # said since Python 3.12
 def test_a_forked_child_writes_a_journal_of_its_own(log, journals):
     run = begin(log)
     log.text(run.id, "parent ")
