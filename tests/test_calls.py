@@ -1,14 +1,15 @@
 """Asking: scripts, cells, await, streams, comparisons, cancellation. Through the public door."""
 
-import _thread
 import asyncio
+import signal
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
 import llm_playground as lp
-from llm_playground import _loop, providers
 from tests.wire.formats import openai_stream
 from tests.wire.server import Reply, WireServer, json_reply
 
@@ -159,7 +160,7 @@ class TestInterrupt:
 def interrupt_when_streaming(server):
     assert server.wait_for(lambda s: bool(s.requests))
     time.sleep(0.5)  # the three pieces are on their way; nothing on the outside tells their arrival
-    _thread.interrupt_main()
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
 
 class TestComplete:
@@ -290,10 +291,24 @@ class TestKeys:
             assert path.is_dir() or KEY.encode() not in path.read_bytes(), path
 
 
-def test_a_forked_process_starts_a_loop_and_connections_of_its_own():
-    _loop.run(asyncio.sleep(0))
-    providers._connected.clear()
+FORKING = """
+import os
+import llm_playground as lp
 
-    _loop._forget()  # what happens in a forked child
+assert lp.ask("hi", "openai:gpt-4o").text == "x"
+child = os.fork()
+assert lp.ask("hi", "openai:gpt-4o").text == "x"
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+    print(len(lp.runs()))
+"""
 
-    assert _loop.run(asyncio.sleep(0, "alive")) == "alive"
+
+def test_a_forked_process_asks_on_a_loop_and_connections_of_its_own(serve):
+    serve(Reply(openai_stream(["x"])))
+
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert done.stdout.strip() == "3"

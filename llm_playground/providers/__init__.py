@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import cast
 
-from llm_playground import config
+from llm_playground import _loop, config
 from llm_playground.providers.base import Endpoint, Provider
 from llm_playground.types import Preparing
 
@@ -20,7 +21,9 @@ _WIRE_FORMATS = {
     "gemini": ("llm_playground.providers.gemini", "GeminiProvider"),
     "local": ("llm_playground.providers.openai", "OpenAIProvider"),
 }
+_EXIT_S = 2.0
 _connected: dict[Endpoint, Provider] = {}
+_inherited: list[dict[Endpoint, Provider]] = []
 
 
 async def connect(model: str, progress: Callable[[Preparing], None]) -> Provider:
@@ -55,5 +58,26 @@ async def _endpoint(model: str, progress: Callable[[Preparing], None]) -> Endpoi
     raise AssertionError("the last thing local.start yields is an Endpoint")
 
 
-if hasattr(os, "register_at_fork"):  # a forked child must not share its parent's sockets
-    os.register_at_fork(after_in_child=_connected.clear)
+async def close() -> None:
+    """Close every connection. Later calls open new ones."""
+    while _connected:
+        _, provider = _connected.popitem()
+        await provider.aclose()
+
+
+def _close_at_exit() -> None:
+    with suppress(Exception):  # nobody is left to be told
+        _loop.submit(close()).result(_EXIT_S)
+
+
+atexit.register(_close_at_exit)
+
+
+def _leave_to_parent() -> None:
+    """A forked child must not share its parent's sockets, nor close them."""
+    _inherited.append(dict(_connected))
+    _connected.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
