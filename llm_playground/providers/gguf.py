@@ -124,7 +124,9 @@ class _Reader:
     def up_to(self, count: int) -> Iterator[int]:
         """``range(count)``; every item takes at least one byte, so more than that is damage."""
         if count > self.size:
-            raise BrokenFileError("is cut off or damaged: its header counts more than the file can hold")
+            raise BrokenFileError(
+                "is cut off or damaged: its header counts more than the file can hold"
+            )
         return iter(range(count))
 
 
