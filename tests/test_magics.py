@@ -216,7 +216,7 @@ def test_doctor_prints_ten_lines_without_a_secret(nb, serve):
 
 
 def test_answers_that_are_code_stay_text(nb, serve):
-    hostile = "<script>x()</script><img src=https://example.com/a.png onerror=x()> [a](javascript:x)"
+    hostile = "<script>x()</script><img src=https://example.com onerror=x()> [a](javascript:x)"
     serve(Reply(openai_stream([hostile])))
 
     for state in nb.run("%%llm -m openai:gpt-4o\nhi").html:

@@ -1,6 +1,6 @@
 """How long importing takes, beside what it is compared with: bare Python, bare IPython.
 
-    python tests/benchmarks/startup.py
+python tests/benchmarks/startup.py
 """
 
 import statistics
