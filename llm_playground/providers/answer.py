@@ -104,8 +104,13 @@ def _read(reader: Reader, events: list[dict[str, Any] | None]) -> Iterator[Provi
     for event in events:
         if event is None:
             reader.ended = True
-        else:
-            yield from reader.read(event)
+            continue
+        try:
+            items = reader.read(event)
+        except (AttributeError, LookupError, TypeError):  # JSON of another shape
+            _log.warning("Skipped an event of unknown shape")
+            continue
+        yield from items
 
 
 async def _decoded(

@@ -90,6 +90,8 @@ class AnthropicProvider:
                 async with aclosing(reading) as events:
                     async for event in events:
                         yield event
+        except UnicodeEncodeError as error:
+            raise faults.unsendable(call, error) from None
         except anthropic.APIStatusError as error:
             raise faults.status_error(
                 call, error.status_code, error.response.text, error.response.headers

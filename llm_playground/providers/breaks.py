@@ -19,11 +19,16 @@ from llm_playground.providers.faults import (
     status_error,
 )
 from llm_playground.providers.http import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from llm_playground.providers.sse import EventTooLongError
 from llm_playground.redact import redact
 
 # What the layers below an SDK raise. OSError holds the time-outs and ssl's errors.
 TRANSPORT_FAULTS = (httpx2.HTTPError, httpx2.StreamError, aiohttp.ClientError, OSError)
 
+_LOST_BEFORE = Rule(
+    errors.ProviderUnavailableError,
+    "The connection to {label} broke before an answer came. Run again in a moment.",
+)
 # From the most telling link of the chain to any. A refusal, a name that is not found, and a failed
 # certificate look alike one level up, and openai's transport calls a lost connection a time-out.
 _BEFORE_FIRST_DELTA: tuple[tuple[tuple[type[BaseException], ...], Rule], ...] = (
@@ -57,13 +62,28 @@ _BEFORE_FIRST_DELTA: tuple[tuple[tuple[type[BaseException], ...], Rule], ...] = 
         ),
     ),
     (
+        (httpx2.UnsupportedProtocol,),
+        Rule(
+            errors.RequestRejectedError,
+            "{host} is no web address. Write the base URL with http:// or https://.",
+        ),
+    ),
+    (
+        (EventTooLongError,),
+        Rule(
+            errors.ProviderError,
+            "{label} sent one endless event. Check the base URL and the proxy.",
+        ),
+    ),
+    ((ConnectionError, aiohttp.ServerDisconnectedError), _LOST_BEFORE),
+    (
         (httpx2.PoolTimeout,),
         Rule(
             errors.ProviderTimeoutError, "No free connection to {label}. Run fewer calls at once."
         ),
     ),
     (
-        (aiohttp.ConnectionTimeoutError,),
+        (aiohttp.ConnectionTimeoutError, httpx2.ConnectTimeout),
         Rule(
             errors.ProviderTimeoutError,
             "{host} could not be reached within {connect_s:g} s. Check the network.",
@@ -76,13 +96,7 @@ _BEFORE_FIRST_DELTA: tuple[tuple[tuple[type[BaseException], ...], Rule], ...] = 
             "{label} sent nothing for {read_s:g} s. Run again, or choose a faster model.",
         ),
     ),
-    (
-        (BaseException,),
-        Rule(
-            errors.ProviderUnavailableError,
-            "The connection to {label} broke before an answer came. Run again in a moment.",
-        ),
-    ),
+    ((BaseException,), _LOST_BEFORE),
 )
 _AFTER_FIRST_DELTA: tuple[tuple[tuple[type[BaseException], ...], Rule], ...] = (
     (

@@ -159,6 +159,15 @@ def status_error(
     return error
 
 
+def unsendable(call: Call, fault: ValueError) -> errors.RequestRejectedError:
+    """The error for a request that an SDK refuses to build, such as one with half a character."""
+    return errors.RequestRejectedError(
+        f"This cannot be sent to {call.label}: {_one_line(str(fault))}. Change it and run again.",
+        provider=call.endpoint.provider,
+        model=call.model,
+    )
+
+
 def _rule(status: int, body: str) -> Rule:
     for statuses, pattern, rule in _BY_BODY:
         if status in statuses and pattern.search(body):
@@ -173,10 +182,13 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 
 def _reason(body: str) -> str:
     """The provider's own words, as `: words` without a final stop; empty when there are none."""
-    words = " ".join(_message_in(body).split()).rstrip(". ")
-    if len(words) > _REASON_CHARS:
-        words = words[: _REASON_CHARS - 1] + "…"
+    words = _one_line(_message_in(body))
     return f": {words}" if words else ""
+
+
+def _one_line(text: str) -> str:
+    words = " ".join(redact(text).split()).rstrip(". ")
+    return words if len(words) <= _REASON_CHARS else words[: _REASON_CHARS - 1] + "…"
 
 
 def _message_in(body: str) -> str:

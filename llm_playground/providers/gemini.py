@@ -100,7 +100,7 @@ class GeminiProvider:
         """
         call = Call(self._endpoint, request.model)
         try:
-            async with self._response(request) as response:
+            async with self._response(call, request) as response:
                 if response.status_code != httpx2.codes.OK:
                     await response.aread()
                     raise faults.status_error(
@@ -119,7 +119,7 @@ class GeminiProvider:
         await self._http_client.aclose()
 
     @asynccontextmanager
-    async def _response(self, request: Request) -> AsyncIterator[httpx2.Response]:
+    async def _response(self, call: Call, request: Request) -> AsyncIterator[httpx2.Response]:
         """Send the request; the response is closed on leaving."""
         content, kept = body(request), list[httpx2.Response]()
         contents = content.pop("contents")
@@ -136,6 +136,8 @@ class GeminiProvider:
                 )
                 async for _ in sending:  # it sends at its first step, and reads nothing
                     pass
+            except ValueError as error:  # a name that would leave its place in the URL
+                raise faults.unsendable(call, error) from None
             finally:
                 _kept.reset(token)
             yield kept[0]
@@ -146,6 +148,8 @@ class GeminiProvider:
 
 def body(request: Request) -> dict[str, Any]:
     """The request's JSON body as the REST API takes it; a parameter nobody set is not in it.
+
+    An empty ``generationConfig`` is, as the SDK sends one too.
 
     >>> from llm_playground.types import Message, Parameters, TextPart
     >>> body(Request("gemini:m", (Message("user", (TextPart("hi"),)),), Parameters(top_p=0.5)))
@@ -162,9 +166,7 @@ def body(request: Request) -> dict[str, Any]:
     }
     if request.system is not None:
         content["systemInstruction"] = {"parts": [{"text": request.system}]}
-    generation = _generation_config(request)
-    if generation:
-        content["generationConfig"] = generation
+    content["generationConfig"] = _generation_config(request)
     return _merged(content, request.parameters.extra)
 
 

@@ -1,0 +1,428 @@
+"""What a vendor refuses or breaks becomes one error of ours: its class, its one line, no key."""
+
+import asyncio
+import json
+import socket
+import traceback
+
+import pytest
+
+from llm_playground import errors
+from llm_playground.providers import http
+from llm_playground.types import TextDelta
+from tests.wire.formats import gemini_event
+from tests.wire.server import Reply, WireServer, json_reply
+from tests.wire.vendors import ANTHROPIC, GEMINI, KEY, OPENAI
+
+KEY_VARIABLE = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "gemini": "GOOGLE_GEMINI_API_KEY",
+}
+LABEL = {"openai": "OpenAI", "anthropic": "Anthropic", "gemini": "Gemini"}
+
+
+async def failure(vendor, base_url):
+    """The error of an answer, and the events before it."""
+    provider, events = vendor.provider(base_url), []
+    with pytest.raises(errors.ProviderError) as caught:
+        await collect(provider.stream(vendor.request()), events)
+    await provider.aclose()
+    return caught.value, events
+
+
+async def collect(stream, events):
+    async for event in stream:
+        events.append(event)
+
+
+async def failure_from(vendor, reply):
+    with WireServer(reply) as wire:
+        return await failure(vendor, wire.url)
+
+
+STATUSES = {
+    301: errors.RequestRejectedError,
+    400: errors.RequestRejectedError,
+    401: errors.AuthenticationError,
+    402: errors.RequestRejectedError,
+    403: errors.AuthenticationError,
+    404: errors.RequestRejectedError,
+    408: errors.ProviderTimeoutError,
+    409: errors.RequestRejectedError,
+    413: errors.RequestRejectedError,
+    422: errors.RequestRejectedError,
+    429: errors.RateLimitError,
+    500: errors.ProviderUnavailableError,
+    502: errors.ProviderUnavailableError,
+    503: errors.ProviderUnavailableError,
+    504: errors.ProviderUnavailableError,
+    529: errors.ProviderUnavailableError,
+}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+async def test_each_status_is_one_class_and_one_line(vendor, status):
+    said = {"error": {"message": "Not today.\nReally not.", "type": "x", "code": None}}
+    headers = {"x-request-id": "req_9", "location": "http://127.0.0.1:9/"}
+    error, events = await failure_from(vendor, json_reply(status, said, headers))
+    assert type(error) is STATUSES[status]
+    assert (error.status_code, error.request_id) == (status, "req_9")
+    assert (error.provider, error.model) == (vendor.name, vendor.model)
+    assert str(error).startswith(LABEL[vendor.name])
+    assert str(status) in str(error)
+    assert "\n" not in str(error)
+    assert "Not today." in error.detail
+    assert events == []
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b"\xff\xfe", b"[1]", b'"no"'])
+async def test_an_error_without_json_is_an_error_all_the_same(vendor, body):
+    reply = Reply((body,), status=502, headers={"content-type": "text/html"}, framing="length")
+    error, _ = await failure_from(vendor, reply)
+    assert type(error) is errors.ProviderUnavailableError
+    assert error.status_code == 502
+
+
+async def test_only_what_may_be_better_next_time_is_retryable(vendor):
+    retryable = set()
+    for status in STATUSES:
+        error, _ = await failure_from(vendor, json_reply(status, {"error": {"message": "No"}}))
+        if error.retryable:
+            retryable.add(status)
+    assert retryable == {408, 429, 500, 502, 503, 504, 529}
+
+
+async def test_the_sdk_never_sends_twice_on_its_own(vendor):
+    with WireServer(json_reply(503, {"error": {"message": "No"}}, {"retry-after": "0"})) as wire:
+        await failure(vendor, wire.url)
+        assert len(wire.requests) == 1
+
+
+async def test_a_redirect_does_not_carry_the_key_elsewhere(vendor):
+    with WireServer(Reply(vendor.stream(["A"]))) as elsewhere:
+        for status in (301, 302, 307, 308):
+            reply = Reply((), status=status, headers={"location": elsewhere.url}, framing="length")
+            error, _ = await failure_from(vendor, reply)
+            assert error.status_code == status
+        assert elsewhere.requests == []
+
+
+async def test_a_refused_key_is_named_by_its_source_and_its_end(vendor, monkeypatch, tmp_path):
+    monkeypatch.setenv(KEY_VARIABLE[vendor.name], KEY)
+    error, _ = await failure_from(vendor, json_reply(401, {"error": {"message": "No"}}))
+    label = LABEL[vendor.name]
+    assert str(error) == (
+        f"{label} refused the key (401). It came from the environment and ends in …7Qa."
+    )
+    monkeypatch.delenv(KEY_VARIABLE[vendor.name])
+    (tmp_path / ".env").write_text(f"{KEY_VARIABLE[vendor.name]}={KEY}\n")
+    error, _ = await failure_from(vendor, json_reply(401, {"error": {"message": "No"}}))
+    assert str(error) == f"{label} refused the key (401). It came from .env and ends in …7Qa."
+
+
+async def test_gemini_calls_a_bad_key_a_bad_request_and_we_do_not():
+    said = {"error": {"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT"}}
+    error, _ = await failure_from(GEMINI, json_reply(400, said))
+    assert type(error) is errors.AuthenticationError
+    assert "refused the key" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
+        ({}, None),
+    ],
+)
+async def test_how_long_to_wait_is_told_in_seconds(vendor, headers, seconds):
+    error, _ = await failure_from(vendor, json_reply(429, {"error": {"message": "No"}}, headers))
+    assert error.retry_after == seconds
+
+
+async def test_how_long_to_wait_is_read_from_googles_body_too():
+    details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "20s"}]
+    said = {"error": {"code": 429, "message": "Quota", "details": details}}
+    error, _ = await failure_from(GEMINI, json_reply(429, said))
+    assert error.retry_after == 20.0
+    assert "20 s" in str(error)
+
+
+TOO_LONG = [
+    (OPENAI, 400, {"message": "Too many.", "code": "context_length_exceeded"}),
+    (OPENAI, 400, {"message": "This model's maximum context length is 8192 tokens."}),
+    (OPENAI, 400, {"message": "x", "type": "exceed_context_size_error", "code": 400}),
+    (ANTHROPIC, 400, {"message": "prompt is too long: 210000 tokens > 200000 maximum"}),
+    (ANTHROPIC, 400, {"message": "input length and `max_tokens` exceed context limit: 1 + 2 > 2"}),
+    (GEMINI, 400, {"message": "The input token count (9) exceeds the maximum number of tokens"}),
+]
+
+
+@pytest.mark.parametrize(("vendor", "status", "said"), TOO_LONG, ids=str)
+async def test_a_prompt_that_is_too_long_is_told_apart(vendor, status, said):
+    error, _ = await failure_from(vendor, json_reply(status, {"error": said}))
+    assert type(error) is errors.ContextLengthError
+    assert "too long for" in str(error)
+
+
+# In mid-stream.
+
+
+async def test_an_error_object_before_any_text_is_what_its_status_would_be(vendor):
+    for status, kind in ((429, errors.RateLimitError), (500, errors.ProviderUnavailableError)):
+        error, events = await failure_from(vendor, Reply((vendor.fault(status),)))
+        assert type(error) is kind
+        assert error.status_code == status
+        assert events == []
+
+
+async def test_overloaded_inside_a_stream_is_unavailable():
+    error, _ = await failure_from(ANTHROPIC, Reply((ANTHROPIC.fault(529),)))
+    assert type(error) is errors.ProviderUnavailableError
+    assert "overloaded (529): Sorry" in str(error)
+
+
+async def test_an_error_object_after_text_keeps_the_text(vendor):
+    error, events = await failure_from(vendor, Reply(_broken_off(vendor, vendor.fault(500))))
+    assert type(error) is errors.StreamInterruptedError
+    assert error.status_code == 500
+    assert "Sorry" in str(error)
+    assert "text so far is kept" in str(error)
+    assert events == [TextDelta("Hel"), TextDelta("lo")]
+
+
+def _broken_off(vendor, *then):
+    """A stream up to its last text, then something else."""
+    whole = vendor.stream(["Hel", "lo", "END"])
+    place = next(number for number, event in enumerate(whole) if b"END" in event)
+    return (*whole[:place], *then)
+
+
+@pytest.mark.parametrize("end", ["done", "drop", "reset"])
+@pytest.mark.parametrize("framing", ["chunked", "close"])
+async def test_an_answer_that_breaks_off_is_never_taken_for_whole(vendor, end, framing):
+    reply = Reply(_broken_off(vendor), framing=framing, end=end, pause_s=0.02)
+    error, events = await failure_from(vendor, reply)
+    assert type(error) is errors.StreamInterruptedError
+    assert "text so far is kept" in str(error)
+    assert events == [TextDelta("Hel"), TextDelta("lo")]
+    assert not error.retryable
+
+
+async def test_an_event_cut_in_the_middle_is_no_text(vendor):
+    last = _broken_off(vendor)[-1]
+    reply = Reply((*_broken_off(vendor)[:-1], last[: len(last) // 2]))
+    error, _ = await failure_from(vendor, reply)
+    assert type(error) is errors.StreamInterruptedError
+
+
+@pytest.mark.parametrize("end", ["done", "drop", "reset"])
+async def test_nothing_at_all_may_be_tried_again(vendor, end):
+    error, events = await failure_from(vendor, Reply((), end=end))
+    assert type(error) is errors.ProviderUnavailableError
+    assert error.retryable
+    assert events == []
+
+
+async def test_a_server_that_hangs_up_before_answering_is_no_time_out(vendor):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        accepting = asyncio.create_task(_hang_up(listening))
+        error, _ = await failure(vendor, f"http://127.0.0.1:{listening.getsockname()[1]}")
+        await accepting
+    assert type(error) is errors.ProviderUnavailableError
+
+
+async def _hang_up(listening):
+    listening.setblocking(False)
+    loop = asyncio.get_running_loop()
+    connection, _ = await loop.sock_accept(listening)
+    await loop.sock_recv(connection, 100)
+    connection.close()
+
+
+async def test_a_server_that_does_not_speak_http_is_unavailable(vendor):
+    async def garbage(reader, writer):
+        await reader.readuntil(b"\r\n")
+        writer.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(garbage, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        error, _ = await failure(vendor, f"http://127.0.0.1:{port}")
+    assert type(error) is errors.ProviderUnavailableError
+
+
+async def test_a_page_instead_of_a_stream_is_said_so(vendor):
+    page = Reply((b"<html><body>Log in: </body></html>",), headers={"content-type": "text/html"})
+    error, _ = await failure_from(vendor, page)
+    assert type(error) is errors.ProviderError
+    assert "sent no stream but text/html" in str(error)
+    assert "Log in" in error.detail
+
+
+async def test_an_error_in_json_instead_of_a_stream_is_that_error(vendor):
+    said = {"error": {"code": 429, "message": "Slow down.", "status": "RESOURCE_EXHAUSTED"}}
+    error, _ = await failure_from(vendor, json_reply(200, said))
+    assert type(error) is errors.RateLimitError
+    assert "Slow down" in str(error)
+
+
+async def test_a_whole_answer_instead_of_a_stream_is_said_so(vendor):
+    error, _ = await failure_from(vendor, json_reply(200, {"choices": [], "candidates": []}))
+    assert "sent no stream but application/json" in str(error)
+
+
+async def test_a_line_without_end_does_not_fill_the_memory(vendor):
+    reply = Reply([b"data: ", *[b"x" * 1_000_000] * 17])
+    error, _ = await failure_from(vendor, reply)
+    assert type(error) is errors.ProviderError
+    assert "more than 16,777,216 bytes" in error.detail
+
+
+async def test_gemini_names_why_it_blocked_the_prompt():
+    feedback = {
+        "blockReason": "SAFETY",
+        "safetyRatings": [
+            {"category": "HARM_CATEGORY_HARASSMENT", "probability": "NEGLIGIBLE"},
+            {
+                "category": "HARM_CATEGORY_DANGEROUS_CONTENT",
+                "probability": "HIGH",
+                "blocked": True,
+            },
+        ],
+    }
+    error, _ = await failure_from(GEMINI, Reply((gemini_event({"promptFeedback": feedback}),)))
+    assert type(error) is errors.ContentBlockedError
+    assert (error.stage, error.reason) == ("prompt", "SAFETY")
+    assert error.category == "HARM_CATEGORY_DANGEROUS_CONTENT"
+    assert str(error).startswith("Gemini blocked the prompt: dangerous content, high.")
+
+
+async def test_a_model_name_gemini_cannot_address_is_rejected_not_raised_raw():
+    with WireServer(Reply(GEMINI.stream(["A"]))) as wire:
+        provider = GEMINI.provider(wire.url)
+        strange = GEMINI.request()
+        strange = type(strange)("gemini:a/../b?c", strange.messages)
+        with pytest.raises(errors.RequestRejectedError):
+            await collect(provider.stream(strange), [])
+        await provider.aclose()
+        assert wire.requests == []
+
+
+async def test_half_a_character_in_a_prompt_is_sent_or_refused_never_raised_raw(vendor):
+    with WireServer(Reply(vendor.stream(["A"]))) as wire:
+        provider = vendor.provider(wire.url)
+        request = vendor.request(("user", "half \ud83d"))
+        if vendor is GEMINI:  # its SDK writes JSON in ASCII
+            await collect(provider.stream(request), [])
+        else:
+            with pytest.raises(errors.RequestRejectedError, match="cannot be sent"):
+                await collect(provider.stream(request), [])
+        await provider.aclose()
+        assert len(wire.requests) == (1 if vendor is GEMINI else 0)
+
+
+# Below HTTP.
+
+
+async def test_a_refused_connection_names_the_address(vendor):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    error, _ = await failure(vendor, f"http://127.0.0.1:{port}")
+    assert type(error) is errors.ProviderUnavailableError
+    assert str(error).startswith(f"127.0.0.1:{port} refuses connections.")
+
+
+async def test_a_name_nobody_knows_is_said_so(vendor):
+    error, _ = await failure(vendor, "http://nowhere.invalid")
+    assert type(error) is errors.ProviderUnavailableError
+    assert "nowhere.invalid cannot be found" in str(error)
+
+
+async def test_no_secure_connection_is_said_so(vendor):
+    async def plain(reader, writer):
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        error, _ = await failure(vendor, f"https://127.0.0.1:{port}")
+    assert type(error) is errors.ProviderUnavailableError
+    assert "No secure connection" in str(error)
+
+
+async def test_silence_before_the_first_delta_is_a_time_out_and_may_be_tried_again(
+    vendor, monkeypatch
+):
+    monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.2)
+    for silence in (Reply(delay_s=30), Reply((vendor.stream(["A"])[0],), end="hang")):
+        if vendor is GEMINI and silence.chunks:
+            continue  # its first event holds text
+        error, events = await failure_from(vendor, silence)
+        assert type(error) is errors.ProviderTimeoutError
+        assert events == []
+
+
+async def test_silence_in_mid_answer_keeps_the_text(vendor, monkeypatch):
+    monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.2)
+    error, events = await failure_from(vendor, Reply(_broken_off(vendor), end="hang"))
+    assert type(error) is errors.ProviderTimeoutError
+    assert "text so far is kept" in str(error)
+    assert events == [TextDelta("Hel"), TextDelta("lo")]
+
+
+async def test_an_address_that_never_answers_is_a_time_out(vendor, monkeypatch):
+    monkeypatch.setattr(http, "CONNECT_TIMEOUT_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        address = full.getsockname()
+        waiting = []
+        for _ in range(3):  # the queue of a listener that never accepts
+            waiting.append(socket.socket())
+            waiting[-1].setblocking(False)
+            waiting[-1].connect_ex(address)
+        error, _ = await failure(vendor, f"http://127.0.0.1:{address[1]}")
+        for connection in waiting:
+            connection.close()
+    assert type(error) is errors.ProviderTimeoutError
+    assert "could not be reached" in str(error)
+
+
+# The key.
+
+ECHO = {"error": {"message": f"Incorrect key {KEY} in {{Authorization: Bearer {KEY}}}", "code": 1}}
+ECHOES = {
+    "a refusal": json_reply(401, ECHO),
+    "a rejection": json_reply(400, ECHO, {"x-request-id": "req_1"}),
+    "a page": Reply((f"<p>{KEY}</p>".encode(),), headers={"content-type": "text/html"}),
+    "a long page": Reply((b"x" * 1_990 + KEY.encode(),), headers={"content-type": "text/html"}),
+    "a gateway": Reply((KEY.encode(),), status=502, framing="length"),
+    "inside a stream": Reply((b"data: " + json.dumps(ECHO).encode() + b"\n\n",)),
+    "nothing": Reply((), end="drop"),
+}
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+async def test_the_key_is_in_no_error_however_it_is_looked_at(vendor, echo, caplog):
+    caplog.set_level("DEBUG")
+    error, _ = await failure_from(vendor, ECHOES[echo])
+    looks = [
+        str(error),
+        repr(error),
+        repr(error.__dict__),
+        error.detail or "",
+        "".join(traceback.format_exception(error)),
+        "".join(error._render_traceback_()),
+        caplog.text,
+    ]
+    assert all(KEY not in look for look in looks)
+    assert len(error.detail or "") <= 2_000
+
+
+async def test_the_key_is_in_no_repr_of_provider_or_endpoint(vendor):
+    provider = vendor.provider(None)
+    assert KEY not in repr(provider)
+    assert KEY not in repr(provider._endpoint)
+    await provider.aclose()

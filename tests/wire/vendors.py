@@ -1,0 +1,83 @@
+"""The three wire formats side by side, so that one test states a promise for all of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llm_playground.providers.anthropic import AnthropicProvider
+from llm_playground.providers.base import Endpoint, Provider
+from llm_playground.providers.gemini import GeminiProvider
+from llm_playground.providers.openai import OpenAIProvider
+from llm_playground.types import Message, Parameters, ProviderEvent, Request, TextPart
+from tests.wire.formats import anthropic_event, anthropic_stream, gemini_stream, openai_stream
+
+KEY = "planted-" + "key-" * 4 + "7Qa"
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """One wire format as tests need it."""
+
+    name: str
+    model: str
+    build: Callable[[Endpoint], Provider]
+    stream: Callable[..., tuple[bytes, ...]]
+    fault: Callable[[int], bytes]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def provider(self, base_url: str | None) -> Provider:
+        """A provider that has the planted key."""
+        return self.build(Endpoint(self.name, KEY, base_url))
+
+    def request(self, *turns: tuple[str, str], **parameters: Any) -> Request:
+        """A request; without turns, one short user prompt."""
+        messages = tuple(
+            Message(role, (TextPart(text),)) for role, text in turns or [("user", "Hi")]
+        )
+        return Request(self.model, messages, Parameters(**parameters))
+
+    async def answer(self, base_url: str | None, **parameters: Any) -> list[ProviderEvent]:
+        """All events of one answer."""
+        provider = self.provider(base_url)
+        try:
+            return [event async for event in provider.stream(self.request(**parameters))]
+        finally:
+            await provider.aclose()
+
+
+def _error(value: Mapping[str, Any]) -> bytes:
+    return b"data: " + json.dumps({"error": value}).encode() + b"\n\n"
+
+
+_OPENAI_CODES = {429: "rate_limit_exceeded", 500: "server_error"}
+_ANTHROPIC_TYPES = {429: "rate_limit_error", 500: "api_error", 529: "overloaded_error"}
+
+OPENAI = Vendor(
+    "openai",
+    "openai:gpt-4o",
+    OpenAIProvider,
+    openai_stream,
+    lambda status: _error({"message": "Sorry.", "code": _OPENAI_CODES.get(status, status)}),
+)
+ANTHROPIC = Vendor(
+    "anthropic",
+    "anthropic:claude-sonnet-4-5",
+    AnthropicProvider,
+    anthropic_stream,
+    lambda status: anthropic_event(
+        "error", {"error": {"type": _ANTHROPIC_TYPES[status], "message": "Sorry."}}
+    ),
+)
+GEMINI = Vendor(
+    "gemini",
+    "gemini:gemini-2.5-flash",
+    GeminiProvider,
+    gemini_stream,
+    lambda status: _error({"code": status, "message": "Sorry.", "status": "UNAVAILABLE"}),
+)
+ALL = (OPENAI, ANTHROPIC, GEMINI)
