@@ -93,6 +93,7 @@ def _environment(folder: Path, token: str) -> dict[str, str]:
         if not name.startswith(("JUPYTER", "JPY", "LLM_PLAYGROUND", "OPENAI", "ANTHROPIC"))
         and not name.startswith(("GEMINI", "GOOGLE"))
     }
+    _settle_questions(folder / "jupyter_config_dir")
     own = {
         name: str(folder / name.lower())
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
@@ -103,6 +104,14 @@ def _environment(folder: Path, token: str) -> dict[str, str]:
         "PYTHONPATH": str(REPOSITORY),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
+
+
+def _settle_questions(config: Path) -> None:
+    """JupyterLab asks at its first start whether to fetch news; a test has no answer to give."""
+    settings = {"fetchNews": "false", "checkForUpdates": False}
+    place = config / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
+    place.mkdir(parents=True)
+    (place / "notification.jupyterlab-settings").write_text(json.dumps(settings), "utf-8")
 
 
 def _free_port() -> int:
@@ -160,18 +169,32 @@ class NotebookPage:
 
     def run_cell(self, index: int) -> None:
         """As :meth:`start_cell`, and wait until the cell has run."""
+        before = self.page.evaluate(f"i => {_CONTENT}.widgets[i].model.executionCount", index)
         self.start_cell(index)
-        self.page.wait_for_function(_CELL_HAS_RUN, arg=index, timeout=PATIENCE_MS)
+        self.page.wait_for_function(_CELL_HAS_RUN, arg=[index, before], timeout=PATIENCE_MS)
 
     def in_kernel(self, code: str) -> str:
         """What ``code`` prints in the notebook's kernel, asked over the page's own connection."""
         printed: str = self.page.evaluate(_IN_KERNEL, code)
         return printed
 
+    def expect_in_kernel(self, expression: str, value: str) -> None:
+        """Wait until an expression's ``repr`` in the kernel is ``value``."""
+        until = time.monotonic() + PATIENCE_MS / 1000
+        while (seen := self.in_kernel(f"print(repr({expression}))").strip()) != value:
+            assert time.monotonic() < until, f"{expression} is {seen}, not {value}"
+            self.page.wait_for_timeout(50)
+
     def cells(self) -> list[str]:
         """The sources of all cells."""
         sources: list[str] = self.page.evaluate(f"() => {_CONTENT}.model.toJSON().cells.map(c => c.source)")
         return sources
+
+    def shut_down(self) -> None:
+        """End the notebook's kernel."""
+        self.page.evaluate(
+            "() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()"
+        )
 
     def selected(self) -> int:
         """The index of the selected cell."""
@@ -189,9 +212,9 @@ _KERNEL_IS_READY = """() => {
   const widget = window.jupyterapp?.shell?.currentWidget;
   return widget?.sessionContext?.session?.kernel?.status === "idle" && widget.content?.widgets?.length > 0;
 }"""
-_CELL_HAS_RUN = """index => {
+_CELL_HAS_RUN = """([index, before]) => {
   const cell = window.jupyterapp.shell.currentWidget.content.widgets[index].model;
-  return cell.executionCount !== null && cell.executionState !== "running";
+  return cell.executionCount !== null && cell.executionCount !== before;
 }"""
 _IN_KERNEL = """async code => {
   const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
@@ -201,6 +224,7 @@ _IN_KERNEL = """async code => {
     if (message.header.msg_type === "stream") printed += message.content.text;
     if (message.header.msg_type === "error") printed += message.content.traceback.join("\\n");
   };
-  await future.done;
+  const late = new Promise((_, reject) => setTimeout(() => reject(Error("the kernel is busy")), 30000));
+  await Promise.race([future.done, late]);
   return printed;
 }"""

@@ -1,0 +1,251 @@
+"""A key pressed in the panel does what it says there, and nothing to the notebook around it.
+
+JupyterLab's command mode cuts, inserts and runs cells on single keys; one of them used to be enough
+to lose the panel and what was typed into it.
+"""
+
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import expect
+
+PLAYGROUND = """import llm_playground as lp
+pg = lp.Playground(models=['local'], prompt='{prompt}', n=2)
+pg.max_tokens = 4
+pg"""
+PROMPT = "typed text"
+CELLS = (PLAYGROUND.format(prompt=PROMPT), "x = 1", "y = 2")
+
+# Every key that JupyterLab or Notebook binds in command or edit mode without Ctrl or Cmd, those
+# that a person uses in a form, and the Enter combinations.
+KEYS = [
+    *"abcdefhijklmnoprstuvxyz0123456", "/", "'", "-", "Space", "Shift+Space", "Shift+L", "Shift+M",
+    *("Shift+V", "Shift+J", "Shift+K", "Shift+ArrowDown", "Shift+ArrowUp", "Shift+O", "Shift+R"),
+    *("ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight", "Home", "End", "PageUp", "PageDown"),
+    *("Delete", "Enter", "Shift+Enter", "Control+Enter", "Alt+Enter", "Escape"),
+]
+CONTROLS = {
+    "text area": "[data-llm=prompt]",
+    "system prompt": "[data-llm=system]",
+    "slider": "[data-llm=temperature]",
+    "number field": "[aria-label='Max tokens value']",
+    "combobox": "[data-llm=model]",
+    "spin button": "[data-llm=iterations]",
+    "preset": "[data-llm=preset]",
+    "chip": ".llm-chip button",
+    "keys button": "[aria-label=Keys]",
+    "Run": "[data-llm=run]",
+    "region": "[data-llm=pane]",
+    "Copy": "[data-llm=pane] button:visible",
+}
+APPS = ("lab", "notebook")
+
+
+@dataclass(frozen=True)
+class State:
+    """What no key may change."""
+
+    cells: list[str]
+    selected: int
+    executed: list[int | None]
+    same_panel: bool
+    prompt_kept: bool
+
+
+@pytest.fixture(scope="module", params=APPS)
+def notebook(request, open_notebook):
+    """A playground with two answers, in JupyterLab and in Notebook 7."""
+    opened = open_notebook(*CELLS, app=request.param)
+    opened.run_cell(0)
+    opened.by("run").click()
+    expect(opened.by("footer").last).to_contain_text("tokens")
+    # From here on Run says what is missing instead of sending, whoever presses it.
+    opened.in_kernel("pg.models = []")
+    expect(opened.by("price")).to_have_text("No model chosen")
+    opened.panel.evaluate("panel => { panel.sameAsBefore = true; }")
+    return opened
+
+
+@pytest.fixture
+def panel(notebook):
+    """The same panel with nothing touched, nothing open, focus in its prompt."""
+    notebook.in_kernel(
+        f"pg.prompt, pg.system, pg.preset = {PROMPT!r}, '', None\n"
+        "pg.temperature = pg.top_p = pg.max_tokens = None; pg.iterations = 2; pg.models = []"
+    )
+    notebook.by("prompt").click()
+    return notebook
+
+
+def state(notebook) -> State:
+    executed = "c => c.model.executionCount"
+    content = "window.jupyterapp.shell.currentWidget.content.widgets"
+    return State(
+        cells=notebook.cells(),
+        selected=notebook.selected(),
+        executed=notebook.page.evaluate(f"() => {content}.map({executed})"),
+        same_panel=notebook.panel.evaluate("panel => panel.sameAsBefore === true"),
+        prompt_kept=PROMPT in notebook.by("prompt").input_value().replace("\n", ""),
+    )
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_no_key_on_any_control_touches_the_notebook(panel, control):
+    if control == "chip":
+        panel.in_kernel("pg.models = ['openai:some-model']; pg.temperature = 9")
+    target = panel.panel.locator(CONTROLS[control]).first
+    before = state(panel)
+    assert before.same_panel
+    assert before.prompt_kept
+    touched = []
+
+    for key in KEYS:
+        if target.count() and target.is_visible():
+            target.focus()
+        # The end of the text, so that typed letters go behind it.
+        if control == "text area":
+            target.evaluate("box => box.setSelectionRange(box.value.length, box.value.length)")
+        panel.page.keyboard.press(key)
+        if state(panel) != before:
+            touched.append((key, state(panel)))
+            break
+        panel.page.evaluate("() => document.querySelector('dialog[open]')?.close()")
+
+    assert touched == []
+
+
+def test_a_text_box_takes_letters_and_new_lines(panel):
+    prompt = panel.by("prompt")
+    prompt.press("End")
+
+    panel.page.keyboard.type(" and xdd b?.s")
+    prompt.press("Shift+Enter")
+    prompt.press("Enter")
+    panel.page.keyboard.type("more")
+
+    expect(prompt).to_have_value(f"{PROMPT} and xdd b?.s\n\nmore")
+
+
+def test_a_text_box_is_edited_with_the_usual_ctrl_keys(panel):
+    prompt, before = panel.by("prompt"), panel.cells()
+
+    for key in ("Control+A", "Control+C", "End", "Control+V", "Control+A", "Control+X", "Control+Z"):
+        prompt.press(key)
+
+    expect(prompt).to_have_value(PROMPT * 2)
+    assert panel.cells() == before
+
+
+@pytest.mark.parametrize(("key", "moved"), [("ArrowRight", 1.05), ("ArrowUp", 1.05), ("Home", 0)])
+def test_a_slider_moves_by_keys(panel, key, moved):
+    slider = panel.panel.get_by_role("slider", name="Temperature")
+    slider.focus()
+
+    slider.press(key)
+
+    expect(slider).to_have_value(f"{moved:g}")
+    panel.expect_in_kernel("float(pg.temperature)", str(float(moved)))
+
+
+def test_a_spin_button_moves_by_keys(panel):
+    spin = panel.by("iterations")
+
+    spin.press("ArrowUp")
+
+    expect(spin).to_have_value("3")
+    panel.expect_in_kernel("pg.iterations", "3")
+
+
+def test_the_model_list_is_walked_by_keys(panel):
+    picker = panel.panel.get_by_role("combobox", name="Model")
+    picker.press("ArrowDown")
+    picker.press("ArrowDown")
+    expect(picker).to_have_attribute("aria-expanded", "true")
+    active = panel.panel.get_by_role("option", selected=True)
+    expect(active).to_contain_text("smollm2")
+
+    picker.press("Enter")
+
+    panel.expect_in_kernel("pg.models", "['local:smollm2-135m-instruct']")
+    expect(picker).to_have_attribute("aria-expanded", "false")
+
+
+@pytest.mark.parametrize("control", ["text area", "slider", "combobox", "Run", "region"])
+def test_ctrl_enter_runs_from_anywhere(panel, control):
+    panel.panel.locator(CONTROLS[control]).first.focus()
+
+    panel.page.keyboard.press("Control+Enter")
+
+    expect(panel.panel.get_by_role("alert")).to_have_text("No model is chosen. Add one.")
+
+
+@pytest.mark.parametrize("control", ["text area", "slider", "combobox", "Run", "region"])
+def test_escape_goes_back_to_the_cell(panel, control):
+    panel.panel.locator(CONTROLS[control]).first.focus()
+
+    panel.page.keyboard.press("Escape")
+
+    in_panel = "() => document.querySelector('.llm-playground').contains(document.activeElement)"
+    assert not panel.page.evaluate(in_panel)
+    assert panel.page.evaluate("() => document.activeElement.matches('.jp-Cell')")
+
+
+def test_escape_closes_what_is_open_first(panel):
+    picker = panel.panel.get_by_role("combobox", name="Model")
+    picker.press("ArrowDown")
+    picker.press("Escape")
+    expect(picker).to_have_attribute("aria-expanded", "false")
+    expect(picker).to_be_focused()
+
+    panel.by("run").focus()
+    panel.page.keyboard.press("?")
+    keys = panel.panel.get_by_role("dialog", name="Keys")
+    expect(keys).to_be_visible()
+    panel.page.keyboard.press("Escape")
+
+    expect(keys).to_be_hidden()
+    expect(panel.by("run")).to_be_focused()
+
+
+def test_arrows_walk_between_answers(panel):
+    first = panel.panel.get_by_role("region", name="Answer 1")
+    second = panel.panel.get_by_role("region", name="Answer 2")
+    first.focus()
+
+    for key, there in [("ArrowDown", second), ("ArrowUp", first), ("End", second), ("Home", first)]:
+        panel.page.keyboard.press(key)
+        expect(there).to_be_focused()
+
+
+def test_letters_lead_to_the_prompt_and_to_the_models(panel):
+    panel.by("run").focus()
+    panel.page.keyboard.press("m")
+    expect(panel.by("model")).to_be_focused()
+
+    panel.by("run").focus()
+    panel.page.keyboard.press("e")
+    expect(panel.by("prompt")).to_be_focused()
+
+
+def test_c_copies_the_answer_with_the_focus(panel):
+    panel.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    region = panel.panel.get_by_role("region", name="Answer 1")
+    answer = region.locator("[data-llm=answer]").inner_text()
+    region.focus()
+
+    panel.page.keyboard.press("c")
+
+    expect(region.get_by_role("button")).to_have_text("Copied")
+    assert panel.page.evaluate("() => navigator.clipboard.readText()").split() == answer.split()
+
+
+def test_the_palette_and_save_go_on_working(panel):
+    panel.by("run").focus()
+    panel.page.keyboard.press("Control+Shift+C")
+    palette = panel.page.locator(".lm-CommandPalette-input:visible")
+    expect(palette).to_be_visible()
+    palette.press("Escape")
+
+    panel.by("prompt").click()
+    with panel.page.expect_response(lambda r: r.request.method == "PUT" and "contents" in r.url):
+        panel.page.keyboard.press("Control+S")
