@@ -122,6 +122,12 @@ class WireServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection and stop; returns when that is done."""
+        if not self._thread.is_alive():
+            return
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_START_TIMEOUT_S)
 
@@ -142,8 +148,8 @@ class WireServer:
         self._open.add(task)
         try:
             await self._converse(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the client left between two requests
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the client left between two requests, or the server stops
         finally:
             self._open.discard(task)
             writer.transport.abort()
@@ -157,16 +163,19 @@ class WireServer:
             with self._noting():
                 self.requests.append(request)
                 reply = self._reply_to(request)
-            leaving = asyncio.create_task(reader.read(1))
+            leaving = asyncio.create_task(_next_byte(reader))
             playing = asyncio.create_task(_play(reply, writer))
-            await asyncio.wait({leaving, playing}, return_when=asyncio.FIRST_COMPLETED)
-            if not playing.done():
-                with self._noting():
-                    self.left_at.append(time.monotonic())
-            if not playing.done() or reply.framing == "close" or reply.end != "done":
+            try:
+                await asyncio.wait({leaving, playing}, return_when=asyncio.FIRST_COMPLETED)
+                if not playing.done() or playing.exception() is not None:
+                    with self._noting():
+                        self.left_at.append(time.monotonic())
+                    return
+                if reply.framing == "close" or reply.end != "done":
+                    return
+                first = await leaving
+            finally:
                 await _cancelled(playing, leaving)
-                return
-            first = await leaving
             if not first:
                 return
 
@@ -182,6 +191,14 @@ class WireServer:
         with self._changed:
             yield
             self._changed.notify_all()
+
+
+async def _next_byte(reader: asyncio.StreamReader) -> bytes:
+    """The first byte of another request, empty when the client left."""
+    try:
+        return await reader.read(1)
+    except ConnectionError:
+        return b""
 
 
 async def _receive(first: bytes, reader: asyncio.StreamReader) -> WireRequest:
