@@ -1,15 +1,22 @@
 """The run log: every run, on disk before its call returns, readable as pandas.
 
-A process writes what it does into a journal of its own (one ``write(2)``, about 0.1 ms) and never
-waits for the database. Draining brings journals into the DuckDB file:
+A process writes what it does into a journal of its own (one ``write(2)``) and never waits for the
+database. Draining brings journals into the DuckDB file:
 
-- every process drains half a second after a run finished, on a daemon thread, and at its end;
+- every process drains within a second after a run finished, on a daemon thread, and at its end;
 - every reader drains first, and *reads* the journals of other living processes without touching
-  them, so that one notebook sees another's runs at once and not only after its timer;
+  them, so that one notebook sees another's runs at once;
 - journals whose owner died are taken over; what ran in them becomes ``interrupted``.
 
-Running runs are rows too, with their text so far as of the last drain. All of it is idempotent
-by id, and a finished record is never undone by an older one.
+Why both the timer and the reading: the timer alone would show a neighbour's run up to a second
+late, and not at all while that kernel is suspended; reading alone would leave journals to grow, to
+be read again each time. Bringing in one run takes 80 ms (open 20, statements 45, close 15) on two
+cores, as long at 300,000 rows as at 10,000, nearly all of it outside Python's global lock;
+a neighbour's drained journal adds nothing, because a drain starts it anew.
+
+Running runs are rows too, with their text as of the last drain: their updates cost no more than
+inserts and the file does not grow by them. All of it is idempotent by id, and a finished record is
+never undone by an older one.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ class RunLog:
             self.drain()
             self._failing = False
         except Exception as error:
-            if not self._failing:
+            if not self._failing and not self._recorder.failing:
                 _log.warning("%s", error)
             self._failing = True
 

@@ -52,7 +52,7 @@ class Recorder:
         self._executions: dict[str, records.Row] = {}
         self._unwritten: set[str] = set()  # runs with text that waits for the next write
         self._unsaved = b""
-        self._failing = False
+        self.failing = False  # said so already; until a write succeeds again
         self._order = itertools.count()
         self._flusher = Later(self._flush, _TEXT_EVERY_S, "llm_playground-text")
 
@@ -174,7 +174,7 @@ class Recorder:
             self._warn(error)
         else:
             self._unsaved = b""
-            self._failing = False
+            self.failing = False
 
     def _journal(self) -> Journal:
         if self._current is not None and self._current.deleted():
@@ -185,7 +185,7 @@ class Recorder:
         return self._current
 
     def _warn(self, error: BaseException) -> None:
-        if not self._failing:
+        if not self.failing:
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
             _log.warning(
                 "Runs are not being logged: %s cannot be written (%s). Runs go on; "
@@ -193,7 +193,7 @@ class Recorder:
                 self.folder,
                 why,
             )
-        self._failing = True
+        self.failing = True
 
     @contextmanager
     def _never_raising(self) -> Iterator[None]:

@@ -77,14 +77,15 @@ def open_insert_close_ms(folder):
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        quiet = percentiles(finish_times_ms(open_log(str(folder / "quiet.duckdb"))))
+        calm = open_log(str(folder / "quiet.duckdb"))
+        quiet = percentiles(finish_times_ms(calm))
         log = open_log(str(folder / "busy.duckdb"))
         times, drains = under_drain(log)
         busy = percentiles(times)
         stored = log.frame("SELECT count(*) AS n FROM runs").n[0]
         direct = open_insert_close_ms(folder)
-        for log in (open_log(str(folder / "quiet.duckdb")), log):
-            log.close()
+        calm.close()
+        log.close()
     print(f"finished, quiet log:      p50 {quiet[0]:.3f} ms   p99 {quiet[1]:.3f} ms")
     print(f"finished, drains running: p50 {busy[0]:.3f} ms   p99 {busy[1]:.3f} ms")
     print(

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 from llm_playground._ids import id_from_hash, new_id
 from llm_playground.runlog import open_log
@@ -86,8 +87,7 @@ def break_off(path, pid_file=""):
     log.text(run.id, "a time")
     time.sleep(0.2)  # what is promised within 50 ms is promised here
     if pid_file:
-        with open(pid_file, "w") as file:
-            file.write(f"{os.getpid()}\n")
+        Path(pid_file).write_text(f"{os.getpid()}")
     print(f"streaming {run.id}", flush=True)
     sys.stdin.read()
 

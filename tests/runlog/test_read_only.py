@@ -3,7 +3,19 @@
 import pytest
 
 from llm_playground.errors import RunLogError
+from llm_playground.runlog import open_log
 from tests.runlog.actors import record
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A log with one run, for all questions here: none of them may change it."""
+    log = open_log(str(tmp_path_factory.mktemp("log") / "runs.duckdb"))
+    record(log)
+    log.drain()
+    yield log
+    log.close()
+
 
 WRITING = [
     "INSERT INTO results (model) VALUES ('x')",
@@ -44,19 +56,16 @@ WRITING = [
 
 
 @pytest.mark.parametrize("sql", WRITING)
-def test_what_is_not_a_question_to_the_log_is_refused_in_one_line(log, tmp_path, sql):
+def test_what_is_not_a_question_to_the_log_is_refused_in_one_line(filled, tmp_path, sql):
     (tmp_path / "secret.txt").write_text("secret")
     (tmp_path / "secret.csv").write_text("a,b\n1,2\n")
-    record(log)
-    log.drain()
     there = sorted(tmp_path.iterdir())
-    local_variable = log.frame("SELECT 1 AS x")
+    local_variable = filled.frame("SELECT * FROM runs")
     with pytest.raises(RunLogError) as error:
-        log.frame(sql.format(folder=tmp_path))
+        filled.frame(sql.format(folder=tmp_path))
     assert "\n" not in str(error.value)
     assert sorted(tmp_path.iterdir()) == there
-    assert len(local_variable) == 1
-    assert len(log.frame("SELECT * FROM runs")) == 1
+    assert filled.frame("SELECT * FROM runs").equals(local_variable)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +81,8 @@ def test_what_is_not_a_question_to_the_log_is_refused_in_one_line(log, tmp_path,
         "SELECT list(started_at) AS times, uuid() AS id, 1 AS a, 2 AS a FROM runs",
     ],
 )
-def test_questions_of_any_form_are_answered(log, sql):
-    record(log)
-    assert len(log.frame(sql)) >= 1
+def test_questions_of_any_form_are_answered(filled, sql):
+    assert len(filled.frame(sql)) >= 1
 
 
 def test_values_are_bound_in_order_or_by_name(log):
