@@ -27,6 +27,25 @@ def log(tmp_path, monkeypatch):
     log.close()
 
 
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    """Three runs in three days, unlike each other in everything one can filter by."""
+    log = open_log(str(tmp_path_factory.mktemp("log") / "runs.duckdb"))
+    second, third = (NEW_YEAR + timedelta(days=days) for days in (1, 2))
+    about = {"question": "About whales", "notebook": "work/one.ipynb", "tags": ("x", "y")}
+    add(log, text="1", model="local:smollm2-135m-instruct", **about)
+    add(log, text="2", at=second, user="bob", status="failed", notebook="two.ipynb")
+    add(log, text="3", at=third, model="openai:gpt-x2", status="cancelled")
+    log.drain()
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def filled(shelf, monkeypatch):
+    monkeypatch.setenv("LLM_PLAYGROUND_LOG", str(shelf.path))
+
+
 def add(
     log, *, model="openai:gpt-x", text="An answer.", question="A question?", at=NEW_YEAR, **known
 ):
@@ -62,69 +81,53 @@ def test_an_empty_log_gives_empty_frames_with_the_right_columns(log):
 @pytest.mark.parametrize(
     ("model", "found"),
     [
-        ("local", ["l"]),
-        ("gpt-x", ["g"]),
-        ("openai:gpt-x", ["g"]),
-        ("gpt-*", ["g", "g2"]),
-        ("openai:*", ["g", "g2"]),
-        ("*x", ["g"]),
-        (["local", "gpt-x2"], ["g2", "l"]),
+        ("local", ["1"]),
+        ("gpt-x", ["2"]),
+        ("openai:gpt-x", ["2"]),
+        ("gpt-*", ["2", "3"]),
+        ("openai:*", ["2", "3"]),
+        ("*x", ["2"]),
+        (["local", "gpt-x2"], ["1", "3"]),
         ("gpt", []),
         ("gpt_x", []),
         ("%", []),
     ],
 )
-def test_a_model_is_found_as_people_write_it(log, model, found):
-    add(log, model="local:smollm2-135m-instruct", text="l")
-    add(log, model="openai:gpt-x", text="g")
-    add(log, model="openai:gpt-x2", text="g2")
-    assert sorted(texts(model=model)) == sorted(found)
+def test_a_model_is_found_as_people_write_it(filled, model, found):
+    assert sorted(texts(model=model)) == found
 
 
 @pytest.mark.parametrize(
     ("filters", "found"),
     [
-        ({"user": "bob"}, ["b"]),
-        ({"status": "failed"}, ["b"]),
-        ({"status": ["failed", "completed"]}, ["a", "b"]),
-        ({"tag": "x"}, ["a"]),
+        ({"user": "bob"}, ["2"]),
+        ({"status": "failed"}, ["2"]),
+        ({"status": ["failed", "completed"]}, ["1", "2"]),
+        ({"tag": "x"}, ["1"]),
         ({"tag": "nope"}, []),
-        ({"notebook": "one.ipynb"}, ["a"]),
-        ({"notebook": "work/one.ipynb"}, ["a"]),
-        ({"notebook": "*.ipynb"}, ["a", "b"]),
+        ({"notebook": "one.ipynb"}, ["1"]),
+        ({"notebook": "work/one.ipynb"}, ["1"]),
+        ({"notebook": "*.ipynb"}, ["1", "2"]),
         ({"notebook": "ne.ipynb"}, []),
-        ({"search": "WHALES"}, ["a"]),
+        ({"search": "WHALES"}, ["1"]),
         ({"search": "100%"}, []),
         ({"user": "bob", "tag": "x"}, []),
+        ({"since": "2026-01-02"}, ["2", "3"]),
+        ({"since": date(2026, 1, 2)}, ["2", "3"]),
+        ({"since": datetime(2026, 1, 2)}, ["2", "3"]),
+        ({"since": "2026-01-02T00:00:01"}, ["3"]),
+        ({"until": "2026-01-02"}, ["1", "2"]),
+        ({"until": date(2026, 1, 2)}, ["1", "2"]),
+        ({"until": datetime(2026, 1, 2, tzinfo=UTC)}, ["1"]),
+        ({"since": datetime(2026, 1, 2, 1, tzinfo=timezone(timedelta(hours=1)))}, ["2", "3"]),
+        ({"since": pd.Timestamp("2026-01-03", tz="UTC")}, ["3"]),
+        ({"since": "2026-01", "until": "2026-01"}, ["1", "2", "3"]),
+        ({"since": "2026-02"}, []),
+        ({"until": "2025-12"}, []),
     ],
 )
-def test_filters_choose(log, filters, found):
-    add(log, text="a", question="About whales", notebook="work/one.ipynb", tags=("x", "y"))
-    add(log, text="b", user="bob", status="failed", notebook="two.ipynb")
+def test_filters_choose_and_a_last_day_or_month_is_included_to_its_end(filled, filters, found):
     assert sorted(texts(**filters)) == found
-
-
-@pytest.mark.parametrize(
-    ("since", "until", "found"),
-    [
-        ("2026-01-02", None, ["2", "3"]),
-        (date(2026, 1, 2), None, ["2", "3"]),
-        (datetime(2026, 1, 2), None, ["2", "3"]),
-        ("2026-01-02T00:00:01", None, ["3"]),
-        (None, "2026-01-02", ["1", "2"]),
-        (None, date(2026, 1, 2), ["1", "2"]),
-        (None, datetime(2026, 1, 2, tzinfo=UTC), ["1"]),
-        (datetime(2026, 1, 2, 1, tzinfo=timezone(timedelta(hours=1))), None, ["2", "3"]),
-        (pd.Timestamp("2026-01-03", tz="UTC"), None, ["3"]),
-        ("2026-01", "2026-01", ["1", "2", "3"]),
-        ("2026-02", None, []),
-        (None, "2025-12", []),
-    ],
-)
-def test_since_is_from_then_and_a_day_or_month_is_included_to_its_end(log, since, until, found):
-    for day in (1, 2, 3):
-        add(log, text=str(day), at=NEW_YEAR + timedelta(days=day - 1))
-    assert sorted(texts(since=since, until=until)) == found
 
 
 @pytest.mark.parametrize(
@@ -143,7 +146,7 @@ def test_since_is_from_then_and_a_day_or_month_is_included_to_its_end(log, since
         (lambda: reports.costs(users="x"), "'users'"),
     ],
 )
-def test_what_cannot_be_understood_is_said_in_one_line(log, ask, says):
+def test_what_cannot_be_understood_is_said_in_one_line(filled, ask, says):
     with pytest.raises(InvalidParameterError) as error:
         ask()
     assert says in str(error.value)
