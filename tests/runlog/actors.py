@@ -92,10 +92,17 @@ def break_off(path, pid_file=""):
     sys.stdin.read()
 
 
-def idle(path):
-    """Finish one run, and stay alive."""
-    record(open_log(path), text="from next door")
-    print("recorded", flush=True)
+def read_and_break_off(path):
+    """Stream a run, reading the log in the middle, and stay alive before its end."""
+    log = open_log(path)
+    run = begin(log)
+    log.text(run.id, "once ")
+    log.frame("SELECT 1")
+    log.text(run.id, "upon ")
+    log.frame("SELECT 1")
+    log.text(run.id, "a time")
+    time.sleep(0.2)
+    print(f"streaming {run.id}", flush=True)
     sys.stdin.read()
 
 
@@ -119,7 +126,9 @@ def full_disk(path):
     os._exit(0)
 
 
-ROLES = {role.__name__: role for role in (write_many, break_off, idle, forget, full_disk)}
+ROLES = {
+    role.__name__: role for role in (write_many, break_off, read_and_break_off, forget, full_disk)
+}
 
 if __name__ == "__main__":
     ROLES[sys.argv[1]](*sys.argv[2:])

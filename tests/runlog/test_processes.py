@@ -1,8 +1,10 @@
 """Several processes share one log; any of them may die at any moment."""
 
+import fcntl
 import os
 import shutil
 import signal
+import threading
 
 import pytest
 
@@ -71,6 +73,28 @@ def test_a_killed_process_whose_journal_was_read_before_is_taken_over_too(log, a
     kill(victim)
     assert states(log)[broken] == ("interrupted", "once upon a time")
     assert journals() == []
+
+
+def test_what_a_process_carried_into_a_new_journal_survives_it_too(log, actor, journals):
+    victim = actor("read_and_break_off")
+    broken = streaming(victim)
+    kill(victim)
+    assert states(log) == {broken: ("interrupted", "once upon a time")}
+    assert list(log.frame("SELECT status FROM executions").status) == ["interrupted"]
+    assert journals() == []
+
+
+def test_who_opens_the_database_waits_for_its_lock_file(log, path):
+    """Without it DuckDB loses committed rows now and then, too seldom to wait for."""
+    log.drain()
+    reader = threading.Thread(target=log.frame, args=("SELECT 1",))
+    with path.with_name(path.name + ".lock").open("r+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        reader.start()
+        reader.join(0.5)
+        assert reader.is_alive()
+    reader.join(TIMEOUT_S)
+    assert not reader.is_alive()
 
 
 def test_another_living_process_is_read_at_once_and_left_alone(log, actor, journals):
