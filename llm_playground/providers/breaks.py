@@ -147,7 +147,7 @@ def transport_error(
     rule = next(rule for kinds, rule in rules if any(isinstance(link, kinds) for link in chain))
     detail = " < ".join(f"{type(link).__name__}: {link}" for link in chain)
     return rule.kind(
-        rule.message.format(
+        rule.line(
             label=call.label, host=call.host, connect_s=CONNECT_TIMEOUT_S, read_s=READ_TIMEOUT_S
         ),
         request_id=request_id(headers or {}),
@@ -191,7 +191,7 @@ def cut_short(
     rule = _ENDED_EARLY if delivered else _NO_STREAM if text else _EMPTY
     content_type = headers.get("content-type", "").partition(";")[0] or "unknown"
     return rule.kind(
-        rule.message.format(label=call.label, content_type=content_type),
+        rule.line(label=call.label, content_type=content_type),
         request_id=request_id(headers),
         provider=call.endpoint.provider,
         model=call.model,

@@ -20,12 +20,12 @@ class Call:
 
     @property
     def label(self) -> str:
-        """The provider's name for people, at the start of a sentence."""
+        """The provider's name for people, as within a sentence."""
         rule = config.KEY_RULES.get(self.endpoint.provider)
         if rule is not None:
             return rule.label
         local = self.endpoint.provider == "local"
-        return "The local model" if local else self.endpoint.provider
+        return "the local model" if local else self.endpoint.provider
 
     @property
     def model_name(self) -> str:

@@ -30,6 +30,11 @@ class Rule:
     kind: type[errors.ProviderError]
     message: str
 
+    def line(self, **fields: object) -> str:
+        """The message, filled in."""
+        line = self.message.format(**fields)
+        return f"T{line[1:]}" if line.startswith("the ") else line
+
 
 _STATUS: dict[int, Rule] = {
     400: Rule(
@@ -138,7 +143,7 @@ def status_error(
     retry_after = _retry_after_s(headers, body)
     rule = _rule(status, text)
     error = rule.kind(
-        rule.message.format(
+        rule.line(
             label=call.label,
             model_name=call.model_name,
             key_origin=call.key_origin,

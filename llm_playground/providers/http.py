@@ -29,10 +29,12 @@ def client_for(
     Redirects are not followed: a key would go along to another host.
 
     Args:
-        endpoint: Loopback endpoints never use a proxy, whatever the environment says.
+        endpoint: Loopback endpoints never use a proxy, whatever the environment says, and a new
+            connection for each request.
         kind: The class to build; the SDKs bring one over aiohttp, which costs a third of the CPU.
     """
     remember(endpoint.api_key)
+    at_home = is_loopback(endpoint.base_url)
     return kind(
         timeout=httpx2.Timeout(
             connect=CONNECT_TIMEOUT_S,
@@ -43,10 +45,12 @@ def client_for(
         limits=httpx2.Limits(
             max_connections=MAX_CONNECTIONS,
             max_keepalive_connections=MAX_CONNECTIONS,
-            keepalive_expiry=KEEPALIVE_S,
+            # A connection costs nothing here, and llama.cpp closes each after its answer while
+            # it says "keep-alive": the next request would be written into the closing one.
+            keepalive_expiry=0.0 if at_home else KEEPALIVE_S,
         ),
         follow_redirects=False,
-        trust_env=not is_loopback(endpoint.base_url),
+        trust_env=not at_home,
     )
 
 

@@ -56,7 +56,8 @@ class Reply:
         framing: ``chunked``, ``length`` (one Content-Length), or ``close`` (the end is the close).
         delay_s: Before the status line.
         pause_s: Between chunks.
-        end: ``done`` ends well; ``drop`` closes in mid-body; ``reset`` does so with a TCP reset;
+        end: ``done`` ends well; ``close`` too, but then closes the connection unannounced, as
+            llama.cpp does; ``drop`` closes in mid-body; ``reset`` does so with a TCP reset;
             ``hang`` sends nothing more until the client leaves.
     """
 
@@ -66,7 +67,7 @@ class Reply:
     framing: Literal["chunked", "length", "close"] = "chunked"
     delay_s: float = 0.0
     pause_s: float = 0.0
-    end: Literal["done", "drop", "reset", "hang"] = "done"
+    end: Literal["done", "close", "drop", "reset", "hang"] = "done"
 
 
 def json_reply(status: int, value: object, headers: Mapping[str, str] | None = None) -> Reply:
@@ -224,10 +225,11 @@ async def _play(reply: Reply, writer: asyncio.StreamWriter) -> None:
         linger = struct.pack("ii", 1, 0)
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         writer.transport.abort()
-    elif reply.end == "done" and reply.framing == "chunked":
+        return
+    if reply.end in ("done", "close") and reply.framing == "chunked":
         writer.write(b"0\r\n\r\n")
         await writer.drain()
-    else:
+    if reply.end != "done" or reply.framing == "close":
         writer.close()
 
 

@@ -77,19 +77,30 @@ async def test_cancelling_before_the_response_hangs_up(vendor):
         await provider.aclose()
 
 
-async def test_answers_in_turn_share_a_connection(vendor):
+async def test_answers_in_turn_share_a_connection(vendor, monkeypatch):
     with WireServer(Reply(vendor.stream(["A"]))) as wire:
-        provider = vendor.provider(wire.url)
+        monkeypatch.setenv("HTTP_PROXY", wire.url)  # the way to a host that is not this machine
+        provider = vendor.provider("http://models.example")
         for _ in range(5):
             await read_some(provider.stream(vendor.request()), [])
         await provider.aclose()
         assert (len(wire.requests), wire.connections) == (5, 1)
 
 
-async def test_a_connection_the_server_closed_meanwhile_is_not_used_again(vendor):
+async def test_a_server_at_home_that_closes_after_each_answer_loses_none(vendor):
+    with WireServer(Reply(vendor.stream(["A"]), end="close")) as wire:
+        provider, seen = vendor.provider(wire.url), []
+        for _ in range(20):
+            await read_some(provider.stream(vendor.request()), seen)
+        await provider.aclose()
+    assert seen.count(TextDelta("A")) == 20
+
+
+async def test_a_connection_the_server_closed_meanwhile_is_not_used_again(vendor, monkeypatch):
     with WireServer(Reply(vendor.stream(["A"]))) as first:
         port = int(first.url.rpartition(":")[2])
-        provider = vendor.provider(first.url)
+        monkeypatch.setenv("HTTP_PROXY", first.url)  # the way to a host that is not this machine
+        provider = vendor.provider("http://models.example")
         await read_some(provider.stream(vendor.request()), [])
         await asyncio.to_thread(first.close)
     with WireServer(Reply(vendor.stream(["B"])), port=port):
