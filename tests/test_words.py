@@ -231,7 +231,7 @@ HOSTILE = [
     "`<img src=x onerror=1>`",
     "```<script>\n</script>\n```",
     '<a href="https://example.com" onclick="x()">x</a>',
-    "<https://example.com/?a=\"><img src=x>",
+    '<https://example.com/?a="><img src=x>',
     "| a |\n|---|\n| <iframe src=//example.com> |",
 ]
 
