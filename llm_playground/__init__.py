@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from llm_playground.reports import latency as latency
     from llm_playground.reports import runs as runs
     from llm_playground.reports import sql as sql
+    from llm_playground.runlog import set_aside_log as set_aside_log
     from llm_playground.types import Finish as Finish
     from llm_playground.types import Message as Message
     from llm_playground.types import Parameters as Parameters
@@ -78,6 +79,7 @@ _ROOMS = {
         "UnknownModelError",
     ],
     "reports": ["costs", "latency", "runs", "sql"],
+    "runlog": ["set_aside_log"],
     "types": [
         "Finish",
         "Message",

@@ -210,6 +210,11 @@ class TestRedact:
 
         assert "known" not in redact("x a known word y")
 
+    def test_a_placeholder_for_a_key_stays_an_ordinary_word(self):
+        remember("EMPTY")
+
+        assert redact("The glass is EMPTY.") == "The glass is EMPTY."
+
     @pytest.mark.parametrize(
         "key", [PLANTED, "AIza" + "x" * 35, "gsk_" + "y" * 30, "Bearer abcdefgh12345"]
     )

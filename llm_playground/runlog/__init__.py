@@ -30,7 +30,7 @@ from llm_playground import config
 from llm_playground.errors import ConfigError
 from llm_playground.runlog.log import RunLog
 
-__all__ = ["RunLog", "open_log"]
+__all__ = ["RunLog", "open_log", "set_aside_log"]
 
 _logs: dict[Path, RunLog] = {}
 _lock = threading.Lock()
@@ -50,6 +50,20 @@ def open_log(url: str | None = None) -> RunLog:
     path = _path(config.log_url() if url is None else str(url))
     with _lock:
         return _logs.setdefault(path, RunLog(path))
+
+
+def set_aside_log() -> Path:
+    """Move the log's database file aside, whatever is in it, and start a new one.
+
+    For a file that is damaged, or that a newer version wrote. Runs that wait go into the new one.
+
+    Returns:
+        Where the old file is now.
+
+    Raises:
+        RunLogError: There is no file, or it cannot be moved.
+    """
+    return open_log().set_aside()
 
 
 def _path(url: str) -> Path:

@@ -101,7 +101,7 @@ def not_writable(path: Path, error: OSError) -> str:
 
 _DAMAGED = (
     "The run log {path} cannot be read ({text}). The file is left as it is and runs go on into "
-    "its journal. llm_playground.runlog.open_log().set_aside() moves it aside and starts a new one."
+    "its journal. llm_playground.set_aside_log() moves it aside and starts a new one."
 )
 _NOT_WRITABLE = (
     "The run log {path} cannot be written ({text}). "

@@ -6,21 +6,11 @@ not to be one, or is one and becomes ``[redacted]``.
 
 from __future__ import annotations
 
-import re
-
-from llm_playground import redact as _redact
+from llm_playground.redact import redact, settled
 
 # What stands before a piece decides whether its start belongs to a key: the longest look-behind
 # in `redact` is "x-goog-api-key: ".
 _CONTEXT = 24
-_FEWEST = 4  # the shortest beginning of a known secret worth holding back
-_OPEN_SHAPE = re.compile(
-    r"""(?:\b(?:sk-|AIza|AQ\.|gsk_|hf_)[A-Za-z0-9_-]*
-      |Bearer\ [^\s"']*
-      |x-(?:goog-)?api-key:\ [^\s"']*
-      |[?&]key=[^\s"'&]*)\Z""",
-    re.VERBOSE | re.IGNORECASE,
-)
 
 
 class Partial:
@@ -42,7 +32,7 @@ class Partial:
         if end == len(self._context):
             return ""
         known, held = text[:end], text[end:]
-        clean = _redact.redact(known)
+        clean = redact(known)
         piece = clean[_common(self._context, clean) :]
         self._context = known[-_CONTEXT:]
         self._new = [held] if held else []
@@ -59,24 +49,3 @@ def _common(a: str, b: str) -> int:
     """How many leading characters are the same."""
     pairs = zip(a, b, strict=False)
     return next((i for i, (x, y) in enumerate(pairs) if x != y), min(len(a), len(b)))
-
-
-def settled(text: str) -> int:
-    """How many leading characters can no longer become part of a key.
-
-    >>> settled("the key is sk-abc"), settled("no key here")
-    (11, 11)
-    """
-    shape = _OPEN_SHAPE.search(text)
-    ends = [len(text) if shape is None else shape.start()]
-    # The set belongs to `redact`; a snapshot, because another thread may remember a key meanwhile.
-    ends += [len(text) - _overlap(text, secret) for secret in tuple(_redact._known)]
-    return min(ends)
-
-
-def _overlap(text: str, secret: str) -> int:
-    """The longest end of ``text`` that begins ``secret``, 0 when shorter than worth holding."""
-    for length in range(min(len(text), len(secret) - 1), _FEWEST - 1, -1):
-        if text.endswith(secret[:length]):
-            return length
-    return 0
