@@ -173,7 +173,9 @@ USAGES = [
 ]
 
 
-@pytest.mark.parametrize(("vendor", "said", "counted", "oracle"), USAGES, ids=str)
+@pytest.mark.parametrize(
+    ("vendor", "said", "counted", "oracle"), USAGES, ids=["openai", "anthropic", "gemini"]
+)
 async def test_usage_is_inclusive_as_another_library_counts_it(vendor, said, counted, oracle):
     with WireServer(Reply(vendor.stream(["A"], usage=said))) as wire:
         usage = (await vendor.answer(wire.url))[-1].usage

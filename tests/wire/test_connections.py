@@ -167,6 +167,8 @@ async def test_loopback_never_goes_through_a_proxy(vendor, host, monkeypatch):
 async def test_vendors_are_reached_through_the_environments_proxy(vendor, variable, monkeypatch):
     with WireServer(Reply((), status=502, framing="length")) as proxy:
         monkeypatch.setenv(variable, proxy.url)
+        for name in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL"):
+            monkeypatch.setenv(name, "http://127.0.0.1:9")  # not the SDK's to read
         with pytest.raises(ProviderUnavailableError, match="proxy") as caught:
             await vendor.answer(None)
     asked = {(request.method, request.path) for request in proxy.requests}
