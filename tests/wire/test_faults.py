@@ -8,8 +8,8 @@ import traceback
 import pytest
 
 from llm_playground import errors
-from llm_playground.providers import http
 from llm_playground.types import TextDelta
+from tests.wire.failing import broken_off, collect, failure, failure_from
 from tests.wire.formats import gemini_event
 from tests.wire.server import Reply, WireServer, json_reply
 from tests.wire.vendors import ANTHROPIC, GEMINI, KEY, OPENAI
@@ -20,25 +20,6 @@ KEY_VARIABLE = {
     "gemini": "GOOGLE_GEMINI_API_KEY",
 }
 LABEL = {"openai": "OpenAI", "anthropic": "Anthropic", "gemini": "Gemini"}
-
-
-async def failure(vendor, base_url):
-    """The error of an answer, and the events before it."""
-    provider, events = vendor.provider(base_url), []
-    with pytest.raises(errors.ProviderError) as caught:
-        await collect(provider.stream(vendor.request()), events)
-    await provider.aclose()
-    return caught.value, events
-
-
-async def collect(stream, events):
-    async for event in stream:
-        events.append(event)
-
-
-async def failure_from(vendor, reply):
-    with WireServer(reply) as wire:
-        return await failure(vendor, wire.url)
 
 
 STATUSES = {
@@ -184,7 +165,7 @@ async def test_overloaded_inside_a_stream_is_unavailable():
 
 
 async def test_an_error_object_after_text_keeps_the_text(vendor):
-    error, events = await failure_from(vendor, Reply(_broken_off(vendor, vendor.fault(500))))
+    error, events = await failure_from(vendor, Reply(broken_off(vendor, vendor.fault(500))))
     assert type(error) is errors.StreamInterruptedError
     assert error.status_code == 500
     assert "Sorry" in str(error)
@@ -192,17 +173,10 @@ async def test_an_error_object_after_text_keeps_the_text(vendor):
     assert events == [TextDelta("Hel"), TextDelta("lo")]
 
 
-def _broken_off(vendor, *then):
-    """A stream up to its last text, then something else."""
-    whole = vendor.stream(["Hel", "lo", "END"])
-    place = next(number for number, event in enumerate(whole) if b"END" in event)
-    return (*whole[:place], *then)
-
-
 @pytest.mark.parametrize("end", ["done", "drop", "reset"])
 @pytest.mark.parametrize("framing", ["chunked", "close"])
 async def test_an_answer_that_breaks_off_is_never_taken_for_whole(vendor, end, framing):
-    reply = Reply(_broken_off(vendor), framing=framing, end=end, pause_s=0.02)
+    reply = Reply(broken_off(vendor), framing=framing, end=end, pause_s=0.02)
     error, events = await failure_from(vendor, reply)
     assert type(error) is errors.StreamInterruptedError
     assert "text so far is kept" in str(error)
@@ -211,8 +185,8 @@ async def test_an_answer_that_breaks_off_is_never_taken_for_whole(vendor, end, f
 
 
 async def test_an_event_cut_in_the_middle_is_no_text(vendor):
-    last = _broken_off(vendor)[-1]
-    reply = Reply((*_broken_off(vendor)[:-1], last[: len(last) // 2]))
+    last = broken_off(vendor)[-1]
+    reply = Reply((*broken_off(vendor)[:-1], last[: len(last) // 2]))
     error, _ = await failure_from(vendor, reply)
     assert type(error) is errors.StreamInterruptedError
 
@@ -322,72 +296,6 @@ async def test_half_a_character_in_a_prompt_is_sent_or_refused_never_raised_raw(
                 await collect(provider.stream(request), [])
         await provider.aclose()
         assert len(wire.requests) == (1 if vendor is GEMINI else 0)
-
-
-# Below HTTP.
-
-
-async def test_a_refused_connection_names_the_address(vendor):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    error, _ = await failure(vendor, f"http://127.0.0.1:{port}")
-    assert type(error) is errors.ProviderUnavailableError
-    assert str(error).startswith(f"127.0.0.1:{port} refuses connections.")
-
-
-async def test_a_name_nobody_knows_is_said_so(vendor):
-    error, _ = await failure(vendor, "http://nowhere.invalid")
-    assert type(error) is errors.ProviderUnavailableError
-    assert "nowhere.invalid cannot be found" in str(error)
-
-
-async def test_no_secure_connection_is_said_so(vendor):
-    async def plain(reader, writer):
-        await reader.read(1)
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        writer.close()
-
-    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        error, _ = await failure(vendor, f"https://127.0.0.1:{port}")
-    assert type(error) is errors.ProviderUnavailableError
-    assert "No secure connection" in str(error)
-
-
-async def test_silence_before_the_first_delta_is_a_time_out_and_may_be_tried_again(
-    vendor, monkeypatch
-):
-    monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.2)
-    for silence in (Reply(delay_s=30), Reply((vendor.stream(["A"])[0],), end="hang")):
-        if vendor is GEMINI and silence.chunks:
-            continue  # its first event holds text
-        error, events = await failure_from(vendor, silence)
-        assert type(error) is errors.ProviderTimeoutError
-        assert events == []
-
-
-async def test_silence_in_mid_answer_keeps_the_text(vendor, monkeypatch):
-    monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.2)
-    error, events = await failure_from(vendor, Reply(_broken_off(vendor), end="hang"))
-    assert type(error) is errors.ProviderTimeoutError
-    assert "text so far is kept" in str(error)
-    assert events == [TextDelta("Hel"), TextDelta("lo")]
-
-
-async def test_an_address_that_never_answers_is_a_time_out(vendor, monkeypatch):
-    monkeypatch.setattr(http, "CONNECT_TIMEOUT_S", 0.3)
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
-        address = full.getsockname()
-        waiting = []
-        for _ in range(3):  # the queue of a listener that never accepts
-            waiting.append(socket.socket())
-            waiting[-1].setblocking(False)
-            waiting[-1].connect_ex(address)
-        error, _ = await failure(vendor, f"http://127.0.0.1:{address[1]}")
-        for connection in waiting:
-            connection.close()
-    assert type(error) is errors.ProviderTimeoutError
-    assert "could not be reached" in str(error)
 
 
 # The key.

@@ -1,0 +1,32 @@
+"""Getting at the error of an answer."""
+
+import pytest
+
+from llm_playground import errors
+from tests.wire.server import WireServer
+
+
+async def failure(vendor, base_url):
+    """The error of an answer, and the events before it."""
+    provider, events = vendor.provider(base_url), []
+    with pytest.raises(errors.ProviderError) as caught:
+        await collect(provider.stream(vendor.request()), events)
+    await provider.aclose()
+    return caught.value, events
+
+
+async def collect(stream, events):
+    async for event in stream:
+        events.append(event)
+
+
+async def failure_from(vendor, reply):
+    with WireServer(reply) as wire:
+        return await failure(vendor, wire.url)
+
+
+def broken_off(vendor, *then):
+    """A stream up to its last text, then something else."""
+    whole = vendor.stream(["Hel", "lo", "END"])
+    place = next(number for number, event in enumerate(whole) if b"END" in event)
+    return (*whole[:place], *then)
