@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from llm_playground.errors import InvalidParameterError, UnknownModelError
@@ -58,6 +58,11 @@ _COMMON: dict[str, Range] = {
     "frequency_penalty": Range(-2, 2),
 }
 _NARROWER: dict[str, dict[str, Range]] = {"anthropic": {"temperature": Range(0, 1)}}
+# Known parameters that a provider has no place for: left out, and said on the run.
+_UNSUPPORTED: dict[str, frozenset[str]] = {
+    "openai": frozenset({"top_k"}),
+    "anthropic": frozenset({"seed", "presence_penalty", "frequency_penalty"}),
+}
 _NAMES = tuple(field.name for field in fields(Parameters))
 
 
@@ -158,6 +163,20 @@ def check_parameters(provider: str, parameters: Parameters) -> None:
             raise InvalidParameterError(
                 f"{name} is {value!r}; {provider} takes {allowed}.", provider=provider
             )
+
+
+def without_unsupported(
+    provider: str, parameters: Parameters
+) -> tuple[Parameters, tuple[str, ...]]:
+    """What can be sent to a provider, and the names of what was set and cannot.
+
+    >>> without_unsupported("anthropic", Parameters(seed=1, top_p=0.5))[1]
+    ('seed',)
+    """
+    unsupported = _UNSUPPORTED.get(provider, frozenset())
+    dropped = tuple(name for name in parameters.as_dict() if name in unsupported)
+    kept = replace(parameters, **dict.fromkeys(dropped))
+    return kept, dropped
 
 
 def check_iterations(iterations: int) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from llm_playground import pricing, tokens
+from llm_playground import capabilities, pricing, tokens
 from llm_playground.errors import ConfigError, ContentBlockedError, LLMError, ProviderError
 from llm_playground.providers.base import Provider
 from llm_playground.redact import redact
@@ -140,7 +140,7 @@ class Engine:
 
     async def _read(self, provider: Provider, answer: _Answer, emit: Emit) -> None:
         answer.sent()
-        async with aclosing(provider.stream(answer.call.request)) as events:
+        async with aclosing(provider.stream(answer.sendable())) as events:
             async for event in events:
                 answer.take(event)
                 if isinstance(event, TextDelta):
@@ -182,6 +182,12 @@ class _Answer:
 
     def sent(self) -> None:
         self.sent_at = time.perf_counter()
+
+    def sendable(self) -> Request:
+        """The request without what its provider has no place for."""
+        request = self.call.request
+        kept, _ = capabilities.without_unsupported(request.provider, request.parameters)
+        return replace(request, parameters=kept)
 
     def take(self, event: ProviderEvent) -> None:
         if isinstance(event, Finish):
@@ -249,6 +255,7 @@ class _Answer:
             queue_ms=_between_ms(self.queued_from, self.sent_at),
             attempts=self._attempts(now, error),
             error=error,
+            dropped_parameters=capabilities.without_unsupported(run.provider, run.parameters)[1],
         )
 
     def _attempts(self, now: float, error: LLMError | None) -> list[Attempt]:

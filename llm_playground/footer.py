@@ -44,6 +44,8 @@ def notices(run: Run) -> list[str]:
         said.append(str(run.error))
     if run.finish_reason == "length":
         said.append(_cut_off(run))
+    if run.dropped_parameters:
+        said.append(f"Not sent, {run.provider} has no {', '.join(run.dropped_parameters)}.")
     if run.provider == "local" and run.status in {"completed", "cancelled"}:
         said.append(LOCAL_NOTE)
     return said

@@ -69,6 +69,15 @@ class TestAsk:
         assert body["temperature"] == 0.2
         assert body.keys() == {"model", "messages", "temperature", "stream", "stream_options"}
 
+    def test_a_parameter_the_provider_lacks_is_left_out_and_said(self, serve):
+        server = serve(Reply(openai_stream(["x"])))
+
+        run = lp.ask("hi", "openai:gpt-4o", top_k=5, seed=1)
+
+        assert run.dropped_parameters == ("top_k",)
+        assert "top_k" not in server.requests[0].json
+        assert server.requests[0].json["seed"] == 1
+
     def test_text_is_sent_byte_for_byte_unless_variables_are_given(self, serve):
         server = serve(Reply(openai_stream(["x"])))
 
