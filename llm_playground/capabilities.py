@@ -175,8 +175,8 @@ def without_unsupported(
     """
     unsupported = _UNSUPPORTED.get(provider, frozenset())
     dropped = tuple(name for name in parameters.as_dict() if name in unsupported)
-    kept = replace(parameters, **dict.fromkeys(dropped))
-    return kept, dropped
+    unset: dict[str, Any] = dict.fromkeys(dropped)
+    return replace(parameters, **unset), dropped
 
 
 def check_iterations(iterations: int) -> int:
