@@ -131,7 +131,9 @@ def answer_html(body: str, line: str) -> str:
 
 def ended_html(run: Run) -> str:
     """An ended run: its answer as Markdown, what has to be said of it, its footer."""
-    said = "".join(render.to_plain_html(notice) for notice in footer.notices(run))
+    said = "".join(
+        f'<div style="padding:4px 0">{escape(notice)}</div>' for notice in footer.notices(run)
+    )
     return answer_html(render.to_html(run.text) + said, footer.text(run))
 
 
