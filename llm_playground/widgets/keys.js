@@ -1,6 +1,7 @@
 // Which key does what. JupyterLab's command mode takes every key that reaches the cell: x cuts it,
-// b inserts one, Shift+Enter runs it. So a key pressed in the panel stays in the panel, except
-// Ctrl and Cmd combinations, which Lab needs for Save and the palette.
+// b inserts one, Shift+Enter runs it, Ctrl+Z undoes the last change of cells. So a key pressed in
+// the panel stays in the panel, except Ctrl and Cmd combinations that edit no text: Save, the
+// palette and the rest go on working.
 
 /**
  * Where the focus is: a text box types letters, a slider moves by arrows, "answer" is a pane or
@@ -25,6 +26,10 @@ const IN_ANSWER = {
   ArrowLeft: "move", ArrowRight: "move", ArrowUp: "move", ArrowDown: "move",
   Home: "move", End: "move", PageUp: "scroll", PageDown: "scroll",
 };
+
+const EDITS_TEXT = new Set([..."acvxyz"]);
+// From the press of Ctrl alone on, JupyterLab waits to turn the browser's undo into its own.
+const ALWAYS_OURS = new Set(["Enter", "Escape", "Control", "Meta", "Alt", "Shift"]);
 
 /** What the dialog "Keys" lists. */
 export const KEY_HELP = /** @type {const} */ ([
@@ -60,5 +65,15 @@ export function keyAction(key, place) {
  * @param {Key} key
  */
 export function staysHere(key) {
-  return key.key === "Enter" || key.key === "Escape" || !(key.ctrlKey || key.metaKey);
+  const combined = key.ctrlKey || key.metaKey;
+  return !combined || ALWAYS_OURS.has(key.key) || editsText(key);
+}
+
+/**
+ * Select all, copy, paste, cut, undo, redo. Ctrl+Shift+C is JupyterLab's palette, Ctrl+Alt types.
+ * @param {Key} key
+ */
+function editsText(key) {
+  const letter = key.key.toLowerCase();
+  return !key.altKey && EDITS_TEXT.has(letter) && (!key.shiftKey || letter === "z");
 }

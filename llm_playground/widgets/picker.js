@@ -8,7 +8,8 @@ import { matching, noMatch, labelOf } from "./choices.js";
 
 /**
  * @param {View} view
- * @returns {{element: HTMLElement, input: HTMLInputElement, close: () => boolean}}
+ * @returns {{element: HTMLElement, input: HTMLInputElement, close: () => boolean,
+ *   key: (event: KeyboardEvent) => boolean}}
  */
 export function createPicker(view) {
   const listId = newId();
@@ -89,15 +90,19 @@ export function createPicker(view) {
   /** @type {Record<string, () => void>} */
   const keys = { ArrowDown: () => move(1), ArrowUp: () => move(-1), Enter: take };
   const { signal } = view;
-  input.addEventListener("keydown", (event) => {
-    const act = event.ctrlKey || event.metaKey ? undefined : keys[event.key];
-    if (act && !event.isComposing) {
-      event.preventDefault();
-      act();
-    } else if (event.key === "Backspace" && input.value === "" && chosen().length > 0) {
+  /**
+   * What the combobox does with a key; whether it did something.
+   * @param {KeyboardEvent} event
+   */
+  const key = (event) => {
+    if (event.target !== input || event.ctrlKey || event.metaKey) return false;
+    const act = keys[event.key];
+    if (act) act();
+    else if (event.key === "Backspace" && input.value === "" && chosen().length > 0) {
       view.edit("models", chosen().slice(0, -1));
     }
-  }, { signal });
+    return act !== undefined;
+  };
   input.addEventListener("input", open, { signal });
   input.addEventListener("click", open, { signal });
   input.addEventListener("blur", () => close(), { signal });
@@ -118,7 +123,7 @@ export function createPicker(view) {
     chips.replaceChildren(...chosen().map((model) => chip(view, choices(), model, remove)));
     if (!list.hidden) open();
   });
-  return { element, input, close };
+  return { element, input, close, key };
 }
 
 /**

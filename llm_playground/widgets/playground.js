@@ -119,7 +119,9 @@ function hearKernel({ model, signal, say }, paint) {
  */
 
 /**
- * The one listener: keys stay in the panel (see keys.js) and do what they say there.
+ * The one listener: keys stay in the panel (see keys.js) and do what they say there. It is on the
+ * window, in the capture phase, because Notebook 7 takes its keys on the document in that phase;
+ * what the browser itself does with a key is not touched by stopping the event's way.
  * @param {View} view
  * @param {HTMLElement} el
  * @param {Parts} parts
@@ -142,14 +144,16 @@ function hearKeys(view, el, { picker, prompt, keys, answers }) {
     move: (event) => answers.move(answers.numberAt(event.target), event.key),
     scroll: (event) => answers.pane(answers.numberAt(event.target))?.scroll(event.key === "PageUp" ? -1 : 1),
   };
-  el.addEventListener("keydown", (event) => {
-    if (staysHere(event)) event.stopPropagation();
+  /** @param {KeyboardEvent} event */
+  const hear = (event) => {
+    if (!event.composedPath().includes(el)) return;
+    if (staysHere(event)) event.stopImmediatePropagation();
     if (event.isComposing) return;
     const action = keyAction(event, placeOf(event.target));
-    if (action === null) return;
-    event.preventDefault();
-    acts[action](event);
-  }, { signal: view.signal });
+    if (action !== null) acts[action](event);
+    if (action !== null || picker.key(event)) event.preventDefault();
+  };
+  window.addEventListener("keydown", hear, { capture: true, signal: view.signal });
 }
 
 /**

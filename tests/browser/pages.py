@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).parents[2]
 START_S = 60
 STOP_S = 15
 # A first cell imports pandas and opens the log on a cold disk.
-PATIENCE_MS = 40_000
+PATIENCE_MS = 20_000
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -98,12 +98,16 @@ def _environment(folder: Path, token: str) -> dict[str, str]:
         name: str(folder / name.lower())
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     }
-    return inherited | own | {
-        "JUPYTER_TOKEN": token,
-        "LLM_PLAYGROUND_HOME": str(folder / "home"),
-        "PYTHONPATH": str(REPOSITORY),
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-    }
+    return (
+        inherited
+        | own
+        | {
+            "JUPYTER_TOKEN": token,
+            "LLM_PLAYGROUND_HOME": str(folder / "home"),
+            "PYTHONPATH": str(REPOSITORY),
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        }
+    )
 
 
 def _settle_questions(config: Path) -> None:
@@ -139,7 +143,13 @@ class NotebookPage:
 
     @classmethod
     def opened(
-        cls, page: Page, server: Server, cells: Sequence[str], *, app: str = "lab", kernel: str = "python3"
+        cls,
+        page: Page,
+        server: Server,
+        cells: Sequence[str],
+        *,
+        app: str = "lab",
+        kernel: str = "python3",
     ) -> "NotebookPage":
         """A new notebook with these code cells, its kernel ready."""
         name = f"n{secrets.token_hex(4)}"
@@ -187,14 +197,14 @@ class NotebookPage:
 
     def cells(self) -> list[str]:
         """The sources of all cells."""
-        sources: list[str] = self.page.evaluate(f"() => {_CONTENT}.model.toJSON().cells.map(c => c.source)")
+        sources: list[str] = self.page.evaluate(
+            f"() => {_CONTENT}.model.toJSON().cells.map(c => c.source)"
+        )
         return sources
 
     def shut_down(self) -> None:
         """End the notebook's kernel."""
-        self.page.evaluate(
-            "() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()"
-        )
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
 
     def selected(self) -> int:
         """The index of the selected cell."""

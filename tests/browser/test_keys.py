@@ -19,7 +19,14 @@ CELLS = (PLAYGROUND.format(prompt=PROMPT), "x = 1", "y = 2")
 # Every key that JupyterLab or Notebook binds in command or edit mode without Ctrl or Cmd, those
 # that a person uses in a form, and the Enter combinations.
 KEYS = [
-    *"abcdefhijklmnoprstuvxyz0123456", "/", "'", "-", "Space", "Shift+Space", "Shift+L", "Shift+M",
+    *"abcdefhijklmnoprstuvxyz0123456",
+    "/",
+    "'",
+    "-",
+    "Space",
+    "Shift+Space",
+    "Shift+L",
+    "Shift+M",
     *("Shift+V", "Shift+J", "Shift+K", "Shift+ArrowDown", "Shift+ArrowUp", "Shift+O", "Shift+R"),
     *("ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight", "Home", "End", "PageUp", "PageDown"),
     *("Delete", "Enter", "Shift+Enter", "Control+Enter", "Alt+Enter", "Escape"),
@@ -70,9 +77,10 @@ def notebook(request, open_notebook):
 def panel(notebook):
     """The same panel with nothing touched, nothing open, focus in its prompt."""
     notebook.in_kernel(
-        f"pg.prompt, pg.system, pg.preset = {PROMPT!r}, '', None\n"
-        "pg.temperature = pg.top_p = pg.max_tokens = None; pg.iterations = 2; pg.models = []"
+        "pg.temperature = pg.top_p = pg.max_tokens = pg.preset = None\n"
+        "pg.iterations = 2; pg.models = []; pg.system = ''"
     )
+    notebook.by("prompt").fill(PROMPT)
     notebook.by("prompt").click()
     return notebook
 
@@ -106,8 +114,9 @@ def test_no_key_on_any_control_touches_the_notebook(panel, control):
         if control == "text area":
             target.evaluate("box => box.setSelectionRange(box.value.length, box.value.length)")
         panel.page.keyboard.press(key)
-        if state(panel) != before:
-            touched.append((key, state(panel)))
+        after = state(panel)
+        if after != before:
+            touched.append((key, after))
             break
         panel.page.evaluate("() => document.querySelector('dialog[open]')?.close()")
 
@@ -129,7 +138,15 @@ def test_a_text_box_takes_letters_and_new_lines(panel):
 def test_a_text_box_is_edited_with_the_usual_ctrl_keys(panel):
     prompt, before = panel.by("prompt"), panel.cells()
 
-    for key in ("Control+A", "Control+C", "End", "Control+V", "Control+A", "Control+X", "Control+Z"):
+    for key in (
+        "Control+A",
+        "Control+C",
+        "End",
+        "Control+V",
+        "Control+A",
+        "Control+X",
+        "Control+Z",
+    ):
         prompt.press(key)
 
     expect(prompt).to_have_value(PROMPT * 2)
