@@ -70,10 +70,20 @@ function overlap(a, b) {
 }
 
 /**
- * How a chosen model is shown: the catalogue's label, else the name without its provider.
+ * The catalogue's entry of a chosen model; "local" alone means the embedded one.
+ * @param {readonly Choice[]} choices
+ * @param {string} model
+ */
+export function choiceOf(choices, model) {
+  const short = (/** @type {Choice} */ choice) => model === "local" && choice.model.startsWith("local:");
+  return choices.find((choice) => choice.model === model || short(choice));
+}
+
+/**
+ * How a chosen model is shown: the catalogue's label, else as it was written.
  * @param {readonly Choice[]} choices
  * @param {string} model
  */
 export function labelOf(choices, model) {
-  return choices.find((choice) => choice.model === model)?.label ?? model;
+  return choiceOf(choices, model)?.label ?? model;
 }

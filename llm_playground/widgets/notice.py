@@ -21,8 +21,9 @@ TEXT = (
 )
 HTML = f'<p data-llm="notice">{escape(TEXT, quote=False)}</p>'
 
-# A cold JupyterLab on a slow machine loads anywidget's extension in two to three seconds.
-WAIT_S = 8.0
+# A cold JupyterLab on a slow machine takes two to three seconds to load anywidget's extension; a
+# view that comes later still takes the sentence back.
+WAIT_S = 5.0
 
 
 class Notice:

@@ -1,7 +1,7 @@
 // The chosen models as chips, and a combobox that adds one.
 
 import { h, button, follow, newId } from "./dom.js";
-import { matching, noMatch, labelOf } from "./choices.js";
+import { choiceOf, labelOf, matching, noMatch } from "./choices.js";
 
 /** @typedef {import("./dom.js").View} View */
 /** @typedef {import("./choices.js").Choice} Choice */
@@ -145,11 +145,11 @@ function option(choice, id) {
  * @param {(model: string) => void} remove
  */
 function chip(view, choices, model, remove) {
-  const known = choices.find((choice) => choice.model === model);
+  const known = choiceOf(choices, model);
   const label = labelOf(choices, model);
   const side = known && !known.available ? known.reason : (known?.price ?? "");
   const cross = button("×", { class: "llm-cross", "aria-label": `Remove ${label}`, title: `Remove ${label}` },
     view.signal, () => remove(model));
-  return h("span", { class: known && !known.available ? "llm-chip llm-off" : "llm-chip", title: model },
+  return h("span", { class: known && !known.available ? "llm-chip llm-off" : "llm-chip", title: known?.model ?? model },
     h("span", {}, label), h("span", { class: "llm-side" }, side), cross);
 }

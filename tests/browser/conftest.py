@@ -5,8 +5,9 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.browser.pages import NotebookPage, Server, serving
 from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.pages import NotebookPage, Server, serving
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 Opener = Callable[..., NotebookPage]
@@ -20,7 +21,7 @@ FLAGS = (
 @pytest.fixture(scope="session")
 def server(tmp_path_factory) -> Iterator[Server]:
     model = {"LLM_PLAYGROUND_LOCAL_MODEL": os.environ["LLM_PLAYGROUND_LOCAL_MODEL"]}
-    with serving(tmp_path_factory.mktemp("jupyter") / "server", environment=model) as started:
+    with serving(tmp_path_factory.mktemp("jupyter"), environment=model) as started:
         yield started
 
 

@@ -42,13 +42,13 @@ class Server:
 
 @contextmanager
 def serving(
-    folder: Path, *, python: str = sys.executable, environment: Mapping[str, str] | None = None
+    folder: Path, *options: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[Server]:
     """JupyterLab and Notebook 7 on a free loopback port, until the block ends.
 
     Args:
         folder: A new folder for everything the server and its kernels write.
-        python: The interpreter of the environment that has JupyterLab.
+        *options: More options of the command line.
         environment: More variables for the server and its kernels.
     """
     token, port = secrets.token_hex(16), _free_port()
@@ -57,7 +57,7 @@ def serving(
     log = folder / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            _command(python, port, served),
+            [*_command(port, served), *options],
             cwd=served,
             env=_environment(folder, token) | (environment or {}),
             stdout=output,
@@ -76,9 +76,9 @@ def serving(
             process.wait(STOP_S)
 
 
-def _command(python: str, port: int, served: Path) -> list[str]:
+def _command(port: int, served: Path) -> list[str]:
     return [
-        *(python, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+        *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
         *(f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={served}"),
         *("--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True"),
         *("--LabApp.news_url=None", "--LabApp.extension_manager=readonly"),
@@ -220,7 +220,8 @@ class NotebookPage:
 _CONTENT = "window.jupyterapp.shell.currentWidget.content"
 _KERNEL_IS_READY = """() => {
   const widget = window.jupyterapp?.shell?.currentWidget;
-  return widget?.sessionContext?.session?.kernel?.status === "idle" && widget.content?.widgets?.length > 0;
+  const status = widget?.sessionContext?.session?.kernel?.status;
+  return status === "idle" && widget.content?.widgets?.length > 0;
 }"""
 _CELL_HAS_RUN = """([index, before]) => {
   const cell = window.jupyterapp.shell.currentWidget.content.widgets[index].model;
@@ -234,7 +235,9 @@ _IN_KERNEL = """async code => {
     if (message.header.msg_type === "stream") printed += message.content.text;
     if (message.header.msg_type === "error") printed += message.content.traceback.join("\\n");
   };
-  const late = new Promise((_, reject) => setTimeout(() => reject(Error("the kernel is busy")), 30000));
+  const late = new Promise((_, reject) => {
+    setTimeout(() => reject(Error("the kernel is busy")), 30000);
+  });
   await Promise.race([future.done, late]);
   return printed;
 }"""

@@ -1,0 +1,49 @@
+"""Where JupyterLab and the kernel live in two environments, a sentence says what to do.
+
+JupyterLab finds front ends in the folders of its own environment. Here it is told of a folder that
+holds none, or ipywidgets' alone, and so stands as it does in an environment without them.
+"""
+
+import sysconfig
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.pages import NotebookPage, serving
+
+SENTENCE = (
+    "The playground's front end is not installed where JupyterLab runs. In that environment: "
+    "pip install llm_playground, then reload the page. %%llm works without it."
+)
+PLAYGROUND = "import llm_playground as lp\npg = lp.Playground(models=['local'])\npg"
+INSTALLED = Path(sysconfig.get_path("data")) / "share" / "jupyter" / "labextensions"
+
+
+@pytest.mark.parametrize("front_ends", [[], ["@jupyter-widgets"]], ids=["none", "ipywidgets only"])
+def test_a_missing_front_end_is_explained_below_the_cell(tmp_path, browser, front_ends):
+    found = tmp_path / "labextensions"
+    found.mkdir()
+    for name in front_ends:
+        (found / name).symlink_to(INSTALLED / name)
+
+    with serving(tmp_path / "jupyter", f"--LabApp.labextensions_path={found}") as server:
+        context = browser.new_context()
+        notebook = NotebookPage.opened(context.new_page(), server, [PLAYGROUND])
+        notebook.run_cell(0)
+
+        expect(notebook.page.locator(".jp-OutputArea").first).to_contain_text(SENTENCE)
+        assert notebook.page.locator(".llm-playground").count() == 0
+        notebook.shut_down()
+        context.close()
+
+
+def test_a_living_panel_has_no_such_sentence(open_notebook):
+    notebook = open_notebook(PLAYGROUND)
+    notebook.run_cell(0)
+    expect(notebook.by("run")).to_be_visible()
+
+    notebook.in_kernel("import time; from llm_playground.widgets import notice")
+    notebook.in_kernel("time.sleep(notice.WAIT_S + 1)")
+
+    expect(notebook.page.locator(".jp-OutputArea").first).not_to_contain_text("not installed")
