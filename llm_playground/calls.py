@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, cast, get_args
 
@@ -143,20 +144,20 @@ async def stream(
         tags=tags,
     )
     here = asyncio.get_running_loop()
-    events: asyncio.Queue[StreamEvent] = asyncio.Queue()
+    events: asyncio.Queue[StreamEvent | None] = asyncio.Queue()
 
-    def hand_over(event: StreamEvent) -> None:
-        here.call_soon_threadsafe(events.put_nowait, event)
+    def hand_over(event: StreamEvent | None) -> None:
+        with suppress(RuntimeError):  # that loop is closed: nobody listens any more
+            here.call_soon_threadsafe(events.put_nowait, event)
 
     future = _loop.submit(send(call, hand_over))
+    future.add_done_callback(lambda _: hand_over(None))
     try:
-        while True:
-            event = await events.get()
+        while (event := await events.get()) is not None:
             if isinstance(event, RunFinished) and isinstance(event.run.error, ConfigError):
                 raise event.run.error
             yield event
-            if isinstance(event, RunFinished):
-                return
+        future.result()  # what went wrong before there could be a run, such as an unusable log
     finally:
         future.cancel()
 
@@ -185,11 +186,12 @@ def plan(
     capabilities.check_iterations(iterations)
     turns = _conversation(prompt, system, messages, variables)
     chosen = capabilities.parameters_from(parameters or {}, preset)
+    labels = (tags,) if isinstance(tags, str) else tuple(tags)
     requests = [
         _request(resolve_model(model or config.default_model()), turns, chosen) for model in models
     ]
     return tuple(
-        call for request in requests for call in _calls_of(request, iterations, source, tuple(tags))
+        call for request in requests for call in _calls_of(request, iterations, source, labels)
     )
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from llm_playground import capabilities, pricing, tokens
-from llm_playground.errors import ConfigError, ContentBlockedError, LLMError, ProviderError
+from llm_playground.errors import ContentBlockedError, LLMError, ProviderError
 from llm_playground.providers.base import Provider
 from llm_playground.redact import redact
 from llm_playground.types import (
@@ -124,8 +124,13 @@ class Engine:
         try:
             provider = await self.connect(call.request.model, emit)
             self.log.started(answer.run(), call.request, call.execution)
-        except (ConfigError, asyncio.CancelledError) as reason:  # nothing was sent: no row
-            return self._unsent(answer, reason, emit)
+        except asyncio.CancelledError:
+            self._unsent(answer.cancelled(), emit, call)
+            raise
+        except LLMError as error:
+            return self._unsent(answer.failed(error), emit, call)
+        except Exception as error:
+            return self._unsent(answer.failed(_unforeseen(error, call.request)), emit, call)
         try:
             async with self.slot(call.request.provider):
                 await self._read(provider, answer, emit)
@@ -153,14 +158,11 @@ class Engine:
         emit(RunFinished(run))
         return run
 
-    def _unsent(self, answer: _Answer, reason: BaseException, emit: Emit) -> Run:
-        self._settle(answer.call, answer.call.tally.skip())
-        if isinstance(reason, ConfigError):
-            run = answer.failed(reason)
-            emit(RunFinished(run))
-            return run
-        emit(RunFinished(answer.cancelled()))
-        raise reason
+    def _unsent(self, run: Run, emit: Emit, call: Call) -> Run:
+        """Nothing was sent: no row."""
+        self._settle(call, call.tally.skip())
+        emit(RunFinished(run))
+        return run
 
     def _settle(self, call: Call, status: str | None) -> None:
         if status is not None:

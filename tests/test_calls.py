@@ -86,6 +86,13 @@ class TestAsk:
 
         assert [r.json["messages"][0]["content"] for r in server.requests] == ["{{a}} {b}", "1 {b}"]
 
+    def test_one_tag_may_be_given_as_text(self, serve):
+        serve(Reply(openai_stream(["x"])))
+
+        run = lp.ask("hi", "openai:gpt-4o", tags="draft")
+
+        assert lp.runs(tag="draft").run_id.tolist() == [run.id]
+
     def test_earlier_turns_come_before_the_prompt(self, serve):
         server = serve(Reply(openai_stream(["x"])))
         earlier = [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]
@@ -219,6 +226,19 @@ class TestStream:
         with pytest.raises(lp.MissingKeyError):
             async for _ in lp.stream("hi", "openai:gpt-4o"):
                 pass
+
+    async def test_an_unusable_log_is_raised(self, home, monkeypatch):
+        monkeypatch.setenv("LLM_PLAYGROUND_LOG", "postgresql://127.0.0.1/runs")
+
+        with pytest.raises(lp.ConfigError, match="PostgreSQL"):
+            await asyncio.wait_for(anext(lp.stream("hi")), 10)
+
+    async def test_a_base_url_that_is_none_is_raised(self, serve, monkeypatch):
+        serve(Reply(openai_stream(["x"])))
+        monkeypatch.setenv("OPENAI_BASE_URL", "http://[::1")
+
+        with pytest.raises(lp.ConfigError, match="no web address"):
+            await asyncio.wait_for(anext(lp.stream("hi", "openai:gpt-4o")), 10)
 
     async def test_leaving_early_closes_the_connection(self, serve):
         server = serve(endless())

@@ -6,6 +6,7 @@ import ipaddress
 
 import httpx2
 
+from llm_playground.errors import ConfigError
 from llm_playground.providers.base import Endpoint
 from llm_playground.redact import remember
 
@@ -32,9 +33,18 @@ def client_for(
         endpoint: Loopback endpoints never use a proxy, whatever the environment says, and a new
             connection for each request.
         kind: The class to build; the SDKs bring one over aiohttp, which costs a third of the CPU.
+
+    Raises:
+        ConfigError: The base URL is no URL.
     """
     remember(endpoint.api_key)
-    at_home = is_loopback(endpoint.base_url)
+    try:
+        at_home = is_loopback(endpoint.base_url)
+    except httpx2.InvalidURL as error:
+        raise ConfigError(
+            f"The base URL {endpoint.base_url} is no web address ({error}). Correct it.",
+            provider=endpoint.provider,
+        ) from error
     return kind(
         timeout=httpx2.Timeout(
             connect=CONNECT_TIMEOUT_S,
