@@ -103,12 +103,12 @@ def log_url() -> str:
         ConfigError: The setting names another kind of database.
     """
     chosen = _settings.log or read("LLM_PLAYGROUND_LOG") or str(home() / "runs.duckdb")
-    if chosen.startswith(("postgresql://", "postgres://")):
+    scheme, separator, rest = chosen.partition("://")
+    if separator and scheme in ("postgresql", "postgres"):
         return chosen
-    scheme, separator, rest = chosen.partition(":///")
-    if separator and scheme != "duckdb":
-        raise ConfigError(f"The run log cannot be {scheme}:. Use duckdb:///path/to/runs.duckdb.")
-    path = Path(rest if separator else chosen).expanduser()
+    if separator and (scheme != "duckdb" or not rest.startswith("/")):
+        raise ConfigError(f"The run log cannot be {scheme}://. Use duckdb:///path/to/runs.duckdb.")
+    path = Path(rest[1:] if separator else chosen).expanduser()
     return f"duckdb:///{path.absolute()}"
 
 

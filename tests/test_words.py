@@ -197,8 +197,9 @@ class TestLogUrl:
 
         assert config.log_url() == f"duckdb:///{home.parent}/logs/mine.duckdb"
 
-    def test_another_kind_of_database_is_refused(self, home, monkeypatch):
-        monkeypatch.setenv("LLM_PLAYGROUND_LOG", "mysql:///x")
+    @pytest.mark.parametrize("url", ["mysql:///x", "mysql://user:word@host/x", "duckdb://x"])
+    def test_another_kind_of_database_is_refused(self, home, monkeypatch, url):
+        monkeypatch.setenv("LLM_PLAYGROUND_LOG", url)
 
         with pytest.raises(ConfigError, match="duckdb:///"):
             config.log_url()
