@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import importlib
 import os
@@ -39,8 +40,10 @@ async def connect(model: str, progress: Callable[[Preparing], None]) -> Provider
     endpoint = await _endpoint(model, progress)
     if endpoint not in _connected:
         module, name = _WIRE_FORMATS[endpoint.provider]
-        build = getattr(importlib.import_module(module), name)
-        _connected[endpoint] = cast("Provider", build(endpoint))
+        # An SDK takes up to 1.4 s to load: not on the loop, where other answers stream.
+        build = getattr(await asyncio.to_thread(importlib.import_module, module), name)
+        if endpoint not in _connected:  # another call may have waited for the same module
+            _connected[endpoint] = cast("Provider", build(endpoint))
     return _connected[endpoint]
 
 
@@ -66,8 +69,9 @@ async def close() -> None:
 
 
 def _close_at_exit() -> None:
-    with suppress(Exception):  # nobody is left to be told
-        _loop.submit(close()).result(_EXIT_S)
+    if _connected:
+        with suppress(Exception):  # nobody is left to be told
+            _loop.submit(close()).result(_EXIT_S)
 
 
 atexit.register(_close_at_exit)
