@@ -56,8 +56,8 @@ export function keyAction(key, place) {
   if (key.key === "Escape") return "escape";
   if (key.key === "Enter") return key.ctrlKey || key.metaKey ? "run" : null;
   if (key.ctrlKey || key.metaKey || key.altKey || place === "text") return null;
-  if (place === "answer" && key.key in IN_ANSWER) return IN_ANSWER[key.key] ?? null;
-  return PLAIN[key.key] ?? null;
+  const known = place === "answer" ? { ...PLAIN, ...IN_ANSWER } : PLAIN;
+  return Object.hasOwn(known, key.key) ? (known[key.key] ?? null) : null;
 }
 
 /**

@@ -12,8 +12,7 @@
  * @property {string | null} html the finished answer, sanitised in the kernel
  * @property {string} footer
  * @property {string} hover the footer's second half
- * @property {string[]} notices
- * @property {string} error
+ * @property {string[]} notices what has to be said of it: its error, that it was cut off
  */
 
 /**
@@ -45,7 +44,7 @@ export const EMPTY_SHEET = { run: 0, running: false, summary: "", panes: [] };
 /** @type {Pane} */
 const BLANK = {
   number: 0, model: "", state: "waiting", text: "", reasoning: "", status: "",
-  html: null, footer: "", hover: "", notices: [], error: "",
+  html: null, footer: "", hover: "", notices: [],
 };
 
 /**
@@ -176,7 +175,7 @@ const ENDINGS = {
 
 /** @param {Pane} pane */
 function endingOf(pane) {
-  const said = ENDINGS[pane.state] ?? `failed. ${pane.error}`;
+  const said = ENDINGS[pane.state] ?? "failed.";
   return [said, ...pane.notices].join(" ");
 }
 

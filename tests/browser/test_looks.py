@@ -91,7 +91,8 @@ def notebook(open_notebook, vendor):
     opened = open_notebook(PLAYGROUND, app="notebook", width=1280)
     key = "-".join(["sk", "only", "for", "this", "test"])
     opened.in_kernel(
-        f"import os; os.environ.update(OPENAI_API_KEY={key!r}, OPENAI_BASE_URL={vendor.url + '/v1'!r})"
+        f"import os; os.environ['OPENAI_API_KEY'] = {key!r}\n"
+        f"os.environ['OPENAI_BASE_URL'] = {vendor.url + '/v1'!r}"
     )
     return opened
 

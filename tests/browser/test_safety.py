@@ -47,7 +47,8 @@ def notebook(open_notebook, vendor):
     opened.asked = []
     opened.page.on("request", lambda request: opened.asked.append(request.url))
     opened.in_kernel(
-        f"import os; os.environ.update(OPENAI_API_KEY={KEY!r}, OPENAI_BASE_URL={vendor.url + '/v1'!r})"
+        f"import os; os.environ['OPENAI_API_KEY'] = {KEY!r}\n"
+        f"os.environ['OPENAI_BASE_URL'] = {vendor.url + '/v1'!r}"
     )
     opened.in_kernel("%load_ext llm_playground")
     return opened

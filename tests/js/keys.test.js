@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { KEY_HELP, keyAction, staysHere } from "../../llm_playground/widgets/keys.js";
+
+const press = (name) => {
+  const parts = name.split("+");
+  const has = (modifier) => parts.slice(0, -1).includes(modifier);
+  return {
+    key: parts.at(-1), ctrlKey: has("Ctrl"), metaKey: has("Cmd"), altKey: has("Alt"), shiftKey: has("Shift"),
+  };
+};
+
+test("keys that JupyterLab's command mode knows stay in the panel", () => {
+  const stay = [
+    ..."abcdjkmxyz0", "Enter", "Shift+Enter", "Ctrl+Enter", "Alt+Enter", "Cmd+Enter", "Escape", "ArrowDown",
+    "Ctrl+z", "Cmd+z", "Ctrl+Shift+Z", "Ctrl+c", "Ctrl+v", "Ctrl+x", "Ctrl+a", "Ctrl+Control",
+  ];
+  for (const key of stay) assert.equal(staysHere(press(key)), true, key);
+});
+
+test("other Ctrl and Cmd combinations go on: Save, the palette, the browser's own", () => {
+  for (const key of ["Ctrl+s", "Cmd+s", "Ctrl+Shift+C", "Ctrl+b", "Ctrl+f", "Ctrl+Shift+F"]) {
+    assert.equal(staysHere(press(key)), false, key);
+  }
+});
+
+test("Ctrl+Enter runs everywhere, Escape leaves everywhere", () => {
+  for (const place of ["text", "slider", "answer", "control"]) {
+    assert.equal(keyAction(press("Ctrl+Enter"), place), "run");
+    assert.equal(keyAction(press("Cmd+Enter"), place), "run");
+    assert.equal(keyAction(press("Escape"), place), "escape");
+    assert.equal(keyAction(press("Enter"), place), null);
+    assert.equal(keyAction(press("Shift+Enter"), place), null);
+  }
+});
+
+test("single letters act outside text boxes only", () => {
+  const letters = { "?": "keys", ".": "stopAll", s: "stop", c: "copy", e: "prompt", m: "model" };
+  for (const [key, action] of Object.entries(letters)) {
+    assert.equal(keyAction(press(key), "text"), null, key);
+    assert.equal(keyAction(press(key), "control"), action, key);
+    assert.equal(keyAction(press(`Alt+${key}`), "control"), null, `Alt+${key}`);
+    assert.equal(keyAction(press(`Ctrl+${key}`), "control"), null, `Ctrl+${key}`);
+  }
+});
+
+test("arrows belong to the slider, and between answers to the answers", () => {
+  assert.equal(keyAction(press("ArrowRight"), "slider"), null);
+  assert.equal(keyAction(press("ArrowRight"), "answer"), "move");
+  assert.equal(keyAction(press("PageDown"), "answer"), "scroll");
+  assert.equal(keyAction(press("ArrowRight"), "control"), null);
+  assert.equal(keyAction(press("toString"), "answer"), null, "only own names count");
+});
+
+test("every single key that acts is in the list of keys", () => {
+  const listed = KEY_HELP.map(([key]) => key);
+  for (const key of ["?", ".", "s", "c", "e", "m"]) assert.ok(listed.includes(key), key);
+});

@@ -1,0 +1,257 @@
+"""The playground from Python: values, runs, results, and what it tells its views."""
+
+import threading
+import time
+from itertools import pairwise
+
+import pytest
+
+import llm_playground as lp
+from llm_playground.widgets import esm, notice, playground
+from llm_playground.widgets.sheet import Sheet
+
+ANSWER_S = 60
+
+
+@pytest.fixture
+def pg(home):
+    """A playground on the embedded model, its answers short."""
+    made = lp.Playground("test", models=["local"], prompt="Say hello.")
+    made.max_tokens = 8
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def told(pg, monkeypatch):
+    """Every message to the views: when, and what."""
+    messages = []
+    monkeypatch.setattr(pg, "send", lambda content: messages.append((time.monotonic(), content)))
+    return messages
+
+
+def until(condition, timeout_s=ANSWER_S):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def of_type(told, kind):
+    return [content for _, content in told if content["type"] == kind]
+
+
+def test_run_starts_and_results_wait_for_the_answers(pg):
+    pg.iterations = 2
+
+    pg.run()
+
+    frame = pg.results
+    assert frame.status.tolist() == ["completed", "completed"]
+    assert frame.iteration_number.tolist() == [1, 2]
+    assert set(frame.run_id) <= set(lp.runs().run_id)
+    assert not pg.running
+
+
+def test_stop_keeps_the_text_so_far(pg, told):
+    pg.max_tokens, pg.prompt = 500, "Tell me a long story about the sea."
+    pg.run()
+    until(lambda: any("text" in pane for m in of_type(told, "events") for pane in m["panes"]))
+
+    pg.stop()
+
+    [row] = pg.results.to_dict("records")
+    assert row["status"] == "cancelled"
+    assert row["response_text"]
+
+
+def test_stop_before_the_first_step_ends_the_run_too(pg):
+    pg.run()
+    pg.stop()
+
+    assert set(pg.results.get("status", [])) <= {"cancelled"}
+    until(lambda: not pg.running)
+
+
+def test_a_preset_sets_the_temperature_and_another_temperature_leaves_it(pg):
+    pg.preset = "creative"
+    assert pg.temperature == 1.0
+
+    pg.temperature = 0.3
+    assert pg.preset is None
+
+    pg.preset = "precise"
+    assert pg.temperature == 0.2
+
+
+@pytest.mark.parametrize(
+    ("trait", "value", "line"),
+    [
+        ("temperature", 7, "temperature is 7; local takes a number from 0 to 2."),
+        ("top_p", "much", "top_p is 'much'; local takes a number from 0 to 1."),
+        ("max_tokens", 0, "max_tokens is 0; local takes a whole number of at least 1."),
+        ("iterations", 1.5, "iterations is 1.5; it takes a whole number from 1 to 1,000."),
+    ],
+)
+def test_a_wrong_value_is_kept_and_explained_in_one_line(pg, trait, value, line):
+    setattr(pg, trait, value)
+
+    assert getattr(pg, trait) == value
+    assert pg.problem == line
+    with pytest.raises(lp.InvalidParameterError, match=line[:20]):
+        pg.run()
+    assert pg.problem == line
+    assert pg.prompt == "Say hello."
+
+
+def test_a_corrected_value_takes_the_line_away(pg):
+    pg.temperature = 7
+    pg.temperature = 1
+
+    assert pg.problem == ""
+
+
+def test_an_unknown_model_is_explained_with_the_closest(pg):
+    pg.models = ["gtp-4o"]
+
+    assert pg.problem.startswith("No provider is known for the model 'gtp-4o'.")
+
+
+def test_models_are_a_list_without_doubles(home):
+    pg = lp.Playground(models="local", n=3)
+
+    assert (pg.models, pg.iterations) == (["local"], 3)
+    pg.models = ["local", "local", "openai:x"]
+    assert pg.models == ["local", "openai:x"]
+
+
+def test_messages_carry_new_text_only_and_come_at_most_every_30_ms(pg, told):
+    pg.max_tokens, pg.iterations = 100, 3
+
+    pg.run()
+    answers = pg.results.response_text.tolist()
+    until(lambda: not pg.running)
+
+    times = [when for when, content in told if content["type"] == "events"]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert len(times) >= 3
+    assert min(gaps) > 0.025
+    for number, answer in enumerate(answers, 1):
+        panes = [p for m in of_type(told, "events") for p in m["panes"] if p["number"] == number]
+        assert "".join(pane.get("text", "") for pane in panes) == answer
+
+
+def test_a_view_that_opens_late_gets_everything_once(pg, told):
+    pg.max_tokens = 60
+    pg.run()
+    until(lambda: of_type(told, "events"))
+    pg._handle_custom_msg({"type": "sync", "view": "late"}, [])
+    answer = pg.results.response_text[0]
+    until(lambda: not pg.running)
+
+    kinds = [content["type"] for _, content in told]
+    [snapshot] = of_type(told, "snapshot")
+    after = of_type(told[kinds.index("snapshot") :], "events")
+    assert snapshot["view"] == "late"
+    text = snapshot["panes"][0]["text"] + "".join(
+        pane.get("text", "") for message in after for pane in message["panes"]
+    )
+    assert text == answer
+
+
+def test_a_run_from_the_panel_uses_the_form_that_came_with_it(pg, told):
+    form = {"prompt": "Say it twice.", "temperature": "hot", "iterations": 1}
+
+    pg._handle_custom_msg({"type": "run", "form": form}, [])
+
+    until(lambda: pg.problem)
+    assert pg.problem == "temperature is 'hot'; local takes a number from 0 to 2."
+    assert pg.prompt == "Say it twice."
+    assert of_type(told, "run") == []
+
+
+def test_a_handler_returns_at_once(pg, told, monkeypatch):
+    release = threading.Event()
+    monkeypatch.setattr(playground, "plan", lambda *_, **__: release.wait(10) and ())
+    started = time.monotonic()
+
+    pg._handle_custom_msg({"type": "run", "form": {}}, [])
+
+    assert time.monotonic() - started < 1
+    release.set()
+
+
+def test_an_observer_may_ask_a_model_itself(pg):
+    """It is called on the messages' thread, never on the loop that the answer needs."""
+    asked = []
+    pg.observe(
+        lambda change: change["new"] or asked.append(lp.ask("Hi", "local", max_tokens=2)), "running"
+    )
+
+    pg.run()
+
+    until(lambda: asked)
+    assert asked[0].status == "completed"
+
+
+def test_values_set_from_two_threads_at_once_all_arrive(pg):
+    def set_many(name):
+        for value in range(200):
+            pg.set_state({name: value / 200})
+
+    threads = [threading.Thread(target=set_many, args=[name]) for name in ("temperature", "top_p")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(ANSWER_S)
+
+    assert (pg.temperature, pg.top_p) == (199 / 200, 199 / 200)
+    assert pg.problem == ""
+
+
+def test_no_trait_holds_a_key(home, monkeypatch):
+    key = "-".join(["sk", "planted", "for", "this", "test"])
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+
+    pg = lp.Playground(models=["openai:gpt-4o-mini"])
+    until(lambda: pg.choices)
+
+    assert key not in str(pg.get_state())
+    assert any(c["available"] and c["model"].startswith("openai:") for c in pg.choices)
+
+
+def test_the_representation_says_what_to_do_where_there_is_no_front_end(pg):
+    data, _ = pg._repr_mimebundle_()
+
+    assert notice.TEXT in data["text/html"]
+    assert data["text/plain"] == notice.TEXT
+    assert "application/vnd.jupyter.widget-view+json" in data
+
+
+def test_modules_are_joined_without_imports_of_each_other(tmp_path):
+    (tmp_path / "a.js").write_text("export const A = 1;\nexport function f() {}\n")
+    (tmp_path / "b.js").write_text(
+        'import {\n  A,\n  f,\n} from "./a.js";\nexport default { A, f };\n'
+    )
+
+    text = esm.joined([tmp_path / "a.js", tmp_path / "b.js"])
+
+    assert text == "const A = 1;\nfunction f() {}\n\nexport default { A, f };\n"
+
+
+def test_an_answer_that_never_began_ends_with_a_line():
+    sheet = Sheet(1, ["local:x", "local:x"])
+
+    assert sheet.give_up(1, "failed", "Out of luck.")
+    assert not sheet.give_up(1, "cancelled", "")
+
+    [change] = sheet.news()
+    assert (change["state"], change["notices"]) == ("failed", ["Out of luck."])
+    assert not sheet.ended()
+
+
+def test_the_log_names_the_widget_as_source(pg):
+    pg.run()
+
+    assert len(pg.results) == 1
+    assert lp.runs().source.tolist() == ["widget"]
