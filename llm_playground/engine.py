@@ -131,6 +131,7 @@ class Engine:
             return self._unsent(answer.failed(error), emit, call)
         except Exception as error:
             return self._unsent(answer.failed(_unforeseen(error, call.request)), emit, call)
+        answer.queued()
         try:
             async with self.slot(call.request.provider):
                 await self._read(provider, answer, emit)
@@ -175,12 +176,15 @@ class _Answer:
 
     call: Call
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    queued_from: float = field(default_factory=time.perf_counter)
+    queued_at: float | None = None
     sent_at: float | None = None
     first_at: float | None = None
     texts: list[str] = field(default_factory=list)
     reasonings: list[str] = field(default_factory=list)
     finish: Finish | None = None
+
+    def queued(self) -> None:
+        self.queued_at = time.perf_counter()
 
     def sent(self) -> None:
         self.sent_at = time.perf_counter()
@@ -254,7 +258,7 @@ class _Answer:
             price_source=cost.source,
             ttft_ms=_between_ms(self.sent_at, self.first_at),
             response_time_ms=_between_ms(self.sent_at, now),
-            queue_ms=_between_ms(self.queued_from, self.sent_at),
+            queue_ms=_between_ms(self.queued_at, self.sent_at),
             attempts=self._attempts(now, error),
             error=error,
             dropped_parameters=capabilities.without_unsupported(run.provider, run.parameters)[1],
