@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -62,6 +62,12 @@ _NARROWER: dict[str, dict[str, Range]] = {"anthropic": {"temperature": Range(0, 
 _UNSUPPORTED: dict[str, frozenset[str]] = {
     "openai": frozenset({"top_k"}),
     "anthropic": frozenset({"seed", "presence_penalty", "frequency_penalty"}),
+}
+# Which values a parameter that is no number takes, in code and in words.
+_KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "stop": (lambda value: isinstance(value, str) or _are_texts(value), "text or a list of texts"),
+    "reasoning_effort": (lambda value: isinstance(value, str), 'a word such as "low"'),
+    "extra": (lambda value: isinstance(value, Mapping), "a dictionary"),
 }
 _NAMES = tuple(field.name for field in fields(Parameters))
 
@@ -133,7 +139,8 @@ def parameters_from(values: Mapping[str, Any], preset_name: str | None = None) -
     """Parameters from a preset and what was said beside it; what was said wins.
 
     Raises:
-        InvalidParameterError: A name is no parameter; the message gives the closest.
+        InvalidParameterError: A name is no parameter (the message gives the closest), or a value
+            that is no number is of the wrong kind.
 
     >>> parameters_from({"top_p": 0.5}, "precise").as_dict()
     {'temperature': 0.2, 'top_p': 0.5}
@@ -144,11 +151,24 @@ def parameters_from(values: Mapping[str, Any], preset_name: str | None = None) -
             hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(_NAMES)}."
             raise InvalidParameterError(f"{name!r} is not a parameter. {hint}")
     base = preset(preset_name).as_dict() if preset_name else {}
-    said = {name: value for name, value in values.items() if value is not None}
-    stop = said.get("stop")
-    if stop is not None:
-        said["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
+    said = {name: _as_sent(name, value) for name, value in values.items() if value is not None}
     return Parameters(**(base | said))
+
+
+def _as_sent(name: str, value: Any) -> Any:  # noqa: ANN401 - a parameter is of one of five types
+    if name in _KINDS:
+        fits, words = _KINDS[name]
+        if not fits(value):
+            raise InvalidParameterError(f"{name} is {value!r}; it takes {words}.")
+    if name == "stop":
+        return (value,) if isinstance(value, str) else tuple(value)
+    if isinstance(value, float) and value.is_integer() and _COMMON[name].integer:
+        return int(value)  # a slider's 5.0, which providers refuse
+    return value
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
 
 
 def check_parameters(provider: str, parameters: Parameters) -> None:

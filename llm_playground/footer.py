@@ -56,8 +56,7 @@ def cost(run: Run) -> str:
     if run.price_source == "free":
         return "free"
     if run.cost_usd is None:
-        sent = run.response_time_ms is not None
-        return "price unknown" if sent and run.usage is not None else "nothing billed"
+        return "nothing billed" if run.usage is None else "price unknown"
     about = "about " if run.usage_source == "estimated" else ""
     return f"{about}{usd(run.cost_usd)}"
 
@@ -75,18 +74,19 @@ def usd(amount: Decimal) -> str:
     return f"${amount:.1g}" if amount >= Decimal("0.00001") else f"${amount:.7f}"
 
 
-def duration(ms: float | None) -> str:
+def duration(ms: float) -> str:
     """Seconds, or minutes and seconds.
 
     >>> duration(1_900), duration(410), duration(125_000)
     ('1.9 s', '0.41 s', '2 min 5 s')
     """
-    seconds = (ms or 0) / 1000
+    seconds = ms / 1000
     if seconds < 1:
         return f"{seconds:.2f} s"
-    if seconds < 60:  # seconds a minute
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
-    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
 
 
 def _tokens(run: Run) -> str:

@@ -81,6 +81,18 @@ class TestParameters:
         with pytest.raises(InvalidParameterError, match="Did you mean temperature"):
             capabilities.parameters_from({"temprature": 1})
 
+    @pytest.mark.parametrize(
+        "given", [{"stop": 5}, {"stop": ["a", 1]}, {"extra": "x"}, {"reasoning_effort": 1}]
+    )
+    def test_a_value_of_the_wrong_kind_is_refused_by_name(self, given):
+        [name] = given
+
+        with pytest.raises(InvalidParameterError, match=name):
+            capabilities.parameters_from(given)
+
+    def test_a_whole_number_is_sent_as_one(self):
+        assert repr(capabilities.parameters_from({"max_tokens": 5.0}).max_tokens) == "5"
+
     def test_an_unknown_preset_names_the_known_ones(self):
         with pytest.raises(InvalidParameterError, match="precise, balanced, creative"):
             capabilities.preset("wild")
@@ -266,7 +278,15 @@ class TestRender:
 
 class TestFooter:
     @pytest.mark.parametrize(
-        ("ms", "text"), [(0, "0.00 s"), (999, "1.00 s"), (59_900, "59.9 s"), (61_000, "1 min 1 s")]
+        ("ms", "text"),
+        [
+            (0, "0.00 s"),
+            (999, "1.00 s"),
+            (59_900, "59.9 s"),
+            (59_990, "1 min 0 s"),
+            (61_000, "1 min 1 s"),
+            (119_990, "2 min 0 s"),
+        ],
     )
     def test_durations_read_naturally(self, ms, text):
         assert footer.duration(ms) == text
