@@ -102,13 +102,24 @@ def log_url() -> str:
     Raises:
         ConfigError: The setting names another kind of database.
     """
-    chosen = _settings.log or read("LLM_PLAYGROUND_LOG") or str(home() / "runs.duckdb")
-    scheme, separator, rest = chosen.partition("://")
+    return as_log_url(_settings.log or read("LLM_PLAYGROUND_LOG") or str(home() / "runs.duckdb"))
+
+
+def as_log_url(place: str) -> str:
+    """A path or URL as :func:`log_url` gives it.
+
+    Raises:
+        ConfigError: It is another kind of database.
+
+    >>> as_log_url("/data/runs.duckdb")
+    'duckdb:////data/runs.duckdb'
+    """
+    scheme, separator, rest = place.partition("://")
     if separator and scheme in ("postgresql", "postgres"):
-        return chosen
+        return place
     if separator and (scheme != "duckdb" or not rest.startswith("/")):
         raise ConfigError(f"The run log cannot be {scheme}://. Use duckdb:///path/to/runs.duckdb.")
-    path = Path(rest[1:] if separator else chosen).expanduser()
+    path = Path(rest[1:] if separator else place).expanduser()
     return f"duckdb:///{path.absolute()}"
 
 

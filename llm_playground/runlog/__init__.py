@@ -47,9 +47,11 @@ def open_log(url: str | None = None) -> RunLog:
     Raises:
         ConfigError: Another kind of database.
     """
-    path = _path(config.log_url() if url is None else str(url))
+    path = _path(config.log_url() if url is None else config.as_log_url(url))
     with _lock:
-        return _logs.setdefault(path, RunLog(path))
+        if path not in _logs:
+            _logs[path] = RunLog(path)
+        return _logs[path]
 
 
 def set_aside_log() -> Path:
@@ -67,14 +69,11 @@ def set_aside_log() -> Path:
 
 
 def _path(url: str) -> Path:
-    scheme, separator, rest = url.partition("://")
-    if scheme in ("postgresql", "postgres") and separator:
+    if not url.startswith("duckdb:///"):
         raise ConfigError(
             "A run log on PostgreSQL is not there yet. Use duckdb:///path/to/runs.duckdb."
         )
-    if separator and (scheme != "duckdb" or not rest.startswith("/")):
-        raise ConfigError(f"The run log cannot be {url!r}. Use duckdb:///path/to/runs.duckdb.")
-    return Path(rest[1:] if separator else url).expanduser().absolute()
+    return Path(url.removeprefix("duckdb:///"))
 
 
 def _close_all() -> None:

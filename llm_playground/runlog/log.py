@@ -74,9 +74,7 @@ class RunLog:
         self._recorder.finished(run)
         self._drainer.soon()
 
-    def execution_finished(
-        self, execution_id: str, status: str, completed_at: datetime | None
-    ) -> None:
+    def execution_finished(self, execution_id: str, status: str, completed_at: datetime) -> None:
         """Record how an execution ended."""
         self._recorder.execution_finished(execution_id, status, completed_at)
         self._drainer.soon()

@@ -95,9 +95,7 @@ class Recorder:
                 self._unwritten.discard(run.id)
                 self._write(line)
 
-    def execution_finished(
-        self, execution_id: str, status: str, completed_at: datetime | None
-    ) -> None:
+    def execution_finished(self, execution_id: str, status: str, completed_at: datetime) -> None:
         """Record an execution's end."""
         with self._never_raising(), self._lock:
             row = self._executions.pop(execution_id, {"id": execution_id})
