@@ -17,6 +17,7 @@ from llm_playground.providers.faults import (
     json_object,
     request_id,
     status_error,
+    status_in,
 )
 from llm_playground.providers.http import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from llm_playground.providers.sse import EventTooLongError
@@ -186,8 +187,9 @@ def cut_short(
         delivered: Whether a delta came before.
     """
     text = head.decode("utf-8", "replace").strip()
-    if json_object(text).get("error"):
-        return status_error(call, _status_in(text), text, headers)
+    error = json_object(text).get("error")
+    if error:  # it came instead of an answer
+        return status_error(call, status_in(error) or 500, text, headers)
     rule = _ENDED_EARLY if delivered else _NO_STREAM if text else _EMPTY
     content_type = headers.get("content-type", "").partition(";")[0] or "unknown"
     return rule.kind(
@@ -197,13 +199,6 @@ def cut_short(
         model=call.model,
         detail=redact(text)[:DETAIL_CHARS] or None,
     )
-
-
-def _status_in(body: str) -> int:
-    """The status an error object names as its code, else 500: it came instead of an answer."""
-    error = json_object(body).get("error")
-    code = error.get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, int) and 400 <= code < 600 else 500
 
 
 def _chain(fault: BaseException) -> list[BaseException]:

@@ -203,6 +203,12 @@ def _message_in(body: str) -> str:
     return message if isinstance(message, str) else ""
 
 
+def status_in(error: object) -> int | None:
+    """The status an error object names as its code, None where it names none."""
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, int) and 400 <= code < 600 else None
+
+
 def json_object(body: str) -> dict[str, Any]:
     """The body's JSON object, empty when it is none."""
     try:

@@ -209,7 +209,9 @@ class _Reader:
 
     def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
         if event.get("error"):
-            raise answer.StreamFaultError(_fault_status(event["error"]), json.dumps(event))
+            raise answer.StreamFaultError(
+                faults.status_in(event["error"]) or 500, json.dumps(event)
+            )
         feedback = event.get("promptFeedback") or {}
         if feedback.get("blockReason"):
             raise _prompt_blocked(self._call, feedback)
@@ -243,11 +245,6 @@ def _usage(usage: dict[str, Any]) -> Usage:
         cache_read_tokens=usage.get("cachedContentTokenCount"),
         reasoning_tokens=thoughts,
     )
-
-
-def _fault_status(error: object) -> int:
-    code = error.get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, int) and 400 <= code < 600 else 500
 
 
 def _prompt_blocked(call: Call, feedback: dict[str, Any]) -> errors.ContentBlockedError:

@@ -196,10 +196,8 @@ def _usage(usage: dict[str, Any]) -> Usage:
 
 def _fault_status(error: object) -> int:
     """The status an error object stands for; 500 where it names none that is known."""
-    if not isinstance(error, dict):
-        return 500
-    code = error.get("code")
-    if isinstance(code, int) and 400 <= code < 600:  # OpenRouter, llama.cpp
-        return code
-    names = (code, error.get("type"))
+    named = faults.status_in(error)  # OpenRouter, llama.cpp
+    if named is not None or not isinstance(error, dict):
+        return named or 500
+    names = (error.get("code"), error.get("type"))
     return next((_FAULT_STATUS[name] for name in names if name in _FAULT_STATUS), 500)
