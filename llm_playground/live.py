@@ -114,7 +114,7 @@ class _Pane:
         self.model = model
         self._pieces: list[str] = []
         self._line = "waiting"
-        self._run: Run | None = None
+        self._ended_html: str | None = None
 
     def take(self, event: StreamEvent) -> None:
         match event:
@@ -124,12 +124,12 @@ class _Pane:
             case Preparing(message, fraction):
                 self._line = message if fraction is None else f"{message} {fraction:.0%}"
             case RunFinished(run):
-                self._run = run
+                self._ended_html = ended_html(run)  # once: others may go on for long
 
     def html(self) -> str:
-        if self._run is None:
-            return answer_html(render.to_plain_html("".join(self._pieces)), self._line)
-        return ended_html(self._run)
+        if self._ended_html is not None:
+            return self._ended_html
+        return answer_html(render.to_plain_html("".join(self._pieces)), self._line)
 
 
 class _Terminal:
