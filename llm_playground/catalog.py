@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from llm_playground import config
 from llm_playground.capabilities import LOCAL_MODEL
 from llm_playground.pricing import PRICED_AS
+from llm_playground.providers import local
+from llm_playground.providers.local_server import SLOT_TOKENS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,8 +115,9 @@ def keys() -> pd.DataFrame:
 
 
 def _local() -> Choice:
-    name = LOCAL_MODEL.partition(":")[2]
-    return Choice(LOCAL_MODEL, name, "local", True, None, 8192, Decimal(0), Decimal(0))
+    name, here = LOCAL_MODEL.partition(":")[2], local.installed()
+    reason = None if here else local.INSTALL
+    return Choice(LOCAL_MODEL, name, "local", here, reason, SLOT_TOKENS, Decimal(0), Decimal(0))
 
 
 def _of_provider(provider: str) -> Iterator[Choice]:

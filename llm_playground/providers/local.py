@@ -32,6 +32,7 @@ from llm_playground.providers.cpus import usable_cpus
 from llm_playground.redact import redact, remember
 from llm_playground.types import Preparing
 
+INSTALL = 'pip install "llm_playground[local]"'
 _TICK_S = 0.1
 _EXIT_S = 3.0
 _MAX_THREADS = 8
@@ -81,11 +82,16 @@ async def start(
     yield Endpoint("local", server.api_key, f"{server.address}/v1")
 
 
+def installed() -> bool:
+    """Whether the library that runs the embedded model is there."""
+    return importlib.util.find_spec("xllamacpp") is not None
+
+
 def _require(model_name: str) -> None:
     """Refuse what cannot work before anything is fetched for it."""
-    if importlib.util.find_spec("xllamacpp") is None:
+    if not installed():
         raise ConfigError(
-            'The embedded model needs xllamacpp: pip install "llm_playground[local]"',
+            f"The embedded model needs xllamacpp: {INSTALL}",
             provider="local",
         )
     if model_name != weights.SMOLLM2.name and config.local_model_path() is None:

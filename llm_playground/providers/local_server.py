@@ -17,8 +17,8 @@ import os
 import sys
 from typing import Any
 
+SLOT_TOKENS = 4096  # the longest prompt and answer together
 _SLOTS = 4
-_SLOT_TOKENS = 4096
 
 
 def _serve(order: dict[str, Any]) -> Any:  # noqa: ANN401 - the library has no types
@@ -32,7 +32,7 @@ def _serve(order: dict[str, Any]) -> Any:  # noqa: ANN401 - the library has no t
     params.cpuparams.n_threads = order["threads"]
     params.cpuparams_batch.n_threads = order["threads"]
     params.n_parallel = _SLOTS
-    params.n_ctx = _SLOTS * min(order["context_length"] or _SLOT_TOKENS, _SLOT_TOKENS)
+    params.n_ctx = _SLOTS * min(order["context_length"] or SLOT_TOKENS, SLOT_TOKENS)
     params.cache_ram_mib = 0  # else up to 8 GB of finished prompts are kept
     params.verbosity = 1  # errors only; the parent shows them when the start fails
     params.offline = True
