@@ -77,7 +77,7 @@ def compare(
         ['completed', 'completed']
     """
     n = parameters.pop("iterations", n)
-    prompts = [prompt_or_prompts] if isinstance(prompt_or_prompts, str) else prompt_or_prompts
+    prompts = [prompt_or_prompts] if isinstance(prompt_or_prompts, str) else list(prompt_or_prompts)
     names = [models] if isinstance(models, str) else list(models)
     if not prompts or not names:
         raise InvalidParameterError("A comparison needs at least one prompt and one model.")
@@ -152,6 +152,8 @@ def _row(run: Run) -> dict[str, Any]:
     usage = run.usage
     return {
         "run_id": run.id,
+        "execution_id": run.execution_id,
+        "prompt_id": run.prompt_id,
         "model": run.model,
         "iteration_number": run.iteration_number,
         "status": run.status,

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 
+import pandas as pd
 import pytest
 
 import llm_playground as lp
@@ -255,10 +256,12 @@ class TestCompare:
     def test_every_prompt_goes_to_every_model_n_times(self, serve):
         server = serve(Reply(openai_stream(["x"])))
 
-        comparison = lp.compare(["a", "b"], ["openai:gpt-4o", "openai:gpt-4.1"], n=3)
+        prompts = pd.Series(["a", "b"])
+        comparison = lp.compare(prompts, ["openai:gpt-4o", "openai:gpt-4.1"], n=3)
 
         assert len(comparison.runs) == len(server.requests) == 12
         assert comparison.df.iteration_number.tolist() == [1, 2, 3] * 4
+        assert comparison.df.groupby("prompt_id", sort=False).size().tolist() == [3] * 4
         executions = lp.sql("SELECT status, iterations FROM executions")
         assert executions.status.tolist() == ["completed"] * 4
         assert executions.iterations.tolist() == [3] * 4
@@ -295,6 +298,12 @@ class TestLocal:
         assert run.text.strip()
         assert (run.cost_usd, run.price_source) == (0, "free")
         assert run.usage.output_tokens <= 16
+
+    def test_a_prompt_beyond_its_listed_context_window_is_refused(self, home):
+        window = lp.models().set_index("model").context_window["local:smollm2-135m-instruct"]
+
+        with pytest.raises(lp.ContextLengthError, match=rf"\({window} tokens\)"):
+            lp.ask("word " * (window + 1))
 
     def test_a_cut_off_answer_says_so(self, home):
         assert lp.ask("Count to one hundred.", max_tokens=5).finish_reason == "length"
