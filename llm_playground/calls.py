@@ -56,7 +56,8 @@ def ask(
         The run: ``print(run)`` shows the text, ``run.usage``, ``run.cost_usd``, ...
 
     Raises:
-        LLMError: Whatever went wrong, as one line; ``error.run`` is the logged run.
+        LLMError: Whatever went wrong, as one line; ``error.run`` is the logged run,
+            None where nothing was sent.
 
     Example:
         >>> import llm_playground as lp

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from llm_playground import _loop, footer, render
+from llm_playground import _loop, answers
 from llm_playground.calls import plan, send
 from llm_playground.engine import Call
 from llm_playground.errors import InvalidParameterError
@@ -23,19 +21,27 @@ Watch = Callable[[Call, StreamEvent], None]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The runs of one comparison, in the order they were asked for: by prompt, model, iteration."""
+    """The runs of one comparison, in the order they were asked for: by prompt, model, iteration.
+
+    ``prompts`` holds the user prompt of each run.
+    """
 
     runs: tuple[Run, ...]
+    prompts: tuple[str, ...]
 
     @property
     def df(self) -> pd.DataFrame:
         """One row a run, with the run log's column names; cost in US dollars, times in ms."""
-        import pandas as pd  # first use, not import
-
-        return pd.DataFrame([_row(run) for run in self.runs])
+        table = frame(self.runs)
+        table.insert(2, "user_prompt", list(self.prompts))
+        return table
 
     def _repr_html_(self) -> str:
-        return side_by_side([(run.model, ended_html(run)) for run in self.runs])
+        alone = len(set(self.prompts)) == 1
+        return answers.side_by_side(
+            (answers.heading(run.model, prompt, alone=alone), answers.ended(run))
+            for run, prompt in zip(self.runs, self.prompts, strict=True)
+        )
 
     def __repr__(self) -> str:
         done = sum(run.status == "completed" for run in self.runs)
@@ -95,7 +101,7 @@ def compare(
             tags=tags,
         )
     ]
-    return Comparison(_loop.run(run_all(calls, _unwatched)))
+    return compared(calls, _loop.run(run_all(calls, _unwatched)))
 
 
 async def run_all(calls: Sequence[Call], watch: Watch) -> tuple[Run, ...]:
@@ -107,41 +113,16 @@ async def run_all(calls: Sequence[Call], watch: Watch) -> tuple[Run, ...]:
     return tuple(await asyncio.gather(*map(one, calls)))
 
 
-def side_by_side(answers: Iterable[tuple[str, str]]) -> str:
-    """A column per model with its answers below each other, as HTML without script or style tags.
-
-    Args:
-        answers: Model and safe HTML, in order; equal models that follow each other share a column.
-    """
-    columns = [
-        f'<div style="flex:1 1 18em;min-width:0"><div style="{_HEAD}">{escape(model)}</div>'
-        f"{''.join(html for _, html in group)}</div>"
-        for model, group in groupby(answers, key=lambda answer: answer[0])
-    ]
-    return f'<div style="display:flex;flex-wrap:wrap;gap:24px">{"".join(columns)}</div>'
+def compared(calls: Sequence[Call], runs: tuple[Run, ...]) -> Comparison:
+    """What was asked and what came of it, together."""
+    return Comparison(runs, tuple(call.request.user_prompt for call in calls))
 
 
-def answer_html(body: str, line: str) -> str:
-    """One answer with its footer; ``body`` is safe HTML already, ``line`` is text."""
-    return (
-        f'<div style="padding:8px 0;border-bottom:{_HAIRLINE};overflow-wrap:anywhere">{body}'
-        f'<div style="{FOOTER_STYLE}">{escape(line)}</div></div>'
-    )
+def frame(runs: Iterable[Run]) -> pd.DataFrame:
+    """One row a run, with the run log's column names; cost in US dollars, times in ms."""
+    import pandas as pd  # first use, not import
 
-
-def ended_html(run: Run) -> str:
-    """An ended run: its answer as Markdown, what has to be said of it, its footer."""
-    said = "".join(
-        f'<div style="padding:4px 0">{escape(notice)}</div>' for notice in footer.notices(run)
-    )
-    return answer_html(render.to_html(run.text) + said, footer.text(run))
-
-
-_HAIRLINE = "1px solid var(--jp-border-color2,#e0e0e0)"
-_HEAD = f"font-weight:600;padding-bottom:4px;border-bottom:{_HAIRLINE};overflow-wrap:anywhere"
-FOOTER_STYLE = (
-    "color:var(--jp-ui-font-color2,#616161);font-size:12px;font-variant-numeric:tabular-nums"
-)
+    return pd.DataFrame([_row(run) for run in runs])
 
 
 def _unwatched(_call: Call, _event: StreamEvent) -> None:

@@ -155,6 +155,8 @@ class Engine:
 
     def _end(self, run: Run, emit: Emit, call: Call) -> Run:
         self.log.finished(run)
+        if run.error is not None:  # where there is a row, and only there
+            run.error.run = run
         self._settle(call, call.tally.add(run.status))
         emit(RunFinished(run))
         return run
@@ -179,6 +181,7 @@ class _Answer:
     queued_at: float | None = None
     sent_at: float | None = None
     first_at: float | None = None
+    ended_at: float | None = None
     texts: list[str] = field(default_factory=list)
     reasonings: list[str] = field(default_factory=list)
     finish: Finish | None = None
@@ -197,7 +200,7 @@ class _Answer:
 
     def take(self, event: ProviderEvent) -> None:
         if isinstance(event, Finish):
-            self.finish = event
+            self.finish, self.ended_at = event, time.perf_counter()
             return
         if self.first_at is None and event.text:
             self.first_at = time.perf_counter()
@@ -233,12 +236,10 @@ class _Answer:
         error.provider = error.provider or self.call.request.provider
         error.model = error.model or self.call.request.model
         status: Status = "blocked" if isinstance(error, ContentBlockedError) else "failed"
-        run = self._ended(status, error)
-        error.run = run
-        return run
+        return self._ended(status, error)
 
     def _ended(self, status: Status, error: LLMError | None) -> Run:
-        run, now = self.run(), time.perf_counter()
+        run, now = self.run(), self.ended_at or time.perf_counter()
         finish = self.finish or Finish("other")
         estimated = finish.usage is None and bool(run.text or run.reasoning)
         usage = (

@@ -11,8 +11,8 @@ from typing import Protocol
 from IPython import get_ipython
 from IPython.display import HTML, display
 
-from llm_playground import _loop, footer, render
-from llm_playground.comparison import answer_html, ended_html, run_all, side_by_side
+from llm_playground import _loop, answers, footer
+from llm_playground.comparison import run_all
 from llm_playground.engine import Call
 from llm_playground.types import Preparing, Run, RunFinished, StreamEvent, TextDelta
 
@@ -74,9 +74,10 @@ def _follow(arrivals: _Arrivals, screen: Screen) -> None:
                 ended = True
             else:
                 screen.take(*arrival)
+        started = time.perf_counter()
         screen.paint()
-        if not ended:
-            time.sleep(_PAINT_EVERY_S)
+        if not ended:  # an answer that is long to paint is painted less often
+            time.sleep(max(_PAINT_EVERY_S, 4 * (time.perf_counter() - started)))
 
 
 def _screen(calls: Sequence[Call]) -> Screen:
@@ -104,14 +105,14 @@ class _Output:
         panes = list(self._panes.values())
         if len(panes) == 1:
             return panes[0].html()
-        return side_by_side([(pane.model, pane.html()) for pane in panes])
+        return answers.side_by_side([(pane.head, pane.html()) for pane in panes])
 
 
 class _Pane:
     """One answer on its way: what to show now."""
 
     def __init__(self, model: str) -> None:
-        self.model = model
+        self.head = model
         self._pieces: list[str] = []
         self._line = "waiting"
         self._ended_html: str | None = None
@@ -124,12 +125,12 @@ class _Pane:
             case Preparing(message, fraction):
                 self._line = message if fraction is None else f"{message} {fraction:.0%}"
             case RunFinished(run):
-                self._ended_html = ended_html(run)  # once: others may go on for long
+                self._ended_html = answers.ended(run)  # once: others may go on for long
 
     def html(self) -> str:
         if self._ended_html is not None:
             return self._ended_html
-        return answer_html(render.to_plain_html("".join(self._pieces)), self._line)
+        return answers.running("".join(self._pieces), self._line)
 
 
 class _Terminal:

@@ -13,9 +13,9 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 
-from llm_playground import config
+from llm_playground import answers, config
 from llm_playground.calls import plan, resolve_model
-from llm_playground.comparison import Comparison
+from llm_playground.comparison import Comparison, compared
 from llm_playground.live import watch
 from llm_playground.types import Run
 
@@ -90,7 +90,7 @@ class LLMMagics(Magics):
         )
         runs = watch(calls)
         if options.output:
-            kept: Run | Comparison = runs[0] if len(calls) == 1 else Comparison(runs)
+            kept: Run | Comparison = runs[0] if len(calls) == 1 else compared(calls, runs)
             self._shell().user_ns[options.output] = kept
 
     def _variables(self) -> Mapping[str, object]:
@@ -107,6 +107,8 @@ class LLMMagics(Magics):
 def load(shell: InteractiveShell) -> None:
     """Register the magics; in a kernel, load what the first call needs while nobody waits."""
     shell.register_magics(LLMMagics)
+    if shell.display_formatter is not None:
+        shell.display_formatter.formatters["text/html"].for_type(Run, answers.ended)
     if hasattr(shell, "kernel"):
         timer = threading.Timer(_WARM_UP_S, _warm_up)
         timer.daemon = True

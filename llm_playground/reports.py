@@ -40,7 +40,8 @@ _COSTS = """
     sum(input_tokens)::BIGINT AS input_tokens,
     sum(output_tokens)::BIGINT AS output_tokens,
     sum(cost_usd)::DOUBLE AS cost_usd,
-    count(*) FILTER (cost_usd IS NULL AND status NOT IN ('running', 'over_budget'))
+    count(*) FILTER (cost_usd IS NULL AND status NOT IN ('running', 'over_budget')
+        AND (usage_source IS DISTINCT FROM 'none' OR status = 'completed'))
         AS unpriced_runs,
     count(*) FILTER (usage_source = 'estimated') AS estimated_runs
 """

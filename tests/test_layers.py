@@ -28,6 +28,7 @@ FLOORS = {
     "limiter": 2,
     "render": 2,
     "footer": 2,
+    "answers": 2,
     "providers": 2,
     "runlog": 2,
     "engine": 3,

@@ -49,7 +49,9 @@ def test_the_answer_streams_and_ends_as_markdown_with_a_footer(nb):
 
 
 def test_a_cut_off_answer_says_so(nb):
-    assert "Cut off at 5 tokens" in nb.run("%%llm --max-tokens 5\nCount to 100.").html[-1]
+    cell = "%%llm -t 0 --max-tokens 3\nTell me a long story."
+
+    assert "Cut off at 3 tokens" in nb.run(cell).html[-1]
 
 
 def test_the_line_magic_asks_too(nb):

@@ -71,7 +71,8 @@ WITH best AS (
            bool_and(dead) AS dead
     FROM journal WHERE result.id IS NOT NULL GROUP BY result.id
 ), pieces AS (
-    SELECT filename, n, unnest(pieces, recursive := true) FROM journal WHERE pieces IS NOT NULL
+    SELECT DISTINCT filename, n, unnest(pieces, recursive := true)
+    FROM journal WHERE pieces IS NOT NULL
 ), copies AS (
     SELECT id, string_agg("text", '' ORDER BY n) AS so_far FROM pieces GROUP BY id, filename
 ), texts AS (

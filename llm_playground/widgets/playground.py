@@ -23,7 +23,7 @@ from IPython import get_ipython
 
 from llm_playground import _loop, capabilities, config
 from llm_playground.calls import plan, resolve_model, send
-from llm_playground.comparison import Comparison
+from llm_playground.comparison import frame
 from llm_playground.engine import Call
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.types import Run, StreamEvent
@@ -154,7 +154,7 @@ class Playground(anywidget.AnyWidget):
         Waits until all have ended; interrupting the kernel ends the waiting, not the runs.
         """
         self._ended.wait()
-        return Comparison(tuple(self._sheet.runs())).df
+        return frame(self._sheet.runs())
 
     def close(self) -> None:
         """Stop what runs and remove the widget from the page."""
