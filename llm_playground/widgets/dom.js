@@ -92,3 +92,13 @@ export function show(element, shown, heir) {
 export function newId() {
   return `llm-${Math.random().toString(36).slice(2)}`;
 }
+
+/**
+ * What shows this page, as Jupyter's own pages tell it: "JupyterLab 4.6.6"; empty elsewhere.
+ * @returns {string}
+ */
+export function frontEnd() {
+  const said = document.getElementById("jupyter-config-data")?.textContent;
+  const { appName = "", appVersion = "" } = said ? JSON.parse(said) : {};
+  return `${appName} ${appVersion}`.trim();
+}

@@ -1,6 +1,6 @@
 // One view of a playground: puts the parts together, hears the kernel and the keys.
 
-import { h, button, follow, newId, setText } from "./dom.js";
+import { h, button, follow, frontEnd, newId, setText } from "./dom.js";
 import { createPicker } from "./picker.js";
 import { createParameters, createRunBar, createTextBox } from "./form.js";
 import { createAnswers } from "./answers.js";
@@ -107,7 +107,7 @@ function hearKernel({ model, signal, say }, paint) {
     cancelAnimationFrame(frame);
   });
   paint(sheet);
-  model.send({ type: "sync", view: name });
+  model.send({ type: "sync", view: name, frontEnd: frontEnd() });
 }
 
 /**

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ import anywidget
 import traitlets as t
 from IPython import get_ipython
 
-from llm_playground import _loop, capabilities, config
+from llm_playground import _loop, capabilities, config, provenance
 from llm_playground.calls import plan, resolve_model, send
 from llm_playground.comparison import frame
 from llm_playground.engine import Call
@@ -40,6 +41,7 @@ FORM = ("prompt", "system", "models", *PARAMETERS, "preset", "iterations")
 _HERE = Path(__file__).parent
 _MODULES = ("keys", "panes", "choices", "dom", "picker", "form", "answers", "playground")
 
+_log = logging.getLogger(__name__)
 _messenger = ThreadPoolExecutor(1, "llm_playground_widgets")
 
 
@@ -110,7 +112,7 @@ class Playground(anywidget.AnyWidget):
         self._notice = notice.Notice()
         self._sheet = Sheet(0, ())
         self._tasks: dict[int, asyncio.Task[Run]] = {}
-        self._message_due = False
+        self._due: Sheet | None = None
         self._ended = threading.Event()
         self._ended.set()
         super().__init__(
@@ -242,16 +244,17 @@ class Playground(anywidget.AnyWidget):
 
     def _cancel(self, numbers: Sequence[int]) -> None:
         for number in numbers or self._tasks:
-            self._tasks[number].cancel()
+            if number in self._tasks:  # a Stop of an earlier Run may come late
+                self._tasks[number].cancel()
 
     def _take(self, sheet: Sheet, number: int, event: StreamEvent) -> None:
         sheet.take(number, event)
         self._tell_soon(sheet)
 
     def _tell_soon(self, sheet: Sheet) -> None:
-        if not self._message_due:
-            self._message_due = True
-            _loop.loop().call_later(MESSAGE_EVERY_S, _messenger.submit, self._tell, sheet)
+        if self._due is not sheet:
+            self._due = sheet
+            _loop.loop().call_later(MESSAGE_EVERY_S, self._hand_on, self._tell, sheet)
 
     def _settle(self, sheet: Sheet, number: int, task: asyncio.Task[Run]) -> None:
         """A call that was stopped before its first step, or broke, has told nobody."""
@@ -260,7 +263,8 @@ class Playground(anywidget.AnyWidget):
             self._tell_soon(sheet)
 
     def _tell(self, sheet: Sheet) -> None:
-        self._message_due = False
+        if self._due is sheet:
+            self._due = None
         self._send_news(sheet, sheet.news())
 
     def _send_news(self, sheet: Sheet, news: Sequence[Mapping[str, Any]]) -> None:
@@ -276,7 +280,22 @@ class Playground(anywidget.AnyWidget):
         self._notice.heard()
         act = _ON_MESSAGE.get(content.get("type", ""))
         if act is not None:
-            _messenger.submit(act, self, content)
+            self._hand_on(act, self, content)
+
+    def _hand_on(self, act: Callable[..., None], *arguments: object) -> None:
+        """Do something on the messages' thread; a fault of ours is said, not lost."""
+
+        def guarded() -> None:
+            try:
+                act(*arguments)
+            except Exception as error:
+                _log.exception("The playground could not show what came")
+                self.problem = f"Not everything could be shown ({type(error).__name__})."
+                if self._sheet.ended():
+                    self.running = False
+                    self._ended.set()
+
+        _messenger.submit(guarded)
 
     def _run_form(self, content: Mapping[str, Any]) -> None:
         """Run with the form as it came with the message: the traits' own messages may be late."""
@@ -291,6 +310,7 @@ class Playground(anywidget.AnyWidget):
             _loop.loop().call_soon_threadsafe(self._cancel, [number] if number else ())
 
     def _show_everything(self, content: Mapping[str, Any]) -> None:
+        provenance.see_front_end(str(content.get("frontEnd") or "a front end")[:60])
         sheet = self._sheet
         news, everything = sheet.catch_up()
         if news:

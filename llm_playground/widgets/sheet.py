@@ -99,13 +99,14 @@ class Sheet:
     def news(self) -> list[PaneChange]:
         """What is new since the last call: only new text, never the whole text again."""
         with self._lock:
-            return self._ended(self._news())
+            changes = self._news()
+        return self._ended(changes)
 
     def catch_up(self) -> tuple[list[PaneChange], list[PaneChange]]:
         """News for the views that follow, and of the same moment everything for one that opens."""
         with self._lock:
             news, everything = self._news(), [pane.everything() for pane in self._panes.values()]
-            return self._ended(news), self._ended(everything)
+        return self._ended(news), self._ended(everything)
 
     def give_up(self, number: int, status: Status, why: str) -> bool:
         """End an answer that has no run: it was stopped before it began. False when it has ended.
@@ -146,8 +147,16 @@ class Sheet:
         return [pane.news() for pane in self._panes.values() if pane.changed]
 
     def _ended(self, changes: list[PaneChange]) -> list[PaneChange]:
-        """Changes, with the ending where the answer has one."""
-        return [change | self._ending(self._panes[change["number"]]) for change in changes]
+        """Changes, with the ending where they say that the answer has ended.
+
+        Without the lock: rendering a long answer must not hold up the streams of the others.
+        """
+        return [
+            change
+            if change["state"] in _OPEN
+            else change | self._ending(self._panes[change["number"]])
+            for change in changes
+        ]
 
     def _ending(self, pane: _Pane) -> PaneChange:
         if pane.run is not None and pane.number not in self._endings:
