@@ -15,7 +15,12 @@ def estimate(text: str) -> int:
     >>> estimate("twelve bytes"), estimate("")
     (3, 0)
     """
-    return -(-len(text.encode("utf-8", "surrogatepass")) // _BYTES_PER_TOKEN)
+    return of_bytes(len(text.encode("utf-8", "surrogatepass")))
+
+
+def of_bytes(count: int) -> int:
+    """About how many tokens a text of so many UTF-8 bytes has."""
+    return -(-count // _BYTES_PER_TOKEN)
 
 
 def estimate_usage(request: Request, answer: str) -> Usage:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from llm_playground import footer, render
+from llm_playground import footer, render, tokens
 from llm_playground.types import (
     Preparing,
     ReasoningDelta,
@@ -54,6 +54,15 @@ class _Pane:
     reasoning: _Text = field(default_factory=_Text)
     run: Run | None = None
     changed: bool = False
+    begun_at: float = 0.0
+    size_bytes: int = 0
+
+    def grow(self, text: _Text, piece: str) -> None:
+        if self.state != "running":
+            self.begun_at = time.perf_counter()
+        self.state, self.status = "running", ""
+        self.size_bytes += len(piece.encode("utf-8", "surrogatepass"))
+        text.pieces.append(piece)
 
     def news(self) -> PaneChange:
         self.changed = False
@@ -65,7 +74,12 @@ class _Pane:
         return self._state() | {"model": self.model} | whole
 
     def _state(self) -> PaneChange:
-        return {"number": self.number, "state": self.state, "status": self.status}
+        state: PaneChange = {"number": self.number, "state": self.state, "status": self.status}
+        if self.state == "running":
+            took = footer.duration((time.perf_counter() - self.begun_at) * 1000)
+            so_far = tokens.of_bytes(self.size_bytes)
+            state["footer"] = f"{took} · about {so_far:,} tokens so far"
+        return state
 
 
 class Sheet:
@@ -183,13 +197,11 @@ def _cost(runs: Sequence[Run]) -> str:
 
 
 def _take_text(pane: _Pane, event: TextDelta) -> None:
-    pane.state, pane.status = "running", ""
-    pane.text.pieces.append(event.text)
+    pane.grow(pane.text, event.text)
 
 
 def _take_reasoning(pane: _Pane, event: ReasoningDelta) -> None:
-    pane.state, pane.status = "running", ""
-    pane.reasoning.pieces.append(event.text)
+    pane.grow(pane.reasoning, event.text)
 
 
 def _take_preparing(pane: _Pane, event: Preparing) -> None:
