@@ -17,7 +17,7 @@ _FOOTER = "color:var(--jp-ui-font-color2,#616161);font-size:12px;font-variant-nu
 def ended(run: Run) -> str:
     """An ended run: its answer as Markdown, what has to be said of it, its footer."""
     said = "".join(
-        f'<div style="padding:4px 0">{escape(notice)}</div>' for notice in footer.notices(run)
+        f'<div style="{_FOOTER}">{escape(notice)}</div>' for notice in footer.notices(run)
     )
     return framed(render.to_html(run.text) + said, footer.text(run))
 

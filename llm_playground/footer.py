@@ -10,7 +10,7 @@ LOCAL_NOTE = "A very small model, to try the tool. Add a key for real answers."
 
 
 def text(run: Run) -> str:
-    """Cost, time and tokens of an ended run.
+    """Cost, time and output tokens of an ended run.
 
     A stopped one says after how many tokens instead of how long it took.
     """
@@ -19,7 +19,7 @@ def text(run: Run) -> str:
         parts.append(_stopped(run))
     else:
         parts += [duration(run.response_time_ms)] if run.response_time_ms is not None else []
-        parts += [_tokens(run)] if run.usage and run.usage.total_tokens is not None else []
+        parts += [_tokens(run)] if run.usage and run.usage.output_tokens is not None else []
     return " · ".join(parts)
 
 
@@ -90,9 +90,9 @@ def duration(ms: float) -> str:
 
 
 def _tokens(run: Run) -> str:
-    total = run.usage.total_tokens if run.usage else None
+    output = run.usage.output_tokens if run.usage else None
     about = "about " if run.usage_source == "estimated" else ""
-    return f"{about}{total:,} token{'' if total == 1 else 's'}"
+    return f"{about}{output:,} token{'' if output == 1 else 's'}"
 
 
 def _attempts(run: Run) -> str:

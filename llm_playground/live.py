@@ -6,6 +6,7 @@ import queue
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from IPython import get_ipython
@@ -91,10 +92,18 @@ class _Output:
     """A cell's output: one answer, or a column per model."""
 
     def __init__(self, calls: Sequence[Call]) -> None:
-        self._panes = {call.run_id: _Pane(call.request.model) for call in calls}
+        alone = len({call.request.user_prompt for call in calls}) == 1
+        self._panes = {
+            call.run_id: _Pane(
+                answers.heading(call.request.model, call.request.user_prompt, alone=alone)
+            )
+            for call in calls
+        }
         self._handle = display(HTML(self._html()), display_id=True)
 
     def take(self, call: Call, event: StreamEvent) -> None:
+        if isinstance(event, RunFinished) and len(self._panes) == 1:
+            event = RunFinished(replace(event.run, error=None))  # it is raised, which shows it
         self._panes[call.run_id].take(event)
 
     def paint(self) -> None:
@@ -111,8 +120,8 @@ class _Output:
 class _Pane:
     """One answer on its way: what to show now."""
 
-    def __init__(self, model: str) -> None:
-        self.head = model
+    def __init__(self, head: str) -> None:
+        self.head = head
         self._pieces: list[str] = []
         self._line = "waiting"
         self._ended_html: str | None = None

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import shlex
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.core.magic import Magics, line_cell_magic, magics_class
+from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from llm_playground import answers, config
 from llm_playground.calls import plan, resolve_model
@@ -22,7 +23,7 @@ from llm_playground.types import Run
 _WARM_UP_S = 1.0
 
 USAGE = """\
-%llm PROMPT                 ask the default model
+%llm [options] PROMPT       ask the default model
 %%llm [options]             ask with the cell as the prompt; {{name}} takes a variable's value
    -m, --model MODEL        which model; several -m compare them
    -t, --temperature T      0 to 2 (Anthropic: to 1); what is not set is not sent
@@ -61,6 +62,7 @@ class _Options:
 class LLMMagics(Magics):
     """The ``%llm`` line magic and the ``%%llm`` cell magic."""
 
+    @no_var_expand  # IPython would evaluate what stands in single braces
     @line_cell_magic
     def llm(self, line: str, cell: str | None = None) -> object:
         """Ask a model, or look something up. ``%llm help`` lists everything."""
@@ -71,8 +73,12 @@ class LLMMagics(Magics):
         if not words:
             print(USAGE)
             return None
-        if words[0] in _LOOK_UPS and len(words) == 1 + _ARGUMENTS.get(words[0], 0):
-            return _LOOK_UPS[words[0]](*words[1:])
+        if line.startswith("-"):
+            self._ask(*_options_then_prompt(line))
+            return None
+        look_up = _look_up(words)
+        if look_up is not None:
+            return look_up(*words[1:])
         self._ask(line, _parse(""))
         return None
 
@@ -102,6 +108,27 @@ class LLMMagics(Magics):
         if shell is None:  # cannot be: IPython registers magics on a shell
             raise UsageError("There is no IPython shell here.")
         return shell
+
+
+def _look_up(words: Sequence[str]) -> Callable[..., object] | None:
+    """What a line asks to look up, None when it is a prompt.
+
+    Raises:
+        UsageError: It is neither clearly: a typo must not be sent to a model and paid for.
+    """
+    first, more = words[0], len(words) - 1
+    if first in _LOOK_UPS:
+        expected = _ARGUMENTS.get(first, 0)
+        if more == expected:
+            return _LOOK_UPS[first]
+        if more <= 1:
+            takes = "one word" if expected else "nothing"
+            raise UsageError(f"%llm {first} takes {takes} after it. To ask that, use %%llm.")
+        return None
+    close = difflib.get_close_matches(first, _LOOK_UPS, n=1, cutoff=0.7)
+    if not more and close:
+        raise UsageError(f"Did you mean %llm {close[0]}? To ask {first!r}, use %%llm.")
+    return None
 
 
 def load(shell: InteractiveShell) -> None:
@@ -152,6 +179,10 @@ def _parse(line: str) -> _Options:
         given = _parser().parse_args(shlex.split(line))
     except ValueError as error:  # an open quote
         raise UsageError(f"%%llm: {error}. Quote texts with spaces: -s 'Be brief.'") from None
+    return _options(given)
+
+
+def _options(given: argparse.Namespace) -> _Options:
     if given.output is not None and not given.output.isidentifier():
         raise UsageError(f"%%llm: -o takes the name of a variable, not {given.output!r}.")
     named = {
@@ -169,6 +200,18 @@ def _parse(line: str) -> _Options:
         given.output,
         given.tag,
     )
+
+
+def _options_then_prompt(line: str) -> tuple[str, _Options]:
+    """A line of options with a prompt behind them: ``-m local -t 0.5 Say hello``."""
+    try:
+        given, rest = _parser().parse_known_args(shlex.split(line))
+    except ValueError as error:  # an open quote
+        raise UsageError(f"%llm: {error}. Ask longer texts with %%llm.") from None
+    unknown = next((word for word in rest if len(word) > 1 and word[0] == "-"), None)
+    if unknown is not None:
+        raise UsageError(f"%llm: there is no option {unknown}. %llm help shows all options.")
+    return " ".join(rest), _options(given)
 
 
 def _more_parameters(pairs: list[str]) -> dict[str, Any]:
@@ -196,8 +239,9 @@ def _use(model: str) -> None:
     provider = resolved.partition(":")[0]
     config.configure(model=resolved)
     print(f"The default model is now {resolved}.")
-    if provider in config.KEY_RULES:
-        config.key(provider)  # says now, not at the first question, that the key is missing
+    if provider in config.KEY_RULES and config.key_status(provider).status != "present":
+        rule = config.KEY_RULES[provider]
+        print(f"It needs a key: put {rule.variables[0]} in .env or the environment.")
 
 
 def _models() -> object:

@@ -119,6 +119,10 @@ def test_several_models_or_iterations_are_a_comparison(nb, serve):
         ("%%llm -o 'not a name'\nhi", "variable"),
         ("%%llm\n{{nobody_knows}}", "{{nobody_knows}} is not defined"),
         ("%llm use nobody", "No provider is known"),
+        ("%llm modles", "Did you mean %llm models"),
+        ("%llm models openai", "takes nothing after it"),
+        ("%llm use", "takes one word after it"),
+        ("%llm --nonsense hi", "no option --nonsense"),
     ],
 )
 def test_bad_input_is_one_line_and_loses_nothing(nb, code, said):
@@ -194,6 +198,24 @@ def test_use_sets_the_default_model(nb, serve):
 
 def test_a_sentence_that_starts_with_a_command_is_a_prompt(nb):
     assert "free · " in nb.run("%llm runs are fun, say yes").html[-1]
+
+
+def test_the_line_takes_options_too(nb, serve):
+    server = serve(Reply(openai_stream(["fine"])))
+
+    nb.run("%llm -m openai:gpt-4o -t 0.5 Say {hello}, that is 3 - 2.")
+
+    body = server.requests[0].json
+    assert body["messages"][0]["content"] == "Say {hello}, that is 3 - 2."
+    assert body["temperature"] == 0.5
+
+
+def test_use_says_when_the_model_lacks_its_key(nb):
+    text = nb.run("%llm use claude-anything").text
+    nb.run("%llm use local")
+
+    assert "The default model is now anthropic:claude-anything." in text
+    assert "put ANTHROPIC_API_KEY in .env" in text
 
 
 def test_help_lists_every_option(nb):

@@ -32,7 +32,7 @@ from llm_playground.providers.cpus import usable_cpus
 from llm_playground.redact import redact, remember
 from llm_playground.types import Preparing
 
-INSTALL = 'pip install "llm_playground[local]"'
+INSTALL = "pip install xllamacpp"
 _TICK_S = 0.1
 _EXIT_S = 3.0
 _MAX_THREADS = 8

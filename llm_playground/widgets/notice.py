@@ -17,7 +17,7 @@ from IPython.display import DisplayHandle
 
 TEXT = (
     "The playground's front end is not installed where JupyterLab runs. In that environment: "
-    "pip install llm_playground, then reload the page. %%llm works without it."
+    "pip install anywidget, then reload the page. %%llm works without it."
 )
 HTML = f'<p data-llm="notice">{escape(TEXT, quote=False)}</p>'
 

@@ -68,8 +68,11 @@ class Playground(anywidget.AnyWidget):
         preset: ``precise``, ``balanced`` or ``creative``.
         n: Iterations: how often each model is asked.
 
-    The arguments are traits, and so are ``temperature``, ``top_p``, ``max_tokens`` (None is
-    ``auto``: not sent) and ``iterations``: read and set them from Python at any time.
+        temperature: As for ``ask``; None is ``auto``: not sent.
+        top_p: As ``temperature``.
+        max_tokens: As ``temperature``.
+
+    The arguments are traits (``n`` is ``iterations``): read and set them from Python at any time.
 
     Example:
         >>> import llm_playground as lp
@@ -107,6 +110,9 @@ class Playground(anywidget.AnyWidget):
         system: str = "",
         preset: str | None = None,
         n: int = 1,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        max_tokens: int | None = None,
     ) -> None:
         self._lock = threading.RLock()
         self._notice = notice.Notice()
@@ -121,10 +127,14 @@ class Playground(anywidget.AnyWidget):
             prompt=prompt,
             system=system,
             iterations=n,
+            top_p=top_p,
+            max_tokens=max_tokens,
             presets={name: dict(p.as_dict()) for name, p in capabilities.PRESETS.items()},
         )
         self.observe(self._explain, FORM)
         self.preset = preset
+        if temperature is not None:
+            self.temperature = temperature
         _answer_on_the_callers_thread(self.comm)
         self.on_msg(self._hear)
         threading.Thread(target=self._look_up_choices, daemon=True).start()
@@ -160,7 +170,8 @@ class Playground(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Stop what runs and remove the widget from the page."""
-        self.stop()
+        if hasattr(self, "_tasks"):  # also called on one whose arguments were refused
+            self.stop()
         super().close()
 
     @contextlib.contextmanager

@@ -189,11 +189,13 @@ def _rendered(run: Run) -> PaneChange:
 
 def _cost(runs: Sequence[Run]) -> str:
     """The sum where every price is known; otherwise the sum says that it is not all."""
-    known = [run.cost_usd for run in runs if run.cost_usd is not None]
-    if all(run.price_source == "free" for run in runs):
-        return "free"
+    billed = [run for run in runs if run.cost_usd is not None or run.usage is not None]
+    known = [run.cost_usd for run in billed if run.cost_usd is not None]
+    if all(run.price_source == "free" for run in billed):
+        return "free" if billed else "nothing billed"
     total = footer.usd(sum(known, Decimal(0)))
-    return total if len(known) == len(runs) else f"{total} and {len(runs) - len(known)} unpriced"
+    unpriced = len(billed) - len(known)
+    return f"{total} and {unpriced} unpriced" if unpriced else total
 
 
 def _take_text(pane: _Pane, event: TextDelta) -> None:

@@ -14,7 +14,7 @@ from tests.browser.pages import NotebookPage, serving
 
 SENTENCE = (
     "The playground's front end is not installed where JupyterLab runs. In that environment: "
-    "pip install llm_playground, then reload the page. %%llm works without it."
+    "pip install anywidget, then reload the page. %%llm works without it."
 )
 PLAYGROUND = "import llm_playground as lp\npg = lp.Playground(models=['local'])\npg"
 INSTALLED = Path(sysconfig.get_path("data")) / "share" / "jupyter" / "labextensions"

@@ -277,7 +277,7 @@ async def test_without_the_library_the_error_says_what_to_install(monkeypatch):
         await events()
 
     assert str(caught.value) == (
-        'The embedded model needs xllamacpp: pip install "llm_playground[local]"'
+        'The embedded model needs xllamacpp: pip install xllamacpp'
     )
 
 
