@@ -132,8 +132,13 @@ class RunLog:
             Where the old file is now. The journals stay, and go into the new file.
 
         Raises:
-            RunLogError: There is no file, or it cannot be moved.
+            RunLogError: There is no file (but a folder or a device, say), or it cannot be moved.
         """
+        if self.path.exists() and not self.path.is_file():
+            raise RunLogError(
+                f"{self.path} is not a file and stays where it is. "
+                "Set LLM_PLAYGROUND_LOG to the path of a file."
+            )
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         aside = self.path.with_name(f"{self.path.name}.aside-{stamp}")
         with self._alone(_WAIT_S):
