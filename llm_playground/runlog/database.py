@@ -88,6 +88,10 @@ def _explaining(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunLogError(not_writable(path, error)) from error
+    except RuntimeError as error:  # what DuckDB makes of Ctrl+C while it works
+        if str(error) != "Query interrupted":
+            raise
+        raise KeyboardInterrupt from None
     except duckdb.Error as error:
         text = _one_line(error)
         message = next((said for sign, said in _REASONS if re.search(sign, text)), _DAMAGED)
