@@ -222,7 +222,11 @@ def _plausible(provider: str, secret: str) -> bool:
 
 def _dotenv() -> dict[str, str]:
     """The nearest ``.env``, read again whenever it changes."""
-    for folder in (Path.cwd(), *Path.cwd().parents):
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # somebody deleted the working folder
+        return {}
+    for folder in (here, *here.parents):
         path = folder / ".env"
         try:
             changed_ns = path.stat().st_mtime_ns
