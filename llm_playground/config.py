@@ -109,7 +109,7 @@ def as_log_url(place: str) -> str:
     """A path or URL as :func:`log_url` gives it.
 
     Raises:
-        ConfigError: It is another kind of database.
+        ConfigError: It is another kind of database, or DuckDB has no use for the path.
 
     >>> as_log_url("/data/runs.duckdb")
     'duckdb:////data/runs.duckdb'
@@ -119,6 +119,8 @@ def as_log_url(place: str) -> str:
         return place
     if separator and (scheme != "duckdb" or not rest.startswith("/")):
         raise ConfigError(f"The run log cannot be {scheme}://. Use duckdb:///path/to/runs.duckdb.")
+    if "?" in place:  # DuckDB takes what follows for options and looks for its files elsewhere
+        raise ConfigError(f"The run log's path has a question mark: {place}. Use one without.")
     path = Path(rest[1:] if separator else place).expanduser()
     return f"duckdb:///{path.absolute()}"
 
