@@ -72,7 +72,7 @@ def notebook(request, open_notebook):
     opened = open_notebook(*CELLS, app=request.param)
     opened.run_cell(0)
     opened.by("run").click()
-    expect(opened.by("footer").last).to_contain_text("tokens")
+    expect(opened.by("footer").last).to_contain_text("free")
     # From here on Run says what is missing instead of sending, whoever presses it.
     opened.in_kernel("pg.models = []")
     expect(opened.by("price")).to_have_text("No model chosen")

@@ -61,7 +61,7 @@ def test_ctrl_enter_streams_the_answer_and_logs_the_run(notebook):
     notebook.page.keyboard.press("Control+Enter")
 
     expect(notebook.panel.get_by_role("region", name="Answer 1")).to_be_visible()
-    expect(notebook.by("footer")).to_contain_text("tokens")
+    expect(notebook.by("footer")).to_contain_text("free")
     lengths = notebook.page.evaluate("window.paints")
     assert len(lengths) >= 3
     assert lengths == sorted(lengths)
@@ -111,7 +111,7 @@ def test_one_answer_of_several_is_stopped_alone(notebook):
     first.get_by_role("button", name="Stop").click()
 
     expect(first.locator("[data-llm=status]")).to_have_text("Stopped")
-    expect(second.locator("[data-llm=footer]")).to_contain_text("tokens")
+    expect(second.locator("[data-llm=footer]")).to_contain_text("free")
     expect(second.locator("[data-llm=status]")).not_to_have_text("Stopped")
 
 
@@ -125,7 +125,7 @@ def test_a_second_view_shows_what_the_first_one_does(notebook):
     panels = notebook.page.locator(".llm-playground")
     expect(panels).to_have_count(2)
     expect(panels.nth(1).locator("[data-llm=prompt]")).to_have_value(STORY)
-    expect(panels.nth(1).locator("[data-llm=footer]")).to_contain_text("tokens")
+    expect(panels.nth(1).locator("[data-llm=footer]")).to_contain_text("free")
     texts = [panels.nth(at).locator("[data-llm=answer]").inner_text() for at in (0, 1)]
     assert texts[0] == texts[1]
 
@@ -172,7 +172,7 @@ def test_a_name_in_the_prompt_takes_its_value_from_the_notebook(notebook):
     notebook.in_kernel("word = 'lighthouse'; pg.max_tokens = 4")
     notebook.by("run").click()
 
-    expect(notebook.by("footer")).to_contain_text("tokens")
+    expect(notebook.by("footer")).to_contain_text("free")
     assert logged(notebook, ["user_prompt"]) == [{"user_prompt": "Say lighthouse."}]
 
 

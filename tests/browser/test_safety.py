@@ -72,7 +72,7 @@ def test_a_hostile_answer_in_the_widget_runs_and_loads_nothing(notebook, vendor)
 
     notebook.by("run").click()
 
-    expect(notebook.by("footer")).to_contain_text("tokens")
+    expect(notebook.by("footer")).to_contain_text("$")
     expect(notebook.by("answer")).to_contain_text("The end.")
     assert vendor.requests[-1].headers["authorization"] == f"Bearer {KEY}", "the key is in use"
     assert_nothing_happened(notebook, notebook.by("answer"))
@@ -83,14 +83,14 @@ def test_a_hostile_answer_of_the_magic_runs_and_loads_nothing(notebook):
 
     output = notebook.page.locator(".jp-CodeCell").nth(1).locator(".jp-OutputArea")
     expect(output).to_contain_text("The end.")
-    expect(output).to_contain_text("tokens")
+    expect(output).to_contain_text("$")
     assert_nothing_happened(notebook, output.locator(".jp-OutputArea-output"))
 
 
 def test_the_key_is_in_no_state_file_or_page(notebook):
     notebook.run_cell(0)
     notebook.by("run").click()
-    expect(notebook.by("footer")).to_contain_text("tokens")
+    expect(notebook.by("footer")).to_contain_text("$")
 
     state = notebook.in_kernel("import json; print(json.dumps(pg.get_state(), default=repr))")
     assert "gpt-4o-mini" in state
