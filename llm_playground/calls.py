@@ -184,7 +184,7 @@ def plan(
     Raises:
         ConfigError: Something cannot be sent as it stands; one line says what.
     """
-    capabilities.check_iterations(iterations)
+    iterations = capabilities.check_iterations(iterations)
     turns = _conversation(prompt, system, messages, variables)
     chosen = capabilities.parameters_from(parameters or {}, preset)
     labels = (tags,) if isinstance(tags, str) else tuple(tags)

@@ -6,6 +6,8 @@ import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from decimal import Decimal
+from numbers import Integral, Real
 from typing import Any
 
 from llm_playground.errors import InvalidParameterError, UnknownModelError
@@ -162,9 +164,21 @@ def _as_sent(name: str, value: Any) -> Any:  # noqa: ANN401 - a parameter is of 
             raise InvalidParameterError(f"{name} is {value!r}; it takes {words}.")
     if name == "stop":
         return (value,) if isinstance(value, str) else tuple(value)
-    if isinstance(value, float) and value.is_integer() and _COMMON[name].integer:
-        return int(value)  # a slider's 5.0, which providers refuse
-    return value
+    if name not in _COMMON:
+        return value
+    number = _plain_number(value)
+    if isinstance(number, float) and number.is_integer() and _COMMON[name].integer:
+        return int(number)  # a slider's 5.0, which providers refuse
+    return number
+
+
+def _plain_number(value: Any) -> Any:  # noqa: ANN401 - what is no number stays what it is
+    """Numbers of numpy, pandas and decimal as Python's own, which can be sent."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, (Real, Decimal)) else value
 
 
 def _are_texts(value: object) -> bool:
@@ -205,11 +219,12 @@ def check_iterations(iterations: int) -> int:
     Raises:
         InvalidParameterError: It is not.
     """
+    iterations = _plain_number(iterations)
     if not _fits(iterations, Range(1, MAX_ITERATIONS, integer=True)):
         raise InvalidParameterError(
             f"iterations is {iterations!r}; it takes a whole number from 1 to {MAX_ITERATIONS:,}."
         )
-    return iterations
+    return int(iterations)
 
 
 def _fits(value: object, allowed: Range) -> bool:

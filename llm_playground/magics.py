@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import keyword
 import shlex
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -183,7 +184,7 @@ def _parse(line: str) -> _Options:
 
 
 def _options(given: argparse.Namespace) -> _Options:
-    if given.output is not None and not given.output.isidentifier():
+    if given.output is not None and not _is_name(given.output):
         raise UsageError(f"%%llm: -o takes the name of a variable, not {given.output!r}.")
     named = {
         "temperature": given.temperature,
@@ -200,6 +201,10 @@ def _options(given: argparse.Namespace) -> _Options:
         given.output,
         given.tag,
     )
+
+
+def _is_name(word: str) -> bool:
+    return word.isidentifier() and not keyword.iskeyword(word)
 
 
 def _options_then_prompt(line: str) -> tuple[str, _Options]:

@@ -117,6 +117,7 @@ def test_several_models_or_iterations_are_a_comparison(nb, serve):
         ("%%llm -n 0\nhi", "iterations"),
         ("%%llm -p wild\nhi", "precise"),
         ("%%llm -o 'not a name'\nhi", "variable"),
+        ("%%llm -o class\nhi", "variable"),
         ("%%llm\n{{nobody_knows}}", "{{nobody_knows}} is not defined"),
         ("%llm use nobody", "No provider is known"),
         ("%llm modles", "Did you mean %llm models"),

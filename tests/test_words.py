@@ -2,7 +2,9 @@
 
 import dataclasses
 import re
+from decimal import Decimal
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,6 +70,15 @@ class TestParameters:
 
         with pytest.raises(InvalidParameterError, match=name):
             capabilities.check_parameters(provider, Parameters(**given))
+
+    def test_numbers_out_of_a_frame_are_sent_as_plain_ones(self):
+        frame = pd.DataFrame({"n": [4], "t": [0.5]})
+        chosen = capabilities.parameters_from(
+            {"max_tokens": frame.n[0], "temperature": frame.t[0], "top_p": Decimal("0.5")}
+        )
+
+        assert [type(value) for value in chosen.as_dict().values()] == [float, float, int]
+        assert capabilities.check_iterations(frame.n[0]) == 4
 
     def test_what_nobody_set_is_not_there(self):
         assert capabilities.parameters_from({"temperature": None}).as_dict() == {}

@@ -10,9 +10,7 @@ INSTALL = ("install", "--no-package-lock", "--no-audit", "--no-fund", "--logleve
 
 
 def run(tool, *arguments):
-    done = tool(
-        arguments, return_completed_process=True, cwd=HERE, capture_output=True, text=True
-    )
+    done = tool(arguments, return_completed_process=True, cwd=HERE, capture_output=True, text=True)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout
 

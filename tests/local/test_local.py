@@ -276,9 +276,7 @@ async def test_without_the_library_the_error_says_what_to_install(monkeypatch):
     with pytest.raises(ConfigError) as caught:
         await events()
 
-    assert str(caught.value) == (
-        'The embedded model needs xllamacpp: pip install xllamacpp'
-    )
+    assert str(caught.value) == ("The embedded model needs xllamacpp: pip install xllamacpp")
 
 
 async def test_a_failed_start_is_tried_again_by_the_next_call(own_file, real_weights):
