@@ -247,7 +247,8 @@ def _conversation(
     messages: Sequence[Turn] | None,
     variables: Mapping[str, object] | None,
 ) -> tuple[Message, ...]:
-    turns = [_message("system", system)] if system and system.strip() else []
+    turns = [] if system is None else [_message("system", system)]
+    turns = [turn for turn in turns if turn.text.strip()]
     turns += [_turn(message) for message in messages or ()]
     if prompt is not None:
         turns.append(_message("user", prompt))
@@ -261,11 +262,12 @@ def _conversation(
 def _turn(turn: Turn) -> Message:
     if isinstance(turn, Message):
         return turn
-    role, content = turn.get("role"), turn.get("content")
+    fields = turn if isinstance(turn, Mapping) else {}
+    role, content = fields.get("role"), fields.get("content")
     if role not in get_args(Role) or not isinstance(content, str):
         raise InvalidParameterError(
             'A message is {"role": "system" | "user" | "assistant", "content": "text"}; '
-            f"got {dict(turn)!r}."
+            f"got {turn!r}."
         )
     return _message(cast("Role", role), content)
 

@@ -129,12 +129,11 @@ def preset(name: str) -> Parameters:
     >>> preset("precise").as_dict()
     {'temperature': 0.2}
     """
-    try:
-        return PRESETS[name]
-    except KeyError:
+    if not isinstance(name, str) or name not in PRESETS:
         raise InvalidParameterError(
             f"No preset is called {name!r}. There are {', '.join(PRESETS)}."
-        ) from None
+        )
+    return PRESETS[name]
 
 
 def parameters_from(values: Mapping[str, Any], preset_name: str | None = None) -> Parameters:

@@ -83,8 +83,7 @@ def compare(
         ['completed', 'completed']
     """
     n = parameters.pop("iterations", n)
-    prompts = [prompt_or_prompts] if isinstance(prompt_or_prompts, str) else list(prompt_or_prompts)
-    names = [models] if isinstance(models, str) else list(models)
+    prompts, names = _several(prompt_or_prompts), _several(models)
     if not prompts or not names:
         raise InvalidParameterError("A comparison needs at least one prompt and one model.")
     calls = [
@@ -111,6 +110,12 @@ async def run_all(calls: Sequence[Call], watch: Watch) -> tuple[Run, ...]:
         return await send(call, lambda event: watch(call, event))
 
     return tuple(await asyncio.gather(*map(one, calls)))
+
+
+def _several(one_or_more: str | Iterable[str]) -> list[str]:
+    if isinstance(one_or_more, str):
+        return [one_or_more]
+    return list(one_or_more) if isinstance(one_or_more, Iterable) else []
 
 
 def compared(calls: Sequence[Call], runs: tuple[Run, ...]) -> Comparison:

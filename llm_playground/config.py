@@ -118,7 +118,9 @@ def as_log_url(place: str) -> str:
     if separator and scheme in ("postgresql", "postgres"):
         return place
     if separator and (scheme != "duckdb" or not rest.startswith("/")):
-        raise ConfigError(f"The run log cannot be {scheme}://. Use duckdb:///path/to/runs.duckdb.")
+        raise ConfigError(
+            f"The run log cannot be {scheme}://. Give a path such as logs/runs.duckdb."
+        )
     if "?" in place:  # DuckDB takes what follows for options and looks for its files elsewhere
         raise ConfigError(f"The run log's path has a question mark: {place}. Use one without.")
     path = Path(rest[1:] if separator else place).expanduser()

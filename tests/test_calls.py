@@ -123,6 +123,9 @@ class TestAsk:
             ({"preset": "wild"}, "precise"),
             ({"messages": [{"role": "robot", "content": "x"}]}, "role"),
             ({"prompt": 7}, "text"),
+            ({"system": 5}, "text"),
+            ({"messages": ["a"]}, "role"),
+            ({"preset": ["x"]}, "precise"),
         ],
     )
     def test_bad_input_is_one_clear_line_and_sends_nothing(self, serve, given, error):
@@ -280,6 +283,11 @@ class TestCompare:
         assert comparison.df.status.tolist() == ["completed", "failed", "failed"]
         assert comparison.df.error_type.tolist()[1:] == ["RequestRejectedError", "MissingKeyError"]
         assert "fine" in comparison._repr_html_()
+
+    @pytest.mark.parametrize(("prompts", "models"), [("hi", None), (5, "local"), ([], "local")])
+    def test_without_prompts_or_models_it_says_so(self, home, prompts, models):
+        with pytest.raises(lp.InvalidParameterError, match="at least one prompt and one model"):
+            lp.compare(prompts, models)
 
     def test_nothing_is_sent_when_one_model_is_unknown(self, serve):
         server = serve(Reply(openai_stream(["x"])))

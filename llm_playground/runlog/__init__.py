@@ -71,7 +71,7 @@ def set_aside_log() -> Path:
 def _path(url: str) -> Path:
     if not url.startswith("duckdb:///"):
         raise ConfigError(
-            "A run log on PostgreSQL is not there yet. Use duckdb:///path/to/runs.duckdb."
+            "A run log on PostgreSQL is not there yet. Give a path such as logs/runs.duckdb."
         )
     return Path(url.removeprefix("duckdb:///"))
 
