@@ -7,11 +7,13 @@ rows unless something else orders them. That something is the lock file ``<file>
 from __future__ import annotations
 
 import re
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_playground.errors import RunLogError
 from llm_playground.runlog import schema
@@ -28,6 +30,7 @@ _READ_ONLY = _OFFLINE | {
 }
 _RETRY_S = 0.05
 
+T = TypeVar("T")
 SqlParams = Sequence[object] | Mapping[str, object]
 
 
@@ -72,11 +75,29 @@ def query(connection: DuckDBPyConnection, sql: str, params: SqlParams) -> pd.Dat
     try:
         _check_reads(sql)
         bound = dict(params) if isinstance(params, Mapping) else list(params)
-        cursor = connection.execute(sql, bound or None)
-        kinds = [str(column[1]) for column in cursor.description or ()]
-        return _frame(cursor.fetchnumpy(), kinds)
+
+        def fetch() -> tuple[Mapping[str, Any], list[str]]:
+            cursor = connection.execute(sql, bound or None)
+            kinds = [str(column[1]) for column in cursor.description or ()]
+            return cursor.fetchnumpy(), kinds
+
+        return _frame(*_interruptible(connection, fetch))
     except duckdb.Error as error:
         raise RunLogError(f"The run log cannot answer this: {_one_line(error)}") from error
+
+
+def _interruptible(connection: DuckDBPyConnection, work: Callable[[], T]) -> T:
+    """What ``work`` returns. On the main thread itself DuckDB misses every other Ctrl+C."""
+    main = threading.main_thread()
+    if threading.current_thread() is not main or not main.is_alive():  # at exit no thread starts
+        return work()
+    with ThreadPoolExecutor(1) as elsewhere:
+        future = elsewhere.submit(work)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            connection.interrupt()
+            raise
 
 
 @contextmanager
