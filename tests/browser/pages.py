@@ -42,13 +42,17 @@ class Server:
 
 @contextmanager
 def serving(
-    folder: Path, *options: str, environment: Mapping[str, str] | None = None
+    folder: Path,
+    *options: str,
+    python: str = sys.executable,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """JupyterLab and Notebook 7 on a free loopback port, until the block ends.
 
     Args:
         folder: A new folder for everything the server and its kernels write.
         *options: More options of the command line.
+        python: The interpreter of the environment that JupyterLab lives in.
         environment: More variables for the server and its kernels.
     """
     token, port = secrets.token_hex(16), _free_port()
@@ -57,7 +61,7 @@ def serving(
     log = folder / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*_command(port, served), *options],
+            [*_command(python, port, served), *options],
             cwd=served,
             env=_environment(folder, token) | (environment or {}),
             stdout=output,
@@ -76,9 +80,9 @@ def serving(
             process.wait(STOP_S)
 
 
-def _command(port: int, served: Path) -> list[str]:
+def _command(python: str, port: int, served: Path) -> list[str]:
     return [
-        *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+        *(python, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
         *(f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={served}"),
         *("--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True"),
         *("--LabApp.news_url=None", "--LabApp.extension_manager=readonly"),

@@ -4,7 +4,12 @@ JupyterLab finds front ends in the folders of its own environment. Here it is to
 holds none, or ipywidgets' alone, and so stands as it does in an environment without them.
 """
 
+import json
+import os
+import subprocess
+import sys
 import sysconfig
+import venv
 from pathlib import Path
 
 import pytest
@@ -17,6 +22,8 @@ SENTENCE = (
     "pip install anywidget, then reload the page. %%llm works without it."
 )
 PLAYGROUND = "import llm_playground as lp\npg = lp.Playground(models=['local'])\npg"
+MAGIC = "%load_ext llm_playground\n%llm Say hello."
+OUR_KERNEL = "the-kernels-environment"
 INSTALLED = Path(sysconfig.get_path("data")) / "share" / "jupyter" / "labextensions"
 
 
@@ -34,6 +41,44 @@ def test_a_missing_front_end_is_explained_below_the_cell(tmp_path, browser, fron
 
         expect(notebook.page.locator(".jp-OutputArea").first).to_contain_text(SENTENCE)
         assert notebook.page.locator(".llm-playground").count() == 0
+        notebook.shut_down()
+        context.close()
+
+
+@pytest.fixture
+def bare_lab(tmp_path):
+    """The interpreter of a new environment that has JupyterLab and nothing of ours."""
+    place = tmp_path / "bare"
+    venv.create(place, with_pip=True)
+    python = str(place / "bin" / "python")
+    subprocess.run([python, "-m", "pip", "install", "-q", "jupyterlab"], check=True, timeout=300)
+    return python
+
+
+def offer_our_kernel(folder):
+    """A kernel of this environment, for a server that lives in another."""
+    spec = folder / "jupyter_data_dir" / "kernels" / OUR_KERNEL
+    spec.mkdir(parents=True)
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    described = {"argv": command, "display_name": OUR_KERNEL, "language": "python"}
+    (spec / "kernel.json").write_text(json.dumps(described), "utf-8")
+
+
+def test_lab_and_kernel_in_two_environments(tmp_path, browser, bare_lab):
+    offer_our_kernel(tmp_path / "jupyter")
+    model = {"LLM_PLAYGROUND_LOCAL_MODEL": os.environ["LLM_PLAYGROUND_LOCAL_MODEL"]}
+
+    with serving(tmp_path / "jupyter", python=bare_lab, environment=model) as server:
+        context = browser.new_context()
+        notebook = NotebookPage.opened(
+            context.new_page(), server, [PLAYGROUND, MAGIC], kernel=OUR_KERNEL
+        )
+        notebook.run_cell(0)
+        notebook.run_cell(1)
+
+        outputs = notebook.page.locator(".jp-OutputArea")
+        expect(outputs.first).to_contain_text(SENTENCE)
+        expect(outputs.nth(1)).to_contain_text("free ·")
         notebook.shut_down()
         context.close()
 
