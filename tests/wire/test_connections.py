@@ -10,7 +10,7 @@ from llm_playground.errors import ProviderUnavailableError
 from llm_playground.providers.http import is_loopback
 from llm_playground.types import TextDelta
 from tests.wire.server import Reply, WireServer
-from tests.wire.vendors import GEMINI, KEY, OPENAI
+from tests.wire.vendors import KEY
 
 # What a proxy's variables are called; ALL_PROXY is the fallback for every scheme.
 PROXY_VARIABLES = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"]
@@ -211,22 +211,3 @@ async def test_no_proxy_is_honoured(vendor, monkeypatch):
 )
 def test_only_this_machine_is_loopback(base_url, home):
     assert is_loopback(base_url) is home
-
-
-def test_what_reading_costs_stays_a_fraction_of_the_sdks(request):
-    """2,000 deltas of one answer, CPU of the reading side alone."""
-
-    async def cpu_s(vendor):
-        events = vendor.stream([f"word{number} " for number in range(2_000)])
-        # A process-wide clock counts the serving thread too; one write keeps that small.
-        with WireServer(Reply((b"".join(events),))) as wire:
-            provider = vendor.provider(wire.url)
-            await read_some(provider.stream(vendor.request()), [])
-            before = time.thread_time()
-            await read_some(provider.stream(vendor.request()), [])
-            spent = time.thread_time() - before
-            await provider.aclose()
-        return spent
-
-    spent = {vendor.name: asyncio.run(cpu_s(vendor)) for vendor in (OPENAI, GEMINI)}
-    assert max(spent.values()) < 0.2, spent
