@@ -115,6 +115,7 @@ class Playground(anywidget.AnyWidget):
         max_tokens: int | None = None,
     ) -> None:
         self._lock = threading.RLock()
+        self._setting = threading.local()
         self._notice = notice.Notice()
         self._sheet = Sheet(0, ())
         self._tasks: dict[int, asyncio.Task[Run]] = {}
@@ -178,6 +179,16 @@ class Playground(anywidget.AnyWidget):
     def hold_trait_notifications(self) -> Iterator[None]:
         """Hold nothing: what traitlets holds back is shared by all threads of an object."""
         yield
+
+    @property
+    def _property_lock(self) -> dict[str, Any]:
+        """What ``set_state`` is setting now: of each thread its own, as two may set at once."""
+        held: dict[str, Any] = getattr(self._setting, "held", {})
+        return held
+
+    @_property_lock.setter
+    def _property_lock(self, held: dict[str, Any]) -> None:
+        self._setting.held = held
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:  # noqa: ANN401 - IPython's own signature
         bundle = super()._repr_mimebundle_(**kwargs)

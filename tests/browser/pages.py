@@ -82,7 +82,7 @@ def serving(
 
 def _command(python: str, port: int, served: Path) -> list[str]:
     return [
-        *(python, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+        *(python, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
         *(f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={served}"),
         *("--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True"),
         *("--LabApp.news_url=None", "--LabApp.extension_manager=readonly"),
