@@ -10,8 +10,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from llm_playground import config
 from llm_playground.capabilities import LOCAL_MODEL
+from llm_playground.credentials import key_status, key_statuses
 from llm_playground.pricing import PRICED_AS
 from llm_playground.providers import local
 from llm_playground.providers.local_server import SLOT_TOKENS
@@ -110,7 +110,7 @@ def keys() -> pd.DataFrame:
     import pandas as pd  # first use, not import
 
     columns = ["provider", "variable", "source", "status", "masked"]
-    rows = [[getattr(key, column) for column in columns] for key in config.key_statuses()]
+    rows = [[getattr(key, column) for column in columns] for key in key_statuses()]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -121,7 +121,7 @@ def _local() -> Choice:
 
 
 def _of_provider(provider: str) -> Iterator[Choice]:
-    status = config.key_status(provider)
+    status = key_status(provider)
     reasons = {
         "missing": f"set {status.variable}",
         "malformed": f"{status.variable} is not a key",

@@ -1,89 +1,91 @@
-"""Settings and keys: the only reader of the environment and of ``.env``."""
+"""Settings: the only reader of the environment and of ``.env``."""
 
 from __future__ import annotations
 
 import getpass
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from llm_playground.errors import ConfigError, MissingKeyError
-from llm_playground.redact import mask, remember
-
-KeyState = Literal["missing", "malformed", "present"]
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRule:
-    """How one provider's key is found and recognised."""
-
-    variables: tuple[str, ...]
-    prefixes: tuple[str, ...]
-    base_url_variable: str
-    label: str
-    key_page: str
-
-
-KEY_RULES: dict[str, KeyRule] = {
-    "openai": KeyRule(
-        ("OPENAI_API_KEY",),
-        ("sk-",),
-        "OPENAI_BASE_URL",
-        "OpenAI",
-        "https://platform.openai.com/api-keys",
-    ),
-    "anthropic": KeyRule(
-        ("ANTHROPIC_API_KEY",),
-        ("sk-ant-",),
-        "ANTHROPIC_BASE_URL",
-        "Anthropic",
-        "https://console.anthropic.com/settings/keys",
-    ),
-    "gemini": KeyRule(
-        ("GOOGLE_GEMINI_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY"),
-        ("AIza", "AQ."),
-        "GOOGLE_GEMINI_BASE_URL",
-        "Gemini",
-        "https://aistudio.google.com/apikey",
-    ),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class KeyStatus:
-    """What is known about one provider's key, without the key."""
-
-    provider: str
-    variable: str
-    source: str | None
-    status: KeyState
-    masked: str | None
+from llm_playground import endpoints
+from llm_playground.endpoints import EndpointRow
+from llm_playground.errors import ConfigError, InvalidParameterError
+from llm_playground.retries import Retry
+from llm_playground.retries import changed as retry_changed
+from llm_playground.timeouts import Timeouts
+from llm_playground.timeouts import changed as timeouts_changed
 
 
 @dataclass(frozen=True, slots=True)
 class _Settings:
     log: str | None = None
     model: str | None = None
+    concurrency: int | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    retry: Retry = field(default_factory=Retry)
 
 
 _settings = _Settings()
 
 
-def configure(*, log: str | Path | None = None, model: str | None = None) -> None:
+def configure(
+    *,
+    log: str | Path | None = None,
+    model: str | None = None,
+    concurrency: int | None = None,
+    timeout_s: float | Mapping[str, float | None] | None = None,
+    retry: int | Mapping[str, float] | None = None,
+) -> None:
     """Set defaults for this kernel. What is not given stays as it was.
 
     Args:
         log: The run log: a path, ``duckdb:///path``, or ``postgresql://...``.
         model: The model used when a call names none, for example ``"local"``.
+        concurrency: How many calls may be under way at once, at each provider and in all.
+        timeout_s: Seconds for connect, first delta and between deltas; or a mapping of these and
+            ``total``, such as ``{"total": 60}``.
+        retry: How many attempts a call may take, 1 for no second; or a mapping of ``attempts``,
+            ``first_wait_s``, ``max_wait_s``, ``total_s``.
+
+    Raises:
+        InvalidParameterError: A value is of the wrong kind or out of range.
 
     Example:
         >>> configure(model="local")
     """
     global _settings
-    given = {"log": None if log is None else str(log), "model": model}
+    given: dict[str, Any] = {
+        "log": None if log is None else str(log),
+        "model": model,
+        "concurrency": None if concurrency is None else _count(concurrency),
+        "timeouts": None if timeout_s is None else timeouts_changed(timeouts(), timeout_s),
+        "retry": None if retry is None else retry_changed(retry_policy(), retry),
+    }
     _settings = replace(_settings, **{k: v for k, v in given.items() if v is not None})
+
+
+def _count(value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidParameterError(f"concurrency is {value!r}; it takes a whole number above 0.")
+    return value
+
+
+def concurrency() -> int | None:
+    """``configure(concurrency=)``, None when nobody said."""
+    return _settings.concurrency
+
+
+def timeouts() -> Timeouts:
+    """How long a call may take, part by part."""
+    return _settings.timeouts
+
+
+def retry_policy() -> Retry:
+    """How failed attempts are repeated."""
+    return _settings.retry
 
 
 def home() -> Path:
@@ -154,10 +156,21 @@ def notebook() -> str | None:
     return os.environ.get("JPY_SESSION_NAME")
 
 
+def rows() -> dict[str, EndpointRow]:
+    """Every provider's row, by name."""
+    return endpoints.BUILT_IN
+
+
+def label(provider: str) -> str:
+    """A provider's name for people, as within a sentence."""
+    row = rows().get(provider)
+    return provider if row is None else row.label
+
+
 def base_url(provider: str) -> str | None:
     """The base URL set for a provider, None for the vendor's own."""
-    rule = KEY_RULES.get(provider)
-    return read(rule.base_url_variable) if rule else None
+    row = rows().get(provider)
+    return read(row.base_url_variable) if row and row.base_url_variable else None
 
 
 def gemini_api_version() -> str:
@@ -165,63 +178,14 @@ def gemini_api_version() -> str:
     return read("GOOGLE_GEMINI_API_VERSION") or "v1beta"
 
 
-def key(provider: str) -> str:
-    """The provider's key.
-
-    Raises:
-        MissingKeyError: There is none, or it cannot be one. The message names the variable.
-    """
-    rule = KEY_RULES[provider]
-    status, secret = _look_up(provider)
-    if status.status == "present" and secret is not None:
-        return secret
-    if status.status == "malformed":
-        raise MissingKeyError(
-            f"{status.variable} (from {status.source}) is not a key of {rule.label}: "
-            f"one starts with {' or '.join(rule.prefixes)} and has no spaces. "
-            f"Get one at {rule.key_page}",
-            provider=provider,
-        )
-    raise MissingKeyError(
-        f"No key for {rule.label}. Put {rule.variables[0]} in .env or the environment "
-        f"(no restart needed). Get one at {rule.key_page}",
-        provider=provider,
-    )
-
-
-def key_statuses() -> list[KeyStatus]:
-    """The state of every provider's key, masked."""
-    return [key_status(provider) for provider in KEY_RULES]
-
-
-def key_status(provider: str) -> KeyStatus:
-    """The state of one provider's key, masked."""
-    return _look_up(provider)[0]
-
-
 def read(variable: str) -> str | None:
     """A variable from the environment, else from ``.env`` here or above; empty counts as unset."""
     return os.environ.get(variable, "").strip() or _dotenv().get(variable, "").strip() or None
 
 
-def _look_up(provider: str) -> tuple[KeyStatus, str | None]:
-    rule = KEY_RULES[provider]
-    sources = (("environment", os.environ), (".env", _dotenv()))
-    for source, values in sources:
-        for variable in rule.variables:
-            secret = (values.get(variable) or "").strip()
-            if secret:
-                remember(secret)
-                state: KeyState = "present" if _plausible(provider, secret) else "malformed"
-                return KeyStatus(provider, variable, source, state, mask(secret)), secret
-    return KeyStatus(provider, rule.variables[0], None, "missing", None), None
-
-
-def _plausible(provider: str, secret: str) -> bool:
-    """Known prefixes, never the length; a custom base URL may use any key."""
-    if not secret.isascii() or any(c.isspace() or not c.isprintable() for c in secret):
-        return False
-    return base_url(provider) is not None or secret.startswith(KEY_RULES[provider].prefixes)
+def sources() -> tuple[tuple[str, Mapping[str, str]], ...]:
+    """Where a variable may be set, each with its name for people, the first to ask first."""
+    return ("environment", os.environ), (".env", _dotenv())
 
 
 def _dotenv() -> dict[str, str]:

@@ -10,7 +10,7 @@ import ssl
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from llm_playground import _loop, config, provenance
+from llm_playground import _loop, config, credentials, provenance
 from llm_playground.errors import LLMError
 from llm_playground.redact import redact
 from llm_playground.runlog import open_log
@@ -33,7 +33,7 @@ def report() -> list[str]:
     lines = [
         f"Versions     {_versions()}",
         f"Front end    {_front_end()}",
-        *(f"{config.KEY_RULES[name].label:<12} {_key(name)} · {reached[name]}" for name in _HOSTS),
+        *(f"{config.label(name):<12} {_key(name)} · {reached[name]}" for name in _HOSTS),
         f"Local model  {_local()}",
         f"Default      {config.default_model()}",
         f"Run log      {_log()}",
@@ -63,7 +63,7 @@ def _front_end() -> str:
 
 
 def _key(provider: str) -> str:
-    key = config.key_status(provider)
+    key = credentials.key_status(provider)
     if key.status == "missing":
         return f"no key ({key.variable})"
     return f"key {key.status}, {key.variable} from {key.source}"

@@ -22,11 +22,13 @@ from llm_playground.types import (
     ProviderEvent,
     ReasoningDelta,
     Request,
+    Responded,
     Run,
     RunFinished,
     Status,
     StreamEvent,
     TextDelta,
+    ToolCallDelta,
 )
 
 Emit = Callable[[StreamEvent], None]
@@ -148,6 +150,8 @@ class Engine:
         answer.sent()
         async with aclosing(provider.stream(answer.sendable())) as events:
             async for event in events:
+                if isinstance(event, Responded):
+                    continue
                 answer.take(event)
                 if isinstance(event, TextDelta):
                     self.log.text(answer.call.run_id, event.text)
@@ -201,6 +205,8 @@ class _Answer:
     def take(self, event: ProviderEvent) -> None:
         if isinstance(event, Finish):
             self.finish, self.ended_at = event, time.perf_counter()
+            return
+        if isinstance(event, (Responded, ToolCallDelta)):
             return
         if self.first_at is None and event.text:
             self.first_at = time.perf_counter()

@@ -15,7 +15,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from llm_playground import answers, config
+from llm_playground import answers, config, credentials
 from llm_playground.calls import plan, resolve_model
 from llm_playground.comparison import Comparison, compared
 from llm_playground.live import watch
@@ -244,9 +244,9 @@ def _use(model: str) -> None:
     provider = resolved.partition(":")[0]
     config.configure(model=resolved)
     print(f"The default model is now {resolved}.")
-    if provider in config.KEY_RULES and config.key_status(provider).status != "present":
-        rule = config.KEY_RULES[provider]
-        print(f"It needs a key: put {rule.variables[0]} in .env or the environment.")
+    if provider in credentials.with_key() and credentials.key_status(provider).status != "present":
+        variable = config.rows()[provider].key_variables[0]
+        print(f"It needs a key: put {variable} in .env or the environment.")
 
 
 def _models() -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
@@ -27,7 +27,71 @@ class TextPart:
     text: str
 
 
-Part = TextPart
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """A picture in a message: its bytes, or the URL where the provider finds it; never both."""
+
+    media_type: str | None
+    data: bytes | None = field(default=None, repr=False)
+    url: str | None = None
+
+    @property
+    def sha256(self) -> str | None:
+        """The hash of the bytes in hex, None for a URL."""
+        return None if self.data is None else hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningPart:
+    """Reasoning of an earlier turn, which some providers want back beside its tool calls.
+
+    ``signature`` is the provider's own seal on it, None where it gives none.
+    """
+
+    text: str
+    signature: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model asks for a tool. ``arguments_json`` is what it wrote, a JSON object as text.
+
+    ``signature`` is a seal some providers want back with the call, None where they give none.
+    """
+
+    id: str
+    name: str
+    arguments_json: str = "{}"
+    signature: str | None = None
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments, parsed.
+
+        Raises:
+            ValueError: The model wrote no JSON object.
+
+        >>> ToolCall("1", "weather", '{"city": "Oslo"}').arguments
+        {'city': 'Oslo'}
+        """
+        value = json.loads(self.arguments_json or "{}")
+        if not isinstance(value, dict):
+            said = self.arguments_json[:80]
+            raise ValueError(f"the arguments are no JSON object: {said}")  # noqa: TRY004 - a text of the wrong shape, not a wrong type
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool gave back for the call of the same ``id``."""
+
+    id: str
+    name: str
+    text: str
+    is_error: bool = False
+
+
+Part = TextPart | ImagePart | ReasoningPart | ToolCall | ToolResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +108,15 @@ class Message:
         >>> Message("user", (TextPart("a"), TextPart("b"))).text
         'ab'
         """
-        return "".join(part.text for part in self.content)
+        return "".join(part.text for part in self.content if isinstance(part, TextPart))
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
     """Sampling settings. None is ``auto``: the parameter is not sent.
 
-    ``extra`` is passed to the provider's request body unread.
+    ``logprobs`` is how many alternatives to each token are wanted, 0 for the token alone. ``extra``
+    is passed to the provider's request body unread.
     """
 
     temperature: float | None = None
@@ -63,6 +128,7 @@ class Parameters:
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     reasoning_effort: str | None = None
+    logprobs: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -77,6 +143,33 @@ class Parameters:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """A function a model may ask for.
+
+    ``parameters`` is the JSON schema of its arguments, an object. ``call`` takes the arguments
+    by name; None for a tool that nobody here can execute.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    call: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The shape an answer must have.
+
+    ``parse`` turns the answer's text into data and raises ValueError, with one line that explains,
+    when it has another shape.
+    """
+
+    name: str
+    json_schema: Mapping[str, Any]
+    parse: Callable[[str], Any] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What one provider call needs.
 
@@ -86,6 +179,8 @@ class Request:
     model: str
     messages: tuple[Message, ...]
     parameters: Parameters = Parameters()
+    tools: tuple[Tool, ...] = ()
+    schema: Schema | None = None
 
     @property
     def provider(self) -> str:
@@ -116,28 +211,54 @@ class Request:
         >>> a.prompt_hash() == b.prompt_hash()
         True
         """
-        canonical = {
+        canonical: dict[str, Any] = {
             "model": self.model,
-            "messages": messages_as_json(self.messages),
+            "messages": _canonical(messages_as_json(self.messages)),
             "parameters": _canonical(self.parameters.as_dict()),
         }
+        if self.tools:
+            canonical["tools"] = [
+                _canonical([tool.name, tool.description, tool.parameters]) for tool in self.tools
+            ]
+        if self.schema is not None:
+            canonical["schema"] = _canonical(self.schema.json_schema)
         text = json.dumps(canonical, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def messages_as_json(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
-    """Messages as plain values, for the log and the hash.
+    """Messages as plain values, for the log and the hash; pictures by their SHA-256.
 
     >>> messages_as_json((Message("user", (TextPart("hi"),)),))
     [{'role': 'user', 'content': [{'type': 'text', 'text': 'hi'}]}]
     """
     return [
-        {
-            "role": message.role,
-            "content": [{"type": "text", "text": part.text} for part in message.content],
-        }
+        {"role": message.role, "content": [_part_as_json(part) for part in message.content]}
         for message in messages
     ]
+
+
+def _part_as_json(part: Part) -> dict[str, Any]:
+    match part:
+        case TextPart(text):
+            return {"type": "text", "text": text}
+        case ImagePart():
+            values = {"media_type": part.media_type, "sha256": part.sha256, "url": part.url}
+            kind = "image"
+        case ReasoningPart():
+            values, kind = {"text": part.text, "signature": part.signature}, "reasoning"
+        case ToolCall():
+            values = {
+                "id": part.id,
+                "name": part.name,
+                "arguments": part.arguments_json,
+                "signature": part.signature,
+            }
+            kind = "tool_call"
+        case ToolResult():
+            values = {"id": part.id, "name": part.name, "text": part.text}
+            kind = "tool_error" if part.is_error else "tool_result"
+    return {"type": kind} | {name: value for name, value in values.items() if value is not None}
 
 
 def _canonical(value: Any) -> Any:  # noqa: ANN401 - a JSON value is any of six types
@@ -187,13 +308,72 @@ class ReasoningDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """More of a tool call. ``index`` tells the calls of one answer apart.
+
+    The first delta of a call brings its ``id`` and ``name``; ``arguments_json`` grows.
+    """
+
+    index: int
+    arguments_json: str = ""
+    id: str | None = None
+    name: str | None = None
+    signature: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """What a provider says of one of its limits; None where it does not."""
+
+    limit: int | None = None
+    remaining: int | None = None
+    resets_in_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Responded:
+    """The provider has begun to answer. For the engine; surfaces do not see it."""
+
+    status_code: int
+    request_id: str | None = None
+    requests: RateLimit | None = None
+    tokens: RateLimit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One token of the answer, its log probability, and the likeliest alternatives."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A provider's safety system said no: where (prompt or answer), to what, and in which words."""
+
+    stage: Literal["prompt", "answer"]
+    category: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
-    """The provider's last word. ``response_model`` is what it says answered."""
+    """The provider's last word. ``response_model`` is what it says answered.
+
+    ``block`` is set when ``finish_reason`` is ``content_filter``. ``skipped_events`` counts events
+    of the stream that could not be read. ``reasoning_signature`` seals the reasoning as a whole.
+    """
 
     finish_reason: FinishReason
     usage: Usage | None = None
     response_model: str | None = None
     request_id: str | None = None
+    block: Block | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
+    skipped_events: int = 0
+    reasoning_signature: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +387,17 @@ class Preparing:
     fraction: float | None = None
 
 
-ProviderEvent = TextDelta | ReasoningDelta | Finish
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """An attempt failed and another follows after ``wait_s``. ``number`` is the next attempt's."""
+
+    number: int
+    of: int
+    wait_s: float
+    reason: str
+
+
+ProviderEvent = Responded | TextDelta | ReasoningDelta | ToolCallDelta | Finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +414,7 @@ class Attempt:
     request_id: str | None = None
     error_type: str | None = None
     reason: str | None = None
+    skipped_events: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +435,11 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One answer with everything known about it. Times in ms, ``started_at`` in UTC."""
+    """One answer with everything known about it. Times in ms, ``started_at`` in UTC.
+
+    ``data`` is the answer parsed when a schema was given; ``data_error`` says in one line why it
+    could not be.
+    """
 
     id: str
     execution_id: str
@@ -257,6 +452,10 @@ class Run:
     status: Status = "running"
     text: str = ""
     reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    data: Any = None
+    data_error: str | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
     response_model: str | None = None
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
@@ -292,4 +491,6 @@ class RunFinished:
     run: Run
 
 
-StreamEvent = Preparing | ProviderEvent | RunFinished
+StreamEvent = (
+    Preparing | Retrying | TextDelta | ReasoningDelta | ToolCallDelta | Finish | RunFinished
+)

@@ -10,8 +10,8 @@ import pytest
 from llm_playground import config
 from llm_playground.providers import weights
 
-KEYS = [variable for rule in config.KEY_RULES.values() for variable in rule.variables]
-BASE_URLS = [rule.base_url_variable for rule in config.KEY_RULES.values()]
+KEYS = [variable for row in config.rows().values() for variable in row.key_variables]
+BASE_URLS = [row.base_url_variable for row in config.rows().values() if row.base_url_variable]
 
 
 def pytest_configure():

@@ -19,6 +19,10 @@ FLOORS = {
     "template": 0,
     "types": 1,
     "redact": 1,
+    "endpoints": 1,
+    "timeouts": 1,
+    "retries": 1,
+    "credentials": 1,
     "config": 1,
     "provenance": 1,
     "capabilities": 2,
@@ -57,6 +61,7 @@ ROOMS_OF_LIBRARY = {
     "nh3": {"render"},
     "dotenv": {"config"},
     "platformdirs": {"config"},
+    "tenacity": {"retries"},
 }
 ENVIRONMENT_READERS = {"config"}
 MODULES = sorted(PACKAGE.rglob("*.py"))

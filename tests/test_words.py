@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_playground import capabilities, config, footer, render, template
+from llm_playground import capabilities, config, credentials, footer, render, template
 from llm_playground.errors import (
     ConfigError,
     InvalidParameterError,
@@ -157,42 +157,42 @@ PLANTED = "sk-" + "planted" * 4
 class TestKeys:
     def test_a_missing_key_is_an_error_that_names_the_variable(self):
         with pytest.raises(MissingKeyError, match=r"ANTHROPIC_API_KEY.*\.env"):
-            config.key("anthropic")
+            credentials.key("anthropic")
 
     def test_a_malformed_key_is_an_error_that_names_the_variable_and_not_the_key(self, monkeypatch):
         monkeypatch.setenv("OPENAI_API_KEY", "my secret words")
 
         with pytest.raises(MissingKeyError, match="OPENAI_API_KEY") as caught:
-            config.key("openai")
+            credentials.key("openai")
         assert "secret" not in str(caught.value)
 
     def test_a_custom_base_url_takes_any_key(self, monkeypatch):
         monkeypatch.setenv("OPENAI_API_KEY", "anything")
         monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
 
-        assert config.key("openai") == "anything"
+        assert credentials.key("openai") == "anything"
 
     def test_a_key_put_into_dotenv_is_found_without_a_restart(self, tmp_path):
-        assert config.key_status("openai").status == "missing"
+        assert credentials.key_status("openai").status == "missing"
         (tmp_path / ".env").write_text(f"OPENAI_API_KEY={PLANTED}\n")
 
-        status = config.key_status("openai")
+        status = credentials.key_status("openai")
 
         assert (status.status, status.source) == ("present", ".env")
-        assert config.key("openai") == PLANTED
+        assert credentials.key("openai") == PLANTED
 
     def test_a_key_in_a_folder_above_is_found(self, tmp_path, monkeypatch):
         (tmp_path / ".env").write_text(f"OPENAI_API_KEY={PLANTED}\n")
         (tmp_path / "below").mkdir()
         monkeypatch.chdir(tmp_path / "below")
 
-        assert config.key("openai") == PLANTED
+        assert credentials.key("openai") == PLANTED
 
     def test_the_environment_wins_over_dotenv(self, tmp_path, monkeypatch):
         (tmp_path / ".env").write_text("OPENAI_API_KEY=sk-file\n")
         monkeypatch.setenv("OPENAI_API_KEY", "sk-env")
 
-        assert config.key("openai") == "sk-env"
+        assert credentials.key("openai") == "sk-env"
 
     @pytest.mark.parametrize(
         "variable", ["GOOGLE_GEMINI_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY"]
@@ -200,7 +200,7 @@ class TestKeys:
     def test_gemini_has_three_names_for_its_key(self, variable, monkeypatch):
         monkeypatch.setenv(variable, "AIza-x")
 
-        assert config.key_status("gemini").variable == variable
+        assert credentials.key_status("gemini").variable == variable
 
     def test_the_frame_masks_keys(self, monkeypatch):
         from llm_playground import catalog

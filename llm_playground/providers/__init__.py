@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import aclosing, suppress
 from typing import cast
 
-from llm_playground import _loop, config
+from llm_playground import _loop, config, credentials
 from llm_playground.providers.base import Endpoint, Provider
 from llm_playground.types import Preparing
 
@@ -50,7 +50,7 @@ async def connect(model: str, progress: Callable[[Preparing], None]) -> Provider
 async def _endpoint(model: str, progress: Callable[[Preparing], None]) -> Endpoint:
     provider, _, name = model.partition(":")
     if provider != "local":
-        return Endpoint(provider, config.key(provider), config.base_url(provider))
+        return Endpoint(provider, credentials.key(provider), config.base_url(provider))
     from llm_playground.providers import local  # first use, not import
 
     async with aclosing(local.start(name)) as events:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import httpx2
 
-from llm_playground import config
+from llm_playground import config, credentials
 from llm_playground.providers.base import Endpoint
 from llm_playground.redact import mask
 
@@ -21,11 +21,7 @@ class Call:
     @property
     def label(self) -> str:
         """The provider's name for people, as within a sentence."""
-        rule = config.KEY_RULES.get(self.endpoint.provider)
-        if rule is not None:
-            return rule.label
-        local = self.endpoint.provider == "local"
-        return "the local model" if local else self.endpoint.provider
+        return config.label(self.endpoint.provider)
 
     @property
     def model_name(self) -> str:
@@ -42,8 +38,8 @@ class Call:
     def key_origin(self) -> str:
         """Where the key came from and how it ends, as a sentence."""
         masked = mask(self.endpoint.api_key)
-        if self.endpoint.provider in config.KEY_RULES:
-            status = config.key_status(self.endpoint.provider)
+        if self.endpoint.provider in credentials.with_key():
+            status = credentials.key_status(self.endpoint.provider)
             if status.masked == masked and status.source is not None:
                 return f"It came from {_with_article(status.source)} and ends in {masked}."
         return f"It ends in {masked}."

@@ -1,7 +1,7 @@
 """What a user sets becomes the vendor's body, and nothing else is sent."""
 
 from llm_playground.providers import anthropic, gemini, openai
-from llm_playground.providers.anthropic import DEFAULT_MAX_TOKENS
+from llm_playground.providers.messages import DEFAULT_MAX_TOKENS
 from tests.wire.formats import (
     anthropic_stream,
     gemini_stream,
