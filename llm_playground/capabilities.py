@@ -1,26 +1,28 @@
-"""What may be asked of which provider: ranges, presets, and how a model's name is resolved."""
+"""What each model takes, provider by provider and family by family: the one table of it.
+
+It drives what is refused before anything is sent, what is left out and said, and what the
+playground's controls offer. A model without a row takes what its provider's format has. What a
+live model refuses all the same is left out in a second attempt.
+
+Sources: https://platform.openai.com/docs/guides/reasoning and the parameter compatibility of the
+latest models there; https://docs.claude.com/en/api/messages and its migration guides;
+https://ai.google.dev/api/generate-content#generationconfig; each as of November 2026.
+"""
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from decimal import Decimal
-from numbers import Integral, Real
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
+from llm_playground import config
 from llm_playground.errors import InvalidParameterError, UnknownModelError
 from llm_playground.types import Parameters
 
 LOCAL_MODEL = "local:smollm2-135m-instruct"
-MAX_ITERATIONS = 1_000
-
-PRESETS: dict[str, Parameters] = {
-    "precise": Parameters(temperature=0.2),
-    "balanced": Parameters(temperature=0.7),
-    "creative": Parameters(temperature=1.0),
-}
 
 # A bare name is resolved by how it starts.
 PREFIXES: dict[str, str] = {
@@ -32,7 +34,6 @@ PREFIXES: dict[str, str] = {
     "claude-": "anthropic",
     "gemini-": "gemini",
 }
-PROVIDERS = ("openai", "anthropic", "gemini", "local")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,10 @@ class Range:
         return f"{kind} from {self.bottom:g} to {self.top:g}"
 
 
-_COMMON: dict[str, Range] = {
+_SAMPLING = frozenset({"temperature", "top_p"})
+_PENALTIES = frozenset({"presence_penalty", "frequency_penalty"})
+_INT32 = Range(-(2**31), 2**31 - 1, integer=True)
+_RANGES: dict[str, Range] = {
     "temperature": Range(0, 2),
     "top_p": Range(0, 1),
     "top_k": Range(1, None, integer=True),
@@ -58,29 +62,167 @@ _COMMON: dict[str, Range] = {
     "seed": Range(-(2**63), 2**63 - 1, integer=True),
     "presence_penalty": Range(-2, 2),
     "frequency_penalty": Range(-2, 2),
+    "logprobs": Range(0, 20, integer=True),
 }
-_NARROWER: dict[str, dict[str, Range]] = {"anthropic": {"temperature": Range(0, 1)}}
-# Known parameters that a provider has no place for: left out, and said on the run.
-_UNSUPPORTED: dict[str, frozenset[str]] = {
-    "openai": frozenset({"top_k"}),
-    "anthropic": frozenset({"seed", "presence_penalty", "frequency_penalty"}),
-}
-# Which values a parameter that is no number takes, in code and in words.
-_KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "stop": (lambda value: isinstance(value, str) or _are_texts(value), "text or a list of texts"),
-    "reasoning_effort": (lambda value: isinstance(value, str), 'a word such as "low"'),
-    "extra": (lambda value: isinstance(value, Mapping), "a dictionary"),
-}
-_NAMES = tuple(field.name for field in fields(Parameters))
 
 
-def ranges(provider: str) -> dict[str, Range]:
-    """The numeric parameters' ranges at one provider.
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What one model takes.
 
-    >>> str(ranges("anthropic")["temperature"])
-    'a number from 0 to 1'
+    Args:
+        ranges: The values of each numeric parameter.
+        defaults: What the provider uses for a parameter nobody set, where it is documented.
+        unsupported: Parameters it has no place for.
+        unsupported_while_reasoning: Those it refuses unless ``reasoning_effort`` is ``none``.
+        efforts: The words ``reasoning_effort`` takes; None where any word is sent on.
+        most_stops: How many texts ``stop`` may hold, None for no limit.
+        first_of: Of these, only the first that is set can be sent.
     """
-    return _COMMON | _NARROWER.get(provider, {})
+
+    ranges: Mapping[str, Range] = field(default_factory=lambda: _RANGES)
+    defaults: Mapping[str, float] = field(default_factory=lambda: {"temperature": 1, "top_p": 1})
+    unsupported: frozenset[str] = frozenset()
+    unsupported_while_reasoning: frozenset[str] = frozenset()
+    efforts: tuple[str, ...] | None = None
+    most_stops: int | None = None
+    first_of: tuple[str, ...] = ()
+
+
+_OPENAI = Capabilities(
+    unsupported=frozenset({"top_k"}),
+    efforts=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+    most_stops=4,
+)
+_ANTHROPIC = Capabilities(
+    ranges=_RANGES | {"temperature": Range(0, 1)},
+    defaults={"temperature": 1, "top_p": 1, "max_tokens": 4096},
+    unsupported=_PENALTIES | {"seed", "logprobs"},
+    efforts=("none", "low", "medium", "high", "xhigh", "max"),
+)
+_GEMINI = Capabilities(
+    ranges=_RANGES | {"seed": _INT32},
+    defaults={"temperature": 1, "top_p": 0.95, "top_k": 64},
+    unsupported=_PENALTIES,
+    efforts=("none", "minimal", "low", "medium", "high"),
+    most_stops=5,
+)
+_PROVIDERS: dict[str, Capabilities] = {
+    "openai": _OPENAI,
+    "anthropic": _ANTHROPIC,
+    "gemini": _GEMINI,
+    "gemini-legacy": _GEMINI,
+    # llama.cpp's own defaults.
+    "local": Capabilities(defaults={"temperature": 0.8, "top_p": 0.95, "top_k": 40}),
+}
+# A family is the first row of its provider whose pattern begins the model's name.
+_FAMILIES: dict[str, tuple[tuple[str, Capabilities], ...]] = {
+    "openai": (
+        (
+            r"o\d|gpt-5(-mini|-nano|-pro|-20|$)",
+            replace(
+                _OPENAI,
+                unsupported=_SAMPLING | _PENALTIES | {"top_k", "logprobs", "stop"},
+                defaults={},
+            ),
+        ),
+        (r"gpt-[345]o?[.\d]*-chat|gpt-[34]|chatgpt|gpt-chat", replace(_OPENAI, efforts=())),
+        (
+            r"gpt-",
+            replace(
+                _OPENAI,
+                unsupported=_PENALTIES | {"top_k"},
+                unsupported_while_reasoning=_SAMPLING | {"logprobs"},
+            ),
+        ),
+    ),
+    "anthropic": (
+        (
+            r"claude-(v?[12]|instant|3|(opus|sonnet)-4(-[01]|-20|$))",
+            replace(_ANTHROPIC, efforts=(), first_of=("temperature", "top_p")),
+        ),
+        (
+            r"claude-(opus|sonnet|haiku)-4-[56]",
+            replace(_ANTHROPIC, first_of=("temperature", "top_p")),
+        ),
+        (
+            r"claude-",
+            replace(
+                _ANTHROPIC,
+                unsupported=_ANTHROPIC.unsupported | _SAMPLING | {"top_k"},
+                defaults={"max_tokens": 4096},
+            ),
+        ),
+    ),
+    "gemini": ((r"gemini-(1|2\.0|pro)|gemma", replace(_GEMINI, efforts=())),),
+    "gemini-legacy": ((r"gemini-(1|2\.0|pro)|gemma", replace(_GEMINI, efforts=())),),
+}
+
+
+@lru_cache(maxsize=512)
+def of(model: str) -> Capabilities:
+    """What a model takes.
+
+    Args:
+        model: ``provider:name``.
+
+    >>> str(of("anthropic:claude-opus-4-5").ranges["temperature"])
+    'a number from 0 to 1'
+    >>> sorted(of("openai:o3").unsupported)[:3]
+    ['frequency_penalty', 'logprobs', 'presence_penalty']
+    """
+    provider, _, name = model.partition(":")
+    for pattern, capabilities in _FAMILIES.get(provider, ()):
+        if re.match(pattern, name):
+            return capabilities
+    return _PROVIDERS.get(provider, Capabilities())
+
+
+def check_parameters(model: str, parameters: Parameters) -> None:
+    """Refuse what the provider would refuse, before anything is sent.
+
+    Raises:
+        InvalidParameterError: A value is of the wrong kind or out of range.
+    """
+    takes, provider = of(model), model.partition(":")[0]
+    unsupported = unsupported_in(model, parameters)
+    for name, allowed in takes.ranges.items():
+        value = getattr(parameters, name)
+        if value is not None and name not in unsupported and not _fits(value, allowed):
+            raise InvalidParameterError(
+                f"{name} is {value!r}; {provider} takes {allowed}.", provider=provider
+            )
+    effort = parameters.reasoning_effort
+    if effort is not None and takes.efforts and effort not in takes.efforts:
+        raise InvalidParameterError(
+            f"reasoning_effort is {effort!r}; {provider} takes {', '.join(takes.efforts)}.",
+            provider=provider,
+        )
+    stops = parameters.stop or ()
+    if takes.most_stops is not None and len(stops) > takes.most_stops:
+        raise InvalidParameterError(
+            f"stop has {len(stops)} texts; {provider} takes at most {takes.most_stops}.",
+            provider=provider,
+        )
+
+
+def unsupported_in(model: str, parameters: Parameters) -> tuple[str, ...]:
+    """The names of what was set and cannot be sent to a model.
+
+    >>> unsupported_in("anthropic:claude-opus-4-5", Parameters(seed=1, top_p=0.5))
+    ('seed',)
+    >>> unsupported_in("openai:gpt-5.4", Parameters(temperature=0, reasoning_effort="high"))
+    ('temperature',)
+    """
+    takes, given = of(model), parameters.as_dict()
+    refused = set(takes.unsupported)
+    if takes.efforts == ():
+        refused.add("reasoning_effort")
+    if parameters.reasoning_effort not in (None, "none"):
+        refused |= takes.unsupported_while_reasoning
+    present = [name for name in takes.first_of if name in given and name not in refused]
+    refused.update(present[1:])
+    return tuple(name for name in given if name in refused)
 
 
 def resolve_model(name: str, known: Sequence[str] = ()) -> str:
@@ -100,7 +242,7 @@ def resolve_model(name: str, known: Sequence[str] = ()) -> str:
     provider, colon, model = name.partition(":")
     if provider == "local" and not model:
         return LOCAL_MODEL
-    if colon and provider in PROVIDERS and model:
+    if colon and provider in config.rows() and model:
         return name
     if not colon:
         for prefix, owner in PREFIXES.items():
@@ -115,115 +257,9 @@ def _unknown_model(name: str, known: Sequence[str]) -> str:
     hint = (
         f"Closest: {', '.join(bare[match] for match in close)}."
         if close
-        else f"Write it as provider:name with one of {', '.join(PROVIDERS)}."
+        else f"Write it as provider:name with one of {', '.join(config.rows())}."
     )
     return f"No provider is known for the model {name!r}. {hint} %llm models lists all."
-
-
-def preset(name: str) -> Parameters:
-    """The parameters a preset sets.
-
-    Raises:
-        InvalidParameterError: No preset has this name.
-
-    >>> preset("precise").as_dict()
-    {'temperature': 0.2}
-    """
-    if not isinstance(name, str) or name not in PRESETS:
-        raise InvalidParameterError(
-            f"No preset is called {name!r}. There are {', '.join(PRESETS)}."
-        )
-    return PRESETS[name]
-
-
-def parameters_from(values: Mapping[str, Any], preset_name: str | None = None) -> Parameters:
-    """Parameters from a preset and what was said beside it; what was said wins.
-
-    Raises:
-        InvalidParameterError: A name is no parameter (the message gives the closest), or a value
-            that is no number is of the wrong kind.
-
-    >>> parameters_from({"top_p": 0.5}, "precise").as_dict()
-    {'temperature': 0.2, 'top_p': 0.5}
-    """
-    for name in values:
-        if name not in _NAMES:
-            close = difflib.get_close_matches(name, _NAMES, n=1)
-            hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(_NAMES)}."
-            raise InvalidParameterError(f"{name!r} is not a parameter. {hint}")
-    base = preset(preset_name).as_dict() if preset_name else {}
-    said = {name: _as_sent(name, value) for name, value in values.items() if value is not None}
-    return Parameters(**(base | said))
-
-
-def _as_sent(name: str, value: Any) -> Any:  # noqa: ANN401 - a parameter is of one of five types
-    if name in _KINDS:
-        fits, words = _KINDS[name]
-        if not fits(value):
-            raise InvalidParameterError(f"{name} is {value!r}; it takes {words}.")
-    if name == "stop":
-        return (value,) if isinstance(value, str) else tuple(value)
-    if name not in _COMMON:
-        return value
-    number = _plain_number(value)
-    if isinstance(number, float) and number.is_integer() and _COMMON[name].integer:
-        return int(number)  # a slider's 5.0, which providers refuse
-    return number
-
-
-def _plain_number(value: Any) -> Any:  # noqa: ANN401 - what is no number stays what it is
-    """Numbers of numpy, pandas and decimal as Python's own, which can be sent."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, Integral):
-        return int(value)
-    return float(value) if isinstance(value, (Real, Decimal)) else value
-
-
-def _are_texts(value: object) -> bool:
-    return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
-
-
-def check_parameters(provider: str, parameters: Parameters) -> None:
-    """Refuse what the provider would refuse, before anything is sent.
-
-    Raises:
-        InvalidParameterError: A value is of the wrong kind or out of range.
-    """
-    for name, allowed in ranges(provider).items():
-        value = getattr(parameters, name)
-        if value is not None and not _fits(value, allowed):
-            raise InvalidParameterError(
-                f"{name} is {value!r}; {provider} takes {allowed}.", provider=provider
-            )
-
-
-def without_unsupported(
-    provider: str, parameters: Parameters
-) -> tuple[Parameters, tuple[str, ...]]:
-    """What can be sent to a provider, and the names of what was set and cannot.
-
-    >>> without_unsupported("anthropic", Parameters(seed=1, top_p=0.5))[1]
-    ('seed',)
-    """
-    unsupported = _UNSUPPORTED.get(provider, frozenset())
-    dropped = tuple(name for name in parameters.as_dict() if name in unsupported)
-    unset: dict[str, Any] = dict.fromkeys(dropped)
-    return replace(parameters, **unset), dropped
-
-
-def check_iterations(iterations: int) -> int:
-    """``iterations`` when it is a whole number from 1 to 1,000.
-
-    Raises:
-        InvalidParameterError: It is not.
-    """
-    iterations = _plain_number(iterations)
-    if not _fits(iterations, Range(1, MAX_ITERATIONS, integer=True)):
-        raise InvalidParameterError(
-            f"iterations is {iterations!r}; it takes a whole number from 1 to {MAX_ITERATIONS:,}."
-        )
-    return int(iterations)
 
 
 def _fits(value: object, allowed: Range) -> bool:
