@@ -12,6 +12,7 @@ from typing import Any, cast, get_args
 from llm_playground import _ids, _loop, capabilities, config, limiter, provenance, providers
 from llm_playground.engine import Call, Emit, Engine, Tally
 from llm_playground.errors import ConfigError, InvalidParameterError, UnknownModelError
+from llm_playground.parameters import check_iterations, parameters_from
 from llm_playground.template import fill
 from llm_playground.types import (
     Execution,
@@ -184,9 +185,9 @@ def plan(
     Raises:
         ConfigError: Something cannot be sent as it stands; one line says what.
     """
-    iterations = capabilities.check_iterations(iterations)
+    iterations = check_iterations(iterations)
     turns = _conversation(prompt, system, messages, variables)
-    chosen = capabilities.parameters_from(parameters or {}, preset)
+    chosen = parameters_from(parameters or {}, preset)
     labels = (tags,) if isinstance(tags, str) else tuple(tags)
     requests = [
         _request(resolve_model(model or config.default_model()), turns, chosen) for model in models
@@ -200,7 +201,10 @@ async def send(call: Call, emit: Emit) -> Run:
     """Make one run on the background loop; see :meth:`llm_playground.engine.Engine.execute`."""
     from llm_playground.runlog import open_log  # first use, not import
 
-    return await Engine(providers.connect, limiter.slot, open_log()).execute(call, emit)
+    engine = Engine(
+        providers.connect, limiter, open_log(), config.timeouts(), config.retry_policy()
+    )
+    return await engine.execute(call, emit)
 
 
 def resolve_model(name: str) -> str:
@@ -218,7 +222,7 @@ def resolve_model(name: str) -> str:
 
 
 def _request(model: str, turns: tuple[Message, ...], parameters: Parameters) -> Request:
-    capabilities.check_parameters(model.partition(":")[0], parameters)
+    capabilities.check_parameters(model, parameters)
     return Request(model, turns, parameters)
 
 

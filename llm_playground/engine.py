@@ -3,35 +3,56 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from llm_playground import capabilities, pricing, tokens
-from llm_playground.errors import ContentBlockedError, LLMError, ProviderError
+from llm_playground import capabilities, config, tokens
+from llm_playground.deadlines import DeadlineError, Deadlines, Part
+from llm_playground.errors import (
+    ContentBlockedError,
+    LLMError,
+    ProviderError,
+    ProviderTimeoutError,
+    RateLimitError,
+    RequestRejectedError,
+)
+from llm_playground.fold import Fold
+from llm_playground.providers import blocks
 from llm_playground.providers.base import Provider
 from llm_playground.redact import redact
+from llm_playground.retries import Retry, retrying
+from llm_playground.timeouts import Timeouts
 from llm_playground.types import (
-    Attempt,
     Execution,
-    Finish,
     Preparing,
-    ProviderEvent,
-    ReasoningDelta,
     Request,
     Responded,
+    Retrying,
     Run,
     RunFinished,
     Status,
     StreamEvent,
     TextDelta,
-    ToolCallDelta,
 )
 
 Emit = Callable[[StreamEvent], None]
+
+# Whose calls go first where calls wait: a person's, a script's, a batch's.
+_PRIORITY = {"widget": 0, "magic": 0, "map": 2}
+_SCRIPT = 1
+# What an answer takes of a limit of tokens, before anybody knows.
+_EXPECTED_OUTPUT_TOKENS = 500
+_SILENT: dict[Part, str] = {
+    "first_delta": "{label} sent nothing for {limit_s:g} s. Run again, choose a faster model, "
+    'or allow more: lp.configure(timeout_s={{"first_delta": ...}}).',
+    "between_deltas": "{label} fell silent for {limit_s:g} s. The text so far is kept. "
+    "Run again for all.",
+    "total": "{label} took longer than {limit_s:g} s in all. What came so far is kept. "
+    'To allow more: lp.configure(timeout_s={{"total": ...}}).',
+}
 
 
 class Recorder(Protocol):
@@ -56,6 +77,20 @@ class Connect(Protocol):
     def __call__(self, model: str, progress: Callable[[Preparing], None]) -> Awaitable[Provider]:
         """Raises ConfigError when a key or a model file is missing."""
         ...
+
+
+class Limiter(Protocol):
+    """Says when a call may be sent."""
+
+    def slot(self, model: str, *, tokens: int, priority: int) -> AbstractAsyncContextManager[None]:
+        """Entered when the call may be sent, left when it has ended."""
+        ...
+
+    def learn(self, model: str, responded: Responded) -> None:
+        """What the provider says of its limits."""
+
+    def hold(self, model: str, for_s: float) -> None:
+        """Send nothing more for a while."""
 
 
 @dataclass(slots=True)
@@ -102,11 +137,21 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Makes runs. What it uses is handed to it: providers, slots, log."""
+    """Makes runs. What it uses is handed to it.
+
+    Args:
+        connect: Gives providers.
+        limiter: Says when to send.
+        log: Where runs are logged.
+        timeouts: How long a call may take.
+        retry: How failed attempts are repeated.
+    """
 
     connect: Connect
-    slot: Callable[[str], AbstractAsyncContextManager[object]]
+    limiter: Limiter
     log: Recorder
+    timeouts: Timeouts
+    retry: Retry
 
     async def execute(self, call: Call, emit: Emit) -> Run:
         """Make one run and log it.
@@ -122,40 +167,74 @@ class Engine:
             asyncio.CancelledError: The task was cancelled. The connection is closed, the partial
                 text is logged, and ``RunFinished`` was emitted.
         """
-        answer = _Answer(call)
+        run = _Running(call)
         try:
             provider = await self.connect(call.request.model, emit)
-            self.log.started(answer.run(), call.request, call.execution)
+            self.log.started(run.fold.run(), call.request, call.execution)
         except asyncio.CancelledError:
-            self._unsent(answer.cancelled(), emit, call)
+            self._unsent(run.ended("cancelled"), emit, call)
             raise
-        except LLMError as error:
-            return self._unsent(answer.failed(error), emit, call)
         except Exception as error:
-            return self._unsent(answer.failed(_unforeseen(error, call.request)), emit, call)
-        answer.queued()
+            return self._unsent(run.failed(_as_ours(error, call.request)), emit, call)
         try:
-            async with self.slot(call.request.provider):
-                await self._read(provider, answer, emit)
+            await self._attempts(provider, run, emit)
         except asyncio.CancelledError:
-            self._end(answer.cancelled(), emit, call)
+            self._end(run.ended("cancelled"), emit, call)
             raise
-        except LLMError as error:
-            return self._end(answer.failed(error), emit, call)
         except Exception as error:
-            return self._end(answer.failed(_unforeseen(error, call.request)), emit, call)
-        return self._end(answer.completed(), emit, call)
+            return self._end(run.failed(_as_ours(error, call.request)), emit, call)
+        return self._end(run.answered(), emit, call)
 
-    async def _read(self, provider: Provider, answer: _Answer, emit: Emit) -> None:
-        answer.sent()
-        async with aclosing(provider.stream(answer.sendable())) as events:
+    async def _attempts(self, provider: Provider, run: _Running, emit: Emit) -> None:
+        """Attempts until one answers; raises what the last one raised."""
+
+        def tell(error: Exception, wait_s: float) -> None:
+            run.fold.waiting(wait_s)
+            number = len(run.fold.attempts) + 1
+            emit(Retrying(number, self.retry.attempts, wait_s, redact(str(error))))
+
+        async for attempt in retrying(self.retry, run.worth_another, tell):
+            with attempt:
+                await self._attempt(provider, run, emit)
+
+    async def _attempt(self, provider: Provider, run: _Running, emit: Emit) -> None:
+        request = run.call.request
+        run.fold.queued()
+        slot = self.limiter.slot(
+            request.model, tokens=_expected_tokens(request), priority=_priority(run.call)
+        )
+        try:
+            async with slot, Deadlines(self.timeouts, run.fold.spent_ms / 1000) as deadlines:
+                run.fold.sent()
+                await self._read(provider, run, emit, deadlines)
+        except asyncio.CancelledError:
+            run.fold.attempted(None)
+            raise
+        except Exception as fault:
+            error = _as_ours(fault, request)
+            self._hold_after(error, request.model)
+            run.fold.attempted(error)
+            raise error from None
+        run.fold.attempted(None)
+
+    async def _read(
+        self, provider: Provider, run: _Running, emit: Emit, deadlines: Deadlines
+    ) -> None:
+        fold, run_id = run.fold, run.call.run_id
+        async with aclosing(provider.stream(run.sendable())) as events:
             async for event in events:
+                fold.take(event)
                 if isinstance(event, Responded):
+                    self.limiter.learn(run.call.request.model, event)
                     continue
-                answer.take(event)
+                deadlines.heard()
                 if isinstance(event, TextDelta):
-                    self.log.text(answer.call.run_id, event.text)
+                    self.log.text(run_id, event.text)
                 emit(event)
+
+    def _hold_after(self, error: LLMError, model: str) -> None:
+        if isinstance(error, RateLimitError) and error.retry_after is not None:
+            self.limiter.hold(model, min(error.retry_after, self.retry.max_wait_s))
 
     def _end(self, run: Run, emit: Emit, call: Call) -> Run:
         self.log.finished(run)
@@ -176,133 +255,87 @@ class Engine:
             self.log.execution_finished(call.execution.id, status, datetime.now(UTC))
 
 
-@dataclass(slots=True)
-class _Answer:
-    """Folds a stream's events into a run."""
+class _Running:
+    """One run under way: what it may still send, and what came of it so far."""
 
-    call: Call
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    queued_at: float | None = None
-    sent_at: float | None = None
-    first_at: float | None = None
-    ended_at: float | None = None
-    texts: list[str] = field(default_factory=list)
-    reasonings: list[str] = field(default_factory=list)
-    finish: Finish | None = None
-
-    def queued(self) -> None:
-        self.queued_at = time.perf_counter()
-
-    def sent(self) -> None:
-        self.sent_at = time.perf_counter()
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.fold = Fold(_skeleton(call), call.request)
+        request = call.request
+        self._dropped = capabilities.unsupported_in(request.model, request.parameters)
 
     def sendable(self) -> Request:
-        """The request without what its provider has no place for."""
+        """The request without what its model has no place for."""
         request = self.call.request
-        kept, _ = capabilities.without_unsupported(request.provider, request.parameters)
-        return replace(request, parameters=kept)
+        return replace(request, parameters=request.parameters.without(self._dropped))
 
-    def take(self, event: ProviderEvent) -> None:
-        if isinstance(event, Finish):
-            self.finish, self.ended_at = event, time.perf_counter()
-            return
-        if isinstance(event, (Responded, ToolCallDelta)):
-            return
-        if self.first_at is None and event.text:
-            self.first_at = time.perf_counter()
-        pieces = self.reasonings if isinstance(event, ReasoningDelta) else self.texts
-        pieces.append(event.text)
+    def worth_another(self, error: BaseException) -> bool:
+        """Whether another attempt may mend this error; from here on it leaves out what was refused.
 
-    def run(self) -> Run:
-        """The run as it stands, still running."""
-        request, execution = self.call.request, self.call.execution
-        return Run(
-            id=self.call.run_id,
-            execution_id=execution.id,
-            prompt_id=execution.prompt_id,
-            iteration_number=self.call.iteration_number,
-            model=request.model,
-            provider=request.provider,
-            started_at=self.started_at,
-            parameters=request.parameters,
-            text="".join(self.texts),
-            reasoning="".join(self.reasonings),
+        After the first delta there is none: the text is kept, and nothing is paid twice.
+        """
+        if self.fold.delivered or not isinstance(error, LLMError):
+            return False
+        refused = error.refused_parameter if isinstance(error, RequestRejectedError) else None
+        if refused is not None and refused not in self._dropped:
+            self._dropped += (refused,)
+            return True
+        return error.retryable
+
+    def answered(self) -> Run:
+        """The run whose last attempt ended well; the provider may still have blocked it."""
+        finish, request = self.fold.finish, self.call.request
+        if finish is None or finish.finish_reason != "content_filter":
+            return self.ended("completed")
+        return self.failed(
+            blocks.blocked_error(
+                finish,
+                provider=request.provider,
+                model=request.model,
+                label=config.label(request.provider),
+            )
         )
-
-    def completed(self) -> Run:
-        finish = self.finish
-        if finish is not None and finish.finish_reason == "content_filter":
-            return self.failed(_blocked(self.call.request, finish))
-        return self._ended("completed", None)
-
-    def cancelled(self) -> Run:
-        return self._ended("cancelled", None)
 
     def failed(self, error: LLMError) -> Run:
         error.provider = error.provider or self.call.request.provider
         error.model = error.model or self.call.request.model
-        status: Status = "blocked" if isinstance(error, ContentBlockedError) else "failed"
-        return self._ended(status, error)
+        blocked = isinstance(error, ContentBlockedError)
+        return self.ended("blocked" if blocked else "failed", error)
 
-    def _ended(self, status: Status, error: LLMError | None) -> Run:
-        run, now = self.run(), self.ended_at or time.perf_counter()
-        finish = self.finish or Finish("other")
-        estimated = finish.usage is None and bool(run.text or run.reasoning)
-        usage = (
-            tokens.estimate_usage(self.call.request, run.reasoning + run.text)
-            if estimated
-            else finish.usage
-        )
-        cost = pricing.price(run.model, usage, run.started_at)
-        return replace(
-            run,
-            status=status,
-            finish_reason=self.finish.finish_reason if self.finish else None,
-            response_model=finish.response_model,
-            usage=usage,
-            usage_source="estimated" if estimated else "provider" if usage else "none",
-            cost_usd=cost.cost_usd,
-            price_source=cost.source,
-            ttft_ms=_between_ms(self.sent_at, self.first_at),
-            response_time_ms=_between_ms(self.sent_at, now),
-            queue_ms=_between_ms(self.queued_at, self.sent_at),
-            attempts=self._attempts(now, error),
-            error=error,
-            dropped_parameters=capabilities.without_unsupported(run.provider, run.parameters)[1],
-        )
-
-    def _attempts(self, now: float, error: LLMError | None) -> list[Attempt]:
-        duration_ms = _between_ms(self.sent_at, now)
-        if duration_ms is None:
-            return []
-        said = self.finish.request_id if self.finish else getattr(error, "request_id", None)
-        return [
-            Attempt(
-                number=1,
-                wait_ms=0.0,
-                duration_ms=duration_ms,
-                status_code=getattr(error, "status_code", None) if error else 200,
-                request_id=said,
-                error_type=type(error).__name__ if error else None,
-                reason=redact(error.detail or str(error)) if error else None,
-            )
-        ]
+    def ended(self, status: Status, error: LLMError | None = None) -> Run:
+        return self.fold.ended(status, error, self._dropped)
 
 
-def _between_ms(start: float | None, end: float | None) -> float | None:
-    return None if start is None or end is None else (end - start) * 1000
-
-
-def _blocked(request: Request, finish: Finish) -> ContentBlockedError:
-    error = ContentBlockedError(
-        f"{request.provider} stopped the answer for safety. Reword the prompt and try again.",
-        request_id=finish.request_id,
+def _skeleton(call: Call) -> Run:
+    request, execution = call.request, call.execution
+    return Run(
+        id=call.run_id,
+        execution_id=execution.id,
+        prompt_id=execution.prompt_id,
+        iteration_number=call.iteration_number,
+        model=request.model,
+        provider=request.provider,
+        started_at=datetime.now(UTC),
+        parameters=request.parameters,
     )
-    error.stage = "answer"
-    return error
 
 
-def _unforeseen(error: Exception, request: Request) -> ProviderError:
+def _expected_tokens(request: Request) -> int:
+    asked = tokens.estimate_usage(request, "").input_tokens or 0
+    return asked + (request.parameters.max_tokens or _EXPECTED_OUTPUT_TOKENS)
+
+
+def _priority(call: Call) -> int:
+    return _PRIORITY.get(call.execution.source, _SCRIPT)
+
+
+def _as_ours(error: Exception, request: Request) -> LLMError:
+    if isinstance(error, LLMError):
+        return error
+    if isinstance(error, DeadlineError):
+        return ProviderTimeoutError(
+            _SILENT[error.part].format(label=config.label(request.provider), limit_s=error.limit_s)
+        )
     return ProviderError(
         f"Unexpected {type(error).__name__} while asking {request.model}: {redact(str(error))}",
         detail=redact(repr(error)),

@@ -21,7 +21,7 @@ A message is one line: what happened, then what to do. Technical detail goes to 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from llm_playground.types import Run
@@ -35,9 +35,11 @@ class LLMError(Exception):
         provider: The provider's name, where one was involved.
         model: The model as ``provider:name``, where one was involved.
         detail: What the technical reader needs; None when the message says it all.
+
+    ``retryable`` is whether another attempt may mend it.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(
         self,
@@ -106,7 +108,13 @@ class ProviderError(LLMError):
 
 
 class RequestRejectedError(ProviderError):
-    """The provider refuses this request as it stands (400, 404, 413, 422)."""
+    """The provider refuses this request as it stands (400, 404, 413, 422).
+
+    ``refused_parameter`` names the one of our parameters that it does not take, None where it
+    says of none.
+    """
+
+    refused_parameter: str | None = None
 
 
 class ContextLengthError(RequestRejectedError):
@@ -125,9 +133,13 @@ class RateLimitError(ProviderError):
 
 
 class ProviderUnavailableError(ProviderError):
-    """The provider cannot answer now: 5xx, refused, DNS, TLS."""
+    """The provider cannot answer now: 5xx, refused, DNS, TLS.
+
+    ``retry_after`` is in seconds, None when not told.
+    """
 
     retryable = True
+    retry_after: float | None = None
 
 
 class ProviderTimeoutError(ProviderError):

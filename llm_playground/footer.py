@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from llm_playground.types import Run
+from llm_playground.types import Retrying, Run
 
 LOCAL_NOTE = "A very small model, to try the tool. Add a key for real answers."
 
@@ -45,10 +45,25 @@ def notices(run: Run) -> list[str]:
     if run.finish_reason == "length":
         said.append(_cut_off(run))
     if run.dropped_parameters:
-        said.append(f"Not sent, {run.provider} has no {', '.join(run.dropped_parameters)}.")
+        said.append(f"Not sent, {run.model} takes no {', '.join(run.dropped_parameters)}.")
+    said += [f"Asked for {call.name}({call.arguments_json})." for call in run.tool_calls]
+    if run.data_error is not None:
+        said.append(f"Not the shape that was asked for: {run.data_error}")
+    if skipped := sum(attempt.skipped_events for attempt in run.attempts):
+        said.append(f"{skipped:,} event{'' if skipped == 1 else 's'} of the stream made no sense.")
     if run.provider == "local" and run.status in {"completed", "cancelled"}:
         said.append(LOCAL_NOTE)
     return said
+
+
+def retrying(event: Retrying) -> str:
+    """What a running answer says while it waits for its next attempt.
+
+    >>> retrying(Retrying(2, 5, 6.2, "OpenAI limits the rate (429)."))
+    'OpenAI limits the rate (429). Next try in 6 s, 2 of 5.'
+    """
+    when = f"Next try in {event.wait_s:.0f} s" if event.wait_s >= 1 else "Trying again"
+    return f"{event.reason} {when}, {event.number} of {event.of}."
 
 
 def cost(run: Run) -> str:
@@ -107,5 +122,7 @@ def _stopped(run: Run) -> str:
 
 def _cut_off(run: Run) -> str:
     limit = run.parameters.max_tokens or (run.usage.output_tokens if run.usage else None)
+    if limit and not run.text and run.usage and run.usage.reasoning_tokens:
+        return f"No answer: all {limit:,} tokens went to reasoning. Set a higher max tokens."
     at = f" at {limit:,} tokens" if limit else ""
     return f"Cut off{at}. Set a higher max tokens to get the whole answer."

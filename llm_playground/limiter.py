@@ -14,8 +14,17 @@ _slots: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore
 )
 
 
-def slot(provider: str) -> asyncio.Semaphore:
+def learn(model: str, responded: object) -> None:
+    """What the provider says of its limits."""
+
+
+def hold(model: str, for_s: float) -> None:
+    """Send nothing more for a while."""
+
+
+def slot(model: str, *, tokens: int, priority: int) -> asyncio.Semaphore:  # noqa: ARG001
     """The provider's semaphore on the running loop; hold it while a call is under way."""
+    provider = model.partition(":")[0]
     of_loop = _slots.setdefault(asyncio.get_running_loop(), {})
     if provider not in of_loop:
         of_loop[provider] = asyncio.Semaphore(CONCURRENCY.get(provider, DEFAULT_CONCURRENCY))

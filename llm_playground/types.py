@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -140,6 +140,15 @@ class Parameters:
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "extra"}
         present = {name: value for name, value in values.items() if value is not None}
         return present | ({"extra": dict(self.extra)} if self.extra else {})
+
+    def without(self, names: Iterable[str]) -> Parameters:
+        """These parameters with some unset.
+
+        >>> Parameters(seed=1, top_p=0.5).without(["seed"]).as_dict()
+        {'top_p': 0.5}
+        """
+        unset: dict[str, Any] = {name: {} if name == "extra" else None for name in names}
+        return replace(self, **unset)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import llm_playground as lp
+from llm_playground.retries import without_waits
 from tests.wire.formats import openai_stream
 from tests.wire.server import Reply, WireServer, json_reply
 
@@ -221,7 +222,8 @@ class TestStream:
     async def test_a_failure_is_data(self, serve):
         serve(json_reply(500, {"error": {"message": "broken"}}))
 
-        [finished] = [event async for event in lp.stream("hi", "openai:gpt-4o")]
+        with without_waits():
+            *_, finished = [event async for event in lp.stream("hi", "openai:gpt-4o")]
 
         assert finished.run.status == "failed"
         assert isinstance(finished.run.error, lp.ProviderUnavailableError)
@@ -342,6 +344,7 @@ class TestKeys:
 FORKING = """
 import os
 import llm_playground as lp
+from llm_playground.retries import without_waits
 
 assert lp.ask("hi", "openai:gpt-4o").text == "x"
 child = os.fork()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_playground import capabilities, config, credentials, footer, render, template
+from llm_playground import capabilities, config, credentials, footer, parameters, render, template
 from llm_playground.errors import (
     ConfigError,
     InvalidParameterError,
@@ -69,28 +69,28 @@ class TestParameters:
         [name] = given
 
         with pytest.raises(InvalidParameterError, match=name):
-            capabilities.check_parameters(provider, Parameters(**given))
+            capabilities.check_parameters(f"{provider}:any", Parameters(**given))
 
     def test_numbers_out_of_a_frame_are_sent_as_plain_ones(self):
         frame = pd.DataFrame({"n": [4], "t": [0.5]})
-        chosen = capabilities.parameters_from(
+        chosen = parameters.parameters_from(
             {"max_tokens": frame.n[0], "temperature": frame.t[0], "top_p": Decimal("0.5")}
         )
 
         assert [type(value) for value in chosen.as_dict().values()] == [float, float, int]
-        assert capabilities.check_iterations(frame.n[0]) == 4
+        assert parameters.check_iterations(frame.n[0]) == 4
 
     def test_what_nobody_set_is_not_there(self):
-        assert capabilities.parameters_from({"temperature": None}).as_dict() == {}
+        assert parameters.parameters_from({"temperature": None}).as_dict() == {}
 
     def test_what_is_said_wins_over_the_preset(self):
-        chosen = capabilities.parameters_from({"temperature": 0.9}, "precise")
+        chosen = parameters.parameters_from({"temperature": 0.9}, "precise")
 
         assert chosen.as_dict() == {"temperature": 0.9}
 
     def test_a_misspelt_parameter_gets_a_suggestion(self):
         with pytest.raises(InvalidParameterError, match="Did you mean temperature"):
-            capabilities.parameters_from({"temprature": 1})
+            parameters.parameters_from({"temprature": 1})
 
     @pytest.mark.parametrize(
         "given", [{"stop": 5}, {"stop": ["a", 1]}, {"extra": "x"}, {"reasoning_effort": 1}]
@@ -99,19 +99,19 @@ class TestParameters:
         [name] = given
 
         with pytest.raises(InvalidParameterError, match=name):
-            capabilities.parameters_from(given)
+            parameters.parameters_from(given)
 
     def test_a_whole_number_is_sent_as_one(self):
-        assert repr(capabilities.parameters_from({"max_tokens": 5.0}).max_tokens) == "5"
+        assert repr(parameters.parameters_from({"max_tokens": 5.0}).max_tokens) == "5"
 
     def test_an_unknown_preset_names_the_known_ones(self):
         with pytest.raises(InvalidParameterError, match="precise, balanced, creative"):
-            capabilities.preset("wild")
+            parameters.preset("wild")
 
     @pytest.mark.parametrize("iterations", [0, -1, 1.5, True, "3", 1_001])
     def test_iterations_are_a_whole_number_from_one(self, iterations):
         with pytest.raises(InvalidParameterError):
-            capabilities.check_iterations(iterations)
+            parameters.check_iterations(iterations)
 
 
 class TestPromptHash:

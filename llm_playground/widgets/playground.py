@@ -22,7 +22,7 @@ import anywidget
 import traitlets as t
 from IPython import get_ipython
 
-from llm_playground import _loop, capabilities, config, provenance
+from llm_playground import _loop, capabilities, config, parameters, provenance
 from llm_playground.calls import plan, resolve_model, send
 from llm_playground.comparison import frame
 from llm_playground.engine import Call
@@ -130,7 +130,7 @@ class Playground(anywidget.AnyWidget):
             iterations=n,
             top_p=top_p,
             max_tokens=max_tokens,
-            presets={name: dict(p.as_dict()) for name, p in capabilities.PRESETS.items()},
+            presets={name: dict(p.as_dict()) for name, p in parameters.PRESETS.items()},
         )
         self.observe(self._explain, FORM)
         self.preset = preset
@@ -222,11 +222,10 @@ class Playground(anywidget.AnyWidget):
 
     def _complaint(self) -> str:
         try:
-            capabilities.check_iterations(self.iterations)
-            chosen = capabilities.parameters_from(self._parameters(), self.preset)
+            parameters.check_iterations(self.iterations)
+            chosen = parameters.parameters_from(self._parameters(), self.preset)
             for model in self.models:
-                provider = resolve_model(model).partition(":")[0]
-                capabilities.check_parameters(provider, chosen)
+                capabilities.check_parameters(resolve_model(model), chosen)
         except ConfigError as error:
             return str(error)
         return ""

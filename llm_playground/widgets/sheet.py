@@ -13,6 +13,7 @@ from llm_playground import footer, render, tokens
 from llm_playground.types import (
     Preparing,
     ReasoningDelta,
+    Retrying,
     Run,
     RunFinished,
     Status,
@@ -211,6 +212,10 @@ def _take_preparing(pane: _Pane, event: Preparing) -> None:
     pane.status = f"{event.message}{share}"
 
 
+def _take_retrying(pane: _Pane, event: Retrying) -> None:
+    pane.status = footer.retrying(event)
+
+
 def _take_end(pane: _Pane, event: RunFinished) -> None:
     pane.state, pane.status, pane.run = event.run.status, "", event.run
 
@@ -219,5 +224,6 @@ _TAKERS: dict[type, Callable[[_Pane, Any], None]] = {
     TextDelta: _take_text,
     ReasoningDelta: _take_reasoning,
     Preparing: _take_preparing,
+    Retrying: _take_retrying,
     RunFinished: _take_end,
 }

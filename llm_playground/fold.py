@@ -1,0 +1,193 @@
+"""What happens to one run, folded into the :class:`~llm_playground.types.Run` it becomes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from llm_playground import pricing, tokens
+from llm_playground.errors import LLMError
+from llm_playground.redact import redact
+from llm_playground.types import (
+    Attempt,
+    Finish,
+    ProviderEvent,
+    ReasoningDelta,
+    Request,
+    Responded,
+    Run,
+    Status,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+    UsageSource,
+)
+
+
+@dataclass(slots=True)
+class Fold:
+    """Takes a run's attempts and events in turn; gives the run as it stands, and as it ended.
+
+    Args:
+        skeleton: The run before anything happened.
+        request: What it sends.
+        clock: Seconds that only grow.
+    """
+
+    skeleton: Run
+    request: Request
+    clock: Callable[[], float] = time.perf_counter
+    attempts: list[Attempt] = field(default_factory=list)
+    delivered: bool = False
+    _texts: list[str] = field(default_factory=list)
+    _reasonings: list[str] = field(default_factory=list)
+    _calls: dict[int, list[ToolCallDelta]] = field(default_factory=dict)
+    _responded: Responded | None = None
+    _finish: Finish | None = None
+    _queued_ms: float | None = None
+    _waited_ms: float = 0.0
+    _queued_at: float | None = None
+    _sent_at: float | None = None
+    _ttft_ms: float | None = None
+    _ended_at: float | None = None
+
+    @property
+    def spent_ms(self) -> float:
+        """What the ended attempts and the waits between them took."""
+        return sum(attempt.wait_ms + attempt.duration_ms for attempt in self.attempts)
+
+    @property
+    def finish(self) -> Finish | None:
+        """The provider's last word, None before it."""
+        return self._finish
+
+    def queued(self) -> None:
+        """The wait for our own limiter begins."""
+        self._queued_at = self.clock()
+
+    def waiting(self, wait_s: float) -> None:
+        """An attempt failed; the next follows after a wait."""
+        self._waited_ms = wait_s * 1000
+
+    def sent(self) -> None:
+        """An attempt begins."""
+        self._sent_at = now = self.clock()
+        if self._queued_at is not None:
+            self._queued_ms = (self._queued_ms or 0.0) + (now - self._queued_at) * 1000
+            self._queued_at = None
+        self._responded, self._ended_at = None, None
+
+    def take(self, event: ProviderEvent) -> None:
+        """One event of the attempt under way."""
+        match event:
+            case TextDelta(text):
+                self._texts.append(text)
+            case ReasoningDelta(text):
+                self._reasonings.append(text)
+            case ToolCallDelta():
+                self._calls.setdefault(event.index, []).append(event)
+            case Finish():
+                self._finish, self._ended_at = event, self.clock()
+                return
+            case Responded():
+                self._responded = event
+                return
+        if not self.delivered:
+            self.delivered = True
+            self._ttft_ms = self.spent_ms + self._waited_ms + self._since_sent_ms(self.clock())
+
+    def attempted(self, error: LLMError | None) -> None:
+        """The attempt under way has ended; nothing happens when none is."""
+        if self._sent_at is None:
+            return
+        duration_ms = self._since_sent_ms(self._ended_at or self.clock())
+        self.attempts.append(self._attempt(duration_ms, error))
+        self._sent_at, self._waited_ms = None, 0.0
+
+    def run(self) -> Run:
+        """The run as it stands, still running."""
+        return replace(
+            self.skeleton, text="".join(self._texts), reasoning="".join(self._reasonings)
+        )
+
+    def ended(self, status: Status, error: LLMError | None, dropped: tuple[str, ...]) -> Run:
+        """The run as it ended.
+
+        Args:
+            status: How.
+            error: Why, where something went wrong.
+            dropped: Parameters that were set and not sent.
+        """
+        run, finish = self.run(), self._finish or Finish("other")
+        usage, usage_source = self._usage(run, finish)
+        cost = pricing.price(run.model, usage, run.started_at)
+        data, data_error = self._data(run.text, status)
+        return replace(
+            run,
+            status=status,
+            finish_reason=self._finish.finish_reason if self._finish else None,
+            tool_calls=tuple(map(_joined, self._calls.values())),
+            data=data,
+            data_error=data_error,
+            logprobs=finish.logprobs,
+            response_model=finish.response_model,
+            usage=usage,
+            usage_source=usage_source,
+            cost_usd=cost.cost_usd,
+            price_source=cost.source,
+            ttft_ms=self._ttft_ms,
+            response_time_ms=self.spent_ms if self.attempts else None,
+            queue_ms=self._queued_ms,
+            attempts=self.attempts,
+            error=error,
+            dropped_parameters=dropped,
+        )
+
+    def _since_sent_ms(self, now: float) -> float:
+        return 0.0 if self._sent_at is None else (now - self._sent_at) * 1000
+
+    def _attempt(self, duration_ms: float, error: LLMError | None) -> Attempt:
+        responded, finish = self._responded, self._finish
+        status_code = responded.status_code if responded else None
+        request_id = finish.request_id if finish else responded.request_id if responded else None
+        return Attempt(
+            number=len(self.attempts) + 1,
+            wait_ms=self._waited_ms,
+            duration_ms=duration_ms,
+            status_code=getattr(error, "status_code", None) or status_code,
+            request_id=getattr(error, "request_id", None) or request_id,
+            error_type=type(error).__name__ if error else None,
+            reason=redact(error.detail or str(error)) if error else None,
+            skipped_events=finish.skipped_events if finish else 0,
+        )
+
+    def _usage(self, run: Run, finish: Finish) -> tuple[Usage | None, UsageSource]:
+        if finish.usage is not None:
+            return finish.usage, "provider"
+        if not self.delivered:
+            return None, "none"
+        asked = "".join(delta.arguments_json for call in self._calls.values() for delta in call)
+        return tokens.estimate_usage(self.request, run.reasoning + run.text + asked), "estimated"
+
+    def _data(self, text: str, status: Status) -> tuple[Any, str | None]:
+        """The answer in the shape that was asked for, or why it is not."""
+        schema = self.request.schema
+        if schema is None or status != "completed" or (self._calls and not text):
+            return None, None
+        try:
+            return schema.parse(text), None
+        except ValueError as error:
+            return None, redact(str(error))
+
+
+def _joined(deltas: list[ToolCallDelta]) -> ToolCall:
+    """The deltas of one call as the call."""
+    return ToolCall(
+        id=next((delta.id for delta in deltas if delta.id), ""),
+        name=next((delta.name for delta in deltas if delta.name), ""),
+        arguments_json="".join(delta.arguments_json for delta in deltas) or "{}",
+        signature=next((delta.signature for delta in deltas if delta.signature), None),
+    )

@@ -1,0 +1,105 @@
+"""Sampling settings as a person gives them: presets, names and kinds, made into Parameters."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import Any
+
+from llm_playground.errors import InvalidParameterError
+from llm_playground.types import Parameters
+
+MAX_ITERATIONS = 1_000
+PRESETS: dict[str, Parameters] = {
+    "precise": Parameters(temperature=0.2),
+    "balanced": Parameters(temperature=0.7),
+    "creative": Parameters(temperature=1.0),
+}
+# Which values a parameter that is no number takes, in code and in words.
+_KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "stop": (lambda value: isinstance(value, str) or _are_texts(value), "text or a list of texts"),
+    "reasoning_effort": (lambda value: isinstance(value, str), 'a word such as "low"'),
+    "extra": (lambda value: isinstance(value, Mapping), "a dictionary"),
+}
+_WHOLE = frozenset({"top_k", "max_tokens", "seed", "logprobs"})
+_NAMES = tuple(field.name for field in fields(Parameters))
+
+
+def preset(name: str) -> Parameters:
+    """The parameters a preset sets.
+
+    Raises:
+        InvalidParameterError: No preset has this name.
+
+    >>> preset("precise").as_dict()
+    {'temperature': 0.2}
+    """
+    if not isinstance(name, str) or name not in PRESETS:
+        raise InvalidParameterError(
+            f"No preset is called {name!r}. There are {', '.join(PRESETS)}."
+        )
+    return PRESETS[name]
+
+
+def parameters_from(values: Mapping[str, Any], preset_name: str | None = None) -> Parameters:
+    """Parameters from a preset and what was said beside it; what was said wins.
+
+    Raises:
+        InvalidParameterError: A name is no parameter (the message gives the closest), or a value
+            that is no number is of the wrong kind.
+
+    >>> parameters_from({"top_p": 0.5}, "precise").as_dict()
+    {'temperature': 0.2, 'top_p': 0.5}
+    """
+    for name in values:
+        if name not in _NAMES:
+            close = difflib.get_close_matches(name, _NAMES, n=1)
+            hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(_NAMES)}."
+            raise InvalidParameterError(f"{name!r} is not a parameter. {hint}")
+    base = preset(preset_name).as_dict() if preset_name else {}
+    said = {name: _as_sent(name, value) for name, value in values.items() if value is not None}
+    return Parameters(**(base | said))
+
+
+def _as_sent(name: str, value: Any) -> Any:  # noqa: ANN401 - a parameter is of one of five types
+    if name in _KINDS:
+        fits, words = _KINDS[name]
+        if not fits(value):
+            raise InvalidParameterError(f"{name} is {value!r}; it takes {words}.")
+    if name == "stop":
+        return (value,) if isinstance(value, str) else tuple(value)
+    number = _plain_number(value)
+    if isinstance(number, float) and number.is_integer() and name in _WHOLE:
+        return int(number)  # a slider's 5.0, which providers refuse
+    return number
+
+
+def _plain_number(value: Any) -> Any:  # noqa: ANN401 - what is no number stays what it is
+    """Numbers of numpy, pandas and decimal as Python's own, which can be sent."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, (Real, Decimal)) else value
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+
+
+def check_iterations(iterations: int) -> int:
+    """``iterations`` when it is a whole number from 1 to 1,000.
+
+    Raises:
+        InvalidParameterError: It is not.
+    """
+    iterations = _plain_number(iterations)
+    whole = isinstance(iterations, (int, float)) and not isinstance(iterations, bool)
+    if not whole or iterations % 1 or not 1 <= iterations <= MAX_ITERATIONS:
+        raise InvalidParameterError(
+            f"iterations is {iterations!r}; it takes a whole number from 1 to {MAX_ITERATIONS:,}."
+        )
+    return int(iterations)
