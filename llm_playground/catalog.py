@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from llm_playground.capabilities import LOCAL_MODEL
 from llm_playground.credentials import key_status, key_statuses
-from llm_playground.pricing import PRICED_AS
 from llm_playground.providers import local
 from llm_playground.providers.local_server import SLOT_TOKENS
 
@@ -25,6 +24,7 @@ _NOT_CHAT = re.compile(
     r"|babbage|curie|^ada|robotics|omni|banana|computer-use|search|rosalind|cyber|deep-research"
     r"|safeguard|maas|^ft:|:extended|-pro-1\.5|-flash-1\.5|[.]ft-|^gpt-oss|^gpt-3|codex"
 )
+PRICED_AS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}
 _OWN_NAMES = {
     "openai": re.compile(r"^(gpt|chatgpt|o\d)"),
     "anthropic": re.compile(r"^claude"),

@@ -10,8 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from llm_playground import endpoints
-from llm_playground.endpoints import EndpointRow
+from llm_playground import endpoints as table
+from llm_playground.endpoints import EndpointRow, Rates, rates_of
+from llm_playground.endpoints.rates import Setting as PriceSetting
+from llm_playground.endpoints.rates import changed as prices_changed
+from llm_playground.endpoints.settings import Setting as EndpointSetting
+from llm_playground.endpoints.settings import changed as endpoints_changed
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.retries import Retry
 from llm_playground.retries import changed as retry_changed
@@ -26,6 +30,8 @@ class _Settings:
     concurrency: int | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     retry: Retry = field(default_factory=Retry)
+    endpoints: Mapping[str, EndpointRow] = field(default_factory=dict)
+    prices: Mapping[str, Rates] = field(default_factory=dict)
 
 
 _settings = _Settings()
@@ -38,6 +44,8 @@ def configure(
     concurrency: int | None = None,
     timeout_s: float | Mapping[str, float | None] | None = None,
     retry: int | Mapping[str, float] | None = None,
+    endpoints: Mapping[str, EndpointSetting] | None = None,
+    prices: Mapping[str, PriceSetting] | None = None,
 ) -> None:
     """Set defaults for this kernel. What is not given stays as it was.
 
@@ -49,6 +57,14 @@ def configure(
             ``total``, such as ``{"total": 60}``.
         retry: How many attempts a call may take, 1 for no second; or a mapping of ``attempts``,
             ``first_wait_s``, ``max_wait_s``, ``total_s``.
+        endpoints: More providers by name: a base URL of something OpenAI-compatible, or a mapping
+            with ``base_url``, ``key_variable``, ``label``, ``free``, ``wire_format``,
+            ``priced_as``. A known name with other values changes that provider; None takes back
+            what was set.
+        prices: US dollars per million tokens by ``provider:name`` or ``provider:*``:
+            ``input_usd_per_mtok``, ``output_usd_per_mtok``, and where they differ
+            ``cache_read_usd_per_mtok``, ``cache_write_usd_per_mtok``. They win over every other
+            source; None takes back what was set.
 
     Raises:
         InvalidParameterError: A value is of the wrong kind or out of range.
@@ -64,6 +80,11 @@ def configure(
         "timeouts": None if timeout_s is None else timeouts_changed(timeouts(), timeout_s),
         "retry": None if retry is None else retry_changed(retry_policy(), retry),
     }
+    if endpoints is not None:
+        given["endpoints"] = endpoints_changed(_settings.endpoints, endpoints, rows())
+    if prices is not None:
+        named = {**rows(), **given.get("endpoints", {})}
+        given["prices"] = prices_changed(_settings.prices, prices, named)
     _settings = replace(_settings, **{k: v for k, v in given.items() if v is not None})
 
 
@@ -157,8 +178,17 @@ def notebook() -> str | None:
 
 
 def rows() -> dict[str, EndpointRow]:
-    """Every provider's row, by name."""
-    return endpoints.BUILT_IN
+    """Every provider's row, by name: the built-in ones, those of packages, the user's own."""
+    return {**_known_rows(), **_settings.endpoints}
+
+
+def _known_rows() -> dict[str, EndpointRow]:
+    return {**table.BUILT_IN, **table.from_packages()}
+
+
+def rates(model: str) -> Rates | None:
+    """``configure(prices=)`` for a model as ``provider:name``, None where nobody said."""
+    return rates_of(model, _settings.prices)
 
 
 def label(provider: str) -> str:
@@ -168,9 +198,11 @@ def label(provider: str) -> str:
 
 
 def base_url(provider: str) -> str | None:
-    """The base URL set for a provider, None for the vendor's own."""
-    row = rows().get(provider)
-    return read(row.base_url_variable) if row and row.base_url_variable else None
+    """The base URL that the user set for a provider, None where it is in its usual place."""
+    own, known = _settings.endpoints.get(provider), _known_rows().get(provider)
+    if own is not None and (known is None or own.base_url != known.base_url):
+        return own.base_url
+    return read(known.base_url_variable) if known and known.base_url_variable else None
 
 
 def gemini_api_version() -> str:

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import importlib
 import os
 from collections.abc import Callable
 from contextlib import aclosing, suppress
+from importlib import import_module
 from typing import cast
 
 from llm_playground import _loop, config, credentials
+from llm_playground.errors import ConfigError
 from llm_playground.providers.base import Endpoint, Provider
 from llm_playground.types import Preparing
 
-# Which module and class speak a provider's wire format. Modules load on first use: each pulls
-# in its vendor's SDK.
+# Which module and class speak a wire format. Modules load on first use: each pulls in its
+# vendor's SDK. A row of another package names its own as module:Class.
 _WIRE_FORMATS = {
     "openai": ("llm_playground.providers.openai", "OpenAIProvider"),
     "anthropic": ("llm_playground.providers.anthropic", "AnthropicProvider"),
     "gemini": ("llm_playground.providers.gemini", "GeminiProvider"),
-    "local": ("llm_playground.providers.openai", "OpenAIProvider"),
+    "gemini-legacy": ("llm_playground.providers.gemini_legacy", "GeminiLegacyProvider"),
 }
+_EXTRAS = {"gemini-legacy": "Install it: pip install 'llm_playground[gemini-legacy]'."}
+# What a server without keys is sent where a key belongs.
+NO_KEY = "none"
 _EXIT_S = 2.0
-_connected: dict[Endpoint, Provider] = {}
-_inherited: list[dict[Endpoint, Provider]] = []
+_connected: dict[tuple[Endpoint, str], Provider] = {}
+_inherited: list[dict[tuple[Endpoint, str], Provider]] = []
 
 
 async def connect(model: str, progress: Callable[[Preparing], None]) -> Provider:
@@ -35,22 +39,35 @@ async def connect(model: str, progress: Callable[[Preparing], None]) -> Provider
         progress: Told what takes long, such as fetching the embedded model.
 
     Raises:
-        ConfigError: A key or a model file is missing; the message says what to do.
+        ConfigError: A key or a model file is missing, or a package's provider cannot be loaded;
+            the message says what to do.
     """
     endpoint = await _endpoint(model, progress)
-    if endpoint not in _connected:
-        module, name = _WIRE_FORMATS[endpoint.provider]
+    wire_format = config.rows()[endpoint.provider].wire_format
+    key = (endpoint, wire_format)
+    if key not in _connected:
         # An SDK takes up to 1.4 s to load: not on the loop, where other answers stream.
-        build = getattr(await asyncio.to_thread(importlib.import_module, module), name)
-        if endpoint not in _connected:  # another call may have waited for the same module
-            _connected[endpoint] = cast("Provider", build(endpoint))
-    return _connected[endpoint]
+        build = await asyncio.to_thread(_class_of, endpoint.provider, wire_format)
+        if key not in _connected:  # another call may have waited for the same module
+            _connected[key] = build(endpoint)
+    return _connected[key]
+
+
+def endpoint_of(provider: str) -> Endpoint:
+    """Where a provider is reached, and with which key. Not for ``local``, which must be started.
+
+    Raises:
+        MissingKeyError: It wants a key, and none was found or the one found is malformed.
+    """
+    row = config.rows()[provider]
+    key = credentials.key(provider) if row.key_variables else NO_KEY
+    return Endpoint(provider, key, config.base_url(provider) or row.base_url)
 
 
 async def _endpoint(model: str, progress: Callable[[Preparing], None]) -> Endpoint:
     provider, _, name = model.partition(":")
     if provider != "local":
-        return Endpoint(provider, credentials.key(provider), config.base_url(provider))
+        return endpoint_of(provider)
     from llm_playground.providers import local  # first use, not import
 
     async with aclosing(local.start(name)) as events:
@@ -59,6 +76,24 @@ async def _endpoint(model: str, progress: Callable[[Preparing], None]) -> Endpoi
                 return event
             progress(event)
     raise AssertionError("the last thing local.start yields is an Endpoint")
+
+
+def _class_of(provider: str, wire_format: str) -> Callable[[Endpoint], Provider]:
+    """What builds a provider of a wire format.
+
+    Raises:
+        ConfigError: It is not there, or broken.
+    """
+    module, name = _WIRE_FORMATS.get(wire_format) or wire_format.split(":")
+    try:
+        return cast("Callable[[Endpoint], Provider]", getattr(import_module(module), name))
+    except Exception as error:  # a package may be broken in any way
+        fault = f"{type(error).__name__}: {error}"
+        hint = _EXTRAS.get(wire_format, f"Install or correct what brings {wire_format}.")
+        raise ConfigError(
+            f"The provider {provider} cannot be loaded ({fault}). {hint}",
+            provider=provider,
+        ) from error
 
 
 async def close() -> None:
