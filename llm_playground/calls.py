@@ -3,55 +3,95 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, cast, get_args
+from typing import Any
 
-from llm_playground import _ids, _loop, capabilities, config, limiter, provenance, providers
+from llm_playground import (
+    _ids,
+    _loop,
+    capabilities,
+    config,
+    limiter,
+    misfit,
+    provenance,
+    providers,
+)
+from llm_playground._signatures import with_arguments_of
+from llm_playground.conversation import Turn, conversation
 from llm_playground.engine import Call, Emit, Engine, Tally
 from llm_playground.errors import ConfigError, InvalidParameterError, UnknownModelError
 from llm_playground.parameters import check_iterations, parameters_from
-from llm_playground.template import fill
+from llm_playground.schemas import schema_from
+from llm_playground.tools import tools_from
 from llm_playground.types import (
     Execution,
     Message,
-    Parameters,
     Preparing,
     Request,
-    Role,
     Run,
     RunFinished,
     StreamEvent,
-    TextPart,
 )
 
-Turn = Message | Mapping[str, str]
 
-
-def ask(
+def asked(
     prompt: str | None = None,
     model: str | None = None,
     *,
     system: str | None = None,
-    messages: Sequence[Turn] | None = None,
+    messages: Iterable[Turn] | None = None,
+    images: Any = None,  # noqa: ANN401 - what a picture may be is decided in images
+    tools: Any = None,  # noqa: ANN401 - what a tool may be is decided in tools
+    schema: Any = None,  # noqa: ANN401 - what a schema may be is decided in schemas
     preset: str | None = None,
     variables: Mapping[str, object] | None = None,
     tags: Iterable[str] = (),
     **parameters: Any,  # noqa: ANN401 - checked by name and range in capabilities
-) -> Run:
-    """Ask a model and wait for the answer. Works in scripts and in cells.
+) -> Call:
+    """What ``ask``, ``complete`` and ``stream`` take, as the one call they make.
 
     Args:
         prompt: What to ask. Sent byte for byte unless ``variables`` is given.
         model: ``"local"``, a bare name, or ``"provider:name"``; None is the default model.
         system: The system prompt.
-        messages: Earlier turns, before ``prompt``: ``{"role": ..., "content": ...}``.
+        messages: Earlier turns, before ``prompt``: ``{"role": ..., "content": ...}``, where the
+            content is text or a list of parts.
+        images: A picture or a list of them, sent before the prompt's text: whatever
+            :func:`llm_playground.image` takes.
+        tools: Functions the model may ask for. It only asks: its calls are ``run.tool_calls``;
+            :func:`llm_playground.ask_with_tools` also makes them.
+        schema: The shape the answer must have: a pydantic model, a dataclass, a TypedDict, a type
+            such as ``list[str]``, or a JSON schema. The answer in it is ``run.data``; where it
+            has another shape ``run.data_error`` says why.
         preset: ``precise``, ``balanced`` or ``creative``.
         variables: Values for ``{{name}}`` in the prompts.
         tags: Labels to find the run by.
         **parameters: ``temperature``, ``top_p``, ``max_tokens``, ...; what is not set is not sent.
+    """
+    [call] = plan(
+        prompt,
+        [model],
+        system=system,
+        messages=messages,
+        images=images,
+        tools=tools,
+        schema=schema,
+        preset=preset,
+        parameters=parameters,
+        variables=variables,
+        tags=tags,
+    )
+    return call
+
+
+@with_arguments_of(asked)
+def ask(call: Call) -> Run:
+    """Ask a model and wait for the answer. Works in scripts and in cells.
 
     Returns:
         The run: ``print(run)`` shows the text, ``run.usage``, ``run.cost_usd``, ...
@@ -65,30 +105,11 @@ def ask(
         >>> lp.ask("Say hello.", max_tokens=16).status
         'completed'
     """
-    [call] = plan(
-        prompt,
-        [model],
-        system=system,
-        messages=messages,
-        preset=preset,
-        parameters=parameters,
-        variables=variables,
-        tags=tags,
-    )
-    return _raised(_loop.run(send(call, _tell_progress)))
+    return raised(_loop.run(send(call, tell_progress)))
 
 
-async def complete(
-    prompt: str | None = None,
-    model: str | None = None,
-    *,
-    system: str | None = None,
-    messages: Sequence[Turn] | None = None,
-    preset: str | None = None,
-    variables: Mapping[str, object] | None = None,
-    tags: Iterable[str] = (),
-    **parameters: Any,  # noqa: ANN401 - checked by name and range in capabilities
-) -> Run:
+@with_arguments_of(asked)
+async def complete(call: Call) -> Run:
     """As :func:`ask`, for ``await``: many can be under way at once.
 
     Cancelling the awaiting task closes the connection and logs the partial text as ``cancelled``.
@@ -96,30 +117,11 @@ async def complete(
     Raises:
         LLMError: Whatever went wrong; ``error.run`` is the logged run.
     """
-    [call] = plan(
-        prompt,
-        [model],
-        system=system,
-        messages=messages,
-        preset=preset,
-        parameters=parameters,
-        variables=variables,
-        tags=tags,
-    )
-    return _raised(await _loop.bridge(send(call, _tell_progress)))
+    return raised(await _loop.bridge(send(call, tell_progress)))
 
 
-async def stream(
-    prompt: str | None = None,
-    model: str | None = None,
-    *,
-    system: str | None = None,
-    messages: Sequence[Turn] | None = None,
-    preset: str | None = None,
-    variables: Mapping[str, object] | None = None,
-    tags: Iterable[str] = (),
-    **parameters: Any,  # noqa: ANN401 - checked by name and range in capabilities
-) -> AsyncGenerator[StreamEvent, None]:
+@with_arguments_of(asked)
+async def stream(call: Call) -> AsyncGenerator[StreamEvent, None]:
     """Ask a model and yield its events as they come: deltas, then one ``RunFinished``.
 
     Leaving the loop early closes the connection; the run is logged as ``cancelled``.
@@ -135,16 +137,6 @@ async def stream(
                 case lp.TextDelta(text): print(text, end="")
                 case lp.RunFinished(run): print(run.usage)
     """
-    [call] = plan(
-        prompt,
-        [model],
-        system=system,
-        messages=messages,
-        preset=preset,
-        parameters=parameters,
-        variables=variables,
-        tags=tags,
-    )
     here = asyncio.get_running_loop()
     events: asyncio.Queue[StreamEvent | None] = asyncio.Queue()
 
@@ -169,7 +161,10 @@ def plan(
     models: Sequence[str | None],
     *,
     system: str | None = None,
-    messages: Sequence[Turn] | None = None,
+    messages: Iterable[Turn] | None = None,
+    images: Any = None,  # noqa: ANN401 - as in asked
+    tools: Any = None,  # noqa: ANN401 - as in asked
+    schema: Any = None,  # noqa: ANN401 - as in asked
     preset: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     iterations: int = 1,
@@ -186,15 +181,33 @@ def plan(
         ConfigError: Something cannot be sent as it stands; one line says what.
     """
     iterations = check_iterations(iterations)
-    turns = _conversation(prompt, system, messages, variables)
-    chosen = parameters_from(parameters or {}, preset)
-    labels = (tags,) if isinstance(tags, str) else tuple(tags)
-    requests = [
-        _request(resolve_model(model or config.default_model()), turns, chosen) for model in models
-    ]
-    return tuple(
-        call for request in requests for call in _calls_of(request, iterations, source, labels)
+    turns = conversation(
+        prompt, system=system, messages=messages, images=images, variables=variables
     )
+    chosen = parameters_from(parameters or {}, preset)
+    _check_extra(chosen.extra)
+    offered = tools_from(tools)
+    shape = None if schema is None else schema_from(schema)
+    labels = _labels(tags)
+    calls: list[Call] = []
+    for model in models:
+        resolved = resolve_model(model or config.default_model())
+        capabilities.check_parameters(resolved, chosen)
+        request = Request(resolved, turns, chosen, offered, shape)
+        calls += _calls_of(request, iterations, source, labels)
+    return tuple(calls)
+
+
+def next_call(call: Call, messages: tuple[Message, ...]) -> Call:
+    """The call that goes on with a conversation: the same request with more messages."""
+    request = replace(call.request, messages=messages)
+    execution = replace(
+        call.execution,
+        id=_ids.new_id(),
+        prompt_id=_ids.id_from_hash(request.prompt_hash()),
+        started_at=datetime.now(UTC),
+    )
+    return replace(call, run_id=_ids.new_id(), request=request, execution=execution, tally=Tally(1))
 
 
 async def send(call: Call, emit: Emit) -> Run:
@@ -221,9 +234,24 @@ def resolve_model(name: str) -> str:
         return capabilities.resolve_model(name, catalog.known_models())
 
 
-def _request(model: str, turns: tuple[Message, ...], parameters: Parameters) -> Request:
-    capabilities.check_parameters(model, parameters)
-    return Request(model, turns, parameters)
+def _check_extra(extra: Mapping[str, Any]) -> None:
+    """Refuse what cannot be sent, before a row says that it was."""
+    for name, value in extra.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidParameterError(
+                f"extra[{name!r}] cannot be sent as JSON: {misfit.shown(str(error), 120)}."
+            ) from None
+
+
+def _labels(tags: Iterable[str]) -> tuple[str, ...]:
+    labels = (tags,) if isinstance(tags, str) else tags
+    if isinstance(labels, Iterable):
+        labels = tuple(labels)
+        if all(isinstance(label, str) for label in labels):
+            return labels
+    raise InvalidParameterError(f"tags takes a text or a list of texts; got {misfit.got(tags)}.")
 
 
 def _calls_of(request: Request, iterations: int, source: str, tags: tuple[str, ...]) -> list[Call]:
@@ -245,52 +273,14 @@ def _calls_of(request: Request, iterations: int, source: str, tags: tuple[str, .
     ]
 
 
-def _conversation(
-    prompt: str | None,
-    system: str | None,
-    messages: Sequence[Turn] | None,
-    variables: Mapping[str, object] | None,
-) -> tuple[Message, ...]:
-    turns = [] if system is None else [_message("system", system)]
-    turns = [turn for turn in turns if turn.text.strip()]
-    turns += [_turn(message) for message in messages or ()]
-    if prompt is not None:
-        turns.append(_message("user", prompt))
-    if not any(turn.role == "user" and turn.text.strip() for turn in turns):
-        raise InvalidParameterError("The prompt is empty. Write what you want to ask.")
-    if variables is None:
-        return tuple(turns)
-    return tuple(_message(turn.role, fill(turn.text, variables)) for turn in turns)
-
-
-def _turn(turn: Turn) -> Message:
-    if isinstance(turn, Message):
-        return turn
-    fields = turn if isinstance(turn, Mapping) else {}
-    role, content = fields.get("role"), fields.get("content")
-    if role not in get_args(Role) or not isinstance(content, str):
-        raise InvalidParameterError(
-            'A message is {"role": "system" | "user" | "assistant", "content": "text"}; '
-            f"got {turn!r}."
-        )
-    return _message(cast("Role", role), content)
-
-
-def _message(role: Role, text: str) -> Message:
-    if not isinstance(text, str):
-        raise InvalidParameterError(f"A prompt is text; got {type(text).__name__}.")
-    # A lone surrogate (a broken paste) cannot be sent as UTF-8 by anyone.
-    return Message(role, (TextPart(text.encode("utf-8", "replace").decode("utf-8")),))
-
-
-def _raised(run: Run) -> Run:
+def raised(run: Run) -> Run:
     """The run, or its error at the edge."""
     if run.error is not None:
         raise run.error
     return run
 
 
-def _tell_progress(event: StreamEvent) -> None:
+def tell_progress(event: StreamEvent) -> None:
     """Where nobody draws a bar: one line on stderr that is written over."""
     if isinstance(event, Preparing) and event.fraction is not None:
         end = "\n" if event.fraction >= 1 else ""

@@ -15,6 +15,7 @@ FLOORS = {
     "errors": 0,
     "_ids": 0,
     "_loop": 0,
+    "_signatures": 0,
     "_version": 0,
     "template": 0,
     "docstrings": 0,
