@@ -34,7 +34,7 @@ class AnthropicProvider:
 
     async def stream(self, request: Request) -> AsyncGenerator[ProviderEvent, None]:
         """See :class:`llm_playground.providers.base.Provider`."""
-        call = Call(self._endpoint, request.model)
+        call = Call(self._endpoint, request.model, request.parameters)
         content = body(request)
         try:
             async with self._client.messages.with_streaming_response.create(

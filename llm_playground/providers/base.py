@@ -17,11 +17,13 @@ class Endpoint:
         provider: The provider's name as in ``provider:name``.
         api_key: The key; not part of the repr.
         base_url: None for the vendor's own.
+        connect_timeout_s: How long a connection may take to come about; None is no limit.
     """
 
     provider: str
     api_key: str = field(repr=False)
     base_url: str | None = None
+    connect_timeout_s: float | None = 10.0
 
 
 class Provider(Protocol):

@@ -19,7 +19,6 @@ from llm_playground.providers.faults import (
     status_error,
     status_in,
 )
-from llm_playground.providers.http import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from llm_playground.providers.sse import EventTooLongError
 from llm_playground.redact import redact
 
@@ -63,13 +62,6 @@ _BEFORE_FIRST_DELTA: tuple[tuple[tuple[type[BaseException], ...], Rule], ...] = 
         ),
     ),
     (
-        (httpx2.UnsupportedProtocol,),
-        Rule(
-            errors.RequestRejectedError,
-            "{host} is no web address. Write the base URL with http:// or https://.",
-        ),
-    ),
-    (
         (EventTooLongError,),
         Rule(
             errors.ProviderError,
@@ -87,33 +79,32 @@ _BEFORE_FIRST_DELTA: tuple[tuple[tuple[type[BaseException], ...], Rule], ...] = 
         (aiohttp.ConnectionTimeoutError, httpx2.ConnectTimeout),
         Rule(
             errors.ProviderTimeoutError,
-            "{host} could not be reached within {connect_s:g} s. Check the network.",
+            "{host} could not be reached{within}. Check the network.",
         ),
     ),
     (
         (TimeoutError,),
-        Rule(
-            errors.ProviderTimeoutError,
-            "{label} sent nothing for {read_s:g} s. Run again, or choose a faster model.",
-        ),
+        Rule(errors.ProviderTimeoutError, "{host} does not answer. Check the network."),
     ),
     ((BaseException,), _LOST_BEFORE),
 )
-_AFTER_FIRST_DELTA: tuple[tuple[tuple[type[BaseException], ...], Rule], ...] = (
-    (
-        (TimeoutError,),
-        Rule(
-            errors.ProviderTimeoutError,
-            "{label} fell silent for {read_s:g} s. The text so far is kept. Run again for all.",
-        ),
-    ),
-    (
-        (BaseException,),
-        Rule(
-            errors.StreamInterruptedError,
-            "The connection to {label} was lost. The text so far is kept. Run again for all.",
-        ),
-    ),
+# The proxy's fault, where one is between: it was the proxy that was to be reached.
+_NOT_REACHED = (
+    socket.gaierror,
+    ConnectionRefusedError,
+    aiohttp.ClientProxyConnectionError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+    httpx2.ConnectTimeout,
+)
+_PROXY_NOT_REACHED = Rule(
+    errors.ProviderUnavailableError,
+    "The proxy {proxy} cannot be reached, and calls to {host} go through it. "
+    "Check that it runs, HTTPS_PROXY and NO_PROXY.",
+)
+_LOST_AFTER = Rule(
+    errors.StreamInterruptedError,
+    "The connection to {label} was lost. The text so far is kept. Run again for all.",
 )
 _ENDED_EARLY = Rule(
     errors.StreamInterruptedError,
@@ -144,17 +135,30 @@ def transport_error(
         delivered: Whether a delta came before: then the text is kept, and nothing is sent again.
     """
     chain = _chain(fault)
-    rules = _AFTER_FIRST_DELTA if delivered else _BEFORE_FIRST_DELTA
-    rule = next(rule for kinds, rule in rules if any(isinstance(link, kinds) for link in chain))
+    proxy, limit_s = call.proxy, call.endpoint.connect_timeout_s
+    rule = _LOST_AFTER if delivered else _rule(chain, through_proxy=proxy is not None)
     detail = " < ".join(f"{type(link).__name__}: {link}" for link in chain)
     return rule.kind(
         rule.line(
-            label=call.label, host=call.host, connect_s=CONNECT_TIMEOUT_S, read_s=READ_TIMEOUT_S
+            label=call.label,
+            host=call.host,
+            proxy=proxy,
+            within="" if limit_s is None else f" within {limit_s:g} s",
         ),
         request_id=request_id(headers or {}),
         provider=call.endpoint.provider,
         model=call.model,
         detail=redact(detail)[:DETAIL_CHARS],
+    )
+
+
+def _rule(chain: list[BaseException], *, through_proxy: bool) -> Rule:
+    if through_proxy and any(isinstance(link, _NOT_REACHED) for link in chain):
+        return _PROXY_NOT_REACHED
+    return next(
+        rule
+        for kinds, rule in _BEFORE_FIRST_DELTA
+        if any(isinstance(link, kinds) for link in chain)
     )
 
 

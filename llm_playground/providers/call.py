@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx2
 
 from llm_playground import config, credentials
+from llm_playground.providers.address import proxy_for
 from llm_playground.providers.base import Endpoint
 from llm_playground.redact import mask
+from llm_playground.types import Parameters
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call: where it went and for which model."""
+    """One call: where it went, for which model, and with what set."""
 
     endpoint: Endpoint
     model: str
+    parameters: Parameters = field(default_factory=Parameters)
 
     @property
     def label(self) -> str:
@@ -33,6 +36,13 @@ class Call:
         """The host as written in the base URL; the provider's name for the vendor's own."""
         base_url = self.endpoint.base_url
         return httpx2.URL(base_url).netloc.decode() if base_url else self.label
+
+    @property
+    def proxy(self) -> str | None:
+        """The proxy between here and the host as ``host:port``, None where there is none."""
+        row = config.rows().get(self.endpoint.provider)
+        base_url = self.endpoint.base_url or (row.base_url if row else None)
+        return proxy_for(base_url) if base_url else None
 
     @property
     def key_origin(self) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from llm_playground import errors
 from llm_playground.providers.call import Call
+from llm_playground.providers.refused import refused_parameter
 from llm_playground.redact import redact
 
 DETAIL_CHARS = 2_000
@@ -25,10 +26,14 @@ _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ra
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row of a table: the class, and the message with fields in braces."""
+    """One row of a table: the class, and the message with fields in braces.
+
+    ``final`` is true where the class may be tried again, but not in this case.
+    """
 
     kind: type[errors.ProviderError]
     message: str
+    final: bool = False
 
     def line(self, **fields: object) -> str:
         """The message, filled in."""
@@ -67,11 +72,11 @@ _STATUS: dict[int, Rule] = {
     429: Rule(errors.RateLimitError, "{label} limits the rate (429){reason}. {retry_advice}"),
     503: Rule(
         errors.ProviderUnavailableError,
-        "{label} is overloaded or down (503){reason}. Run again in a moment.",
+        "{label} is overloaded or down (503){reason}. {retry_advice}",
     ),
     529: Rule(
         errors.ProviderUnavailableError,
-        "{label} is overloaded (529){reason}. Run again in a moment.",
+        "{label} is overloaded (529){reason}. {retry_advice}",
     ),
 }
 _BY_HUNDRED: dict[int, Rule] = {
@@ -85,7 +90,7 @@ _BY_HUNDRED: dict[int, Rule] = {
     ),
     5: Rule(
         errors.ProviderUnavailableError,
-        "{label} has a fault of its own ({status}){reason}. Run again in a moment.",
+        "{label} has a fault of its own ({status}){reason}. {retry_advice}",
     ),
 }
 _UNKNOWN_STATUS = Rule(
@@ -95,7 +100,8 @@ _UNKNOWN_STATUS = Rule(
 # Bodies that say more than their status. Sources: OpenAI's error codes; Anthropic's "prompt is too
 # long: 1 tokens > 2 maximum" and "input length and `max_tokens` exceed context limit"; Gemini's
 # "input token count (1) exceeds the maximum number of tokens allowed (2)" and API_KEY_INVALID
-# (a 400); llama.cpp's exceed_context_size_error; vLLM's "maximum context length".
+# (a 400), its quotas' ids in google.rpc.QuotaFailure; llama.cpp's exceed_context_size_error; vLLM's
+# "maximum context length".
 _TOO_LONG = re.compile(
     r"context_length_exceeded|maximum context length|prompt is too long"
     r"|exceed(?:s|ed)? (?:the )?(?:available )?context (?:limit|size|length|window)"
@@ -118,13 +124,30 @@ _BY_BODY: tuple[tuple[frozenset[int], re.Pattern[str], Rule], ...] = (
     ),
     (
         frozenset({429}),
-        re.compile("insufficient_quota"),
+        re.compile("insufficient_quota|billing_hard_limit_reached|billing_not_active"),
         Rule(
             errors.RateLimitError,
             "{label} says the account's quota is used up (429). Add credit or raise its limit.",
+            final=True,
+        ),
+    ),
+    (
+        frozenset({429}),
+        re.compile(r'"quotaId":\s*"[^"]*PerDay'),
+        Rule(
+            errors.RateLimitError,
+            "{label} says today's quota is used up (429){reason}. "
+            "Wait until tomorrow or raise the limit.",
+            final=True,
         ),
     ),
 )
+_REFUSED_PARAMETER = Rule(
+    errors.RequestRejectedError,
+    "{label} does not take {parameter} with {model_name} ({status}){reason}. "
+    "Leave it at auto and run again.",
+)
+_REFUSING = frozenset({400, 422})
 
 
 def status_error(
@@ -141,7 +164,10 @@ def status_error(
     headers = headers or {}
     text = redact(body[: 10 * DETAIL_CHARS])
     retry_after = _retry_after_s(headers, body)
+    refused = _refused(call, status, text)
     rule = _rule(status, text)
+    if refused is not None and rule.kind is errors.RequestRejectedError:
+        rule = _REFUSED_PARAMETER
     error = rule.kind(
         rule.line(
             label=call.label,
@@ -149,6 +175,7 @@ def status_error(
             key_origin=call.key_origin,
             status=status,
             reason=_reason(text),
+            parameter=refused,
             retry_advice="Run again in a moment."
             if retry_after is None
             else f"Run again in {retry_after:g} s.",
@@ -159,8 +186,12 @@ def status_error(
         model=call.model,
         detail=text[:DETAIL_CHARS] or None,
     )
-    if isinstance(error, errors.RateLimitError):
+    if rule.final:
+        error.retryable = False
+    if isinstance(error, (errors.RateLimitError, errors.ProviderUnavailableError)):
         error.retry_after = retry_after
+    if rule is _REFUSED_PARAMETER and isinstance(error, errors.RequestRejectedError):
+        error.refused_parameter = refused
     return error
 
 
@@ -180,6 +211,16 @@ def _rule(status: int, body: str) -> Rule:
     return _STATUS.get(status) or _BY_HUNDRED.get(status // 100) or _UNKNOWN_STATUS
 
 
+def _refused(call: Call, status: int, body: str) -> str | None:
+    """Which parameter of ours the body says is not taken."""
+    if status not in _REFUSING:
+        return None
+    error = json_object(body).get("error")
+    error = error if isinstance(error, dict) else {}
+    message = _message_in(body) or body
+    return refused_parameter(message, error.get("code"), error.get("param"), call.parameters)
+
+
 def request_id(headers: Mapping[str, str]) -> str | None:
     """What the provider calls this request."""
     return next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), None)
@@ -197,9 +238,10 @@ def _one_line(text: str) -> str:
 
 
 def _message_in(body: str) -> str:
-    """`error.message`, as all three formats and their imitations have it."""
-    error = json_object(body).get("error")
-    message = error.get("message") if isinstance(error, dict) else error
+    """`error.message`, as all three formats have it; vLLM and FastAPI have no `error` around it."""
+    said = json_object(body)
+    error = said.get("error", said)
+    message = error.get("message", error.get("detail")) if isinstance(error, dict) else error
     return message if isinstance(message, str) else ""
 
 

@@ -63,7 +63,7 @@ class GeminiProvider:
         Raises:
             ContentBlockedError: Gemini does not answer this prompt.
         """
-        call = Call(self._endpoint, request.model)
+        call = Call(self._endpoint, request.model, request.parameters)
         try:
             async with self._response(call, request) as response:
                 if response.status_code != httpx2.codes.OK:

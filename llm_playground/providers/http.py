@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 import httpx2
 
+from llm_playground import config
 from llm_playground.errors import ConfigError
+from llm_playground.providers.address import fault_in, is_loopback
 from llm_playground.providers.base import Endpoint
-from llm_playground.redact import remember
+from llm_playground.redact import redact, remember
 
-CONNECT_TIMEOUT_S = 10.0
-# Until the first delta and between deltas: reasoning models are silent for minutes.
-READ_TIMEOUT_S = 120.0
 WRITE_TIMEOUT_S = 60.0
 # For a connection of the pool, its DNS look-up included.
 POOL_TIMEOUT_S = 30.0
@@ -27,7 +24,8 @@ def client_for(
 ) -> httpx2.AsyncClient:
     """An HTTP client for one endpoint.
 
-    Redirects are not followed: a key would go along to another host.
+    Redirects are not followed: a key would go along to another host. It waits for an answer
+    without end: how long a call may be silent is for those to say who make it.
 
     Args:
         endpoint: Loopback endpoints never use a proxy, whatever the environment says, and a new
@@ -35,45 +33,45 @@ def client_for(
         kind: The class to build; the SDKs bring one over aiohttp, which costs a third of the CPU.
 
     Raises:
-        ConfigError: The base URL is no URL.
+        ConfigError: Nothing can be sent to the base URL, or not through the environment's proxy.
     """
     remember(endpoint.api_key)
+    _check(endpoint)
+    at_home = is_loopback(endpoint.base_url)
     try:
-        at_home = is_loopback(endpoint.base_url)
-    except httpx2.InvalidURL as error:
+        return kind(
+            timeout=httpx2.Timeout(
+                connect=endpoint.connect_timeout_s,
+                read=None,
+                write=WRITE_TIMEOUT_S,
+                pool=POOL_TIMEOUT_S,
+            ),
+            limits=httpx2.Limits(
+                max_connections=MAX_CONNECTIONS,
+                max_keepalive_connections=MAX_CONNECTIONS,
+                # A connection costs nothing here, and llama.cpp closes each after its answer while
+                # it says "keep-alive": the next request would be written into the closing one.
+                keepalive_expiry=0.0 if at_home else KEEPALIVE_S,
+            ),
+            follow_redirects=False,
+            trust_env=not at_home,
+        )
+    except (ValueError, ImportError) as error:  # of a scheme unknown here, or SOCKS
         raise ConfigError(
-            f"The base URL of {endpoint.provider} is no web address ({error}). Correct it.",
+            "The proxy of the environment is of a kind that cannot be used. "
+            "Correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or name the host in NO_PROXY.",
             provider=endpoint.provider,
-        ) from error
-    return kind(
-        timeout=httpx2.Timeout(
-            connect=CONNECT_TIMEOUT_S,
-            read=READ_TIMEOUT_S,
-            write=WRITE_TIMEOUT_S,
-            pool=POOL_TIMEOUT_S,
-        ),
-        limits=httpx2.Limits(
-            max_connections=MAX_CONNECTIONS,
-            max_keepalive_connections=MAX_CONNECTIONS,
-            # A connection costs nothing here, and llama.cpp closes each after its answer while
-            # it says "keep-alive": the next request would be written into the closing one.
-            keepalive_expiry=0.0 if at_home else KEEPALIVE_S,
-        ),
-        follow_redirects=False,
-        trust_env=not at_home,
-    )
+            detail=redact(str(error)),
+        ) from None
 
 
-def is_loopback(base_url: str | None) -> bool:
-    """Whether a base URL stays on this machine: 127.0.0.0/8, ::1, localhost.
-
-    >>> is_loopback("http://127.8.0.1:80/v1"), is_loopback("https://localhost.example.com")
-    (True, False)
-    """
-    host = httpx2.URL(base_url).host.rstrip(".").lower() if base_url else ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _check(endpoint: Endpoint) -> None:
+    if endpoint.base_url is None:
+        return
+    fault = fault_in(endpoint.base_url)
+    if fault is not None:
+        label = config.label(endpoint.provider)
+        raise ConfigError(
+            f"Nothing can be sent to the base URL of {label}: {fault}. Correct it.",
+            provider=endpoint.provider,
+        )

@@ -6,11 +6,11 @@ from llm_playground import errors
 from tests.wire.server import WireServer
 
 
-async def failure(vendor, base_url):
+async def failure(vendor, base_url, *, connect_timeout_s=10.0, **parameters):
     """The error of an answer, and the events before it."""
-    provider, events = vendor.provider(base_url), []
+    provider, events = vendor.provider(base_url, connect_timeout_s), []
     with pytest.raises(errors.ProviderError) as caught:
-        await collect(provider.stream(vendor.request()), events)
+        await collect(provider.stream(vendor.request(**parameters)), events)
     await provider.aclose()
     return caught.value, events
 
@@ -20,9 +20,9 @@ async def collect(stream, events):
         events.append(event)
 
 
-async def failure_from(vendor, reply):
+async def failure_from(vendor, reply, **parameters):
     with WireServer(reply) as wire:
-        return await failure(vendor, wire.url)
+        return await failure(vendor, wire.url, **parameters)
 
 
 def broken_off(vendor, *then):

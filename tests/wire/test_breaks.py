@@ -1,14 +1,14 @@
-"""What breaks below HTTP is told apart: refused, unknown, insecure, silent."""
+"""What breaks below HTTP is told apart: refused, unknown, insecure, a proxy that is not there."""
 
 import asyncio
 import socket
+from contextlib import contextmanager
+
+import pytest
 
 from llm_playground import errors
-from llm_playground.providers import http
-from llm_playground.types import TextDelta
-from tests.wire.failing import broken_off, failure, failure_from
-from tests.wire.server import Reply
-from tests.wire.vendors import GEMINI
+from tests.wire.failing import failure
+from tests.wire.vendors import KEY
 
 
 async def test_a_refused_connection_names_the_address(vendor):
@@ -38,37 +38,116 @@ async def test_no_secure_connection_is_said_so(vendor):
     assert "No secure connection" in str(error)
 
 
-async def test_silence_before_the_first_delta_is_a_time_out_and_may_be_tried_again(
-    vendor, monkeypatch
-):
-    monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.2)
-    for silence in (Reply(delay_s=30), Reply((vendor.stream(["A"])[0],), end="hang")):
-        if vendor is GEMINI and silence.chunks:
-            continue  # its first event holds text
-        error, events = await failure_from(vendor, silence)
-        assert type(error) is errors.ProviderTimeoutError
-        assert events == []
-
-
-async def test_silence_in_mid_answer_keeps_the_text(vendor, monkeypatch):
-    monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.2)
-    error, events = await failure_from(vendor, Reply(broken_off(vendor), end="hang"))
-    assert type(error) is errors.ProviderTimeoutError
-    assert "text so far is kept" in str(error)
-    assert events == [TextDelta("Hel"), TextDelta("lo")]
-
-
-async def test_an_address_that_never_answers_is_a_time_out(vendor, monkeypatch):
-    monkeypatch.setattr(http, "CONNECT_TIMEOUT_S", 0.3)
+@contextmanager
+def unanswering():
+    """The port of a listener that never accepts, its queue full."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
-        address = full.getsockname()
         waiting = []
-        for _ in range(3):  # the queue of a listener that never accepts
+        for _ in range(3):
             waiting.append(socket.socket())
             waiting[-1].setblocking(False)
-            waiting[-1].connect_ex(address)
-        error, _ = await failure(vendor, f"http://127.0.0.1:{address[1]}")
+            waiting[-1].connect_ex(full.getsockname())
+        yield full.getsockname()[1]
         for connection in waiting:
             connection.close()
+
+
+async def test_an_address_that_never_answers_is_a_time_out(vendor):
+    with unanswering() as port:
+        error, _ = await failure(vendor, f"http://127.0.0.1:{port}", connect_timeout_s=0.3)
     assert type(error) is errors.ProviderTimeoutError
-    assert "could not be reached" in str(error)
+    assert str(error).startswith(f"127.0.0.1:{port} could not be reached within 0.3 s.")
+
+
+# Proxies that are named and do not work.
+
+
+@pytest.fixture
+def dead_port():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+# The SDKs' transport hands a proxy's password to aiohttp in a way that aiohttp finds old.
+@pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("user", ["", "somebody:secret@"])
+async def test_a_proxy_that_is_not_there_is_named_and_not_the_host(
+    vendor, user, dead_port, monkeypatch
+):
+    monkeypatch.setenv("HTTP_PROXY", f"http://{user}127.0.0.1:{dead_port}")
+    error, _ = await failure(vendor, "http://models.example")
+    assert type(error) is errors.ProviderUnavailableError
+    assert str(error) == (
+        f"The proxy 127.0.0.1:{dead_port} cannot be reached, and calls to models.example go "
+        "through it. Check that it runs, HTTPS_PROXY and NO_PROXY."
+    )
+    assert "secret" not in error.detail
+
+
+async def test_a_vendors_own_address_fails_at_the_proxy_too(vendor, dead_port, monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{dead_port}")
+    error, _ = await failure(vendor, None)
+    assert str(error).startswith(f"The proxy 127.0.0.1:{dead_port} cannot be reached")
+
+
+async def test_a_proxys_name_that_nobody_knows_is_the_proxys_fault(vendor, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://nowhere.invalid:3128")
+    error, _ = await failure(vendor, "http://models.example")
+    assert str(error).startswith("The proxy nowhere.invalid:3128 cannot be reached")
+
+
+async def test_a_proxy_that_never_answers_is_the_proxys_fault(vendor, monkeypatch):
+    with unanswering() as port:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+        error, _ = await failure(vendor, "http://models.example", connect_timeout_s=0.3)
+    assert str(error).startswith(f"The proxy 127.0.0.1:{port} cannot be reached")
+
+
+async def test_a_host_that_needs_no_proxy_is_not_blamed_on_one(vendor, dead_port, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "nowhere.invalid")
+    error, _ = await failure(vendor, "http://nowhere.invalid")
+    assert "nowhere.invalid cannot be found" in str(error)
+    error, _ = await failure(vendor, f"http://127.0.0.1:{dead_port}")
+    assert str(error).startswith(f"127.0.0.1:{dead_port} refuses connections.")
+
+
+def test_a_proxy_of_an_unknown_kind_is_one_line(vendor, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "carrier-pigeon://127.0.0.1:9")
+    with pytest.raises(errors.ConfigError, match="HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"):
+        vendor.provider("http://models.example")
+
+
+# Base URLs to which nothing can be sent.
+
+UNUSABLE = {
+    "http://somebody:secret@models.example/v1": "a user name or a password is in it",
+    "http://somebody:sec/ret@models.example/v1": "it is no web address",
+    "http://models.example:99999": "99999 is no port",
+    "http://models.example:0": "0 is no port",
+    "http://models.example:-5": "-5 is no port",
+    "http://models.example:abc": "it is no web address",
+    "http://[::1": "it is no web address",
+    "models.example/v1": "it does not begin with http:// or https://",
+    "ftp://models.example": "it does not begin with http:// or https://",
+    "http://": "it names no host",
+    "http:///v1": "it names no host",
+    "http://two words/v1": "it names no host",
+    "http://models..example": "it names no host",
+}
+
+
+@pytest.mark.parametrize("base_url", UNUSABLE)
+def test_a_base_url_to_which_nothing_can_be_sent_is_one_line(vendor, base_url):
+    with pytest.raises(errors.ConfigError) as caught:
+        vendor.provider(base_url)
+    assert f": {UNUSABLE[base_url]}. Correct it." in str(caught.value)
+    assert "sec" not in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "base_url", ["http://[::1]:8080/v1", "https://models.example", "http://bücher.example:1/v1"]
+)
+async def test_a_base_url_that_can_be_used_is(vendor, base_url):
+    await vendor.provider(base_url).aclose()

@@ -7,7 +7,7 @@ from contextlib import aclosing
 import pytest
 
 from llm_playground.errors import ProviderUnavailableError
-from llm_playground.providers.http import is_loopback
+from llm_playground.providers.address import is_loopback
 from llm_playground.types import TextDelta
 from tests.wire.server import Reply, WireServer
 from tests.wire.vendors import KEY

@@ -117,9 +117,12 @@ async def test_gemini_calls_a_bad_key_a_bad_request_and_we_do_not():
         ({}, None),
     ],
 )
-async def test_how_long_to_wait_is_told_in_seconds(vendor, headers, seconds):
-    error, _ = await failure_from(vendor, json_reply(429, {"error": {"message": "No"}}, headers))
+@pytest.mark.parametrize("status", [429, 503, 529])
+async def test_how_long_to_wait_is_told_in_seconds(vendor, status, headers, seconds):
+    error, _ = await failure_from(vendor, json_reply(status, {"error": {"message": "No"}}, headers))
     assert error.retry_after == seconds
+    advice = "in a moment" if seconds is None else f"in {seconds:g} s"
+    assert f"Run again {advice}." in str(error)
 
 
 async def test_how_long_to_wait_is_read_from_googles_body_too():
@@ -128,6 +131,38 @@ async def test_how_long_to_wait_is_read_from_googles_body_too():
     error, _ = await failure_from(GEMINI, json_reply(429, said))
     assert error.retry_after == 20.0
     assert "20 s" in str(error)
+
+
+USED_UP = [
+    (OPENAI, {"message": "You exceeded your current quota.", "code": "insufficient_quota"}),
+    (OPENAI, {"message": "Billing hard limit.", "code": "billing_hard_limit_reached"}),
+    (
+        GEMINI,
+        {
+            "code": 429,
+            "message": "You exceeded your current quota.",
+            "status": "RESOURCE_EXHAUSTED",
+            "details": [
+                {
+                    "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+                    "violations": [
+                        {"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}
+                    ],
+                }
+            ],
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("vendor", "said"), USED_UP, ids=str)
+async def test_a_quota_that_is_used_up_is_not_tried_again(vendor, said):
+    error, _ = await failure_from(vendor, json_reply(429, {"error": said}))
+    assert type(error) is errors.RateLimitError
+    assert not error.retryable
+    assert "quota is used up" in str(error)
+    again, _ = await failure_from(vendor, json_reply(429, {"error": {"message": "Slow down."}}))
+    assert again.retryable  # the next error is another one
 
 
 TOO_LONG = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llm_playground.providers.anthropic import AnthropicProvider
@@ -19,20 +19,30 @@ KEY = "planted-" + "key-" * 4 + "7Qa"
 
 @dataclass(frozen=True)
 class Vendor:
-    """One wire format as tests need it."""
+    """One provider as tests need it: its row in the table of the contract suite.
+
+    Args:
+        name: The provider's name.
+        model: One of its models.
+        build: Its class.
+        stream: Its recording: a stream's chunks, given the pieces of the answer.
+        fault: An error object inside a stream, given the status it stands for.
+        last_word: With the event that holds it the answer is complete.
+    """
 
     name: str
     model: str
     build: Callable[[Endpoint], Provider]
     stream: Callable[..., tuple[bytes, ...]]
     fault: Callable[[int], bytes]
+    last_word: bytes
 
     def __str__(self) -> str:
         return self.name
 
-    def provider(self, base_url: str | None) -> Provider:
+    def provider(self, base_url: str | None, connect_timeout_s: float | None = 10.0) -> Provider:
         """A provider that has the planted key."""
-        return self.build(Endpoint(self.name, KEY, base_url))
+        return self.build(Endpoint(self.name, KEY, base_url, connect_timeout_s))
 
     def request(self, *turns: tuple[str, str], **parameters: Any) -> Request:
         """A request; without turns, one short user prompt."""
@@ -63,7 +73,9 @@ OPENAI = Vendor(
     OpenAIProvider,
     openai_stream,
     lambda status: _error({"message": "Sorry.", "code": _OPENAI_CODES.get(status, status)}),
+    b'"finish_reason": "stop"',
 )
+LOCAL = replace(OPENAI, name="local", model="local:smollm2-135m-instruct")
 ANTHROPIC = Vendor(
     "anthropic",
     "anthropic:claude-sonnet-4-5",
@@ -72,6 +84,7 @@ ANTHROPIC = Vendor(
     lambda status: anthropic_event(
         "error", {"error": {"type": _ANTHROPIC_TYPES[status], "message": "Sorry."}}
     ),
+    b'"stop_reason": "end_turn"',
 )
 GEMINI = Vendor(
     "gemini",
@@ -79,5 +92,6 @@ GEMINI = Vendor(
     GeminiProvider,
     gemini_stream,
     lambda status: _error({"code": status, "message": "Sorry.", "status": "UNAVAILABLE"}),
+    b'"finishReason": "STOP"',
 )
 ALL = (OPENAI, ANTHROPIC, GEMINI)
