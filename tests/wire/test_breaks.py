@@ -69,7 +69,7 @@ def dead_port():
 
 
 # The SDKs' transport hands a proxy's password to aiohttp in a way that aiohttp finds old.
-@pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:(BasicAuth|The 'proxy_auth'):DeprecationWarning")
 @pytest.mark.parametrize("user", ["", "somebody:secret@"])
 async def test_a_proxy_that_is_not_there_is_named_and_not_the_host(
     vendor, user, dead_port, monkeypatch
