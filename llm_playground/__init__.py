@@ -38,19 +38,33 @@ if TYPE_CHECKING:
     from llm_playground.errors import StreamInterruptedError as StreamInterruptedError
     from llm_playground.errors import TemplateError as TemplateError
     from llm_playground.errors import UnknownModelError as UnknownModelError
+    from llm_playground.images import image as image
     from llm_playground.reports import costs as costs
     from llm_playground.reports import latency as latency
     from llm_playground.reports import runs as runs
     from llm_playground.reports import sql as sql
     from llm_playground.runlog import set_aside_log as set_aside_log
+    from llm_playground.toolloop import ToolRun as ToolRun
+    from llm_playground.toolloop import ask_with_tools as ask_with_tools
+    from llm_playground.toolloop import complete_with_tools as complete_with_tools
+    from llm_playground.tools import tool as tool
     from llm_playground.types import Finish as Finish
+    from llm_playground.types import ImagePart as ImagePart
     from llm_playground.types import Message as Message
     from llm_playground.types import Parameters as Parameters
     from llm_playground.types import Preparing as Preparing
     from llm_playground.types import ReasoningDelta as ReasoningDelta
+    from llm_playground.types import ReasoningPart as ReasoningPart
     from llm_playground.types import Run as Run
     from llm_playground.types import RunFinished as RunFinished
+    from llm_playground.types import Schema as Schema
     from llm_playground.types import TextDelta as TextDelta
+    from llm_playground.types import TextPart as TextPart
+    from llm_playground.types import TokenLogprob as TokenLogprob
+    from llm_playground.types import Tool as Tool
+    from llm_playground.types import ToolCall as ToolCall
+    from llm_playground.types import ToolCallDelta as ToolCallDelta
+    from llm_playground.types import ToolResult as ToolResult
     from llm_playground.types import Usage as Usage
     from llm_playground.widgets.playground import Playground as Playground
 
@@ -78,17 +92,29 @@ _ROOMS = {
         "TemplateError",
         "UnknownModelError",
     ],
+    "images": ["image"],
     "reports": ["costs", "latency", "runs", "sql"],
     "runlog": ["set_aside_log"],
+    "toolloop": ["ToolRun", "ask_with_tools", "complete_with_tools"],
+    "tools": ["tool"],
     "types": [
         "Finish",
+        "ImagePart",
         "Message",
         "Parameters",
         "Preparing",
         "ReasoningDelta",
+        "ReasoningPart",
         "Run",
         "RunFinished",
+        "Schema",
         "TextDelta",
+        "TextPart",
+        "TokenLogprob",
+        "Tool",
+        "ToolCall",
+        "ToolCallDelta",
+        "ToolResult",
         "Usage",
     ],
     "widgets.playground": ["Playground"],

@@ -15,11 +15,20 @@ _FOOTER = "color:var(--jp-ui-font-color2,#616161);font-size:12px;font-variant-nu
 
 
 def ended(run: Run) -> str:
-    """An ended run: its answer as Markdown, what has to be said of it, its footer."""
-    said = "".join(
-        f'<div style="{_FOOTER}">{escape(notice)}</div>' for notice in footer.notices(run)
-    )
-    return framed(render.to_html(run.text) + said, footer.text(run))
+    """An ended run: its answer as Markdown, or as its data; what has to be said; its footer."""
+    notices = footer.notices(run)
+    if run.data_error is not None:
+        notices.append(f"Not in the shape that was asked for. {run.data_error}")
+    said = "".join(f'<div style="{_FOOTER}">{escape(notice)}</div>' for notice in notices)
+    answer = render.to_html(run.text) if run.data is None else _as_json(run.data)
+    return framed(answer + said, footer.text(run))
+
+
+def _as_json(data: object) -> str:
+    from pydantic_core import to_json  # first use, not import
+
+    text = to_json(data, indent=2, fallback=str).decode()
+    return f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{escape(text)}</pre>'
 
 
 def running(text: str, status: str) -> str:

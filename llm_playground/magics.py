@@ -34,6 +34,9 @@ USAGE = """\
    -n, --iterations N       ask N times
    -o, --output NAME        keep the run (or the comparison) in a variable
    -p, --preset NAME        precise, balanced or creative
+   --image PATH             send a picture too: a file or a web address; several are fine
+   --schema NAME            the variable with the shape the answer must have: a pydantic model,
+                            a dataclass, a JSON schema; the answer in it is the run's .data
    --param K=V              any other parameter
    --tag TAG                a label to find the run by
 %llm models                 models and prices, the usable ones first
@@ -57,6 +60,8 @@ class _Options:
     iterations: int
     output: str | None
     tags: list[str]
+    images: list[str]
+    schema: str | None
 
 
 @magics_class
@@ -88,6 +93,8 @@ class LLMMagics(Magics):
             prompt.strip("\n"),
             options.models or [None],
             system=options.system,
+            images=options.images,
+            schema=self._schema(options.schema),
             preset=options.preset,
             parameters=options.parameters,
             iterations=options.iterations,
@@ -99,6 +106,13 @@ class LLMMagics(Magics):
         if options.output:
             kept: Run | Comparison = runs[0] if len(calls) == 1 else compared(calls, runs)
             self._shell().user_ns[options.output] = kept
+
+    def _schema(self, name: str | None) -> object:
+        if name is None:
+            return None
+        if name not in self._variables():
+            raise UsageError(f"%%llm: --schema takes the name of a variable; there is no {name}.")
+        return self._variables()[name]
 
     def _variables(self) -> Mapping[str, object]:
         names: Mapping[str, object] = self._shell().user_ns
@@ -172,6 +186,8 @@ def _parser() -> _Parser:
     parser.add_argument("-n", "--iterations", type=int, default=1)
     parser.add_argument("-o", "--output")
     parser.add_argument("--tag", action="append", default=[])
+    parser.add_argument("--image", action="append", default=[])
+    parser.add_argument("--schema")
     return parser
 
 
@@ -200,6 +216,8 @@ def _options(given: argparse.Namespace) -> _Options:
         given.iterations,
         given.output,
         given.tag,
+        given.image,
+        given.schema,
     )
 
 

@@ -33,6 +33,7 @@ FLOORS = {
     "images": 2,
     "schemas": 2,
     "tools": 2,
+    "toolcalls": 2,
     "conversation": 2,
     "pricing": 2,
     "tokens": 2,
@@ -75,6 +76,7 @@ ROOMS_OF_LIBRARY = {
     "platformdirs": {"config"},
     "tenacity": {"retries"},
     "pydantic": {"schemas", "tools"},
+    "pydantic_core": {"answers", "toolcalls"},
     "jsonschema": {"schemas"},
 }
 ENVIRONMENT_READERS = {"config"}

@@ -14,7 +14,15 @@ from datetime import datetime
 from typing import Any
 
 from llm_playground.redact import redact
-from llm_playground.types import Attempt, Execution, Request, Run, Usage, messages_as_json
+from llm_playground.types import (
+    Attempt,
+    Execution,
+    Request,
+    Run,
+    ToolCall,
+    Usage,
+    messages_as_json,
+)
 
 Row = dict[str, Any]
 
@@ -122,7 +130,7 @@ def result_row(run: Run, prompt_hash: str | None) -> Row:
         "response_model": run.response_model,
         "response_text": run.text,
         "reasoning_text": run.reasoning or None,
-        "tool_calls": None,
+        "tool_calls": [_tool_call(call) for call in run.tool_calls] or None,
         "tokens_used": _tokens_used(run.usage),
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
@@ -179,6 +187,15 @@ def _tokens_used(usage: Usage | None) -> dict[str, int] | None:
         "reasoning": usage.reasoning_tokens,
     }
     return {name: count for name, count in counts.items() if count is not None}
+
+
+def _tool_call(call: ToolCall) -> Row:
+    """A call with its arguments as JSON, or as the text that the model wrote where it is none."""
+    try:
+        arguments: object = call.arguments
+    except (ValueError, RecursionError):
+        arguments = call.arguments_json
+    return {"id": call.id, "name": call.name, "arguments": arguments}
 
 
 def _attempt(attempt: Attempt) -> dict[str, object]:
