@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Hashable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -15,9 +15,11 @@ from typing import Generic, TypeVar
 from llm_playground.errors import ConfigError
 from llm_playground.types import Preparing
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 _TICK_S = 0.1
+_EXIT_S = 3.0
 
 
 @dataclass(slots=True, eq=False)
@@ -72,7 +74,7 @@ class Attempt(Generic[T]):
             self.outcome.set_exception(error)
 
 
-class Attempts(dict[Hashable, Attempt[T]], Generic[T]):
+class Attempts(dict[K, Attempt[T]], Generic[K, T]):
     """The attempts under way and their results, by what is attempted; last used last."""
 
     def __init__(self) -> None:
@@ -81,7 +83,7 @@ class Attempts(dict[Hashable, Attempt[T]], Generic[T]):
 
     def join(
         self,
-        key: Hashable,
+        key: K,
         work: Callable[[Attempt[T]], T],
         usable: Callable[[T], bool],
         first: Preparing,
@@ -102,6 +104,26 @@ class Attempts(dict[Hashable, Attempt[T]], Generic[T]):
             attempt.waiting -= 1
             if not attempt.waiting and not attempt.outcome.done():
                 attempt.give_up()
+
+    def end(self) -> list[Attempt[T]]:
+        """Give up what is under way, and wait a little until it has cleared up; all there was."""
+        with self.lock:
+            attempts = list(self.values())
+            self.clear()
+            for attempt in attempts:
+                if not attempt.outcome.done():
+                    attempt.give_up()
+        for attempt in attempts:
+            if attempt.thread is not None:
+                attempt.thread.join(_EXIT_S)
+        return attempts
+
+    def forget(self) -> list[Attempt[T]]:
+        """In a forked child: its parent's threads are not here, nor is who held the lock."""
+        attempts = list(self.values())
+        self.clear()
+        self.lock = threading.RLock()
+        return attempts
 
 
 def _fit(attempt: Attempt[T], usable: Callable[[T], bool]) -> bool:

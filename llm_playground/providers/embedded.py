@@ -30,6 +30,11 @@ from llm_playground.types import Preparing
 MAX_SERVERS = 2
 """Servers kept alive for their next use. More live only while more are answering at once."""
 
+STARTING = Preparing("Starting the embedded model")
+
+_WITHOUT_TEMPLATE = Preparing(
+    "Starting the embedded model; its file has no chat template, so prompts are laid out as ChatML"
+)
 _EXIT_S = 3.0
 _ASK_S = 5.0
 _MAX_THREADS = 8
@@ -46,17 +51,17 @@ class Server:
     process: subprocess.Popen[bytes]
 
 
-_servers: Attempts[Server] = Attempts()
+_servers: Attempts[Path, Server] = Attempts()
 # Who was handed a server: it is kept while their tasks run, asked already or still queueing.
 _users: dict[Path, weakref.WeakSet[asyncio.Task[object]]] = {}
 
 
-def join(path: Path, remedy: str) -> Attempt[Server]:
+def join(path: Path, remedy: str | None) -> Attempt[Server]:
     """The server for these weights, running or being started, for the task that asks.
 
     Args:
         path: The weights.
-        remedy: What to do when they are broken, as a sentence.
+        remedy: What to do when they are broken, as a sentence; None for the default's.
     """
 
     def work(attempt: Attempt[Server]) -> Server:
@@ -65,10 +70,11 @@ def join(path: Path, remedy: str) -> Attempt[Server]:
 
     task = asyncio.current_task()
     with _servers.lock:
-        if task is not None:
-            _users.setdefault(path, weakref.WeakSet()).add(task)
+        users = _users.setdefault(path, weakref.WeakSet())
+        if task is not None and task not in users:
+            users.add(task)
             task.add_done_callback(_room_later)
-        return _servers.join(path, work, _is_alive, Preparing(f"Starting {model_of(path)}"))
+        return _servers.join(path, work, _is_alive, STARTING)
 
 
 def leave(attempt: Attempt[Server]) -> None:
@@ -102,34 +108,44 @@ def thread_count(cpus: int) -> int:
 
 
 def _room_later(_task: object) -> None:
-    """After the last user of many: not on its event loop, since servers are asked and waited for."""
+    """After the last use of one too many; not on its event loop, since it takes a while."""
     if len(_servers) > MAX_SERVERS:
         threading.Thread(target=_make_room, name="llm_playground room", daemon=True).start()
 
 
 def _make_room() -> None:
     """End servers that nobody uses, the one used longest ago first, until the rest is few."""
-    for path, attempt in list(_servers.items()):
-        if len(_servers) <= MAX_SERVERS:
-            return
-        if attempt.failed:
-            _servers.pop(path, None)
-        elif not _in_use(path, attempt) and not _is_answering(attempt.result()):
-            _end(path, attempt)
+    with _servers.lock:
+        oldest_first = list(_servers.items())
+    for is_needless in (_is_over, _is_idle):
+        for path, attempt in oldest_first:
+            if len(_servers) > MAX_SERVERS and is_needless(path, attempt):
+                _end(path, attempt)
+
+
+def _is_over(_path: Path, attempt: Attempt[Server]) -> bool:
+    """Whether the start failed or the server died."""
+    return attempt.outcome.done() and (attempt.failed or not _is_alive(attempt.result()))
+
+
+def _is_idle(path: Path, attempt: Attempt[Server]) -> bool:
+    return not _in_use(path, attempt) and not _is_answering(attempt.result())
 
 
 def _end(path: Path, attempt: Attempt[Server]) -> None:
     with _servers.lock:  # joined meanwhile, it stays
-        if _in_use(path, attempt) or _servers.get(path) is not attempt:
+        over = _is_over(path, attempt)
+        if _servers.get(path) is not attempt or (_in_use(path, attempt) and not over):
             return
         del _servers[path]
-        _users.pop(path, None)
-    _close(attempt.result().process)
+    if not over:
+        _close(attempt.result().process)
 
 
 def _in_use(path: Path, attempt: Attempt[Server]) -> bool:
-    tasks = _users.get(path, ())
-    return bool(attempt.waiting) or not attempt.outcome.done() or any(not t.done() for t in tasks)
+    with _servers.lock:
+        tasks = any(not task.done() for task in _users.get(path, ()))
+        return tasks or attempt.waiting > 0 or not attempt.outcome.done()
 
 
 def _is_answering(server: Server) -> bool:
@@ -157,12 +173,11 @@ def _is_alive(server: Server) -> bool:
 # One process
 
 
-def _launch(attempt: Attempt[Server], path: Path, remedy: str) -> Server:
+def _launch(attempt: Attempt[Server], path: Path, remedy: str | None) -> Server:
     """Start the process and wait until its server listens."""
     header = weights.check(path, remedy)
-    weights.require_chat(path, header)
     if not header.chat_template:
-        attempt.preparing = Preparing(f"Starting {model_of(path)}: {NO_TEMPLATE}")
+        attempt.preparing = _WITHOUT_TEMPLATE
     api_key = secrets.token_urlsafe(32)
     remember(api_key)
     order = {
@@ -184,9 +199,6 @@ def _launch(attempt: Attempt[Server], path: Path, remedy: str) -> Server:
             raise CancelledError
         log.seek(0)
         raise _failed(path, process.returncode, log.read().decode("utf-8", "replace"))
-
-
-NO_TEMPLATE = "it has no chat template, so llama.cpp's ChatML is used"
 
 
 def _spawn(log: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -215,8 +227,8 @@ def _failed(path: Path, returncode: int, log: str) -> ConfigError:
     reason = _REASON.search(log)
     said = reason[1] if reason else f"its process ended with {returncode}"
     return ConfigError(
-        f"llama.cpp cannot load {path.name}: {said}. Set {weights.VARIABLE} to another GGUF file, "
-        "or give this machine more memory.",
+        f"llama.cpp cannot load {path.name}: {said}. Use another GGUF file "
+        f"(local:path, or {weights.VARIABLE}), or give this machine more memory.",
         provider="local",
         detail=redact(log.strip()[-2000:]),
     )
@@ -233,3 +245,27 @@ def _close(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+@atexit.register
+def _close_all() -> None:
+    """A start under way is given up, and clears up after itself; servers end."""
+    for attempt in _servers.end():
+        if not attempt.failed:
+            _close(attempt.result().process)
+
+
+def _forget() -> None:
+    """A forked child starts its own servers, and does not keep its parent's alive."""
+    for attempt in _servers.forget():
+        if attempt.outcome.done() and not attempt.failed:
+            process = attempt.result().process
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+            process.returncode = 0  # not ours to wait for
+    _users.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -11,7 +11,7 @@ Block sizes of the tensor types are those of ``ggml-common.h``.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +24,19 @@ _SCALARS = {
     12: "<d",
 }  # fmt: skip
 _MAX_DEPTH = 8
+# ``general.architecture`` and ``general.type`` of what is no model that writes text. The encoders
+# are those of llama.cpp's ``llama-arch.cpp``.
+_ENCODERS = (
+    "bert", "nomic-bert", "neo-bert", "jina-bert", "modern-bert", "eurobert", "t5encoder",
+    "gemma-embedding", "wavtokenizer",
+)  # fmt: skip
+_OTHER_KINDS = {
+    "clip": "the image part of a model (mmproj)",
+    "mmproj": "the image part of a model (mmproj)",
+    "adapter": "an adapter (LoRA), not a model",
+    "imatrix": "an importance matrix, not a model",
+    "vocab": "a vocabulary, not a model",
+}
 _MAX_DIMENSIONS = 8  # GGML_MAX_DIMS is 4
 
 # Tensor type -> (elements in a block, bytes of a block). A type that is missing here is newer:
@@ -49,11 +62,15 @@ class Header:
         architecture: llama.cpp's name for the kind of model, such as ``llama``.
         context_length: Tokens the model was trained to read at once; None when it does not say.
         needed_bytes: The length the file must at least have.
+        chat_template: Whether it says how messages are laid out for it.
+        without_chat: What it is when it cannot answer at all, None for a model that writes.
     """
 
     architecture: str | None
     context_length: int | None
     needed_bytes: int
+    chat_template: bool = False
+    without_chat: str | None = None
 
 
 def read_header(path: Path) -> Header:
@@ -94,7 +111,20 @@ def _read(reader: _Reader) -> Header:
         architecture if isinstance(architecture, str) else None,
         context_length if isinstance(context_length, int) else None,
         data_start + end if tensors else reader.file.tell(),
+        isinstance(metadata.get("tokenizer.chat_template"), str),
+        _without_chat(metadata),
     )
+
+
+def _without_chat(metadata: Mapping[str, int | str | None]) -> str | None:
+    """What a file is that no text can be had from; ``pooling_type`` is of embedding models."""
+    architecture = str(metadata.get("general.architecture"))
+    kind = metadata.get("general.type", "model")
+    if architecture in _OTHER_KINDS or kind in _OTHER_KINDS:
+        return _OTHER_KINDS.get(architecture) or _OTHER_KINDS[str(kind)]
+    if architecture.startswith(_ENCODERS) or metadata.get(f"{architecture}.pooling_type"):
+        return f"an embedding model ({architecture})"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,9 @@ Why a process beside the kernel: loading a model inside it holds Python's lock u
 notebook's variables along, a forked child could never exit, and a server alive at the end of the
 interpreter can hang it.
 
+An answer that is streamed ends when its reader leaves; one that is not is worked out to its end,
+whether its caller is there or not (seen with llama.cpp's build 11549). Providers here always stream.
+
 One JSON line comes in on standard input (the key never stands in arguments or environment, which
 other users can read), one goes out on standard output; then it serves until standard input is
 closed, which the end of the parent process does, however it ends.
@@ -44,7 +47,7 @@ def _serve(order: dict[str, Any]) -> Any:  # noqa: ANN401 - the library has no t
     params.cors_credentials = False
     params.ui = False
     params.ui_mcp_proxy = False
-    params.endpoint_slots = False
+    params.endpoint_slots = True  # tells, for the key, whether any answer is under way
     params.endpoint_props = False
     params.endpoint_metrics = False
     return xllamacpp.Server(params)

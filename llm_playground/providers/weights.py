@@ -108,28 +108,41 @@ def find(path: Path | None = None) -> Path | None:
         ConfigError: ``path`` or the variable names a file that does not exist.
     """
     if path is not None:
-        return _existing(path, "Give the path of a GGUF file.")
+        return _existing(path, "Give local: the path of a GGUF file.")
     chosen = config.local_model_path()
     if chosen is not None:
         return _existing(chosen, f"Correct or unset {VARIABLE}.")
     return next((place for place in _places(SMOLLM2) if place.is_file()), None)
 
 
-def check(path: Path) -> Header:
-    """The header of the weights at ``path``, when they are whole.
+def check(path: Path, remedy: str | None = None) -> Header:
+    """The header of the weights at ``path``, when they are whole and can answer.
+
+    Args:
+        path: The file.
+        remedy: What to do otherwise, as a sentence; None for weights that :func:`find` finds.
 
     Raises:
-        ConfigError: They are empty, cut off, something else, or unreadable.
+        ConfigError: They are empty, cut off, something else, unreadable, or of a model that
+            writes no text.
     """
+    remedy = remedy or _remedy(path)
     try:
-        return read_header(path)
+        header = read_header(path)
     except BrokenFileError as error:
-        raise ConfigError(f"{path} {error}. {_remedy(path)}", provider="local") from error
+        raise ConfigError(f"{path} {error}. {remedy}", provider="local") from error
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ConfigError(
-            f"{path} cannot be read ({reason}). {_remedy(path)}", provider="local"
+            f"{path} cannot be read ({reason}). {remedy}", provider="local"
         ) from error
+    if header.without_chat is not None:
+        raise ConfigError(
+            f"{path.name} is {header.without_chat}: it cannot answer. Use a model that chats; "
+            'its name often ends in "Instruct" or "it".',
+            provider="local",
+        )
+    return header
 
 
 def destination(weights: Weights = SMOLLM2) -> Path:

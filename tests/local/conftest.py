@@ -1,9 +1,12 @@
 """Scripts as a user would run them, and the real weights."""
 
+import asyncio
+import contextlib
 import hashlib
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from llm_playground import config
@@ -37,3 +40,33 @@ def importable(monkeypatch):
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+
+
+def server_processes() -> list[psutil.Process]:
+    """This process's embedded servers."""
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            found += [child] if "local_server" in " ".join(child.cmdline()) else []
+    return found
+
+
+@pytest.fixture
+def servers():
+    """How many there are, asked again each time. Those a test starts end with it."""
+    before = set(server_processes())
+    yield lambda: len(server_processes())
+    for process in set(server_processes()) - before:
+        process.kill()
+
+
+@pytest.fixture
+def until():
+    """Wait until a condition holds, on the test's event loop."""
+
+    async def wait(condition, seconds: float = 10.0) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110 - other processes set no event
+                await asyncio.sleep(0.05)
+
+    return wait

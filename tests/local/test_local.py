@@ -366,12 +366,12 @@ async def test_fetching_is_shown_as_it_goes(home, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("key", [None, "wrong"])
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/models", "/completion", "/tokenize"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/models", "/completion", "/slots"])
 def test_without_the_key_it_answers_401(endpoint, path, key):
     assert get(endpoint, path, key, "POST").status_code == 401
 
 
-@pytest.mark.parametrize("path", ["/slots", "/metrics", "/tools", "/cors-proxy", "/"])
+@pytest.mark.parametrize("path", ["/metrics", "/tools", "/cors-proxy", "/"])
 def test_what_is_not_needed_is_closed_even_with_the_key(endpoint, path):
     assert get(endpoint, path, endpoint.api_key).status_code in {403, 404, 501}
 

@@ -12,8 +12,11 @@ def gguf_string(text: str) -> bytes:
     return struct.pack("<Q", len(text.encode())) + text.encode()
 
 
-def gguf_file(architecture: str = "nonsense", alignment: int = 32) -> bytes:
-    """A whole GGUF with metadata of many kinds and one tensor of 64 Q4_0 elements (36 bytes)."""
+def gguf_file(architecture: str = "nonsense", alignment: int = 32, **more: str | int) -> bytes:
+    """A whole GGUF with metadata of many kinds and one tensor of 64 Q4_0 elements (36 bytes).
+
+    ``more`` is metadata; in its names ``__`` stands for a dot.
+    """
     pairs = [
         gguf_string("general.architecture") + struct.pack("<I", 8) + gguf_string(architecture),
         gguf_string("general.alignment") + struct.pack("<II", 4, alignment),
@@ -23,9 +26,16 @@ def gguf_file(architecture: str = "nonsense", alignment: int = 32) -> bytes:
         gguf_string("tokens") + struct.pack("<IIQ", 9, 8, 2) + gguf_string("a") + gguf_string("bc"),
         gguf_string("scores") + struct.pack("<IIQ2f", 9, 6, 2, 0.0, 1.0),
     ]
+    pairs += [gguf_string(name.replace("__", ".")) + _typed(value) for name, value in more.items()]
     tensor = gguf_string("blk") + struct.pack("<IQIQ", 1, 64, 2, 0)
     head = b"GGUF" + struct.pack("<IQQ", 3, 1, len(pairs)) + b"".join(pairs) + tensor
     return head + bytes(-len(head) % alignment) + bytes(36)
+
+
+def _typed(value: str | int) -> bytes:
+    if isinstance(value, int):
+        return struct.pack("<II", 4, value)
+    return struct.pack("<I", 8) + gguf_string(value)
 
 
 def make_wheel(folder: Path, content: bytes, member: str = "tiny_weights/tiny.gguf") -> Path:
