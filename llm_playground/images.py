@@ -125,7 +125,7 @@ def _of_data_url(url: str) -> bytes:
     head, comma, content = url.partition(",")
     try:
         if head.lower().endswith(";base64"):
-            return base64.b64decode(unquote_to_bytes(content), validate=True)
+            return base64.b64decode(b"".join(unquote_to_bytes(content).split()), validate=True)
     except binascii.Error:
         comma = ""
     if not comma:
@@ -137,7 +137,13 @@ def _bytes_of(source: object) -> bytes:
     """What an object of Python shows as a picture."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)
-    given = None if isinstance(source, type) else _drawn(source)
+    try:
+        given = None if isinstance(source, type) else _drawn(source)
+    except InvalidParameterError:
+        raise
+    except Exception as error:  # whatever drawing, encoding or reading a closed file raises
+        name, why = type(source).__name__, _shown(str(error))
+        raise InvalidParameterError(f"This {name} cannot be made a picture: {why}.") from None
     if not isinstance(given, bytes):
         raise InvalidParameterError(
             "A picture is a path, bytes, a URL, a PIL image, a matplotlib figure or a numpy "
@@ -154,12 +160,17 @@ def _drawn(source: Any) -> object:  # noqa: ANN401 - known by what it can do
         return _saved(save)
     if callable(save := getattr(getattr(source, "figure", None), "savefig", None)):
         return _saved(save)
-    for show in ("_repr_png_", "_repr_jpeg_", "read"):
-        if callable(method := getattr(source, show, None)) and (given := method()) is not None:
-            return given
+    if (given := _shown_by("_repr_png_", source)) is not None:
+        return given
     if callable(convert := getattr(source, "convert", None)):  # a PIL image of printing colours
-        return getattr(convert("RGB"), "_repr_png_", lambda: None)()
-    return None
+        return _shown_by("_repr_png_", convert("RGB"))
+    given = _shown_by("_repr_jpeg_", source)
+    return _shown_by("read", source) if given is None else given
+
+
+def _shown_by(method: str, source: object) -> object:
+    show = getattr(source, method, None)
+    return show() if callable(show) else None
 
 
 def _saved(save: Callable[..., object]) -> bytes:
