@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from llm_playground import config
@@ -17,7 +18,7 @@ from llm_playground.endpoints import Rates
 from llm_playground.types import Usage
 
 if TYPE_CHECKING:
-    from genai_prices.types import ModelPrice
+    from genai_prices.types import ModelInfo, ModelPrice
 
 _MILLION = Decimal(1_000_000)
 # OpenRouter's name for what costs nothing; genai-prices lists these models without any price.
@@ -140,17 +141,26 @@ def _covers(listed: ModelPrice, usage: Usage) -> bool:
 
 
 def _listed_rates(model: str, at: datetime) -> ModelPrice | None:
+    found = listed_model(model)
+    return None if found is None else found.get_prices(at)
+
+
+def listed_model(model: str) -> ModelInfo | None:
+    """What genai-prices knows of a model, None when nothing."""
     provider, _, name = model.partition(":")
     priced_as = _priced_as(provider)
-    if priced_as is None:
-        return None
+    return None if priced_as is None else _find(priced_as, name)
+
+
+@lru_cache(maxsize=8192)
+def _find(priced_as: str, name: str) -> ModelInfo | None:
+    """Its own look-up tries every model of the provider, and forgets what it did not find."""
     from genai_prices import data_snapshot  # first use, not import: 0.3 s
 
     try:
-        _, found = data_snapshot.get_snapshot().find_provider_model(name, None, priced_as, None)
+        return data_snapshot.get_snapshot().find_provider_model(name, None, priced_as, None)[1]
     except LookupError:
         return None
-    return found.get_prices(at)
 
 
 def _priced_as(provider: str) -> str | None:

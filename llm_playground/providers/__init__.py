@@ -61,7 +61,8 @@ def endpoint_of(provider: str) -> Endpoint:
     """
     row = config.rows()[provider]
     key = credentials.key(provider) if row.key_variables else NO_KEY
-    return Endpoint(provider, key, config.base_url(provider) or row.base_url)
+    base_url = config.base_url(provider) or row.base_url
+    return Endpoint(provider, key, base_url, config.timeouts().connect)
 
 
 async def _endpoint(model: str, progress: Callable[[Preparing], None]) -> Endpoint:
