@@ -238,13 +238,15 @@ def _json_of(text: str) -> object:
         raise ValueError("The answer is empty; JSON was wanted.")
     try:
         return json.loads(text, parse_constant=_no_number)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise ValueError(
-            f"The answer is no JSON ({error.msg}, {place}): {misfit.got(text)}"
-        ) from None
-    except RecursionError:
-        raise ValueError("The answer is JSON nested too deeply to be read.") from None
+    except (ValueError, RecursionError) as error:
+        why = _why_no_json(error)
+        raise ValueError(f"The answer is no JSON ({why}): {misfit.got(text)}") from None
+
+
+def _why_no_json(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg}, line {error.lineno}, column {error.colno}"
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error).split(";")[0]
 
 
 def _without_fence(text: str) -> str:
@@ -256,4 +258,4 @@ def _without_fence(text: str) -> str:
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"The answer is no JSON: {name} is no number of it.")
+    raise ValueError(f"{name} is no number of it")

@@ -1,0 +1,335 @@
+"""Schemas: the shape an answer must have, and what is said of an answer of another shape."""
+
+import dataclasses
+import typing
+from datetime import date
+from typing import Any, Literal
+
+import pydantic
+import pytest
+import typing_extensions
+from hypothesis import given
+from hypothesis import strategies as st
+
+import llm_playground as lp
+from llm_playground.schemas import schema_from
+
+
+class Item(pydantic.BaseModel):
+    name: str
+    price: float
+    kind: Literal["food", "drink"] | None = None
+
+
+class Invoice(pydantic.BaseModel):
+    """A bill."""
+
+    number: int
+    items: list[Item]
+
+
+@dataclasses.dataclass
+class Visit:
+    city: str
+    when: date
+    items: list[Item] = dataclasses.field(default_factory=list)
+
+
+class Tree(pydantic.BaseModel):
+    children: list["Tree"] = []
+
+
+class OldDict(typing.TypedDict):
+    city: str
+
+
+class OldTree(typing.TypedDict, total=False):
+    places: typing.Required[list[OldDict]]
+    home: OldDict | None
+
+
+class NewDict(typing_extensions.TypedDict):
+    city: str
+
+
+PRICES = {
+    "type": "object",
+    "properties": {
+        "items": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"price": {"type": "number"}, "kind": {"enum": ["a", "b"]}},
+                "required": ["price"],
+                "additionalProperties": False,
+            },
+        },
+        "version": {"const": 1},
+        "name": {"type": ["string", "null"], "maxLength": 3},
+    },
+    "required": ["items"],
+}
+
+
+def parse(source, text):
+    return schema_from(source).parse(text)
+
+
+def told(source, text):
+    with pytest.raises(ValueError, match=r".") as caught:
+        parse(source, text)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def parsed_or_told(source, text):
+    try:
+        return parse(source, text)
+    except ValueError as error:
+        return str(error)
+
+
+class TestSources:
+    def test_a_model_gives_its_instances(self):
+        answer = '{"number": 1, "items": [{"name": "tea", "price": 2.5}]}'
+
+        assert parse(Invoice, answer) == Invoice(number=1, items=[Item(name="tea", price=2.5)])
+
+    def test_a_dataclass_gives_its_instances_inner_kinds_and_defaults_included(self):
+        assert parse(Visit, '{"city": "Oslo", "when": "2026-03-31"}') == Visit(
+            "Oslo", date(2026, 3, 31)
+        )
+
+    @pytest.mark.parametrize("kind", [OldDict, NewDict], ids=["typing", "typing_extensions"])
+    def test_a_typed_dict_gives_dictionaries(self, kind):
+        assert parse(kind, '{"city": "Oslo"}') == {"city": "Oslo"}
+        assert told(kind, "{}") == "data.city: missing"
+
+    def test_typed_dicts_may_hold_each_other(self):
+        assert parse(OldTree, '{"places": [{"city": "Oslo"}]}') == {"places": [{"city": "Oslo"}]}
+        assert told(OldTree, '{"places": [{"city": 1}]}').startswith("data.places[0].city: text")
+        assert parse(list[OldTree], '{"value": []}') == []
+
+    def test_a_json_schema_gives_plain_values(self):
+        assert parse(PRICES, '{"items": [{"price": 1}], "other": 2}') == {
+            "items": [{"price": 1}],
+            "other": 2,
+        }
+
+    @pytest.mark.parametrize(
+        ("source", "answer", "data"),
+        [
+            (list[str], '{"value": ["a"]}', ["a"]),
+            (int, '{"value": 3}', 3),
+            (int | None, '{"value": null}', None),
+            (Literal["yes", "no"], '{"value": "no"}', "no"),
+            (list[Item], '{"value": [{"name": "tea", "price": 1}]}', [Item(name="tea", price=1)]),
+            ({"type": "array", "items": {"type": "integer"}}, '{"value": [1]}', [1]),
+            ({"enum": ["yes", "no"]}, '{"value": "yes"}', "yes"),
+        ],
+        ids=str,
+    )
+    def test_what_is_no_object_is_asked_for_inside_one(self, source, answer, data):
+        schema = schema_from(source)
+
+        assert schema.json_schema["type"] == "object"
+        assert schema.json_schema["required"] == ["value"]
+        assert schema.parse(answer) == data
+
+    def test_the_json_schema_says_what_the_kind_says_and_no_titles_of_fields(self):
+        schema = schema_from(Invoice)
+
+        assert schema.name == "Invoice"
+        assert schema.json_schema["description"] == "A bill."
+        assert schema.json_schema["properties"]["number"] == {"type": "integer"}
+        assert schema.json_schema["required"] == ["number", "items"]
+
+    def test_a_recursive_model_has_an_object_at_its_root(self):
+        schema = schema_from(Tree)
+
+        assert schema.json_schema["type"] == "object"
+        assert schema.parse('{"children": [{"children": []}]}') == Tree(children=[Tree()])
+
+    def test_properties_make_an_object(self):
+        schema = schema_from({"properties": {"a": {}}})
+
+        assert schema.json_schema["type"] == "object"
+        assert schema.parse('{"a": 1}') == {"a": 1}
+
+    def test_a_dictionary_changed_later_changes_nothing(self):
+        source = {"type": "object", "properties": {"a": {"type": "integer"}}}
+        schema = schema_from(source)
+        source["properties"]["a"]["type"] = "string"
+
+        assert schema.json_schema["properties"]["a"] == {"type": "integer"}
+        assert schema.parse('{"a": 1}') == {"a": 1}
+
+    @pytest.mark.parametrize(
+        ("source", "name"),
+        [
+            ({"title": "Bills & more", "type": "object"}, "Bills_more"),
+            ({"title": "ü", "type": "object"}, "answer"),
+            ({"title": "x" * 100, "type": "object"}, "x" * 64),
+            (Invoice | None, "answer"),
+        ],
+    )
+    def test_its_name_is_one_that_vendors_take(self, source, name):
+        assert schema_from(source).name == name
+
+    def test_a_schema_stays_as_it_is(self):
+        schema = schema_from(Invoice)
+
+        assert schema_from(schema) is schema
+
+
+class TestMisfits:
+    @pytest.mark.parametrize(
+        ("source", "answer", "said"),
+        [
+            (
+                Invoice,
+                '{"number": 1, "items": [{"name": "a", "price": 1}, {"name": "b", "price": "?"}]}',
+                "data.items[1].price: a number was wanted, got '?'",
+            ),
+            (Invoice, '{"items": []}', "data.number: missing"),
+            (Invoice, "[]", "data: an object was wanted, got []"),
+            (Invoice, '{"number": 1, "items": "tea"}', "data.items: a list was wanted, got 'tea'"),
+            (
+                Item,
+                '{"name": "a", "price": 1, "kind": "toy"}',
+                "data.kind: 'food' or 'drink' was wanted, got 'toy'",
+            ),
+            (
+                Item,
+                '{"name": null, "price": []}',
+                "data.name: text was wanted, got null (1 more like this)",
+            ),
+            (list[str], '{"value": [1]}', "data[0]: text was wanted, got 1"),
+            (list[str], '["a"]', 'data: {"value": ...} was wanted, got ["a"]'),
+            (PRICES, '{"items": [{}]}', "data.items[0].price: missing"),
+            (
+                PRICES,
+                '{"items": [{"price": "n/a"}]}',
+                "data.items[0].price: a number was wanted, got 'n/a'",
+            ),
+            (
+                PRICES,
+                '{"items": [{"price": 1, "kind": "c"}]}',
+                "data.items[0].kind: 'a' or 'b' was wanted, got 'c'",
+            ),
+            (
+                PRICES,
+                '{"items": [{"price": 1, "size": 2}]}',
+                "data.items[0].size: this name is not wanted here",
+            ),
+            (PRICES, '{"items": [], "version": 2}', "data.version: 1 was wanted, got 2"),
+            (PRICES, '{"items": [], "name": 2}', "data.name: text or null was wanted, got 2"),
+            (PRICES, '{"items": [], "name": "long"}', "data.name: 'long' is too long"),
+        ],
+    )
+    def test_the_line_names_the_place_what_was_wanted_and_what_came(self, source, answer, said):
+        assert told(source, answer) == said
+
+    @pytest.mark.parametrize(
+        ("answer", "said"),
+        [
+            ("", "The answer is empty"),
+            ("Sure! {}", "no JSON (Expecting value, line 1, column 1): 'Sure! {}'"),
+            ('{"number": 1, "items": [', "no JSON"),
+            ('{"number": NaN, "items": []}', "NaN is no number"),
+            ("[" * 100_000, "nested too deeply"),
+            ("1" * 5000, "The answer is no JSON"),
+            ('{"number": "\\ud800", "items": []}', "data"),
+        ],
+        ids=range(7),
+    )
+    def test_what_is_no_json_is_one_line(self, answer, said):
+        assert said in told(Invoice, answer)
+
+    def test_what_came_is_shown_up_to_a_length(self):
+        assert len(told(list[int], f'{{"value": ["{"x" * 10_000}"]}}')) < 120
+
+    def test_what_a_validator_of_ones_own_says_is_kept(self):
+        class Even(pydantic.BaseModel):
+            n: int
+
+            @pydantic.field_validator("n")
+            @classmethod
+            def is_even(cls, n: int) -> int:
+                if n == 7:
+                    raise KeyError("seven")
+                if n % 2:
+                    raise ValueError("n must be even")
+                return n
+
+        assert told(Even, '{"n": 3}') == "data.n: n must be even, got 3"
+        assert "KeyError in Even" in told(Even, '{"n": 7}')
+
+    @given(st.text())
+    def test_no_text_does_anything_but_fit_or_raise_one_line(self, text):
+        came = parsed_or_told(Tree, text)
+
+        assert isinstance(came, Tree) or "\n" not in came
+
+
+class TestFence:
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            '```json\n{"a": 1}\n```',
+            '```\n{"a": 1}\n```',
+            ' \n```JSON \n\n{"a": 1}\n\n``` \n',
+            '```json\n{"a": 1}```',
+        ],
+    )
+    def test_a_fence_around_the_answer_is_taken_off(self, answer):
+        assert parse({"properties": {"a": {}}}, answer) == {"a": 1}
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            'Here:\n```json\n{"a": 1}\n```',
+            '```python\n{"a": 1}\n```',
+            '```{"a": 1}```',
+            "```",
+            "``````",
+        ],
+    )
+    def test_nothing_else_is(self, answer):
+        assert "no JSON" in told({"properties": {"a": {}}}, answer)
+
+
+class TestTrouble:
+    @pytest.mark.parametrize(
+        ("source", "said"),
+        [
+            (Item(name="a", price=1), "got Item"),
+            ("Invoice", "got str 'Invoice'"),
+            (7, "got int 7"),
+            (print, "got builtin_function"),
+            (typing.Callable[[int], int], "cannot be made a JSON schema"),
+            (type("Plain", (), {}), "Plain cannot be made a JSON schema"),
+            ({"type": "objekt"}, "no JSON schema: schema.type"),
+            ({"a": {1, 2}}, "holds what JSON cannot"),
+            ({"a": float("nan")}, "holds what JSON cannot"),
+            ({"$ref": "https://example.com/schema.json"}, "not in it"),
+            ({"properties": {"a": {"$ref": "#/$defs/nobody"}}}, "not in it"),
+        ],
+        ids=str,
+    )
+    def test_what_is_no_schema_is_one_line(self, source, said):
+        with pytest.raises(lp.InvalidParameterError, match=said.replace("$", r"\$")) as caught:
+            schema_from(source)
+
+        assert "\n" not in str(caught.value)
+
+    def test_an_annotation_that_leads_nowhere_is_one_line(self):
+        broken = dataclasses.make_dataclass("Broken", [("a", "Nowhere")])
+
+        with pytest.raises(lp.InvalidParameterError, match="Broken.*not fully defined"):
+            schema_from(broken)
+
+    def test_a_property_may_be_called_like_a_reference(self):
+        schema: Any = {"type": "object", "properties": {"$ref": {"type": "string"}}}
+
+        assert schema_from(schema).parse('{"$ref": "x"}') == {"$ref": "x"}
