@@ -6,7 +6,7 @@ notebook's variables along, a forked child could never exit, and a server alive 
 interpreter can hang it.
 
 An answer that is streamed ends when its reader leaves; one that is not is worked out to its end,
-whether its caller is there or not (seen with llama.cpp's build 11549). Providers here always stream.
+whether its caller is there or not (seen with llama.cpp's build 11549). Providers here stream.
 
 One JSON line comes in on standard input (the key never stands in arguments or environment, which
 other users can read), one goes out on standard output; then it serves until standard input is
