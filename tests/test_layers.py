@@ -21,6 +21,7 @@ FLOORS = {
     "docstrings": 0,
     "misfit": 0,
     "types": 1,
+    "key_shapes": 1,
     "redact": 1,
     "endpoints": 1,
     "timeouts": 1,

@@ -6,10 +6,10 @@ not to be one, or is one and becomes ``[redacted]``.
 
 from __future__ import annotations
 
-from llm_playground.redact import redact, settled
+from llm_playground.redact import redact_from, settled
 
-# What stands before a piece decides whether its start belongs to a key: the longest look-behind
-# in `redact` is "x-goog-api-key: ".
+# What stands before a piece decides whether a key starts in it: what `redact_from` looks back at
+# is a written escape such as "\\u003d" and the start of a sign such as "github_pat_".
 _CONTEXT = 24
 
 
@@ -32,8 +32,7 @@ class Partial:
         if end == len(self._context):
             return ""
         known, held = text[:end], text[end:]
-        clean = redact(known)
-        piece = clean[_common(self._context, clean) :]
+        piece = redact_from(known, len(self._context))
         self._context = known[-_CONTEXT:]
         self._new = [held] if held else []
         self._written.append(piece)
@@ -43,9 +42,3 @@ class Partial:
         """All that was taken, for a journal that starts anew."""
         self._written = ["".join(self._written)]
         return self._written[0]
-
-
-def _common(a: str, b: str) -> int:
-    """How many leading characters are the same."""
-    pairs = zip(a, b, strict=False)
-    return next((i for i, (x, y) in enumerate(pairs) if x != y), min(len(a), len(b)))
