@@ -326,7 +326,7 @@ class TestTrouble:
     def test_an_annotation_that_leads_nowhere_is_one_line(self):
         broken = dataclasses.make_dataclass("Broken", [("a", "Nowhere")])
 
-        with pytest.raises(lp.InvalidParameterError, match="Broken.*not fully defined"):
+        with pytest.raises(lp.InvalidParameterError, match=r"Broken.*not fully defined"):
             schema_from(broken)
 
     def test_a_property_may_be_called_like_a_reference(self):
