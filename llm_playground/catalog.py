@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from llm_playground import _loop, config, pricing
@@ -19,8 +20,8 @@ from llm_playground.endpoints import EndpointRow
 from llm_playground.errors import MissingKeyError
 from llm_playground.providers import endpoint_of, local
 from llm_playground.providers.base import Endpoint
+from llm_playground.providers.listing import NOT_CHAT, ListedModel, Listing
 from llm_playground.providers.local_server import SLOT_TOKENS
-from llm_playground.providers.models import NOT_CHAT, ListedModel, Listing, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,21 +115,22 @@ async def refresh(timeout_s: float = REFRESH_S) -> None:
     whose key is there are asked every ten minutes, for at most ``timeout_s``. All at once; whatever
     goes wrong leaves the choices as they are.
     """
-    from llm_playground.providers import discovery  # httpx2: first use, not import
+    # First use, not import; and not on this loop, where answers stream: it takes 0.2 s.
+    await asyncio.to_thread(import_module, "httpx2")
+    from llm_playground.providers import discovery, models
 
     rows = _listed_rows()
     near = [row for row in rows if discovery.is_near(row)]
     far = [row for row in rows if row not in near and _is_due(row)]
-    found, *listings = await asyncio.gather(
-        discovery.listening(near), *(listed(row, timeout_s) for row in far)
+    found, listings = await asyncio.gather(
+        discovery.listening(near), asyncio.gather(*(models.listed(row, timeout_s) for row in far))
     )
     for row in near:
         _live.pop(row.name, None)
-    for row, listing in zip(far, listings, strict=True):
-        _keep(row, listing)
-    for row in near:
-        if row.name in found:
-            _keep(row, found[row.name])
+    heard = dict(zip((row.name for row in far), listings, strict=True)) | found
+    for row in rows:
+        if row.name in heard:
+            _keep(row, heard[row.name])
 
 
 def _keep(row: EndpointRow, listing: Listing) -> None:

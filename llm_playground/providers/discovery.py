@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 from collections.abc import Iterable
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 from llm_playground.endpoints import EndpointRow
 from llm_playground.providers.address import is_loopback
-from llm_playground.providers.models import Listing, listed
+from llm_playground.providers.listing import Listing
+from llm_playground.providers.models import listed
 
 WITHIN_S = 0.2
 
@@ -29,8 +29,6 @@ async def listening(rows: Iterable[EndpointRow], within_s: float = WITHIN_S) -> 
         rows: Those to ask.
         within_s: For all together. A port where nobody listens says so at once.
     """
-    # Loading it is no part of the time that a server has.
-    await asyncio.to_thread(importlib.import_module, "llm_playground.providers.http")
     asked = list(rows)
     found = await asyncio.gather(*(_listing(row, within_s) for row in asked))
     return {
@@ -51,7 +49,7 @@ async def _listing(row: EndpointRow, within_s: float) -> Listing | None:
 
 
 async def _listens(base_url: str) -> bool:
-    """Whether somebody takes a connection; costs a tenth of building an HTTP client to learn no."""
+    """Whether somebody takes a connection."""
     parts = urlsplit(base_url)
     try:
         _, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
