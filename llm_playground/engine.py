@@ -333,9 +333,9 @@ def _as_ours(error: Exception, request: Request) -> LLMError:
     if isinstance(error, LLMError):
         return error
     if isinstance(error, DeadlineError):
-        return ProviderTimeoutError(
-            _SILENT[error.part].format(label=config.label(request.provider), limit_s=error.limit_s)
-        )
+        label = config.label(request.provider)
+        line = _SILENT[error.part].format(label=label, limit_s=error.limit_s)
+        return ProviderTimeoutError(line[:1].upper() + line[1:])
     return ProviderError(
         f"Unexpected {type(error).__name__} while asking {request.model}: {redact(str(error))}",
         detail=redact(repr(error)),

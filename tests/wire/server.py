@@ -59,6 +59,7 @@ class Reply:
         end: ``done`` ends well; ``close`` too, but then closes the connection unannounced, as
             llama.cpp does; ``drop`` closes in mid-body; ``reset`` does so with a TCP reset;
             ``hang`` sends nothing more until the client leaves.
+        head: Whether a status line and headers come at all.
     """
 
     chunks: Sequence[bytes] = ()
@@ -68,6 +69,7 @@ class Reply:
     delay_s: float = 0.0
     pause_s: float = 0.0
     end: Literal["done", "close", "drop", "reset", "hang"] = "done"
+    head: bool = True
 
 
 def json_reply(status: int, value: object, headers: Mapping[str, str] | None = None) -> Reply:
@@ -92,10 +94,13 @@ class WireServer:
         connections: How many connections were opened.
     """
 
-    def __init__(self, script: Script, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, script: Script, host: str = "127.0.0.1", port: int = 0, greeting: bytes = b""
+    ) -> None:
         self._script = script
         self._host = host
         self._port = port
+        self._greeting = greeting  # sent before any request, by a server of another protocol
         self._changed = threading.Condition()
         self._open: set[asyncio.Task[None]] = set()
         self.requests: list[WireRequest] = []
@@ -159,6 +164,9 @@ class WireServer:
         with self._noting():
             self.connections += 1
         first = b""
+        if self._greeting:
+            writer.write(self._greeting)
+            return
         while True:
             request = await _receive(first, reader)
             with self._noting():
@@ -213,7 +221,7 @@ async def _receive(first: bytes, reader: asyncio.StreamReader) -> WireRequest:
 
 async def _play(reply: Reply, writer: asyncio.StreamWriter) -> None:
     await asyncio.sleep(reply.delay_s)
-    writer.write(_head(reply))
+    writer.write(_head(reply) if reply.head else b"")
     await writer.drain()
     async for chunk in _paced(reply):
         framed = b"%x\r\n%s\r\n" % (len(chunk), chunk) if reply.framing == "chunked" else chunk
