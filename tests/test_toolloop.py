@@ -1,0 +1,452 @@
+"""Tools in use: asked for, called, told to the model, until it answers. Through the public door."""
+
+import asyncio
+import json
+import logging
+import signal
+import threading
+import time
+from decimal import Decimal
+
+import pandas as pd
+import pydantic
+import pytest
+
+import llm_playground as lp
+from tests.wire.formats import openai_stream
+from tests.wire.server import Reply, WireServer, json_reply
+
+KEY = "sk-" + "planted" * 4
+LIMIT_S = 20
+
+
+@pytest.fixture
+def serve(home, monkeypatch):
+    """Starts a scripted OpenAI endpoint, and makes it the one that is asked."""
+    servers = []
+
+    def start(*script):
+        server = WireServer(script[0] if callable(script[0]) else script).__enter__()
+        servers.append(server)
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        return server
+
+    yield start
+    for server in servers:
+        server.__exit__(None, None, None)
+
+
+def calling(*calls, text=()):
+    """A streamed answer that asks for tools: each call's arguments in pieces, as OpenAI sends them.
+
+    Format: https://platform.openai.com/docs/api-reference/chat-streaming, ``delta.tool_calls``.
+    """
+    first, *_, usage, done = openai_stream(text)
+    pieces = [delta for index, call in enumerate(calls) for delta in call_deltas(index, *call)]
+    choices = [{"index": 0, "delta": {"tool_calls": [piece]}} for piece in pieces]
+    choices.append({"index": 0, "delta": {}, "finish_reason": "tool_calls"})
+    events = [
+        b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n" for choice in choices
+    ]
+    return Reply((first, *openai_stream(text)[1 : 1 + len(text)], *events, usage, done))
+
+
+def call_deltas(index, name, arguments):
+    said = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    function = {"name": name, "arguments": ""}
+    yield {"index": index, "id": f"call_{index}", "type": "function", "function": function}
+    for start in range(0, len(said), 5):
+        yield {"index": index, "function": {"arguments": said[start : start + 5]}}
+
+
+def answering(text):
+    return Reply(openai_stream([text]))
+
+
+def results(request):
+    """What the model is told in a request: the contents of its tool messages by call id."""
+    messages = request.json["messages"]
+    return {m["tool_call_id"]: m["content"] for m in messages if m["role"] == "tool"}
+
+
+def weather(city: str, days: int = 1) -> str:
+    """The weather to come."""
+    return f"{days} days of rain in {city}"
+
+
+class TestRounds:
+    def test_calls_are_made_and_told_until_the_model_answers(self, serve):
+        server = serve(
+            calling(("weather", {"city": "Oslo", "days": "2"}), text=["Let me look."]),
+            answering("Take an umbrella."),
+        )
+
+        result = lp.ask_with_tools("Umbrella?", "openai:gpt-4o", tools=[weather])
+
+        assert str(result) == result.run.text == "Take an umbrella."
+        assert [run.finish_reason for run in result.runs] == ["tool_call", "stop"]
+        first, second = (request.json for request in server.requests)
+        assert first["tools"][0]["function"]["name"] == "weather"
+        assert [message["role"] for message in second["messages"]] == ["user", "assistant", "tool"]
+        assistant = second["messages"][1]
+        assert assistant["content"] == "Let me look."
+        assert assistant["tool_calls"][0]["id"] == "call_0"
+        assert json.loads(assistant["tool_calls"][0]["function"]["arguments"])["city"] == "Oslo"
+        assert results(server.requests[1]) == {"call_0": "2 days of rain in Oslo"}
+
+    def test_the_conversation_can_go_on(self, serve):
+        server = serve(
+            calling(("weather", {"city": "Oslo"})), answering("Rain."), answering("Yes.")
+        )
+
+        result = lp.ask_with_tools("Weather?", "openai:gpt-4o", tools=[weather])
+        lp.ask("Really?", "openai:gpt-4o", messages=result.messages, tools=[weather])
+
+        roles = [message["role"] for message in server.requests[2].json["messages"]]
+        assert roles == ["user", "assistant", "tool", "assistant", "user"]
+
+    def test_every_round_is_a_logged_run_with_its_calls(self, serve):
+        serve(calling(("weather", {"city": "Oslo"})), answering("Rain."))
+
+        result = lp.ask_with_tools("Weather?", "openai:gpt-4o", tools=weather, tags="tools")
+
+        logged = lp.sql("SELECT id, tool_calls FROM results ORDER BY started_at")
+        assert logged.id.tolist() == [run.id for run in result.runs]
+        [call] = json.loads(logged.tool_calls[0])
+        assert call == {"id": "call_0", "name": "weather", "arguments": {"city": "Oslo"}}
+        assert len(lp.runs(tag="tools")) == 2
+        assert lp.sql("SELECT DISTINCT status FROM executions").status.tolist() == ["completed"]
+
+    def test_the_cost_is_that_of_all_rounds(self, serve):
+        serve(calling(("weather", {"city": "Oslo"})), answering("Rain."))
+
+        result = lp.ask_with_tools("Weather?", "openai:gpt-4o", tools=[weather])
+
+        assert isinstance(result.cost_usd, Decimal)
+        assert result.cost_usd == sum(run.cost_usd for run in result.runs)
+
+    def test_an_unknown_price_makes_the_cost_unknown(self, serve):
+        serve(answering("Rain."))
+
+        assert lp.ask_with_tools("Weather?", "openai:nobody", tools=[weather]).cost_usd is None
+
+    def test_the_answer_may_have_a_schema_too(self, serve):
+        class Advice(pydantic.BaseModel):
+            umbrella: bool
+
+        serve(calling(("weather", {"city": "Oslo"})), answering('{"umbrella": true}'))
+
+        result = lp.ask_with_tools("?", "openai:gpt-4o", tools=[weather], schema=Advice)
+
+        assert result.run.data == Advice(umbrella=True)
+        assert result.runs[0].data_error is None
+
+    def test_a_round_that_fails_is_raised_with_its_run(self, serve):
+        serve(
+            calling(("weather", {"city": "Oslo"})),
+            json_reply(404, {"error": {"message": "no such model"}}),
+        )
+
+        with pytest.raises(lp.RequestRejectedError) as caught:
+            lp.ask_with_tools("Weather?", "openai:gpt-4o", tools=[weather])
+
+        assert caught.value.run.status == "failed"
+        assert sorted(lp.runs().status) == ["completed", "failed"]
+
+    def test_it_is_shown_with_its_steps(self, serve):
+        serve(calling(("weather", {"city": "<b>"})), answering("**Rain.**"))
+
+        result = lp.ask_with_tools("Weather?", "openai:gpt-4o", tools=[weather])
+
+        html = result._repr_html_()
+        assert "weather(" in html
+        assert "rain in &lt;b&gt;" in html
+        assert "<strong>Rain.</strong>" in html
+        assert repr(result) == "ToolRun(2 rounds, 1 call: '**Rain.**')"
+
+
+class TestCalls:
+    def test_several_are_made_side_by_side_and_told_in_order(self, serve):
+        meeting = threading.Barrier(2, timeout=LIMIT_S)
+        threads = set()
+
+        def meet(name: str) -> str:
+            threads.add(threading.current_thread().name)
+            meeting.wait()
+            return name
+
+        server = serve(calling(("meet", {"name": "a"}), ("meet", {"name": "b"})), answering("Met."))
+
+        result = lp.ask_with_tools("Meet.", "openai:gpt-4o", tools=[meet])
+
+        assert results(server.requests[1]) == {"call_0": "a", "call_1": "b"}
+        assert [told.text for _, told in result.steps] == ["a", "b"]
+        assert "llm_playground" not in threads
+
+    def test_a_coroutine_function_is_awaited(self, serve):
+        async def double(n: int) -> int:
+            await asyncio.sleep(0)
+            return 2 * n
+
+        server = serve(calling(("double", {"n": 4})), answering("8"))
+
+        lp.ask_with_tools("4 + 4?", "openai:gpt-4o", tools=[double])
+
+        assert results(server.requests[1]) == {"call_0": "8"}
+
+    @pytest.mark.parametrize(
+        ("value", "said"),
+        [
+            ("text\nof two lines", "text\nof two lines"),
+            (None, "null"),
+            ({"a": [1, None]}, '{"a":[1,null]}'),
+            (Decimal("1.50"), '"1.50"'),
+            (pd.Series([1.5], ["a"]).describe()["mean"], "1.5"),
+            (pd.DataFrame({"a": [1]}), "   a\n0  1"),
+        ],
+        ids=repr,
+    )
+    def test_what_a_function_gives_is_told_as_text_or_json(self, serve, value, said):
+        def give() -> object:
+            return value
+
+        server = serve(calling(("give", {})), answering("Thanks."))
+
+        lp.ask_with_tools("Give.", "openai:gpt-4o", tools=[give])
+
+        assert results(server.requests[1]) == {"call_0": said}
+
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (ValueError("no such city\nat all"), "ValueError: no such city at all"),
+            (RuntimeError(f"key {KEY}"), "RuntimeError: key [redacted]"),
+            (StopIteration(), "StopIteration"),
+            (SystemExit(3), "SystemExit: 3"),
+            (KeyboardInterrupt(), "KeyboardInterrupt"),
+        ],
+        ids=repr,
+    )
+    @pytest.mark.parametrize("kind", ["ordinary", "coroutine"])
+    def test_what_a_function_raises_is_told_in_one_line(self, serve, error, said, kind):
+        def fails() -> None:
+            raise error
+
+        async def fails_later() -> None:
+            raise error
+
+        function = fails if kind == "ordinary" else fails_later
+        server = serve(calling((function.__name__, {})), answering("Sorry."))
+
+        result = lp.ask_with_tools("Do.", "openai:gpt-4o", tools=[function])
+
+        [(_, told)] = result.steps
+        assert told.is_error
+        assert said in told.text
+        assert "\n" not in told.text
+        assert told.text in results(server.requests[1])["call_0"]
+        assert lp.ask_with_tools("Again.", "openai:gpt-4o", tools=[function]).run.text == "Sorry."
+
+    @pytest.mark.parametrize(
+        ("name", "arguments", "said"),
+        [
+            ("wether", {"city": "Oslo"}, "There is no tool called 'wether'. There are: weather."),
+            ("weather", '{"city": "Os', "no JSON object"),
+            ("weather", '["Oslo"]', "no JSON object"),
+            ("weather", {}, "city: missing"),
+            ("weather", {"city": "Oslo", "days": "x"}, "days: a whole number was wanted, got 'x'"),
+        ],
+    )
+    def test_a_call_that_cannot_be_made_is_told_so(self, serve, name, arguments, said):
+        server = serve(calling((name, arguments)), answering("Sorry."))
+
+        result = lp.ask_with_tools("Weather?", "openai:gpt-4o", tools=[weather])
+
+        [(_, told)] = result.steps
+        assert told.is_error
+        assert said in told.text
+        assert said in results(server.requests[1])["call_0"]
+        assert result.run.text == "Sorry."
+
+
+class TestConfirm:
+    @pytest.mark.parametrize("kind", ["ordinary", "coroutine"])
+    def test_what_is_declined_is_not_called_and_the_model_is_told(self, serve, kind):
+        asked, called = [], []
+
+        def delete(name: str) -> str:
+            called.append(name)
+            return "gone"
+
+        def confirm(call):
+            asked.append((call.name, call.arguments["name"]))
+            return call.arguments["name"] == "b"
+
+        async def confirm_later(call):
+            return confirm(call)
+
+        server = serve(
+            calling(*(("delete", {"name": name}) for name in "abc")), answering("One is gone.")
+        )
+
+        lp.ask_with_tools(
+            "Delete.",
+            "openai:gpt-4o",
+            tools=[delete],
+            confirm=confirm if kind == "ordinary" else confirm_later,
+        )
+
+        assert asked == [("delete", name) for name in "abc"]
+        assert called == ["b"]
+        told = results(server.requests[1])
+        assert "declined" in told["call_0"]
+        assert told["call_1"] == "gone"
+
+    def test_what_it_raises_ends_the_asking(self, serve):
+        def confirm(_call):
+            raise LookupError("nobody to ask")
+
+        serve(calling(("weather", {"city": "Oslo"})), answering("Rain."))
+
+        with pytest.raises(LookupError, match="nobody"):
+            lp.ask_with_tools("?", "openai:gpt-4o", tools=[weather], confirm=confirm)
+
+    def test_nothing_is_asked_about_what_cannot_be_called(self, serve):
+        asked = []
+        serve(calling(("nobody", {})), answering("Sorry."))
+
+        lp.ask_with_tools("?", "openai:gpt-4o", tools=[weather], confirm=asked.append)
+
+        assert not asked
+
+
+class TestLimit:
+    def test_it_ends_the_rounds_says_so_and_leaves_a_whole_conversation(self, serve, caplog):
+        called = []
+
+        def again(n: int = 0) -> str:
+            called.append(n)
+            return "more"
+
+        server = serve(calling(("again", {}), text=["Hm."]))
+
+        with caplog.at_level(logging.WARNING):
+            result = lp.ask_with_tools("Go.", "openai:gpt-4o", tools=[again], max_rounds=3)
+
+        assert len(result.runs) == len(server.requests) == 3
+        assert len(called) == 2
+        assert result.run.text == "Hm."
+        assert result.run.tool_calls[0].name == "again"
+        assert result.notice.startswith("Stopped after 3 rounds")
+        assert [record.getMessage() for record in caplog.records] == [result.notice]
+        assert result.notice in result._repr_html_()
+        assert result.messages[-1].role == "tool"
+        assert result.steps[-1][1].is_error
+
+    def test_one_round_is_asking_once(self, serve):
+        server = serve(calling(("weather", {"city": "Oslo"})))
+
+        lp.ask_with_tools("Go.", "openai:gpt-4o", tools=[weather], max_rounds=1)
+
+        assert len(server.requests) == 1
+
+
+class TestAwaiting:
+    async def test_coroutine_functions_run_on_the_callers_loop(self, serve):
+        loops = []
+
+        async def where() -> str:
+            loops.append(asyncio.get_running_loop())
+            return "here"
+
+        serve(calling(("where", {})), answering("There."))
+
+        result = await lp.complete_with_tools("Where?", "openai:gpt-4o", tools=[where])
+
+        assert result.run.text == "There."
+        assert loops == [asyncio.get_running_loop()]
+
+    async def test_cancelling_stops_the_function_and_sends_nothing_more(self, serve):
+        waiting, left = asyncio.Event(), asyncio.Event()
+
+        async def wait() -> None:
+            waiting.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                left.set()
+
+        server = serve(calling(("wait", {})), answering("Done."))
+        task = asyncio.create_task(lp.complete_with_tools("?", "openai:gpt-4o", tools=[wait]))
+        async with asyncio.timeout(LIMIT_S):
+            await waiting.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+        assert left.is_set()
+        assert len(server.requests) == 1
+
+    async def test_bad_input_is_raised_when_awaited(self, serve):
+        with pytest.raises(lp.InvalidParameterError, match="needs a function"):
+            await lp.complete_with_tools("?", "openai:gpt-4o", tools=[])
+
+
+class TestInterrupt:
+    def test_ctrl_c_in_a_function_ends_the_asking(self, serve):
+        started, release = threading.Event(), threading.Event()
+
+        def slow() -> None:
+            started.set()
+            release.wait(LIMIT_S)
+
+        def interrupt():
+            assert started.wait(LIMIT_S)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+        server = serve(calling(("slow", {})), answering("Done."))
+        threading.Thread(target=interrupt).start()
+        began = time.monotonic()
+
+        with pytest.raises(KeyboardInterrupt):
+            lp.ask_with_tools("?", "openai:gpt-4o", tools=[slow])
+
+        assert time.monotonic() - began < LIMIT_S
+        release.set()
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"tools": []}, "needs a function"),
+        ({"tools": None}, "needs a function"),
+        ({"tools": [{"name": "elsewhere"}]}, "'elsewhere' has no function"),
+        ({"tools": [weather, weather]}, "Two tools"),
+        ({"max_rounds": 0}, "from 1 to"),
+        ({"max_rounds": True}, "from 1 to"),
+        ({"max_rounds": 2.5}, "from 1 to"),
+        ({"confirm": "yes"}, "takes a function"),
+        ({"prompt": ""}, "empty"),
+        ({"temprature": 1}, "Did you mean temperature"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_one_clear_line_and_sends_nothing(serve, given, said):
+    server = serve(answering("x"))
+
+    with pytest.raises(lp.ConfigError, match=said) as caught:
+        lp.ask_with_tools(**{"prompt": "hi", "model": "openai:gpt-4o", "tools": [weather]} | given)
+
+    assert "\n" not in str(caught.value)
+    assert not server.requests
+
+
+def test_the_help_names_every_argument_once():
+    for verb in (lp.ask, lp.complete, lp.stream):
+        for argument in ("prompt:", "images:", "tools:", "schema:", "tags:", "**parameters:"):
+            assert verb.__doc__.count(f"\n    {argument}") == 1
+    for verb in (lp.ask_with_tools, lp.complete_with_tools):
+        for argument in ("tools:", "max_rounds:", "confirm:"):
+            assert verb.__doc__.count(f"\n    {argument}") == 1
