@@ -16,24 +16,21 @@ from llm_playground.redact import redact
 from llm_playground.runlog import open_log
 
 _VERSIONS = ("llm_playground", "openai", "anthropic", "google-genai", "duckdb", "ipykernel")
-_HOSTS = {
-    "openai": "https://api.openai.com/v1",
-    "anthropic": "https://api.anthropic.com",
-    "gemini": "https://generativelanguage.googleapis.com",
-}
+_ALWAYS = ("openai", "anthropic", "gemini")
 _TIMEOUT_S = 3.0
 
 
 def report() -> list[str]:
     """Ten lines: versions, front end, providers, embedded model, default model, log, last error.
 
-    Reaches out to each provider's host (DNS, TCP, TLS) for at most 3 s; sends no request.
+    One more for each further provider whose key is set. Reaches out to each provider's host (DNS,
+    TCP, TLS) for at most 3 s; sends no request.
     """
-    reached = _loop.run(_reach_all())
+    reached = _loop.run(_reach_all(_providers()))
     lines = [
         f"Versions     {_versions()}",
         f"Front end    {_front_end()}",
-        *(f"{config.label(name):<12} {_key(name)} · {reached[name]}" for name in _HOSTS),
+        *(f"{config.label(name):<12} {_key(name)} · {said}" for name, said in reached.items()),
         f"Local model  {_local()}",
         f"Default      {config.default_model()}",
         f"Run log      {_log()}",
@@ -69,15 +66,23 @@ def _key(provider: str) -> str:
     return f"key {key.status}, {key.variable} from {key.source}"
 
 
-async def _reach_all() -> dict[str, str]:
-    said = await asyncio.gather(*map(_reach, _HOSTS))
-    return dict(zip(_HOSTS, said, strict=True))
+def _providers() -> list[str]:
+    """Those with a line: the three vendors, and others whose key is set."""
+    rows = config.rows()
+    keyed = [name for name in credentials.with_key() if rows[name].offered]
+    used = [name for name in keyed if credentials.key_status(name).status != "missing"]
+    return [name for name in keyed if name in _ALWAYS or name in used]
+
+
+async def _reach_all(names: list[str]) -> dict[str, str]:
+    said = await asyncio.gather(*map(_reach, names))
+    return dict(zip(names, said, strict=True))
 
 
 async def _reach(provider: str) -> str:
     """How far a connection to a provider's host gets."""
     try:
-        url = urlsplit(config.base_url(provider) or _HOSTS[provider])
+        url = urlsplit(config.base_url(provider) or config.rows()[provider].base_url)
         host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
     except ValueError as error:
         return f"the base URL is no web address ({error})"

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import llm_playground as lp
-from llm_playground import config, providers
+from llm_playground import config, credentials, providers
 from llm_playground.endpoints import AT_HOME, BUILT_IN, EndpointRow, packages
 from tests.wire.formats import anthropic_stream, gemini_stream, openai_stream
 from tests.wire.server import Reply, WireServer
@@ -88,8 +88,14 @@ class TestConfigure:
             endpoints={"mine": {"base_url": "http://x/v1", "key_variable": "MINE_API_KEY"}}
         )
 
-        with pytest.raises(lp.MissingKeyError, match="MINE_API_KEY"):
+        with pytest.raises(lp.MissingKeyError, match="MINE_API_KEY") as caught:
             lp.ask("Hi", "mine:model")
+        assert "None" not in str(caught.value)
+
+    def test_where_nobody_documents_how_keys_start_any_is_taken(self, monkeypatch):
+        monkeypatch.setenv("MISTRAL_API_KEY", KEY)
+
+        assert credentials.key_status("mistral").status == "present"
 
     @pytest.mark.parametrize(
         ("wire_format", "stream", "path"),

@@ -7,8 +7,10 @@ from itertools import pairwise
 import pytest
 
 import llm_playground as lp
+from llm_playground import config
 from llm_playground.widgets import esm, notice, playground
 from llm_playground.widgets.sheet import Sheet
+from tests.wire.server import WireServer, json_reply
 
 ANSWER_S = 60
 
@@ -218,6 +220,18 @@ def test_no_trait_holds_a_key(home, monkeypatch):
 
     assert key not in str(pg.get_state())
     assert any(c["available"] and c["model"].startswith("openai:") for c in pg.choices)
+
+
+def test_an_opened_picker_is_told_what_listens_on_this_machine(pg, monkeypatch):
+    monkeypatch.setattr(config, "_settings", config._settings)
+    with WireServer(json_reply(200, {"data": [{"id": "llama3.2:3b"}]})) as server:
+        lp.configure(endpoints={"ollama": f"{server.url}/v1"})
+        until(lambda: pg.choices)
+        assert server.requests == []
+
+        pg._hear(pg, {"type": "choices"}, [])
+
+        until(lambda: any(choice["model"] == "ollama:llama3.2:3b" for choice in pg.choices))
 
 
 def test_the_representation_says_what_to_do_where_there_is_no_front_end(pg):

@@ -25,6 +25,20 @@ export function matching(choices, typed, chosen) {
 }
 
 /**
+ * What an open picker goes on to show when the kernel has found more: every line stays where it is,
+ * with what is now known of it, and new ones follow.
+ * @param {readonly Choice[]} shown
+ * @param {readonly Choice[]} found
+ * @returns {Choice[]}
+ */
+export function grown(shown, found) {
+  const known = new Map(found.map((choice) => [choice.model, choice]));
+  const names = new Set(shown.map(({ model }) => model));
+  const stay = shown.map((choice) => known.get(choice.model) ?? choice);
+  return [...stay, ...found.filter(({ model }) => !names.has(model))];
+}
+
+/**
  * What the picker says when nothing matches.
  * @param {readonly Choice[]} choices
  * @param {string} typed

@@ -1,7 +1,7 @@
 // The chosen models as chips, and a combobox that adds one.
 
 import { h, button, follow, newId } from "./dom.js";
-import { choiceOf, labelOf, matching, noMatch } from "./choices.js";
+import { choiceOf, grown, labelOf, matching, noMatch } from "./choices.js";
 
 /** @typedef {import("./dom.js").View} View */
 /** @typedef {import("./choices.js").Choice} Choice */
@@ -47,15 +47,30 @@ export function createPicker(view) {
     close();
   };
   const open = () => {
-    state.offered = matching(choices(), input.value, chosen());
+    if (list.hidden) view.model.send({ type: "choices" });
+    const wanted = input.value.trim();
+    offer(matching(choices(), input.value, chosen()));
+    list.hidden = false;
+    input.setAttribute("aria-expanded", "true");
+    activate(wanted && state.offered.length > 0 ? 0 : -1);
+  };
+  /** More became known while the list is open: nothing that is looked at moves. */
+  const grow = () => {
+    if (state.offered.length === 0) return open();
+    const { active } = state;
+    const { scrollTop } = list;
+    offer(grown(state.offered, matching(choices(), input.value, chosen())));
+    activate(active);
+    list.scrollTop = scrollTop;
+  };
+  /** @param {Choice[]} offered */
+  const offer = (offered) => {
+    state.offered = offered;
     const wanted = input.value.trim();
     const nothing = h("li", { role: "presentation", class: "llm-none" },
       wanted ? noMatch(choices(), wanted) : "No more models.");
-    const options = state.offered.map((choice, index) => option(choice, `${listId}-${index}`));
+    const options = offered.map((choice, index) => option(choice, `${listId}-${index}`));
     list.replaceChildren(...(options.length > 0 ? options : [nothing]));
-    list.hidden = false;
-    input.setAttribute("aria-expanded", "true");
-    activate(wanted && options.length > 0 ? 0 : -1);
   };
   /** @param {number} index */
   const activate = (index) => {
@@ -119,9 +134,16 @@ export function createPicker(view) {
     view.edit("models", chosen().filter((name) => name !== model));
     input.focus();
   };
-  follow(view, ["models", "choices"], () => {
+  const showChips = () => {
     chips.replaceChildren(...chosen().map((model) => chip(view, choices(), model, remove)));
+  };
+  follow(view, ["models"], () => {
+    showChips();
     if (!list.hidden) open();
+  });
+  follow(view, ["choices"], () => {
+    showChips();
+    if (!list.hidden) grow();
   });
   return { element, input, close, key };
 }

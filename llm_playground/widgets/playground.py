@@ -340,7 +340,7 @@ class Playground(anywidget.AnyWidget):
         state = {"running": not sheet.ended(), "summary": sheet.summary(), "panes": everything}
         self.send(snapshot | state)
 
-    def _look_up_choices(self, _content: Mapping[str, Any] | None = None) -> None:
+    def _look_up_choices(self) -> None:
         from llm_playground import catalog  # reads the price list: not on the way to the display
 
         self.choices = [
@@ -354,12 +354,20 @@ class Playground(anywidget.AnyWidget):
             for choice in catalog.choices()
         ]
 
+    def _ask_for_choices(self, _content: Mapping[str, Any]) -> None:
+        """The picker opened: what is known at once, what is served as soon as it is known."""
+        from llm_playground import catalog  # as above
+
+        self._look_up_choices()
+        asked = _loop.submit(catalog.refresh())
+        asked.add_done_callback(lambda _: self._hand_on(self._look_up_choices))
+
 
 _ON_MESSAGE: dict[str, Callable[[Playground, Mapping[str, Any]], None]] = {
     "run": Playground._run_form,
     "stop": Playground._stop_some,
     "sync": Playground._show_everything,
-    "choices": Playground._look_up_choices,
+    "choices": Playground._ask_for_choices,
 }
 
 

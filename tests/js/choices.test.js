@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { choiceOf, closest, labelOf, matching, noMatch } from "../../llm_playground/widgets/choices.js";
+import { choiceOf, closest, grown, labelOf, matching, noMatch } from "../../llm_playground/widgets/choices.js";
 
 const choice = (model, available) => ({
   model, label: model.split(":")[1], available, reason: available ? "" : "set A_KEY", price: "",
@@ -23,6 +23,18 @@ test("every word typed must match, in any order", () => {
 
 test("a chosen model is not offered again", () => {
   assert.deepEqual(names(matching(choices, "gpt", ["openai:gpt-6-sol"])), ["gpt-6-luna"]);
+});
+
+test("what is looked at stays in its place when more becomes known", () => {
+  const shown = [choice("openai:a", false), choice("openai:b", true)];
+  const found = [choice("ollama:new", true), choice("openai:b", true), choice("openai:a", true)];
+
+  assert.deepEqual(names(grown(shown, found)), ["a", "b", "new"]);
+  assert.equal(grown(shown, found)[0]?.available, true);
+});
+
+test("a line that is offered no more stays until the picker is opened again", () => {
+  assert.deepEqual(names(grown([choice("openai:gone", true)], [])), ["gone"]);
 });
 
 test("when nothing matches, the closest are named", () => {
