@@ -24,7 +24,8 @@ class Later:
 
     def soon(self) -> None:
         """Have the action done within about ``delay_s``."""
-        self._asked.set()
+        if not self._asked.is_set():  # asking costs a little, and deltas ask all the time
+            self._asked.set()
         if self._thread is None:
             with self._starting:
                 if self._thread is None:

@@ -72,17 +72,20 @@ class Recorder:
 
     def text(self, run_id: str, delta: str) -> None:
         """Record new text: the first of a run at once, later text every 50 ms at most."""
-        with self._never_raising(), self._lock:
-            running = self._runs.get(run_id)
-            if running is None:
-                return
-            running.text.add(delta)
-            self._unwritten.add(run_id)
-            if running.begun:
-                self._flusher.soon()
-            else:
-                running.begun = True
-                self._write_text()
+        try:  # not a context manager: this is done for every delta
+            with self._lock:
+                running = self._runs.get(run_id)
+                if running is None:
+                    return
+                running.text.add(delta)
+                self._unwritten.add(run_id)
+                if not running.begun:
+                    running.begun = True
+                    self._write_text()
+                    return
+            self._flusher.soon()
+        except Exception as error:
+            self._warn(error)
 
     def finished(self, run: Run) -> None:
         """Record a run's end; on disk when this returns."""

@@ -26,6 +26,8 @@ from llm_playground.types import (
 
 Row = dict[str, Any]
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
 PROMPT_COLUMNS: dict[str, str] = {
     "id": "VARCHAR",
     "created_at": "TIMESTAMPTZ",
@@ -161,7 +163,13 @@ def line(kind: str, **content: object) -> bytes:
     >>> line("finished", result={"id": "r1"})
     b'{"kind":"finished","result":{"id":"r1"}}\n'
     """
-    return _encode({"kind": kind} | {name: _clean(value) for name, value in content.items()})
+    texts: list[str] = []
+    plain = {name: _plain(value, texts) for name, value in content.items()}
+    # One search over all texts: one for each would cost more than the rest of a call's log.
+    together = "\n".join(texts)
+    if redact(together) != together:
+        plain = {name: _redacted(value) for name, value in plain.items()}
+    return _encode({"kind": kind} | plain)
 
 
 def text_line(n: int, pieces: Mapping[str, str]) -> bytes:
@@ -171,8 +179,7 @@ def text_line(n: int, pieces: Mapping[str, str]) -> bytes:
 
 
 def _encode(record: Row) -> bytes:
-    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode() + b"\n"
+    return _JSON.encode(record).encode() + b"\n"
 
 
 def _tokens_used(usage: Usage | None) -> dict[str, int] | None:
@@ -203,21 +210,38 @@ def _attempt(attempt: Attempt) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _clean(value: object) -> object:
-    """A JSON value without keys, without NaN, and without what UTF-8 cannot carry."""
+def _plain(value: object, texts: list[str]) -> object:
+    """A JSON value without NaN and without what UTF-8 cannot carry; ``texts`` gets all its text."""
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, str):
-        return _unicode(redact(value))
+        return _text(value, texts)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, (dict, Mapping)):  # dict first: asking an abstract class costs ten times
+        return {_text(name, texts): _plain(item, texts) for name, item in value.items()}
     if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {redact(str(name)): _clean(item) for name, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
-        return [_clean(item) for item in value]
-    return _unicode(redact(str(value)))
+        return _text(value.isoformat(), texts)
+    if isinstance(value, (list, tuple, Sequence)) and not isinstance(value, (bytes, bytearray)):
+        return [_plain(item, texts) for item in value]
+    return _text(value, texts)
+
+
+def _text(value: object, texts: list[str]) -> str:
+    text = _unicode(str(value))
+    texts.append(text)
+    return text
+
+
+def _redacted(value: object) -> object:
+    """What :func:`_plain` gives, without keys."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {redact(name): _redacted(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_redacted(item) for item in value]
+    return value
 
 
 def _unicode(text: str) -> str:
