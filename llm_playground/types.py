@@ -428,7 +428,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One prompt sent ``iterations`` times, and where it came from."""
+    """One prompt sent ``iterations`` times, and where it came from.
+
+    ``variables`` holds the SHA-256 in hex of every value that was filled in, by its name.
+    """
 
     id: str
     prompt_id: str
@@ -439,6 +442,8 @@ class Execution:
     notebook: str | None = None
     cell_id: str | None = None
     git_commit: str | None = None
+    git_dirty: bool | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
 
 

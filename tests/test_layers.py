@@ -29,6 +29,7 @@ FLOORS = {
     "credentials": 1,
     "config": 1,
     "provenance": 1,
+    "revision": 1,
     "capabilities": 2,
     "parameters": 2,
     "images": 2,
@@ -62,7 +63,7 @@ FLOORS = {
 ROOMS_OF_LIBRARY = {
     "openai": {"providers/openai", "providers/http"},
     "anthropic": {"providers/anthropic", "providers/http"},
-    "google": {"providers/gemini"},
+    "google": {"providers/gemini", "providers/gemini_legacy"},
     "xllamacpp": {"providers/local", "providers/local_server"},
     "huggingface_hub": {"providers/hub_download", "providers/hub_errors"},
     "duckdb": {"runlog"},

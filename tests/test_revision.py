@@ -1,0 +1,76 @@
+"""Which commit a run came from, told by a real repository."""
+
+import subprocess
+import time
+
+import pytest
+
+from llm_playground import revision
+from llm_playground.revision import NONE, Revision
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(revision, "_seen", {})
+    (tmp_path / "code.py").write_text("1")
+    git("init", "-q")
+    git("add", ".")
+    git("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "first")
+    return tmp_path
+
+
+def git(*words):
+    done = subprocess.run(["git", *words], check=True, capture_output=True, text=True, timeout=20)
+    return done.stdout.strip()
+
+
+def test_a_clean_folder_has_its_commit(repository):
+    assert revision.revision() == Revision(git("rev-parse", "HEAD"), dirty=False)
+
+
+def test_a_folder_below_belongs_to_it(repository, monkeypatch):
+    (repository / "below").mkdir()
+    monkeypatch.chdir(repository / "below")
+
+    assert revision.revision().commit == git("rev-parse", "HEAD")
+
+
+def test_a_commit_is_seen_at_once(repository):
+    before = revision.revision()
+    (repository / "code.py").write_text("2")
+    git("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qam", "second")
+
+    after = revision.revision()
+
+    assert after.commit == git("rev-parse", "HEAD") != before.commit
+
+
+def test_an_edit_is_seen_soon_and_a_new_file_is_none(repository, monkeypatch):
+    assert revision.revision().dirty is False
+    (repository / "notes.txt").write_text("untracked")
+    (repository / "code.py").write_text("3")
+    monkeypatch.setattr(revision, "_FRESH_S", 0.0)
+    time.sleep(0.001)
+
+    assert revision.revision().dirty is True
+
+
+def test_outside_a_repository_nothing_is_known_and_git_is_not_asked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(revision, "_git", lambda *_: pytest.fail("git was asked"))
+
+    assert revision.revision() == NONE
+
+
+def test_without_git_nothing_is_known(repository, monkeypatch):
+    monkeypatch.setenv("PATH", str(repository))
+
+    assert revision.revision() == NONE
+
+
+def test_a_repository_without_a_commit_has_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    git("init", "-q")
+
+    assert revision.revision() == NONE
