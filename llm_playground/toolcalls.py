@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llm_playground import misfit
@@ -12,21 +12,22 @@ from llm_playground.errors import InvalidParameterError
 from llm_playground.redact import redact
 from llm_playground.types import Tool, ToolCall, ToolResult
 
-Confirm = Callable[[ToolCall], bool | Awaitable[bool]]
-
 _LONGEST_REASON = 500
 
 
 async def results_of(
-    calls: Sequence[ToolCall], tools: Sequence[Tool], confirm: Confirm | None
+    calls: Sequence[ToolCall], tools: Sequence[Tool], problems: Sequence[str | None]
 ) -> tuple[ToolResult, ...]:
     """The results of one answer's calls, in their order; the calls are made side by side.
 
-    Ordinary functions run in threads, coroutine functions on this loop. What ``confirm`` raises is
-    raised.
+    Ordinary functions run in threads, coroutine functions on this loop.
+
+    Args:
+        calls: What the model asks for.
+        tools: What there is.
+        problems: Why a call is not to be made, None where it is; see :func:`problem_of`.
     """
     by_name = {tool.name: tool for tool in tools}
-    problems = [await _problem(call, by_name, confirm) for call in calls]
     made = (
         _made(by_name[call.name], call) if problem is None else _told(call, problem)
         for call, problem in zip(calls, problems, strict=True)
@@ -34,32 +35,30 @@ async def results_of(
     return tuple(await asyncio.gather(*made))
 
 
-def refused(call: ToolCall, why: str) -> ToolResult:
+def problem_of(call: ToolCall, tools: Sequence[Tool]) -> str | None:
+    """Why a call cannot be made at all, None when it can.
+
+    >>> problem_of(ToolCall("1", "wether"), [Tool("weather", "", {})])
+    "There is no tool called 'wether'. There are: weather."
+    """
+    names = [tool.name for tool in tools]
+    if call.name not in names:
+        return f"There is no tool called {call.name!r}. There are: {', '.join(names)}."
+    try:
+        _ = call.arguments
+    except (ValueError, RecursionError) as error:
+        return f"The arguments are no JSON object: {error}"
+    return None
+
+
+def _refused(call: ToolCall, why: str) -> ToolResult:
     """The result that tells a model why its call was not made, or failed: one line, no keys."""
     line = redact(misfit.shown(why, _LONGEST_REASON))
     return ToolResult(call.id, call.name, line, is_error=True)
 
 
-async def _problem(
-    call: ToolCall, tools: Mapping[str, Tool], confirm: Confirm | None
-) -> str | None:
-    """Why a call is not to be made, None when it is."""
-    if call.name not in tools:
-        return f"There is no tool called {call.name!r}. There are: {', '.join(tools)}."
-    try:
-        _ = call.arguments
-    except (ValueError, RecursionError) as error:
-        return f"The arguments are no JSON object: {error}"
-    if confirm is None:
-        return None
-    answer, failure = await _outcome(confirm, call)
-    if failure is not None:
-        raise failure
-    return None if answer else "The user declined this call."
-
-
 async def _told(call: ToolCall, problem: str) -> ToolResult:
-    return refused(call, problem)
+    return _refused(call, problem)
 
 
 async def _made(tool: Tool, call: ToolCall) -> ToolResult:
@@ -67,12 +66,10 @@ async def _made(tool: Tool, call: ToolCall) -> ToolResult:
     if error is None:
         return ToolResult(call.id, call.name, _as_text(value))
     ours = isinstance(error, InvalidParameterError)  # says itself what is wrong with what
-    return refused(call, str(error) if ours else f"{type(error).__name__}: {error}")
+    return _refused(call, str(error) if ours else f"{type(error).__name__}: {error}")
 
 
-async def _outcome(
-    function: Callable[..., Any], *arguments: object
-) -> tuple[Any, BaseException | None]:
+async def _outcome(function: Callable[[], Any]) -> tuple[Any, BaseException | None]:
     """What a function of the user gives or raises, ordinary or not.
 
     An exception travels as a value: StopIteration cannot pass through a future (the caller would
@@ -81,7 +78,7 @@ async def _outcome(
 
     def called() -> tuple[Any, BaseException | None]:
         try:
-            return function(*arguments), None
+            return function(), None
         except BaseException as error:
             return None, error
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from llm_playground import _loop, answers, misfit
 from llm_playground._signatures import with_arguments_of
@@ -15,7 +16,7 @@ from llm_playground.calls import asked, next_call, raised, send, tell_progress
 from llm_playground.conversation import Turn
 from llm_playground.engine import Call, Emit
 from llm_playground.errors import InvalidParameterError
-from llm_playground.toolcalls import Confirm, refused, results_of
+from llm_playground.toolcalls import problem_of, results_of
 from llm_playground.types import (
     Finish,
     Message,
@@ -24,12 +25,17 @@ from llm_playground.types import (
     Run,
     StreamEvent,
     TextPart,
+    Tool,
     ToolCall,
     ToolResult,
 )
 
+T = TypeVar("T")
+Confirm = Callable[[ToolCall], bool | Awaitable[bool]]
 Step = tuple[ToolCall, ToolResult]
 Send = Callable[[Call, Emit], Awaitable[Run]]
+# Gives what is to be awaited next and takes what came of it, whoever does the waiting.
+Steps = Generator[Coroutine[Any, Any, Any], Any, T]
 
 MAX_ROUNDS = 1_000
 
@@ -114,8 +120,9 @@ def _work(  # noqa: D417 - the other arguments are described where they are shar
         tools: Functions the model may call; see :func:`llm_playground.tool`. Ordinary ones run in
             another thread, those that one answer asks for side by side.
         max_rounds: How many times the model is asked at most.
-        confirm: Called with each :class:`ToolCall` before it is made, one after the other; False
-            declines it, and the model is told so. It may be a coroutine function.
+        confirm: Called with each :class:`ToolCall` before it is made, one after the other, where
+            the asking is done, so that it may ask with ``input``; False declines the call, and
+            the model is told so. It may be a coroutine function.
         **parameters: As for :func:`llm_playground.ask`, and so are all the others.
     """
     call = asked(
@@ -169,7 +176,13 @@ def ask_with_tools(work: _Work) -> ToolRun:
 
         print(lp.ask_with_tools("Umbrella in Oslo?", "gpt-6", tools=[weather]))
     """
-    return _loop.run(_rounds(work, send))
+    steps, came = _rounds(work, send), None
+    while True:
+        try:
+            to_await = steps.send(came)
+        except StopIteration as ended:
+            return cast("ToolRun", ended.value)
+        came = _loop.run(to_await)
 
 
 @with_arguments_of(_work)
@@ -179,32 +192,59 @@ async def complete_with_tools(work: _Work) -> ToolRun:
     Raises:
         LLMError: A round failed; ``error.run`` is its logged run.
     """
-    return await _rounds(work, lambda call, emit: _loop.bridge(send(call, emit)))
+    steps, came = _rounds(work, lambda call, emit: _loop.bridge(send(call, emit))), None
+    while True:
+        try:
+            to_await = steps.send(came)
+        except StopIteration as ended:
+            return cast("ToolRun", ended.value)
+        came = await to_await
 
 
-async def _rounds(work: _Work, send_one: Send) -> ToolRun:
+def _rounds(work: _Work, send_one: Send) -> Steps[ToolRun]:
+    """The rounds, for both verbs: one waits by blocking, the other by awaiting."""
     call, runs, steps = work.call, list[Run](), list[Step]()
     while True:
-        run, said = await _answer(call, send_one)
+        run, said = yield _answer(call, send_one)
         runs.append(raised(run))
         messages = (*call.request.messages, said)
         if not run.tool_calls:
             return ToolRun(tuple(runs), messages, tuple(steps))
-        notice = (
-            _at_limit(run.tool_calls, work.max_rounds) if len(runs) == work.max_rounds else None
-        )
-        results = (
-            # The model is told too, so that the conversation can go on from here.
-            tuple(refused(asked_for, notice) for asked_for in run.tool_calls)
-            if notice
-            else await results_of(run.tool_calls, call.request.tools, work.confirm)
-        )
+        if len(runs) < work.max_rounds:
+            notice = None
+            problems = yield from _problems(run.tool_calls, call.request.tools, work.confirm)
+        else:  # the model is told too, so that the conversation can go on from here
+            notice = _at_limit(run.tool_calls, work.max_rounds)
+            problems = [notice] * len(run.tool_calls)
+        results = yield results_of(run.tool_calls, call.request.tools, problems)
         steps += zip(run.tool_calls, results, strict=True)
         messages = (*messages, Message("tool", results))
-        if notice:
+        if notice is not None:
             _log.warning(notice)
             return ToolRun(tuple(runs), messages, tuple(steps), notice)
         call = next_call(call, messages)
+
+
+def _problems(
+    calls: Sequence[ToolCall], tools: Sequence[Tool], confirm: Confirm | None
+) -> Steps[list[str | None]]:
+    """Why calls are not to be made. A person is asked about one call after the other.
+
+    ``confirm`` is called in the thread that asks: an interrupted ``input`` in another one would
+    take the answers to later questions.
+    """
+    problems = [problem_of(call, tools) for call in calls]
+    for number, call in enumerate(calls):
+        if problems[number] is None and confirm is not None:
+            allowed = confirm(call)
+            if inspect.isawaitable(allowed):
+                allowed = yield _awaited(allowed)
+            problems[number] = None if allowed else "The user declined this call."
+    return problems
+
+
+async def _awaited(answer: Awaitable[T]) -> T:
+    return await answer
 
 
 async def _answer(call: Call, send_one: Send) -> tuple[Run, Message]:

@@ -13,6 +13,7 @@ import pydantic
 import pytest
 
 import llm_playground as lp
+from tests.kernel import kernel
 from tests.wire.formats import openai_stream
 from tests.wire.server import Reply, WireServer, json_reply
 
@@ -450,3 +451,45 @@ def test_the_help_names_every_argument_once():
     for verb in (lp.ask_with_tools, lp.complete_with_tools):
         for argument in ("tools:", "max_rounds:", "confirm:"):
             assert verb.__doc__.count(f"\n    {argument}") == 1
+
+
+ASKING = """
+allowed = lambda call: input(f"{call.name}? ") == "y"
+print(lp.ask_with_tools("?", "openai:gpt-4o", tools=[weather], confirm=allowed).steps[0][1].text)
+"""
+
+
+class TestNotebook:
+    @pytest.fixture
+    def nb(self, serve, home):
+        def script(request):
+            told = any(message["role"] == "tool" for message in request.json["messages"])
+            return answering("Rain.") if told else calling(("weather", {"city": "Oslo"}))
+
+        serve(script)
+        with kernel({}) as started:
+            started.run("import llm_playground as lp\ndef weather(city: str): return 'rain'")
+            yield started
+
+    def asked(self, nb, code):
+        """Start a cell, and wait until it asks; the cell and the question."""
+        cell = nb.client.execute(code, allow_stdin=True)
+        return cell, nb.client.get_stdin_msg(timeout=LIMIT_S)["content"]["prompt"]
+
+    def test_confirm_may_ask_with_input(self, nb):
+        for answer, told in (("y", "rain"), ("n", "The user declined this call.")):
+            cell, question = self.asked(nb, ASKING)
+            nb.client.input(answer)
+
+            assert question == "weather? "
+            assert nb.finish(cell).text.strip() == told
+
+    def test_an_interrupted_question_takes_no_answer_to_a_later_one(self, nb):
+        cell, _ = self.asked(nb, ASKING)
+        nb.manager.interrupt_kernel()
+        assert nb.finish(cell).error["ename"] == "KeyboardInterrupt"
+
+        cell, _ = self.asked(nb, "print(input('Your name? '))")
+        nb.client.input("Ann")
+
+        assert nb.finish(cell).text.strip() == "Ann"
