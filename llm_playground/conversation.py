@@ -110,7 +110,7 @@ def _in_its_role(turn: Message) -> Message:
     if stray is not None:
         names = " and ".join(kind.__name__ for kind in allowed)
         raise InvalidParameterError(
-            f"A message of the role {turn.role!r} holds {names}; got a {type(stray).__name__}."
+            f"A message of the role {turn.role!r} holds {names}; got {type(stray).__name__}."
         )
     return turn
 
