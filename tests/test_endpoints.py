@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 
 import llm_playground as lp
-from llm_playground import config, credentials, providers
+from llm_playground import config, credentials, doctor, providers
 from llm_playground.endpoints import AT_HOME, BUILT_IN, EndpointRow, packages
+from tests.wire.example_provider import example_stream
 from tests.wire.formats import anthropic_stream, gemini_stream, openai_stream
 from tests.wire.server import Reply, WireServer
 
@@ -134,6 +135,20 @@ class TestConfigure:
         assert (run.text, run.price_source) == ("Hi", "genai-prices")
         assert run.cost_usd > 0
 
+    def test_the_doctor_has_a_line_for_whose_key_is_set(self, monkeypatch):
+        with WireServer(Reply()) as server:
+            row = {"base_url": server.url, "key_variable": "MINE_API_KEY", "label": "My box"}
+            lp.configure(endpoints=dict.fromkeys(["openai", "anthropic", "gemini"], server.url))
+            lp.configure(endpoints={"mine": row})
+            assert not any(line.startswith("My box") for line in doctor.report())
+
+            monkeypatch.setenv("MINE_API_KEY", KEY)
+            [line] = [line for line in doctor.report() if line.startswith("My box")]
+
+        assert "key present, MINE_API_KEY from environment" in line
+        assert line.endswith("127.0.0.1: reached")
+        assert server.requests == []
+
     def test_none_takes_an_endpoint_back(self):
         lp.configure(endpoints={"mine": "http://127.0.0.1:9/v1"})
         lp.configure(endpoints={"mine": None})
@@ -199,7 +214,7 @@ PLUGIN = """
 from llm_playground.endpoints import EndpointRow
 
 def rows():
-    yield EndpointRow("brought", "Brought", BASE_URL)
+    yield EndpointRow("brought", "Brought", "https://example.com/v1")
     yield EndpointRow("second", "Second", "https://example.com/v1")
 
 one = EndpointRow("single", "Single", "https://example.com/v1")
@@ -207,13 +222,13 @@ takes_openai = EndpointRow("openai", "Thief", "https://example.com/v1")
 wrong = 5
 """
 USE = """
-import json, logging, sys
+import json, sys
 import llm_playground as lp
 from llm_playground import config
 assert "bringer" not in sys.modules, "it is loaded at the first use"
-run = lp.ask("Hi", "brought:model")
-print(json.dumps([run.text, sorted(set(config.rows()) & {"brought", "second", "single"}),
-                  config.rows()["openai"].label]))
+run = lp.ask("Hi", "example:model", temperature=0.5)
+named = {"example", "brought", "second", "single"} & set(config.rows())
+print(json.dumps([run.text, run.cost_usd, sorted(named), config.rows()["openai"].label]))
 """
 
 
@@ -235,20 +250,34 @@ class TestPackages:
             "c": "bringer:wrong",
             "d": "bringer:takes_openai",
         }
-        whole = {"e": "bringer:rows", "f": "bringer:one"}
-        with WireServer(Reply(openai_stream(["Hi"]))) as server:
-            code = PLUGIN.replace("BASE_URL", repr(f"{server.url}/v1"))
-            installed(tmp_path, broken | whole, code)
+        whole = {
+            "e": "bringer:rows",
+            "f": "bringer:one",
+            "g": "tests.wire.example_provider:ROW",
+        }
+        installed(tmp_path, broken | whole, PLUGIN)
+        with WireServer(Reply(example_stream(["Hel", "lo"]))) as server:
             done = subprocess.run(
                 [sys.executable, "-c", USE],
-                env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+                env=os.environ
+                | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+                | {"EXAMPLE_API_KEY": KEY, "EXAMPLE_BASE_URL": server.url},
                 capture_output=True,
                 text=True,
                 timeout=60,
                 check=True,
             )
 
-        assert json.loads(done.stdout) == ["Hi", ["brought", "second", "single"], "OpenAI"]
+        brought = ["brought", "example", "second", "single"]
+        assert json.loads(done.stdout) == ["Hello", None, brought, "OpenAI"]
+        [request] = server.requests
+        assert request.path == "/talk"
+        assert request.headers["authorization"] == f"Bearer {KEY}"
+        assert request.json == {
+            "model": "model",
+            "turns": [{"who": "user", "says": "Hi"}],
+            "temperature": 0.5,
+        }
         lines = [line for line in done.stderr.splitlines() if "bringing-package" in line]
         assert len(lines) == len(broken), done.stderr
 

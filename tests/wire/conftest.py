@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.wire import vendors
+import llm_playground as lp
+from llm_playground import config
+from tests.wire import example_provider, vendors
 
 _HERE = Path(__file__).parent
 _LIMIT_S = 20
@@ -20,6 +22,13 @@ def clean_environment(monkeypatch, home):
     for name in list(os.environ):
         if any(part in name.lower() for part in _UNWANTED):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def example(monkeypatch):
+    """The example provider is there, at prices of its own; what a test configures goes with it."""
+    monkeypatch.setattr(config, "_settings", config._settings)
+    lp.configure(**example_provider.SETTINGS)
 
 
 @pytest.fixture(params=vendors.ALL, ids=str)

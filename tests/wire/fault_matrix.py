@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import llm_playground as lp
 from llm_playground import config, errors, footer, retries
 from llm_playground.timeouts import Timeouts
+from tests.wire import example_provider
 from tests.wire.asking import Asker
 from tests.wire.server import Reply, WireServer, json_reply
-from tests.wire.vendors import ANTHROPIC, GEMINI, LOCAL, OPENAI, Vendor
+from tests.wire.vendors import PROVIDERS, Vendor
 
-PROVIDERS: tuple[Vendor, ...] = (OPENAI, ANTHROPIC, GEMINI, LOCAL)
 RETRY = retries.Retry(attempts=3)
 SILENCE_S = 0.3
 TRIED_AGAIN = RETRY.attempts
@@ -288,6 +288,7 @@ async def table() -> AsyncIterator[tuple[Fault, Vendor, Outcome]]:
 
 
 async def main() -> int:
+    lp.configure(**example_provider.SETTINGS)
     rows = wrong = 0
     print(f"{'fault':<34}{'provider':<15}{'error':<27}{'status':<11}tries  text")
     async for fault, vendor, outcome in table():

@@ -9,9 +9,8 @@ from llm_playground import errors
 from llm_playground.types import ReasoningDelta, Responded, TextDelta
 from tests.wire.asking import Asker
 from tests.wire.server import Reply, WireServer
-from tests.wire.vendors import ANTHROPIC, GEMINI, LOCAL, OPENAI
+from tests.wire.vendors import PROVIDERS
 
-PROVIDERS = (OPENAI, ANTHROPIC, GEMINI, LOCAL)
 PIECES = ["Grü", "ße 👋"]
 ANSWER = "".join(PIECES)
 # How a connection may end in mid-stream, and at every how many bytes that is tried.

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.wire.fault_matrix import FAULTS, PROVIDERS, complaint, outcome_of, table
-from tests.wire.vendors import KEY
+from tests.wire.fault_matrix import FAULTS, complaint, outcome_of, table
+from tests.wire.vendors import KEY, PROVIDERS
 
 
 @pytest.mark.parametrize("vendor", PROVIDERS, ids=str)

@@ -20,12 +20,6 @@ DAY = datetime(2025, 8, 7, tzinfo=UTC)
 SECONDS = int(DAY.timestamp())
 
 
-@pytest.fixture(autouse=True)
-def as_it_was(monkeypatch):
-    """What a test configures is gone after it."""
-    monkeypatch.setattr(config, "_settings", config._settings)
-
-
 def row(base_url, **fields):
     lp.configure(endpoints={"mine": {"base_url": base_url, **fields}})
     return config.rows()["mine"]

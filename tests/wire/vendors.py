@@ -12,6 +12,7 @@ from llm_playground.providers.base import Endpoint, Provider
 from llm_playground.providers.gemini import GeminiProvider
 from llm_playground.providers.openai import OpenAIProvider
 from llm_playground.types import Message, Parameters, ProviderEvent, Request, TextPart
+from tests.wire.example_provider import ExampleProvider, example_event, example_stream
 from tests.wire.formats import anthropic_event, anthropic_stream, gemini_stream, openai_stream
 
 KEY = "planted-" + "key-" * 4 + "7Qa"
@@ -94,4 +95,14 @@ GEMINI = Vendor(
     lambda status: _error({"code": status, "message": "Sorry.", "status": "UNAVAILABLE"}),
     b'"finishReason": "STOP"',
 )
+EXAMPLE = Vendor(
+    "example",
+    "example:example-1",
+    ExampleProvider,
+    example_stream,
+    lambda status: example_event({"fault": status, "message": "Sorry."}),
+    b'"end": "stop"',
+)
 ALL = (OPENAI, ANTHROPIC, GEMINI)
+# The contract suite's table: whatever it promises and whatever may go wrong, for each of these.
+PROVIDERS = (*ALL, LOCAL, EXAMPLE)

@@ -1,0 +1,141 @@
+"""A provider with a wire format of its own, as a package would bring it.
+
+The example of ``llm_playground/providers/README.md``. Requests go to ``POST {base}/talk``; the
+answer is a stream of server-sent events::
+
+    data: {"think": "Hm."}
+    data: {"say": "Hello."}
+    data: {"end": "stop", "model": "example-1", "tokens": [11, 5]}
+
+and instead of the last, where something went wrong::
+
+    data: {"fault": 503, "message": "Sorry."}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+import httpx2
+
+from llm_playground.endpoints import EndpointRow
+from llm_playground.providers import answer, breaks, faults
+from llm_playground.providers.base import Endpoint
+from llm_playground.providers.call import Call
+from llm_playground.providers.http import client_for
+from llm_playground.types import Finish, ProviderEvent, ReasoningDelta, Request, TextDelta, Usage
+
+ROW = EndpointRow(
+    "example",
+    "Example",
+    "https://api.example.com",
+    wire_format="tests.wire.example_provider:ExampleProvider",
+    key_variables=("EXAMPLE_API_KEY",),
+    key_page="https://example.com/keys",
+    base_url_variable="EXAMPLE_BASE_URL",
+)
+# What a user without the package would configure.
+SETTINGS: dict[str, Any] = {
+    "endpoints": {"example": ROW},
+    "prices": {"example:*": {"input_usd_per_mtok": 1, "output_usd_per_mtok": 2}},
+}
+
+
+class ExampleProvider:
+    """Speaks the example's wire format to one endpoint."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._client = client_for(endpoint)
+
+    async def stream(self, request: Request) -> AsyncGenerator[ProviderEvent, None]:
+        """See :class:`llm_playground.providers.base.Provider`."""
+        call = Call(self._endpoint, request.model, request.parameters)
+        sending = self._client.stream(
+            "POST",
+            f"{self._endpoint.base_url or ROW.base_url}/talk",
+            headers={"Authorization": f"Bearer {self._endpoint.api_key}"},
+            json=body(request),
+        )
+        try:
+            async with sending as response:
+                if response.status_code != httpx2.codes.OK:
+                    await response.aread()
+                    raise faults.status_error(
+                        call, response.status_code, response.text, response.headers
+                    )
+                chunks = response.aiter_bytes()
+                reading = answer.stream_events(call, response.headers, chunks, Reader())
+                async with aclosing(reading) as events:
+                    async for event in events:
+                        yield event
+        except UnicodeEncodeError as error:
+            raise faults.unsendable(call, error) from None
+        except breaks.TRANSPORT_FAULTS as error:
+            raise breaks.transport_error(call, error) from None
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+def body(request: Request) -> dict[str, Any]:
+    """The request's JSON body; a parameter nobody set is not in it."""
+    turns = [{"who": message.role, "says": message.text} for message in request.messages]
+    return {"model": request.model_name, "turns": turns} | request.parameters.as_dict()
+
+
+class Reader:
+    """Folds one answer's events; see :class:`llm_playground.providers.answer.Reader`."""
+
+    def __init__(self) -> None:
+        self.complete = False
+        self.ended = False
+        self._end: dict[str, Any] = {}
+
+    def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
+        """What one event's JSON adds."""
+        if "fault" in event:
+            raise answer.StreamFaultError(event["fault"], json.dumps(event))
+        if "end" in event:
+            self._end, self.complete, self.ended = event, True, True
+            return []
+        if "think" in event:
+            return [ReasoningDelta(event["think"])]
+        return [TextDelta(event["say"])]
+
+    def finish(self, request_id: str | None) -> Finish:
+        """The last event."""
+        reasons = {"stop": "stop", "limit": "length"}
+        tokens = self._end.get("tokens")
+        return Finish(
+            reasons.get(self._end["end"], "other"),
+            None if tokens is None else Usage(*tokens),
+            self._end.get("model"),
+            request_id,
+        )
+
+
+def example_event(value: dict[str, Any]) -> bytes:
+    """One event as it comes over the wire."""
+    return b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\n\n"
+
+
+def example_stream(
+    pieces: Sequence[str],
+    *,
+    reasoning: Sequence[str] = (),
+    usage: tuple[int, int] | None = (11, 5),
+    model: str = "example-1",
+    finish_reason: str = "stop",
+) -> tuple[bytes, ...]:
+    """The recording: a whole answer, one item per event."""
+    end = {"end": finish_reason, "model": model} | ({} if usage is None else {"tokens": usage})
+    return (
+        *(example_event({"think": text}) for text in reasoning),
+        *(example_event({"say": text}) for text in pieces),
+        example_event(end),
+    )
