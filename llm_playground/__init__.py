@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from llm_playground.comparison import Comparison as Comparison
     from llm_playground.comparison import compare as compare
     from llm_playground.config import configure as configure
+    from llm_playground.credentials import forget_key as forget_key
+    from llm_playground.credentials import set_key as set_key
     from llm_playground.errors import AuthenticationError as AuthenticationError
     from llm_playground.errors import ConfigError as ConfigError
     from llm_playground.errors import ContentBlockedError as ContentBlockedError
@@ -74,6 +76,7 @@ _ROOMS = {
     "catalog": ["keys", "models"],
     "comparison": ["Comparison", "compare"],
     "config": ["configure"],
+    "credentials": ["forget_key", "set_key"],
     "errors": [
         "AuthenticationError",
         "ConfigError",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 from llm_playground import endpoints as table
 from llm_playground.endpoints import EndpointRow, Rates, rates_of
@@ -23,6 +23,10 @@ from llm_playground.timeouts import Timeouts
 from llm_playground.timeouts import changed as timeouts_changed
 
 
+Mode = Literal["live", "reuse", "replay"]
+ReuseFrom = Literal["me", "everyone"]
+
+
 @dataclass(frozen=True, slots=True)
 class _Settings:
     log: str | None = None
@@ -32,6 +36,8 @@ class _Settings:
     retry: Retry = field(default_factory=Retry)
     endpoints: Mapping[str, EndpointRow] = field(default_factory=dict)
     prices: Mapping[str, Rates] = field(default_factory=dict)
+    mode: Mode | None = None
+    reuse_from: ReuseFrom = "me"
 
 
 _settings = _Settings()
@@ -46,6 +52,8 @@ def configure(
     retry: int | Mapping[str, float] | None = None,
     endpoints: Mapping[str, EndpointSetting] | None = None,
     prices: Mapping[str, PriceSetting] | None = None,
+    mode: Mode | None = None,
+    reuse_from: ReuseFrom | None = None,
 ) -> None:
     """Set defaults for this kernel. What is not given stays as it was.
 
@@ -65,6 +73,9 @@ def configure(
             ``input_usd_per_mtok``, ``output_usd_per_mtok``, and where they differ
             ``cache_read_usd_per_mtok``, ``cache_write_usd_per_mtok``. They win over every other
             source; None takes back what was set.
+        mode: ``live`` sends every call; ``reuse`` answers the k-th identical request of this
+            kernel from the k-th stored answer and sends when there is none; ``replay`` never sends.
+        reuse_from: Whose stored answers count on a shared log: ``me`` or ``everyone``.
 
     Raises:
         InvalidParameterError: A value is of the wrong kind or out of range.
@@ -80,6 +91,10 @@ def configure(
         "timeouts": None if timeout_s is None else timeouts_changed(timeouts(), timeout_s),
         "retry": None if retry is None else retry_changed(retry_policy(), retry),
     }
+    given["mode"] = None if mode is None else _one_of("mode", mode, Mode)
+    given["reuse_from"] = (
+        None if reuse_from is None else _one_of("reuse_from", reuse_from, ReuseFrom)
+    )
     if endpoints is not None:
         given["endpoints"] = endpoints_changed(_settings.endpoints, endpoints, rows())
     if prices is not None:
@@ -92,6 +107,27 @@ def _count(value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidParameterError(f"concurrency is {value!r}; it takes a whole number above 0.")
     return value
+
+
+def _one_of(name: str, value: str, words: object) -> str:
+    if value not in get_args(words):
+        raise InvalidParameterError(f"{name} is {value!r}; it takes {', '.join(get_args(words))}.")
+    return value
+
+
+def mode() -> Mode:
+    """``configure(mode=)``, then ``LLM_PLAYGROUND_MODE``, then ``live``.
+
+    Raises:
+        InvalidParameterError: The variable holds another word.
+    """
+    chosen = _settings.mode or read("LLM_PLAYGROUND_MODE") or "live"
+    return cast("Mode", _one_of("LLM_PLAYGROUND_MODE", chosen, Mode))
+
+
+def reuse_from() -> ReuseFrom:
+    """Whose stored answers count."""
+    return _settings.reuse_from
 
 
 def concurrency() -> int | None:
@@ -221,23 +257,24 @@ def sources() -> tuple[tuple[str, Mapping[str, str]], ...]:
 
 
 def _dotenv() -> dict[str, str]:
-    """The nearest ``.env``, read again whenever it changes."""
+    """Every ``.env`` here and above, the nearest first; each read again whenever it changes."""
     try:
         here = Path.cwd()
     except FileNotFoundError:  # somebody deleted the working folder
         return {}
-    for folder in (here, *here.parents):
+    values: dict[str, str] = {}
+    for folder in (*reversed(here.parents), here):
         path = folder / ".env"
         try:
-            changed_ns = path.stat().st_mtime_ns
+            seen = path.stat()
         except OSError:
             continue
-        return _parse_dotenv(path, changed_ns)
-    return {}
+        values |= _parse_dotenv(path, (seen.st_mtime_ns, seen.st_size, seen.st_ino))
+    return values
 
 
-@lru_cache(maxsize=8)
-def _parse_dotenv(path: Path, _changed_ns: int) -> dict[str, str]:
+@lru_cache(maxsize=32)
+def _parse_dotenv(path: Path, _seen: tuple[int, int, int]) -> dict[str, str]:
     from dotenv import dotenv_values
 
     try:

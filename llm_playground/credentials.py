@@ -5,7 +5,6 @@ A key set in this kernel comes first, then the environment, ``.env`` here or abo
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 import getpass
 import re
@@ -25,7 +24,7 @@ THIS_KERNEL = "this kernel"
 KEYRING = "keyring"
 
 # Headers that the vendors' SDKs read from the environment themselves and send along.
-_HEADER_VARIABLES = ("OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS")
+_HEADER_VARIABLES = {"OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS"}
 _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
 
 _set_here: dict[str, str] = {}
@@ -71,8 +70,7 @@ def key(provider: str) -> str:
 async def ready(provider: str) -> None:
     """Wait until :func:`key` can answer at once, without holding up the loop."""
     if config.rows()[provider].key_variables and next(_places(provider), None) is None:
-        visit = asyncio.wrap_future(_visit(provider))
-        await asyncio.wait([visit], timeout=vault.WAIT_S)
+        await vault.wait_async(*_wanted(provider))
 
 
 def with_key() -> list[str]:
@@ -124,7 +122,19 @@ def set_key(provider: str, key: str | None = None, *, save: bool = False) -> Non
         )
     _set_here[_owner(row)] = secret
     if save:
-        vault.save(_owner(row), secret)
+        save_key(provider)
+
+
+def save_key(provider: str) -> None:
+    """Keep the key that was set for this kernel in the system's keyring.
+
+    Raises:
+        ConfigError: None was set, or the keyring does not take it.
+    """
+    owner = _owner(_wants_key(provider))
+    if owner not in _set_here:
+        raise ConfigError(f"Not saved: run %llm keys set {provider} first.", provider=provider)
+    vault.save(owner, _set_here[owner])
 
 
 def forget_key(provider: str) -> tuple[str, ...]:
@@ -146,19 +156,25 @@ def remember_all() -> None:
     """Make every key at hand known for redaction, in use or not. Never waits for the keyring."""
     variables = {name for row in config.rows().values() for name in row.key_variables}
     for _, values in config.sources():
-        for variable in variables:
-            remember((values.get(variable) or "").strip())
-    for variable in _HEADER_VARIABLES:
-        for line in (config.read(variable) or "").split("\n"):
-            name, _, value = line.partition(":")
-            if _SECRET_HEADER.search(name):
-                remember(value.strip().removeprefix("Bearer "))
+        for variable in variables & values.keys():
+            remember(values[variable].strip())
+        for variable in _HEADER_VARIABLES & values.keys():
+            for secret in _secrets_in(values[variable]):
+                remember(secret)
+
+
+def _secrets_in(headers: str) -> Iterator[str]:
+    """The values of those headers that carry a secret by their name."""
+    for line in headers.split("\n"):
+        name, _, value = line.partition(":")
+        if _SECRET_HEADER.search(name):
+            yield value.strip().removeprefix("Bearer ")
 
 
 def _found(provider: str) -> _Found | None:
     found = next(_places(provider), None)
     if found is None:
-        _wait_for(provider)
+        vault.wait(*_wanted(provider))
         found = next(_places(provider), None)
     if found is not None:
         remember(found.secret)
@@ -181,18 +197,10 @@ def _places(provider: str) -> Iterator[_Found]:
         yield _Found(KEYRING, row.key_variables[0], kept.strip())
 
 
-def _wait_for(provider: str) -> None:
-    try:
-        _visit(provider).result(vault.WAIT_S)
-    except TimeoutError:
-        return  # nobody unlocked it
-
-
-def _visit(provider: str) -> vault.Visit:
+def _wanted(provider: str) -> tuple[str, set[str]]:
+    """Under which name the keyring has the key, and under which all others."""
     rows = config.rows()
-    return vault.visit(
-        _owner(rows[provider]), {_owner(row) for row in rows.values() if row.key_variables}
-    )
+    return _owner(rows[provider]), {_owner(row) for row in rows.values() if row.key_variables}
 
 
 def _owner(row: EndpointRow) -> str:

@@ -15,7 +15,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from llm_playground import answers, config, credentials
+from llm_playground import answers, config, credentials, key_commands, redact
 from llm_playground.calls import plan, resolve_model
 from llm_playground.comparison import Comparison, compared
 from llm_playground.live import watch
@@ -41,6 +41,8 @@ USAGE = """\
    --tag TAG                a label to find the run by
 %llm models                 models and prices, the usable ones first
 %llm keys                   which keys were found, and where
+%llm keys set PROVIDER      ask for a key, hidden, for this kernel; --save: for later ones too
+%llm keys forget PROVIDER   take that back
 %llm use MODEL              the default model of this kernel
 %llm runs                   the newest runs of the log
 %llm cost                   costs by month and model
@@ -132,6 +134,8 @@ def _look_up(words: Sequence[str]) -> Callable[..., object] | None:
         UsageError: It is neither clearly: a typo must not be sent to a model and paid for.
     """
     first, more = words[0], len(words) - 1
+    if first == "keys" and more and words[1] in key_commands.ACTS:  # with a key in it, perhaps
+        return key_commands.keys
     if first in _LOOK_UPS:
         expected = _ARGUMENTS.get(first, 0)
         if more == expected:
@@ -165,6 +169,7 @@ def _warm_up() -> None:
     importlib.import_module("llm_playground.providers.openai")  # its SDK: 0.6 s
     catalog.choices()  # the price list: 0.3 s
     render.to_html("")  # Markdown
+    redact.redact("")  # the shapes of keys
 
 
 class _Parser(argparse.ArgumentParser):
@@ -264,19 +269,16 @@ def _use(model: str) -> None:
     print(f"The default model is now {resolved}.")
     if provider in credentials.with_key() and credentials.key_status(provider).status != "present":
         variable = config.rows()[provider].key_variables[0]
-        print(f"It needs a key: put {variable} in .env or the environment.")
+        print(
+            f"It needs a key: put {variable} in .env or the environment, or run %llm keys set "
+            f"{provider}."
+        )
 
 
 def _models() -> object:
     from llm_playground import catalog  # pandas: first use, not load
 
     return catalog.models()
-
-
-def _keys() -> object:
-    from llm_playground import catalog  # pandas: first use, not load
-
-    return catalog.keys()
 
 
 def _runs() -> object:
@@ -310,7 +312,7 @@ def _help() -> None:
 
 _LOOK_UPS: dict[str, Callable[..., object]] = {
     "models": _models,
-    "keys": _keys,
+    "keys": key_commands.keys,
     "use": _use,
     "runs": _runs,
     "cost": _cost,

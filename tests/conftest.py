@@ -18,6 +18,7 @@ def pytest_configure():
     """Before anything is collected: doctests and notebooks see this environment too."""
     os.environ["LLM_PLAYGROUND_LOCAL_MODEL"] = str(weights.find() or fetch())
     os.environ["LLM_PLAYGROUND_HOME"] = tempfile.mkdtemp(prefix="llm-playground-tests-")
+    os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"  # not the developer's
     unwanted = [*KEYS, *BASE_URLS, "LLM_PLAYGROUND_LOG", "LLM_PLAYGROUND_MODEL"]
     for variable in unwanted:
         os.environ.pop(variable, None)

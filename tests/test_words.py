@@ -9,15 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_playground import capabilities, config, credentials, footer, parameters, render, template
+from llm_playground import capabilities, config, footer, parameters, render, template
 from llm_playground.errors import (
     ConfigError,
     InvalidParameterError,
-    MissingKeyError,
     TemplateError,
     UnknownModelError,
 )
-from llm_playground.redact import redact, remember
 from llm_playground.types import Message, Parameters, Request, TextPart
 
 
@@ -150,70 +148,6 @@ class TestTemplate:
             assert template.fill(text, {}) == text
 
 
-PLANTED = "sk-" + "planted" * 4
-
-
-@pytest.mark.usefixtures("home")
-class TestKeys:
-    def test_a_missing_key_is_an_error_that_names_the_variable(self):
-        with pytest.raises(MissingKeyError, match=r"ANTHROPIC_API_KEY.*\.env"):
-            credentials.key("anthropic")
-
-    def test_a_malformed_key_is_an_error_that_names_the_variable_and_not_the_key(self, monkeypatch):
-        monkeypatch.setenv("OPENAI_API_KEY", "my secret words")
-
-        with pytest.raises(MissingKeyError, match="OPENAI_API_KEY") as caught:
-            credentials.key("openai")
-        assert "secret" not in str(caught.value)
-
-    def test_a_custom_base_url_takes_any_key(self, monkeypatch):
-        monkeypatch.setenv("OPENAI_API_KEY", "anything")
-        monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
-
-        assert credentials.key("openai") == "anything"
-
-    def test_a_key_put_into_dotenv_is_found_without_a_restart(self, tmp_path):
-        assert credentials.key_status("openai").status == "missing"
-        (tmp_path / ".env").write_text(f"OPENAI_API_KEY={PLANTED}\n")
-
-        status = credentials.key_status("openai")
-
-        assert (status.status, status.source) == ("present", ".env")
-        assert credentials.key("openai") == PLANTED
-
-    def test_a_key_in_a_folder_above_is_found(self, tmp_path, monkeypatch):
-        (tmp_path / ".env").write_text(f"OPENAI_API_KEY={PLANTED}\n")
-        (tmp_path / "below").mkdir()
-        monkeypatch.chdir(tmp_path / "below")
-
-        assert credentials.key("openai") == PLANTED
-
-    def test_the_environment_wins_over_dotenv(self, tmp_path, monkeypatch):
-        (tmp_path / ".env").write_text("OPENAI_API_KEY=sk-file\n")
-        monkeypatch.setenv("OPENAI_API_KEY", "sk-env")
-
-        assert credentials.key("openai") == "sk-env"
-
-    @pytest.mark.parametrize(
-        "variable", ["GOOGLE_GEMINI_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY"]
-    )
-    def test_gemini_has_three_names_for_its_key(self, variable, monkeypatch):
-        monkeypatch.setenv(variable, "AIza-x")
-
-        assert credentials.key_status("gemini").variable == variable
-
-    def test_the_frame_masks_keys(self, monkeypatch):
-        from llm_playground import catalog
-
-        monkeypatch.setenv("OPENAI_API_KEY", PLANTED)
-
-        frame = catalog.keys()
-
-        assert list(frame) == ["provider", "variable", "source", "status", "masked"]
-        assert PLANTED not in frame.to_csv()
-        assert frame.set_index("provider").status["openai"] == "present"
-
-
 class TestLogUrl:
     def test_a_path_is_a_duckdb_file(self, home, monkeypatch):
         monkeypatch.setenv("LLM_PLAYGROUND_LOG", "logs/mine.duckdb")
@@ -226,24 +160,6 @@ class TestLogUrl:
 
         with pytest.raises(ConfigError, match="a path such as"):
             config.log_url()
-
-
-class TestRedact:
-    def test_a_known_key_disappears_wherever_it_stands(self):
-        remember("a known word")
-
-        assert "known" not in redact("x a known word y")
-
-    def test_a_placeholder_for_a_key_stays_an_ordinary_word(self):
-        remember("EMPTY")
-
-        assert redact("The glass is EMPTY.") == "The glass is EMPTY."
-
-    @pytest.mark.parametrize(
-        "key", [PLANTED, "AIza" + "x" * 35, "gsk_" + "y" * 30, "Bearer abcdefgh12345"]
-    )
-    def test_whatever_has_the_shape_of_a_key_disappears(self, key):
-        assert key.removeprefix("Bearer ") not in redact(f"header: {key} end")
 
 
 HOSTILE = [

@@ -68,6 +68,7 @@ def endpoint_of(provider: str) -> Endpoint:
 async def _endpoint(model: str, progress: Callable[[Preparing], None]) -> Endpoint:
     provider, _, name = model.partition(":")
     if provider != "local":
+        await credentials.ready(provider)  # a locked keyring waits for a person
         return endpoint_of(provider)
     from llm_playground.providers import local  # first use, not import
 

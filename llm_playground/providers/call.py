@@ -48,10 +48,9 @@ class Call:
     def key_origin(self) -> str:
         """Where the key came from and how it ends, as a sentence."""
         masked = mask(self.endpoint.api_key)
-        if self.endpoint.provider in credentials.with_key():
-            status = credentials.key_status(self.endpoint.provider)
-            if status.masked == masked and status.source is not None:
-                return f"It came from {_with_article(status.source)} and ends in {masked}."
+        source = credentials.source_of(self.endpoint.provider, self.endpoint.api_key)
+        if source is not None:
+            return f"It came from {_with_article(source)} and ends in {masked}."
         return f"It ends in {masked}."
 
 
