@@ -9,6 +9,8 @@ from tests.wire.formats import openai_stream
 from tests.wire.server import Reply, WireServer, json_reply
 
 KEY = "sk-" + "planted" * 4
+URL = "https://example.com/cat.png"
+GIF = b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +96,40 @@ def test_names_in_double_braces_take_the_notebooks_values(nb, serve):
     assert server.requests[0].json["messages"][0]["content"] == "About the sea, {not this}."
 
 
+def test_pictures_are_sent_before_the_prompt(nb, serve, tmp_path):
+    server = serve(Reply(openai_stream(["a dot"])))
+    (tmp_path / "a dot.gif").write_bytes(GIF)
+
+    nb.run(f"%%llm -m openai:gpt-4o --image '{tmp_path}/a dot.gif' --image {URL}\nWhat is this?")
+
+    [message] = server.requests[0].json["messages"]
+    assert [part["type"] for part in message["content"]] == ["image_url", "image_url", "text"]
+    assert message["content"][1]["image_url"]["url"] == URL
+
+
+def test_a_schema_is_named_and_its_data_is_shown_and_kept(nb, serve):
+    serve(Reply(openai_stream(['{"city": "<b>Oslo", "people": 7}'])))
+    nb.run(
+        "import dataclasses\n@dataclasses.dataclass\nclass Town:\n    city: str\n    people: int"
+    )
+
+    shown = nb.run("%%llm -m openai:gpt-4o --schema Town -o answer\nA town.").html[-1]
+
+    assert nb.run("answer.data").result == "Town(city='<b>Oslo', people=7)"
+    assert "&quot;people&quot;: 7\n" in shown
+    assert "&lt;b&gt;Oslo" in shown
+
+
+def test_an_answer_of_another_shape_is_shown_with_the_reason(nb, serve):
+    serve(Reply(openai_stream(["A **town**."])))
+
+    nb.run("shape = list[str]")
+    shown = nb.run("%%llm -m openai:gpt-4o --schema shape -o answer\nA town.").html[-1]
+
+    assert "<strong>town</strong>" in shown
+    assert "Not in the shape that was asked for. The answer is no JSON" in shown
+
+
 def test_several_models_or_iterations_are_a_comparison(nb, serve):
     serve(Reply(openai_stream(["fine"])))
 
@@ -118,6 +154,9 @@ def test_several_models_or_iterations_are_a_comparison(nb, serve):
         ("%%llm -p wild\nhi", "precise"),
         ("%%llm -o 'not a name'\nhi", "variable"),
         ("%%llm -o class\nhi", "variable"),
+        ("%%llm --schema nobody\nhi", "there is no nobody"),
+        ("%%llm --schema lp\nhi", "schema takes"),
+        ("%%llm --image nowhere.png\nhi", "no picture at nowhere.png"),
         ("%%llm\n{{nobody_knows}}", "{{nobody_knows}} is not defined"),
         ("%llm use nobody", "No provider is known"),
         ("%llm modles", "Did you mean %llm models"),
@@ -222,7 +261,19 @@ def test_use_says_when_the_model_lacks_its_key(nb):
 def test_help_lists_every_option(nb):
     text = nb.run("%llm help").text
 
-    for option in ("-m", "-t", "--top-p", "--max-tokens", "-s", "-n", "-o", "-p", "doctor"):
+    for option in (
+        "--image",
+        "--schema",
+        "-m",
+        "-t",
+        "--top-p",
+        "--max-tokens",
+        "-s",
+        "-n",
+        "-o",
+        "-p",
+        "doctor",
+    ):
         assert option in text
 
 
