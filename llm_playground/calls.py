@@ -20,11 +20,18 @@ from llm_playground import (
     misfit,
     provenance,
     providers,
+    reuse,
+    revision,
 )
 from llm_playground._signatures import with_arguments_of
-from llm_playground.conversation import Turn, conversation
+from llm_playground.conversation import Turn, conversation, filled, value_hashes
 from llm_playground.engine import Call, Emit, Engine, Tally
-from llm_playground.errors import ConfigError, InvalidParameterError, UnknownModelError
+from llm_playground.errors import (
+    ConfigError,
+    InvalidParameterError,
+    LLMError,
+    UnknownModelError,
+)
 from llm_playground.parameters import check_iterations, parameters_from
 from llm_playground.schemas import schema_from
 from llm_playground.tools import tools_from
@@ -35,6 +42,7 @@ from llm_playground.types import (
     Request,
     Run,
     RunFinished,
+    Stored,
     StreamEvent,
 )
 
@@ -50,6 +58,7 @@ def asked(
     schema: Any = None,  # noqa: ANN401 - what a schema may be is decided in schemas
     preset: str | None = None,
     variables: Mapping[str, object] | None = None,
+    fresh: bool = False,
     tags: Iterable[str] = (),
     **parameters: Any,  # noqa: ANN401 - checked by name and range in capabilities
 ) -> Call:
@@ -70,6 +79,7 @@ def asked(
             has another shape ``run.data_error`` says why.
         preset: ``precise``, ``balanced`` or ``creative``.
         variables: Values for ``{{name}}`` in the prompts.
+        fresh: Send it whatever is stored, in every mode.
         tags: Labels to find the run by.
         **parameters: ``temperature``, ``top_p``, ``max_tokens``, ...; what is not set is not sent.
     """
@@ -84,6 +94,7 @@ def asked(
         preset=preset,
         parameters=parameters,
         variables=variables,
+        fresh=fresh,
         tags=tags,
     )
     return call
@@ -169,6 +180,7 @@ def plan(
     parameters: Mapping[str, Any] | None = None,
     iterations: int = 1,
     variables: Mapping[str, object] | None = None,
+    fresh: bool = False,
     source: str = "api",
     tags: Iterable[str] = (),
 ) -> tuple[Call, ...]:
@@ -181,20 +193,20 @@ def plan(
         ConfigError: Something cannot be sent as it stands; one line says what.
     """
     iterations = check_iterations(iterations)
-    turns = conversation(
-        prompt, system=system, messages=messages, images=images, variables=variables
-    )
+    written = conversation(prompt, system=system, messages=messages, images=images)
+    turns = written if variables is None else filled(written, variables)
     chosen = parameters_from(parameters or {}, preset)
     _check_extra(chosen.extra)
     offered = tools_from(tools)
     shape = None if schema is None else schema_from(schema)
-    labels = _labels(tags)
+    origin = _origin(source, _labels(tags), value_hashes(written, variables or {}))
     calls: list[Call] = []
     for model in models:
         resolved = resolve_model(model or config.default_model())
         capabilities.check_parameters(resolved, chosen)
-        request = Request(resolved, turns, chosen, offered, shape)
-        calls += _calls_of(request, iterations, source, labels)
+        endpoint = config.base_url(resolved.partition(":")[0])
+        request = Request(resolved, turns, chosen, offered, shape, endpoint)
+        calls += _calls_of(request, replace(origin, iterations=iterations), fresh)
     return tuple(calls)
 
 
@@ -217,7 +229,19 @@ async def send(call: Call, emit: Emit) -> Run:
     engine = Engine(
         providers.connect, limiter, open_log(), config.timeouts(), config.retry_policy()
     )
-    return await engine.execute(call, emit)
+    if config.mode() == "live" or call.fresh:
+        reuse.note(call.request)
+        return await engine.execute(call, emit)
+    try:
+        found = await reuse.stored_or_sent(
+            call.request,
+            call.execution,
+            call.iteration_number,
+            lambda: engine.execute(call, emit),
+        )
+    except LLMError as error:
+        return engine.refuse(call, error, emit)
+    return engine.repeat(call, found, emit) if isinstance(found, Stored) else found
 
 
 def resolve_model(name: str) -> str:
@@ -254,22 +278,33 @@ def _labels(tags: Iterable[str]) -> tuple[str, ...]:
     raise InvalidParameterError(f"tags takes a text or a list of texts; got {misfit.got(tags)}.")
 
 
-def _calls_of(request: Request, iterations: int, source: str, tags: tuple[str, ...]) -> list[Call]:
-    execution = Execution(
-        id=_ids.new_id(),
-        prompt_id=_ids.id_from_hash(request.prompt_hash()),
-        iterations=iterations,
+def _origin(source: str, tags: tuple[str, ...], variables: Mapping[str, str]) -> Execution:
+    """Where executions come from that are planned now; what each sends is not in it yet."""
+    code = revision.revision()
+    return Execution(
+        id="",
+        prompt_id="",
+        iterations=1,
         source=source,
         username=provenance.username(),
         started_at=datetime.now(UTC),
         notebook=provenance.notebook(),
         cell_id=provenance.cell_id(),
+        git_commit=code.commit,
+        git_dirty=code.dirty,
+        variables=variables,
         tags=tags,
     )
-    tally = Tally(iterations)
+
+
+def _calls_of(request: Request, origin: Execution, fresh: bool) -> list[Call]:
+    execution = replace(
+        origin, id=_ids.new_id(), prompt_id=_ids.id_from_hash(request.prompt_hash())
+    )
+    tally = Tally(execution.iterations)
     return [
-        Call(_ids.new_id(), request, execution, number, tally)
-        for number in range(1, iterations + 1)
+        Call(_ids.new_id(), request, execution, number, tally, fresh)
+        for number in range(1, execution.iterations + 1)
     ]
 
 

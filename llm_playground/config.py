@@ -22,7 +22,6 @@ from llm_playground.retries import changed as retry_changed
 from llm_playground.timeouts import Timeouts
 from llm_playground.timeouts import changed as timeouts_changed
 
-
 Mode = Literal["live", "reuse", "replay"]
 ReuseFrom = Literal["me", "everyone"]
 

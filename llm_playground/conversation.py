@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any, cast, get_args
 from llm_playground import misfit
 from llm_playground.errors import InvalidParameterError
 from llm_playground.images import image, images_from
-from llm_playground.template import fill
+from llm_playground.template import fill, names
 from llm_playground.types import (
     ImagePart,
     Message,
@@ -31,7 +32,6 @@ def conversation(
     system: str | None = None,
     messages: Iterable[Turn] | None = None,
     images: Any = None,  # noqa: ANN401 - see images_from
-    variables: Mapping[str, object] | None = None,
 ) -> tuple[Message, ...]:
     """The messages of a request: system prompt, earlier turns, pictures and prompt.
 
@@ -42,11 +42,9 @@ def conversation(
             of our own, or ``{"type": "text", "text": ...}``, ``{"type": "image", "image": what
             lp.image takes}``, or another that :func:`llm_playground.types.messages_as_json` writes.
         images: Pictures of the last user message, before its text.
-        variables: Values for ``{{name}}`` in every text.
 
     Raises:
         InvalidParameterError: Something is of the wrong kind, or nothing is asked.
-        TemplateError: A ``{{name}}`` has no value.
 
     >>> conversation("hi", system="Be brief.")[0]
     Message(role='system', content=(TextPart(text='Be brief.'),))
@@ -60,7 +58,42 @@ def conversation(
         turns.append(Message("user", (*pictures, *text)))
     if not any(turn.role in {"user", "tool"} and _says_something(turn) for turn in turns):
         raise InvalidParameterError("The prompt is empty. Write what you want to ask.")
-    return tuple(turns) if variables is None else tuple(_filled(turns, variables))
+    return tuple(turns)
+
+
+def filled(turns: Iterable[Message], variables: Mapping[str, object]) -> tuple[Message, ...]:
+    """The messages with every ``{{name}}`` in their texts replaced by its value.
+
+    Raises:
+        InvalidParameterError: ``variables`` is no mapping.
+        TemplateError: A name has no value.
+
+    >>> filled(conversation("Say {{n}}."), {"n": 3})[0].text
+    'Say 3.'
+    """
+    if not isinstance(variables, Mapping):
+        raise InvalidParameterError(
+            "variables takes a dictionary of names and values; got "
+            f"{type(variables).__name__} {misfit.got(variables)}."
+        )
+    return tuple(
+        replace(turn, content=tuple(_filled(part, variables) for part in turn.content))
+        for turn in turns
+    )
+
+
+def value_hashes(turns: Iterable[Message], variables: Mapping[str, object]) -> dict[str, str]:
+    """The SHA-256 in hex of every value that the messages' texts ask for, by its name.
+
+    >>> list(value_hashes(conversation("Say {{n}}."), {"n": 3, "m": 4}))
+    ['n']
+    """
+    asked = dict.fromkeys(name for turn in turns for name in names(turn.text))
+    return {
+        name: hashlib.sha256(str(variables[name]).encode("utf-8", "replace")).hexdigest()
+        for name in asked
+        if name in variables
+    }
 
 
 def _several(messages: Iterable[Turn] | None) -> Iterable[Turn]:
@@ -71,18 +104,8 @@ def _several(messages: Iterable[Turn] | None) -> Iterable[Turn]:
     return messages
 
 
-def _filled(turns: Iterable[Message], variables: Mapping[str, object]) -> Iterable[Message]:
-    if not isinstance(variables, Mapping):
-        raise InvalidParameterError(
-            "variables takes a dictionary of names and values; got "
-            f"{type(variables).__name__} {misfit.got(variables)}."
-        )
-    for turn in turns:
-        parts = (
-            TextPart(fill(part.text, variables)) if isinstance(part, TextPart) else part
-            for part in turn.content
-        )
-        yield replace(turn, content=tuple(parts))
+def _filled(part: Part, variables: Mapping[str, object]) -> Part:
+    return TextPart(fill(part.text, variables)) if isinstance(part, TextPart) else part
 
 
 def _says_something(turn: Message) -> bool:

@@ -28,12 +28,14 @@ from llm_playground.timeouts import Timeouts
 from llm_playground.types import (
     Execution,
     Preparing,
+    ReasoningDelta,
     Request,
     Responded,
     Retrying,
     Run,
     RunFinished,
     Status,
+    Stored,
     StreamEvent,
     TextDelta,
 )
@@ -126,13 +128,14 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One run that is to be made."""
+    """One run that is to be made. ``fresh`` is sent whatever is stored."""
 
     run_id: str
     request: Request
     execution: Execution
     iteration_number: int
     tally: Tally
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +234,26 @@ class Engine:
                 if isinstance(event, TextDelta):
                     self.log.text(run_id, event.text)
                 emit(event)
+
+    def repeat(self, call: Call, stored: Stored, emit: Emit) -> Run:
+        """Make a run of an answer of the past: nothing is sent, and it costs nothing.
+
+        Args:
+            call: What was asked.
+            stored: The answer.
+            emit: Gets its text as one delta, then ``RunFinished``.
+        """
+        run = _Running(call)
+        self.log.started(run.fold.run(), call.request, call.execution)
+        if stored.reasoning:
+            emit(ReasoningDelta(stored.reasoning))
+        if stored.text:
+            emit(TextDelta(stored.text))
+        return self._end(run.fold.repeated(stored), emit, call)
+
+    def refuse(self, call: Call, error: LLMError, emit: Emit) -> Run:
+        """End a call that is not to be sent: no row."""
+        return self._unsent(_Running(call).failed(error), emit, call)
 
     def _hold_after(self, error: LLMError, model: str) -> None:
         if isinstance(error, RateLimitError) and error.retry_after is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 from llm_playground import pricing, tokens
@@ -19,6 +20,7 @@ from llm_playground.types import (
     Responded,
     Run,
     Status,
+    Stored,
     TextDelta,
     ToolCall,
     ToolCallDelta,
@@ -144,6 +146,27 @@ class Fold:
             attempts=self.attempts,
             error=error,
             dropped_parameters=dropped,
+        )
+
+    def repeated(self, stored: Stored) -> Run:
+        """The run that an answer of the past makes."""
+        data, data_error = self._data(stored.text, "completed")
+        return replace(
+            self.skeleton,
+            status="completed",
+            text=stored.text,
+            reasoning=stored.reasoning,
+            tool_calls=stored.tool_calls,
+            data=data,
+            data_error=data_error,
+            response_model=stored.response_model,
+            finish_reason=stored.finish_reason,
+            usage=stored.usage,
+            usage_source="provider" if stored.usage else "none",
+            cost_usd=Decimal(0),
+            price_source="reused",
+            cached=True,
+            saved_usd=stored.saved_usd,
         )
 
     def _since_sent_ms(self, now: float) -> float:

@@ -15,6 +15,8 @@ def text(run: Run) -> str:
     A stopped one says after how many tokens instead of how long it took.
     """
     parts = [cost(run)]
+    if run.cached:
+        return " · ".join([*parts, *([_tokens(run)] if run.usage else [])])
     if run.status == "cancelled":
         parts.append(_stopped(run))
     else:
@@ -68,6 +70,8 @@ def retrying(event: Retrying) -> str:
 
 def cost(run: Run) -> str:
     """``free``, ``$0.0005``, ``about $0.0003``, or ``price unknown``."""
+    if run.cached:
+        return f"reused, saved {usd(run.saved_usd)}" if run.saved_usd else "reused"
     if run.price_source == "free":
         return "free"
     if run.cost_usd is None:

@@ -182,7 +182,8 @@ class Schema:
 class Request:
     """What one provider call needs.
 
-    ``model`` is always resolved: ``provider:name``.
+    ``model`` is always resolved: ``provider:name``. ``endpoint`` is the base URL where it is not
+    the provider's own.
     """
 
     model: str
@@ -190,6 +191,7 @@ class Request:
     parameters: Parameters = Parameters()
     tools: tuple[Tool, ...] = ()
     schema: Schema | None = None
+    endpoint: str | None = None
 
     @property
     def provider(self) -> str:
@@ -229,6 +231,8 @@ class Request:
             canonical["tools"] = [
                 _canonical([tool.name, tool.description, tool.parameters]) for tool in self.tools
             ]
+        if self.endpoint is not None:
+            canonical["endpoint"] = self.endpoint
         if self.schema is not None:
             canonical["schema"] = _canonical(self.schema.json_schema)
         text = json.dumps(canonical, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -452,7 +456,7 @@ class Run:
     """One answer with everything known about it. Times in ms, ``started_at`` in UTC.
 
     ``data`` is the answer parsed when a schema was given; ``data_error`` says in one line why it
-    could not be.
+    could not be. A re-used answer is ``cached``, costs 0, and ``saved_usd`` is what it cost before.
     """
 
     id: str
@@ -482,6 +486,7 @@ class Run:
     attempts: list[Attempt] = field(default_factory=list)
     error: LLMError | None = None
     cached: bool = False
+    saved_usd: Decimal | None = None
     dropped_parameters: tuple[str, ...] = ()
 
     @property
@@ -496,6 +501,19 @@ class Run:
     def __str__(self) -> str:
         """The answer's text, so that ``print(run)`` shows it."""
         return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An answer of the past. ``saved_usd`` is what it cost then, None when nobody knows."""
+
+    text: str
+    reasoning: str
+    tool_calls: tuple[ToolCall, ...]
+    response_model: str | None
+    finish_reason: FinishReason | None
+    usage: Usage | None
+    saved_usd: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
