@@ -333,3 +333,25 @@ class TestTrouble:
         schema: Any = {"type": "object", "properties": {"$ref": {"type": "string"}}}
 
         assert schema_from(schema).parse('{"$ref": "x"}') == {"$ref": "x"}
+
+
+@dataclasses.dataclass
+class Town:
+    name: str
+    size: Literal["small", "large"]
+    people: int
+
+
+class TestLocal:
+    def test_the_embedded_model_answers_in_the_shape(self, home):
+        run = lp.ask("Describe Oslo.", schema=Town, max_tokens=100, temperature=0)
+
+        assert isinstance(run.data, Town)
+        assert run.data_error is None
+
+    def test_an_answer_that_is_cut_off_has_no_data_and_says_why(self, home):
+        run = lp.ask("Describe Oslo.", schema=Town, max_tokens=3, temperature=0)
+
+        assert run.data is None
+        assert "no JSON" in run.data_error
+        assert (run.status, run.finish_reason) == ("completed", "length")
