@@ -28,9 +28,11 @@ from pathlib import Path
 
 from llm_playground import config
 from llm_playground.errors import ConfigError
+from llm_playground.runlog.duckdb_store import DuckDBStore
 from llm_playground.runlog.log import RunLog
+from llm_playground.runlog.store import Dialect, Session
 
-__all__ = ["RunLog", "open_log", "set_aside_log"]
+__all__ = ["Dialect", "RunLog", "Session", "open_log", "set_aside_log"]
 
 _logs: dict[Path, RunLog] = {}
 _lock = threading.Lock()
@@ -50,7 +52,7 @@ def open_log(url: str | None = None) -> RunLog:
     path = _path(config.log_url() if url is None else config.as_log_url(url))
     with _lock:
         if path not in _logs:
-            _logs[path] = RunLog(path)
+            _logs[path] = RunLog(DuckDBStore(path))
         return _logs[path]
 
 

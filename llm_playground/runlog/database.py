@@ -9,14 +9,18 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
 
 from llm_playground.errors import RunLogError
-from llm_playground.runlog import schema
+from llm_playground.runlog import frames, schema
+from llm_playground.runlog.store import SqlParams
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,9 +33,9 @@ _READ_ONLY = _OFFLINE | {
     "python_enable_replacements": "false",
 }
 _RETRY_S = 0.05
+_ZONED = "TIMESTAMP WITH TIME ZONE"
 
 T = TypeVar("T")
-SqlParams = Sequence[object] | Mapping[str, object]
 
 
 @contextmanager
@@ -81,9 +85,53 @@ def query(connection: DuckDBPyConnection, sql: str, params: SqlParams) -> pd.Dat
             kinds = [str(column[1]) for column in cursor.description or ()]
             return cursor.fetchnumpy(), kinds
 
-        return _frame(*_interruptible(connection, fetch))
+        return frames.frame(*_interruptible(connection, fetch))
     except duckdb.Error as error:
         raise RunLogError(f"The run log cannot answer this: {_one_line(error)}") from error
+
+
+def rows(done: DuckDBPyConnection) -> list[tuple[Any, ...]]:
+    """What a statement gave back, as Python values; times are UTC.
+
+    DuckDB's own ``fetchall`` gives times with a zone only where ``pytz`` is installed.
+    """
+    kinds = [str(column[1]) for column in done.description or ()]
+    if _ZONED not in kinds:
+        return done.fetchall()
+    columns = zip(done.fetchnumpy().values(), kinds, strict=True)
+    return list(zip(*(_values(column, kind) for column, kind in columns), strict=True))
+
+
+def _values(column: Any, kind: str) -> list[Any]:  # noqa: ANN401 - any masked numpy array
+    values = column.tolist()  # None where masked
+    if kind == _ZONED:
+        return [None if value is None else value.replace(tzinfo=UTC) for value in values]
+    if kind.startswith("DECIMAL"):
+        digits = Decimal(1).scaleb(-int(kind.rstrip(")").rpartition(",")[2]))
+        return [None if value is None else Decimal(value).quantize(digits) for value in values]
+    return [str(value) if isinstance(value, UUID) else value for value in values]
+
+
+def changed(done: DuckDBPyConnection) -> int:
+    """How many rows a statement changed; 0 for one that changes none."""
+    counts = [column[0] for column in done.description or ()] == ["Count"]
+    row = done.fetchone() if counts else None
+    return int(row[0]) if row else 0
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """A statement that DuckDB refuses, as the one error of this package.
+
+    Raises:
+        RunLogError: It was refused.
+    """
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise RunLogError(f"The run log cannot do this: {_one_line(error)}") from error
 
 
 def _interruptible(connection: DuckDBPyConnection, work: Callable[[], T]) -> T:
@@ -179,43 +227,6 @@ def _check_reads(sql: str) -> None:
             "The run log is read with one SELECT at a time, "
             f"not {' and '.join(found) or 'an empty statement'}. This door only reads."
         )
-
-
-def _frame(columns: Mapping[str, Any], kinds: Sequence[str]) -> pd.DataFrame:
-    """Columns as pandas knows them: UTC times with their zone, ids as str, unknown as NA.
-
-    Not ``.df()``: for times with a zone it warns under pandas 3.1, and rows need ``pytz``.
-    """
-    import pandas as pd
-
-    typed = zip(columns.items(), kinds, strict=True)  # by place: equal names were told apart
-    return pd.DataFrame({name: _series(values, kind) for (name, values), kind in typed})
-
-
-def _series(values: Any, kind: str) -> pd.Series[Any]:  # noqa: ANN401 - any numpy array
-    import numpy as np
-    import pandas as pd
-
-    mask = np.ma.getmaskarray(values)
-    plain = np.ma.getdata(values)
-    if plain.dtype.kind in "iu":
-        wide = plain if plain.dtype == "uint64" else plain.astype("int64")
-        return pd.Series(pd.arrays.IntegerArray(wide, mask))
-    if plain.dtype.kind == "b":
-        return pd.Series(pd.arrays.BooleanArray(plain, mask))
-    if plain.dtype.kind == "f":
-        return pd.Series(np.where(mask, np.nan, plain))
-    if plain.dtype.kind in "mM":
-        times = pd.Index(np.where(mask, np.array("NaT", plain.dtype), plain))
-        if isinstance(times, pd.DatetimeIndex) and kind == "TIMESTAMP WITH TIME ZONE":
-            times = times.tz_localize("UTC")
-        return pd.Series(times)
-    text = kind in ("VARCHAR", "JSON", "UUID") or kind.startswith("ENUM")
-    objects = [
-        None if hidden else (str(value) if kind == "UUID" else value)
-        for value, hidden in zip(plain, mask, strict=True)
-    ]
-    return pd.Series(objects, dtype="str" if text else "object")
 
 
 def _one_line(error: BaseException) -> str:

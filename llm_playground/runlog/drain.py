@@ -6,11 +6,12 @@ goes on undisturbed. A line that is no JSON, as a torn last one, is passed over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_playground.runlog.records import EXECUTION_COLUMNS, PROMPT_COLUMNS, RESULT_COLUMNS
+from llm_playground.runlog.store import Batch
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -99,14 +100,13 @@ WHERE result.id NOT IN (SELECT id FROM results WHERE status <> 'running')
 """
 
 
-def read(connection: DuckDBPyConnection, files: Iterable[Path], dead: Iterable[Path]) -> None:
+def read(connection: DuckDBPyConnection, batch: Batch) -> None:
     """Read journals into the connection's temporary table ``journal``."""
-    paths = list(files)
-    longest = max((path.stat().st_size for path in paths if path.exists()), default=0) + 1
+    longest = max((path.stat().st_size for path in batch.files if path.exists()), default=0) + 1
     connection.execute(
         _READ.format(
-            files=", ".join(_quoted(_no_glob(path)) for path in paths),
-            dead=", ".join(_quoted(path.name) for path in dead) or "''",
+            files=", ".join(_quoted(_no_glob(path)) for path in batch.files),
+            dead=", ".join(_quoted(path.name) for path in batch.dead) or "''",
             longest=max(_LONGEST_LINE_BYTES, longest),
             columns=_COLUMNS,
         )
@@ -131,9 +131,13 @@ def _no_glob(path: Path) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
 
 
-def count(connection: DuckDBPyConnection) -> int:
-    """How many runs were read."""
-    return _number(connection, _COUNT)
+def count(batch: Batch) -> int:
+    """How many runs are in journals, asked without the log's own database."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        read(connection, batch)
+        return _number(connection, _COUNT)
 
 
 def count_new(connection: DuckDBPyConnection) -> int:

@@ -1,38 +1,34 @@
-"""The run log as the rest of the package sees it: record, drain, read."""
+"""The run log as the rest of the package sees it: record, drain, read, change."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, TypeVar
 
 from llm_playground.errors import RunLogError
-from llm_playground.runlog import database, drain, journal
+from llm_playground.runlog import journal
 from llm_playground.runlog.journal import Journal
 from llm_playground.runlog.later import Later
 from llm_playground.runlog.recorder import Recorder
+from llm_playground.runlog.store import Batch, Dialect, Session, SqlParams, Store, Writer
 from llm_playground.types import Execution, Request, Run
 
 if TYPE_CHECKING:
     import pandas as pd
-    from duckdb import DuckDBPyConnection
-
-    from llm_playground.runlog.database import SqlParams
 
 _DRAIN_AFTER_S = 0.8  # a drain takes about 0.08 s: in the database within a second
 _WAIT_S = 30.0
 _CHECK_WAIT_S = 5.0
 _EXIT_WAIT_S = 2.0
-_STRANGER_WAIT_S = 3.0
-_POLL_S = 0.01
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class RunLog:
@@ -42,22 +38,27 @@ class RunLog:
     be written says so once, in one line, on the logger ``llm_playground.runlog``.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._recorder = Recorder(path.with_name(path.name + ".journal"))
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._recorder = Recorder(store.folder)
         self._reset()
 
     def _reset(self) -> None:
         self._turn = threading.Lock()
-        self._file_lock = FileLock(
-            self.path.with_name(self.path.name + ".lock"),
-            thread_local=False,
-            poll_interval=_POLL_S,
-        )
         self._drainer = Later(self._drain_quietly, _DRAIN_AFTER_S, "llm_playground-drain")
         self._failing = False
         self._used = False
         self._closed = False
+
+    @property
+    def dialect(self) -> Dialect:
+        """``"duckdb"`` or ``"postgres"``, for the few fragments of SQL that must differ."""
+        return self._store.dialect
+
+    @property
+    def path(self) -> Path | None:
+        """The database's file, None where it is a server."""
+        return self._store.path
 
     def started(self, run: Run, request: Request, execution: Execution) -> None:
         """Record a run, its prompt and its execution, before anything is sent."""
@@ -91,6 +92,19 @@ class RunLog:
         """
         return self._frame(sql, params, _WAIT_S)
 
+    def change(self, work: Callable[[Session], T]) -> T:
+        """What ``work`` returns, done in one write transaction on the drained log.
+
+        Committed when ``work`` returns, undone when it raises. On DuckDB nobody else has the file
+        meanwhile; on Postgres others go on, so lock what must not change (:meth:`Session.lock`).
+        ``work`` is quick and touches nothing but its session: it may hold up everybody else.
+
+        Raises:
+            RunLogError: The log cannot be opened or written, or a statement is refused.
+        """
+        with self._alone(_WAIT_S), self._drained() as writer:
+            return writer.change(work)
+
     def drain(self) -> None:
         """Bring every journal that may be read into the database.
 
@@ -102,20 +116,9 @@ class RunLog:
 
     def waiting(self) -> int:
         """How many runs are in journals and not, or not finished, in the database."""
-        import duckdb
-
         with self._alone(_WAIT_S):
-            paths = journal.files(self._recorder.folder)
-            if not paths:
-                return 0
-            try:
-                with database.writing(self.path, 0) as connection:
-                    drain.read(connection, paths, ())
-                    return drain.count_new(connection)
-            except RunLogError:  # no database: all of them wait
-                with duckdb.connect() as connection:
-                    drain.read(connection, paths, ())
-                    return drain.count(connection)
+            files = journal.files(self._recorder.folder)
+            return self._store.waiting(files) if files else 0
 
     def check(self) -> str:
         """``"ok"``, or one line saying why the log cannot be read or written."""
@@ -134,24 +137,8 @@ class RunLog:
         Raises:
             RunLogError: There is no file (but a folder or a device, say), or it cannot be moved.
         """
-        if self.path.exists() and not self.path.is_file():
-            raise RunLogError(
-                f"{self.path} is not a file and stays where it is. "
-                "Set LLM_PLAYGROUND_LOG to the path of a file."
-            )
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-        aside = self.path.with_name(f"{self.path.name}.aside-{stamp}")
-        with self._alone(_WAIT_S):
-            try:
-                self.path.rename(aside)
-                wal = self.path.with_name(self.path.name + ".wal")
-                if wal.exists():
-                    wal.rename(aside.with_name(aside.name + ".wal"))
-            except OSError as error:
-                raise RunLogError(
-                    f"{self.path} cannot be moved aside ({error.strerror}). Move it by hand."
-                ) from error
-        return aside
+        with self._turn_of_threads(_WAIT_S):
+            return self._store.set_aside(_WAIT_S)
 
     def close(self) -> None:
         """At the interpreter's end: drain once, quickly; what is left, the next reader takes."""
@@ -163,13 +150,13 @@ class RunLog:
     def after_fork(self) -> None:
         """In a child: own journal, own lock, own threads."""
         self._recorder.after_fork()
+        self._store.after_fork()
         self._reset()
 
     def _frame(self, sql: str, params: SqlParams, wait_s: float) -> pd.DataFrame:
         with self._alone(wait_s):
             self._drain()
-            with database.reading(self.path, _STRANGER_WAIT_S) as connection:
-                return database.query(connection, sql, params)
+            return self._store.frame(sql, params)
 
     def _drain_quietly(self) -> None:
         """Drain in the background; trouble is told once and the journals wait."""
@@ -184,57 +171,58 @@ class RunLog:
             self._failing = True
 
     def _drain(self) -> None:
-        wal = self.path.with_name(self.path.name + ".wal")
-        nothing_waits = not journal.files(self._recorder.folder) and not wal.exists()
-        if nothing_waits and self.path.exists():
-            return
-        with database.writing(self.path, _STRANGER_WAIT_S) as connection:
-            self._drain_into(connection)
+        if journal.files(self._recorder.folder) or self._store.unfinished():
+            with self._drained():
+                pass
 
-    def _drain_into(self, connection: DuckDBPyConnection) -> None:
+    @contextmanager
+    def _drained(self) -> Iterator[Writer]:
+        """The database open for changes, with everything in it that journals told.
+
+        A journal goes only when the database is closed again: then its content is safe there.
+        """
+        failed: BaseException | None = None
         own = self._recorder.retire()
-        mine = set(self._recorder.paths())
-        others = [path for path in journal.files(self._recorder.folder) if path not in mine]
-        taken = {path: Journal.take_over(path) for path in others}
-        dead = [found for found in taken.values() if found is not None]
-        living = [path for path, found in taken.items() if found is None]
-        readable = [found.path for found in (*own, *dead)] + living
-        try:
-            if readable:
-                drain.read(connection, readable, [found.path for found in dead])
-                drain.write(connection)
-            connection.close()  # only what is safely in the file may leave the journals
+        with _others(self._recorder) as (dead, living):
+            taken = [found.path for found in dead]
+            batch = Batch([*(found.path for found in own), *taken, *living], taken)
+            with self._store.writing() as writer:
+                writer.bring_in(batch)
+                try:
+                    yield writer
+                except BaseException as error:  # the caller's own; what was brought in stays
+                    failed = error
             self._recorder.remove(own)
             for found in dead:
                 found.remove()
-        finally:
-            for found in dead:
-                found.close()
+        if failed is not None:
+            raise failed
 
     @contextmanager
     def _alone(self, wait_s: float) -> Iterator[None]:
-        """The only one to open the database, in this process and among all others."""
-        if not self._turn.acquire(timeout=wait_s):
-            raise RunLogError(f"The run log {self.path} is busy. Try again in a moment.")
-        try:
-            with self._locked(wait_s):
-                yield
-        finally:
-            self._turn.release()
+        """The only one to open the database, in this process and where needed among all others."""
+        with self._turn_of_threads(wait_s), self._store.alone(wait_s):
+            yield
 
     @contextmanager
-    def _locked(self, wait_s: float) -> Iterator[None]:
-        try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file_lock.acquire(timeout=wait_s)
-        except Timeout as error:
-            raise RunLogError(
-                f"Another process has kept the run log {self.path} for {wait_s:g} s. "
-                "Try again, or close that process."
-            ) from error
-        except OSError as error:
-            raise RunLogError(database.not_writable(self.path, error)) from error
+    def _turn_of_threads(self, wait_s: float) -> Iterator[None]:
+        if not self._turn.acquire(timeout=wait_s):
+            raise RunLogError(f"The run log {self._store.place} is busy. Try again in a moment.")
         try:
             yield
         finally:
-            self._file_lock.release()
+            self._turn.release()
+
+
+@contextmanager
+def _others(recorder: Recorder) -> Iterator[tuple[list[Journal], list[Path]]]:
+    """Journals of others: those of the dead, taken over, and files that somebody still writes."""
+    mine = set(recorder.paths())
+    found = [path for path in journal.files(recorder.folder) if path not in mine]
+    taken = {path: Journal.take_over(path) for path in found}
+    dead = [held for held in taken.values() if held is not None]
+    try:
+        yield dead, [path for path, held in taken.items() if held is None]
+    finally:
+        for held in dead:
+            held.close()
