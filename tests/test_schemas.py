@@ -350,7 +350,7 @@ class TestLocal:
         assert run.data_error is None
 
     def test_an_answer_that_is_cut_off_has_no_data_and_says_why(self, home):
-        run = lp.ask("Describe Oslo.", schema=Town, max_tokens=3, temperature=0)
+        run = lp.ask("Describe Oslo.", schema=Town, max_tokens=12, temperature=0)
 
         assert run.data is None
         assert "no JSON" in run.data_error
