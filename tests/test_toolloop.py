@@ -14,7 +14,13 @@ import pytest
 
 import llm_playground as lp
 from tests.kernel import kernel
-from tests.wire.formats import openai_stream
+from tests.wire.formats import (
+    anthropic_event,
+    anthropic_stream,
+    gemini_event,
+    gemini_stream,
+    openai_stream,
+)
 from tests.wire.server import Reply, WireServer, json_reply
 
 KEY = "sk-" + "planted" * 4
@@ -165,6 +171,71 @@ class TestRounds:
         assert "rain in &lt;b&gt;" in html
         assert "<strong>Rain.</strong>" in html
         assert repr(result) == "ToolRun(2 rounds, 1 call: '**Rain.**')"
+
+
+class TestSeals:
+    """What a vendor seals in its answer goes back to it with the results, as it came."""
+
+    def test_claudes_reasoning_goes_back_signed(self, home, monkeypatch):
+        thought = {"type": "thinking", "thinking": "Hm.", "signature": "EqQBCg"}
+        call = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Oslo"}}
+        script = [Reply(claude_asking(thought, call)), Reply(anthropic_stream(["Rain."]))]
+        with WireServer(script) as server:
+            monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+            monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+
+            result = lp.ask_with_tools("?", "anthropic:claude-sonnet-4-5", tools=[weather])
+
+            assert result.run.text == "Rain."
+            _, assistant, told = server.requests[1].json["messages"]
+        assert assistant["content"] == [thought, call]
+        assert told["role"] == "user"
+        assert told["content"][0]["tool_use_id"] == "toolu_1"
+        assert "rain in Oslo" in json.dumps(told["content"])
+
+    def test_geminis_calls_go_back_signed(self, home, monkeypatch):
+        call = {"functionCall": {"name": "weather", "args": {"city": "Oslo"}}}
+        part = call | {"thoughtSignature": "CpcBAdHtim"}
+        candidate = {"content": {"parts": [part], "role": "model"}, "finishReason": "STOP"}
+        asking = Reply([gemini_event({"candidates": [candidate]})])
+        with WireServer([asking, Reply(gemini_stream(["Rain."]))]) as server:
+            monkeypatch.setenv("GOOGLE_GEMINI_API_KEY", KEY)
+            monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
+
+            result = lp.ask_with_tools("?", "gemini:gemini-2.5-flash", tools=[weather])
+
+            assert result.run.text == "Rain."
+            _, model, told = server.requests[1].json["contents"]
+        assert model["parts"] == [part]
+        assert told["parts"][0]["functionResponse"]["name"] == "weather"
+        assert "rain in Oslo" in json.dumps(told)
+
+
+def claude_asking(thought, call):
+    """Messages: a block of reasoning with its signature, then one of a tool's use.
+
+    Format: https://docs.claude.com/en/docs/build-with-claude/streaming#streaming-with-tool-use
+    """
+    start, *_, _delta, stop = anthropic_stream([])
+    ended = {"delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 9}}
+    pieces = [
+        {"type": "thinking_delta", "thinking": thought["thinking"]},
+        {"type": "signature_delta", "signature": thought["signature"]},
+    ]
+    said = [{"type": "input_json_delta", "partial_json": json.dumps(call["input"])}]
+    begun = [thought | {"thinking": "", "signature": ""}, call | {"input": {}}]
+    blocks = zip(begun, (pieces, said), strict=True)
+    events = [
+        event for number, block in enumerate(blocks) for event in claude_block(number, *block)
+    ]
+    return [start, *events, anthropic_event("message_delta", ended), stop]
+
+
+def claude_block(index, block, deltas):
+    yield anthropic_event("content_block_start", {"index": index, "content_block": block})
+    for delta in deltas:
+        yield anthropic_event("content_block_delta", {"index": index, "delta": delta})
+    yield anthropic_event("content_block_stop", {"index": index})
 
 
 class TestCalls:
