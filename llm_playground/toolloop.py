@@ -138,20 +138,28 @@ def _work(  # noqa: D417 - the other arguments are described where they are shar
         tags=tags,
         **parameters,
     )
-    idle = next((tool.name for tool in call.request.tools if tool.call is None), None)
-    if idle is not None or not call.request.tools:
+    _check_tools(call.request.tools)
+    _check_max_rounds(max_rounds)
+    if confirm is not None and not callable(confirm):
+        raise InvalidParameterError(f"confirm takes a function; got {misfit.got(confirm)}.")
+    return _Work(call, max_rounds, confirm)
+
+
+def _check_tools(tools: Sequence[Tool]) -> None:
+    idle = next((tool.name for tool in tools if tool.call is None), None)
+    if idle is not None or not tools:
         missing = f"{idle!r} has no function" if idle else "there is none"
         raise InvalidParameterError(
             f"Each tool needs a function to call; {missing}. With ask, the calls are yours to make."
         )
+
+
+def _check_max_rounds(max_rounds: int) -> None:
     whole = isinstance(max_rounds, int) and not isinstance(max_rounds, bool)
     if not whole or not 1 <= max_rounds <= MAX_ROUNDS:
         raise InvalidParameterError(
             f"max_rounds is {max_rounds!r}; it takes a whole number from 1 to {MAX_ROUNDS:,}."
         )
-    if confirm is not None and not callable(confirm):
-        raise InvalidParameterError(f"confirm takes a function; got {misfit.got(confirm)}.")
-    return _Work(call, max_rounds, confirm)
 
 
 @with_arguments_of(_work)
