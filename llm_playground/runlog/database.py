@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from llm_playground.errors import RunLogError
-from llm_playground.runlog import frames, schema
+from llm_playground.runlog import frames, migration, schema
 from llm_playground.runlog.store import SqlParams
 
 if TYPE_CHECKING:
@@ -40,32 +40,55 @@ T = TypeVar("T")
 
 @contextmanager
 def writing(path: Path, patience_s: float) -> Iterator[DuckDBPyConnection]:
-    """The database with its tables, made when missing, open for the length of a ``with``.
+    """The database with its tables, made or brought to the newest, open for a ``with``.
 
     Args:
         path: The file.
         patience_s: How long to wait for a program that holds the file without our lock.
 
     Raises:
-        RunLogError: It cannot be opened or written, is damaged, or is newer than this package.
+        RunLogError: It cannot be opened or written, is damaged, is newer than this package, or is
+            no run log.
     """
-    with _explaining(path), _open(path, _OFFLINE, patience_s) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        schema.migrate(connection)
-        yield connection
+    with explaining(path):
+        connection = _open(path, _OFFLINE, patience_s)
+        try:
+            version = migration.version_of(connection)
+            if 0 < version < schema.NEWEST:
+                connection.execute("CHECKPOINT")
+                connection.close()
+                migration.copy_before(path)
+                connection = _open(path, _OFFLINE, patience_s)
+            connection.execute("SET TimeZone = 'UTC'")
+            if version < schema.NEWEST:
+                migration.migrate(connection, version)
+            yield connection
+        finally:
+            connection.close()
 
 
 @contextmanager
 def reading(path: Path, patience_s: float) -> Iterator[DuckDBPyConnection]:
     """The database without any way to write: not to it, not to files, not to settings.
 
+    Tables that are not the newest are brought there first.
+
     Raises:
-        RunLogError: It cannot be opened or read, is damaged, or is newer than this package.
+        RunLogError: It cannot be opened or read, is damaged, is newer than this package, or is no
+            run log.
     """
-    with _explaining(path), _open(path, _READ_ONLY, patience_s) as connection:
-        connection.execute("SET TimeZone = 'UTC'; SET lock_configuration = true")
-        schema.version_of(connection)
-        yield connection
+    with explaining(path):
+        connection = _open(path, _READ_ONLY, patience_s)
+        try:
+            if migration.version_of(connection) < schema.NEWEST:
+                connection.close()
+                with writing(path, patience_s):
+                    pass
+                connection = _open(path, _READ_ONLY, patience_s)
+            connection.execute("SET TimeZone = 'UTC'; SET lock_configuration = true")
+            yield connection
+        finally:
+            connection.close()
 
 
 def query(connection: DuckDBPyConnection, sql: str, params: SqlParams) -> pd.DataFrame:
@@ -149,8 +172,12 @@ def _interruptible(connection: DuckDBPyConnection, work: Callable[[], T]) -> T:
 
 
 @contextmanager
-def _explaining(path: Path) -> Iterator[None]:
-    """What DuckDB or the system raises, as the one error a person can act on."""
+def explaining(path: Path) -> Iterator[None]:
+    """What DuckDB or the system raises, as the one error a person can act on.
+
+    Raises:
+        RunLogError: Says what happened to the file at ``path`` and what to do.
+    """
     import duckdb
 
     try:

@@ -84,6 +84,7 @@ RESULT_COLUMNS: dict[str, str] = {
     "started_at": "TIMESTAMPTZ",
     "error_detail": "VARCHAR",
     "dropped_parameters": "JSON",
+    "saved_usd": "DECIMAL(18, 12)",
 }
 
 
@@ -154,6 +155,7 @@ def result_row(run: Run, prompt_hash: str | None) -> Row:
         "started_at": run.started_at,
         "error_detail": None if run.error is None else run.error.detail,
         "dropped_parameters": list(run.dropped_parameters),
+        "saved_usd": None if run.saved_usd is None else f"{run.saved_usd:f}",
     }
 
 

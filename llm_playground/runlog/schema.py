@@ -1,32 +1,99 @@
-"""The tables of the run log on DuckDB: an append-only list of migrations.
+"""The tables of the run log: one append-only list of migrations for both engines.
 
 Ids are text, so that they join whatever program wrote them and come back as ``str`` in frames.
 There are no foreign keys and no generated columns: rows that another program inserts are welcome
 and appear in every report, even when only their ``results`` row exists. Times are TIMESTAMPTZ.
+
+Migrations only add. A version that is not the newest known here is read and written all the same,
+as long as it is of the same major: whatever was added has a default or may be NULL. A change that
+is more than adding would be version ``MAJOR`` and start the next major.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from llm_playground.errors import RunLogError
+from llm_playground.runlog.store import Dialect
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+MAJOR = 1000  # versions 1 to 999 are the first major
 
-_V1 = """
+# Where the engines have different words for one thing.
+_WORDS: dict[Dialect, Mapping[str, str]] = {
+    "duckdb": {
+        "id": "VARCHAR PRIMARY KEY DEFAULT (uuidv7()::VARCHAR)",
+        "result_id": "VARCHAR PRIMARY KEY DEFAULT (uuidv7()::VARCHAR)",
+        "json": "JSON",
+        "double": "DOUBLE",
+        "bytes": "BLOB",
+        "result_time": "TIMESTAMPTZ DEFAULT now()",
+        "result_key": "",
+        "parts": "",
+        "first": "",
+        "second": "",
+    },
+    "postgres": {
+        "id": "VARCHAR PRIMARY KEY DEFAULT llm_playground_id()",
+        "result_id": "VARCHAR NOT NULL DEFAULT llm_playground_id()",
+        "json": "JSONB",
+        "double": "DOUBLE PRECISION",
+        "bytes": "BYTEA",
+        "result_time": "TIMESTAMPTZ NOT NULL DEFAULT now()",
+        "result_key": ", PRIMARY KEY (id, started_at)",
+        "parts": """ PARTITION BY RANGE (started_at);
+CREATE TABLE results_default PARTITION OF results DEFAULT""",
+        # A UUIDv7 in SQL: the server's own function is there from PostgreSQL 18 on.
+        "first": """
+CREATE FUNCTION llm_playground_id() RETURNS VARCHAR LANGUAGE sql VOLATILE AS $$
+    SELECT encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid()) placing
+        substring(int8send((extract(epoch FROM clock_timestamp()) * 1000)::BIGINT) FROM 3)
+        FROM 1 FOR 6), 52, 1), 53, 1), 'hex')::UUID::VARCHAR
+$$;
+""",
+        # `db_role` is the server's word for who wrote a row, for row-level security;
+        # `recorded_at` is when, for the freshness of `monthly_costs`.
+        "second": """
+ALTER TABLE prompts ADD COLUMN db_role VARCHAR DEFAULT current_user;
+ALTER TABLE executions ADD COLUMN db_role VARCHAR DEFAULT current_user;
+ALTER TABLE results ADD COLUMN db_role VARCHAR DEFAULT current_user;
+ALTER TABLE results ADD COLUMN recorded_at TIMESTAMPTZ DEFAULT now();
+ALTER TABLE ratings ADD COLUMN db_role VARCHAR DEFAULT current_user;
+CREATE INDEX results_by_time ON results (started_at);
+CREATE INDEX results_by_recording ON results (recorded_at);
+CREATE INDEX executions_by_prompt ON executions (prompt_id);
+CREATE INDEX ratings_by_result ON ratings (result_id);
+CREATE TABLE monthly_costs_state (refreshed_at TIMESTAMPTZ);
+CREATE MATERIALIZED VIEW monthly_costs AS
+SELECT
+    to_char(r.started_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month,
+    r.provider, r.model, e.username, e.notebook, r.status,
+    count(*) AS runs,
+    sum(r.input_tokens)::BIGINT AS input_tokens,
+    sum(r.output_tokens)::BIGINT AS output_tokens,
+    sum(r.cost_usd) AS cost_usd,
+    count(*) FILTER (WHERE r.cost_usd IS NULL AND r.status NOT IN ('running', 'over_budget')
+        AND (r.usage_source IS DISTINCT FROM 'none' OR r.status = 'completed')) AS unpriced_runs,
+    count(*) FILTER (WHERE r.usage_source = 'estimated') AS estimated_runs
+FROM results r LEFT JOIN executions e ON e.id = r.execution_id
+GROUP BY 1, 2, 3, 4, 5, 6
+WITH NO DATA;
+""",
+    },
+}
+
+_V1 = """{first}
 CREATE TABLE prompts (
-    id VARCHAR PRIMARY KEY DEFAULT (uuidv7()::VARCHAR),
+    id {id},
     created_at TIMESTAMPTZ DEFAULT now(),
     system_prompt VARCHAR,
     user_prompt VARCHAR,
-    messages JSON,
-    parameters JSON,
+    messages {json},
+    parameters {json},
     selected_model VARCHAR,
     prompt_hash VARCHAR
 );
 CREATE TABLE executions (
-    id VARCHAR PRIMARY KEY DEFAULT (uuidv7()::VARCHAR),
+    id {id},
     prompt_id VARCHAR,
     iterations INTEGER DEFAULT 1,
     status VARCHAR,
@@ -37,10 +104,10 @@ CREATE TABLE executions (
     notebook VARCHAR,
     cell_id VARCHAR,
     git_commit VARCHAR,
-    tags JSON
+    tags {json}
 );
 CREATE TABLE results (
-    id VARCHAR PRIMARY KEY DEFAULT (uuidv7()::VARCHAR),
+    id {result_id},
     execution_id VARCHAR,
     iteration_number INTEGER DEFAULT 1,
     prompt_hash VARCHAR,
@@ -49,8 +116,8 @@ CREATE TABLE results (
     response_model VARCHAR,
     response_text VARCHAR,
     reasoning_text VARCHAR,
-    tool_calls JSON,
-    tokens_used JSON,
+    tool_calls {json},
+    tokens_used {json},
     input_tokens BIGINT,
     output_tokens BIGINT,
     cache_read_tokens BIGINT,
@@ -59,27 +126,27 @@ CREATE TABLE results (
     usage_source VARCHAR,
     cost_usd DECIMAL(18, 12),
     price_source VARCHAR,
-    ttft_ms DOUBLE,
-    response_time_ms DOUBLE,
-    queue_ms DOUBLE,
-    attempts JSON,
+    ttft_ms {double},
+    response_time_ms {double},
+    queue_ms {double},
+    attempts {json},
     status VARCHAR,
     finish_reason VARCHAR,
     error_type VARCHAR,
     error_message VARCHAR,
     cached BOOLEAN DEFAULT false,
-    started_at TIMESTAMPTZ DEFAULT now(),
+    started_at {result_time},
     error_detail VARCHAR,
-    dropped_parameters JSON
-);
+    dropped_parameters {json}{result_key}
+){parts};
 CREATE INDEX results_by_execution ON results (execution_id, iteration_number);
 CREATE INDEX results_by_prompt ON results (prompt_hash);
 CREATE TABLE ratings (
-    id VARCHAR PRIMARY KEY DEFAULT (uuidv7()::VARCHAR),
+    id {id},
     result_id VARCHAR,
     against_result_id VARCHAR,
     username VARCHAR,
-    score DOUBLE,
+    score {double},
     note VARCHAR,
     blind BOOLEAN DEFAULT false,
     created_at TIMESTAMPTZ DEFAULT now()
@@ -101,39 +168,116 @@ LEFT JOIN (SELECT result_id, avg(score) AS rating FROM ratings GROUP BY result_i
     ON s.result_id = r.id;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1,)  # append only: version n is entry n - 1
+_V2 = """
+ALTER TABLE executions ADD COLUMN git_dirty BOOLEAN;
+ALTER TABLE executions ADD COLUMN variables {json};
+ALTER TABLE results ADD COLUMN saved_usd DECIMAL(18, 12);
+{second}
+CREATE TABLE prompt_versions (
+    name VARCHAR,
+    version INTEGER,
+    prompt_id VARCHAR,
+    note VARCHAR,
+    username VARCHAR,
+    created_at TIMESTAMPTZ DEFAULT now(),
+    PRIMARY KEY (name, version)
+);
+CREATE TABLE presets (
+    username VARCHAR,
+    name VARCHAR,
+    parameters {json},
+    created_at TIMESTAMPTZ DEFAULT now(),
+    PRIMARY KEY (username, name)
+);
+CREATE TABLE attachments (
+    sha256 VARCHAR PRIMARY KEY,
+    media_type VARCHAR,
+    data {bytes},
+    created_at TIMESTAMPTZ DEFAULT now()
+);
+CREATE TABLE budgets (
+    id {id},
+    limit_usd DECIMAL(24, 12),
+    period VARCHAR,
+    model VARCHAR,
+    username VARCHAR,
+    tag VARCHAR,
+    action VARCHAR,
+    unknown_price VARCHAR,
+    created_at TIMESTAMPTZ DEFAULT now(),
+    created_by VARCHAR,
+    removed_at TIMESTAMPTZ
+);
+CREATE TABLE budget_reservations (
+    id {id},
+    budget_id VARCHAR,
+    process VARCHAR,
+    amount_usd DECIMAL(24, 12),
+    settled_usd DECIMAL(24, 12),
+    created_at TIMESTAMPTZ DEFAULT now(),
+    expires_at TIMESTAMPTZ,
+    settled_at TIMESTAMPTZ
+);
+CREATE INDEX budget_reservations_by_budget ON budget_reservations (budget_id);
+CREATE TABLE audit_log (
+    id {id},
+    created_at TIMESTAMPTZ DEFAULT now(),
+    username VARCHAR,
+    action VARCHAR,
+    target VARCHAR,
+    detail {json},
+    notebook VARCHAR
+);
+CREATE OR REPLACE VIEW runs AS
+SELECT
+    r.id AS run_id, r.execution_id, e.prompt_id, r.prompt_hash, r.started_at,
+    e.username, e.notebook, e.cell_id, e.git_commit, e.tags, e.source,
+    r.provider, r.model, r.response_model, p.system_prompt, p.user_prompt, p.parameters,
+    r.response_text, r.reasoning_text, r.status, r.finish_reason,
+    r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_tokens,
+    r.reasoning_tokens, r.usage_source, r.cost_usd, r.price_source,
+    r.ttft_ms, r.response_time_ms, r.queue_ms, r.attempts, r.error_type, r.error_message,
+    r.iteration_number, coalesce(r.cached, false) AS cached, s.rating,
+    r.saved_usd, e.git_dirty, e.variables
+FROM results r
+LEFT JOIN executions e ON e.id = r.execution_id
+LEFT JOIN prompts p ON p.id = e.prompt_id
+LEFT JOIN (SELECT result_id, avg(score) AS rating FROM ratings GROUP BY result_id) s
+    ON s.result_id = r.id;
+"""
+
+_MIGRATIONS: tuple[str, ...] = (_V1, _V2)  # append only: version n is entry n - 1
+NEWEST = len(_MIGRATIONS)
+
+# What a backup holds, in the order in which it is restored.
+TABLES = (
+    "prompts",
+    "executions",
+    "results",
+    "ratings",
+    "prompt_versions",
+    "presets",
+    "attachments",
+    "budgets",
+    "budget_reservations",
+    "audit_log",
+)
 
 
-def migrate(connection: DuckDBPyConnection) -> None:
-    """Bring the database to the newest version this package knows.
+def statements(version: int, dialect: Dialect) -> str:
+    """What brings the tables from the version before to ``version``."""
+    return _MIGRATIONS[version - 1].format_map(_WORDS[dialect])
+
+
+def check_major(version: int) -> None:
+    """Refuse tables that this package cannot write without harm.
 
     Raises:
-        RunLogError: A newer version of this package wrote the database.
+        RunLogError: They are of a later major.
     """
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS schema_migrations "
-        "(version INTEGER PRIMARY KEY, applied_at TIMESTAMPTZ DEFAULT now())"
-    )
-    version = version_of(connection)
-    for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
-        connection.begin()
-        connection.execute(statements)
-        connection.execute("INSERT INTO schema_migrations (version) VALUES (?)", [number])
-        connection.commit()
-
-
-def version_of(connection: DuckDBPyConnection) -> int:
-    """The version of the database's tables, 0 when it has none.
-
-    Raises:
-        RunLogError: A newer version of this package wrote the database.
-    """
-    row = connection.execute("SELECT coalesce(max(version), 0) FROM schema_migrations").fetchone()
-    version = int(row[0]) if row else 0
-    if version > len(MIGRATIONS):
+    if version >= MAJOR:
         raise RunLogError(
             f"The run log was written by a newer version of llm_playground (tables {version}, "
-            f"known here {len(MIGRATIONS)}). Upgrade llm_playground; "
+            f"known here {NEWEST}). Upgrade llm_playground; "
             "runs go on into the log's journal until then."
         )
-    return version
