@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from llm_playground import config
 from llm_playground.types import ProviderEvent, Request
 
 
@@ -24,6 +25,11 @@ class Endpoint:
     api_key: str = field(repr=False)
     base_url: str | None = None
     connect_timeout_s: float | None = 10.0
+
+    @property
+    def address(self) -> str:
+        """The base URL, the vendor's own where none is set."""
+        return self.base_url or config.rows()[self.provider].base_url
 
 
 class Provider(Protocol):

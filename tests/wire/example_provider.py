@@ -56,7 +56,7 @@ class ExampleProvider:
         call = Call(self._endpoint, request.model, request.parameters)
         sending = self._client.stream(
             "POST",
-            f"{self._endpoint.base_url or ROW.base_url}/talk",
+            f"{self._endpoint.address}/talk",
             headers={"Authorization": f"Bearer {self._endpoint.api_key}"},
             json=body(request),
         )
