@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
+from functools import cached_property
 from typing import Any, cast
 
 import httpx2
@@ -29,8 +31,9 @@ from llm_playground.providers.http import MAX_CONNECTIONS
 _READ_BYTES = 65_536
 # How many pieces of a response may wait for who reads them; then the network waits too.
 _AHEAD = 64
-# What the rest of the house knows a failure by. Others' causes tell enough: they are kept.
+# What the rest of the house knows a failure by, the most telling first. Others' causes tell enough.
 _KNOWN_AS: tuple[tuple[tuple[type[Exception], ...], type[Exception]], ...] = (
+    ((urllib3.exceptions.ConnectTimeoutError,), httpx2.ConnectTimeout),
     (
         (
             requests.exceptions.ProxyError,
@@ -39,12 +42,9 @@ _KNOWN_AS: tuple[tuple[tuple[type[Exception], ...], type[Exception]], ...] = (
         ),
         httpx2.ProxyError,
     ),
-    ((requests.exceptions.ConnectTimeout,), httpx2.ConnectTimeout),
-    ((urllib3.exceptions.HTTPError,), ConnectionError),  # it may break while it is read
 )
 
 _current: ContextVar[Exchange] = ContextVar("_current")
-_holding = threading.Lock()
 
 
 class Exchange:
@@ -92,10 +92,13 @@ class Exchange:
 
         A connection that is only coming about is closed as soon as it has.
         """
-        with _holding:
-            self._abandoned = True
-            if self._connection is not None and self._connection.holder is self:
-                _hang_up(self._socket or self._connection.sock)
+        # Here and in `claim` and `sent` each side writes first and looks then: one sees the other.
+        self._abandoned = True
+        connection = self._connection
+        if connection is not None:
+            with connection.holding:
+                if connection.holder is self:  # it may serve another by now
+                    _hang_up(self._socket or connection.sock)
         self._ahead.release()
 
     # The rest runs on the exchange's own thread.
@@ -106,9 +109,9 @@ class Exchange:
         Raises:
             ConnectionAbortedError: Nobody wants the answer any more.
         """
-        with _holding:
-            self._stop_if_abandoned()
+        with connection.holding:
             connection.holder, self._connection = self, connection
+        self._stop_if_abandoned()
 
     def sent(self, over: socket.socket) -> None:
         """The request is sent; this socket is where the response is awaited.
@@ -116,9 +119,8 @@ class Exchange:
         Raises:
             ConnectionAbortedError: Nobody wants the answer any more.
         """
-        with _holding:
-            self._stop_if_abandoned()
-            self._socket = over
+        self._socket = over
+        self._stop_if_abandoned()
 
     async def _next(self) -> requests.Response | bytes:
         item = await self._arrived.get()
@@ -152,9 +154,11 @@ class Exchange:
         """A response read to its end has given its connection back; any other's is closed."""
         if self.response is not None:
             self.response.close()
-        with _holding:
-            if self._connection is not None and self._connection.holder is self:
-                self._connection.holder, self._connection.idle_since = None, time.monotonic()
+        connection = self._connection
+        if connection is not None:
+            with connection.holding:
+                if connection.holder is self:
+                    connection.holder, connection.idle_since = None, time.monotonic()
 
     def _tell(self, item: requests.Response | bytes | Exception) -> None:
         try:
@@ -179,25 +183,40 @@ class Adapter(HTTPAdapter):
 
     def __init__(self, connect_timeout_s: float | None) -> None:
         self._connect_timeout_s = connect_timeout_s
-        self._tls = httpx2.create_ssl_context()  # trusts whom the rest of the house trusts
         super().__init__(pool_maxsize=MAX_CONNECTIONS, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - the parent's own, handed on unread
         """Connections tell their exchange."""
-        super().init_poolmanager(*args, **options, ssl_context=self._tls)
+        super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401 - as the parent
         """Through a proxy too."""
-        manager = super().proxy_manager_for(proxy, **options, ssl_context=self._tls)
+        manager = super().proxy_manager_for(proxy, **options)
         if not proxy.lower().startswith("socks"):  # it connects in its own way
             manager.pool_classes_by_scheme = _POOLS
         return manager
+
+    def build_connection_pool_key_attributes(
+        self,
+        request: requests.PreparedRequest,
+        verify: bool | str,
+        cert: Any = None,  # noqa: ANN401 - as the parent
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """TLS trusts whom the rest of the house trusts."""
+        host, options = super().build_connection_pool_key_attributes(request, verify, cert)
+        if host["scheme"] == "https":
+            options["ssl_context"] = self._tls
+        return host, options
 
     def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:  # noqa: ANN401 - as the parent
         """Certifi's authorities are not added; those of REQUESTS_CA_BUNDLE are."""
         if verify is not True:
             super().cert_verify(conn, url, verify, cert)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return httpx2.create_ssl_context()  # on an exchange's thread: it reads many certificates
 
     def send(
         self,
@@ -227,8 +246,11 @@ class Adapter(HTTPAdapter):
 class _Connection(HTTPConnection):
     """Tells the exchange of this thread that it is used."""
 
-    holder: Exchange | None = None
-    idle_since = 0.0
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - the parent's own, handed on unread
+        super().__init__(*args, **options)
+        self.holding = threading.Lock()
+        self.holder: Exchange | None = None
+        self.idle_since = 0.0
 
     @property
     def is_connected(self) -> bool:
@@ -270,9 +292,21 @@ def _hang_up(connected: socket.socket | None) -> None:
 
 
 def _known(error: Exception) -> Exception:
+    links = list(_links(error))
     for theirs, ours in _KNOWN_AS:
-        if isinstance(error, theirs):
-            known = ours(str(error))
-            known.__cause__ = error
-            return known
+        if any(isinstance(link, theirs) for link in links):
+            return _caused(ours(str(error)), error)
+    if isinstance(error, urllib3.exceptions.HTTPError):  # it broke while it was read
+        return _caused(ConnectionError(str(error)), error)
+    return error
+
+
+def _links(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
     return error

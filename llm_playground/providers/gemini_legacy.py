@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from http import HTTPStatus
 from typing import Any
@@ -19,13 +19,13 @@ from typing import Any
 from llm_playground import config
 from llm_playground.errors import ConfigError
 from llm_playground.providers import answer, breaks, faults, generate_content
-from llm_playground.providers.address import fault_in, is_loopback
+from llm_playground.providers.address import is_loopback
 from llm_playground.providers.base import Endpoint
 from llm_playground.providers.call import Call
 from llm_playground.providers.exchange import Adapter, Exchange
-from llm_playground.providers.http import KEEPALIVE_S
+from llm_playground.providers.http import KEEPALIVE_S, client_for
 from llm_playground.providers.json_array import ArrayDecoder
-from llm_playground.redact import redact, remember
+from llm_playground.redact import redact
 from llm_playground.types import ProviderEvent, Request
 
 # Who installs the extra knows that the SDK is retired; Google's plans for versions of Python are
@@ -33,34 +33,24 @@ from llm_playground.types import ProviderEvent, Request
 warnings.filterwarnings("ignore", r"\s*All support for the `google.generativeai`", FutureWarning)
 warnings.filterwarnings("ignore", "You are using a", FutureWarning, r"google\.api_core")
 
-import google.generativeai.client as library  # noqa: E402 - the filters stand first
-from google.auth.exceptions import GoogleAuthError  # noqa: E402 - as above
-from google.generativeai import protos  # noqa: E402 - as above
+from google.auth.exceptions import GoogleAuthError  # noqa: E402 - the filters stand first
+from google.generativeai import client as library  # noqa: E402 - as above
 
-BASE_URL = "https://generativelanguage.googleapis.com"
 API_VERSION = "v1beta"
 """The only one that the SDK speaks."""
 
 _MODEL = re.compile(r"(?:models|tunedModels)/[^/?#%]+")  # what stays in its place in the URL
-_ENUMS: dict[str, Any] = {
-    "finishReason": protos.Candidate.FinishReason,
-    "blockReason": protos.GenerateContentResponse.PromptFeedback.BlockReason,
-    "category": protos.HarmCategory,
-    "probability": protos.SafetyRating.HarmProbability,
-}
-_WITH_ENUMS = ("candidates", "promptFeedback", "safetyRatings")
 
 
 class GeminiLegacyProvider:
     """Speaks streamGenerateContent to one endpoint.
 
     Raises:
-        ConfigError: Nothing can be sent to the base URL, or the environment asks of the SDK what
-            it cannot do.
+        ConfigError: Nothing can be sent to the base URL or through the environment's proxy, or
+            the environment asks of the SDK what it cannot do.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
-        remember(endpoint.api_key)
         self._endpoint = endpoint
         self._client = _client_for(endpoint)
         # A new connection for each request to this machine, as everywhere in the house.
@@ -72,19 +62,11 @@ class GeminiLegacyProvider:
         call = Call(self._endpoint, request.model, request.parameters)
         try:
             with self._exchange(call, request) as exchange:
-                response = await exchange.begun()
-                if response.status_code != HTTPStatus.OK:
-                    text = b"".join([chunk async for chunk in exchange.chunks()])
-                    raise faults.status_error(
-                        call,
-                        response.status_code,
-                        text.decode("utf-8", "replace"),
-                        response.headers,
-                    )
+                headers = await _headers(call, exchange)
                 async with (
                     aclosing(_as_events(exchange.chunks())) as chunks,
                     aclosing(
-                        answer.stream_events(call, response.headers, chunks, _Reader(call))
+                        answer.stream_events(call, headers, chunks, generate_content.Reader())
                     ) as events,
                 ):
                     async for event in events:
@@ -116,32 +98,20 @@ class GeminiLegacyProvider:
             exchange.abandon()
 
 
-class _Reader(generate_content.Reader):
-    """Reads numbers of enums as their names."""
+async def _headers(call: Call, exchange: Exchange) -> Mapping[str, str]:
+    """The headers of a response that is an answer.
 
-    def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
-        return super().read(_named(event))
-
-
-def _named(value: Any) -> Any:  # noqa: ANN401 - a JSON value
-    if isinstance(value, list):
-        return [_named(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        name: _named(item) if name in _WITH_ENUMS else _name(name, item)
-        for name, item in value.items()
-    }
-
-
-def _name(field: str, value: Any) -> Any:  # noqa: ANN401 - a JSON value
-    """A number beyond the SDK's last version stays what it is, as text; zero is unspecified."""
-    if field not in _ENUMS or not isinstance(value, int):
-        return value
+    Raises:
+        ProviderError: It is none.
+    """
     try:
-        return _ENUMS[field](value).name if value else None
-    except ValueError:
-        return str(value)
+        response = await exchange.begun()
+    except UnicodeEncodeError as error:
+        raise faults.unsendable(call, error) from None
+    if response.status_code == HTTPStatus.OK:
+        return response.headers
+    text = b"".join([chunk async for chunk in exchange.chunks()]).decode("utf-8", "replace")
+    raise faults.status_error(call, response.status_code, text, response.headers)
 
 
 async def _as_events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
@@ -171,7 +141,7 @@ def _client_for(endpoint: Endpoint) -> Any:  # noqa: ANN401 - the SDK's client, 
             api_key=endpoint.api_key,
             transport="rest",
             client_options={
-                "api_endpoint": (endpoint.base_url or BASE_URL).rstrip("/"),
+                "api_endpoint": endpoint.address.rstrip("/"),
                 "universe_domain": "googleapis.com",
             },
         )
@@ -184,19 +154,14 @@ def _client_for(endpoint: Endpoint) -> Any:  # noqa: ANN401 - the SDK's client, 
     session = client.transport._session
     session.trust_env = not is_loopback(endpoint.base_url)
     session.auth = lambda request: request  # else a password is looked for in ~/.netrc
+    adapter = Adapter(endpoint.connect_timeout_s)
     for scheme in ("https://", "http://"):
-        session.mount(scheme, Adapter(endpoint.connect_timeout_s))
+        session.mount(scheme, adapter)
     return client
 
 
 def _check(endpoint: Endpoint) -> None:
-    fault = fault_in(endpoint.base_url) if endpoint.base_url else None
-    if fault is not None:
-        raise ConfigError(
-            f"Nothing can be sent to the base URL of {config.label(endpoint.provider)}: {fault}. "
-            "Correct it.",
-            provider=endpoint.provider,
-        )
+    client_for(endpoint)  # never used: it finds out whether base URL and proxies can be
     if config.gemini_api_version() != API_VERSION:
         raise ConfigError(
             f"google-generativeai speaks {API_VERSION} of Gemini's API alone. "

@@ -7,10 +7,15 @@ recorded responses: elements over several lines, CRLF between them, enums as num
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from llm_playground.providers.gemini_legacy import GeminiLegacyProvider
+from llm_playground.types import TextDelta
 from tests.wire.formats import GEMINI_USAGE
+from tests.wire.server import Reply
+from tests.wire.vendors import GEMINI
 
 JSON = {"content-type": "application/json; charset=UTF-8"}
 # https://github.com/googleapis/googleapis, google/ai/generativelanguage/v1beta
@@ -63,3 +68,30 @@ def array(*elements: object) -> tuple[bytes, ...]:
     written = [json.dumps(element, ensure_ascii=False, indent=2).encode() for element in elements]
     items = [element + b"\n,\r\n" for element in written[:-1]] + [written[-1] + b"\n]\n"]
     return (b"[" + items[0], *items[1:])
+
+
+# The same provider, spoken the other way: what tests know by its name holds here too.
+LEGACY = replace(
+    GEMINI,
+    build=GeminiLegacyProvider,
+    stream=legacy_stream,
+    fault=lambda status: json.dumps(
+        {"error": {"code": status, "message": "Sorry.", "status": "UNAVAILABLE"}}
+    ).encode(),
+    last_word=b'"finishReason": 1',
+)
+# A whole answer: "Grü👋".
+ELEMENTS = [
+    legacy_element({"candidates": [{"content": {"parts": [{"text": "Grü"}]}}]}),
+    legacy_element({"candidates": [{"content": {"parts": [{"text": "👋"}]}, "finishReason": 1}]}),
+]
+
+
+def reply(*elements: object, **how: Any) -> Reply:
+    """A streamed array of any elements."""
+    return Reply(array(*elements), headers=JSON, **how)
+
+
+def texts(events: Iterable[object]) -> str:
+    """The answer in some events."""
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
