@@ -17,6 +17,8 @@ from llm_playground.endpoints.rates import changed as prices_changed
 from llm_playground.endpoints.settings import Setting as EndpointSetting
 from llm_playground.endpoints.settings import changed as endpoints_changed
 from llm_playground.errors import ConfigError, InvalidParameterError
+from llm_playground.guard_modes import GuardModes
+from llm_playground.guard_modes import changed as guard_changed
 from llm_playground.retries import Retry
 from llm_playground.retries import changed as retry_changed
 from llm_playground.timeouts import Timeouts
@@ -37,6 +39,7 @@ class _Settings:
     prices: Mapping[str, Rates] = field(default_factory=dict)
     mode: Mode | None = None
     reuse_from: ReuseFrom = "me"
+    secret_guard: GuardModes = field(default_factory=GuardModes)
 
 
 _settings = _Settings()
@@ -53,6 +56,7 @@ def configure(
     prices: Mapping[str, PriceSetting] | None = None,
     mode: Mode | None = None,
     reuse_from: ReuseFrom | None = None,
+    secret_guard: str | Mapping[str, str] | None = None,
 ) -> None:
     """Set defaults for this kernel. What is not given stays as it was.
 
@@ -75,6 +79,9 @@ def configure(
         mode: ``live`` sends every call; ``reuse`` answers the k-th identical request of this
             kernel from the k-th stored answer and sends when there is none; ``replay`` never sends.
         reuse_from: Whose stored answers count on a shared log: ``me`` or ``everyone``.
+        secret_guard: What happens when a key, a card number or an e-mail address is about to be
+            sent: ``off``, ``warn``, ``block``, or a mapping of ``keys`` (blocked by default),
+            ``cards`` (warned of) and ``email`` (off). A key in use here is never sent in a prompt.
 
     Raises:
         InvalidParameterError: A value is of the wrong kind or out of range.
@@ -94,6 +101,8 @@ def configure(
     given["reuse_from"] = (
         None if reuse_from is None else _one_of("reuse_from", reuse_from, ReuseFrom)
     )
+    if secret_guard is not None:
+        given["secret_guard"] = guard_changed(_settings.secret_guard, secret_guard)
     if endpoints is not None:
         given["endpoints"] = endpoints_changed(_settings.endpoints, endpoints, rows())
     if prices is not None:
@@ -127,6 +136,11 @@ def mode() -> Mode:
 def reuse_from() -> ReuseFrom:
     """Whose stored answers count."""
     return _settings.reuse_from
+
+
+def secret_guard() -> GuardModes:
+    """What happens when a key, a card number or an e-mail address is about to be sent."""
+    return _settings.secret_guard
 
 
 def concurrency() -> int | None:

@@ -1,0 +1,274 @@
+"""Before anything is sent: does the request hold a key, a card number, an e-mail address?
+
+Searched is what goes out: every text with its ``{{name}}`` filled, tool results, tools, schema,
+``extra``; not the bytes of pictures. Findings name the place, never the value.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from llm_playground import config, credentials, key_shapes
+from llm_playground.errors import ConfigError
+from llm_playground.redact import known, mask
+from llm_playground.types import (
+    ImagePart,
+    Message,
+    ReasoningPart,
+    Request,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
+
+Kind = Literal["known", "keys", "cards", "email"]
+
+_ROWS = 10_000  # of a frame's column; a frame's text shows fewer
+# A key that is all letters and short is a placeholder for a server without keys: "lm-studio".
+_PLACEHOLDER = re.compile(r"[A-Za-z _.-]{1,19}")
+# What tells a key from words with hyphens: a long unbroken run, or digits.
+_RUN, _FEWEST_DIGITS, _FEWEST_CHARACTERS = re.compile("[A-Za-z0-9]{16}"), 3, 16
+# 13 to 19 digits (ISO/IEC 7812), plain or in the groups printed on cards.
+_CARD = re.compile(
+    r"\d{4}(?:([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|([ -])\d{6}\2\d{4,5}|\d{9,15})(?![A-Za-z0-9_])"
+)
+# Issuers' first digits with the lengths of their numbers: Visa; Mastercard; American Express;
+# Diners Club; Discover; JCB; UnionPay.
+_ISSUERS = re.compile(
+    r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}"
+    r"|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|6(?:011|4[4-9]\d|5\d\d)\d{12,15}"
+    r"|35(?:2[89]|[3-8]\d)\d{12}|62\d{14,17}"
+)
+_AT = re.compile(r"@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
+_LOCAL_PART = re.compile(r"[A-Za-z0-9._%+-]{1,64}\Z")
+
+_WORDS: dict[Kind, tuple[str, str]] = {
+    "known": ("a key that is in use here", "keys that are in use here"),
+    "keys": ("a value that looks like an API key", "values that look like API keys"),
+    "cards": ("a value that looks like a card number", "values that look like card numbers"),
+    "email": ("an e-mail address", "e-mail addresses"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that should perhaps not be sent.
+
+    Args:
+        kind: ``known`` is a key that is in use here.
+        place: Where it is, as the subject of a sentence.
+        values: The distinct values found there; never shown.
+    """
+
+    kind: Kind
+    place: str
+    values: tuple[str, ...] = field(repr=False)
+
+    def __str__(self) -> str:
+        """What is where, as a sentence without its full stop."""
+        one, several = _WORDS[self.kind]
+        if len(self.values) > 1:
+            return f"{self.place} holds {len(self.values)} {several}"
+        shown = "" if self.kind == "email" else f" ({mask(self.values[0])})"
+        return f"{self.place} holds {one}{shown}"
+
+
+def check(request: Request, variables: Mapping[str, object] | None = None) -> None:
+    """Refuse a request, or warn of it, as ``configure(secret_guard=...)`` says.
+
+    Args:
+        request: What is about to be sent.
+        variables: What was filled in for ``{{name}}``, to say where a finding came from.
+
+    Raises:
+        ConfigError: It is not sent: it holds a key that is in use here, or what is to be blocked.
+    """
+    credentials.remember_all()
+    modes: dict[str, str] = {"known": "block", **asdict(config.secret_guard())}
+    kinds = [kind for kind in _SEARCHES if modes[kind] != "off"]
+    found = findings(request, variables or {}, kinds)
+    for finding in found:
+        if modes[finding.kind] == "block":
+            raise ConfigError(f"Not sent: {finding}. {_advice(finding)}")
+    first_of_kind = {finding.kind: finding for finding in reversed(found)}
+    for finding in first_of_kind.values():
+        said = str(finding)
+        # No file and line: the prompt is the place, and each one is warned of.
+        warnings.warn_explicit(f"{said[0].upper()}{said[1:]}.", UserWarning, "llm_playground", 1)
+
+
+def findings(
+    request: Request, variables: Mapping[str, object], kinds: Iterable[Kind]
+) -> list[Finding]:
+    """What a request holds of some kinds, by kind and place.
+
+    >>> key = "hf" + "_" + "a1" * 12
+    >>> prompt = Request("local:m", (Message("user", (TextPart(f"use {key}"),)),))
+    >>> [str(finding) for finding in findings(prompt, {}, ["keys", "email"])]
+    ['the prompt holds a value that looks like an API key (…1a1)']
+    """
+    texts = [(place, text) for place, text in _texts(request) if text]
+    found: dict[tuple[Kind, str], Finding] = {}
+    for kind in kinds:
+        for place, text in texts:
+            values = _distinct(_SEARCHES[kind](text))
+            if values:
+                finding = _named(Finding(kind, place, values), variables)
+                found.setdefault((kind, finding.place), finding)
+    return list(found.values())
+
+
+def _advice(finding: Finding) -> str:
+    it = "it" if len(finding.values) == 1 else "them"
+    if finding.kind == "known":
+        return f"Remove {it}."
+    return f'Remove {it}, or lp.configure(secret_guard="warn").'
+
+
+def _texts(request: Request) -> Iterator[tuple[str, str]]:
+    """Every text that goes out, with what it is."""
+    last = max((i for i, m in enumerate(request.messages) if m.role == "user"), default=-1)
+    for number, message in enumerate(request.messages):
+        yield from _texts_of(message, _PLACES.get(message.role) or _turn(number == last))
+    for tool in request.tools:
+        place = f"the tool `{tool.name}`"
+        yield place, tool.description
+        yield from ((place, text) for text in _strings(tool.parameters))
+    if request.schema is not None:
+        yield from (("the schema", text) for text in _strings(request.schema.json_schema))
+    yield from (("`stop`", text) for text in request.parameters.stop or ())
+    yield from (("`extra`", text) for text in _strings(request.parameters.extra))
+
+
+_PLACES = {"system": "the system prompt", "assistant": "an earlier answer"}
+
+
+def _turn(is_last: bool) -> str:
+    return "the prompt" if is_last else "an earlier message"
+
+
+def _texts_of(message: Message, place: str) -> Iterator[tuple[str, str]]:
+    for part in message.content:
+        match part:
+            case TextPart(text) | ReasoningPart(text):
+                yield place, text
+            case ToolCall():
+                yield f"a call of `{part.name}`", part.arguments_json
+            case ToolResult():
+                yield f"the result of `{part.name}`", part.text
+            case ImagePart():
+                address = part.url or ""
+                yield "the address of a picture", "" if address[:5] == "data:" else address
+
+
+def _strings(value: object) -> Iterator[str]:
+    """Every text inside plain values."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield str(name)
+            yield from _strings(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _strings(item)
+    elif isinstance(value, int):  # a card number may be one
+        yield str(value)
+
+
+def _known_in(text: str) -> list[str]:
+    return [key for key in known() if key in text and not _PLACEHOLDER.fullmatch(key)]
+
+
+def _keys_in(text: str) -> list[str]:
+    if not key_shapes.suspected(text):
+        return []
+    found = (text[match.start : match.end] for match in key_shapes.found(text))
+    return [key for key in found if _is_dense(key)]
+
+
+def _is_dense(key: str) -> bool:
+    """Whether it is rather a key than words with hyphens, such as the name of a package."""
+    if _RUN.search(key):
+        return True
+    return len(key) >= _FEWEST_CHARACTERS and sum(map(str.isdigit, key)) >= _FEWEST_DIGITS
+
+
+def _cards_in(text: str) -> list[str]:
+    cards: list[str] = []
+    match = _CARD.search(text)
+    while match:
+        is_card = _is_card(text, match)
+        if is_card:
+            cards.append(match[0])
+        # What is none may have its first digits from a number before it.
+        match = _CARD.search(text, match.end() if is_card else match.start() + 1)
+    return cards
+
+
+def _is_card(text: str, match: re.Match[str]) -> bool:
+    start, end = match.span()
+    if re.search(r"(?:\w|\d[.,-])\Z", text[max(0, start - 2) : start]):
+        return False  # the end of a longer number or word
+    if re.match(r"[.,-]\d", text[end : end + 2]):
+        return False  # the start of one
+    digits = re.sub(r"\D", "", match[0])
+    return _ISSUERS.fullmatch(digits) is not None and _luhn(digits) % 10 == 0
+
+
+def _luhn(digits: str) -> int:
+    """The sum that is a multiple of ten for a valid number (ISO/IEC 7812-1, annex B).
+
+    >>> _luhn("4111111111111111") % 10
+    0
+    """
+    numbers = [int(digit) for digit in reversed(digits)]
+    doubled = (sum(divmod(2 * number, 10)) for number in numbers[1::2])
+    return sum(numbers[::2]) + sum(doubled)
+
+
+def _emails_in(text: str) -> list[str]:
+    found = ((_LOCAL_PART.search(text[max(0, m.start() - 64) : m.start()]), m) for m in _at(text))
+    return [f"{local[0]}{match[0]}" for local, match in found if local]
+
+
+def _at(text: str) -> Iterator[re.Match[str]]:
+    return _AT.finditer(text) if "@" in text else iter(())
+
+
+_SEARCHES: dict[Kind, Callable[[str], list[str]]] = {
+    "known": _known_in,
+    "keys": _keys_in,
+    "cards": _cards_in,
+    "email": _emails_in,
+}
+
+
+def _named(finding: Finding, variables: Mapping[str, object]) -> Finding:
+    """The finding with the variable, and the frame's column, that it came from."""
+    for name, value in variables.items():
+        for place, text in _held(name, value):
+            values = _distinct(_SEARCHES[finding.kind](text))
+            # A frame's text may show the start of a value only.
+            if any(whole.startswith(finding.values) for whole in values):
+                return Finding(finding.kind, place, values)
+    return finding
+
+
+def _held(name: str, value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a frame of any library
+    """The texts of a variable: of a frame column by column, then as it was filled in."""
+    try:
+        for column in list(getattr(value, "columns", ())):
+            cells = value[column].head(_ROWS)
+            yield f"column `{column}` of {name}", "\n".join(map(str, cells))
+    except Exception:  # noqa: S110 - a foreign object; its name will do
+        pass
+    yield f"{{{{{name}}}}}", str(value)
+
+
+def _distinct(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))
