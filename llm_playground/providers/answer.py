@@ -10,13 +10,13 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Protocol
 
-from llm_playground.providers import breaks, faults
+from llm_playground.providers import breaks, faults, limits
 from llm_playground.providers.call import Call
 from llm_playground.providers.sse import Event, EventDecoder, EventTooLongError
-from llm_playground.types import Finish, ProviderEvent
+from llm_playground.types import Finish, ProviderEvent, Responded
 
 # After the last event, for the last bytes: a connection read to its end is used again.
 _DRAIN_S = 0.1
@@ -40,7 +40,7 @@ class StreamFaultError(Exception):
 
 
 class Reader(Protocol):
-    """Folds the events of one answer in one wire format.
+    """Folds the events of one answer in one wire format. Only the first choice is the answer.
 
     ``complete`` is true once the provider said why it finished, ``ended`` once it said that
     nothing follows.
@@ -54,6 +54,7 @@ class Reader(Protocol):
 
         Raises:
             StreamFaultError: The event is an error.
+            AttributeError, LookupError, TypeError, ValueError: It is JSON of another shape.
         """
         ...
 
@@ -63,9 +64,13 @@ class Reader(Protocol):
 
 
 async def stream_events(
-    call: Call, headers: Mapping[str, str], chunks: AsyncIterator[bytes], reader: Reader
+    call: Call,
+    headers: Mapping[str, str],
+    chunks: AsyncIterator[bytes],
+    reader: Reader,
+    status_code: int = 200,
 ) -> AsyncGenerator[ProviderEvent, None]:
-    """The events of one answer; the last is one ``Finish``.
+    """The events of one answer; the first is ``Responded``, the last is one ``Finish``.
 
     A fault after the provider's own finish changes nothing any more and is let go.
 
@@ -74,19 +79,25 @@ async def stream_events(
         headers: The response's, lower case.
         chunks: The response's decoded bytes.
         reader: A new one of the wire format.
+        status_code: The response's.
 
     Raises:
         ProviderError: The stream broke, ended early, held an error, or was no event stream.
     """
-    decoder, head, delivered = EventDecoder(), bytearray(), False
+    yield _responded(status_code, headers)
+    reading = _Reading(call, reader)
+    delivered = False
     try:
-        async with aclosing(_decoded(call, chunks, decoder, head)) as batches:
-            async for events in batches:
-                for item in _read(reader, events):
-                    delivered = True
-                    yield item
-                if reader.ended:
-                    break
+        async for chunk in chunks:
+            for item in reading.items(chunk):
+                delivered = True
+                yield item
+            if reader.ended:
+                break
+        else:
+            for item in reading.rest():
+                delivered = True
+                yield item
     except StreamFaultError as fault:
         raise breaks.fault_in_stream(
             call, fault.status, fault.body, headers, delivered=delivered
@@ -95,56 +106,66 @@ async def stream_events(
         if not reader.complete:
             raise breaks.transport_error(call, fault, headers, delivered=delivered) from None
     if not (reader.complete or (reader.ended and delivered)):
-        raise breaks.cut_short(call, headers, bytes(head), delivered=delivered)
-    yield reader.finish(faults.request_id(headers))
+        raise breaks.cut_short(call, headers, bytes(reading.head), delivered=delivered)
+    finish = reader.finish(faults.request_id(headers))
+    yield replace(finish, skipped_events=reading.skipped) if reading.skipped else finish
     await _drain(chunks)
 
 
-def _read(reader: Reader, events: list[dict[str, Any] | None]) -> Iterator[ProviderEvent]:
-    for event in events:
-        if event is None:
-            reader.ended = True
-            continue
-        try:
-            items = reader.read(event)
-        except (AttributeError, LookupError, TypeError):  # JSON of another shape
-            _log.warning("Skipped an event of unknown shape")
-            continue
-        yield from items
+def _responded(status_code: int, headers: Mapping[str, str]) -> Responded:
+    return Responded(
+        status_code,
+        faults.request_id(headers),
+        limits.requests_limit(headers),
+        limits.tokens_limit(headers),
+    )
 
 
-async def _decoded(
-    call: Call, chunks: AsyncIterator[bytes], decoder: EventDecoder, head: bytearray
-) -> AsyncGenerator[list[dict[str, Any] | None], None]:
-    """Events' contents as they complete, None for the end mark.
+class _Reading:
+    """Bytes in, what they add to the answer out.
 
-    ``head`` keeps the first bytes of a response in which no event is found.
+    ``head`` keeps the first bytes of a response in which no event is found; ``skipped`` counts
+    events that could not be read. The rest of an answer is worth more than one of its events.
     """
-    heard = False
-    async for chunk in chunks:
-        events = decoder.feed(chunk)
-        heard = heard or bool(events)
+
+    def __init__(self, call: Call, reader: Reader) -> None:
+        self.head = bytearray()
+        self.skipped = 0
+        self._call = call
+        self._reader = reader
+        self._decoder = EventDecoder()
+        self._heard = False
+
+    def items(self, chunk: bytes) -> Iterator[ProviderEvent]:
+        """What a chunk of the response adds."""
+        events = self._decoder.feed(chunk)
         if events:
-            yield list(_contents(call, events))
-        elif not heard and len(head) < _HEAD_BYTES:
-            head += chunk[:_HEAD_BYTES]
-    yield list(_contents(call, decoder.flush()))
+            self._heard = True
+            return self._read(events)
+        if not self._heard and len(self.head) < _HEAD_BYTES:
+            self.head += chunk[:_HEAD_BYTES]
+        return iter(())
 
+    def rest(self) -> Iterator[ProviderEvent]:
+        """What is left at the end of the response."""
+        return self._read(self._decoder.flush())
 
-def _contents(call: Call, events: list[Event]) -> Iterator[dict[str, Any] | None]:
-    """What events hold. One that is not JSON is skipped: the rest of the answer is worth more."""
-    for event in events:
-        if event.data == _END_MARK:
-            yield None
-            continue
-        try:
-            content = json.loads(event.data)
-        except ValueError:
-            content = None
-        if isinstance(content, dict):
-            yield content
-        else:
-            _log.warning("%s sent an event that is no JSON object; skipped", call.label)
+    def _read(self, events: list[Event]) -> Iterator[ProviderEvent]:
+        for event in events:
+            if event.data == _END_MARK:
+                self._reader.ended = True
+                continue
+            try:
+                items = self._reader.read(json.loads(event.data))
+            except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
+                self._skip()
+                continue
+            yield from items
+
+    def _skip(self) -> None:
+        self.skipped += 1
+        # Without its content, which may be of the prompt.
+        _log.warning("%s sent an event that cannot be read; skipped", self._call.label)
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:

@@ -23,8 +23,6 @@ from llm_playground.providers.generate_content import Reader, body
 from llm_playground.providers.http import client_for
 from llm_playground.types import ProviderEvent, Request
 
-BASE_URL = "https://generativelanguage.googleapis.com"
-
 _kept: ContextVar[list[httpx2.Response] | None] = ContextVar("_kept", default=None)
 
 
@@ -51,18 +49,14 @@ class GeminiProvider:
             vertexai=False,
             api_key=endpoint.api_key,
             http_options=sdk.HttpOptions(
-                base_url=endpoint.base_url or BASE_URL,
+                base_url=endpoint.address,
                 api_version=config.gemini_api_version(),
                 httpx_async_client=self._http_client,
             ),
         )
 
     async def stream(self, request: Request) -> AsyncGenerator[ProviderEvent, None]:
-        """See :class:`llm_playground.providers.base.Provider`.
-
-        Raises:
-            ContentBlockedError: Gemini does not answer this prompt.
-        """
+        """See :class:`llm_playground.providers.base.Provider`."""
         call = Call(self._endpoint, request.model, request.parameters)
         try:
             async with self._response(call, request) as response:
@@ -71,8 +65,8 @@ class GeminiProvider:
                     raise faults.status_error(
                         call, response.status_code, response.text, response.headers
                     )
-                chunks, reader = response.aiter_bytes(), Reader(call)
-                reading = answer.stream_events(call, response.headers, chunks, reader)
+                chunks = response.aiter_bytes()
+                reading = answer.stream_events(call, response.headers, chunks, Reader())
                 async with aclosing(reading) as events:
                     async for event in events:
                         yield event
@@ -86,18 +80,18 @@ class GeminiProvider:
     @asynccontextmanager
     async def _response(self, call: Call, request: Request) -> AsyncIterator[httpx2.Response]:
         """Send the request; the response is closed on leaving."""
-        content, kept = body(request), list[httpx2.Response]()
-        contents = content.pop("contents")
+        kept = list[httpx2.Response]()
         options = sdk.GenerateContentConfig(
             automatic_function_calling=sdk.AutomaticFunctionCallingConfig(disable=True),
             automatic_continuation=False,  # it sends further requests on its own
-            http_options=sdk.HttpOptions(extra_body=content),
+            # The body goes as it is: what the SDK makes of the contents is replaced by it.
+            http_options=sdk.HttpOptions(extra_body=body(request)),
         )
         try:
             token = _kept.set(kept)
             try:
                 sending = await self._client.aio.models.generate_content_stream(
-                    model=request.model_name, contents=contents, config=options
+                    model=request.model_name, contents="-", config=options
                 )
                 async for _ in sending:  # it sends at its first step, and reads nothing
                     pass

@@ -6,18 +6,29 @@ Format: https://docs.claude.com/en/docs/build-with-claude/streaming.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from llm_playground.providers import answer
+from llm_playground.providers import answer, pictures, strict_schema
+from llm_playground.providers import usage as usages
 from llm_playground.types import (
+    Block,
     Finish,
     FinishReason,
+    ImagePart,
     Message,
     ProviderEvent,
     ReasoningDelta,
+    ReasoningPart,
     Request,
+    Schema,
     TextDelta,
-    Usage,
+    TextPart,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
+    ToolResult,
 )
 
 # The one parameter that is sent though nobody set it: Messages refuses a request without it.
@@ -60,11 +71,11 @@ def body(request: Request) -> dict[str, Any]:
      'stream': True}
     """
     parameters = request.parameters
-    effort = parameters.reasoning_effort
     settings = {name: getattr(parameters, name) for name in _SAME_NAME} | {
         "system": request.system,
         "stop_sequences": None if parameters.stop is None else list(parameters.stop),
-        "output_config": None if effort is None else {"effort": effort},
+        "output_config": _output_config(parameters.reasoning_effort, request.schema) or None,
+        "tools": [_tool(tool) for tool in request.tools] or None,
     }
     return {
         "model": request.model_name,
@@ -76,21 +87,91 @@ def body(request: Request) -> dict[str, Any]:
     }
 
 
+def _output_config(effort: str | None, schema: Schema | None) -> dict[str, Any]:
+    config: dict[str, Any] = {} if effort is None else {"effort": effort}
+    if schema is not None:
+        rewritten = strict_schema.strict(schema.json_schema, strict_schema.ANTHROPIC)
+        wanted = schema.json_schema if rewritten is None else rewritten
+        config["format"] = {"type": "json_schema", "schema": wanted}
+    return config
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    return {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
+
+
 def _turns(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
-    """Alternating turns: neighbours of one role become blocks of one turn."""
-    turns: list[tuple[str, list[str]]] = []
+    """Alternating turns: neighbours of one role become blocks of one turn.
+
+    Tools' results are the user's, and stand before what else the user says.
+    """
+    turns: list[tuple[str, list[dict[str, Any]]]] = []
     for message in messages:
         if message.role == "system":
             continue
-        if turns and turns[-1][0] == message.role:
-            turns[-1][1].append(message.text)
-        else:
-            turns.append((message.role, [message.text]))
-    return [{"role": role, "content": _blocks(texts)} for role, texts in turns]
+        role = "assistant" if message.role == "assistant" else "user"
+        if not turns or turns[-1][0] != role:
+            turns.append((role, []))
+        turns[-1][1].extend(_blocks(message))
+    return [{"role": role, "content": _content(blocks)} for role, blocks in turns]
 
 
-def _blocks(texts: list[str]) -> str | list[dict[str, str]]:
-    return texts[0] if len(texts) == 1 else [{"type": "text", "text": text} for text in texts]
+def _content(blocks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
+    if len(blocks) == 1 and blocks[0]["type"] == "text":
+        text: str = blocks[0]["text"]
+        return text
+    return sorted(blocks, key=lambda block: block["type"] != "tool_result")
+
+
+def _blocks(message: Message) -> list[dict[str, Any]]:
+    """A message's blocks: text alone as one, reasoning before what it led to."""
+    if all(isinstance(part, TextPart) for part in message.content):
+        return [{"type": "text", "text": message.text}]
+    reasoning = [part for part in message.content if isinstance(part, ReasoningPart)]
+    blocks = [block for part in reasoning for block in _thoughts(part)]
+    for part in message.content:
+        match part:
+            case TextPart(text) if text:  # an empty block is refused
+                blocks.append({"type": "text", "text": text})
+            case ImagePart():
+                blocks.append({"type": "image", "source": _source(part)})
+            case ToolCall():
+                blocks.append(
+                    {"type": "tool_use", "id": part.id, "name": part.name, "input": _input(part)}
+                )
+            case ToolResult():
+                result = {"type": "tool_result", "tool_use_id": part.id, "content": part.text}
+                blocks.append(result | ({"is_error": True} if part.is_error else {}))
+    return blocks
+
+
+def _source(part: ImagePart) -> dict[str, Any]:
+    held = pictures.inline(part)
+    if held is None:
+        return {"type": "url", "url": pictures.web_address(part)}
+    return {"type": "base64", "media_type": held[0], "data": held[1]}
+
+
+def _input(call: ToolCall) -> dict[str, Any]:
+    """The arguments; those that are no JSON in the vendor's form for such.
+
+    https://docs.claude.com/en/docs/agents-and-tools/tool-use/fine-grained-tool-streaming
+    """
+    try:
+        return call.arguments
+    except ValueError:
+        return {"INVALID_JSON": call.arguments_json}
+
+
+def _thoughts(part: ReasoningPart) -> list[dict[str, Any]]:
+    """Reasoning as it was received; without its seal it is refused, so it is left out."""
+    if part.signature is None:
+        return []
+    if part.signature.startswith("["):  # see _Thoughts.signature
+        with suppress(ValueError):
+            blocks: list[dict[str, Any]] = json.loads(part.signature)
+            return blocks
+    return [{"type": "thinking", "thinking": part.text, "signature": part.signature}]
 
 
 class Reader:
@@ -100,16 +181,19 @@ class Reader:
         self.complete = False
         self.ended = False
         self._finish_reason: FinishReason = "other"
+        self._block: Block | None = None
         self._usage: dict[str, Any] = {}
         self._model: str | None = None
+        self._thoughts = _Thoughts()
+        self._calls: dict[object, int] = {}
 
     def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
         """What one event's JSON adds."""
         match event.get("type"):
             case "content_block_delta":
-                return _deltas(event.get("delta") or {})
+                return self._delta(event.get("index"), event.get("delta") or {})
             case "content_block_start":
-                return _deltas(event.get("content_block") or {})
+                return self._started(event.get("index"), event.get("content_block") or {})
             case "message_start":
                 message = event.get("message") or {}
                 self._model = message.get("model")
@@ -117,7 +201,7 @@ class Reader:
                 self._count({**(message.get("usage") or {}), "output_tokens": None})
             case "message_delta":
                 self._count(event.get("usage") or {})
-                self._stop((event.get("delta") or {}).get("stop_reason"))
+                self._stop(event.get("delta") or {})
             case "message_stop":
                 self.ended = True
             case "error":
@@ -127,36 +211,90 @@ class Reader:
 
     def finish(self, request_id: str | None) -> Finish:
         """The last event."""
-        usage = _usage(self._usage) if self._usage else None
-        return Finish(self._finish_reason, usage, self._model, request_id)
+        return Finish(
+            self._finish_reason,
+            usages.of_messages(self._usage),
+            self._model if isinstance(self._model, str) else None,
+            request_id,
+            block=self._block,
+            reasoning_signature=self._thoughts.signature,
+        )
+
+    def _delta(self, index: object, delta: Mapping[str, Any]) -> list[ProviderEvent]:
+        text = delta.get("text")
+        if text and isinstance(text, str):
+            return [TextDelta(text)]
+        thinking = delta.get("thinking")
+        if thinking and isinstance(thinking, str):
+            self._thoughts.add(thinking)
+            return [ReasoningDelta(thinking)]
+        if delta.get("partial_json") and index in self._calls:  # else a tool of the vendor's own
+            return [ToolCallDelta(self._calls[index], str(delta["partial_json"]))]
+        if delta.get("signature"):
+            self._thoughts.seal(str(delta["signature"]))
+        return []
+
+    def _started(self, index: object, block: Mapping[str, Any]) -> list[ProviderEvent]:
+        """A block's start has the fields of its deltas, mostly empty."""
+        match block.get("type"):
+            case "tool_use":
+                self._calls[index] = len(self._calls)
+                whole = json.dumps(block["input"]) if block.get("input") else ""
+                return [ToolCallDelta(self._calls[index], whole, block["id"], block["name"])]
+            case "thinking":
+                self._thoughts.begin({"type": "thinking", "thinking": "", "signature": ""})
+            case "redacted_thinking":
+                self._thoughts.begin({"type": "redacted_thinking", "data": block.get("data", "")})
+        return self._delta(index, block)
 
     def _count(self, usage: dict[str, Any]) -> None:
         """Counts are cumulative: the latest of each holds."""
         self._usage |= {name: count for name, count in usage.items() if count is not None}
 
-    def _stop(self, reason: str | None) -> None:
-        if reason is not None:
-            self.complete = True
-            self._finish_reason = _FINISH_REASONS.get(reason, "other")
+    def _stop(self, delta: Mapping[str, Any]) -> None:
+        reason = delta.get("stop_reason")
+        if reason is None:
+            return
+        self.complete = True
+        self._finish_reason = _FINISH_REASONS.get(reason, "other")
+        if self._finish_reason == "content_filter":
+            details = delta.get("stop_details") or {}
+            self._block = Block("answer", details.get("category"), details.get("explanation"))
 
 
-def _deltas(delta: dict[str, Any]) -> list[ProviderEvent]:
-    """Text and thinking; a block's start has the same fields, mostly empty."""
-    if delta.get("text"):
-        return [TextDelta(delta["text"])]
-    if delta.get("thinking"):
-        return [ReasoningDelta(delta["thinking"])]
-    return []
+class _Thoughts:
+    """The thinking blocks of one answer, which the vendor wants back unchanged."""
 
+    def __init__(self) -> None:
+        self._blocks: list[dict[str, str]] = []
+        self._texts: list[str] = []
 
-def _usage(usage: dict[str, Any]) -> Usage:
-    """Made inclusive: Messages counts cached input apart from input_tokens."""
-    read, write = usage.get("cache_read_input_tokens"), usage.get("cache_creation_input_tokens")
-    uncached = usage.get("input_tokens")
-    return Usage(
-        input_tokens=None if uncached is None else uncached + (read or 0) + (write or 0),
-        output_tokens=usage.get("output_tokens"),
-        cache_read_tokens=read,
-        cache_write_tokens=write,
-        reasoning_tokens=(usage.get("output_tokens_details") or {}).get("thinking_tokens"),
-    )
+    def begin(self, block: dict[str, str]) -> None:
+        """Another block."""
+        self._close()
+        self._blocks.append(block)
+
+    def add(self, text: str) -> None:
+        """More of the last block."""
+        self._texts.append(text)
+
+    def seal(self, signature: str) -> None:
+        """The end of the last block."""
+        if self._blocks:
+            self._blocks[-1]["signature"] = self._blocks[-1].get("signature", "") + signature
+
+    @property
+    def signature(self) -> str | None:
+        """One block's own signature; of several, or of a redacted one, the blocks as JSON."""
+        self._close()
+        match self._blocks:
+            case []:
+                return None
+            case [{"type": "thinking", "signature": signature}]:
+                return signature or None
+        return json.dumps(self._blocks)
+
+    def _close(self) -> None:
+        if self._blocks and self._texts:
+            self._blocks[-1]["thinking"] = "".join(self._texts)
+        self._texts = []

@@ -3,6 +3,7 @@
 import pytest
 
 from llm_playground import errors
+from llm_playground.types import Responded
 from tests.wire.server import WireServer
 
 
@@ -16,8 +17,10 @@ async def failure(vendor, base_url, *, connect_timeout_s=10.0, **parameters):
 
 
 async def collect(stream, events):
+    """What a stream holds, without the word that there is a response."""
     async for event in stream:
-        events.append(event)
+        if not isinstance(event, Responded):
+            events.append(event)
 
 
 async def failure_from(vendor, reply, **parameters):

@@ -8,7 +8,7 @@ import pytest
 
 from llm_playground.errors import ProviderUnavailableError
 from llm_playground.providers.address import is_loopback
-from llm_playground.types import TextDelta
+from llm_playground.types import Responded, TextDelta
 from tests.wire.server import Reply, WireServer
 from tests.wire.vendors import KEY
 
@@ -30,7 +30,8 @@ def endless(vendor, *, before_text):
 
 async def read_some(stream, seen):
     async for event in stream:
-        seen.append(event)
+        if not isinstance(event, Responded):
+            seen.append(event)
 
 
 async def left_within_a_second(wire, since):
@@ -42,6 +43,7 @@ async def test_closing_the_generator_hangs_up(vendor):
     with WireServer(endless(vendor, before_text=False)) as wire:
         provider = vendor.provider(wire.url)
         async with aclosing(provider.stream(vendor.request())) as stream:
+            assert isinstance(await anext(stream), Responded)
             assert await anext(stream) == TextDelta("Hel")
             closing_at = time.monotonic()
         await left_within_a_second(wire, closing_at)

@@ -10,7 +10,6 @@ import pytest
 from llm_playground import errors
 from llm_playground.types import TextDelta
 from tests.wire.failing import broken_off, collect, failure, failure_from
-from tests.wire.formats import gemini_event
 from tests.wire.server import Reply, WireServer, json_reply
 from tests.wire.vendors import ANTHROPIC, GEMINI, KEY, OPENAI
 
@@ -288,25 +287,6 @@ async def test_a_line_without_end_does_not_fill_the_memory(vendor):
     error, _ = await failure_from(vendor, reply)
     assert type(error) is errors.ProviderError
     assert "more than 16,777,216 bytes" in error.detail
-
-
-async def test_gemini_names_why_it_blocked_the_prompt():
-    feedback = {
-        "blockReason": "SAFETY",
-        "safetyRatings": [
-            {"category": "HARM_CATEGORY_HARASSMENT", "probability": "NEGLIGIBLE"},
-            {
-                "category": "HARM_CATEGORY_DANGEROUS_CONTENT",
-                "probability": "HIGH",
-                "blocked": True,
-            },
-        ],
-    }
-    error, _ = await failure_from(GEMINI, Reply((gemini_event({"promptFeedback": feedback}),)))
-    assert type(error) is errors.ContentBlockedError
-    assert (error.stage, error.reason) == ("prompt", "SAFETY")
-    assert error.category == "HARM_CATEGORY_DANGEROUS_CONTENT"
-    assert str(error).startswith("Gemini blocked the prompt: dangerous content, high.")
 
 
 async def test_a_model_name_gemini_cannot_address_is_rejected_not_raised_raw():

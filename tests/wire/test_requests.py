@@ -1,12 +1,10 @@
 """What a user sets becomes the vendor's body, and nothing else is sent."""
 
+from dataclasses import replace
+
 from llm_playground.providers import anthropic, gemini, openai
 from llm_playground.providers.messages import DEFAULT_MAX_TOKENS
-from tests.wire.formats import (
-    anthropic_stream,
-    gemini_stream,
-    openai_stream,
-)
+from tests.wire.formats import gemini_stream, openai_stream
 from tests.wire.server import Reply, WireServer
 from tests.wire.vendors import ANTHROPIC, GEMINI, KEY, OPENAI, Vendor
 
@@ -192,7 +190,7 @@ async def test_extra_adds_to_geminis_generation_config():
 
 
 async def test_imitations_of_openai_get_max_tokens():
-    local = Vendor("local", "local:tiny", OPENAI.build, openai_stream, OPENAI.fault)
+    local = replace(OPENAI, name="local", model="local:tiny")
     with WireServer(Reply(openai_stream(["A"]))) as wire:
         await local.answer(wire.url + "/v1", max_tokens=7)
     assert wire.requests[0].json["max_tokens"] == 7
@@ -227,5 +225,5 @@ async def test_geminis_api_version_can_be_set(monkeypatch):
 
 
 async def test_an_old_models_name_raises_no_warning():
-    old = Vendor("anthropic", "anthropic:claude-2.1", ANTHROPIC.build, anthropic_stream, None)
+    old = replace(ANTHROPIC, model="anthropic:claude-2.1")
     assert (await sent(old)).json["model"] == "claude-2.1"  # warnings are errors in these tests

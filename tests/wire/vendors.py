@@ -53,10 +53,10 @@ class Vendor:
         return Request(self.model, messages, Parameters(**parameters))
 
     async def answer(self, base_url: str | None, **parameters: Any) -> list[ProviderEvent]:
-        """All events of one answer."""
+        """All events of one answer but the first, which says that there is a response."""
         provider = self.provider(base_url)
         try:
-            return [event async for event in provider.stream(self.request(**parameters))]
+            return [event async for event in provider.stream(self.request(**parameters))][1:]
         finally:
             await provider.aclose()
 
