@@ -206,13 +206,20 @@ def plan(
         capabilities.check_parameters(resolved, chosen)
         endpoint = config.base_url(resolved.partition(":")[0])
         request = Request(resolved, turns, chosen, offered, shape, endpoint)
+        if not calls:  # what they hold is the same for all models
+            guard.check(request, _used(written, variables or {}))
         calls += _calls_of(request, replace(origin, iterations=iterations), fresh)
     return tuple(calls)
 
 
 def next_call(call: Call, messages: tuple[Message, ...]) -> Call:
-    """The call that goes on with a conversation: the same request with more messages."""
+    """The call that goes on with a conversation: the same request with more messages.
+
+    Raises:
+        ConfigError: What was added, such as a tool's result, must not be sent.
+    """
     request = replace(call.request, messages=messages)
+    guard.check(replace(request, messages=messages[len(call.request.messages) :]))
     execution = replace(
         call.execution,
         id=_ids.new_id(),
@@ -258,6 +265,11 @@ def resolve_model(name: str) -> str:
         return capabilities.resolve_model(name, catalog.known_models())
 
 
+def _used(written: Iterable[Message], variables: Mapping[str, object]) -> dict[str, object]:
+    """The variables that a prompt asks for."""
+    return {name: variables[name] for turn in written for name in names(turn.text)}
+
+
 def _check_extra(extra: Mapping[str, Any]) -> None:
     """Refuse what cannot be sent, before a row says that it was."""
     for name, value in extra.items():
@@ -294,6 +306,7 @@ def _origin(source: str, tags: tuple[str, ...], variables: Mapping[str, str]) ->
         git_dirty=code.dirty,
         variables=variables,
         tags=tags,
+        process=provenance.process(),
     )
 
 

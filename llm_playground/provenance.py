@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-from llm_playground import config
+from llm_playground import _ids, config
 
 
 def username() -> str:
     """Who runs this; see :func:`llm_playground.config.username`."""
     return config.username()
+
+
+def process() -> str:
+    """This process's own id, told to nobody before; a forked child has another."""
+    return _process
 
 
 def notebook() -> str | None:
@@ -42,3 +48,13 @@ def see_front_end(name: str) -> None:
 
 
 _front_end: str | None = None
+_process = _ids.new_id()
+
+
+def _after_fork() -> None:
+    global _process
+    _process = _ids.new_id()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

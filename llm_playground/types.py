@@ -435,6 +435,7 @@ class Execution:
     """One prompt sent ``iterations`` times, and where it came from.
 
     ``variables`` holds the SHA-256 in hex of every value that was filled in, by its name.
+    ``process`` tells whose it is, see :func:`llm_playground.provenance.process`.
     """
 
     id: str
@@ -449,6 +450,7 @@ class Execution:
     git_dirty: bool | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    process: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

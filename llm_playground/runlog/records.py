@@ -51,6 +51,7 @@ EXECUTION_COLUMNS: dict[str, str] = {
     "cell_id": "VARCHAR",
     "git_commit": "VARCHAR",
     "tags": "JSON",
+    "process": "VARCHAR",
 }
 RESULT_COLUMNS: dict[str, str] = {
     "id": "VARCHAR",
@@ -117,6 +118,7 @@ def execution_row(execution: Execution) -> Row:
         "cell_id": execution.cell_id,
         "git_commit": execution.git_commit,
         "tags": list(execution.tags),
+        "process": execution.process,
     }
 
 

@@ -171,6 +171,7 @@ LEFT JOIN (SELECT result_id, avg(score) AS rating FROM ratings GROUP BY result_i
 _V2 = """
 ALTER TABLE executions ADD COLUMN git_dirty BOOLEAN;
 ALTER TABLE executions ADD COLUMN variables {json};
+ALTER TABLE executions ADD COLUMN process VARCHAR;
 ALTER TABLE results ADD COLUMN saved_usd DECIMAL(18, 12);
 {second}
 CREATE TABLE prompt_versions (
