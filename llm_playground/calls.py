@@ -16,6 +16,7 @@ from llm_playground import (
     _loop,
     capabilities,
     config,
+    guard,
     limiter,
     misfit,
     provenance,
@@ -34,6 +35,7 @@ from llm_playground.errors import (
 )
 from llm_playground.parameters import check_iterations, parameters_from
 from llm_playground.schemas import schema_from
+from llm_playground.template import names
 from llm_playground.tools import tools_from
 from llm_playground.types import (
     Execution,
