@@ -82,6 +82,7 @@ async def test_a_cancelled_answer_leaves_no_thread_behind(silence):
         provider = LEGACY.provider(wire.url)
         reading = asyncio.create_task(collect(provider.stream(LEGACY.request()), []))
         assert await asyncio.to_thread(wire.wait_for, lambda server: server.requests)
+        await asyncio.sleep(0.2)  # until the thread waits for the network; nothing tells of it
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
@@ -97,14 +98,30 @@ async def test_answers_and_errors_leave_no_thread_behind():
         assert await threads_end()
 
 
+class Counted(tuple):
+    """Chunks that know how many were taken."""
+
+    def __iter__(self):
+        self.taken = 0
+        for chunk in super().__iter__():
+            self.taken += 1
+            yield chunk
+
+
 async def test_who_reads_slowly_slows_the_network_and_loses_nothing():
-    pieces = [f"{number:06}" * 2_000 for number in range(400)]
-    with WireServer(Reply(legacy_stream(pieces), headers=JSON)) as wire:
+    pieces = [f"{number:06}" * 20_000 for number in range(400)]
+    chunks = Counted(legacy_stream(pieces))
+    with WireServer(Reply(chunks, headers=JSON)) as wire:
         provider, seen = LEGACY.provider(wire.url), []
-        async for event in provider.stream(LEGACY.request()):
-            seen.append(event)
-            if len(seen) < 20:
-                await asyncio.sleep(0.005)
+        stream = provider.stream(LEGACY.request())
+        while not texts(seen):
+            seen.append(await anext(stream))
+        taken = -1
+        while taken != chunks.taken:
+            taken = chunks.taken
+            await asyncio.sleep(0.3)
+        assert taken < len(pieces)
+        await collect(stream, seen)
         await provider.aclose()
     assert texts(seen) == "".join(pieces)
 
