@@ -21,7 +21,7 @@ _ADVICE = {
 }
 _OTHER_ADVICE = "Reword {it}, or choose another model."
 _CONSTANT = re.compile(r"[A-Z0-9_]+|[a-z0-9]+(?:_[a-z0-9]+)*")
-_SPELLED_OUT = {"SPII": "personal data"}
+_SPELLED_OUT = {"SPII": "personal data", "OTHER": "it does not say why"}
 
 
 def blocked_error(finish: Finish, *, provider: str, model: str, label: str) -> ContentBlockedError:

@@ -250,9 +250,9 @@ class _Calls:
     def delta(self, said: dict[str, Any]) -> ToolCallDelta:
         """One entry of ``delta.tool_calls`` as ours."""
         function = said.get("function") or {}
-        arguments = function.get("arguments") or ""
+        arguments = function.get("arguments", "")
         if not isinstance(arguments, str):
-            arguments = json.dumps(arguments)
+            arguments = "" if arguments is None else json.dumps(arguments)
         place = self._places.get(said.get("index"))
         if place is not None and said.get("id") in (None, "", self.ids[place]):
             return ToolCallDelta(place, arguments)

@@ -114,9 +114,21 @@ _TOO_LONG_RULE = Rule(
     "The prompt is too long for {model_name} ({status}){reason}. "
     "Shorten it, lower max_tokens, or choose a model with a larger context window.",
 )
+_CONTENT = re.compile(
+    r'"code":\s*"(?:content_filter|content_policy_violation|data_inspection_failed)"'
+)
 _BY_BODY: tuple[tuple[frozenset[int], re.Pattern[str], Rule], ...] = (
     (frozenset({400, 413, 422}), _TOO_LONG, _TOO_LONG_RULE),
     (frozenset({500}), re.compile("exceed_context_size"), _TOO_LONG_RULE),
+    (
+        frozenset({400}),
+        _CONTENT,  # OpenAI, Azure, DashScope
+        Rule(
+            errors.ContentBlockedError,
+            "{label} blocked the prompt (400){reason}. Nothing was billed. "
+            "Reword it, or choose another model.",
+        ),
+    ),
     (
         frozenset({400}),
         _BAD_KEY,
@@ -190,6 +202,8 @@ def status_error(
         error.retryable = False
     if isinstance(error, (errors.RateLimitError, errors.ProviderUnavailableError)):
         error.retry_after = retry_after
+    if isinstance(error, errors.ContentBlockedError):
+        error.stage, error.reason = "prompt", _one_line(_message_in(text)) or None
     if rule is _REFUSED_PARAMETER and isinstance(error, errors.RequestRejectedError):
         error.refused_parameter = refused
     return error

@@ -217,8 +217,9 @@ class Reader:
             )
         if not self._model:
             self._model = event.get("modelVersion")
-        if event.get("usageMetadata"):  # cumulative: the latest of each count holds
-            self._usage |= event["usageMetadata"]
+        usage = event.get("usageMetadata")
+        if isinstance(usage, dict):  # cumulative: the latest of each count holds
+            self._usage |= usage
         if event.get("promptFeedback"):
             self._judge(gemini_safety.prompt_block(event["promptFeedback"]))
         candidates = event.get("candidates")

@@ -197,10 +197,10 @@ class Reader:
             case "message_start":
                 message = event.get("message") or {}
                 self._model = message.get("model")
-                # Output is counted only so far: the final count comes in message_delta.
-                self._count({**(message.get("usage") or {}), "output_tokens": None})
+                self._count(message.get("usage"))
+                self._usage.pop("output_tokens", None)  # so far: message_delta tells the end
             case "message_delta":
-                self._count(event.get("usage") or {})
+                self._count(event.get("usage"))
                 self._stop(event.get("delta") or {})
             case "message_stop":
                 self.ended = True
@@ -247,8 +247,10 @@ class Reader:
                 self._thoughts.begin({"type": "redacted_thinking", "data": block.get("data", "")})
         return self._delta(index, block)
 
-    def _count(self, usage: dict[str, Any]) -> None:
+    def _count(self, usage: object) -> None:
         """Counts are cumulative: the latest of each holds."""
+        if not isinstance(usage, dict):
+            return
         self._usage |= {name: count for name, count in usage.items() if count is not None}
 
     def _stop(self, delta: Mapping[str, Any]) -> None:
@@ -258,7 +260,8 @@ class Reader:
         self.complete = True
         self._finish_reason = _FINISH_REASONS.get(reason, "other")
         if self._finish_reason == "content_filter":
-            details = delta.get("stop_details") or {}
+            details = delta.get("stop_details")
+            details = details if isinstance(details, Mapping) else {}
             self._block = Block("answer", details.get("category"), details.get("explanation"))
 
 

@@ -154,7 +154,8 @@ def _must_be_made_up(schema: object) -> bool:
     kinds = schema.get("type")
     if kinds == "null" or (isinstance(kinds, list) and "null" in kinds):
         return False
-    return all(map(_must_be_made_up, schema.get("anyOf") or schema.get("oneOf") or [{}]))
+    union = schema.get("anyOf") or schema.get("oneOf")
+    return not union or all(map(_must_be_made_up, union))
 
 
 def _taken(rest: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
