@@ -27,14 +27,15 @@ import threading
 from pathlib import Path
 
 from llm_playground import config
-from llm_playground.errors import ConfigError
 from llm_playground.runlog.duckdb_store import DuckDBStore
 from llm_playground.runlog.log import RunLog
-from llm_playground.runlog.store import Dialect, Session
+from llm_playground.runlog.postgres_store import PostgresStore
+from llm_playground.runlog.server import Server
+from llm_playground.runlog.store import Dialect, Session, Store
 
-__all__ = ["Dialect", "RunLog", "Session", "open_log", "set_aside_log"]
+__all__ = ["Dialect", "RunLog", "Session", "migrate", "open_log", "set_aside_log"]
 
-_logs: dict[Path, RunLog] = {}
+_logs: dict[str, RunLog] = {}
 _lock = threading.Lock()
 
 
@@ -44,16 +45,30 @@ def open_log(url: str | None = None) -> RunLog:
     Nothing is opened or created before it is used.
 
     Args:
-        url: ``duckdb:///path`` or a path; None for :func:`llm_playground.config.log_url`.
+        url: ``duckdb:///path``, a path or ``postgresql://user@host/database``; None for
+            :func:`llm_playground.config.log_url`.
 
     Raises:
-        ConfigError: Another kind of database.
+        ConfigError: Another kind of database, or psycopg is missing.
     """
-    path = _path(config.log_url() if url is None else config.as_log_url(url))
+    place = config.log_url() if url is None else config.as_log_url(url)
     with _lock:
-        if path not in _logs:
-            _logs[path] = RunLog(DuckDBStore(path))
-        return _logs[path]
+        if place not in _logs:
+            _logs[place] = RunLog(_store(place))
+        return _logs[place]
+
+
+def migrate() -> int:
+    """Bring the run log's tables to the newest version, as their owner; the version.
+
+    A DuckDB file does so by itself, after a copy of the file. On PostgreSQL this also makes the
+    partitions of the next months and sums up the monthly costs; run it once a month, or let a
+    process of the owner run. Also ``python -m llm_playground migrate``.
+
+    Raises:
+        RunLogError: It is not allowed, or a newer version of this package wrote the log.
+    """
+    return open_log().migrate()
 
 
 def set_aside_log() -> Path:
@@ -70,12 +85,10 @@ def set_aside_log() -> Path:
     return open_log().set_aside()
 
 
-def _path(url: str) -> Path:
-    if not url.startswith("duckdb:///"):
-        raise ConfigError(
-            "A run log on PostgreSQL is not there yet. Give a path such as logs/runs.duckdb."
-        )
-    return Path(url.removeprefix("duckdb:///"))
+def _store(url: str) -> Store:
+    if url.startswith("duckdb:///"):
+        return DuckDBStore(Path(url.removeprefix("duckdb:///")))
+    return PostgresStore(Server.at(url))
 
 
 def _close_all() -> None:

@@ -6,7 +6,7 @@ goes on undisturbed. A line that is no JSON, as a torn last one, is passed over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,7 +93,7 @@ WHERE results.status = 'running'
 _FIXED = ("id", "execution_id", "iteration_number", "prompt_hash", "started_at")
 _UPDATES = ", ".join(f"{name} = excluded.{name}" for name in RESULT_COLUMNS if name not in _FIXED)
 
-_COUNT = "SELECT count(DISTINCT result.id) FROM journal"
+_IDS = "SELECT DISTINCT result.id FROM journal WHERE result.id IS NOT NULL"
 _COUNT_NEW = """
 SELECT count(DISTINCT result.id) FROM journal
 WHERE result.id NOT IN (SELECT id FROM results WHERE status <> 'running')
@@ -131,20 +131,24 @@ def _no_glob(path: Path) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
 
 
-def count(batch: Batch) -> int:
+def count(files: Sequence[Path]) -> int:
     """How many runs are in journals, asked without the log's own database."""
+    return len(ids(files))
+
+
+def ids(files: Sequence[Path]) -> list[str]:
+    """The runs in journals by id, asked without the log's own database."""
+    if not files:
+        return []
     import duckdb
 
     with duckdb.connect() as connection:
-        read(connection, batch)
-        return _number(connection, _COUNT)
+        read(connection, Batch(files, ()))
+        rows = connection.execute(_IDS).fetchall()
+    return [row[0] for row in rows]
 
 
 def count_new(connection: DuckDBPyConnection) -> int:
     """How many runs were read whose end is not in the tables yet."""
-    return _number(connection, _COUNT_NEW)
-
-
-def _number(connection: DuckDBPyConnection, sql: str) -> int:
-    row = connection.execute(sql).fetchone()
+    row = connection.execute(_COUNT_NEW).fetchone()
     return int(row[0]) if row else 0

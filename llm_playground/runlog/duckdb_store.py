@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from filelock import FileLock, Timeout
 
 from llm_playground.errors import RunLogError
-from llm_playground.runlog import database, drain
+from llm_playground.runlog import database, drain, migration
 from llm_playground.runlog.store import Batch, Dialect, Session, SqlParams
 
 if TYPE_CHECKING:
@@ -76,14 +76,22 @@ class DuckDBStore:
             return database.query(connection, sql, params)
 
     def waiting(self, files: Sequence[Path]) -> int:
-        """See :meth:`Store.waiting`. Without a database that can be read, all of them wait."""
-        batch = Batch(files, ())
+        """See :meth:`Store.waiting`."""
         try:
             with database.writing(self.path, 0) as connection:
-                drain.read(connection, batch)
+                drain.read(connection, Batch(files, ()))
                 return drain.count_new(connection)
         except RunLogError:
-            return drain.count(batch)
+            return drain.count(files)
+
+    def migrate(self) -> int:
+        """See :meth:`Store.migrate`."""
+        with database.writing(self.path, _STRANGER_WAIT_S) as connection:
+            return migration.version_of(connection)
+
+    def summed_until(self) -> datetime | None:
+        """See :meth:`Store.summed_until`: DuckDB counts as fast without."""
+        return None
 
     def set_aside(self, wait_s: float) -> Path:
         """See :meth:`Store.set_aside`."""

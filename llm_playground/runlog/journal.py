@@ -44,6 +44,7 @@ class Journal:
         self.path = path
         self._descriptor = descriptor
         self._torn = False
+        self.size = 0
 
     @classmethod
     def create(cls, folder: Path) -> Journal:
@@ -87,6 +88,7 @@ class Journal:
         """
         content = b"\n" + lines if self._torn else lines
         written = os.write(self._descriptor, content)
+        self.size += written
         self._torn = written < len(content)
         if self._torn:
             raise OSError(f"only {written} of {len(content)} bytes could be written")
@@ -110,9 +112,17 @@ class Journal:
 def files(folder: Path) -> list[Path]:
     """All journals with content, whoever wrote them."""
     try:
-        return sorted(p for p in folder.glob(f"*{SUFFIX}") if p.stat().st_size)
+        found = sorted(folder.glob(f"*{SUFFIX}"))
     except OSError:
         return []
+    return [path for path in found if _size(path)]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # brought in and removed by its owner in this very moment
+        return 0
 
 
 @cache

@@ -11,10 +11,11 @@ class Later:
     """Runs ``action`` on a daemon thread ``delay_s`` after the first :meth:`soon`.
 
     Asking again before it runs changes nothing; asking while it runs makes it run once more.
-    ``action`` must not raise. The thread starts with the first asking.
+    ``action`` must not raise; seconds that it returns are how long to wait before it is done
+    again. The thread starts with the first asking.
     """
 
-    def __init__(self, action: Callable[[], None], delay_s: float, name: str) -> None:
+    def __init__(self, action: Callable[[], float | None], delay_s: float, name: str) -> None:
         self._action = action
         self._delay_s = delay_s
         self._name = name
@@ -36,4 +37,7 @@ class Later:
         while self._asked.wait():
             time.sleep(self._delay_s)
             self._asked.clear()
-            self._action()
+            again_s = self._action()
+            if again_s is not None:
+                time.sleep(again_s)
+                self._asked.set()

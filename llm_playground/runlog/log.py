@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from llm_playground.errors import RunLogError
-from llm_playground.runlog import journal
+from llm_playground.runlog import drain, journal
 from llm_playground.runlog.journal import Journal
 from llm_playground.runlog.later import Later
 from llm_playground.runlog.recorder import Recorder
-from llm_playground.runlog.store import Batch, Dialect, Session, SqlParams, Store, Writer
+from llm_playground.runlog.store import (
+    Batch,
+    Dialect,
+    Session,
+    SqlParams,
+    Store,
+    Unavailable,
+    Writer,
+)
 from llm_playground.types import Execution, Request, Run
 
 if TYPE_CHECKING:
@@ -25,6 +35,13 @@ _DRAIN_AFTER_S = 0.8  # a drain takes about 0.08 s: in the database within a sec
 _WAIT_S = 30.0
 _CHECK_WAIT_S = 5.0
 _EXIT_WAIT_S = 2.0
+_BACKGROUND_WAIT_S = 5.0
+_RETRY_S = 1.0  # after a first failure in the background, then twice as long each time
+_LONGEST_RETRY_S = 20.0
+
+# Whose journals are brought in: only this process's own, or also those of others: of the dead,
+# to keep, and of the living, to see them at once.
+Whose = Literal["own", "everyone's"]
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +63,9 @@ class RunLog:
     def _reset(self) -> None:
         self._turn = threading.Lock()
         self._drainer = Later(self._drain_quietly, _DRAIN_AFTER_S, "llm_playground-drain")
-        self._failing = False
+        self._failures = 0  # in the background, one after another
+        self._unavailable_since: datetime | None = None
+        self._adopted = False  # journals of dead processes, at least once
         self._used = False
         self._closed = False
 
@@ -59,6 +78,11 @@ class RunLog:
     def path(self) -> Path | None:
         """The database's file, None where it is a server."""
         return self._store.path
+
+    @property
+    def journals(self) -> Path:
+        """The folder in which runs wait for the database."""
+        return self._store.folder
 
     def started(self, run: Run, request: Request, execution: Execution) -> None:
         """Record a run, its prompt and its execution, before anything is sent."""
@@ -102,7 +126,7 @@ class RunLog:
         Raises:
             RunLogError: The log cannot be opened or written, or a statement is refused.
         """
-        with self._alone(_WAIT_S), self._drained() as writer:
+        with self._alone(_WAIT_S), self._drained("own") as writer:
             return writer.change(work)
 
     def drain(self) -> None:
@@ -112,7 +136,7 @@ class RunLog:
             RunLogError: The database cannot be opened or written. The journals stay.
         """
         with self._alone(_WAIT_S):
-            self._drain()
+            self._drain("everyone's")
 
     def waiting(self) -> int:
         """How many runs are in journals and not, or not finished, in the database."""
@@ -127,6 +151,38 @@ class RunLog:
         except RunLogError as error:
             return str(error)
         return "ok"
+
+    def migrate(self) -> int:
+        """Bring the tables to the newest version that this package knows.
+
+        A DuckDB file does so by itself. On PostgreSQL only the tables' owner can; this also makes
+        the partitions of the next months and sums up ``monthly_costs`` anew.
+
+        Returns:
+            The tables' version.
+
+        Raises:
+            RunLogError: It is not allowed, or a newer version of this package wrote the log.
+        """
+        with self._alone(_WAIT_S):
+            version = self._store.migrate()
+            self._drain("everyone's")
+        return version
+
+    def summed_until(self) -> datetime | None:
+        """Before which moment, the first of a month in UTC, ``monthly_costs`` is exact.
+
+        The table (PostgreSQL only) has ``month`` (``2026-03``), ``provider``, ``model``,
+        ``username``, ``notebook``, ``status``, and over them ``runs``, ``input_tokens``,
+        ``output_tokens``, ``cost_usd``, ``unpriced_runs``, ``estimated_runs``. Later months are
+        to be counted from ``runs``. None: all of them.
+
+        Raises:
+            RunLogError: The log cannot be read.
+        """
+        with self._alone(_WAIT_S):
+            self._drain("everyone's")
+            return self._store.summed_until()
 
     def set_aside(self) -> Path:
         """Move the database file aside, whatever is in it, and start a new one. On request only.
@@ -144,7 +200,7 @@ class RunLog:
         """At the interpreter's end: drain once, quickly; what is left, the next reader takes."""
         if self._used and not self._closed:
             with suppress(RunLogError), self._alone(_EXIT_WAIT_S):
-                self._drain()
+                self._drain("own")
         self._closed = True
 
     def after_fork(self) -> None:
@@ -155,54 +211,79 @@ class RunLog:
 
     def _frame(self, sql: str, params: SqlParams, wait_s: float) -> pd.DataFrame:
         with self._alone(wait_s):
-            self._drain()
+            self._drain("everyone's")
             return self._store.frame(sql, params)
 
-    def _drain_quietly(self) -> None:
-        """Drain in the background; trouble is told once and the journals wait."""
+    def _drain_quietly(self) -> float | None:
+        """Drain in the background; trouble is told once, the journals wait, and it tries again."""
         if self._closed:
-            return
+            return None
         try:
-            self.drain()
-            self._failing = False
+            with self._alone(_BACKGROUND_WAIT_S):
+                self._drain("own" if self._adopted else "everyone's")
         except Exception as error:
-            if not self._failing and not self._recorder.failing:
+            if not self._failures and not self._recorder.failing:
                 _log.warning("%s", error)
-            self._failing = True
+            self._failures += 1
+            longest_s = min(_RETRY_S * 2**self._failures, _LONGEST_RETRY_S)
+            return random.uniform(longest_s / 2, longest_s)  # noqa: S311 - not all at once
+        self._failures = 0
+        return None
 
-    def _drain(self) -> None:
-        if journal.files(self._recorder.folder) or self._store.unfinished():
-            with self._drained():
+    def _drain(self, whose: Whose) -> None:
+        waits = self._recorder.paths() if whose == "own" else journal.files(self._recorder.folder)
+        if waits or self._store.unfinished():
+            with self._drained(whose):
                 pass
 
     @contextmanager
-    def _drained(self) -> Iterator[Writer]:
+    def _drained(self, whose: Whose) -> Iterator[Writer]:
         """The database open for changes, with everything in it that journals told.
 
         A journal goes only when the database is closed again: then its content is safe there.
         """
         failed: BaseException | None = None
-        own = self._recorder.retire()
-        with _others(self._recorder) as (dead, living):
-            taken = [found.path for found in dead]
-            batch = Batch([*(found.path for found in own), *taken, *living], taken)
+        with ExitStack() as held:
             with self._store.writing() as writer:
-                writer.bring_in(batch)
+                own = self._recorder.retire()  # only now: without a database they would pile up
+                others = _NOBODY if whose == "own" else held.enter_context(_others(self._recorder))
+                dead = [found.path for found in others.dead]
+                writer.bring_in(
+                    Batch([*(found.path for found in own), *dead, *others.living], dead)
+                )
                 try:
                     yield writer
                 except BaseException as error:  # the caller's own; what was brought in stays
                     failed = error
             self._recorder.remove(own)
-            for found in dead:
+            for found in others.dead:
                 found.remove()
+        self._adopted |= whose == "everyone's"
         if failed is not None:
             raise failed
 
     @contextmanager
     def _alone(self, wait_s: float) -> Iterator[None]:
         """The only one to open the database, in this process and where needed among all others."""
-        with self._turn_of_threads(wait_s), self._store.alone(wait_s):
-            yield
+        with self._turn_of_threads(wait_s):
+            try:
+                with self._store.alone(wait_s):
+                    yield
+            except Unavailable as error:
+                raise self._waits(error) from error
+            self._unavailable_since = None
+
+    def _waits(self, why: Unavailable) -> RunLogError:
+        """What a person reads while the database is not there."""
+        self._unavailable_since = self._unavailable_since or datetime.now(UTC).astimezone()
+        since = f" since {self._unavailable_since:%H:%M}" if why.lasts else ""
+        count = drain.count(journal.files(self._recorder.folder))
+        waiting = "1 run waits" if count == 1 else f"{count:,} runs wait"
+        return RunLogError(
+            f"{waiting if count else 'New runs will wait'} for the log ({why.reason}{since}). "
+            f"{why.advice}",
+            detail=why.detail,
+        )
 
     @contextmanager
     def _turn_of_threads(self, wait_s: float) -> Iterator[None]:
@@ -214,15 +295,26 @@ class RunLog:
             self._turn.release()
 
 
+@dataclass(frozen=True, slots=True)
+class _Others:
+    """Journals of other processes."""
+
+    dead: Sequence[Journal]
+    living: Sequence[Path]
+
+
+_NOBODY = _Others((), ())
+
+
 @contextmanager
-def _others(recorder: Recorder) -> Iterator[tuple[list[Journal], list[Path]]]:
-    """Journals of others: those of the dead, taken over, and files that somebody still writes."""
+def _others(recorder: Recorder) -> Iterator[_Others]:
+    """Those of the dead, taken over, and files that somebody still writes."""
     mine = set(recorder.paths())
     found = [path for path in journal.files(recorder.folder) if path not in mine]
     taken = {path: Journal.take_over(path) for path in found}
     dead = [held for held in taken.values() if held is not None]
     try:
-        yield dead, [path for path, held in taken.items() if held is None]
+        yield _Others(dead, [path for path, held in taken.items() if held is None])
     finally:
         for held in dead:
             held.close()

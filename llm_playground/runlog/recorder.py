@@ -23,6 +23,8 @@ from llm_playground.types import Execution, Request, Run
 
 _TEXT_EVERY_S = 0.05
 _UNSAVED_BYTES = 16 << 20
+# A journal that waits for its database is followed by a new one: each is brought in at one go.
+_JOURNAL_BYTES = 8 << 20
 
 # A logger, not warnings.warn: a filter may turn a warning into an exception, and recording never
 # raises. Without any set-up Python prints the line to stderr.
@@ -52,6 +54,7 @@ class Recorder:
         self._executions: dict[str, records.Row] = {}
         self._unwritten: set[str] = set()  # runs with text that waits for the next write
         self._unsaved = b""
+        self._carried = 0  # bytes of the current journal that an earlier one has too
         self.failing = False  # said so already; until a write succeeds again
         self._order = itertools.count()
         self._flusher = Later(self._flush, _TEXT_EVERY_S, "llm_playground-text")
@@ -111,12 +114,17 @@ class Recorder:
         What still runs is carried over, so that each journal tells the whole state of its runs.
         """
         with self._lock:
-            if self._current is not None:
-                self._retired.append(self._current)
-                self._current = None
-                self._known.clear()
-                self._write(b"".join(self._still_open()))
+            self._start_anew()
             return list(self._retired)
+
+    def _start_anew(self) -> None:
+        if self._current is not None:
+            self._retired.append(self._current)
+            self._current = None
+            self._known.clear()
+            carried = b"".join(self._still_open())
+            self._carried = len(carried)
+            self._write(carried)
 
     def remove(self, journals: list[Journal]) -> None:
         """Delete retired journals: everything in them is in the database."""
@@ -176,6 +184,12 @@ class Recorder:
         else:
             self._unsaved = b""
             self.failing = False
+            self._retire_when_full()
+
+    def _retire_when_full(self) -> None:
+        new = 0 if self._current is None else self._current.size - self._carried
+        if new > max(_JOURNAL_BYTES, self._carried):
+            self._start_anew()
 
     def _journal(self) -> Journal:
         if self._current is not None and self._current.deleted():

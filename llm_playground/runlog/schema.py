@@ -63,6 +63,13 @@ CREATE INDEX results_by_recording ON results (recorded_at);
 CREATE INDEX executions_by_prompt ON executions (prompt_id);
 CREATE INDEX ratings_by_result ON ratings (result_id);
 CREATE TABLE monthly_costs_state (refreshed_at TIMESTAMPTZ);
+-- What is taken away is in no row any more: the summary is not exact until it is made anew.
+CREATE FUNCTION llm_playground_removed() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path FROM CURRENT AS $$
+    BEGIN DELETE FROM monthly_costs_state; RETURN NULL; END
+$$;
+CREATE TRIGGER results_removed AFTER DELETE ON results
+    FOR EACH STATEMENT EXECUTE FUNCTION llm_playground_removed();
 CREATE MATERIALIZED VIEW monthly_costs AS
 SELECT
     to_char(r.started_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month,

@@ -9,11 +9,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import pandas as pd
 
 Dialect = Literal["duckdb", "postgres"]
 SqlParams = Sequence[object] | Mapping[str, object]
 T = TypeVar("T")
+
+
+class Unavailable(Exception):  # noqa: N818 - a state of the world; the log makes an error of it
+    """The database cannot be used now; runs wait for it.
+
+    Args:
+        reason: What is the matter, without a full stop.
+        advice: A sentence with what to do.
+        lasts: Whether it helps to say since when.
+        detail: What the technical reader needs.
+    """
+
+    def __init__(
+        self, reason: str, advice: str, *, lasts: bool = False, detail: str | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.advice = advice
+        self.lasts = lasts
+        self.detail = detail
 
 
 class Session(Protocol):
@@ -96,6 +118,7 @@ class Store(Protocol):
 
         Raises:
             RunLogError: It cannot be opened or written.
+            Unavailable: It is not there now.
         """
 
     def frame(self, sql: str, params: SqlParams) -> pd.DataFrame:
@@ -103,16 +126,34 @@ class Store(Protocol):
 
         Raises:
             RunLogError: It cannot be opened, or the statement is wrong or would write.
+            Unavailable: It is not there now.
         """
 
     def waiting(self, files: Sequence[Path]) -> int:
-        """How many of the runs in ``files`` have not ended in the database."""
+        """How many of the runs in ``files`` have not ended in the database.
+
+        Without a database that can be asked, all of them.
+        """
 
     def set_aside(self, wait_s: float) -> Path:
         """Move the database aside, whatever is in it, in its own turn; where it is now.
 
         Raises:
             RunLogError: It cannot be moved.
+        """
+
+    def migrate(self) -> int:
+        """Bring the tables to the newest version that this package knows; their version.
+
+        Raises:
+            RunLogError: It is not allowed, or they are of a later major.
+            Unavailable: The database is not there now.
+        """
+
+    def summed_until(self) -> datetime | None:
+        """Before which moment (the first of a month, UTC) the table ``monthly_costs`` is exact.
+
+        None where there is no such table, it was never filled, or this user may not read it.
         """
 
     def after_fork(self) -> None:

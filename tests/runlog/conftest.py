@@ -1,3 +1,4 @@
+import inspect
 import os
 import subprocess
 import sys
@@ -7,31 +8,69 @@ from pathlib import Path
 import pytest
 
 from llm_playground.runlog import open_log
+from tests.postgres import Server
 
 ACTORS = Path(__file__).with_name("actors.py")
 ROOT = Path(__file__).parents[2]
 
 
+def pytest_generate_tests(metafunc):
+    """What is promised of a log is promised of both engines; a test of the file names `path`."""
+    if "engine" in metafunc.fixturenames:
+        of_the_file = "path" in inspect.signature(metafunc.function).parameters
+        metafunc.parametrize("engine", ["duckdb"] if of_the_file else ["duckdb", "postgres"])
+
+
+@pytest.fixture(scope="session")
+def server():
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def template(server):
+    """A database with the tables, to be copied."""
+    name = server.new_database()
+    log = open_log(server.url(name))
+    log.migrate()
+    return name
+
+
 @pytest.fixture
 def path(tmp_path):
+    """The file of a log on DuckDB."""
     return tmp_path / "log" / "runs.duckdb"
 
 
 @pytest.fixture
-def log(path):
-    log = open_log(str(path))
+def url(server, template, tmp_path, monkeypatch):
+    """A log on PostgreSQL with its tables."""
+    monkeypatch.setenv("LLM_PLAYGROUND_HOME", str(tmp_path / "home"))
+    return server.url(server.new_database(template))
+
+
+@pytest.fixture
+def place(engine, request):
+    """Where an empty log of this engine is."""
+    return str(request.getfixturevalue({"duckdb": "path", "postgres": "url"}[engine]))
+
+
+@pytest.fixture
+def log(place):
+    log = open_log(place)
     yield log
     log.close()
 
 
 @pytest.fixture
-def actor(path):
+def actor(place):
     """Starts processes on the log; whatever still lives at the end is ended."""
     started = []
 
     def start(role, *arguments, before=()):
         process = subprocess.Popen(
-            [*before, sys.executable, str(ACTORS), role, str(path), *map(str, arguments)],
+            [*before, sys.executable, str(ACTORS), role, place, *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -48,9 +87,9 @@ def actor(path):
 
 
 @pytest.fixture
-def journals(path):
+def journals(place):
     """The journals' files as they are now."""
-    folder = path.with_name(path.name + ".journal")
+    folder = open_log(place).journals
     return lambda: sorted(folder.glob("*.jsonl"))
 
 

@@ -4,7 +4,6 @@ import logging
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import duckdb
 import pytest
@@ -165,7 +164,7 @@ def test_a_deleted_journal_folder_is_made_again(log, journals):
     begin(log)
     for file in journals():
         file.unlink()
-    Path(log.path.with_name(log.path.name + ".journal")).rmdir()
+    log.journals.rmdir()
     record(log)
     assert "completed" in statuses(log)
 

@@ -1,0 +1,152 @@
+"""Rows of PostgreSQL as Python values and as frames, of the same types as DuckDB's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from llm_playground.runlog import frames
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import psycopg
+
+_MICROS_1970_TO_2000 = 946_684_800_000_000
+_DAYS_1970_TO_2000 = 10_957
+# PostgreSQL's types as DuckDB calls them, and numpy's for their columns.
+_KINDS: dict[str, tuple[str, str]] = {
+    "int2": ("BIGINT", "int64"),
+    "int4": ("BIGINT", "int64"),
+    "int8": ("BIGINT", "int64"),
+    "oid": ("BIGINT", "int64"),
+    "bool": ("BOOLEAN", "bool"),
+    "float4": ("DOUBLE", "float64"),
+    "float8": ("DOUBLE", "float64"),
+    "numeric": ("DECIMAL", "float64"),
+    "timestamptz": ("TIMESTAMP WITH TIME ZONE", "datetime64[us]"),
+    "timestamp": ("TIMESTAMP", "datetime64[us]"),
+    "date": ("DATE", "datetime64[us]"),
+    **dict.fromkeys(("text", "varchar", "bpchar", "name", "json", "jsonb"), ("VARCHAR", "object")),
+    "uuid": ("UUID", "object"),
+}
+_OTHER = ("OTHER", "object")
+
+
+def rows(
+    connection: psycopg.Connection[Any], statement: str, values: Mapping[str, object]
+) -> list[tuple[Any, ...]]:
+    """What a statement gives back; JSON and UUIDs as text."""
+    from psycopg.types.string import TextLoader
+
+    with connection.cursor() as cursor:
+        for kind in ("json", "jsonb", "uuid"):
+            cursor.adapters.register_loader(kind, TextLoader)
+        cursor.execute(statement.encode(), values)
+        return cursor.fetchall() if cursor.description else []
+
+
+def frame(
+    connection: psycopg.Connection[Any], statement: str, values: Mapping[str, object]
+) -> pd.DataFrame:
+    """What one statement finds in a transaction that only reads."""
+    with connection.transaction(), connection.cursor(binary=True) as cursor:
+        connection.execute("SET TRANSACTION READ ONLY")
+        connection.execute("SET LOCAL TimeZone = 'UTC'")
+        _load_as_duckdb(cursor)
+        # Binary: values come without a detour over text, and several statements are refused.
+        cursor.execute(statement.encode(), values)
+        names = [column.name for column in cursor.description or ()]
+        kinds = [_kind(column.type_code) for column in cursor.description or ()]
+        found = cursor.fetchall()
+    columns = list(zip(*found, strict=True)) or [()] * len(names)
+    arrays = [_masked(column, kind[1]) for column, kind in zip(columns, kinds, strict=True)]
+    held = dict(zip(_told_apart(names), arrays, strict=True))
+    return frames.frame(held, [kind[0] for kind in kinds])
+
+
+def _kind(oid: int) -> tuple[str, str]:
+    from psycopg import postgres
+
+    known = postgres.types.get(oid)
+    return _KINDS.get(known.name, _OTHER) if known else _OTHER
+
+
+def _masked(column: Sequence[Any], dtype: str) -> Any:  # noqa: ANN401 - a masked numpy array
+    import numpy as np
+
+    mask = np.fromiter((value is None for value in column), bool, len(column))
+    plain = np.empty(len(column), "int64" if dtype.startswith("datetime64") else dtype)
+    if mask.any():
+        filler = None if dtype == "object" else 0
+        column = [filler if value is None else value for value in column]
+    plain[:] = column
+    return np.ma.array(plain.view(dtype) if plain.dtype != dtype else plain, mask=mask)
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """Column names as DuckDB tells equal ones apart.
+
+    >>> _told_apart(["a", "b", "a"])
+    ['a', 'b', 'a_1']
+    """
+    told: list[str] = []
+    for name in names:
+        count, free = 0, name
+        while free in told:
+            count += 1
+            free = f"{name}_{count}"
+        told.append(free)
+    return told
+
+
+def _load_as_duckdb(cursor: psycopg.Cursor[Any]) -> None:
+    """Times as microseconds since 1970, exact and of any century; JSON as text, money as float."""
+    from psycopg.adapt import Buffer, Loader
+    from psycopg.pq import Format
+    from psycopg.types.numeric import NumericBinaryLoader
+
+    class Micros(Loader):
+        format = Format.BINARY
+
+        def load(self, data: Buffer) -> int | None:
+            micros = int.from_bytes(data, "big", signed=True)
+            endless = abs(micros) >= (1 << 63) - 1  # infinity, and how it is written below zero
+            return None if endless else micros + _MICROS_1970_TO_2000
+
+    class Days(Loader):
+        format = Format.BINARY
+
+        def load(self, data: Buffer) -> int | None:
+            days = int.from_bytes(data, "big", signed=True)
+            endless = abs(days) >= (1 << 31) - 1
+            return None if endless else (days + _DAYS_1970_TO_2000) * 86_400_000_000
+
+    class Json(Loader):
+        format = Format.BINARY
+
+        def load(self, data: Buffer) -> str:
+            return bytes(data).lstrip(b"\x01").decode()  # jsonb begins with its version
+
+    class Float(NumericBinaryLoader):
+        def load(self, data: Buffer) -> Any:  # noqa: ANN401 - its parent says Decimal
+            return float(super().load(data))
+
+    class Text(Loader):
+        format = Format.BINARY
+
+        def load(self, data: Buffer) -> str:
+            from uuid import UUID
+
+            return str(UUID(bytes=bytes(data)))
+
+    table: dict[str, type[Loader]] = {
+        "timestamptz": Micros,
+        "timestamp": Micros,
+        "date": Days,
+        "json": Json,
+        "jsonb": Json,
+        "numeric": Float,
+        "uuid": Text,
+    }
+    for kind, loader in table.items():
+        cursor.adapters.register_loader(kind, loader)
