@@ -86,7 +86,6 @@ _PEM = (
     rf"(?:{_BREAKS}[A-Za-z0-9+/=]{{1,15}}(?={_BREAKS}(?:=|-----END))){{0,2}}"
     rf"(?:{_BREAKS}-----END {_PEM_NAME})?"
 )
-_LONGEST = 8_192  # of a label's value; a limit, because one value may be searched from many starts
 _VALUE, _IN_QUERY = r"""[^\s"'\\]""", r"""[^\s"'&\\]"""
 
 
@@ -126,22 +125,19 @@ SHAPES: tuple[Shape, ...] = (
         rf"{_WORDS}*(?:\.{_WORDS}*){{0,2}}",
     ),
     Shape("-----BEGIN ", "B", _PEM, r"[\w+/=\s\\:;,.()-]*"),
-    *(
-        Shape(f"{b}earer ", b, f"({_VALUE}{{8,{_LONGEST}}})", f"{_VALUE}*", label=True)
-        for b in "Bb"
-    ),
+    *(Shape(f"{b}earer ", b, f"({_VALUE}{{8,}})", f"{_VALUE}*", label=True) for b in "Bb"),
     *(
         Shape(
             f"{api}-{key}",
             "-",
-            rf"""["']?\s?[:=]\s?["']?({_VALUE}{{8,{_LONGEST}}})""",
+            rf"""["']?\s?[:=]\s?["']?({_VALUE}{{8,}})""",
             rf"""["']?\s?[:=]?\s?["']?{_VALUE}*""",
             label=True,
         )
         for api, key in (("api", "key"), ("Api", "Key"), ("API", "Key"), ("API", "KEY"))
     ),
     *(
-        Shape(f"{mark}key=", "=", f"({_IN_QUERY}{{8,{_LONGEST}}})", f"{_IN_QUERY}*", label=True)
+        Shape(f"{mark}key=", "=", f"({_IN_QUERY}{{8,}})", f"{_IN_QUERY}*", label=True)
         for mark in "?&"
     ),
 )
@@ -189,7 +185,8 @@ def _sights() -> list[tuple[str, Callable[[str], object]]]:
 
 
 _BEGINNINGS = frozenset(shape.sign[:n] for shape in SHAPES for n in range(1, len(shape.sign)))
-_LONGEST_BEGINNING = max(map(len, _BEGINNINGS))
+_LONGEST_SIGN = max(len(shape.sign) for shape in SHAPES)
+_LONGEST = 16_384  # what more text may still make a key; the longest private keys have half of it
 
 
 def suspected(text: str) -> bool:
@@ -211,13 +208,14 @@ def found(text: str, start: int = 0) -> Iterator[Match]:
             continue
         end = start
         for probe in finder.probe.finditer(text, start):
-            match = finder.whole.match(text, probe.start()) if probe.start() >= end else None
+            if probe.start() < end - _LONGEST_SIGN:  # inside another, and would end where that does
+                continue
+            match = finder.whole.match(text, probe.start())
             if match:
                 last = match.lastindex or 0
                 sign = match.start(last - 1 if finder.label else last)
                 yield Match(sign, match.start(last), match.end())
-                # A key has no other in it that would end later; a label's value may have.
-                end = end if finder.label else match.end()
+                end = match.end()
 
 
 def growing(text: str) -> int:
@@ -226,13 +224,15 @@ def growing(text: str) -> int:
     >>> growing("it is sk-abc"), growing("it is g"), growing("it is")
     (6, 6, 5)
     """
-    starts = [len(text)]
+    starts, far = [len(text)], max(0, len(text) - _LONGEST)
     for finder in _finders():
         if finder.anchor in text:
-            opened = (finder.open.match(text, at.start()) for at in finder.probe.finditer(text))
-            starts += [match.start(match.lastindex or 0) for match in opened if match]
+            probes = finder.probe.finditer(text, far)
+            opened = (finder.open.match(text, probe.start()) for probe in probes)
+            first = next(filter(None, opened), None)
+            starts += [first.start(first.lastindex or 0)] if first else []
     # The sign itself may be cut, even before the anchor.
-    for length in range(1, min(_LONGEST_BEGINNING, len(text)) + 1):
+    for length in range(1, min(_LONGEST_SIGN, len(text)) + 1):
         at = len(text) - length
         if text[at:] in _BEGINNINGS and starts_word(text, at):
             starts.append(at)
