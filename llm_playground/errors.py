@@ -23,6 +23,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llm_playground.redact import redact
+
 if TYPE_CHECKING:
     from llm_playground.types import Run
 
@@ -49,10 +51,10 @@ class LLMError(Exception):
         model: str | None = None,
         detail: str | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(redact(message))  # it may quote what was given, such as a key for a model
         self.provider = provider
-        self.model = model
-        self.detail = detail
+        self.model = None if model is None else redact(model)
+        self.detail = None if detail is None else redact(detail)
         self.run: Run | None = None
 
     def _render_traceback_(self) -> list[str]:

@@ -13,6 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "llm_playground"
 # A room's floor; a room is the first part of the module's name below the package.
 FLOORS = {
     "errors": 0,
+    "key_shapes": 0,
+    "redact": 0,
     "_ids": 0,
     "_loop": 0,
     "_signatures": 0,
@@ -21,8 +23,6 @@ FLOORS = {
     "docstrings": 0,
     "misfit": 0,
     "types": 1,
-    "key_shapes": 1,
-    "redact": 1,
     "endpoints": 1,
     "timeouts": 1,
     "retries": 1,
