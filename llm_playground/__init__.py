@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from llm_playground.reports import latency as latency
     from llm_playground.reports import runs as runs
     from llm_playground.reports import sql as sql
+    from llm_playground.runlog import migrate as migrate
     from llm_playground.runlog import set_aside_log as set_aside_log
     from llm_playground.toolloop import ToolRun as ToolRun
     from llm_playground.toolloop import ask_with_tools as ask_with_tools
@@ -97,7 +98,7 @@ _ROOMS = {
     ],
     "images": ["image"],
     "reports": ["costs", "latency", "runs", "sql"],
-    "runlog": ["set_aside_log"],
+    "runlog": ["migrate", "set_aside_log"],
     "toolloop": ["ToolRun", "ask_with_tools", "complete_with_tools"],
     "tools": ["tool"],
     "types": [

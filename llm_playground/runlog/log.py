@@ -80,6 +80,11 @@ class RunLog:
         return self._store.path
 
     @property
+    def place(self) -> str:
+        """The database's name for people: a path, or a URL without a password."""
+        return self._store.place
+
+    @property
     def journals(self) -> Path:
         """The folder in which runs wait for the database."""
         return self._store.folder

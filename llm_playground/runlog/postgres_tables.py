@@ -11,6 +11,7 @@ from llm_playground.runlog import schema
 if TYPE_CHECKING:
     import psycopg
 
+_OLDEST = 15  # the first whose views keep to the reader's row-level security
 _MONTHS_AHEAD = 2
 # Everybody who makes or changes tables takes this lock first; the number has no other meaning.
 _LOCK = "SELECT pg_advisory_xact_lock(7305808869231650884)"
@@ -95,9 +96,12 @@ def migrate(connection: psycopg.Connection[Any]) -> int:
     """Make the tables, or bring them to the newest, each step in a transaction; their version.
 
     Raises:
-        RunLogError: They are of a later major.
+        RunLogError: They are of a later major, or the server is too old.
         psycopg.Error: The server refuses; the step is undone.
     """
+    if connection.info.server_version < _OLDEST * 10_000:
+        found = connection.info.server_version // 10_000
+        raise RunLogError(f"The run log needs PostgreSQL {_OLDEST} or later; this is {found}.")
     with connection.transaction():
         connection.execute(_LOCK)
         connection.execute(

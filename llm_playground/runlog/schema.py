@@ -29,6 +29,8 @@ _WORDS: dict[Dialect, Mapping[str, str]] = {
         "result_time": "TIMESTAMPTZ DEFAULT now()",
         "result_key": "",
         "parts": "",
+        "db_role": "",
+        "as_reader": "",
         "first": "",
         "second": "",
     },
@@ -42,6 +44,8 @@ _WORDS: dict[Dialect, Mapping[str, str]] = {
         "result_key": ", PRIMARY KEY (id, started_at)",
         "parts": """ PARTITION BY RANGE (started_at);
 CREATE TABLE results_default PARTITION OF results DEFAULT""",
+        "db_role": ", db_role VARCHAR DEFAULT current_user",
+        "as_reader": "WITH (security_invoker = true) ",  # row-level security is the reader's
         # A UUIDv7 in SQL: the server's own function is there from PostgreSQL 18 on.
         "first": """
 CREATE FUNCTION llm_playground_id() RETURNS VARCHAR LANGUAGE sql VOLATILE AS $$
@@ -55,9 +59,9 @@ $$;
         "second": """
 ALTER TABLE prompts ADD COLUMN db_role VARCHAR DEFAULT current_user;
 ALTER TABLE executions ADD COLUMN db_role VARCHAR DEFAULT current_user;
+ALTER TABLE ratings ADD COLUMN db_role VARCHAR DEFAULT current_user;
 ALTER TABLE results ADD COLUMN db_role VARCHAR DEFAULT current_user;
 ALTER TABLE results ADD COLUMN recorded_at TIMESTAMPTZ DEFAULT now();
-ALTER TABLE ratings ADD COLUMN db_role VARCHAR DEFAULT current_user;
 CREATE INDEX results_by_time ON results (started_at);
 CREATE INDEX results_by_recording ON results (recorded_at);
 CREATE INDEX executions_by_prompt ON executions (prompt_id);
@@ -158,7 +162,7 @@ CREATE TABLE ratings (
     blind BOOLEAN DEFAULT false,
     created_at TIMESTAMPTZ DEFAULT now()
 );
-CREATE VIEW runs AS
+CREATE VIEW runs {as_reader}AS
 SELECT
     r.id AS run_id, r.execution_id, e.prompt_id, r.prompt_hash, r.started_at,
     e.username, e.notebook, e.cell_id, e.git_commit, e.tags, e.source,
@@ -201,7 +205,7 @@ CREATE TABLE attachments (
     sha256 VARCHAR PRIMARY KEY,
     media_type VARCHAR,
     data {bytes},
-    created_at TIMESTAMPTZ DEFAULT now()
+    created_at TIMESTAMPTZ DEFAULT now(){db_role}
 );
 CREATE TABLE budgets (
     id {id},
@@ -236,7 +240,7 @@ CREATE TABLE audit_log (
     detail {json},
     notebook VARCHAR
 );
-CREATE OR REPLACE VIEW runs AS
+CREATE OR REPLACE VIEW runs {as_reader}AS
 SELECT
     r.id AS run_id, r.execution_id, e.prompt_id, r.prompt_hash, r.started_at,
     e.username, e.notebook, e.cell_id, e.git_commit, e.tags, e.source,
