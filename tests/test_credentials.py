@@ -440,6 +440,26 @@ class TestNowhere:
 
         assert redact(f"{secret} of analytics-people") == "[redacted] of analytics-people"
 
+    @pytest.mark.parametrize(
+        "mistake",
+        [
+            lambda: lp.ask("hi", PLANTED),
+            lambda: lp.ask("hi", f"openai:m:{PLANTED}", temperature=PLANTED),
+            lambda: lp.ask("hi", preset=PLANTED),
+            lambda: lp.ask("hi", **{PLANTED: 1}),
+            lambda: lp.ask("hi", messages=[{"role": PLANTED}]),
+            lambda: lp.ask("hi", extra=PLANTED),
+            lambda: lp.set_key(PLANTED),
+            lambda: lp.configure(secret_guard=PLANTED),
+        ],
+    )
+    def test_a_key_in_the_wrong_place_is_not_quoted(self, mistake):
+        with pytest.raises(lp.LLMError) as caught:
+            mistake()
+
+        error = caught.value
+        assert PLANTED not in f"{error} {error!r} {error.model} {error.detail}"
+
     def test_the_frame_has_its_columns(self, monkeypatch):
         monkeypatch.setenv("OPENAI_API_KEY", PLANTED)
 
