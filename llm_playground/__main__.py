@@ -1,9 +1,4 @@
-"""``python -m llm_playground COMMAND``: what the owner of a run log does, and a check of all.
-
->>> main(["admin", "sql"])  # doctest: +ELLIPSIS
--- Rights in a run log that many people share. ...
-0
-"""
+"""``python -m llm_playground COMMAND``: what the owner of a run log does, and a check of all."""
 
 from __future__ import annotations
 
@@ -41,7 +36,12 @@ _COMMANDS: dict[str, tuple[Callable[[], str], str]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do one command; 0, or 1 with one line on stderr."""
+    """Do one command; 0, or 1 with one line on stderr.
+
+    >>> main(["admin", "sql"])  # doctest: +ELLIPSIS
+    -- Rights in a run log that many people share. ...
+    0
+    """
     parser = argparse.ArgumentParser(
         prog="python -m llm_playground",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -36,9 +36,20 @@ _PERSONAL: dict[str, str] = {
     "ratings": _OWN,
     "attachments": _OWN,
     # A prompt is one row for everybody who sends it: seen by who sent it or where it has a name.
-    "prompts": f"{_OWN} OR EXISTS (SELECT FROM executions e WHERE e.prompt_id = prompts.id) "
-    "OR EXISTS (SELECT FROM prompt_versions v WHERE v.prompt_id = prompts.id)",
+    "prompts": " OR ".join(
+        [
+            _OWN,
+            "EXISTS (SELECT FROM executions e WHERE e.prompt_id = prompts.id)",
+            "EXISTS (SELECT FROM prompt_versions v WHERE v.prompt_id = prompts.id)",
+        ]
+    ),
 }
+
+
+_ROLE = "DO $$ BEGIN CREATE ROLE {role} NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
+_USAGE = (
+    "DO $$ BEGIN EXECUTE format('GRANT USAGE ON SCHEMA %I TO {role}', current_schema()); END $$;"
+)
 
 
 def sql() -> str:
@@ -47,14 +58,7 @@ def sql() -> str:
 
 
 def _roles() -> list[str]:
-    return [
-        f"DO $$ BEGIN CREATE ROLE {role} NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
-        for role in _ROLES
-    ] + [
-        f"DO $$ BEGIN EXECUTE format('GRANT USAGE ON SCHEMA %I TO {role}', current_schema()); "
-        "END $$;"
-        for role in _ROLES
-    ]
+    return [line.format(role=role) for line in (_ROLE, _USAGE) for role in _ROLES]
 
 
 def _grants() -> list[str]:

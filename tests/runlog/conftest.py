@@ -12,13 +12,15 @@ from tests.postgres import Server
 
 ACTORS = Path(__file__).with_name("actors.py")
 ROOT = Path(__file__).parents[2]
+PLACES = {"duckdb": {"path", "landed"}, "postgres": {"url"}}
 
 
 def pytest_generate_tests(metafunc):
-    """What is promised of a log is promised of both engines; a test of the file names `path`."""
+    """What is promised of a log is promised of both engines; a test of one names its place."""
     if "engine" in metafunc.fixturenames:
-        of_the_file = "path" in inspect.signature(metafunc.function).parameters
-        metafunc.parametrize("engine", ["duckdb"] if of_the_file else ["duckdb", "postgres"])
+        named = inspect.signature(metafunc.function).parameters.keys()
+        own = [engine for engine, places in PLACES.items() if named & places]
+        metafunc.parametrize("engine", own or list(PLACES))
 
 
 @pytest.fixture(scope="session")
