@@ -269,7 +269,8 @@ def resolve_model(name: str) -> str:
 
 def _used(written: Iterable[Message], variables: Mapping[str, object]) -> dict[str, object]:
     """The variables that a prompt asks for."""
-    return {name: variables[name] for turn in written for name in names(turn.text)}
+    asked = (name for turn in written for name in names(turn.text))
+    return {name: variables[name] for name in asked if name in variables}
 
 
 def _check_extra(extra: Mapping[str, Any]) -> None:
