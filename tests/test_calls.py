@@ -332,7 +332,7 @@ class TestKeys:
         serve(json_reply(401, {"error": {"message": f"Incorrect API key provided: {KEY}"}}))
 
         with pytest.raises(lp.AuthenticationError) as caught:
-            lp.ask(f"my key is {KEY}", "openai:gpt-4o")
+            lp.ask("hi", "openai:gpt-4o", tags=[KEY])
         lp.runs()
 
         error = caught.value
