@@ -178,6 +178,45 @@ def of(model: str) -> Capabilities:
     return _PROVIDERS.get(provider, Capabilities())
 
 
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What a control offers for one parameter and several models.
+
+    Args:
+        range: The values that every model takes that takes any.
+        default: What they use when nobody sets it; None where they differ or it is unknown.
+        without: The models that have no place for it.
+    """
+
+    range: Range
+    default: float | None
+    without: tuple[str, ...]
+
+
+def control(name: str, models: Sequence[str]) -> Control:
+    """What can be offered for a numeric parameter when these models are asked.
+
+    >>> control("temperature", ["openai:gpt-4o", "anthropic:claude-haiku-4-5"]).range.top
+    1
+    >>> control("temperature", ["openai:o3"]).without
+    ('openai:o3',)
+    """
+    without = tuple(model for model in models if name in of(model).unsupported)
+    taking = [of(model) for model in models if model not in without] or [Capabilities()]
+    ranges = [takes.ranges[name] for takes in taking]
+    tops = [allowed.top for allowed in ranges if allowed.top is not None]
+    defaults = {takes.defaults.get(name) for takes in taking}
+    return Control(
+        range=replace(
+            ranges[0],
+            bottom=max(allowed.bottom for allowed in ranges),
+            top=min(tops) if tops else None,
+        ),
+        default=defaults.pop() if len(defaults) == 1 else None,
+        without=without,
+    )
+
+
 def check_parameters(model: str, parameters: Parameters) -> None:
     """Refuse what the provider would refuse, before anything is sent.
 

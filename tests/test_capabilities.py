@@ -65,3 +65,19 @@ def test_what_is_out_of_range_is_refused_by_name(model, given):
 @pytest.mark.parametrize(("model", "given", "left_out"), LEFT_OUT)
 def test_what_is_left_out_is_not_refused(model, given, left_out):
     capabilities.check_parameters(model, Parameters(**given))
+
+
+class TestAControl:
+    def test_offers_what_every_model_takes(self):
+        both = ["openai:gpt-4o", "anthropic:claude-haiku-4-5"]
+
+        assert capabilities.control("temperature", both).range.top == 1
+
+    def test_names_the_models_that_take_nothing(self):
+        control = capabilities.control("temperature", ["openai:o3", "openai:gpt-4o"])
+
+        assert (control.without, control.range.top) == (("openai:o3",), 2)
+
+    def test_rests_where_all_agree_and_nowhere_else(self):
+        assert capabilities.control("temperature", ["local:any"]).default == 0.8
+        assert capabilities.control("temperature", ["local:any", "openai:gpt-4o"]).default is None

@@ -6,7 +6,8 @@ import { callsLine } from "./panes.js";
 /** @typedef {import("./dom.js").View} View */
 
 /**
- * One parameter's row. `rest` is where the thumb waits while the value is auto.
+ * One parameter's row. `rest` is where the thumb waits while the value is auto. The kernel narrows
+ * `min`, `max` and `rest` to what the chosen models take.
  * @typedef {{trait: string, label: string, min: number, max: number, step: number, rest: number}} Dial
  */
 
@@ -141,11 +142,19 @@ function createDial(view, dial) {
   slider.addEventListener("input", () => set(Number(slider.value)), { signal: view.signal });
   field.addEventListener("input", () => set(parsed(field.value)), { signal: view.signal });
   field.addEventListener("blur", () => { field.value = shown(view.model.get(trait)); }, { signal: view.signal });
-  follow(view, [trait], () => {
+  follow(view, [trait, "dials"], () => {
     const value = view.model.get(trait);
     const auto = value === null;
-    slider.value = String(typeof value === "number" ? value : rest);
-    slider.setAttribute("aria-valuetext", auto ? "auto" : shown(value));
+    const taken = view.model.get("dials")[trait] ?? {};
+    const [min, max] = [taken.min ?? dial.min, taken.max ?? dial.max];
+    slider.min = String(min);
+    slider.max = String(max);
+    slider.value = String(typeof value === "number" ? value : taken.rest ?? rest);
+    slider.disabled = field.disabled = Boolean(taken.off);
+    element.title = taken.note ?? "";
+    field.placeholder = taken.off ? "not sent" : "auto";
+    element.classList.toggle("llm-off", Boolean(taken.off));
+    slider.setAttribute("aria-valuetext", taken.off ? taken.note : auto ? "auto" : shown(value));
     slider.style.setProperty("--part", String((Number(slider.value) - min) / (max - min)));
     element.classList.toggle("llm-auto", auto);
     cross.style.visibility = auto ? "hidden" : "visible";

@@ -23,10 +23,11 @@ import traitlets as t
 from IPython import get_ipython
 
 from llm_playground import _loop, capabilities, config, parameters, provenance
+from llm_playground.budgeting import check_worst_case
 from llm_playground.calls import plan, resolve_model, send
 from llm_playground.comparison import frame
 from llm_playground.engine import Call
-from llm_playground.errors import ConfigError, InvalidParameterError
+from llm_playground.errors import BudgetExceededError, ConfigError, InvalidParameterError
 from llm_playground.types import Run, StreamEvent
 from llm_playground.widgets import esm, notice
 from llm_playground.widgets.sheet import Sheet
@@ -43,6 +44,19 @@ _MODULES = ("keys", "panes", "choices", "dom", "picker", "form", "answers", "pla
 
 _log = logging.getLogger(__name__)
 _messenger = ThreadPoolExecutor(1, "llm_playground_widgets")
+
+
+def _dial(name: str, models: Sequence[str]) -> dict[str, Any]:
+    """One control as the view draws it; ``note`` says who does not take the parameter."""
+    offered = capabilities.control(name, models)
+    names = ", ".join(model.partition(":")[2] for model in offered.without)
+    return {
+        "min": offered.range.bottom,
+        "max": offered.range.top,
+        "rest": offered.default,
+        "note": f"Not taken by {names}" if names else "",
+        "off": bool(models) and len(offered.without) == len(models),
+    }
 
 
 def _from_view(trait: t.TraitType[Any, Any]) -> t.TraitType[Any, Any]:
@@ -100,6 +114,7 @@ class Playground(anywidget.AnyWidget):
     problem = _for_view(t.Unicode())
     choices = _for_view(t.List(t.Dict()))
     presets = _for_view(t.Dict())
+    dials = _for_view(t.Dict())
 
     def __init__(
         self,
@@ -133,6 +148,8 @@ class Playground(anywidget.AnyWidget):
             presets={name: dict(p.as_dict()) for name, p in parameters.PRESETS.items()},
         )
         self.observe(self._explain, FORM)
+        self.observe(self._adapt, "models")
+        self._adapt({})
         self.preset = preset
         if temperature is not None:
             self.temperature = temperature
@@ -145,13 +162,14 @@ class Playground(anywidget.AnyWidget):
 
         Raises:
             ConfigError: Nothing was sent; the panel says the same line.
+            BudgetExceededError: As before: it could cost more than ``confirm_above_usd``.
         """
         with self._lock:
             if self.running:
                 raise InvalidParameterError("Still running. Stop all first.")
             try:
                 calls = self._plan()
-            except ConfigError as error:
+            except (ConfigError, BudgetExceededError) as error:
                 self.problem = str(error)
                 raise
             self._start(calls)
@@ -220,6 +238,14 @@ class Playground(anywidget.AnyWidget):
         """Say the first thing that is wrong with the form; empty when nothing is."""
         self.problem = self._complaint()
 
+    def _adapt(self, _change: Mapping[str, Any]) -> None:
+        """Let the controls offer what the chosen models take."""
+        known = []
+        for model in self.models if isinstance(self.models, (list, tuple)) else ():
+            with contextlib.suppress(ConfigError):
+                known.append(resolve_model(model))
+        self.dials = {name: _dial(name, known) for name in PARAMETERS}
+
     def _complaint(self) -> str:
         try:
             parameters.check_iterations(self.iterations)
@@ -236,7 +262,7 @@ class Playground(anywidget.AnyWidget):
     def _plan(self) -> tuple[Call, ...]:
         if not self.models:
             raise InvalidParameterError("No model is chosen. Add one.")
-        return plan(
+        calls = plan(
             self.prompt,
             self.models,
             system=self.system,
@@ -246,6 +272,8 @@ class Playground(anywidget.AnyWidget):
             variables=_variables(),
             source="widget",
         )
+        check_worst_case([call.request for call in calls], None)
+        return calls
 
     def _start(self, calls: Sequence[Call]) -> None:
         self._sheet = sheet = Sheet(self._sheet.run + 1, [call.request.model for call in calls])
@@ -322,7 +350,7 @@ class Playground(anywidget.AnyWidget):
         """Run with the form as it came with the message: the traits' own messages may be late."""
         form = content.get("form", {})
         self.set_state({name: form[name] for name in FORM if name in form})
-        with contextlib.suppress(ConfigError):  # the panel says it
+        with contextlib.suppress(ConfigError, BudgetExceededError):  # the panel says it
             self.run()
 
     def _stop_some(self, content: Mapping[str, Any]) -> None:
