@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llm_playground._version import __version__ as __version__
+    from llm_playground.budgeting import Budget as Budget
+    from llm_playground.budgeting import BudgetWarning as BudgetWarning
+    from llm_playground.budgeting import budgets as budgets
+    from llm_playground.budgeting import set_budget as set_budget
     from llm_playground.calls import ask as ask
     from llm_playground.calls import complete as complete
     from llm_playground.calls import stream as stream
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from llm_playground.credentials import forget_key as forget_key
     from llm_playground.credentials import set_key as set_key
     from llm_playground.errors import AuthenticationError as AuthenticationError
+    from llm_playground.errors import BudgetExceededError as BudgetExceededError
     from llm_playground.errors import ConfigError as ConfigError
     from llm_playground.errors import ContentBlockedError as ContentBlockedError
     from llm_playground.errors import ContextLengthError as ContextLengthError
@@ -40,6 +45,8 @@ if TYPE_CHECKING:
     from llm_playground.errors import StreamInterruptedError as StreamInterruptedError
     from llm_playground.errors import TemplateError as TemplateError
     from llm_playground.errors import UnknownModelError as UnknownModelError
+    from llm_playground.estimates import Estimate as Estimate
+    from llm_playground.forecast import estimate as estimate
     from llm_playground.images import image as image
     from llm_playground.reports import costs as costs
     from llm_playground.reports import latency as latency
@@ -69,10 +76,12 @@ if TYPE_CHECKING:
     from llm_playground.types import ToolCallDelta as ToolCallDelta
     from llm_playground.types import ToolResult as ToolResult
     from llm_playground.types import Usage as Usage
+    from llm_playground.types import Waiting as Waiting
     from llm_playground.widgets.playground import Playground as Playground
 
 _ROOMS = {
     "_version": ["__version__"],
+    "budgeting": ["Budget", "BudgetWarning", "budgets", "set_budget"],
     "calls": ["ask", "complete", "stream"],
     "catalog": ["keys", "models"],
     "comparison": ["Comparison", "compare"],
@@ -80,6 +89,7 @@ _ROOMS = {
     "credentials": ["forget_key", "set_key"],
     "errors": [
         "AuthenticationError",
+        "BudgetExceededError",
         "ConfigError",
         "ContentBlockedError",
         "ContextLengthError",
@@ -96,6 +106,8 @@ _ROOMS = {
         "TemplateError",
         "UnknownModelError",
     ],
+    "estimates": ["Estimate"],
+    "forecast": ["estimate"],
     "images": ["image"],
     "reports": ["costs", "latency", "runs", "sql"],
     "runlog": ["migrate", "set_aside_log"],
@@ -120,6 +132,7 @@ _ROOMS = {
         "ToolCallDelta",
         "ToolResult",
         "Usage",
+        "Waiting",
     ],
     "widgets.playground": ["Playground"],
 }

@@ -25,6 +25,7 @@ from llm_playground import (
     revision,
 )
 from llm_playground._signatures import with_arguments_of
+from llm_playground.budgeting import check_worst_case, desk
 from llm_playground.conversation import Turn, conversation, filled, value_hashes
 from llm_playground.engine import Call, Emit, Engine, Tally
 from llm_playground.errors import (
@@ -61,6 +62,7 @@ def asked(
     preset: str | None = None,
     variables: Mapping[str, object] | None = None,
     fresh: bool = False,
+    override: str | None = None,
     tags: Iterable[str] = (),
     **parameters: Any,  # noqa: ANN401 - checked by name and range in capabilities
 ) -> Call:
@@ -82,6 +84,8 @@ def asked(
         preset: ``precise``, ``balanced`` or ``creative``.
         variables: Values for ``{{name}}`` in the prompts.
         fresh: Send it whatever is stored, in every mode.
+        override: Why it is to be sent whatever budgets and ``confirm_above_usd`` say; the reason is
+            noted in the audit log.
         tags: Labels to find the run by.
         **parameters: ``temperature``, ``top_p``, ``max_tokens``, ...; what is not set is not sent.
     """
@@ -97,8 +101,10 @@ def asked(
         parameters=parameters,
         variables=variables,
         fresh=fresh,
+        override=override,
         tags=tags,
     )
+    check_worst_case([call.request], override)
     return call
 
 
@@ -183,6 +189,7 @@ def plan(
     iterations: int = 1,
     variables: Mapping[str, object] | None = None,
     fresh: bool = False,
+    override: str | None = None,
     source: str = "api",
     tags: Iterable[str] = (),
 ) -> tuple[Call, ...]:
@@ -199,6 +206,7 @@ def plan(
     turns = written if variables is None else filled(written, variables)
     chosen = parameters_from(parameters or {}, preset)
     _check_extra(chosen.extra)
+    _check_override(override)
     offered = tools_from(tools)
     shape = None if schema is None else schema_from(schema)
     origin = _origin(source, _labels(tags), value_hashes(written, variables or {}))
@@ -210,7 +218,8 @@ def plan(
         request = Request(resolved, turns, chosen, offered, shape, endpoint)
         if not calls:  # what they hold is the same for all models
             guard.check(request, _used(written, variables or {}))
-        calls += _calls_of(request, replace(origin, iterations=iterations), fresh)
+        made = _calls_of(request, replace(origin, iterations=iterations))
+        calls += [replace(call, fresh=fresh, override=override) for call in made]
     return tuple(calls)
 
 
@@ -235,8 +244,9 @@ async def send(call: Call, emit: Emit) -> Run:
     """Make one run on the background loop; see :meth:`llm_playground.engine.Engine.execute`."""
     from llm_playground.runlog import open_log  # first use, not import
 
+    log = open_log()
     engine = Engine(
-        providers.connect, limiter, open_log(), config.timeouts(), config.retry_policy()
+        providers.connect, limiter, log, config.timeouts(), config.retry_policy(), desk(log)
     )
     if config.mode() == "live" or call.fresh:
         reuse.note(call.request)
@@ -284,6 +294,13 @@ def _check_extra(extra: Mapping[str, Any]) -> None:
             ) from None
 
 
+def _check_override(override: object) -> None:
+    if override is not None and not (isinstance(override, str) and override.strip()):
+        raise InvalidParameterError(
+            f"override takes the reason as text; got {misfit.got(override)}."
+        )
+
+
 def _labels(tags: Iterable[str]) -> tuple[str, ...]:
     labels = (tags,) if isinstance(tags, str) else tags
     if isinstance(labels, Iterable):
@@ -313,13 +330,13 @@ def _origin(source: str, tags: tuple[str, ...], variables: Mapping[str, str]) ->
     )
 
 
-def _calls_of(request: Request, origin: Execution, fresh: bool) -> list[Call]:
+def _calls_of(request: Request, origin: Execution) -> list[Call]:
     execution = replace(
         origin, id=_ids.new_id(), prompt_id=_ids.id_from_hash(request.prompt_hash())
     )
     tally = Tally(execution.iterations)
     return [
-        Call(_ids.new_id(), request, execution, number, tally, fresh)
+        Call(_ids.new_id(), request, execution, number, tally)
         for number in range(1, execution.iterations + 1)
     ]
 

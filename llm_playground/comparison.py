@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llm_playground import _loop, answers
+from llm_playground.budgeting import check_worst_case
 from llm_playground.calls import plan, send
 from llm_playground.engine import Call
 from llm_playground.errors import InvalidParameterError
@@ -57,6 +58,7 @@ def compare(
     system: str | None = None,
     preset: str | None = None,
     variables: Mapping[str, object] | None = None,
+    override: str | None = None,
     tags: Iterable[str] = (),
     **parameters: Any,  # noqa: ANN401 - checked by name and range in capabilities
 ) -> Comparison:
@@ -71,11 +73,13 @@ def compare(
         system: The system prompt of all.
         preset: ``precise``, ``balanced`` or ``creative``.
         variables: Values for ``{{name}}`` in the prompts.
+        override: Why it is to be sent whatever budgets and ``confirm_above_usd`` say.
         tags: Labels to find the runs by.
         **parameters: ``temperature``, ``top_p``, ``max_tokens``, ...
 
     Raises:
         ConfigError: The comparison cannot be sent as it stands; nothing was sent.
+        BudgetExceededError: It could cost more than ``confirm_above_usd``; nothing was sent.
 
     Example:
         >>> import llm_playground as lp
@@ -97,9 +101,11 @@ def compare(
             parameters=parameters,
             iterations=n,
             variables=variables,
+            override=override,
             tags=tags,
         )
     ]
+    check_worst_case([call.request for call in calls], override)
     return compared(calls, _loop.run(run_all(calls, _unwatched)))
 
 

@@ -6,8 +6,10 @@ import getpass
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from pathlib import Path
+from types import EllipsisType
 from typing import Any, Literal, cast, get_args
 
 from llm_playground import endpoints as table
@@ -40,6 +42,8 @@ class _Settings:
     mode: Mode | None = None
     reuse_from: ReuseFrom = "me"
     secret_guard: GuardModes = field(default_factory=GuardModes)
+    confirm_above_usd: Decimal | None = Decimal(1)
+    budget_max_tokens: int = 4096
 
 
 _settings = _Settings()
@@ -57,6 +61,8 @@ def configure(
     mode: Mode | None = None,
     reuse_from: ReuseFrom | None = None,
     secret_guard: str | Mapping[str, str] | None = None,
+    confirm_above_usd: Decimal | float | EllipsisType | None = ...,
+    budget_max_tokens: int | None = None,
 ) -> None:
     """Set defaults for this kernel. What is not given stays as it was.
 
@@ -82,6 +88,10 @@ def configure(
         secret_guard: What happens when a key, a card number or an e-mail address is about to be
             sent: ``off``, ``warn``, ``block``, or a mapping of ``keys`` (blocked by default),
             ``cards`` (warned of) and ``email`` (off). A key in use here is never sent in a prompt.
+        confirm_above_usd: What one request for answers, all its calls together, may cost at most
+            without ``override="reason"``: 1 US dollar unless set; None asks for none.
+        budget_max_tokens: The limit of an answer that is sent where a budget blocks and nobody set
+            ``max_tokens``: 4,096 unless set.
 
     Raises:
         InvalidParameterError: A value is of the wrong kind or out of range.
@@ -93,7 +103,10 @@ def configure(
     given: dict[str, Any] = {
         "log": None if log is None else str(log),
         "model": model,
-        "concurrency": None if concurrency is None else _count(concurrency),
+        "concurrency": None if concurrency is None else _count("concurrency", concurrency),
+        "budget_max_tokens": (
+            None if budget_max_tokens is None else _count("budget_max_tokens", budget_max_tokens)
+        ),
         "timeouts": None if timeout_s is None else timeouts_changed(timeouts(), timeout_s),
         "retry": None if retry is None else retry_changed(retry_policy(), retry),
     }
@@ -108,13 +121,28 @@ def configure(
     if prices is not None:
         named = {**rows(), **given.get("endpoints", {})}
         given["prices"] = prices_changed(_settings.prices, prices, named)
-    _settings = replace(_settings, **{k: v for k, v in given.items() if v is not None})
+    changed = {name: value for name, value in given.items() if value is not None}
+    if confirm_above_usd is not ...:  # here None is a value
+        changed["confirm_above_usd"] = _usd_or_none("confirm_above_usd", confirm_above_usd)
+    _settings = replace(_settings, **changed)
 
 
-def _count(value: int) -> int:
+def _count(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidParameterError(f"concurrency is {value!r}; it takes a whole number above 0.")
+        raise InvalidParameterError(f"{name} is {value!r}; it takes a whole number above 0.")
     return value
+
+
+def _usd_or_none(name: str, value: Decimal | float | None) -> Decimal | None:
+    if value is None:
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if isinstance(value, bool) or not amount.is_finite() or amount < 0:
+        raise InvalidParameterError(f"{name} is {value!r}; it takes US dollars, or None.")
+    return amount
 
 
 def _one_of(name: str, value: str, words: object) -> str:
@@ -141,6 +169,16 @@ def reuse_from() -> ReuseFrom:
 def secret_guard() -> GuardModes:
     """What happens when a key, a card number or an e-mail address is about to be sent."""
     return _settings.secret_guard
+
+
+def confirm_above_usd() -> Decimal | None:
+    """What one request for answers may cost at most unasked, None where nothing is asked."""
+    return _settings.confirm_above_usd
+
+
+def budget_max_tokens() -> int:
+    """The limit of an answer where a budget blocks and nobody set one."""
+    return _settings.budget_max_tokens
 
 
 def concurrency() -> int | None:

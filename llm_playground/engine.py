@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -12,6 +12,7 @@ from typing import Protocol
 from llm_playground import capabilities, config, tokens
 from llm_playground.deadlines import DeadlineError, Deadlines, Part
 from llm_playground.errors import (
+    BudgetExceededError,
     ContentBlockedError,
     LLMError,
     ProviderError,
@@ -38,6 +39,7 @@ from llm_playground.types import (
     Stored,
     StreamEvent,
     TextDelta,
+    Waiting,
 )
 
 Emit = Callable[[StreamEvent], None]
@@ -45,6 +47,11 @@ Emit = Callable[[StreamEvent], None]
 # Whose calls go first where calls wait: a person's, a script's, a batch's.
 _PRIORITY = {"widget": 0, "magic": 0, "map": 2}
 _SCRIPT = 1
+# How a run ends by what went wrong; any other way it has failed.
+_STATUSES: dict[type[LLMError], Status] = {
+    ContentBlockedError: "blocked",
+    BudgetExceededError: "over_budget",
+}
 # What an answer takes of a limit of tokens, before anybody knows.
 _EXPECTED_OUTPUT_TOKENS = 500
 _SILENT: dict[Part, str] = {
@@ -95,6 +102,51 @@ class Limiter(Protocol):
         """Send nothing more for a while."""
 
 
+class Claim(Protocol):
+    """What one call may cost, held before it is sent and settled when it has ended."""
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The limit of the answer that is to be sent where nobody set one, None for none."""
+        ...
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """What is to be said on the run."""
+        ...
+
+    async def hold(self) -> bool:
+        """Hold it; False when it does not fit while other calls are under way.
+
+        Raises:
+            BudgetExceededError: It will not fit.
+            RunLogError: Whether it fits cannot be found out.
+        """
+        ...
+
+    async def wait(self, tell: Callable[[str], None]) -> None:
+        """Wait until it is held; ``tell`` gets what is waited for. Raises as :meth:`hold`."""
+        ...
+
+    def settle(self, run: Run) -> None:
+        """The call has ended and is logged."""
+        ...
+
+
+class Budget(Protocol):
+    """Says what a call may cost."""
+
+    async def claim(
+        self, run: Run, request: Request, execution: Execution, override: str | None
+    ) -> Claim:
+        """What a call that begins needs; nothing is held yet.
+
+        Raises:
+            BudgetExceededError: It may not be sent, whatever is left.
+        """
+        ...
+
+
 @dataclass(slots=True)
 class Tally:
     """Counts an execution's runs to their end. Lives on the background loop only."""
@@ -123,12 +175,15 @@ class Tally:
         kinds = set(self.ended)
         if len(kinds) > 1:
             return "partial"
-        return "failed" if kinds == {"blocked"} else self.ended[0]
+        return "failed" if kinds <= {"blocked", "over_budget"} else self.ended[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One run that is to be made. ``fresh`` is sent whatever is stored."""
+    """One run that is to be made. ``fresh`` is sent whatever is stored.
+
+    ``override`` says why it is sent whatever budgets say; None obeys them.
+    """
 
     run_id: str
     request: Request
@@ -136,6 +191,7 @@ class Call:
     iteration_number: int
     tally: Tally
     fresh: bool = False
+    override: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +204,7 @@ class Engine:
         log: Where runs are logged.
         timeouts: How long a call may take.
         retry: How failed attempts are repeated.
+        budget: Says what a call may cost; None lets all pass.
     """
 
     connect: Connect
@@ -155,6 +212,7 @@ class Engine:
     log: Recorder
     timeouts: Timeouts
     retry: Retry
+    budget: Budget | None = None
 
     async def execute(self, call: Call, emit: Emit) -> Run:
         """Make one run and log it.
@@ -180,13 +238,19 @@ class Engine:
         except Exception as error:
             return self._unsent(run.failed(_as_ours(error, call.request)), emit, call)
         try:
+            await self._claim(run)
             await self._attempts(provider, run, emit)
         except asyncio.CancelledError:
-            self._end(run.ended("cancelled"), emit, call)
+            self._end(run.ended("cancelled"), emit, run)
             raise
         except Exception as error:
-            return self._end(run.failed(_as_ours(error, call.request)), emit, call)
-        return self._end(run.answered(), emit, call)
+            return self._end(run.failed(_as_ours(error, call.request)), emit, run)
+        return self._end(run.answered(), emit, run)
+
+    async def _claim(self, run: _Running) -> None:
+        if self.budget is not None:
+            call, begun = run.call, run.fold.skeleton
+            run.claim = await self.budget.claim(begun, call.request, call.execution, call.override)
 
     async def _attempts(self, provider: Provider, run: _Running, emit: Emit) -> None:
         """Attempts until one answers; raises what the last one raised."""
@@ -203,11 +267,9 @@ class Engine:
     async def _attempt(self, provider: Provider, run: _Running, emit: Emit) -> None:
         request = run.call.request
         run.fold.queued()
-        slot = self.limiter.slot(
-            request.model, tokens=_expected_tokens(request), priority=_priority(run.call)
-        )
+        turn = self._turn(run, emit)
         try:
-            async with slot, Deadlines(self.timeouts, run.fold.spent_ms / 1000) as deadlines:
+            async with turn, Deadlines(self.timeouts, run.fold.spent_ms / 1000) as deadlines:
                 run.fold.sent()
                 await self._read(provider, run, emit, deadlines)
         except asyncio.CancelledError:
@@ -219,6 +281,24 @@ class Engine:
             run.fold.attempted(error)
             raise error from None
         run.fold.attempted(None)
+
+    @asynccontextmanager
+    async def _turn(self, run: _Running, emit: Emit) -> AsyncIterator[None]:
+        """Entered when the call may be sent and what it may cost is held.
+
+        Where the budget lets it wait, its place goes to others meanwhile.
+        """
+        call, claim = run.call, run.claim
+        while True:
+            async with self.limiter.slot(
+                call.request.model,
+                tokens=_expected_tokens(call.request),
+                priority=_priority(call),
+            ):
+                if claim is None or await claim.hold():
+                    yield
+                    return
+            await claim.wait(lambda reason: emit(Waiting(reason)))
 
     async def _read(
         self, provider: Provider, run: _Running, emit: Emit, deadlines: Deadlines
@@ -249,7 +329,7 @@ class Engine:
             emit(ReasoningDelta(stored.reasoning))
         if stored.text:
             emit(TextDelta(stored.text))
-        return self._end(run.fold.repeated(stored), emit, call)
+        return self._end(run.fold.repeated(stored), emit, run)
 
     def refuse(self, call: Call, error: LLMError, emit: Emit) -> Run:
         """End a call that is not to be sent: no row."""
@@ -259,11 +339,13 @@ class Engine:
         if isinstance(error, RateLimitError) and error.retry_after is not None:
             self.limiter.hold(model, min(error.retry_after, self.retry.max_wait_s))
 
-    def _end(self, run: Run, emit: Emit, call: Call) -> Run:
+    def _end(self, run: Run, emit: Emit, running: _Running) -> Run:
         self.log.finished(run)
+        if running.claim is not None:  # after the log: what is settled is found there
+            running.claim.settle(run)
         if run.error is not None:  # where there is a row, and only there
             run.error.run = run
-        self._settle(call, call.tally.add(run.status))
+        self._settle(running.call, running.call.tally.add(run.status))
         emit(RunFinished(run))
         return run
 
@@ -283,14 +365,18 @@ class _Running:
 
     def __init__(self, call: Call) -> None:
         self.call = call
+        self.claim: Claim | None = None
         self.fold = Fold(_skeleton(call), call.request)
         request = call.request
         self._dropped = capabilities.unsupported_in(request.model, request.parameters)
 
     def sendable(self) -> Request:
-        """The request without what its model has no place for."""
+        """The request without what its model has no place for, with the cap of a budget."""
         request = self.call.request
-        return replace(request, parameters=request.parameters.without(self._dropped))
+        parameters = request.parameters.without(self._dropped)
+        if self.claim is not None and self.claim.max_tokens is not None:
+            parameters = replace(parameters, max_tokens=self.claim.max_tokens)
+        return replace(request, parameters=parameters)
 
     def worth_another(self, error: BaseException) -> bool:
         """Whether another attempt may mend this error; from here on it leaves out what was refused.
@@ -300,6 +386,8 @@ class _Running:
         if self.fold.delivered or not isinstance(error, LLMError):
             return False
         refused = error.refused_parameter if isinstance(error, RequestRejectedError) else None
+        if refused == "max_tokens" and self._is_capped():
+            return False  # without it the call might cost more than is held for it
         if refused is not None and refused not in self._dropped:
             self._dropped += (refused,)
             return True
@@ -322,11 +410,17 @@ class _Running:
     def failed(self, error: LLMError) -> Run:
         error.provider = error.provider or self.call.request.provider
         error.model = error.model or self.call.request.model
-        blocked = isinstance(error, ContentBlockedError)
-        return self.ended("blocked" if blocked else "failed", error)
+        return self.ended(_STATUSES.get(type(error), "failed"), error)
 
     def ended(self, status: Status, error: LLMError | None = None) -> Run:
-        return self.fold.ended(status, error, self._dropped)
+        run = self.fold.ended(status, error, self._dropped)
+        if self.claim is None:
+            return run
+        notices = tuple(self.claim.notices)
+        return replace(run, max_tokens_cap=self.claim.max_tokens, budget_notices=notices)
+
+    def _is_capped(self) -> bool:
+        return self.claim is not None and self.claim.max_tokens is not None
 
 
 def _skeleton(call: Call) -> Run:

@@ -13,6 +13,7 @@
         ProviderTimeoutError     connect, first delta, between deltas, total
         StreamInterruptedError   broke after the first delta; the partial text is in the run
         ContentBlockedError      .stage .category .reason
+      BudgetExceededError        .budget .estimate
       RunLogError
 
 A message is one line: what happened, then what to do. Technical detail goes to ``detail``
@@ -26,6 +27,8 @@ from typing import TYPE_CHECKING
 from llm_playground.redact import redact
 
 if TYPE_CHECKING:
+    from llm_playground.budgeting.budget import Budget
+    from llm_playground.estimates import Estimate
     from llm_playground.types import Run
 
 
@@ -163,6 +166,17 @@ class ContentBlockedError(ProviderError):
     stage: str | None = None
     category: str | None = None
     reason: str | None = None
+
+
+class BudgetExceededError(LLMError):
+    """Not sent: it could cost more than may be spent.
+
+    ``budget`` is the one that is in the way, None where ``confirm_above_usd`` is; ``estimate``
+    is what was about to be sent.
+    """
+
+    budget: Budget | None = None
+    estimate: Estimate | None = None
 
 
 class RunLogError(LLMError):

@@ -67,7 +67,7 @@ class Fold:
         return self._finish
 
     def queued(self) -> None:
-        """The wait for our own limiter begins."""
+        """The wait for our own limiter, and for the budget, begins."""
         self._queued_at = self.clock()
 
     def waiting(self, wait_s: float) -> None:

@@ -15,6 +15,8 @@ def text(run: Run) -> str:
     A stopped one says after how many tokens instead of how long it took.
     """
     parts = [cost(run)]
+    if run.status == "over_budget":
+        return "not sent · nothing billed"
     if run.cached:
         return " · ".join([*parts, *([_tokens(run)] if run.usage else [])])
     if run.status == "cancelled":
@@ -46,6 +48,9 @@ def notices(run: Run) -> list[str]:
         said.append(str(run.error))
     if run.finish_reason == "length":
         said.append(_cut_off(run))
+    if run.max_tokens_cap is not None and run.status != "over_budget":
+        said.append(f"Max tokens capped at {run.max_tokens_cap:,}: a budget applies.")
+    said += run.budget_notices
     if run.dropped_parameters:
         said.append(f"Not sent, {run.model} takes no {', '.join(run.dropped_parameters)}.")
     said += [f"Asked for {call.name}({call.arguments_json})." for call in run.tool_calls]
@@ -125,7 +130,8 @@ def _stopped(run: Run) -> str:
 
 
 def _cut_off(run: Run) -> str:
-    limit = run.parameters.max_tokens or (run.usage.output_tokens if run.usage else None)
+    set_limit = run.parameters.max_tokens or run.max_tokens_cap
+    limit = set_limit or (run.usage.output_tokens if run.usage else None)
     if limit and not run.text and run.usage and run.usage.reasoning_tokens:
         return f"No answer: all {limit:,} tokens went to reasoning. Set a higher max tokens."
     at = f" at {limit:,} tokens" if limit else ""

@@ -15,7 +15,15 @@ from IPython.display import HTML, display
 from llm_playground import _loop, answers, footer
 from llm_playground.comparison import run_all
 from llm_playground.engine import Call
-from llm_playground.types import Preparing, Retrying, Run, RunFinished, StreamEvent, TextDelta
+from llm_playground.types import (
+    Preparing,
+    Retrying,
+    Run,
+    RunFinished,
+    StreamEvent,
+    TextDelta,
+    Waiting,
+)
 
 # Ten paints a second look like typing and cost a small part of a paint per token: an output is
 # replaced whole at every update.
@@ -133,6 +141,8 @@ class _Pane:
                 self._line = "streaming"
             case Preparing(message, fraction):
                 self._line = message if fraction is None else f"{message} {fraction:.0%}"
+            case Waiting(reason):
+                self._line = reason
             case Retrying():
                 self._line = footer.retrying(event)
             case RunFinished(run):

@@ -16,6 +16,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from llm_playground import answers, config, credentials, key_commands, redact
+from llm_playground.budgeting import budgets, check_worst_case
 from llm_playground.calls import plan, resolve_model
 from llm_playground.comparison import Comparison, compared
 from llm_playground.live import watch
@@ -39,6 +40,7 @@ USAGE = """\
                             a dataclass, a JSON schema; the answer in it is the run's .data
    --param K=V              any other parameter
    --tag TAG                a label to find the run by
+   --override REASON        send it whatever budgets say; the reason is noted in the audit log
 %llm models                 models and prices, the usable ones first
 %llm keys                   which keys were found, and where
 %llm keys set PROVIDER      ask for a key, hidden, for this kernel; --save: for later ones too
@@ -47,6 +49,7 @@ USAGE = """\
 %llm runs                   the newest runs of the log
 %llm cost                   costs by month and model
 %llm latency                times by model
+%llm budget                 budgets: limit, spent, reserved, left
 %llm doctor                 what works here and what does not, in ten lines
 %llm help                   this text"""
 
@@ -62,6 +65,7 @@ class _Options:
     iterations: int
     output: str | None
     tags: list[str]
+    override: str | None
     images: list[str]
     schema: str | None
 
@@ -101,9 +105,11 @@ class LLMMagics(Magics):
             parameters=options.parameters,
             iterations=options.iterations,
             variables=self._variables(),
+            override=options.override,
             source="magic",
             tags=options.tags,
         )
+        check_worst_case([call.request for call in calls], options.override)
         runs = watch(calls)
         if options.output:
             kept: Run | Comparison = runs[0] if len(calls) == 1 else compared(calls, runs)
@@ -191,6 +197,7 @@ def _parser() -> _Parser:
     parser.add_argument("-n", "--iterations", type=int, default=1)
     parser.add_argument("-o", "--output")
     parser.add_argument("--tag", action="append", default=[])
+    parser.add_argument("--override")
     parser.add_argument("--image", action="append", default=[])
     parser.add_argument("--schema")
     return parser
@@ -221,6 +228,7 @@ def _options(given: argparse.Namespace) -> _Options:
         given.iterations,
         given.output,
         given.tag,
+        given.override,
         given.image,
         given.schema,
     )
@@ -300,6 +308,10 @@ def _latency() -> object:
     return reports.latency()
 
 
+def _budget() -> object:
+    return budgets().drop(columns=["id", "created_at"])
+
+
 def _doctor() -> None:
     from llm_playground import doctor  # first use, not load
 
@@ -317,6 +329,7 @@ _LOOK_UPS: dict[str, Callable[..., object]] = {
     "runs": _runs,
     "cost": _cost,
     "latency": _latency,
+    "budget": _budget,
     "doctor": _doctor,
     "help": _help,
 }

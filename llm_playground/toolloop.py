@@ -111,6 +111,7 @@ def _work(  # noqa: D417 - the other arguments are described where they are shar
     schema: Any = None,  # noqa: ANN401 - what a schema may be is decided in schemas
     preset: str | None = None,
     variables: Mapping[str, object] | None = None,
+    override: str | None = None,
     tags: Iterable[str] = (),
     **parameters: Any,  # noqa: ANN401 - checked by name and range in capabilities
 ) -> _Work:
@@ -135,6 +136,7 @@ def _work(  # noqa: D417 - the other arguments are described where they are shar
         schema=schema,
         preset=preset,
         variables=variables,
+        override=override,
         tags=tags,
         **parameters,
     )

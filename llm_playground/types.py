@@ -410,6 +410,13 @@ class Retrying:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing is sent yet; ``reason`` says in a line what is waited for."""
+
+    reason: str
+
+
 ProviderEvent = Responded | TextDelta | ReasoningDelta | ToolCallDelta | Finish
 
 
@@ -459,6 +466,8 @@ class Run:
 
     ``data`` is the answer parsed when a schema was given; ``data_error`` says in one line why it
     could not be. A re-used answer is ``cached``, costs 0, and ``saved_usd`` is what it cost before.
+    ``max_tokens_cap`` is the limit of the answer that was sent because a budget applies and nobody
+    set one; ``budget_notices`` are lines of budgets that let it pass.
     """
 
     id: str
@@ -490,6 +499,8 @@ class Run:
     cached: bool = False
     saved_usd: Decimal | None = None
     dropped_parameters: tuple[str, ...] = ()
+    max_tokens_cap: int | None = None
+    budget_notices: tuple[str, ...] = ()
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -526,5 +537,12 @@ class RunFinished:
 
 
 StreamEvent = (
-    Preparing | Retrying | TextDelta | ReasoningDelta | ToolCallDelta | Finish | RunFinished
+    Preparing
+    | Waiting
+    | Retrying
+    | TextDelta
+    | ReasoningDelta
+    | ToolCallDelta
+    | Finish
+    | RunFinished
 )

@@ -19,6 +19,7 @@ from llm_playground.types import (
     Status,
     StreamEvent,
     TextDelta,
+    Waiting,
 )
 
 PaneChange: TypeAlias = dict[str, Any]  # JSON for the view; panes.js says which fields
@@ -212,6 +213,10 @@ def _take_preparing(pane: _Pane, event: Preparing) -> None:
     pane.status = f"{event.message}{share}"
 
 
+def _take_waiting(pane: _Pane, event: Waiting) -> None:
+    pane.status = event.reason
+
+
 def _take_retrying(pane: _Pane, event: Retrying) -> None:
     pane.status = footer.retrying(event)
 
@@ -224,6 +229,7 @@ _TAKERS: dict[type, Callable[[_Pane, Any], None]] = {
     TextDelta: _take_text,
     ReasoningDelta: _take_reasoning,
     Preparing: _take_preparing,
+    Waiting: _take_waiting,
     Retrying: _take_retrying,
     RunFinished: _take_end,
 }

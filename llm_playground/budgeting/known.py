@@ -1,0 +1,131 @@
+"""Which budgets hold: read from the log when it may have changed, so that most calls read nothing.
+
+Another process's change is seen within two seconds. What blocks is also remembered in a file
+beside this machine's journals, for when the log itself cannot be read: then a call that a budget
+may block is better not sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from llm_playground.budgeting import ledger
+from llm_playground.budgeting.budget import Budget
+from llm_playground.errors import RunLogError
+from llm_playground.runlog import RunLog
+
+_FRESH_S = 1.0
+_STALE_S = 2.0
+_REMEMBERED = "budgets.json"
+
+_Seen = tuple[int, int, int]
+
+
+class Known:
+    """The budgets of one log. Used on the background loop; only :meth:`forget` from anywhere."""
+
+    def __init__(self, log: RunLog) -> None:
+        self._log = log
+        self._budgets: tuple[Budget, ...] | None = None
+        self._checked_at = 0.0
+        self._seen: _Seen | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._failing = False  # then nobody waits for the next try
+
+    async def now(self) -> tuple[Budget, ...]:
+        """The budgets that hold."""
+        age_s = time.monotonic() - self._checked_at
+        if self._budgets is not None and age_s <= _FRESH_S:
+            return self._budgets
+        if self._unchanged():
+            self._checked_at = time.monotonic()
+            return self._budgets or ()
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read())
+        if self._budgets is None or (age_s > _STALE_S and not self._failing):
+            await asyncio.shield(self._reading)
+        return self._budgets or ()
+
+    def take(self, budgets: tuple[Budget, ...]) -> None:
+        """What somebody has just read."""
+        if budgets != self._budgets:
+            self._remember(budgets)
+        self._budgets, self._checked_at = budgets, time.monotonic()
+
+    def forget(self) -> None:
+        """They were changed here: read them again before the next call."""
+        self._checked_at, self._seen = 0.0, None
+
+    def _unchanged(self) -> bool:
+        """Whether the log's file is as it was when it was last read; where it is none, never."""
+        path = self._log.path
+        if path is None:
+            return False
+        seen = _look(path)
+        if seen is None:  # a log that is not there yet has no budgets
+            self._budgets = self._budgets or ()
+            return True
+        return self._budgets is not None and seen == self._seen
+
+    async def _read(self) -> None:
+        try:
+            self.take(await asyncio.to_thread(self._log.change, ledger.read))
+            path = self._log.path
+            self._seen = None if path is None else _look(path)
+            self._failing = False
+        except RunLogError:  # whoever records runs has said so
+            self._checked_at, self._failing = time.monotonic(), True
+            if self._budgets is None:
+                self._budgets = self._remembered()
+        finally:
+            self._reading = None
+
+    def _remember(self, budgets: tuple[Budget, ...]) -> None:
+        file, blocking = self._file(), [asdict(budget) for budget in budgets if budget.blocks]
+        try:
+            if blocking:
+                new = file.with_suffix(".new")
+                new.write_text(json.dumps(blocking, default=str), "utf-8")
+                new.replace(file)
+            else:
+                file.unlink(missing_ok=True)
+        except OSError:  # a folder that cannot be written: whoever records runs has said so
+            return
+
+    def _remembered(self) -> tuple[Budget, ...]:
+        try:
+            rows = json.loads(self._file().read_text("utf-8"))
+            return tuple(_budget(row) for row in rows)
+        except (OSError, ValueError, TypeError, ArithmeticError):
+            return ()
+
+    def _file(self) -> Path:
+        return self._log.journals / _REMEMBERED
+
+
+def _look(path: Path) -> _Seen | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _budget(row: Mapping[str, Any]) -> Budget:
+    assumed = row["unknown_price"]
+    return Budget(
+        **{
+            **row,
+            "limit_usd": Decimal(row["limit_usd"]),
+            "unknown_price": assumed if assumed in ("warn", "block") else Decimal(assumed),
+            "created_at": datetime.fromisoformat(row["created_at"]),
+        }
+    )
