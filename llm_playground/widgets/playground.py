@@ -24,7 +24,6 @@ from IPython import get_ipython
 
 from llm_playground import _loop, capabilities, config, parameters, provenance
 from llm_playground.budgeting import check_worst_case
-from llm_playground.budgeting import check_worst_case
 from llm_playground.calls import plan, resolve_model, send
 from llm_playground.comparison import frame
 from llm_playground.engine import Call
