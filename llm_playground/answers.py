@@ -7,6 +7,7 @@ from html import escape
 from itertools import groupby
 
 from llm_playground import footer, render
+from llm_playground.redact import redact
 from llm_playground.types import Run
 
 _HAIRLINE = "1px solid var(--jp-border-color2,#e0e0e0)"
@@ -27,7 +28,7 @@ def ended(run: Run) -> str:
 def _as_json(data: object) -> str:
     from pydantic_core import to_json  # first use, not import
 
-    text = to_json(data, indent=2, fallback=str).decode()
+    text = redact(to_json(data, indent=2, fallback=str).decode())
     return f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{escape(text)}</pre>'
 
 
@@ -66,5 +67,5 @@ def heading(model: str, prompt: str, *, alone: bool) -> str:
     """
     if alone:
         return model
-    start = " ".join(prompt.split())
+    start = " ".join(redact(prompt).split())
     return f"{model} · {start if len(start) <= 60 else start[:59] + '…'}"

@@ -1,7 +1,8 @@
-"""Answers as HTML that cannot run code and loads nothing.
+"""Answers as HTML that cannot run code, loads nothing and holds no key.
 
 Markdown becomes HTML with raw HTML escaped and images turned into links; nh3 then keeps only the
-tags and attributes named here. Remote images are a leak without a click, so none survives.
+tags and attributes named here. Remote images are a leak without a click, so none survives. Outputs
+are saved with the notebook, so keys that an answer repeats are redacted.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
+
+from llm_playground.redact import redact
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -36,7 +39,7 @@ def to_html(markdown: str) -> str:
     import nh3  # first use, not import
 
     cleaned: str = nh3.clean(
-        _markdown().render(markdown),
+        _markdown().render(redact(markdown)),
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         url_schemes=_SCHEMES,
@@ -52,7 +55,7 @@ def to_plain_html(text: str) -> str:
     >>> to_plain_html("a < b")
     '<div style="white-space:pre-wrap;overflow-wrap:anywhere">a &lt; b</div>'
     """
-    return f'<div style="white-space:pre-wrap;overflow-wrap:anywhere">{escape(text)}</div>'
+    return f'<div style="white-space:pre-wrap;overflow-wrap:anywhere">{escape(redact(text))}</div>'
 
 
 @lru_cache(maxsize=1)

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llm_playground import answers, render
 from llm_playground.redact import MASK, mask, redact, remember
 from llm_playground.runlog.partial import Partial
+from tests.runlog.actors import completed, execution_of, prompt, run_of
 
 KNOWN = "-".join(["planted", "key", "4e1b", "90d2", "77aa"])
 remember(KNOWN)
@@ -106,6 +108,22 @@ class TestShapes:
 
 
 END = '""" '  # no key goes on across it
+
+
+@pytest.mark.parametrize("key", [KNOWN, SHAPED["openai"]], ids=["known", "shaped"])
+class TestOutputs:
+    def test_a_key_that_an_answer_repeats_is_not_saved_with_the_notebook(self, key):
+        for shown in (render.to_html, render.to_plain_html):
+            assert key not in shown(f"The key is **{key}**.")
+            assert MASK in shown(f"The key is **{key}**.")
+
+    def test_nor_is_one_in_its_data_or_in_a_heading(self, key):
+        assert key not in answers.heading("local:m", f"use {key}", alone=False)
+        run = completed(run_of(prompt(), execution_of(prompt())), data={"key": key})
+        assert MASK in answers.ended(run)
+        assert key not in answers.ended(run)
+
+
 CUTS = st.lists(st.integers(1, 40), min_size=1, max_size=30)
 SECRETS = st.sampled_from([*SHAPED.values(), *(label.format(drawn(20)) for label in LABELS), KNOWN])
 WORDS = st.one_of(
