@@ -152,7 +152,7 @@ function createDial(view, dial) {
     slider.value = String(typeof value === "number" ? value : taken.rest ?? rest);
     slider.disabled = field.disabled = Boolean(taken.off);
     element.title = taken.note ?? "";
-    field.placeholder = taken.off ? "not sent" : "auto";
+    field.placeholder = taken.off ? "none" : "auto";
     element.classList.toggle("llm-off", Boolean(taken.off));
     slider.setAttribute("aria-valuetext", taken.off ? taken.note : auto ? "auto" : shown(value));
     slider.style.setProperty("--part", String((Number(slider.value) - min) / (max - min)));
