@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from llm_playground import misfit
 from llm_playground.errors import InvalidParameterError
@@ -55,4 +55,5 @@ def changed(modes: GuardModes, setting: str | Mapping[str, str]) -> GuardModes:
             raise InvalidParameterError(
                 f"secret_guard takes {', '.join(_MODES)}; got {misfit.got(mode)}."
             )
-    return replace(modes, **said)
+    known: dict[str, Any] = dict(said)  # checked above
+    return replace(modes, **known)
