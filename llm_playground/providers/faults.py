@@ -121,6 +121,14 @@ _BY_BODY: tuple[tuple[frozenset[int], re.Pattern[str], Rule], ...] = (
     (frozenset({400, 413, 422}), _TOO_LONG, _TOO_LONG_RULE),
     (frozenset({500}), re.compile("exceed_context_size"), _TOO_LONG_RULE),
     (
+        frozenset({400, 500}),
+        re.compile("image input is not supported"),  # llama.cpp, as a fault of its own
+        Rule(
+            errors.RequestRejectedError,
+            "{model_name} takes no pictures ({status}). Choose a model that sees.",
+        ),
+    ),
+    (
         frozenset({400}),
         _CONTENT,  # OpenAI, Azure, DashScope
         Rule(

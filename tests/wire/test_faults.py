@@ -164,6 +164,14 @@ async def test_a_quota_that_is_used_up_is_not_tried_again(vendor, said):
     assert again.retryable  # the next error is another one
 
 
+async def test_a_model_that_takes_no_pictures_is_not_asked_again():
+    said = {"code": 500, "message": "image input is not supported - hint: ...", "type": "server"}
+    error, _ = await failure_from(OPENAI, json_reply(500, {"error": said}))
+    assert type(error) is errors.RequestRejectedError
+    assert not error.retryable
+    assert str(error) == "gpt-4o takes no pictures (500). Choose a model that sees."
+
+
 TOO_LONG = [
     (OPENAI, 400, {"message": "Too many.", "code": "context_length_exceeded"}),
     (OPENAI, 400, {"message": "This model's maximum context length is 8192 tokens."}),
