@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+# What is brought in is little: a second thread would take 10 MB and save no time.
+_WRITING = _OFFLINE | {"threads": "1"}
 _READ_ONLY = _OFFLINE | {
     "access_mode": "READ_ONLY",
     "enable_external_access": "false",
@@ -51,14 +53,14 @@ def writing(path: Path, patience_s: float) -> Iterator[DuckDBPyConnection]:
             no run log.
     """
     with explaining(path):
-        connection = _open(path, _OFFLINE, patience_s)
+        connection = _open(path, _WRITING, patience_s)
         try:
             version = migration.version_of(connection)
             if 0 < version < schema.NEWEST:
                 connection.execute("CHECKPOINT")
                 connection.close()
                 migration.copy_before(path)
-                connection = _open(path, _OFFLINE, patience_s)
+                connection = _open(path, _WRITING, patience_s)
             connection.execute("SET TimeZone = 'UTC'")
             if version < schema.NEWEST:
                 migration.migrate(connection, version)

@@ -16,7 +16,9 @@ from llm_playground.runlog.store import Batch
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_LONGEST_LINE_BYTES = 16 << 20
+# No line is longer than its file; a living neighbour's may grow while it is read. DuckDB fills
+# buffers of twice this size.
+_LONGEST_LINE_BYTES = 4 << 20
 
 
 def _struct(columns: Mapping[str, str]) -> str:
@@ -138,14 +140,19 @@ def count(files: Sequence[Path]) -> int:
 
 def ids(files: Sequence[Path]) -> list[str]:
     """The runs in journals by id, asked without the log's own database."""
-    if not files:
-        return []
     import duckdb
 
-    with duckdb.connect() as connection:
-        read(connection, Batch(files, ()))
-        rows = connection.execute(_IDS).fetchall()
-    return [row[0] for row in rows]
+    for _ in range(_TRIES):
+        there = [path for path in files if path.exists()]
+        if not there:
+            break
+        with duckdb.connect() as connection:
+            try:
+                read(connection, Batch(there, ()))
+            except duckdb.IOException:  # an owner brought one in at this moment
+                continue
+            return [row[0] for row in connection.execute(_IDS).fetchall()]
+    return []
 
 
 def count_new(connection: DuckDBPyConnection) -> int:

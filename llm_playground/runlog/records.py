@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -25,8 +26,6 @@ from llm_playground.types import (
 )
 
 Row = dict[str, Any]
-
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 PROMPT_COLUMNS: dict[str, str] = {
     "id": "VARCHAR",
@@ -167,13 +166,15 @@ def line(kind: str, **content: object) -> bytes:
     >>> line("finished", result={"id": "r1"})
     b'{"kind":"finished","result":{"id":"r1"}}\n'
     """
-    texts: list[str] = []
-    plain = {name: _plain(value, texts) for name, value in content.items()}
-    # One search over all texts: one for each would cost more than the rest of a call's log.
-    together = "\n".join(texts)
-    if redact(together) != together:
-        plain = {name: _redacted(value) for name, value in plain.items()}
-    return _encode({"kind": kind} | plain)
+    record = {"kind": kind} | content
+    try:
+        text = _JSON.encode(record)
+        encoded = text.encode()
+    except (TypeError, ValueError):  # something that JSON or UTF-8 has no place for
+        return _encode(_clean(record))
+    # One search over all: one for each text would cost more than the rest of a call's log.
+    said = _ESCAPE.sub(_unescaped, text) if "\\" in text else text
+    return encoded + b"\n" if redact(said) == said else _encode(_clean(record))
 
 
 def text_line(n: int, pieces: Mapping[str, str]) -> bytes:
@@ -214,38 +215,47 @@ def _attempt(attempt: Attempt) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _plain(value: object, texts: list[str]) -> object:
-    """A JSON value without NaN and without what UTF-8 cannot carry; ``texts`` gets all its text."""
+def _clean(value: object) -> Any:  # noqa: ANN401 - a JSON value is any of six types
+    """A JSON value without keys, without NaN, and without what UTF-8 cannot carry."""
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, str):
-        return _text(value, texts)
+        return _unicode(redact(value))
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, (dict, Mapping)):  # dict first: asking an abstract class costs ten times
-        return {_text(name, texts): _plain(item, texts) for name, item in value.items()}
     if isinstance(value, datetime):
-        return _text(value.isoformat(), texts)
-    if isinstance(value, (list, tuple, Sequence)) and not isinstance(value, (bytes, bytearray)):
-        return [_plain(item, texts) for item in value]
-    return _text(value, texts)
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {redact(str(name)): _clean(item) for name, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
+        return [_clean(item) for item in value]
+    return _unicode(redact(str(value)))
 
 
-def _text(value: object, texts: list[str]) -> str:
-    text = _unicode(str(value))
-    texts.append(text)
-    return text
+def _isoformat(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(type(value).__name__)
 
 
-def _redacted(value: object) -> object:
-    """What :func:`_plain` gives, without keys."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, dict):
-        return {redact(name): _redacted(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_redacted(item) for item in value]
-    return value
+_JSON = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_isoformat
+)
+_ESCAPE = re.compile(r"\\(?:u[0-9a-f]{4}|.)")
+_ESCAPED = {
+    r"\"": '"',
+    r"\\": "\\",
+    r"\n": "\n",
+    r"\r": "\r",
+    r"\t": "\t",
+    r"\b": "\b",
+    r"\f": "\f",
+}
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    """The character that JSON writes so."""
+    return _ESCAPED.get(escape[0]) or chr(int(escape[0][2:], 16))
 
 
 def _unicode(text: str) -> str:
