@@ -35,6 +35,8 @@ _RENEW_S = 40.0
 # What a share has left goes back when nothing was under way for this long.
 IDLE_S = 1.0
 _HISTORY_S = 300.0
+# How often a waiting call looks whether those it waits for have died.
+_LOOK_FOR_DEAD_S = 2.0
 
 Key = tuple[str, datetime | None]
 
@@ -76,6 +78,7 @@ class Desk:
         self.ended = 0
         self._one_ended = asyncio.Event()
         self._histories: dict[str, tuple[History, float]] = {}
+        self._looked_for_dead_at = 0.0
 
     async def claim(
         self, run: Run, request: Request, execution: Execution, override: str | None
@@ -225,6 +228,8 @@ class Desk:
         models = [model for model in {a.claim.run.model for a in asks} if self._is_stale(model)]
         overrides = [ask.claim for ask in asks if ask.forced]
         began = time.monotonic()
+        if any(ask.leftovers_back for ask in asks):
+            await self._look_for_dead()
         try:
             work = partial(self._work, shares, models, overrides)
             outcome = await asyncio.to_thread(self._log.change, work)
@@ -241,6 +246,13 @@ class Desk:
             if not ask.done.done():
                 self.take(ask.claim, first_in_line=ask.leftovers_back or ask.forced)
                 ask.done.set_result(None)
+
+    async def _look_for_dead(self) -> None:
+        """Bring in journals whose process is gone: what it held is free then."""
+        if time.monotonic() - self._looked_for_dead_at > _LOOK_FOR_DEAD_S:
+            self._looked_for_dead_at = time.monotonic()
+            with suppress(RunLogError):
+                await asyncio.to_thread(self._log.drain)
 
     def _work(
         self,

@@ -1,0 +1,97 @@
+"""Budgets under concurrency and across processes, on both engines."""
+
+import json
+
+import pytest
+
+import llm_playground as lp
+from llm_playground.budgeting import ledger
+from tests.budgets.shopper import answer, ask, endless
+
+CENT = 0.01
+
+
+def crowds(shoppers, processes, calls):
+    """What all calls of several processes that start at once come to: status and cost."""
+    started = [shoppers("crowd", calls) for _ in range(processes)]
+    for process in started:
+        assert process.stdout.readline() == "ready\n"
+    for process in started:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return [tuple(run) for p in started for run in json.loads(p.communicate(timeout=240)[0])]
+
+
+def totals(runs):
+    """How many were answered, what they cost, and which other statuses there are."""
+    costs = [cost for status, cost in runs if status == "completed"]
+    others = {status for status, _ in runs} - {"completed"}
+    return len(costs), sum(costs), others
+
+
+def test_64_calls_of_4_processes_never_cost_more_than_a_limit_that_fits_10(shop, shoppers, place):
+    server = shop(answer(5, delay_s=0.05), place)
+    lp.set_budget(5 * CENT)  # each costs half a cent
+
+    answered, cost, others = totals(crowds(shoppers, processes=4, calls=16))
+
+    assert others == {"over_budget"}
+    assert answered == 10
+    assert cost == pytest.approx(5 * CENT)
+    assert len(server.requests) == 10
+    [budget] = lp.budgets().to_dict("records")
+    assert budget["spent_usd"] == pytest.approx(5 * CENT)
+    assert budget["reserved_usd"] == 0
+    assert set(lp.runs().status) == {"completed", "over_budget"}
+    assert len(lp.runs()) == 64
+
+
+def test_what_cheaper_answers_leave_is_used(shop, shoppers, place):
+    shop(answer(2, delay_s=0.05), place)  # each costs a fifth of a cent, and could cost half of one
+    lp.set_budget(5 * CENT)
+
+    answered, cost, others = totals(crowds(shoppers, processes=4, calls=16))
+
+    assert others == {"over_budget"}
+    assert 23 <= answered <= 25  # the last ones find less than their worst case
+    assert cost <= 5 * CENT + 1e-9
+
+
+def test_where_all_fits_nothing_is_refused(shop, shoppers, place):
+    shop(answer(5), place)
+    lp.set_budget(32 * CENT)
+
+    answered, _, others = totals(crowds(shoppers, processes=4, calls=16))
+
+    assert (answered, others) == (64, set())
+
+
+def test_what_a_killed_process_held_is_free_again(shop, shoppers, until, place):
+    first = iter([endless()])
+    server = shop(lambda _request: next(first, answer(5)), place)
+    lp.set_budget(0.6 * CENT)
+    holder = shoppers("hold")
+    until(lambda: len(server.requests) == 1)
+    assert lp.budgets().reserved_usd[0] == pytest.approx(0.5 * CENT)
+
+    waiting = shoppers("look")
+    waiting.stdin.write("ask\n")
+    waiting.stdin.flush()
+    until(lambda: (lp.runs().status == "running").sum() == 2)
+    assert len(server.requests) == 1
+    holder.kill()
+
+    assert waiting.stdout.readline() == "completed\n"
+    assert len(server.requests) == 2
+
+
+def test_100_calls_in_a_row_ask_the_log_a_few_times(shop, monkeypatch):
+    rounds = []
+    grow = ledger.grow
+    monkeypatch.setattr(ledger, "grow", lambda *given: rounds.append(1) or grow(*given))
+    shop(answer(1))
+    lp.set_budget(100)
+
+    assert {ask().status for _ in range(100)} == {"completed"}
+
+    assert len(rounds) <= 10
