@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # No line is longer than its file; a living neighbour's may grow while it is read. DuckDB fills
 # buffers of twice this size.
 _LONGEST_LINE_BYTES = 4 << 20
+_TRIES = 5
 
 
 def _struct(columns: Mapping[str, str]) -> str:

@@ -38,6 +38,11 @@ _EXIT_WAIT_S = 2.0
 _BACKGROUND_WAIT_S = 5.0
 _RETRY_S = 1.0  # after a first failure in the background, then twice as long each time
 _LONGEST_RETRY_S = 20.0
+_PATIENCE = 4  # so many failures in a row of what mostly passes are told
+
+# So many living processes are read by every reader, to see their runs at once. More are a hub,
+# where each would read all others'; there, what is new is seen when its owner brings it in.
+_NEIGHBOURS = 12
 
 # Whose journals are brought in: only this process's own, or also those of others: of the dead,
 # to keep, and of the living, to see them at once.
@@ -223,17 +228,27 @@ class RunLog:
         """Drain in the background; trouble is told once, the journals wait, and it tries again."""
         if self._closed:
             return None
+        if not self._turn.acquire(blocking=False):  # whoever has it drains, too
+            return _DRAIN_AFTER_S
         try:
-            with self._alone(_BACKGROUND_WAIT_S):
+            with self._store.alone(_BACKGROUND_WAIT_S):
                 self._drain("own" if self._adopted else "everyone's")
         except Exception as error:
-            if not self._failures and not self._recorder.failing:
-                _log.warning("%s", error)
-            self._failures += 1
-            longest_s = min(_RETRY_S * 2**self._failures, _LONGEST_RETRY_S)
-            return random.uniform(longest_s / 2, longest_s)  # noqa: S311 - not all at once
+            return self._try_again_after(error)
+        finally:
+            self._turn.release()
         self._failures = 0
         return None
+
+    def _try_again_after(self, error: Exception) -> float:
+        """Seconds, longer each time; a warning the first time, or when it does not pass."""
+        self._failures += 1
+        passes = isinstance(error, Unavailable) and error.passes
+        if self._failures == (_PATIENCE if passes else 1) and not self._recorder.failing:
+            said = self._waits(error) if isinstance(error, Unavailable) else error
+            _log.warning("%s", said)
+        longest_s = min(_RETRY_S * 2**self._failures, _LONGEST_RETRY_S)
+        return random.uniform(longest_s / 2, longest_s)  # noqa: S311 - not all at once
 
     def _drain(self, whose: Whose) -> None:
         waits = self._recorder.paths() if whose == "own" else journal.files(self._recorder.folder)
@@ -313,13 +328,14 @@ _NOBODY = _Others((), ())
 
 @contextmanager
 def _others(recorder: Recorder) -> Iterator[_Others]:
-    """Those of the dead, taken over, and files that somebody still writes."""
+    """Those of the dead, taken over, and files that somebody still writes, unless it is a crowd."""
     mine = set(recorder.paths())
     found = [path for path in journal.files(recorder.folder) if path not in mine]
     taken = {path: Journal.take_over(path) for path in found}
     dead = [held for held in taken.values() if held is not None]
+    living = [path for path, held in taken.items() if held is None]
     try:
-        yield _Others(dead, [path for path, held in taken.items() if held is None])
+        yield _Others(dead, living if len(living) <= _NEIGHBOURS else ())
     finally:
         for held in dead:
             held.close()

@@ -20,7 +20,7 @@ _KINDS: dict[str, tuple[str, str]] = {
     "int8": ("BIGINT", "int64"),
     "oid": ("BIGINT", "int64"),
     "bool": ("BOOLEAN", "bool"),
-    "float4": ("DOUBLE", "float64"),
+    "float4": ("FLOAT", "float32"),
     "float8": ("DOUBLE", "float64"),
     "numeric": ("DECIMAL", "float64"),
     "timestamptz": ("TIMESTAMP WITH TIME ZONE", "datetime64[us]"),

@@ -133,7 +133,8 @@ def part(connection: psycopg.Connection[Any]) -> None:
         name = f"results_{first:%Y_%m}"
         with connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '5s'")
-            connection.execute(_LOCK)
+            # Before looking: without a lock on a table the server may not know of new ones yet.
+            connection.execute("LOCK TABLE results IN SHARE UPDATE EXCLUSIVE MODE")
             row = connection.execute("SELECT to_regclass(%s)", [name]).fetchone()
             if row and row[0] is None:
                 connection.execute(_PART.format(name=name, first=first, next=after).encode())

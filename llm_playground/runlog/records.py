@@ -51,6 +51,8 @@ EXECUTION_COLUMNS: dict[str, str] = {
     "git_commit": "VARCHAR",
     "tags": "JSON",
     "process": "VARCHAR",
+    "git_dirty": "BOOLEAN",
+    "variables": "JSON",
 }
 RESULT_COLUMNS: dict[str, str] = {
     "id": "VARCHAR",
@@ -118,6 +120,8 @@ def execution_row(execution: Execution) -> Row:
         "git_commit": execution.git_commit,
         "tags": list(execution.tags),
         "process": execution.process,
+        "git_dirty": execution.git_dirty,
+        "variables": dict(execution.variables) or None,
     }
 
 

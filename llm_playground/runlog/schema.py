@@ -258,7 +258,38 @@ LEFT JOIN (SELECT result_id, avg(score) AS rating FROM ratings GROUP BY result_i
     ON s.result_id = r.id;
 """
 
-_MIGRATIONS: tuple[str, ...] = (_V1, _V2)  # append only: version n is entry n - 1
+# A rating of a run is the mean over its raters, the newest word of each; a vote between two answers
+# (`against_result_id`) is none. Rows that nobody signed count each.
+RATINGS = """
+SELECT result_id, avg(score) AS rating FROM (
+    SELECT DISTINCT ON (result_id, coalesce(username, id)) result_id, score FROM ratings
+    WHERE against_result_id IS NULL
+    ORDER BY result_id, coalesce(username, id), created_at DESC, id DESC
+) AS newest GROUP BY result_id
+"""
+
+_V3 = f"""
+ALTER TABLE prompts ADD COLUMN texts_gz {{bytes}};
+ALTER TABLE results ADD COLUMN texts_gz {{bytes}};
+CREATE OR REPLACE VIEW runs {{as_reader}}AS
+SELECT
+    r.id AS run_id, r.execution_id, e.prompt_id, r.prompt_hash, r.started_at,
+    e.username, e.notebook, e.cell_id, e.git_commit, e.tags, e.source,
+    r.provider, r.model, r.response_model, p.system_prompt, p.user_prompt, p.parameters,
+    r.response_text, r.reasoning_text, r.status, r.finish_reason,
+    r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_tokens,
+    r.reasoning_tokens, r.usage_source, r.cost_usd, r.price_source,
+    r.ttft_ms, r.response_time_ms, r.queue_ms, r.attempts, r.error_type, r.error_message,
+    r.iteration_number, coalesce(r.cached, false) AS cached, s.rating,
+    r.saved_usd, e.git_dirty, e.variables,
+    r.texts_gz IS NOT NULL OR p.texts_gz IS NOT NULL AS compressed
+FROM results r
+LEFT JOIN executions e ON e.id = r.execution_id
+LEFT JOIN prompts p ON p.id = e.prompt_id
+LEFT JOIN ({RATINGS}) s ON s.result_id = r.id;
+"""  # noqa: S608 - a constant of this module
+
+_MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3)  # append only: version n is entry n - 1
 NEWEST = len(_MIGRATIONS)
 
 # What a backup holds, in the order in which it is restored.

@@ -31,9 +31,13 @@ _DEFAULTS = {
 }
 _FULL = re.compile(
     r"too many clients|remaining connection slots|too many connections|"
-    r"no more connections allowed|query_wait_timeout|server_login_retry"
+    r"no more connections allowed|query_wait_timeout|server_login_retry|"
+    r"Resource temporarily unavailable|the database system is starting up"
 )
-_RETRY_S = (0.05, 0.4)
+# Between attempts while all connections are taken, twice as long each time: each attempt costs the
+# server a process.
+_RETRY_S = 0.1
+_LONGEST_RETRY_S = 4.0
 _UNCLEAR = (
     "The run log's URL cannot be understood. Write it as postgresql://user@host:5432/database, "
     "special characters in a password as in %40 for @."
@@ -46,7 +50,7 @@ _REASONS = (
         "{place} does not accept the password",
         "Correct it in LLM_PLAYGROUND_LOG, PGPASSWORD or ~/.pgpass.",
     ),
-    (_FULL.pattern, "{place} has no free connection", _SAFE),
+    (_FULL.pattern, "{place} takes no more connections now", _SAFE),
     (
         r"role \"?.*\"? does not exist|no pg_hba.conf entry|authentication failed",
         "{place} does not let this user in",
@@ -122,20 +126,23 @@ class Server:
         """
         import psycopg
 
+        longest_s = _RETRY_S
         while True:
             try:
                 return psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
             except psycopg.OperationalError as error:
                 if not _FULL.search(str(error)) or time.monotonic() > until:
                     raise self.unavailable(error) from error
-            time.sleep(random.uniform(*_RETRY_S))  # noqa: S311 - only so that not all ask at once
+            time.sleep(random.uniform(longest_s / 2, longest_s))  # noqa: S311 - not all at once
+            longest_s = min(2 * longest_s, _LONGEST_RETRY_S)
 
     def unavailable(self, error: BaseException) -> Unavailable:
         """Why the server cannot be used now, without technical words where they are known."""
         text = one_line(error)
         for sign, reason, advice in _REASONS:
             if re.search(sign, text):
-                return Unavailable(reason.format(place=self.place, text=text), advice)
+                said = reason.format(place=self.place, text=text)
+                return Unavailable(said, advice, passes=bool(_FULL.search(text)), detail=text)
         return Unavailable(f"{self.place} does not answer", _SAFE, lasts=True, detail=text)
 
     @contextmanager

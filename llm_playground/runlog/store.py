@@ -25,16 +25,24 @@ class Unavailable(Exception):  # noqa: N818 - a state of the world; the log make
         reason: What is the matter, without a full stop.
         advice: A sentence with what to do.
         lasts: Whether it helps to say since when.
+        passes: Whether it is mostly over in a moment, so that nobody need be told at once.
         detail: What the technical reader needs.
     """
 
     def __init__(
-        self, reason: str, advice: str, *, lasts: bool = False, detail: str | None = None
+        self,
+        reason: str,
+        advice: str,
+        *,
+        lasts: bool = False,
+        passes: bool = False,
+        detail: str | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.advice = advice
         self.lasts = lasts
+        self.passes = passes
         self.detail = detail
 
 

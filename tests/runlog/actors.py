@@ -126,8 +126,64 @@ def full_disk(path):
     os._exit(0)
 
 
+def many(place, count):
+    """So many processes at once, each with a run and a look at the log; how many were content."""
+    open_log(place).check()  # what all of them need is loaded once
+    go_out, go_in = os.pipe()
+    children = [fork_one(place, go_out, go_in) for _ in range(int(count))]
+    os.close(go_in)  # all are there: off they go
+    content = [os.waitpid(child, 0)[1] == 0 for child in children]
+    print(f"content {sum(content)}", flush=True)
+
+
+def fork_one(place, go_out, go_in):
+    child = os.fork()
+    if child:
+        return child
+    try:
+        os.close(go_in)
+        os.read(go_out, 1)
+        log = open_log(place)
+        record(log, text="before")
+        assert len(log.frame("SELECT 1 AS one")) == 1
+        record(log, text="after")
+        log.close()
+        os._exit(0)
+    except BaseException as error:
+        print(repr(error), file=sys.stderr, flush=True)
+        os._exit(1)
+
+
+def count_up(place, times):
+    """Add one to a score so often, reading it first."""
+    log = open_log(place)
+
+    def add(session):
+        session.lock("score")
+        ((score,),) = session.rows("SELECT score FROM ratings WHERE id = $id", {"id": "counter"})
+        values = {"id": "counter", "score": score + 1}
+        session.execute("UPDATE ratings SET score = $score WHERE id = $id", values)
+
+    for _ in range(int(times)):
+        log.change(add)
+
+
+def migrate(place):
+    print(open_log(place).migrate(), flush=True)
+
+
 ROLES = {
-    role.__name__: role for role in (write_many, break_off, read_and_break_off, forget, full_disk)
+    role.__name__: role
+    for role in (
+        write_many,
+        break_off,
+        read_and_break_off,
+        forget,
+        full_disk,
+        many,
+        count_up,
+        migrate,
+    )
 }
 
 if __name__ == "__main__":
