@@ -49,9 +49,15 @@ if TYPE_CHECKING:
     from llm_playground.forecast import estimate as estimate
     from llm_playground.images import image as image
     from llm_playground.reports import costs as costs
+    from llm_playground.reports import duplicates as duplicates
+    from llm_playground.reports import failures as failures
+    from llm_playground.reports import forecast as forecast
     from llm_playground.reports import latency as latency
     from llm_playground.reports import runs as runs
     from llm_playground.reports import sql as sql
+    from llm_playground.reports import usage_by as usage_by
+    from llm_playground.reports import waste as waste
+    from llm_playground.reports import what_if as what_if
     from llm_playground.runlog import migrate as migrate
     from llm_playground.runlog import set_aside_log as set_aside_log
     from llm_playground.toolloop import ToolRun as ToolRun
@@ -109,7 +115,18 @@ _ROOMS = {
     "estimates": ["Estimate"],
     "forecast": ["estimate"],
     "images": ["image"],
-    "reports": ["costs", "latency", "runs", "sql"],
+    "reports": [
+        "costs",
+        "duplicates",
+        "failures",
+        "forecast",
+        "latency",
+        "runs",
+        "sql",
+        "usage_by",
+        "waste",
+        "what_if",
+    ],
     "runlog": ["migrate", "set_aside_log"],
     "toolloop": ["ToolRun", "ask_with_tools", "complete_with_tools"],
     "tools": ["tool"],
@@ -143,7 +160,10 @@ __all__ = sorted(name for name in _ROOM_OF if not name.startswith("_"))
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's names are of any type
     if name not in _ROOM_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+    room = _ROOM_OF[name]
+    value = getattr(importlib.import_module(f"{__name__}.{room}"), name)
+    if room in _ROOM_OF:  # a room whose own name is public for something else
+        globals().pop(room, None)
     globals()[name] = value
     return value
 

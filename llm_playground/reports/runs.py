@@ -1,0 +1,66 @@
+"""Runs as a frame."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import TYPE_CHECKING, Unpack
+
+from llm_playground.errors import InvalidParameterError
+from llm_playground.reports.filters import Filters, condition
+from llm_playground.reports.groups import tables
+from llm_playground.runlog import open_log
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# The columns of the view `runs`, over the tables themselves: through the view, the newest 100 of a
+# million are found only after a million are joined.
+_COLUMNS = """
+    r.id AS run_id, r.execution_id, e.prompt_id, r.prompt_hash, r.started_at,
+    e.username, e.notebook, e.cell_id, e.git_commit, e.tags, e.source,
+    r.provider, r.model, r.response_model, p.system_prompt, p.user_prompt, p.parameters,
+    r.response_text, r.reasoning_text, r.status, r.finish_reason,
+    r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_tokens,
+    r.reasoning_tokens, r.usage_source, r.cost_usd, r.price_source,
+    r.ttft_ms, r.response_time_ms, r.queue_ms, r.attempts, r.error_type, r.error_message,
+    r.iteration_number, coalesce(r.cached, false) AS cached, s.rating,
+    r.saved_usd, e.git_dirty, e.variables
+"""
+_RATINGS = """
+LEFT JOIN (SELECT result_id, avg(score) AS rating FROM ratings GROUP BY result_id) s
+    ON s.result_id = r.id
+"""
+_NEWEST_FIRST = "ORDER BY r.started_at DESC NULLS LAST, r.id DESC"
+
+
+def runs(*, limit: int | None = None, **filters: Unpack[Filters]) -> pd.DataFrame:
+    """Runs, newest first: the columns of the view ``runs``.
+
+    Args:
+        limit: The most rows to give.
+        **filters: See :class:`Filters`.
+
+    Raises:
+        InvalidParameterError: A filter is unknown or cannot be understood.
+        RunLogError: The log cannot be read.
+
+    Example:
+        >>> len(runs(model="local", since="2026-01-01", limit=0))
+        0
+    """
+    log = open_log()
+    where, bound = condition(filters, log.dialect), _bound(limit)
+    found = f"SELECT r.* FROM {tables(where.tables)} WHERE {where.sql} {_NEWEST_FIRST} {bound}"  # noqa: S608 - all parts are constants, values are bound
+    return log.frame(
+        f"WITH r AS MATERIALIZED ({found}) "  # noqa: S608 - as above
+        f"SELECT {_COLUMNS} FROM {tables({'e', 'p'}, 'r')} {_RATINGS} {_NEWEST_FIRST}",
+        where.values,
+    )
+
+
+def _bound(limit: object) -> str:
+    if limit is None:
+        return ""
+    if isinstance(limit, bool) or not isinstance(limit, Integral) or limit < 0:
+        raise InvalidParameterError(f"limit is {limit!r}; it takes a whole number of at least 0.")
+    return f"LIMIT {int(limit)}"
