@@ -26,8 +26,9 @@ from llm_playground import (
 )
 from llm_playground._signatures import with_arguments_of
 from llm_playground.budgeting import check_worst_case, desk
+from llm_playground.call import Call, Tally
 from llm_playground.conversation import Turn, conversation, filled, value_hashes
-from llm_playground.engine import Call, Emit, Engine, Tally
+from llm_playground.engine import Engine
 from llm_playground.errors import (
     ConfigError,
     InvalidParameterError,
@@ -35,6 +36,7 @@ from llm_playground.errors import (
     UnknownModelError,
 )
 from llm_playground.parameters import check_iterations, parameters_from
+from llm_playground.roles import Emit
 from llm_playground.schemas import schema_from
 from llm_playground.template import names
 from llm_playground.tools import tools_from

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from llm_playground import _loop, answers
 from llm_playground.budgeting import check_worst_case
+from llm_playground.call import Call
 from llm_playground.calls import plan, send
-from llm_playground.engine import Call
 from llm_playground.errors import InvalidParameterError
 from llm_playground.types import Run, StreamEvent
 

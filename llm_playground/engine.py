@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 from llm_playground import capabilities, config, tokens
+from llm_playground.call import Call
 from llm_playground.deadlines import DeadlineError, Deadlines, Part
 from llm_playground.errors import (
     BudgetExceededError,
@@ -25,10 +25,9 @@ from llm_playground.providers import blocks
 from llm_playground.providers.base import Provider
 from llm_playground.redact import redact
 from llm_playground.retries import Retry, retrying
+from llm_playground.roles import Budget, Claim, Connect, Emit, Limiter, Recorder
 from llm_playground.timeouts import Timeouts
 from llm_playground.types import (
-    Execution,
-    Preparing,
     ReasoningDelta,
     Request,
     Responded,
@@ -37,12 +36,9 @@ from llm_playground.types import (
     RunFinished,
     Status,
     Stored,
-    StreamEvent,
     TextDelta,
     Waiting,
 )
-
-Emit = Callable[[StreamEvent], None]
 
 # Whose calls go first where calls wait: a person's, a script's, a batch's.
 _PRIORITY = {"widget": 0, "magic": 0, "map": 2}
@@ -52,6 +48,8 @@ _STATUSES: dict[type[LLMError], Status] = {
     ContentBlockedError: "blocked",
     BudgetExceededError: "over_budget",
 }
+# Never left out in a second attempt, whatever the provider says: it bounds what the call costs.
+_KEPT = ("max_tokens",)
 # What an answer takes of a limit of tokens, before anybody knows.
 _EXPECTED_OUTPUT_TOKENS = 500
 _SILENT: dict[Part, str] = {
@@ -62,136 +60,6 @@ _SILENT: dict[Part, str] = {
     "total": "{label} took longer than {limit_s:g} s in all. What came so far is kept. "
     'To allow more: lp.configure(timeout_s={{"total": ...}}).',
 }
-
-
-class Recorder(Protocol):
-    """Where runs are logged. Never raises for trouble of its own."""
-
-    def started(self, run: Run, request: Request, execution: Execution) -> None:
-        """Before anything is sent."""
-
-    def text(self, run_id: str, delta: str) -> None:
-        """More of a running answer."""
-
-    def finished(self, run: Run) -> None:
-        """The run has ended; it is safe when this returns."""
-
-    def execution_finished(self, execution_id: str, status: str, completed_at: datetime) -> None:
-        """The last of an execution's runs has ended."""
-
-
-class Connect(Protocol):
-    """Gives the provider of a model, ready to be asked."""
-
-    def __call__(self, model: str, progress: Callable[[Preparing], None]) -> Awaitable[Provider]:
-        """Raises ConfigError when a key or a model file is missing."""
-        ...
-
-
-class Limiter(Protocol):
-    """Says when a call may be sent."""
-
-    def slot(self, model: str, *, tokens: int, priority: int) -> AbstractAsyncContextManager[None]:
-        """Entered when the call may be sent, left when it has ended."""
-        ...
-
-    def learn(self, model: str, responded: Responded) -> None:
-        """What the provider says of its limits."""
-
-    def hold(self, model: str, for_s: float) -> None:
-        """Send nothing more for a while."""
-
-
-class Claim(Protocol):
-    """What one call may cost, held before it is sent and settled when it has ended."""
-
-    @property
-    def max_tokens(self) -> int | None:
-        """The limit of the answer that is to be sent where nobody set one, None for none."""
-        ...
-
-    @property
-    def notices(self) -> Sequence[str]:
-        """What is to be said on the run."""
-        ...
-
-    async def hold(self) -> bool:
-        """Hold it; False when it does not fit while other calls are under way.
-
-        Raises:
-            BudgetExceededError: It will not fit.
-            RunLogError: Whether it fits cannot be found out.
-        """
-        ...
-
-    async def wait(self, tell: Callable[[str], None]) -> None:
-        """Wait until it is held; ``tell`` gets what is waited for. Raises as :meth:`hold`."""
-        ...
-
-    def settle(self, run: Run) -> None:
-        """The call has ended and is logged."""
-        ...
-
-
-class Budget(Protocol):
-    """Says what a call may cost."""
-
-    async def claim(
-        self, run: Run, request: Request, execution: Execution, override: str | None
-    ) -> Claim:
-        """What a call that begins needs; nothing is held yet.
-
-        Raises:
-            BudgetExceededError: It may not be sent, whatever is left.
-        """
-        ...
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counts an execution's runs to their end. Lives on the background loop only."""
-
-    expected: int
-    ended: list[Status] = field(default_factory=list)
-
-    def add(self, status: Status) -> str | None:
-        """Note one ended run; the execution's status once all have ended, else None.
-
-        >>> tally = Tally(2)
-        >>> tally.add("completed"), tally.add("failed")
-        (None, 'partial')
-        """
-        self.ended.append(status)
-        return self._outcome()
-
-    def skip(self) -> str | None:
-        """Note one run that leaves no row; the answer is as for :meth:`add`."""
-        self.expected -= 1
-        return self._outcome()
-
-    def _outcome(self) -> str | None:
-        if not self.ended or len(self.ended) < self.expected:
-            return None
-        kinds = set(self.ended)
-        if len(kinds) > 1:
-            return "partial"
-        return "failed" if kinds <= {"blocked", "over_budget"} else self.ended[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One run that is to be made. ``fresh`` is sent whatever is stored.
-
-    ``override`` says why it is sent whatever budgets say; None obeys them.
-    """
-
-    run_id: str
-    request: Request
-    execution: Execution
-    iteration_number: int
-    tally: Tally
-    fresh: bool = False
-    override: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,9 +254,7 @@ class _Running:
         if self.fold.delivered or not isinstance(error, LLMError):
             return False
         refused = error.refused_parameter if isinstance(error, RequestRejectedError) else None
-        if refused == "max_tokens" and self._is_capped():
-            return False  # without it the call might cost more than is held for it
-        if refused is not None and refused not in self._dropped:
+        if refused is not None and refused not in (*_KEPT, *self._dropped):
             self._dropped += (refused,)
             return True
         return error.retryable
@@ -418,9 +284,6 @@ class _Running:
             return run
         notices = tuple(self.claim.notices)
         return replace(run, max_tokens_cap=self.claim.max_tokens, budget_notices=notices)
-
-    def _is_capped(self) -> bool:
-        return self.claim is not None and self.claim.max_tokens is not None
 
 
 def _skeleton(call: Call) -> Run:

@@ -13,8 +13,8 @@ from IPython import get_ipython
 from IPython.display import HTML, display
 
 from llm_playground import _loop, answers, footer
+from llm_playground.call import Call
 from llm_playground.comparison import run_all
-from llm_playground.engine import Call
 from llm_playground.types import (
     Preparing,
     Retrying,

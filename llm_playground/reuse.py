@@ -134,7 +134,7 @@ async def _find(request: Request, execution: Execution, nth: int) -> Stored | No
         "skipped": nth - 1,
     }
     rows = await asyncio.to_thread(open_log().frame, _STORED, values)
-    return None if rows.empty else _from_row(rows.astype(object).iloc[0].to_dict())
+    return None if rows.empty else _from_row(dict(rows.astype(object).iloc[0]))
 
 
 def _from_row(row: Mapping[str, Any]) -> Stored:

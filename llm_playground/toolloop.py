@@ -12,10 +12,11 @@ from typing import Any, TypeVar, cast
 
 from llm_playground import _loop, answers, misfit
 from llm_playground._signatures import with_arguments_of
+from llm_playground.call import Call
 from llm_playground.calls import asked, next_call, raised, send, tell_progress
 from llm_playground.conversation import Turn
-from llm_playground.engine import Call, Emit
 from llm_playground.errors import InvalidParameterError
+from llm_playground.roles import Emit
 from llm_playground.toolcalls import problem_of, results_of
 from llm_playground.types import (
     Finish,

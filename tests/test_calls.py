@@ -234,9 +234,9 @@ class TestStream:
                 pass
 
     async def test_an_unusable_log_is_raised(self, home, monkeypatch):
-        monkeypatch.setenv("LLM_PLAYGROUND_LOG", "postgresql://127.0.0.1/runs")
+        monkeypatch.setenv("LLM_PLAYGROUND_LOG", "mysql://nowhere/runs")
 
-        with pytest.raises(lp.ConfigError, match="PostgreSQL"):
+        with pytest.raises(lp.ConfigError, match="mysql"):
             await asyncio.wait_for(anext(lp.stream("hi")), 10)
 
     async def test_a_base_url_that_is_none_is_raised(self, serve, monkeypatch):

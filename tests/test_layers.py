@@ -45,6 +45,8 @@ FLOORS = {
     "catalog": 2,
     "limiter": 2,
     "deadlines": 2,
+    "roles": 2,
+    "call": 2,
     "fold": 2,
     "render": 2,
     "footer": 2,

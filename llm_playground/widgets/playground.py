@@ -24,9 +24,9 @@ from IPython import get_ipython
 
 from llm_playground import _loop, capabilities, config, parameters, provenance
 from llm_playground.budgeting import check_worst_case
+from llm_playground.call import Call
 from llm_playground.calls import plan, resolve_model, send
 from llm_playground.comparison import frame
-from llm_playground.engine import Call
 from llm_playground.errors import BudgetExceededError, ConfigError, InvalidParameterError
 from llm_playground.types import Run, StreamEvent
 from llm_playground.widgets import esm, notice
