@@ -134,11 +134,13 @@ async def _find(request: Request, execution: Execution, nth: int) -> Stored | No
         "skipped": nth - 1,
     }
     rows = await asyncio.to_thread(open_log().frame, _STORED, values)
-    return None if rows.empty else _from_row(dict(rows.astype(object).iloc[0]))
+    if rows.empty:
+        return None
+    return _from_row(dict(rows.astype(object).where(rows.notna(), None).iloc[0]))
 
 
 def _from_row(row: Mapping[str, Any]) -> Stored:
-    known = {name: value for name, value in row.items() if value is not None and value == value}
+    known = {name: value for name, value in row.items() if value is not None}
     counts = {f"{name}_tokens": known.get(f"{name}_tokens") for name in _COUNTS}
     usage = Usage(**{name: None if n is None else int(n) for name, n in counts.items()})
     calls = json.loads(known.get("tool_calls", "[]"))
