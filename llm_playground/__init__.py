@@ -58,7 +58,9 @@ if TYPE_CHECKING:
     from llm_playground.reports import usage_by as usage_by
     from llm_playground.reports import waste as waste
     from llm_playground.reports import what_if as what_if
+    from llm_playground.runlog import backup as backup
     from llm_playground.runlog import migrate as migrate
+    from llm_playground.runlog import restore as restore
     from llm_playground.runlog import set_aside_log as set_aside_log
     from llm_playground.toolloop import ToolRun as ToolRun
     from llm_playground.toolloop import ask_with_tools as ask_with_tools
@@ -127,7 +129,7 @@ _ROOMS = {
         "waste",
         "what_if",
     ],
-    "runlog": ["migrate", "set_aside_log"],
+    "runlog": ["backup", "migrate", "restore", "set_aside_log"],
     "toolloop": ["ToolRun", "ask_with_tools", "complete_with_tools"],
     "tools": ["tool"],
     "types": [

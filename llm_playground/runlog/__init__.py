@@ -33,7 +33,16 @@ from llm_playground.runlog.postgres_store import PostgresStore
 from llm_playground.runlog.server import Server
 from llm_playground.runlog.store import Dialect, Session, Store
 
-__all__ = ["Dialect", "RunLog", "Session", "migrate", "open_log", "set_aside_log"]
+__all__ = [
+    "Dialect",
+    "RunLog",
+    "Session",
+    "backup",
+    "migrate",
+    "open_log",
+    "restore",
+    "set_aside_log",
+]
 
 _logs: dict[str, RunLog] = {}
 _lock = threading.Lock()
@@ -69,6 +78,30 @@ def migrate() -> int:
         RunLogError: It is not allowed, or a newer version of this package wrote the log.
     """
     return open_log().migrate()
+
+
+def backup(path: str | Path) -> Path:
+    """Write the whole run log into one new DuckDB file, from either engine; the file.
+
+    Raises:
+        RunLogError: There is such a file already, or one of both cannot be read or written.
+    """
+    return open_log().backup(path)
+
+
+def restore(path: str | Path) -> Path | None:
+    """Take the run log from a file that :func:`backup` wrote or that a migration kept.
+
+    On DuckDB it takes the place of the log's file, which moves aside; on PostgreSQL it goes into
+    empty tables.
+
+    Returns:
+        Where the file is that was the log before; None where there was none.
+
+    Raises:
+        RunLogError: The file is no run log, or what is there cannot be replaced.
+    """
+    return open_log().restore(path)
 
 
 def set_aside_log() -> Path:

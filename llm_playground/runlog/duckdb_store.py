@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import FileLock, Timeout
@@ -89,6 +90,24 @@ class DuckDBStore:
         with database.writing(self.path, _STRANGER_WAIT_S) as connection:
             return migration.version_of(connection)
 
+    def backup(self, path: Path) -> None:
+        """See :meth:`Store.backup`: the file as it is, whatever version wrote it."""
+        with database.explaining(path):
+            _copy(self.path, path)
+
+    def restore(self, path: Path) -> Path | None:
+        """See :meth:`Store.restore`: a copy takes the place of the file, which moves aside."""
+        with TemporaryDirectory(dir=self.path.parent) as name:
+            copy = Path(name) / "log.duckdb"
+            with database.explaining(path):
+                _copy(path, copy)
+            with database.reading(copy, _STRANGER_WAIT_S):
+                pass  # it is a run log, and now of the newest version
+            aside = self._set_aside() if self.path.exists() else None
+            with database.explaining(self.path):
+                copy.replace(self.path)
+        return aside
+
     def summed_until(self) -> datetime | None:
         """See :meth:`Store.summed_until`: DuckDB counts as fast without."""
         return None
@@ -163,3 +182,10 @@ class DuckDBSession:
 
 def _beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A closed file, with what a program that died wrote beside it."""
+    migration.copy_file(source, target)
+    if _beside(source, ".wal").exists():
+        migration.copy_file(_beside(source, ".wal"), _beside(target, ".wal"))

@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -178,6 +178,41 @@ class RunLog:
             version = self._store.migrate()
             self._drain("everyone's")
         return version
+
+    def backup(self, path: str | Path) -> Path:
+        """Write the whole log into a new DuckDB file, which can be opened as a run log itself.
+
+        A DuckDB log is copied as it is, even when a newer version of this package wrote it.
+
+        Returns:
+            The file.
+
+        Raises:
+            RunLogError: There is such a file already, or one of both cannot be read or written.
+        """
+        target = Path(path).expanduser().absolute()
+        if target.exists():
+            raise RunLogError(f"{target} is there already. Give a path where nothing is.")
+        with self._alone(_WAIT_S):
+            with suppress(RunLogError) if self.path else nullcontext():
+                self._drain("everyone's")
+            self._store.backup(target)
+        return target
+
+    def restore(self, path: str | Path) -> Path | None:
+        """Take everything from a file that :meth:`backup` wrote, or that a migration kept.
+
+        On DuckDB it takes the place of the log's file, which moves aside. On PostgreSQL it goes
+        into empty tables. Runs that wait in journals come on top of it.
+
+        Returns:
+            Where the file is that was the log before; None where there was none.
+
+        Raises:
+            RunLogError: The file is no run log, or what is there cannot be replaced.
+        """
+        with self._alone(_WAIT_S):
+            return self._store.restore(Path(path).expanduser().absolute())
 
     def summed_until(self) -> datetime | None:
         """Before which moment, the first of a month in UTC, ``monthly_costs`` is exact.

@@ -110,11 +110,19 @@ def _groups(batch: Batch) -> Iterator[list[_Content]]:
 
 
 def _text(path: Path) -> str:
-    """A journal's text as PostgreSQL can have it; empty when its owner has just removed it."""
+    """A journal's text; empty when its owner has just removed it."""
     try:
-        text = path.read_bytes().decode("utf-8", "replace")
+        return storable(path.read_bytes().decode("utf-8", "replace"))
     except FileNotFoundError:
         return ""
+
+
+def storable(text: str) -> str:
+    r"""JSON as PostgreSQL can have it: without NUL.
+
+    >>> storable(r'{"a": "\u0000"}')
+    '{"a": "\\ufffd"}'
+    """
     if "\\u0000" in text:
         text = _ESCAPED.sub(lambda found: "\\ufffd" if found[1] == "u0000" else found[0], text)
     return text.replace("\0", "")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_playground import config
 from llm_playground.errors import RunLogError
-from llm_playground.runlog import drain, postgres_drain, postgres_rows, postgres_tables
+from llm_playground.runlog import backup, drain, postgres_drain, postgres_rows, postgres_tables
 from llm_playground.runlog.placeholders import for_psycopg, reads
 from llm_playground.runlog.server import Server
 from llm_playground.runlog.store import Batch, Dialect, Session, SqlParams, Unavailable
@@ -107,6 +107,19 @@ class PostgresStore:
             version = postgres_tables.migrate(connection)
         self._checked = True
         return version
+
+    def backup(self, path: Path) -> None:
+        """See :meth:`Store.backup`."""
+        connection = self._open()
+        with self._server.refusing("be copied"):
+            backup.to_file(connection, path)
+
+    def restore(self, path: Path) -> Path | None:
+        """See :meth:`Store.restore`: into empty tables only."""
+        connection = self._open()
+        with self._server.refusing("be restored"):
+            backup.from_file(connection, path)
+        return None
 
     def summed_until(self) -> datetime | None:
         """See :meth:`Store.summed_until`."""

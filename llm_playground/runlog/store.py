@@ -158,6 +158,22 @@ class Store(Protocol):
             Unavailable: The database is not there now.
         """
 
+    def backup(self, path: Path) -> None:
+        """Write everything into a new DuckDB file at ``path``.
+
+        Raises:
+            RunLogError: It cannot be read or written.
+            Unavailable: The database is not there now.
+        """
+
+    def restore(self, path: Path) -> Path | None:
+        """Take everything from a DuckDB file; where what was there before is now, if anywhere.
+
+        Raises:
+            RunLogError: The file is no run log, or what is there cannot be replaced.
+            Unavailable: The database is not there now.
+        """
+
     def summed_until(self) -> datetime | None:
         """Before which moment (the first of a month, UTC) the table ``monthly_costs`` is exact.
 
