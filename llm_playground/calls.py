@@ -247,8 +247,10 @@ async def send(call: Call, emit: Emit) -> Run:
     from llm_playground.runlog import open_log  # first use, not import
 
     log = open_log()
+    budgets = desk(log)
+    budgets.known.look_ahead()
     engine = Engine(
-        providers.connect, limiter, log, config.timeouts(), config.retry_policy(), desk(log)
+        providers.connect, limiter, log, config.timeouts(), config.retry_policy(), budgets
     )
     if config.mode() == "live" or call.fresh:
         reuse.note(call.request)

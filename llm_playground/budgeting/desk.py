@@ -18,7 +18,7 @@ from decimal import Decimal
 from functools import partial
 
 from llm_playground import _ids, config, estimates, provenance
-from llm_playground.budgeting import history, ledger, words
+from llm_playground.budgeting import history, interrupted, ledger, words
 from llm_playground.budgeting.account import Account
 from llm_playground.budgeting.budget import Budget, Span, span
 from llm_playground.budgeting.claim import Claim, Need
@@ -221,15 +221,15 @@ class Desk:
             self._round = None
 
     async def _one_round(self, asks: Sequence[_Ask]) -> None:
+        if any(ask.leftovers_back for ask in asks):
+            await self._look_for_dead()
         accounts = {need.account: None for ask in asks for need in ask.claim.needs}
         accounts |= dict.fromkeys(self._due)
         self._due = set()
         shares = [(account, _share(account, asks)) for account in accounts]
         models = [model for model in {a.claim.run.model for a in asks} if self._is_stale(model)]
         overrides = [ask.claim for ask in asks if ask.forced]
-        began = time.monotonic()
-        if any(ask.leftovers_back for ask in asks):
-            await self._look_for_dead()
+        began, changes = time.monotonic(), self.known.changes
         try:
             work = partial(self._work, shares, models, overrides)
             outcome = await asyncio.to_thread(self._log.change, work)
@@ -237,11 +237,11 @@ class Desk:
             _fail(asks, error)
             return
         except Exception as error:  # a fault of ours must not leave calls waiting for ever
-            _fail(
-                asks, RunLogError(f"The budgets cannot be read ({type(error).__name__}: {error}).")
-            )
+            line = f"The budgets cannot be read ({type(error).__name__}: {error})."
+            _fail(asks, RunLogError(line))
             return
         self._apply(outcome, began)
+        self.known.take(outcome.budgets, changes)
         for ask in asks:
             if not ask.done.done():
                 self.take(ask.claim, first_in_line=ask.leftovers_back or ask.forced)
@@ -265,6 +265,7 @@ class Desk:
         now = datetime.now(UTC)
         until, dialect = now + timedelta(seconds=EXPIRES_S), self._log.dialect
         in_order = sorted(shares, key=lambda pair: pair[1].budget.id)
+        interrupted.settle(session, dialect, now)
         granted = [(a, ledger.grow(session, dialect, share, now, until)) for a, share in in_order]
         for claim in overrides:
             claim.audit(session)
@@ -274,7 +275,6 @@ class Desk:
     def _apply(self, outcome: _Outcome, began: float) -> None:
         for account, granted in outcome.granted:
             account.take_in(granted, began + EXPIRES_S)
-        self.known.take(outcome.budgets)
         now = time.monotonic()
         self._histories |= {model: (found, now) for model, found in outcome.histories.items()}
 

@@ -39,6 +39,12 @@ class Known:
         self._seen: _Seen | None = None
         self._reading: asyncio.Task[None] | None = None
         self._failing = False  # then nobody waits for the next try
+        self._changes = 0  # made here
+
+    @property
+    def changes(self) -> int:
+        """How many were made here so far; what was read before one is not current after it."""
+        return self._changes
 
     async def now(self) -> tuple[Budget, ...]:
         """The budgets that hold."""
@@ -48,20 +54,29 @@ class Known:
         if self._unchanged():
             self._checked_at = time.monotonic()
             return self._budgets or ()
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._read())
+        reading = self._start_reading()
         if self._budgets is None or (age_s > _STALE_S and not self._failing):
-            await asyncio.shield(self._reading)
+            await asyncio.shield(reading)
+            if not self._checked_at:  # changed here while it was read
+                return await self.now()
         return self._budgets or ()
 
-    def take(self, budgets: tuple[Budget, ...]) -> None:
-        """What somebody has just read."""
+    def look_ahead(self) -> None:
+        """Begin to read where nothing is known yet: other things take long before a first call."""
+        if self._budgets is None and not self._unchanged():
+            self._start_reading()
+
+    def take(self, budgets: tuple[Budget, ...], changes: int) -> None:
+        """What somebody has just read, having looked at :attr:`changes` before."""
+        if changes != self._changes:
+            return
         if budgets != self._budgets:
             self._remember(budgets)
         self._budgets, self._checked_at = budgets, time.monotonic()
 
     def forget(self) -> None:
         """They were changed here: read them again before the next call."""
+        self._changes += 1
         self._checked_at, self._seen = 0.0, None
 
     def _unchanged(self) -> bool:
@@ -75,12 +90,19 @@ class Known:
             return True
         return self._budgets is not None and seen == self._seen
 
+    def _start_reading(self) -> asyncio.Task[None]:
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read())
+        return self._reading
+
     async def _read(self) -> None:
+        changes, path = self._changes, self._log.path
+        seen = None if path is None else _look(path)
         try:
-            self.take(await asyncio.to_thread(self._log.change, ledger.read))
-            path = self._log.path
-            self._seen = None if path is None else _look(path)
+            self.take(await asyncio.to_thread(self._log.change, ledger.read), changes)
             self._failing = False
+            if changes == self._changes:
+                self._seen = seen
         except RunLogError:  # whoever records runs has said so
             self._checked_at, self._failing = time.monotonic(), True
             if self._budgets is None:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from llm_playground import _loop, provenance
-from llm_playground.budgeting import ledger
+from llm_playground.budgeting import interrupted, ledger
 from llm_playground.budgeting.budget import Budget, Span, span
 from llm_playground.budgeting.desk import desk
 from llm_playground.runlog import Dialect, RunLog, Session, open_log
@@ -52,6 +52,7 @@ async def _leftovers_back(log: RunLog) -> None:
 
 def _lines(dialect: Dialect, session: Session) -> Sequence[_Line]:
     now = datetime.now(UTC)
+    interrupted.settle(session, dialect, now)
     lines: list[_Line] = []
     for budget in ledger.read(session):
         where = span(budget.period, now)

@@ -69,7 +69,7 @@ def test_where_all_fits_nothing_is_refused(shop, shoppers, place):
 def test_what_a_killed_process_held_is_free_again(shop, shoppers, until, place):
     first = iter([endless()])
     server = shop(lambda _request: next(first, answer(5)), place)
-    lp.set_budget(0.6 * CENT)
+    lp.set_budget(0.8 * CENT)
     holder = shoppers("hold")
     until(lambda: len(server.requests) == 1)
     assert lp.budgets().reserved_usd[0] == pytest.approx(0.5 * CENT)
@@ -83,6 +83,10 @@ def test_what_a_killed_process_held_is_free_again(shop, shoppers, until, place):
 
     assert waiting.stdout.readline() == "completed\n"
     assert len(server.requests) == 2
+    killed = lp.runs(status="interrupted").iloc[0]
+    assert (killed.response_text, killed.usage_source) == ("one two ", "estimated")
+    assert killed.cost_usd == 0.002
+    assert lp.budgets().spent_usd[0] == pytest.approx(0.7 * CENT)
 
 
 def test_100_calls_in_a_row_ask_the_log_a_few_times(shop, monkeypatch):
