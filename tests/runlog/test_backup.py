@@ -1,5 +1,6 @@
 """A log is one file and back again, on either engine and from one to the other."""
 
+import json
 import lzma
 from decimal import Decimal
 from pathlib import Path
@@ -48,7 +49,7 @@ def content(log):
 
 def comparable(value):
     if isinstance(value, str) and value[:1] in "[{":
-        return value.replace(" ", "")
+        return json.dumps(json.loads(value), sort_keys=True)  # PostgreSQL has an order of its own
     if isinstance(value, float):
         return f"{value:.12g}"  # money is exact in the tables, and a rounded float in a frame
     return value.hex() if isinstance(value, (bytes, bytearray, memoryview)) else repr(value)
@@ -68,7 +69,9 @@ def test_what_is_restored_is_what_was_backed_up(log, empty, tmp_path):
     before = content(log)
     assert [len(next(iter(columns.values()))) for columns in before.values()][:4] == [2, 4, 4, 1]
     empty.restore(written)
-    assert content(empty) == before
+    for table, columns in content(empty).items():
+        for name, values in columns.items():
+            assert values == before[table][name], f"{table}.{name}"
     exact = "SELECT CAST(cost_usd AS VARCHAR) AS usd FROM results WHERE cost_usd > 1"
     assert list(empty.frame(exact).usd) == ["123456.123456789012"]
     limit = empty.frame("SELECT CAST(limit_usd AS VARCHAR) AS usd FROM budgets").usd
