@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from llm_playground.reports import failures as failures
     from llm_playground.reports import forecast as forecast
     from llm_playground.reports import latency as latency
+    from llm_playground.reports import prompt_cache as prompt_cache
+    from llm_playground.reports import reconcile as reconcile
     from llm_playground.reports import runs as runs
     from llm_playground.reports import sql as sql
     from llm_playground.reports import usage_by as usage_by
@@ -123,6 +125,8 @@ _ROOMS = {
         "failures",
         "forecast",
         "latency",
+        "prompt_cache",
+        "reconcile",
         "runs",
         "sql",
         "usage_by",

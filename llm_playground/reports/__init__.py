@@ -12,6 +12,8 @@ from llm_playground.reports.forecast import forecast
 from llm_playground.reports.groups import By
 from llm_playground.reports.latency import latency
 from llm_playground.reports.moments import When
+from llm_playground.reports.prompt_cache import prompt_cache
+from llm_playground.reports.reconcile import reconcile
 from llm_playground.reports.runs import runs
 from llm_playground.reports.sql import sql
 from llm_playground.reports.usage import usage_by
@@ -27,6 +29,8 @@ __all__ = [
     "failures",
     "forecast",
     "latency",
+    "prompt_cache",
+    "reconcile",
     "runs",
     "sql",
     "usage_by",
