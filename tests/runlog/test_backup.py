@@ -48,7 +48,7 @@ def content(log):
 
 
 def comparable(value):
-    if isinstance(value, str) and value[:1] in "[{":
+    if isinstance(value, str) and value.startswith(("[", "{")):
         return json.dumps(json.loads(value), sort_keys=True)  # PostgreSQL has an order of its own
     if isinstance(value, float):
         return f"{value:.12g}"  # money is exact in the tables, and a rounded float in a frame

@@ -1,0 +1,111 @@
+"""Writers that are killed at random moments: ``python tests/runlog/crash.py [ROUNDS] [URL]``.
+
+Each round forks 8 processes that record and bring in runs without pause, and kills them with
+``kill -9`` one after the other. A writer notes each run whose call returned. In the end every noted
+run is in the log exactly once, and besides only interrupted rows and at most one finished row per
+kill whose return was not seen.
+"""
+
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from llm_playground.runlog import open_log
+from tests.runlog.actors import begin, completed
+
+WRITERS = 8
+LIFE_S = (0.05, 0.6)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    kills: int
+    returned: list[str]
+    rows: list[tuple[str, str]]
+
+    def complaints(self):
+        """What is not as promised, in words."""
+        ids = [run_id for run_id, _ in self.rows]
+        statuses = dict(self.rows)
+        lost = [run_id for run_id in self.returned if statuses.get(run_id) != "completed"]
+        unseen = statuses.keys() - set(self.returned)
+        finished = [run_id for run_id in unseen if statuses[run_id] == "completed"]
+        others = {statuses[run_id] for run_id in unseen} - {"completed", "interrupted"}
+        found = {
+            f"{len(lost)} runs that returned are not there": lost,
+            f"{len(ids) - len(set(ids))} runs are there twice": len(ids) > len(set(ids)),
+            f"{len(finished)} runs finished unseen in {self.kills} kills": len(finished)
+            > self.kills,
+            f"rows are {others}": others,
+            f"only {len(self.returned)} runs returned": len(self.returned) < self.kills,
+        }
+        return [what for what, wrong in found.items() if wrong]
+
+
+def write(place, notes, seed):
+    """Record until killed; a tenth of the time also bring in what is there."""
+    chance = random.Random(seed)
+    log = open_log(place)
+    while True:
+        run = begin(log)
+        log.text(run.id, "once upon ")
+        log.text(run.id, "a time")
+        log.finished(completed(run, text="once upon a time"))
+        os.write(notes, f"{run.id}\n".encode())
+        if chance.random() < 0.1:
+            log.drain()
+
+
+def one_round(place, notes, seed):
+    """Start the writers and kill them all, each at its own moment."""
+    chance = random.Random(seed)
+    children = []
+    for number in range(WRITERS):
+        child = os.fork()
+        if not child:
+            try:
+                write(place, notes, f"{seed}-{number}")
+            finally:
+                os._exit(1)
+        children.append(child)
+    ends = sorted((chance.uniform(*LIFE_S), child) for child in children)
+    start = time.monotonic()
+    for after_s, child in ends:
+        time.sleep(max(0.0, start + after_s - time.monotonic()))
+        os.kill(child, signal.SIGKILL)
+    statuses = [os.waitpid(child, 0)[1] for child in children]
+    assert all(os.WTERMSIG(status) == signal.SIGKILL for status in statuses), statuses
+
+
+def crash(place, rounds, folder):
+    """What is in the log after so many rounds."""
+    seen = Path(folder) / "returned"
+    notes = os.open(seen, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    for number in range(rounds):
+        one_round(place, notes, number)
+    frame = open_log(place).frame("SELECT run_id, status FROM runs")
+    rows = list(zip(frame.run_id, frame.status, strict=True))
+    return Outcome(rounds * WRITERS, seen.read_text().split(), rows)
+
+
+def main(rounds="20", place=None):
+    import duckdb  # noqa: F401 - what all writers need is loaded once, before they are forked
+    import pandas as pd  # noqa: F401
+    import psycopg  # noqa: F401
+
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = crash(place or f"{folder}/log/runs.duckdb", int(rounds), folder)
+    print(f"{outcome.kills} kills, {len(outcome.returned)} runs returned, {len(outcome.rows)} rows")
+    print("\n".join(outcome.complaints()) or "all as promised")
+    return 1 if outcome.complaints() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
