@@ -12,8 +12,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from llm_playground import deeds
+
 if TYPE_CHECKING:
     from llm_playground._version import __version__ as __version__
+    from llm_playground.audits import audit as audit
     from llm_playground.budgeting import Budget as Budget
     from llm_playground.budgeting import BudgetWarning as BudgetWarning
     from llm_playground.budgeting import budgets as budgets
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from llm_playground.config import configure as configure
     from llm_playground.credentials import forget_key as forget_key
     from llm_playground.credentials import set_key as set_key
+    from llm_playground.demo import demo_runs as demo_runs
     from llm_playground.errors import AuthenticationError as AuthenticationError
     from llm_playground.errors import BudgetExceededError as BudgetExceededError
     from llm_playground.errors import ConfigError as ConfigError
@@ -60,6 +64,7 @@ if TYPE_CHECKING:
     from llm_playground.reports import usage_by as usage_by
     from llm_playground.reports import waste as waste
     from llm_playground.reports import what_if as what_if
+    from llm_playground.retention import purge as purge
     from llm_playground.runlog import backup as backup
     from llm_playground.runlog import migrate as migrate
     from llm_playground.runlog import restore as restore
@@ -91,12 +96,14 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "_version": ["__version__"],
+    "audits": ["audit"],
     "budgeting": ["Budget", "BudgetWarning", "budgets", "set_budget"],
     "calls": ["ask", "complete", "stream"],
     "catalog": ["keys", "models"],
     "comparison": ["Comparison", "compare"],
     "config": ["configure"],
     "credentials": ["forget_key", "set_key"],
+    "demo": ["demo_runs"],
     "errors": [
         "AuthenticationError",
         "BudgetExceededError",
@@ -133,6 +140,7 @@ _ROOMS = {
         "waste",
         "what_if",
     ],
+    "retention": ["purge"],
     "runlog": ["backup", "migrate", "restore", "set_aside_log"],
     "toolloop": ["ToolRun", "ask_with_tools", "complete_with_tools"],
     "tools": ["tool"],
@@ -172,6 +180,16 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's names are of any
         globals().pop(room, None)
     globals()[name] = value
     return value
+
+
+def _note(deed: deeds.Deed) -> None:
+    """Write in the audit log what was done on a lower floor."""
+    from llm_playground import audits  # the run log: first use, not import
+
+    audits.note(deed)
+
+
+deeds.listen(_note)
 
 
 def __dir__() -> list[str]:
