@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -38,6 +40,29 @@ _STREAMS = {
 }
 _START_S = 20.0
 _STOP_S = 5.0
+
+
+BASE_URLS = {
+    "openai": "OPENAI_BASE_URL",
+    "anthropic": "ANTHROPIC_BASE_URL",
+    "gemini": "GOOGLE_GEMINI_BASE_URL",
+}
+KEY = "planted-" + "key-" * 4
+_KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_GEMINI_API_KEY")
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """A data folder and a working folder of its own, and keys that are none."""
+    from llm_playground.runlog import open_log  # not in the serving process
+
+    # The log's threads may write once more while it goes.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home, chdir(home):
+        os.environ["LLM_PLAYGROUND_HOME"] = home
+        os.environ.pop("LLM_PLAYGROUND_LOG", None)
+        os.environ.update(dict.fromkeys(_KEYS, KEY))
+        yield
+        open_log().close()
 
 
 @dataclass(frozen=True)
@@ -151,10 +176,8 @@ class _Connection(asyncio.Protocol):
         self._transport.write(b"0\r\n\r\n")
 
     def _send_whole(self, content: bytes) -> None:
-        head = (
-            f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(content)}"
-        )
-        self._transport.write(head.encode() + b"\r\n\r\n" + content)
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+        self._transport.write(head % len(content) + content)
 
 
 def _content_length(head: bytes) -> int:

@@ -1,13 +1,12 @@
 """What one streamed delta costs in CPU, beside the raw stream and the vendors' SDKs.
 
-python tests/benchmarks/streaming.py
+    python tests/benchmarks/streaming.py
 
-Every event is one socket write. Measured is the CPU of this process, all threads; the server is
-another. Events come as fast as they can be sent, and once more 0.5 ms apart, each a read of its
-own, as from a vendor.
+Every event is one socket write. Counted is the CPU of all threads of this process; the vendor is
+another. Ours is counted with engine and log; bringing a run into the database comes apart, since
+it is done once a second at most, however many deltas and runs there were. Events come as fast as
+they can be sent, and once more apart, so that each is a read of its own, as from a vendor.
 """
-
-from __future__ import annotations
 
 import asyncio
 import gc
@@ -15,10 +14,8 @@ import json
 import os
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -28,42 +25,35 @@ import anthropic
 import httpx2
 import openai
 from google import genai
+from google.genai import types as genai_types
 
 import llm_playground as lp
-from llm_playground import providers, runlog
-from llm_playground.types import Message, Request, TextPart
-from tests.benchmarks.loopback import Loopback, loopback
+from llm_playground.runlog import open_log
+from tests.benchmarks.loopback import BASE_URLS, KEY, alone, loopback
+from tests.wire import vendors
 
 DELTAS = 2_000
-ROUNDS = 7
+ROUNDS = 9
+APART_ROUNDS = 3
 APART_US = 500
-KEY = "planted-" + "key-" * 4
 PROMPT = "Tell me a story."
-MODELS = {
-    "openai": "gpt-4o",
-    "anthropic": "claude-sonnet-4-5",
-    "gemini": "gemini-2.5-flash",
-}
-KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_GEMINI_API_KEY")
-BASE_URLS = {
-    "openai": "OPENAI_BASE_URL",
-    "anthropic": "ANTHROPIC_BASE_URL",
-    "gemini": "GOOGLE_GEMINI_BASE_URL",
-}
-_TURNS = [{"role": "user", "content": PROMPT}]
-_RAW = {
-    "openai": ("/chat/completions", {"model": "gpt-4o", "messages": _TURNS, "stream": True}),
-    "anthropic": ("/v1/messages", {"model": "claude", "messages": _TURNS, "stream": True}),
+MODELS = {"openai": "gpt-4o", "anthropic": "claude-haiku-4-5", "gemini": "gemini-2.5-flash"}
+TURNS = [{"role": "user", "content": PROMPT}]
+RAW = {
+    "openai": ("/chat/completions", {"messages": TURNS, "stream": True}),
+    "anthropic": ("/v1/messages", {"messages": TURNS, "stream": True}),
     "gemini": ("/v1beta/models/gemini:streamGenerateContent?alt=sse", {"contents": []}),
 }
+TEXT = {
+    "openai": lambda e: e["choices"][0]["delta"].get("content") if e["choices"] else None,
+    "anthropic": lambda e: e["delta"].get("text") if "delta" in e else None,
+    "gemini": lambda e: e["candidates"][0]["content"]["parts"][0]["text"],
+}
 
-# Reads one answer from a base URL and says how many pieces of text came.
-Reading = Callable[[str], Awaitable[int]]
 
-
-async def _texts(chunks: AsyncIterator[bytes], text: Callable[[dict], str | None]) -> int:
-    """The least that reads events: split, parse, look."""
-    found, rest = 0, b""
+async def raw(chunks, provider):
+    """The least that reads events: split, parse, look. How many pieces of text came."""
+    text, found, rest = TEXT[provider], 0, b""
     async for chunk in chunks:
         *events, rest = (rest + chunk).replace(b"\r\n", b"\n").split(b"\n\n")
         for event in events:
@@ -73,192 +63,172 @@ async def _texts(chunks: AsyncIterator[bytes], text: Callable[[dict], str | None
     return found
 
 
-_TEXT: dict[str, Callable[[dict], str | None]] = {
-    "openai": lambda e: e["choices"][0]["delta"].get("content") if e["choices"] else None,
-    "anthropic": lambda e: e["delta"].get("text") if "delta" in e else None,
-    "gemini": lambda e: e["candidates"][0]["content"]["parts"][0]["text"],
-}
+async def of_openai(provider, url, closing):
+    """The openai SDK's parsed stream, over each of its transports."""
+
+    def reading(**options):
+        client = openai.AsyncOpenAI(api_key=KEY, base_url=url, **options)
+        closing.push_async_callback(client.close)
+
+        async def read():
+            stream = await client.chat.completions.create(
+                model=MODELS[provider], messages=TURNS, stream=True
+            )
+            return sum([1 async for e in stream if e.choices and e.choices[0].delta.content])
+
+        return read
+
+    return {
+        "openai SDK": reading(),
+        "openai SDK, aiohttp": reading(http_client=openai.DefaultAioHttpClient()),
+    }
 
 
-def raw_aiohttp(session: aiohttp.ClientSession, provider: str) -> Reading:
-    path, body = _RAW[provider]
+async def of_anthropic(provider, url, closing):
+    """Both doors of the anthropic SDK."""
+    client = await closing.enter_async_context(anthropic.AsyncAnthropic(api_key=KEY, base_url=url))
+    asked = {"model": MODELS[provider], "max_tokens": 4_096, "messages": TURNS}
 
-    async def read(url: str) -> int:
-        async with session.post(url + path, json=body) as response:
-            return await _texts(response.content.iter_any(), _TEXT[provider])
-
-    return read
-
-
-def raw_httpx2(client: httpx2.AsyncClient, provider: str) -> Reading:
-    path, body = _RAW[provider]
-
-    async def read(url: str) -> int:
-        async with client.stream("POST", url + path, json=body) as response:
-            return await _texts(response.aiter_bytes(), _TEXT[provider])
-
-    return read
-
-
-def openai_parsed(client: openai.AsyncOpenAI) -> Reading:
-    async def read(url: str) -> int:
-        stream = await client.with_options(base_url=url).chat.completions.create(
-            model=MODELS["openai"], messages=_TURNS, stream=True
-        )
-        return sum([1 async for e in stream if e.choices and e.choices[0].delta.content])
-
-    return read
-
-
-def anthropic_create(client: anthropic.AsyncAnthropic) -> Reading:
-    async def read(url: str) -> int:
-        stream = await client.with_options(base_url=url).messages.create(
-            model=MODELS["anthropic"], max_tokens=4_096, messages=_TURNS, stream=True
-        )
+    async def create():
+        stream = await client.messages.create(**asked, stream=True)
         return sum([1 async for e in stream if e.type == "content_block_delta"])
 
-    return read
+    async def stream():
+        async with client.messages.stream(**asked) as events:
+            return sum([1 async for _ in events.text_stream])
+
+    return {"anthropic create": create, "anthropic stream": stream}
 
 
-def anthropic_stream(client: anthropic.AsyncAnthropic) -> Reading:
-    async def read(url: str) -> int:
-        async with client.with_options(base_url=url).messages.stream(
-            model=MODELS["anthropic"], max_tokens=4_096, messages=_TURNS
-        ) as stream:
-            return sum([1 async for _ in stream.text_stream])
+async def of_gemini(provider, url, closing):
+    """The google-genai SDK's stream."""
+    options = genai_types.HttpOptions(base_url=url)
+    client = genai.Client(api_key=KEY, http_options=options).aio
+    closing.push_async_callback(client.aclose)
 
-    return read
+    async def read():
+        stream = await client.models.generate_content_stream(
+            model=MODELS[provider], contents=PROMPT
+        )
+        return sum([1 async for e in stream if e.text])
 
-
-def genai_stream() -> Reading:
-    async def read(url: str) -> int:
-        async with genai.Client(api_key=KEY, http_options={"base_url": url}).aio as client:
-            stream = await client.models.generate_content_stream(
-                model=MODELS["gemini"], contents=PROMPT
-            )
-            return sum([1 async for e in stream if e.text])
-
-    return read
+    return {"google-genai": read}
 
 
-def our_provider(name: str) -> Reading:
-    request = Request(f"{name}:{MODELS[name]}", (Message("user", (TextPart(PROMPT),)),))
-
-    async def read(url: str) -> int:
-        os.environ[BASE_URLS[name]] = url
-        provider = await providers.connect(request.model, lambda _: None)
-        async with aclosing(provider.stream(request)) as events:
-            found = sum([1 async for e in events if isinstance(e, lp.TextDelta)])
-        await providers.close()
-        return found
-
-    return read
+SDKS = {"openai": of_openai, "anthropic": of_anthropic, "gemini": of_gemini}
 
 
-def ours(name: str) -> Reading:
-    async def read(url: str) -> int:
-        os.environ[BASE_URLS[name]] = url
-        events = lp.stream(PROMPT, f"{name}:{MODELS[name]}")
+def ours(provider, url, closing):
+    """Our provider alone; what scripts iterate over; what they await. The last two log."""
+    [vendor] = [vendor for vendor in vendors.ALL if vendor.name == provider]
+    alone_ = vendor.provider(url)
+    closing.push_async_callback(alone_.aclose)
+    os.environ[BASE_URLS[provider]] = url
+    model = f"{provider}:{MODELS[provider]}"
+
+    async def of_provider():
+        events = alone_.stream(vendor.request())
         return sum([1 async for e in events if isinstance(e, lp.TextDelta)])
 
-    return read
+    async def stream():
+        return sum([1 async for e in lp.stream(PROMPT, model) if isinstance(e, lp.TextDelta)])
+
+    async def complete():
+        text = (await lp.complete(PROMPT, model)).text
+        return text.count(" ") + text.count(".")  # with which a piece begins
+
+    return {"our provider": of_provider, "lp.stream": stream, "lp.complete": complete}
 
 
-def our_complete(name: str) -> Reading:
-    async def read(url: str) -> int:
-        os.environ[BASE_URLS[name]] = url
-        run = await lp.complete(PROMPT, f"{name}:{MODELS[name]}")
-        return run.text.count(" ") + run.text.count(".")  # a piece begins or is one
+@asynccontextmanager
+async def readings(provider, url):
+    """By name: what reads one answer and says how many pieces of text came."""
+    path, body = RAW[provider]
+    async with AsyncExitStack() as closing:
+        session = await closing.enter_async_context(aiohttp.ClientSession())
+        client = await closing.enter_async_context(httpx2.AsyncClient())
 
-    return read
+        async def over_aiohttp():
+            async with session.post(url + path, json=body) as response:
+                return await raw(response.content.iter_any(), provider)
+
+        async def over_httpx2():
+            async with client.stream("POST", url + path, json=body) as response:
+                return await raw(response.aiter_bytes(), provider)
+
+        yield {
+            "raw, aiohttp": over_aiohttp,
+            "raw, httpx2": over_httpx2,
+            **await SDKS[provider](provider, url, closing),
+            **ours(provider, url, closing),
+        }
 
 
-async def cpu_us(reading: Reading, url: str, deltas: int = DELTAS) -> float:
-    """CPU of this process per delta while one answer is read, in µs."""
-    await asyncio.to_thread(runlog.open_log().drain)  # what ran before is not this one's
+async def at_rest(provider, url, short):
+    """Nothing waits for the log, and a call was made just now, as one follows another."""
+    await asyncio.to_thread(open_log().drain)
+    os.environ[BASE_URLS[provider]] = short
+    await lp.complete(PROMPT, f"{provider}:{MODELS[provider]}")
+    os.environ[BASE_URLS[provider]] = url
     gc.collect()
+
+
+async def cpu_us(read, deltas):
+    """CPU of this process per delta while one answer is read."""
     started = time.process_time()
-    found = await reading(url)
+    found = await read()
     spent = time.process_time() - started
     assert found == deltas, f"{found} of {deltas} deltas came"
     return spent / deltas * 1e6
 
 
-async def medians(
-    contenders: dict[str, Reading], url: str, *, deltas: int = DELTAS, rounds: int = ROUNDS
-) -> dict[str, float]:
-    """CPU per delta, in µs: each in turn, so that a busy moment hits all alike."""
-    spent: dict[str, list[float]] = {name: [] for name in contenders}
-    for number in range(rounds + 1):
-        for name, reading in contenders.items():
-            us = await cpu_us(reading, url, deltas)
-            if number:  # the first imports and connects
-                spent[name].append(us)
+async def costs(vendor, provider, *, deltas=DELTAS, rounds=ROUNDS, apart_us=0, only=None):
+    """CPU per delta in µs by reading; in turn, so that a busy moment hits all alike."""
+    url = vendor.url(provider, deltas=deltas, apart_us=apart_us)
+    async with readings(provider, url) as ways:
+        chosen = {name: read for name, read in ways.items() if only is None or name in only}
+        spent = {name: [] for name in chosen}
+        for number in range(rounds + 1):
+            for name, read in chosen.items():
+                await at_rest(provider, url, vendor.url(provider))
+                us = await cpu_us(read, deltas)
+                if number:  # the first imports and connects
+                    spent[name].append(us)
     return {name: statistics.median(values) for name, values in spent.items()}
 
 
-@asynccontextmanager
-async def contenders() -> AsyncIterator[dict[str, dict[str, Reading]]]:
-    """By wire format: whom to compare. The first is the raw stream."""
-    async with (
-        aiohttp.ClientSession() as session,
-        httpx2.AsyncClient() as client,
-        openai.AsyncOpenAI(api_key=KEY) as plain,
-        openai.AsyncOpenAI(api_key=KEY, http_client=openai.DefaultAioHttpClient()) as fast,
-        anthropic.AsyncAnthropic(api_key=KEY) as claude,
-    ):
-        sdks = {
-            "openai": {
-                "openai SDK": openai_parsed(plain),
-                "openai SDK aiohttp": openai_parsed(fast),
-            },
-            "anthropic": {"create": anthropic_create(claude), "stream": anthropic_stream(claude)},
-            "gemini": {"google-genai": genai_stream()},
-        }
-        yield {
-            name: {
-                "raw aiohttp": raw_aiohttp(session, name),
-                "raw httpx2": raw_httpx2(client, name),
-                **sdks[name],
-                "our provider": our_provider(name),
-                "lp.stream": ours(name),
-                "lp.complete": our_complete(name),
-            }
-            for name in MODELS
-        }
+async def drain_ms(vendor):
+    """CPU to bring one run of many deltas into the database."""
+    os.environ[BASE_URLS["openai"]] = vendor.url("openai", deltas=DELTAS)
+    spent = []
+    for _ in range(ROUNDS):
+        await lp.complete(PROMPT, f"openai:{MODELS['openai']}")
+        started = time.process_time()
+        await asyncio.to_thread(open_log().drain)
+        spent.append((time.process_time() - started) * 1000)
+    return statistics.median(spent)
 
 
-@contextmanager
-def alone() -> Iterator[None]:
-    """A data folder of its own, and keys that are none."""
-    with tempfile.TemporaryDirectory() as home:
-        os.environ["LLM_PLAYGROUND_HOME"] = home
-        os.environ.pop("LLM_PLAYGROUND_LOG", None)
-        for variable in KEYS:
-            os.environ[variable] = KEY
-        yield
-
-
-async def compare(vendor: Loopback, apart_us: float) -> None:
-    print(f"\n{DELTAS:,} deltas, {apart_us:g} µs apart: CPU in µs per delta (ms per 1,000)")
-    async with contenders() as formats:
+async def measure(vendor):
+    for apart_us, rounds in ((0, ROUNDS), (APART_US, APART_ROUNDS)):
+        print(f"{DELTAS:,} deltas, {apart_us} µs apart: µs of CPU per delta (ms per 1,000)")
         sdk = None
-        for name, readings in formats.items():
-            url = vendor.url(name, deltas=DELTAS, apart_us=apart_us)
-            spent = await medians(readings, url)
-            sdk = sdk or spent["openai SDK"]
-            for reading, us in spent.items():
-                raw = us / spent["raw aiohttp"]
+        for provider in MODELS:
+            found = await costs(vendor, provider, rounds=rounds, apart_us=apart_us)
+            sdk = sdk or found["openai SDK"]
+            for name, us in found.items():
                 print(
-                    f"{name:10} {reading:20} {us:7.1f}   {raw:5.2f} x raw   {us / sdk:5.2f} x SDK"
+                    f"{provider:10} {name:20} {us:6.1f}  {us / sdk:5.2f} x openai SDK  "
+                    f"{us / found['raw, httpx2']:5.2f} x raw httpx2  "
+                    f"{us / found['raw, aiohttp']:5.2f} x raw aiohttp"
                 )
+    print(f"a run into the database, once a second at most: {await drain_ms(vendor):.0f} ms")
 
 
-async def main() -> None:
+def main():
     with alone(), loopback() as vendor:
-        for apart_us in (0, APART_US):
-            await compare(vendor, apart_us)
+        asyncio.run(measure(vendor))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

@@ -1,0 +1,102 @@
+"""A short form of the benchmarks: ratios on this machine now, never times.
+
+Limits are far above what is measured at rest (the programs beside this one print that): two busy
+cores must not fail them, a cost of another order must.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LIMIT_S = 150
+
+
+def in_a_process(statements):
+    """What ``found`` is after some statements, in a process that does nothing else."""
+    code = "import asyncio, json\nfrom tests.benchmarks.loopback import alone, loopback\n"
+    code += "with alone(), loopback() as vendor:\n"
+    code += "".join(f"    {line}\n" for line in statements) + "print(json.dumps(found))"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        stdout=subprocess.PIPE,
+        timeout=LIMIT_S,
+        check=True,
+    )
+    return json.loads(answer.stdout)
+
+
+@pytest.fixture(scope="module")
+def costs():
+    """CPU per delta by wire format and by who reads."""
+    return in_a_process(
+        [
+            "from tests.benchmarks import streaming",
+            "only = ('raw, httpx2', 'openai SDK', 'lp.stream')",
+            "def costs(name):",
+            "    return streaming.costs(vendor, name, deltas=1_000, rounds=3, only=only)",
+            "found = {name: asyncio.run(costs(name)) for name in ('openai', 'anthropic')}",
+        ]
+    )
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_a_delta_costs_a_fraction_of_the_sdks_parsed_stream(costs, provider):
+    assert costs[provider]["lp.stream"] < 0.5 * costs["openai"]["openai SDK"]
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_a_delta_costs_a_small_multiple_of_reading_the_raw_stream(costs, provider):
+    assert costs[provider]["lp.stream"] < 4 * costs[provider]["raw, httpx2"]
+
+
+def test_a_call_costs_no_more_than_a_few_of_the_sdks():
+    found = in_a_process(
+        [
+            "from tests.benchmarks import concurrency",
+            "concurrency.serve(vendor)",
+            "ways = concurrency.SDK | concurrency.OURS",
+            "found = asyncio.run(concurrency.single_ms(ways, calls=60))",
+        ]
+    )
+
+    assert found["lp.complete"] < 6 * min(found["openai SDK"], found["openai SDK, aiohttp"])
+
+
+def test_calls_at_once_take_little_longer_than_the_sdks_and_little_memory():
+    found = in_a_process(
+        [
+            "from tests.benchmarks import concurrency",
+            "concurrency.serve(vendor, concurrency.WAIT_MS)",
+            "ways = concurrency.SDK | concurrency.OURS",
+            "found = concurrency.medians(ways, calls=200, rounds=1)",
+        ]
+    )
+
+    ours, best = found["lp.complete"], found["openai SDK, aiohttp"]
+    assert ours["wall_s"] < 4 * best["wall_s"]
+    assert ours["above_import_mb"] < 150
+
+
+def test_memory_and_sockets_stay_flat_over_many_runs():
+    found = in_a_process(
+        [
+            "from dataclasses import asdict",
+            "from tests.benchmarks import soak",
+            "seen = asyncio.run(soak.soak(vendor, (150, 300, 450)))",
+            "found = [asdict(one) for one in seen] + [soak.MOST_SOCKETS]",
+        ]
+    )
+
+    *_, before, after, most_sockets = found
+    # Of 150 runs not even every second may leave an object behind.
+    assert after["objects"] - before["objects"] < 75
+    assert after["rss_mb"] - before["rss_mb"] < 10
+    assert after["sockets"] <= most_sockets
+    assert after["threads"] == before["threads"]
