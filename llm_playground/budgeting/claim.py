@@ -17,7 +17,7 @@ from llm_playground.runlog import Session
 from llm_playground.types import Execution, Run
 
 _FIRST_POLL_S = 0.1
-_LONGEST_POLL_S = 2.0
+_LONGEST_POLL_S = 1.0
 _POLLS_GROW_BY = 1.5
 
 
@@ -49,8 +49,8 @@ class Counter(Protocol):
         """Have a round look at a call: afterwards it is held, or does not fit now."""
         ...
 
-    async def news(self, ended: int, wait_s: float) -> None:
-        """Return when more calls than ``ended`` have ended, or after a while."""
+    async def news(self, ended: int, wait_s: float) -> bool:
+        """True when more calls than ``ended`` have ended, False after a while without."""
         ...
 
     def settle(self, claim: Claim, run: Run) -> None:
@@ -103,8 +103,10 @@ class Claim:
         if self.held:
             return True
         if not self._counter.take(self):
-            if self._override is None and any(need.account.in_line for need in self.needs):
-                return False
+            if self._override is None:
+                self._refuse_if_hopeless()
+                if any(need.account.in_line for need in self.needs):
+                    return False
             await self._ask()
             if not self.held and self._override is not None:
                 await self._ask(forced=True)
@@ -145,14 +147,16 @@ class Claim:
             audit.note(session, "override_budget", need.account.budget.id, detail)
 
     async def _wait_first_in_line(self) -> None:
-        pause_s = _FIRST_POLL_S
+        pause_s, time_to_ask = _FIRST_POLL_S, False
         while True:
             ended = self._counter.ended
             if not self._counter.take(self, first_in_line=True):
-                await self._ask(leftovers_back=True)
+                self._refuse_if_hopeless()
+                if time_to_ask or all(n.account.may_have(n.worst_usd) for n in self.needs):
+                    await self._ask(leftovers_back=True)
             if self._held_or_hopeless():
                 return
-            await self._counter.news(ended, pause_s)
+            time_to_ask = not await self._counter.news(ended, pause_s)
             pause_s = min(pause_s * _POLLS_GROW_BY, _LONGEST_POLL_S)
 
     async def _ask(self, *, leftovers_back: bool = False, forced: bool = False) -> None:
@@ -167,16 +171,24 @@ class Claim:
             raise RunLogError(line, detail=error.detail) from error
 
     def _held_or_hopeless(self) -> bool:
-        """Whether it is held. What is not enough even if all calls under way were free, is said."""
+        """Whether it is held; once it is, budgets that only warn have their say.
+
+        Raises:
+            BudgetExceededError: It is not, and will not be.
+        """
+        if not self.held:
+            self._refuse_if_hopeless()
+            return False
         for need in self.needs:
-            account = need.account
-            if need.worst_usd <= account.left_usd:
-                continue
-            if account.budget.blocks and not self.held:
-                raise self._exceeded(need)
-            if self.held and not account.budget.blocks:
+            if not need.account.budget.blocks and need.worst_usd > need.account.left_usd:
                 self._warn(need)
-        return self.held
+        return True
+
+    def _refuse_if_hopeless(self) -> None:
+        """Refuse what would not fit even if all calls under way cost nothing."""
+        for need in self.needs:
+            if need.account.is_hopeless(need.worst_usd):
+                raise self._exceeded(need)
 
     def _exceeded(self, need: Need) -> BudgetExceededError:
         budget, left_usd = need.account.budget, need.account.left_usd

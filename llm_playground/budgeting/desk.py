@@ -177,13 +177,13 @@ class Desk:
             self._one_ended.set()
             self._tend_in(IDLE_S)
 
-    async def news(self, ended: int, wait_s: float) -> None:
-        """Return when more calls than ``ended`` have ended, or after a while."""
-        if self.ended > ended:
-            return
-        self._one_ended.clear()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._one_ended.wait(), wait_s)
+    async def news(self, ended: int, wait_s: float) -> bool:
+        """True when more calls than ``ended`` have ended, False after a while without."""
+        if self.ended == ended:
+            self._one_ended.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._one_ended.wait(), wait_s)
+        return self.ended > ended
 
     async def give_back(self) -> None:
         """Give back what no call under way needs."""
@@ -321,7 +321,8 @@ def _share(account: Account, asks: Sequence[_Ask]) -> ledger.Share:
     """What an account asks for in this round; what it gives back is given back here already."""
     mine = [ask for ask in asks if any(n.account is account for n in ask.claim.needs)]
     expired = account.good_until <= time.monotonic()
-    if not mine or expired or any(ask.leftovers_back for ask in mine):
+    wanted_elsewhere = account.others_usd > 0 and any(ask.leftovers_back for ask in mine)
+    if not mine or expired or wanted_elsewhere:
         account.purse.give_back()
     wants = [n.worst_usd for ask in mine for n in ask.claim.needs if n.account is account]
     forced = any(ask.forced for ask in mine)

@@ -124,12 +124,14 @@ class Granted:
         limit_usd: The budget's limit.
         granted: As in :class:`Share`, with what was granted now.
         grown_by: What was granted now.
+        beside_usd: What is left beside all shares.
         totals: As they were before.
     """
 
     limit_usd: Decimal | None
     granted: Decimal
     grown_by: Decimal
+    beside_usd: Decimal
     totals: Totals
 
 
@@ -183,7 +185,7 @@ def grow(
         "expires": until,
     }
     session.execute(_SHARE, values)
-    return Granted(limit, before + grown_by, grown_by, counted)
+    return Granted(limit, before + grown_by, grown_by, remaining - grown_by, counted)
 
 
 def close(session: Session, process: str, now: datetime) -> None:

@@ -465,7 +465,7 @@ class TestOtherProcesses:
 class TestUnreadableLog:
     def test_what_a_budget_may_block_is_not_sent(self, shop, home):
         server = shop(answer(5))
-        lp.set_budget(0.5 * CENT)
+        lp.set_budget(CENT)
         lp.set_budget(0, action="warn", period="day")
         ask()
 
