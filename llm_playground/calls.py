@@ -16,6 +16,7 @@ from llm_playground import (
     _loop,
     capabilities,
     config,
+    footer,
     guard,
     limiter,
     misfit,
@@ -45,10 +46,12 @@ from llm_playground.types import (
     Message,
     Preparing,
     Request,
+    Retrying,
     Run,
     RunFinished,
     Stored,
     StreamEvent,
+    Waiting,
 )
 
 
@@ -353,8 +356,15 @@ def raised(run: Run) -> Run:
 
 
 def tell_progress(event: StreamEvent) -> None:
-    """Where nobody draws a bar: one line on stderr that is written over."""
-    if isinstance(event, Preparing) and event.fraction is not None:
-        end = "\n" if event.fraction >= 1 else ""
-        sys.stderr.write(f"\r{event.message:<70} {event.fraction:>4.0%}{end}")
-        sys.stderr.flush()
+    """Where nobody draws a pane: what takes long, on stderr; a bar is one line, written over."""
+    match event:
+        case Preparing(message, fraction) if fraction is not None:
+            end = "\n" if fraction >= 1 else ""
+            sys.stderr.write(f"\r{message:<70} {fraction:>4.0%}{end}")
+        case Waiting(reason):
+            sys.stderr.write(f"{reason}\n")
+        case Retrying(wait_s=wait_s) if wait_s >= 1:
+            sys.stderr.write(f"{footer.retrying(event)}\n")
+        case _:
+            return
+    sys.stderr.flush()

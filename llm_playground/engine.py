@@ -48,6 +48,7 @@ _STATUSES: dict[type[LLMError], Status] = {
     ContentBlockedError: "blocked",
     BudgetExceededError: "over_budget",
 }
+_WORTH_SAYING_S = 1.0
 # Never left out in a second attempt, whatever the provider says: it bounds what the call costs.
 _KEPT = ("max_tokens",)
 # What an answer takes of a limit of tokens, before anybody knows.
@@ -156,13 +157,14 @@ class Engine:
 
         Where the budget lets it wait, its place goes to others meanwhile.
         """
-        call, claim = run.call, run.claim
+        model, claim = run.call.request.model, run.claim
+        takes, priority = _expected_tokens(run.call.request), _priority(run.call)
         while True:
-            async with self.limiter.slot(
-                call.request.model,
-                tokens=_expected_tokens(call.request),
-                priority=_priority(call),
-            ):
+            wait_s = self.limiter.expected_wait_s(model, tokens=takes, priority=priority)
+            if wait_s is not None and wait_s >= _WORTH_SAYING_S:
+                label = config.label(run.call.request.provider)
+                emit(Waiting(f"Waiting {wait_s:.0f} s for the rate limit of {label}."))
+            async with self.limiter.slot(model, tokens=takes, priority=priority):
                 if claim is None or await claim.hold():
                     yield
                     return

@@ -44,6 +44,10 @@ class Limiter(Protocol):
         """Entered when the call may be sent, left when it has ended."""
         ...
 
+    def expected_wait_s(self, model: str, *, tokens: int, priority: int) -> float | None:
+        """How long a call would wait for a rate limit now; None when nobody can tell."""
+        ...
+
     def learn(self, model: str, responded: Responded) -> None:
         """What the provider says of its limits."""
 

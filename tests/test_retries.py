@@ -178,6 +178,16 @@ class TestTheWait:
         assert asyncio.run(given_up()) < 10
         assert lp.runs(limit=1).status[0] == "cancelled"
 
+    def test_of_others_after_it_is_said(self, serve, capsys):
+        serve(limited(retry_after="3"), ANSWER)
+        lp.configure(retry=1)
+        asked()
+
+        run = asked()
+
+        assert run.queue_ms >= 2_000
+        assert "for the rate limit of OpenAI" in capsys.readouterr().err
+
     def test_grows_and_is_spread(self):
         waits = [[_wait(failed) for _ in range(200)] for failed in (1, 2, 3, 20)]
 
