@@ -25,7 +25,8 @@ def serve(home, monkeypatch):
     monkeypatch.setattr(config, "_settings", config._Settings())
 
     def start(*replies):
-        server = WireServer(list(replies)).__enter__()
+        script = replies[0] if callable(replies[0]) else list(replies)
+        server = WireServer(script).__enter__()
         servers.append(server)
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
@@ -146,8 +147,12 @@ class TestTheWait:
         assert second.received_at - first.received_at >= 0.3
 
     def test_may_be_told_as_a_date(self, serve):
-        at = email.utils.formatdate(time.time() + 2, usegmt=True)
-        server = serve(limited(retry_after=at), ANSWER)
+        def in_two_seconds(_request):
+            if len(server.requests) > 1:
+                return ANSWER
+            return limited(retry_after=email.utils.formatdate(time.time() + 2, usegmt=True))
+
+        server = serve(in_two_seconds)
 
         asked()
 
