@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from llm_playground import config, credentials, key_shapes
+from llm_playground import config, credentials, key_shapes, personal
 from llm_playground.errors import ConfigError
 from llm_playground.redact import known, mask
 from llm_playground.types import (
@@ -32,23 +32,6 @@ _ROWS = 10_000  # of a frame's column; a frame's text shows fewer
 _PLACEHOLDER = re.compile(r"[A-Za-z _.-]{1,19}")
 # What tells a key from words with hyphens: a long unbroken run, or digits.
 _RUN, _FEWEST_DIGITS, _FEWEST_CHARACTERS = re.compile("[A-Za-z0-9]{16}"), 3, 16
-# 13 to 19 digits (ISO/IEC 7812), plain or in the groups printed on cards; not inside a word or a
-# longer number.
-_CARD = re.compile(
-    r"[2-6](?<![A-Za-z0-9_][2-6])(?<!\d[.,-][2-6])\d{3}"
-    r"(?:([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|([ -])\d{6}\2\d{4,5}|\d{9,15})"
-    r"(?![A-Za-z0-9_]|[.,-]\d)"
-)
-_DIGITS_ONLY = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else 32 for byte in range(256))
-# Issuers' first digits with the lengths of their numbers: Visa; Mastercard; American Express;
-# Diners Club; Discover; JCB; UnionPay.
-_ISSUERS = re.compile(
-    r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}"
-    r"|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|6(?:011|4[4-9]\d|5\d\d)\d{12,15}"
-    r"|35(?:2[89]|[3-8]\d)\d{12}|62\d{14,17}"
-)
-_AT = re.compile(r"@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
-_LOCAL_PART = re.compile(r"[A-Za-z0-9._%+-]{1,64}\Z")
 
 _WORDS: dict[Kind, tuple[str, str]] = {
     "known": ("a key that is in use here", "keys that are in use here"),
@@ -204,42 +187,11 @@ def _is_dense(key: str) -> bool:
 
 
 def _cards_in(text: str) -> list[str]:
-    # Every card number has four digits together; to see that none are costs a sixth.
-    if b"0000" not in text.encode("utf-8", "replace").translate(_DIGITS_ONLY):
-        return []
-    cards: list[str] = []
-    match = _CARD.search(text)
-    while match:
-        is_card = _is_card(re.sub(r"\D", "", match[0]))
-        if is_card:
-            cards.append(match[0])
-        # What is none may have its first digits from a number before it.
-        match = _CARD.search(text, match.end() if is_card else match.start() + 1)
-    return cards
-
-
-def _is_card(digits: str) -> bool:
-    return _ISSUERS.fullmatch(digits) is not None and _luhn(digits) % 10 == 0
-
-
-def _luhn(digits: str) -> int:
-    """The sum that is a multiple of ten for a valid number (ISO/IEC 7812-1, annex B).
-
-    >>> _luhn("4111111111111111") % 10
-    0
-    """
-    numbers = [int(digit) for digit in reversed(digits)]
-    doubled = (sum(divmod(2 * number, 10)) for number in numbers[1::2])
-    return sum(numbers[::2]) + sum(doubled)
+    return [text[start:end] for start, end in personal.cards(text)]
 
 
 def _emails_in(text: str) -> list[str]:
-    found = ((_LOCAL_PART.search(text[max(0, m.start() - 64) : m.start()]), m) for m in _at(text))
-    return [f"{local[0]}{match[0]}" for local, match in found if local]
-
-
-def _at(text: str) -> Iterator[re.Match[str]]:
-    return _AT.finditer(text) if "@" in text else iter(())
+    return [text[start:end] for start, end in personal.emails(text)]
 
 
 _SEARCHES: dict[Kind, Callable[[str], list[str]]] = {
