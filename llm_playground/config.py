@@ -12,7 +12,9 @@ from pathlib import Path
 from types import EllipsisType
 from typing import Any, Literal, cast, get_args
 
+from llm_playground import deeds
 from llm_playground import endpoints as table
+from llm_playground import policy as policies
 from llm_playground.endpoints import EndpointRow, Rates, rates_of
 from llm_playground.endpoints.rates import Setting as PriceSetting
 from llm_playground.endpoints.rates import changed as prices_changed
@@ -21,6 +23,9 @@ from llm_playground.endpoints.settings import changed as endpoints_changed
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.guard_modes import GuardModes
 from llm_playground.guard_modes import changed as guard_changed
+from llm_playground.policy import Policy
+from llm_playground.privacy import Privacy, tightest
+from llm_playground.privacy import changed as privacy_changed
 from llm_playground.retries import Retry
 from llm_playground.retries import changed as retry_changed
 from llm_playground.timeouts import Timeouts
@@ -44,9 +49,11 @@ class _Settings:
     secret_guard: GuardModes = field(default_factory=GuardModes)
     confirm_above_usd: Decimal | None = Decimal(1)
     budget_max_tokens: int = 4096
+    privacy: Privacy = field(default_factory=Privacy)
 
 
 _settings = _Settings()
+_NO_POLICY = Policy()
 
 
 def configure(
@@ -61,6 +68,7 @@ def configure(
     mode: Mode | None = None,
     reuse_from: ReuseFrom | None = None,
     secret_guard: str | Mapping[str, str] | None = None,
+    privacy: str | Mapping[str, Any] | None = None,
     confirm_above_usd: Decimal | float | EllipsisType | None = ...,
     budget_max_tokens: int | None = None,
 ) -> None:
@@ -88,6 +96,11 @@ def configure(
         secret_guard: What happens when a key, a card number or an e-mail address is about to be
             sent: ``off``, ``warn``, ``block``, or a mapping of ``keys`` (blocked by default),
             ``cards`` (warned of) and ``email`` (off). A key in use here is never sent in a prompt.
+        privacy: What is stored: ``texts`` (everything), ``metrics`` (no text, but hash, tokens,
+            cost and times), ``off`` (nothing; calls that a budget blocks are then refused, for
+            budgets count what is stored); or a mapping of ``store`` (one of these), ``redact`` (a
+            list of ``email``, ``phone``, ``card``) and ``sample`` (the share of executions whose
+            texts are stored). Keys are never stored.
         confirm_above_usd: What one request for answers, all its calls together, may cost at most
             without ``override="reason"``: 1 US dollar unless set; None asks for none.
         budget_max_tokens: The limit of an answer that is sent where a budget blocks and nobody set
@@ -95,6 +108,7 @@ def configure(
 
     Raises:
         InvalidParameterError: A value is of the wrong kind or out of range.
+        ConfigError: The administrator's policy does not allow it.
 
     Example:
         >>> configure(model="local")
@@ -115,7 +129,12 @@ def configure(
         None if reuse_from is None else _one_of("reuse_from", reuse_from, ReuseFrom)
     )
     if secret_guard is not None:
-        given["secret_guard"] = guard_changed(_settings.secret_guard, secret_guard)
+        modes = guard_changed(_settings.secret_guard, secret_guard)
+        given["secret_guard"] = policy().allowing_guard(modes, secret_guard)
+    if privacy is not None:
+        given["privacy"] = policy().allowing_privacy(privacy_changed(_settings.privacy, privacy))
+    if log is not None:
+        policy().check_own_log()
     if endpoints is not None:
         given["endpoints"] = endpoints_changed(_settings.endpoints, endpoints, rows())
     if prices is not None:
@@ -125,6 +144,15 @@ def configure(
     if confirm_above_usd is not ...:  # here None is a value
         changed["confirm_above_usd"] = _usd_or_none("confirm_above_usd", confirm_above_usd)
     _settings = replace(_settings, **changed)
+    said = {"log": log, "privacy": privacy, "prices": prices, "endpoints": endpoints}
+    _tell_of(said | {"secret_guard": secret_guard})
+
+
+def _tell_of(said: Mapping[str, object]) -> None:
+    """Tell the audit log what was set here of what it is told of."""
+    given = {name: value for name, value in said.items() if value is not None}
+    if given:
+        deeds.tell("configure", ", ".join(given), given)
 
 
 def _count(name: str, value: int) -> int:
@@ -167,8 +195,41 @@ def reuse_from() -> ReuseFrom:
 
 
 def secret_guard() -> GuardModes:
-    """What happens when a key, a card number or an e-mail address is about to be sent."""
-    return _settings.secret_guard
+    """What happens when a key, a card number or an e-mail address is about to be sent.
+
+    Raises:
+        ConfigError: The administrator's policy cannot be used.
+    """
+    return policy().guard(_settings.secret_guard)
+
+
+def privacy() -> Privacy:
+    """What is stored.
+
+    Raises:
+        ConfigError: The administrator's policy cannot be used.
+    """
+    return tightest(_settings.privacy, policy().privacy)
+
+
+def policy() -> Policy:
+    """What the administrator allows: the file that ``LLM_PLAYGROUND_POLICY`` names, or all.
+
+    Raises:
+        ConfigError: The file cannot be read or understood.
+    """
+    # Not out of .env: that is the user's own file.
+    path = os.environ.get("LLM_PLAYGROUND_POLICY", "").strip()
+    return policies.read(Path(path).expanduser()) if path else _NO_POLICY
+
+
+def check_allowed(model: str) -> None:
+    """Let a model as ``provider:name`` pass that the administrator allows.
+
+    Raises:
+        ConfigError: It is not allowed, or not where its provider's base URL now points.
+    """
+    policy().check(model, base_url(model.partition(":")[0]))
 
 
 def confirm_above_usd() -> Decimal | None:
@@ -212,7 +273,8 @@ def log_url() -> str:
     Raises:
         ConfigError: The setting names another kind of database.
     """
-    return as_log_url(_settings.log or read("LLM_PLAYGROUND_LOG") or str(home() / "runs.duckdb"))
+    own = _settings.log or read("LLM_PLAYGROUND_LOG") or str(home() / "runs.duckdb")
+    return as_log_url(policy().log or own)
 
 
 def as_log_url(place: str) -> str:
@@ -275,7 +337,7 @@ def _known_rows() -> dict[str, EndpointRow]:
 
 def rates(model: str) -> Rates | None:
     """``configure(prices=)`` for a model as ``provider:name``, None where nobody said."""
-    return rates_of(model, _settings.prices)
+    return rates_of(model, policy().prices) or rates_of(model, _settings.prices)
 
 
 def label(provider: str) -> str:

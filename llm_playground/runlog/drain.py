@@ -10,7 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm_playground.runlog.records import EXECUTION_COLUMNS, PROMPT_COLUMNS, RESULT_COLUMNS
+from llm_playground.runlog.records import (
+    AUDIT_COLUMNS,
+    EXECUTION_COLUMNS,
+    PROMPT_COLUMNS,
+    RESULT_COLUMNS,
+)
 from llm_playground.runlog.store import Batch
 
 if TYPE_CHECKING:
@@ -31,6 +36,7 @@ _LINE = {
     "prompt": _struct(PROMPT_COLUMNS),
     "execution": _struct(EXECUTION_COLUMNS),
     "result": _struct(RESULT_COLUMNS),
+    "audit": _struct(AUDIT_COLUMNS),
     "pieces": 'STRUCT(id VARCHAR, "text" VARCHAR)[]',
 }
 _COLUMNS = "{" + ", ".join(f"{name}: '{kind}'" for name, kind in _LINE.items()) + "}"
@@ -46,6 +52,12 @@ FROM read_json([{files}], format='newline_delimited', ignore_errors=true, filena
 _PROMPTS = """
 INSERT INTO prompts BY NAME
 SELECT DISTINCT ON (prompt.id) unnest(prompt) FROM journal WHERE prompt.id IS NOT NULL
+ON CONFLICT (id) DO NOTHING
+"""
+
+_AUDIT = """
+INSERT INTO audit_log BY NAME
+SELECT DISTINCT ON (audit.id) unnest(audit) FROM journal WHERE audit.id IS NOT NULL
 ON CONFLICT (id) DO NOTHING
 """
 
@@ -120,6 +132,7 @@ def write(connection: DuckDBPyConnection) -> None:
     """Bring what was read into the tables, in one transaction."""
     connection.begin()
     connection.execute(_PROMPTS)
+    connection.execute(_AUDIT)
     connection.execute(_EXECUTIONS)
     connection.execute(_RESULTS.format(updates=_UPDATES))
     connection.commit()

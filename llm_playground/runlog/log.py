@@ -17,6 +17,7 @@ from llm_playground.runlog import drain, journal
 from llm_playground.runlog.journal import Journal
 from llm_playground.runlog.later import Later
 from llm_playground.runlog.recorder import Recorder
+from llm_playground.runlog.records import Row
 from llm_playground.runlog.store import (
     Batch,
     Dialect,
@@ -112,6 +113,12 @@ class RunLog:
     def execution_finished(self, execution_id: str, status: str, completed_at: datetime) -> None:
         """Record how an execution ended."""
         self._recorder.execution_finished(execution_id, status, completed_at)
+        self._drainer.soon()
+
+    def audit(self, row: Row) -> None:
+        """Record an entry of ``audit_log``. It survives this process's death once this returns."""
+        self._used = True
+        self._recorder.audit(row)
         self._drainer.soon()
 
     def frame(self, sql: str, params: SqlParams = ()) -> pd.DataFrame:

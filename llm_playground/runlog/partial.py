@@ -6,6 +6,9 @@ not to be one, or is one and becomes ``[redacted]``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from llm_playground import personal
 from llm_playground.redact import redact_from, settled
 
 # What stands before a piece decides whether a key starts in it: what `redact_from` looks back at
@@ -14,9 +17,10 @@ _CONTEXT = 24
 
 
 class Partial:
-    """One run's text so far."""
+    """One run's text so far; personal data of some kinds is taken out of it too."""
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Sequence[personal.Kind] = ()) -> None:
+        self._kinds = kinds
         self._written: list[str] = []
         self._new: list[str] = []
         self._context = ""
@@ -28,11 +32,14 @@ class Partial:
     def take(self) -> str:
         """What may be written now, redacted; empty when there is nothing or all is held back."""
         text = self._context + "".join(self._new)
-        end = max(settled(text), len(self._context))
+        known_from = settled(text)
+        if self._kinds:  # only where nothing personal goes on over the cut
+            known_from = personal.settled(text[:known_from])
+        end = max(known_from, len(self._context))
         if end == len(self._context):
             return ""
         known, held = text[:end], text[end:]
-        piece = redact_from(known, len(self._context))
+        piece = personal.masked(redact_from(known, len(self._context)), self._kinds)
         self._context = known[-_CONTEXT:]
         self._new = [held] if held else []
         self._written.append(piece)

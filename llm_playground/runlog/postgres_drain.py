@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_playground.runlog.records import EXECUTION_COLUMNS, PROMPT_COLUMNS, RESULT_COLUMNS
+from llm_playground.runlog.records import (
+    AUDIT_COLUMNS,
+    EXECUTION_COLUMNS,
+    PROMPT_COLUMNS,
+    RESULT_COLUMNS,
+)
 from llm_playground.runlog.store import Batch
 
 if TYPE_CHECKING:
@@ -159,6 +164,9 @@ WITH journal AS MATERIALIZED (
 ), told_results AS (
     SELECT r.*, dead FROM journal, jsonb_populate_record(NULL::results, line->'result') AS r
     WHERE r.id IS NOT NULL AND r.started_at IS NOT NULL
+), told_audit AS (
+    SELECT a.* FROM journal, jsonb_populate_record(NULL::audit_log, line->'audit') AS a
+    WHERE a.id IS NOT NULL
 ), pieces AS (
     SELECT DISTINCT file, (line->>'n')::BIGINT AS n, p.id, p."text"
     FROM journal, jsonb_to_recordset(line->'pieces') AS p (id VARCHAR, "text" VARCHAR)
@@ -170,6 +178,7 @@ _READ = f"""{_PARSED}
 SELECT (SELECT count(row_to_json(t)) FROM told_prompts t),
        (SELECT count(row_to_json(t)) FROM told_executions t),
        (SELECT count(row_to_json(t)) FROM told_results t),
+       (SELECT count(row_to_json(t)) FROM told_audit t),
        (SELECT count(n) + count("text") FROM pieces)
 """  # noqa: S608 - constants of this module
 
@@ -183,6 +192,10 @@ _WRITE = f"""{_PARSED}
     INSERT INTO prompts ({_names(PROMPT_COLUMNS)})
     SELECT DISTINCT ON (id) {_names(PROMPT_COLUMNS)} FROM told_prompts ORDER BY id
     ON CONFLICT (id) DO NOTHING
+), written_audit AS (
+    INSERT INTO audit_log ({_names(AUDIT_COLUMNS)})
+    SELECT DISTINCT ON (id) {_names(AUDIT_COLUMNS)} FROM told_audit ORDER BY id
+    ON CONFLICT DO NOTHING  -- no column named: who may only add may not even compare
 ), best_executions AS (
     SELECT DISTINCT ON (id) *, bool_and(dead) OVER (PARTITION BY id) AS all_dead
     FROM told_executions ORDER BY id, status = 'running'

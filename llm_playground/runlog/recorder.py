@@ -11,11 +11,13 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from llm_playground.runlog import records
+from llm_playground import config
+from llm_playground.privacy import Privacy
+from llm_playground.runlog import discretion, records
 from llm_playground.runlog.journal import Journal
 from llm_playground.runlog.later import Later
 from llm_playground.runlog.partial import Partial
@@ -34,7 +36,8 @@ _log = logging.getLogger(__name__)
 @dataclass(slots=True)
 class _Running:
     result: records.Row
-    text: Partial = field(default_factory=Partial)
+    privacy: Privacy
+    text: Partial
     begun: bool = False
 
 
@@ -52,6 +55,7 @@ class Recorder:
         self._known: set[str] = set()  # prompts and executions that the current journal holds
         self._runs: dict[str, _Running] = {}
         self._executions: dict[str, records.Row] = {}
+        self._unlogged: set[str] = set()  # runs and executions of which nothing is to be stored
         self._unwritten: set[str] = set()  # runs with text that waits for the next write
         self._unsaved = b""
         self._carried = 0  # bytes of the current journal that an earlier one has too
@@ -62,14 +66,20 @@ class Recorder:
     def started(self, run: Run, request: Request, execution: Execution) -> None:
         """Record a run before it is sent."""
         with self._never_raising():
+            privacy = config.privacy().of(execution.id)
+            if privacy.store == "off":
+                with self._lock:
+                    self._unlogged |= {run.id, execution.id}
+                return
             prompt_hash = request.prompt_hash()
-            result = records.result_row(run, prompt_hash)
+            result = discretion.result(records.result_row(run, prompt_hash), privacy)
+            prompt = records.prompt_row(run, request, prompt_hash)
             rows = {
-                "prompt": records.prompt_row(run, request, prompt_hash),
-                "execution": records.execution_row(execution),
+                "prompt": discretion.prompt(prompt, privacy),
+                "execution": discretion.execution(records.execution_row(execution), privacy),
             }
             with self._lock:
-                self._runs[run.id] = _Running(result)
+                self._runs[run.id] = _Running(result, privacy, Partial(privacy.redact))
                 self._executions.setdefault(execution.id, rows["execution"])
                 self._write(self._started_line(result, rows))
 
@@ -78,7 +88,7 @@ class Recorder:
         try:  # not a context manager: this is done for every delta
             with self._lock:
                 running = self._runs.get(run_id)
-                if running is None:
+                if running is None or running.privacy.store != "texts":
                     return
                 running.text.add(delta)
                 self._unwritten.add(run_id)
@@ -94,8 +104,12 @@ class Recorder:
         """Record a run's end; on disk when this returns."""
         with self._never_raising():
             running = self._runs.get(run.id)
+            privacy = running.privacy if running else config.privacy().of(run.execution_id)
+            if run.id in self._unlogged or privacy.store == "off":
+                self._unlogged.discard(run.id)
+                return
             result = records.result_row(run, running.result["prompt_hash"] if running else None)
-            line = records.line("finished", result=result)
+            line = records.line("finished", result=discretion.result(result, privacy))
             with self._lock:
                 self._runs.pop(run.id, None)
                 self._unwritten.discard(run.id)
@@ -104,9 +118,19 @@ class Recorder:
     def execution_finished(self, execution_id: str, status: str, completed_at: datetime) -> None:
         """Record an execution's end."""
         with self._never_raising(), self._lock:
+            if execution_id in self._unlogged and execution_id not in self._executions:
+                self._unlogged.discard(execution_id)
+                return
             row = self._executions.pop(execution_id, {"id": execution_id})
             ended = row | {"status": status, "completed_at": completed_at}
             self._write(records.line("execution_finished", execution=ended))
+
+    def audit(self, row: records.Row) -> None:
+        """Record an entry of the audit log; on disk when this returns."""
+        with self._never_raising():
+            line = records.line("audit", audit=row)
+            with self._lock:
+                self._write(line)
 
     def retire(self) -> list[Journal]:
         """Start a new journal; give those whose content is to be brought into the database.

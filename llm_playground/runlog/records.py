@@ -1,8 +1,8 @@
 """What a journal holds: one JSON object per line, made of rows as the tables have them.
 
-A line has a ``kind`` for people and any of ``prompt``, ``execution``, ``result`` (rows) and
-``pieces`` (new text of running runs, ``n`` orders them) for the drain. Keys never get this far:
-every string passes :func:`llm_playground.redact.redact` on its way into a line.
+A line has a ``kind`` for people and any of ``prompt``, ``execution``, ``result``, ``audit`` (rows)
+and ``pieces`` (new text of running runs, ``n`` orders them) for the drain. Keys never get this
+far: every string passes :func:`llm_playground.redact.redact` on its way into a line.
 """
 
 from __future__ import annotations
@@ -87,6 +87,16 @@ RESULT_COLUMNS: dict[str, str] = {
     "error_detail": "VARCHAR",
     "dropped_parameters": "JSON",
     "saved_usd": "DECIMAL(18, 12)",
+}
+
+AUDIT_COLUMNS: dict[str, str] = {
+    "id": "VARCHAR",
+    "created_at": "TIMESTAMPTZ",
+    "username": "VARCHAR",
+    "action": "VARCHAR",
+    "target": "VARCHAR",
+    "detail": "JSON",
+    "notebook": "VARCHAR",
 }
 
 
