@@ -5,16 +5,14 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from llm_playground.errors import RunLogError
-from llm_playground.runlog import drain, journal
-from llm_playground.runlog.journal import Journal
+from llm_playground.runlog import drain, journal, others
 from llm_playground.runlog.later import Later
 from llm_playground.runlog.recorder import Recorder
 from llm_playground.runlog.records import Row
@@ -40,10 +38,6 @@ _BACKGROUND_WAIT_S = 5.0
 _RETRY_S = 1.0  # after a first failure in the background, then twice as long each time
 _LONGEST_RETRY_S = 20.0
 _PATIENCE = 4  # so many failures in a row of what mostly passes are told
-
-# So many living processes are read by every reader, to see their runs at once. More are a hub,
-# where each would read all others'; there, what is new is seen when its owner brings it in.
-_NEIGHBOURS = 12
 
 # Whose journals are brought in: only this process's own, or also those of others: of the dead,
 # to keep, and of the living, to see them at once.
@@ -221,6 +215,32 @@ class RunLog:
         with self._alone(_WAIT_S):
             return self._store.restore(Path(path).expanduser().absolute())
 
+    def compact(self) -> int:
+        """Give space back that removed rows and texts took; it takes as much room for a moment.
+
+        A DuckDB file is copied, and the copy takes its place. On PostgreSQL the tables' owner
+        writes worn ones anew; whoever wants one waits meanwhile, new runs in their journals.
+
+        Returns:
+            How many bytes the database takes less.
+
+        Raises:
+            RunLogError: It cannot be done; the log is as before.
+        """
+        with self._alone(_WAIT_S):
+            self._drain("everyone's")
+            return self._store.compact()
+
+    def elsewhere(self) -> list[str]:
+        """The runs, by id, in journals of other living processes, which bring their rows back.
+
+        Raises:
+            RunLogError: The log cannot be drained.
+        """
+        with self._alone(_WAIT_S):
+            self._drain("everyone's")
+            return drain.ids(others.files(self._recorder))
+
     def summed_until(self) -> datetime | None:
         """Before which moment, the first of a month in UTC, ``monthly_costs`` is exact.
 
@@ -308,18 +328,19 @@ class RunLog:
         with ExitStack() as held:
             with self._store.writing() as writer:
                 own = self._recorder.retire()  # only now: without a database they would pile up
-                others = _NOBODY if whose == "own" else held.enter_context(_others(self._recorder))
-                dead = [found.path for found in others.dead]
+                everyones = others.others(self._recorder)
+                found = others.NOBODY if whose == "own" else held.enter_context(everyones)
+                dead = [taken.path for taken in found.dead]
                 writer.bring_in(
-                    Batch([*(found.path for found in own), *dead, *others.living], dead)
+                    Batch([*(mine.path for mine in own), *dead, *found.living], dead)
                 )
                 try:
                     yield writer
                 except BaseException as error:  # the caller's own; what was brought in stays
                     failed = error
             self._recorder.remove(own)
-            for found in others.dead:
-                found.remove()
+            for taken in found.dead:
+                taken.remove()
         self._adopted |= whose == "everyone's"
         if failed is not None:
             raise failed
@@ -355,29 +376,3 @@ class RunLog:
             yield
         finally:
             self._turn.release()
-
-
-@dataclass(frozen=True, slots=True)
-class _Others:
-    """Journals of other processes."""
-
-    dead: Sequence[Journal]
-    living: Sequence[Path]
-
-
-_NOBODY = _Others((), ())
-
-
-@contextmanager
-def _others(recorder: Recorder) -> Iterator[_Others]:
-    """Those of the dead, taken over, and files that somebody still writes, unless it is a crowd."""
-    mine = set(recorder.paths())
-    found = [path for path in journal.files(recorder.folder) if path not in mine]
-    taken = {path: Journal.take_over(path) for path in found}
-    dead = [held for held in taken.values() if held is not None]
-    living = [path for path, held in taken.items() if held is None]
-    try:
-        yield _Others(dead, living if len(living) <= _NEIGHBOURS else ())
-    finally:
-        for held in dead:
-            held.close()

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_playground import config
 from llm_playground.errors import RunLogError
-from llm_playground.runlog import backup, drain, postgres_drain, postgres_rows, postgres_tables
+from llm_playground.runlog import (
+    backup,
+    drain,
+    postgres_drain,
+    postgres_rows,
+    postgres_tables,
+    space,
+)
 from llm_playground.runlog.placeholders import for_psycopg, reads
 from llm_playground.runlog.server import Server
 from llm_playground.runlog.store import Batch, Dialect, Session, SqlParams, Unavailable
@@ -120,6 +127,12 @@ class PostgresStore:
         with self._server.refusing("be restored"):
             backup.from_file(connection, path)
         return None
+
+    def compact(self) -> int:
+        """See :meth:`Store.compact`."""
+        connection = self._open()
+        with self._server.refusing("be tidied up"):
+            return space.vacuum(connection)
 
     def summed_until(self) -> datetime | None:
         """See :meth:`Store.summed_until`."""

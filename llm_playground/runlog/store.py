@@ -174,6 +174,14 @@ class Store(Protocol):
             Unavailable: The database is not there now.
         """
 
+    def compact(self) -> int:
+        """Give back space that nothing uses any more; how many bytes less it takes.
+
+        Raises:
+            RunLogError: It cannot be done; everything is as before.
+            Unavailable: The database is not there now.
+        """
+
     def summed_until(self) -> datetime | None:
         """Before which moment (the first of a month, UTC) the table ``monthly_costs`` is exact.
 

@@ -103,9 +103,10 @@ def test_no_room_for_the_copy_means_no_migration_and_runs_go_on(landed, journals
     in_the_way.mkdir()
     log = open_log(str(landed))
     record(log)
+    before = versions(landed)
     with pytest.raises(RunLogError, match="cannot be written"):
         log.frame("SELECT 1")
-    assert versions(landed) == list(range(1, schema.NEWEST))
+    assert versions(landed) == before
     assert len(journals()) == 1
     in_the_way.rmdir()
     assert len(log.frame("SELECT * FROM runs")) == 6

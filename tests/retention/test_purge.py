@@ -1,0 +1,305 @@
+"""``lp.purge``: what it says, what it does, and what stays."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import llm_playground as lp
+from llm_playground.errors import InvalidParameterError, ProviderUnavailableError
+from llm_playground.types import Attempt, ToolCall
+from tests.reports.shelf import add, add_row
+from tests.runlog.actors import begin, execution_of, prompt, record
+
+LONG_AGO = datetime.now(UTC) - timedelta(days=200)
+ANSWER = "The whale is a mammal. "
+METRICS = ["run_id", "model", "status", "input_tokens", "output_tokens", "cost_usd", "ttft_ms"]
+METRICS += ["response_time_ms", "prompt_hash", "started_at", "username", "tags", "parameters"]
+
+
+def purge(*given, **named):
+    """Do it; the one row that says what was done."""
+    return lp.purge(*given, dry_run=False, **named).iloc[0]
+
+
+def texts(log):
+    return list(log.frame("SELECT response_text FROM results ORDER BY id").response_text)
+
+
+def same(one, other):
+    return one.astype(str).equals(other.astype(str))
+
+
+def whole(log, **known):
+    """A run with a text wherever a run can have one."""
+    attempts = [Attempt(1, 0.0, 5.0, 503, reason="it is down"), Attempt(2, 5.0, 9.5, 200)]
+    request = prompt("What is it?", "Be brief.", temperature=0.5, stop=("END",))
+    execution = execution_of(request, started_at=LONG_AGO, username="ada", tags=("sea",))
+    return record(
+        log,
+        request,
+        execution,
+        text=ANSWER * 40,
+        reasoning="Whales, then. " * 40,
+        tool_calls=(ToolCall("1", "look_up", '{"word": "whale"}'),),
+        attempts=attempts,
+        error=ProviderUnavailableError("It is down.", detail="said: whale"),
+        **known,
+    )
+
+
+def test_by_default_it_says_what_it_would_do_and_does_nothing(log):
+    add(log, at=LONG_AGO, text=ANSWER, question="an old one")
+    add(log, at=datetime.now(UTC), text="new")
+    before = log.frame("SELECT * FROM results")
+
+    said = lp.purge().iloc[0]
+
+    assert (said.runs, said.done, said.keep) == (1, False, "compressed")
+    assert said.texts >= 2
+    assert said.bytes >= len(ANSWER)
+    assert lp.purge().given_back_bytes.isna().all()
+    assert same(log.frame("SELECT * FROM results"), before)
+
+
+def test_compressed_texts_are_read_as_before(log):
+    whole(log)
+    add(log, at=datetime.now(UTC), text="new")
+    before = lp.runs()
+
+    done = purge()
+
+    after = lp.runs()
+    assert (done.runs, done.done) == (1, True)
+    assert after.compressed.tolist() == [False, True]
+    assert same(after.drop(columns="compressed"), before.drop(columns="compressed"))
+    row = log.frame("SELECT response_text, reasoning_text, tool_calls, texts_gz FROM results")
+    assert sorted(row.response_text.isna()) == [False, True]
+    view = log.frame("SELECT response_text, user_prompt FROM runs WHERE compressed")
+    assert view.isna().all(axis=None)
+
+
+def test_compressing_twice_changes_nothing_more(log):
+    whole(log)
+    before = lp.runs()
+    purge()
+    again = purge()
+    assert (again.runs, again.texts, again.bytes) == (0, 0, 0)
+    assert same(lp.runs().drop(columns="compressed"), before.drop(columns="compressed"))
+
+
+def test_compressed_texts_are_searched_on_request(log):
+    add(log, at=LONG_AGO, text="An old WHALE.", user="ada")
+    add(log, at=LONG_AGO, text="An old shark.", user="ada")
+    add(log, at=datetime.now(UTC), text="A new whale.", user="bob")
+    purge()
+    assert lp.runs(search="whale").response_text.tolist() == ["A new whale."]
+    both = lp.runs(search="whale", search_compressed=True)
+    assert both.response_text.tolist() == ["A new whale.", "An old WHALE."]
+    of_ada = lp.runs(search="whale", search_compressed=True, user="ada")
+    assert of_ada.response_text.tolist() == ["An old WHALE."]
+    assert len(lp.runs(search="whale", search_compressed=True, limit=1)) == 1
+
+
+def test_a_prompt_that_a_newer_run_sent_too_stays_as_it_is(log):
+    add(log, at=LONG_AGO, question="the same", text="old")
+    add(log, at=datetime.now(UTC), question="the same", text="new")
+    purge()
+    assert log.frame("SELECT user_prompt FROM prompts").user_prompt.tolist() == ["the same"]
+    assert lp.runs(search="the same").response_text.tolist() == ["new", "old"]
+
+
+def test_a_compressed_prompt_that_is_sent_again_is_still_one_row(log):
+    add(log, at=LONG_AGO, question="the same", text="old")
+    purge()
+    add(log, at=datetime.now(UTC), question="the same", text="new")
+    assert len(log.frame("SELECT * FROM prompts")) == 1
+    assert lp.runs().user_prompt.tolist() == ["the same", "the same"]
+
+
+def test_metrics_stay_and_no_text_does(log):
+    run = whole(log)
+    lp.rate(run, 4, note="about the whale") if hasattr(lp, "rate") else None
+    before = lp.runs()
+
+    done = purge(keep="metrics")
+
+    after = lp.runs()
+    assert done.runs == 1
+    kept = [name for name in METRICS if name != "parameters"]
+    assert same(after[kept], before[kept])
+    assert json.loads(after.parameters[0]) == {"temperature": 0.5}
+    texts = ["system_prompt", "user_prompt", "response_text", "reasoning_text", "error_message"]
+    assert after[texts].isna().all(axis=None)
+    assert [sorted(attempt) for attempt in json.loads(after.attempts[0])] == [
+        ["duration_ms", "number", "skipped_events", "status_code", "wait_ms"]
+    ] * 2
+    everything = " ".join(
+        log.frame(f"SELECT * FROM {table}").to_csv() for table in ("results", "prompts", "ratings")
+    )
+    assert "hale" not in everything
+    assert "brief" not in everything
+
+
+def test_metrics_of_compressed_runs_stay_without_the_compressed_texts(log):
+    whole(log)
+    purge()
+    done = purge(keep="metrics")
+    assert done.runs == 1
+    assert log.frame("SELECT texts_gz FROM results").texts_gz.isna().all()
+    assert log.frame("SELECT texts_gz FROM prompts").texts_gz.isna().all()
+    assert not lp.runs().compressed.any()
+
+
+def test_what_others_sent_too_they_keep_and_who_left_does_not_show_it(log):
+    for user in ("ada", "bob"):
+        add(log, user=user, question="the same", text=f"for {user}")
+    purge(user="ada", keep="metrics")
+    shown = lp.runs().set_index("username").user_prompt
+    assert shown["bob"] == "the same"
+    assert shown.isna()["ada"]
+    assert lp.runs().prompt_hash.nunique() == 1
+
+
+def test_a_prompt_without_its_text_is_sent_again_with_it(log):
+    add(log, question="the same")
+    purge(keep="metrics", user="ada")
+    add(log, question="the same", user="bob")
+    assert lp.runs(user="bob").user_prompt.tolist() == ["the same"]
+    assert lp.runs(user="ada").user_prompt.isna().all()
+
+
+def test_nothing_stays_of_a_person_who_leaves(log):
+    mine = add(log, user="ada", question="of ada", at=datetime.now(UTC))
+    add(log, user="bob", question="of bob", at=datetime.now(UTC))
+    save = "INSERT INTO presets (username, name) VALUES ($user, 'mine')"
+    vote = "INSERT INTO ratings (id, result_id, username, score) VALUES ($user, $run, $user, 1)"
+    for user in ("ada", "bob"):
+        log.change(lambda session, user=user: session.execute(save, {"user": user}))
+        values = {"user": user, "run": mine.id}
+        log.change(lambda session, values=values: session.execute(vote, values))
+
+    done = purge(user="ada", keep="nothing")
+
+    assert done.runs == 1
+    assert lp.runs().username.tolist() == ["bob"]
+    for table in ("prompts", "executions", "results", "presets"):
+        assert len(log.frame(f"SELECT * FROM {table}")) == 1, table
+    assert len(log.frame("SELECT * FROM ratings")) == 0
+
+
+def test_an_age_and_a_user_together_choose_fewer(log):
+    add(log, user="ada", at=LONG_AGO, text="old")
+    add(log, user="ada", at=datetime.now(UTC), text="new")
+    add(log, user="bob", at=LONG_AGO, text="of bob")
+    assert purge("90d", user="ada", keep="nothing").runs == 1
+    assert lp.runs().response_text.tolist() == ["new", "of bob"]
+
+
+def test_by_tag(log):
+    add(log, tags=("secret", "x"), text="one")
+    add(log, tags=("x",), text="two")
+    assert purge(tag="secret", keep="nothing").runs == 1
+    assert lp.runs().response_text.tolist() == ["two"]
+
+
+def test_by_run_its_siblings_keep_their_prompt(log):
+    request = prompt("three times")
+    execution = execution_of(request, iterations=2)
+    first, _ = (record(log, request, execution, text=text) for text in ("one", "two"))
+    assert purge(run=first, keep="metrics").runs == 1
+    assert purge(run=first, keep="metrics").runs == 0
+    assert sorted(lp.runs().response_text.fillna("-")) == ["-", "two"]
+    assert lp.runs().user_prompt.tolist() == ["three times"] * 2
+    assert purge(run=first.id, keep="nothing").runs == 1
+    assert lp.runs().response_text.tolist() == ["two"]
+
+
+def test_a_run_that_still_runs_is_left(log):
+    running = begin(log)
+    add(log, text="ended")
+    done = purge("0d", keep="nothing")
+    assert (done.runs, done.left) == (1, 1)
+    assert lp.runs().run_id.tolist() == [running.id]
+
+
+def test_rows_of_another_program_are_purged_too(log):
+    values = {"id": "x~1", "response_text": "theirs", "started_at": LONG_AGO, "status": "completed"}
+    add_row(log, **values)
+    assert purge().runs == 1
+    assert lp.runs().response_text.tolist() == ["theirs"]
+    assert purge(keep="metrics").runs == 1
+    assert lp.runs().response_text.isna().all()
+    assert purge(keep="nothing").runs == 1
+    assert lp.runs().empty
+
+
+def test_saved_prompts_stay(log):
+    run = add(log, question="to be kept", user="ada")
+    keep = "INSERT INTO prompt_versions (name, version, prompt_id) VALUES ('p', 1, $id)"
+    log.change(lambda session: session.execute(keep, {"id": run.prompt_id}))
+    purge(user="ada", keep="nothing")
+    assert log.frame("SELECT user_prompt FROM prompts").user_prompt.tolist() == ["to be kept"]
+
+
+def test_pictures_that_nobody_shows_any_more_go(log):
+    kept, gone = "a" * 64, "b" * 64
+    picture = "INSERT INTO attachments (sha256, created_at) VALUES ($sha, $at)"
+    shows = "UPDATE prompts SET messages = $messages WHERE user_prompt = $question"
+    for sha, question in ((kept, "stays"), (gone, "goes")):
+        add(log, question=question, tags=(question,), at=LONG_AGO)
+        content = [{"type": "image", "sha256": sha}]
+        values = {"messages": json.dumps([{"role": "user", "content": content}])}
+        values["question"] = question
+        log.change(lambda session, values=values: session.execute(shows, values))
+        values = {"sha": sha, "at": LONG_AGO}
+        log.change(lambda session, values=values: session.execute(picture, values))
+    purge()
+    assert len(log.frame("SELECT sha256 FROM attachments")) == 2
+    purge(tag="goes", keep="metrics")
+    assert log.frame("SELECT sha256 FROM attachments").sha256.tolist() == [kept]
+
+
+def test_it_is_in_the_audit_log(log):
+    add(log, at=LONG_AGO)
+    lp.purge(keep="metrics")
+    assert lp.audit(action="purge").empty
+    purge(keep="metrics")
+    row = lp.audit(action="purge").iloc[0]
+    assert "before" in row.target
+    assert json.loads(row.detail)["runs"] == 1
+
+
+def test_space_is_given_back(log, everything_is_worn):
+    for number in range(60):
+        add(log, at=LONG_AGO, question=f"q {number}", text=f"{number}" + ANSWER * 2_000)
+    done = purge(keep="nothing")
+    assert done.runs == 60
+    assert done.given_back_bytes > 100_000
+
+
+def test_many_texts_are_compressed_in_several_turns(log, monkeypatch):
+    monkeypatch.setattr("llm_playground.retention.compressing._ROWS", 3)
+    for number in range(8):
+        add(log, at=LONG_AGO, question=f"q {number}", text=f"a {number}")
+    before = lp.runs()
+    assert purge().runs == 8
+    assert same(lp.runs().drop(columns="compressed"), before.drop(columns="compressed"))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"older_than": "90"}, "older_than"),
+        ({"older_than": 90}, "older_than"),
+        ({"older_than": timedelta(days=-1)}, "older_than"),
+        ({"keep": "all"}, "compressed, metrics, nothing"),
+        ({"user": 3}, "user"),
+        ({"run": ""}, "run"),
+        ({"dry_run": "no"}, "dry_run"),
+    ],
+)
+def test_what_cannot_be_understood_is_said_in_one_line(log, given, said):
+    with pytest.raises(InvalidParameterError, match=said) as error:
+        lp.purge(**given)
+    assert "\n" not in str(error.value)
