@@ -331,9 +331,7 @@ class RunLog:
                 everyones = others.others(self._recorder)
                 found = others.NOBODY if whose == "own" else held.enter_context(everyones)
                 dead = [taken.path for taken in found.dead]
-                writer.bring_in(
-                    Batch([*(mine.path for mine in own), *dead, *found.living], dead)
-                )
+                writer.bring_in(Batch([*(mine.path for mine in own), *dead, *found.living], dead))
                 try:
                     yield writer
                 except BaseException as error:  # the caller's own; what was brought in stays

@@ -152,10 +152,10 @@ class Recorder:
 
     def remove(self, journals: list[Journal]) -> None:
         """Delete retired journals: everything in them is in the database."""
+        for journal in journals:  # without the lock: recording need not wait for the disk
+            journal.remove()
         with self._lock:
-            for journal in journals:
-                journal.remove()
-                self._retired.remove(journal)
+            self._retired = [journal for journal in self._retired if journal not in journals]
 
     def paths(self) -> list[Path]:
         """The files of this process."""

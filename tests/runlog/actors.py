@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from llm_playground._ids import id_from_hash, new_id
+from llm_playground.errors import RunLogError
 from llm_playground.runlog import open_log
 from llm_playground.types import Execution, Message, Parameters, Request, Run, TextPart, Usage
 
@@ -112,6 +113,16 @@ def forget(path):
     os._exit(0)
 
 
+def look(place):
+    """Record a run and look at the log; what a person reads."""
+    log = open_log(place)
+    record(log)
+    try:
+        print(len(log.frame("SELECT * FROM runs")), "runs", flush=True)
+    except RunLogError as error:
+        print(error, flush=True)
+
+
 def full_disk(path):
     """Record while files may not grow, then again when they may."""
     import resource
@@ -179,6 +190,7 @@ ROLES = {
         break_off,
         read_and_break_off,
         forget,
+        look,
         full_disk,
         many,
         count_up,

@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 
 import duckdb
 import pytest
@@ -175,3 +176,35 @@ def test_a_deleted_database_starts_anew(log, path):
     path.unlink()
     record(log)
     assert statuses(log) == ["completed"]
+
+
+def test_a_read_only_file_is_named_and_the_run_waits_until_it_can_be_written(path, actor):
+    log = open_log(str(path))
+    record(log)
+    log.close()
+    path.chmod(0o444)
+    path.parent.chmod(0o555)
+    # The superuser may write everywhere, unless it gives that up.
+    meek = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
+    said, _ = actor("look", before=meek).communicate(timeout=TIMEOUT_S)
+    path.parent.chmod(0o755)
+    path.chmod(0o644)
+    assert said.startswith(f"The run log {path} cannot be written (")
+    assert "Permission denied). Set LLM_PLAYGROUND_LOG to a file in a folder you can write" in said
+    assert statuses(open_log(str(path))) == ["completed", "completed"]
+
+
+def test_a_clock_that_jumps_backwards_loses_and_doubles_nothing(log, monkeypatch, journals):
+    record(log, text="before")
+    now_ns, now_s = time.time_ns(), time.time()
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns - 3600 * 10**9)
+    monkeypatch.setattr(time, "time", lambda: now_s - 3600)
+    record(log, text="after")
+    log.drain()
+    record(log, text="and again")
+    monkeypatch.undo()
+    found = log.frame("SELECT run_id, response_text FROM runs")
+    assert sorted(found.response_text) == ["after", "and again", "before"]
+    assert found.run_id.is_unique
+    assert journals() == []
+    assert log.waiting() == 0
