@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from llm_playground.calls import stream as stream
     from llm_playground.catalog import keys as keys
     from llm_playground.catalog import models as models
+    from llm_playground.charts import chart as chart
     from llm_playground.comparison import Comparison as Comparison
     from llm_playground.comparison import compare as compare
     from llm_playground.config import configure as configure
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from llm_playground.runlog import migrate as migrate
     from llm_playground.runlog import restore as restore
     from llm_playground.runlog import set_aside_log as set_aside_log
+    from llm_playground.schemas import SchemaWarning as SchemaWarning
     from llm_playground.toolloop import ToolRun as ToolRun
     from llm_playground.toolloop import ask_with_tools as ask_with_tools
     from llm_playground.toolloop import complete_with_tools as complete_with_tools
@@ -100,6 +102,7 @@ _ROOMS = {
     "budgeting": ["Budget", "BudgetWarning", "budgets", "set_budget"],
     "calls": ["ask", "complete", "stream"],
     "catalog": ["keys", "models"],
+    "charts": ["chart"],
     "comparison": ["Comparison", "compare"],
     "config": ["configure"],
     "credentials": ["forget_key", "set_key"],
@@ -142,6 +145,7 @@ _ROOMS = {
     ],
     "retention": ["purge"],
     "runlog": ["backup", "migrate", "restore", "set_aside_log"],
+    "schemas": ["SchemaWarning"],
     "toolloop": ["ToolRun", "ask_with_tools", "complete_with_tools"],
     "tools": ["tool"],
     "types": [

@@ -1,0 +1,160 @@
+"""Charts of reports, with Altair and without."""
+
+import json
+import re
+import sys
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+
+import llm_playground as lp
+from llm_playground.charts.kinds import KINDS
+from llm_playground.errors import ConfigError, InvalidParameterError
+
+NAMES = sorted(kind.name for kind in KINDS)
+VEGA, PNG, SVG = "application/vnd.vegalite.v5+json", "image/png", "image/svg+xml"
+EVIL = "<script>alert(1)</script>&\"'"
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """As if a library were not installed."""
+
+    def take_away(*modules):
+        for module in modules:
+            monkeypatch.setitem(sys.modules, module, None)
+
+    return take_away
+
+
+def costs_of(**by_model):
+    counts = {"runs": 1, "input_tokens": 1, "output_tokens": 1}
+    sure = {"unpriced_runs": 0, "estimated_runs": 0}
+    rows = [{"model": name, **counts, "cost_usd": cost, **sure} for name, cost in by_model.items()]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_report_has_a_chart_and_a_picture(reports_of_demo, name):
+    drawn = lp.chart(reports_of_demo[name])
+    assert drawn.points.kind.name == name
+    assert drawn.points.rows
+    assert drawn.spec["$schema"].endswith("v5.json")
+    assert drawn.png().startswith(b"\x89PNG")
+    assert ElementTree.fromstring(drawn.html().split("<p>")[0].removesuffix("</div>") + "</div>")
+
+
+@pytest.mark.parametrize("name", ["costs", "usage_by", "waste", "forecast"])
+def test_what_is_drawn_adds_up_to_the_report(reports_of_demo, name):
+    frame = reports_of_demo[name]
+    drawn = lp.chart(frame).points
+    told = sum(row["value"] for row in drawn.rows)
+    columns = [column for column, _ in drawn.kind.values]
+    assert told == pytest.approx(frame[columns].sum().sum())
+
+
+def test_months_are_side_by_side_and_small_series_are_summed_up():
+    months = [costs_of(**{f"m{n}": 2.0**n for n in range(15)}) for _ in range(2)]
+    frame = pd.concat(
+        [each.assign(month=f"2026-0{n}") for n, each in enumerate(months, 1)], ignore_index=True
+    )
+    drawn = lp.chart(frame[["month", *months[0].columns]]).points
+    assert drawn.time == "month"
+    series = {row["series"] for row in drawn.rows}
+    assert series == {"all others", *(f"m{n}" for n in range(6, 15))}
+    assert sum(row["value"] for row in drawn.rows) == 2 * (2**15 - 1)
+
+
+def test_of_many_rows_the_largest_are_drawn_and_the_rest_counted():
+    drawn = lp.chart(costs_of(**{f"m{n}": float(n) for n in range(100)}))
+    assert {row["label"] for row in drawn.points.rows} == {f"m{n}" for n in range(75, 100)}
+    assert "75 smaller ones" in drawn.html()
+
+
+def test_what_nobody_knows_is_not_drawn():
+    drawn = lp.chart(costs_of(known=1.0, unknown=float("nan"))).points
+    assert [row["label"] for row in drawn.rows] == ["known"]
+
+
+def test_an_empty_report_is_an_empty_chart():
+    drawn = lp.chart(costs_of(m=1.0).head(0))
+    assert drawn.points.rows == []
+    assert drawn.png().startswith(b"\x89PNG")
+    assert "<rect" in drawn.html()
+
+
+def test_equal_labels_stay_apart():
+    long = "x" * 80
+    frame = pd.concat([costs_of(**{f"{long}{n}": 1.0}) for n in range(2)], ignore_index=True)
+    labels = [row["label"] for row in lp.chart(frame).points.rows]
+    assert len(set(labels)) == 2
+    assert all(len(label) < 70 for label in labels)
+
+
+def test_a_front_end_gets_vega_lite_and_a_picture(reports_of_demo):
+    shown = lp.chart(reports_of_demo["costs"])._repr_mimebundle_()
+    assert set(shown) == {VEGA, PNG, "text/plain"}
+    json.dumps(shown)
+
+
+def test_without_the_picture_maker_bars_stand_in(reports_of_demo, without):
+    without("vl_convert")
+    drawn = lp.chart(reports_of_demo["costs"])
+    assert set(drawn._repr_mimebundle_()) == {VEGA, SVG, "text/plain"}
+    with pytest.raises(ConfigError, match=r"vl-convert-python: pip install .*\[charts\]"):
+        drawn.png()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_altair_a_chart_is_html(reports_of_demo, without, name):
+    without("altair", "vl_convert")
+    drawn = lp.chart(reports_of_demo[name])
+    shown = drawn._repr_mimebundle_()
+    assert set(shown) == {"text/html", "text/plain"}
+    assert shown["text/html"].count("<rect") > 1
+    with pytest.raises(ConfigError, match="needs altair"):
+        _ = drawn.altair
+
+
+def test_nothing_comes_from_the_network_and_nothing_runs():
+    drawn = lp.chart(costs_of(**{EVIL: 1.0, "b": 2.0}))
+    html = drawn.html()
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+    assert not re.findall(r"(?:src|href|url)\s*[=(]", html)
+    addresses = re.findall(r"https?://[^\"\\ ]+", json.dumps(drawn.spec) + html)
+    assert set(addresses) == {
+        "https://vega.github.io/schema/vega-lite/v5.json",  # its name
+        "http://www.w3.org/2000/svg",
+    }
+
+
+def test_a_chart_is_altairs_own_to_change():
+    drawn = lp.chart(costs_of(a=1.0, b=2.0)).altair.properties(title="Mine")
+    assert drawn.to_dict()["title"] == "Mine"
+
+
+@pytest.mark.parametrize(
+    ("ending", "begins"),
+    [(".png", b"\x89PNG"), (".svg", b"<svg"), (".html", b"<div"), (".json", b"{")],
+)
+def test_a_chart_is_saved_as_its_ending_says(tmp_path, ending, begins):
+    path = lp.chart(costs_of(a=1.0)).save(tmp_path / f"chart{ending}")
+    assert path.read_bytes().startswith(begins)
+
+
+def test_what_cannot_be_drawn_or_saved_is_said(tmp_path):
+    with pytest.raises(InvalidParameterError, match="costs, duplicates"):
+        lp.chart(pd.DataFrame({"a": [1]}))
+    with pytest.raises(InvalidParameterError, match="not of int"):
+        lp.chart(5)
+    drawn = lp.chart(costs_of(a=1.0))
+    with pytest.raises(InvalidParameterError, match=r"not '\.pdf'"):
+        drawn.save(tmp_path / "chart.pdf")
+    with pytest.raises(InvalidParameterError, match="cannot be written"):
+        drawn.save(tmp_path / "no" / "chart.svg")
+
+
+def test_a_chart_without_any_front_end_is_its_figures():
+    assert "2.0" in repr(lp.chart(costs_of(a=2.0)))
