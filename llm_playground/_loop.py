@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextvars
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
+
+from llm_playground.errors import LLMError
 
 T = TypeVar("T")
 
@@ -41,12 +45,20 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
     Raises:
         KeyboardInterrupt: After the coroutine has been cancelled.
+        LLMError: This is called on the loop itself, by an async tool or a validator, say: it would
+            wait for its own answer.
 
     >>> async def answer():
     ...     return 42
     >>> run(answer())
     42
     """
+    if _runs_here():
+        work.close()
+        raise LLMError(
+            "This waits for an answer on the loop that would bring it. "
+            "Use `await lp.complete(...)` here, or an ordinary function."
+        )
     ended = threading.Event()
     future = submit(_signalling(work, ended))
     try:
@@ -60,6 +72,41 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 async def bridge(work: Coroutine[Any, Any, T]) -> T:
     """Await a coroutine that runs on the background loop, from any other loop."""
     return await asyncio.wrap_future(submit(work))
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """What blocking code returns or raises, run on a daemon thread of its own.
+
+    Unlike the threads of :func:`asyncio.to_thread` there is always one more, and none is waited
+    for when Python ends: code of a user may block for ever. Cancelling leaves it to itself.
+
+    >>> run(in_thread(lambda: 42))
+    42
+    """
+    here, context = asyncio.get_running_loop(), contextvars.copy_context()
+    future: asyncio.Future[T] = here.create_future()
+
+    def deliver(set_outcome: Callable[[Any], None], outcome: object) -> None:
+        if not future.done():
+            set_outcome(outcome)
+
+    def work_there() -> None:
+        try:
+            outcome: tuple[Callable[[Any], None], Any] = future.set_result, context.run(work)
+        except Exception as error:
+            outcome = future.set_exception, error
+        with suppress(RuntimeError):  # that loop is closed: nobody waits any more
+            here.call_soon_threadsafe(deliver, *outcome)
+
+    threading.Thread(target=work_there, name="llm_playground-work", daemon=True).start()
+    return await future
+
+
+def _runs_here() -> bool:
+    try:
+        return asyncio.get_running_loop() is _loop
+    except RuntimeError:
+        return False
 
 
 async def _signalling(work: Coroutine[Any, Any, T], ended: threading.Event) -> T:

@@ -17,15 +17,17 @@ from typing import Any
 
 from llm_playground import config
 from llm_playground.errors import ConfigError
-from llm_playground.runlog import open_log
+from llm_playground.runlog import open_log, texts
 from llm_playground.types import Execution, Request, Run, Stored, ToolCall, Usage
 
 _STORED = """
 SELECT r.response_text, r.reasoning_text, CAST(r.tool_calls AS VARCHAR) AS tool_calls,
        r.response_model, r.finish_reason, r.input_tokens, r.output_tokens, r.cache_read_tokens,
-       r.cache_write_tokens, r.reasoning_tokens, CAST(r.cost_usd AS VARCHAR) AS cost_usd
+       r.cache_write_tokens, r.reasoning_tokens, CAST(r.cost_usd AS VARCHAR) AS cost_usd,
+       r.texts_gz
 FROM results r LEFT JOIN executions e ON e.id = r.execution_id
 WHERE r.prompt_hash = $hash AND r.status = 'completed' AND NOT coalesce(r.cached, false)
+  AND (r.response_text IS NOT NULL OR r.texts_gz IS NOT NULL)
   AND (e.username = $username OR $everyone)
 ORDER BY r.started_at, r.id LIMIT 1 OFFSET $skipped
 """
@@ -76,13 +78,17 @@ async def stored_or_sent(
         send: Sends it.
 
     Raises:
-        ConfigError: In replay, nothing is stored for it.
+        ConfigError: In replay, nothing is stored for it; in re-use, privacy stores no answers.
         RunLogError: The log cannot be read.
     """
+    if config.mode() == "reuse" and config.privacy().store != "texts":
+        raise ConfigError(
+            f'Nothing can be re-used later: privacy is "{config.privacy().store}", and no answer '
+            'is stored. lp.configure(mode="live") sends without storing.'
+        )
     loop = asyncio.get_running_loop()
     place = _Place(loop, request.prompt_hash(), iteration_number)
-    twin = _under_way.get(place)
-    if twin is not None and twin.execution_id != execution.id:
+    while (twin := _under_way.get(place)) and twin.execution_id != execution.id:
         met = await asyncio.shield(twin.answer)
         if met is not None:
             return met
@@ -141,6 +147,7 @@ async def _find(request: Request, execution: Execution, nth: int) -> Stored | No
 
 def _from_row(row: Mapping[str, Any]) -> Stored:
     known = {name: value for name, value in row.items() if value is not None}
+    known |= texts.unpack(bytes(known.pop("texts_gz"))) if "texts_gz" in known else {}
     counts = {f"{name}_tokens": known.get(f"{name}_tokens") for name in _COUNTS}
     usage = Usage(**{name: None if n is None else int(n) for name, n in counts.items()})
     calls = json.loads(known.get("tool_calls", "[]"))

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llm_playground import misfit
+from llm_playground import _loop, misfit
 from llm_playground.errors import InvalidParameterError
 from llm_playground.redact import redact
 from llm_playground.types import Tool, ToolCall, ToolResult
@@ -63,10 +63,11 @@ async def _told(call: ToolCall, problem: str) -> ToolResult:
 
 async def _made(tool: Tool, call: ToolCall) -> ToolResult:
     value, error = await _outcome(lambda: tool.call and tool.call(**call.arguments))
+    if error is None:  # in a thread too: what was given may be big, or of a class that misbehaves
+        value, error = await _outcome(lambda: _as_text(value))
     if error is None:
-        return ToolResult(call.id, call.name, _as_text(value))
-    ours = isinstance(error, InvalidParameterError)  # says itself what is wrong with what
-    return _refused(call, str(error) if ours else f"{type(error).__name__}: {error}")
+        return ToolResult(call.id, call.name, value)
+    return _refused(call, _reason(error))
 
 
 async def _outcome(function: Callable[[], Any]) -> tuple[Any, BaseException | None]:
@@ -82,22 +83,35 @@ async def _outcome(function: Callable[[], Any]) -> tuple[Any, BaseException | No
         except BaseException as error:
             return None, error
 
-    value, error = await asyncio.to_thread(called)
+    value, error = await _loop.in_thread(called)
     if not inspect.isawaitable(value):
         return value, error
     try:
         return await value, None
-    except (Exception, SystemExit, KeyboardInterrupt) as failure:
+    except asyncio.CancelledError as failure:
+        if (task := asyncio.current_task()) and task.cancelling():
+            raise  # we are cancelled, not the tool
         return None, failure
+    except BaseException as failure:
+        return None, failure
+
+
+def _reason(error: BaseException) -> str:
+    """Why a tool failed, in a line; an error that cannot be printed is its class."""
+    ours = isinstance(error, InvalidParameterError)  # says itself what is wrong with what
+    try:
+        return str(error) if ours else f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
 
 
 def _as_text(value: object) -> str:
     """What the model is told: text as it is, JSON where there is some, else what print shows."""
     if isinstance(value, str):
-        return value
+        return value.encode("utf-8", "replace").decode()  # file names may hold half characters
     from pydantic_core import PydanticSerializationError, to_json  # first use, not import
 
     try:
         return to_json(value).decode()
     except PydanticSerializationError:
-        return str(value)
+        return _as_text(str(value))

@@ -157,6 +157,18 @@ async def test_and_pay_nothing_after_a_restart_either(server):
     assert len(server.requests) == 1
 
 
+async def test_of_many_twins_one_takes_the_place_of_a_cancelled_leader(server):
+    lp.configure(mode="reuse")
+    tasks = [asyncio.create_task(lp.complete("hi", MODEL)) for _ in range(8)]
+    assert await asyncio.to_thread(server.wait_for, lambda wire: wire.requests)
+    tasks[0].cancel()
+
+    runs = [await task for task in tasks[1:]]
+
+    assert {run.text for run in runs} == {"answer 2"}
+    assert len(server.requests) == 2
+
+
 async def test_a_cancelled_leader_does_not_take_its_twin_along(server):
     lp.configure(mode="reuse")
     leader = asyncio.create_task(lp.complete("hi", MODEL))

@@ -22,8 +22,8 @@ WINDOW_S = 60.0
 # An empty bucket is waited for until its reset, but for no longer than this: limits per day are
 # refilled all the time, and the refill says how soon one more may be sent.
 LONGEST_CLOSED_S = 60.0
-# No limit is longer than a month: a reset beyond is a date misread.
-LONGEST_RESET_S = 31 * 86_400.0
+# No vendor's limit is longer than a day: a reset beyond is a date misread, or nonsense.
+LONGEST_RESET_S = 86_400.0
 _ROUNDING = 1e-3  # a thousandth of a request or of a token is nobody's
 
 
