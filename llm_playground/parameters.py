@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from llm_playground.errors import InvalidParameterError
-from llm_playground.types import Parameters
+from llm_playground.types import DEEPEST, Parameters, nested_too_deeply
 
 MAX_ITERATIONS = 1_000
 PRESETS: dict[str, Parameters] = {
@@ -69,6 +69,8 @@ def _as_sent(name: str, value: Any) -> Any:  # noqa: ANN401 - a parameter is of 
         fits, words = _KINDS[name]
         if not fits(value):
             raise InvalidParameterError(f"{name} is {value!r}; it takes {words}.")
+    if name == "extra" and nested_too_deeply(value):
+        raise InvalidParameterError(f"extra is nested more than {DEEPEST} deep; that is not sent.")
     if name == "stop":
         return (value,) if isinstance(value, str) else tuple(value)
     number = _plain_number(value)

@@ -24,7 +24,7 @@ from typing import (
     is_typeddict,
 )
 
-from llm_playground import misfit
+from llm_playground import misfit, patterns, types
 from llm_playground.errors import InvalidParameterError
 from llm_playground.types import Schema
 
@@ -149,7 +149,7 @@ def _from_json_schema(source: Mapping[str, Any]) -> Schema:
         place = misfit.of_json_schema(error, "schema")
         raise InvalidParameterError(f"This is no JSON schema: {place}") from None
     _check_references(json_schema)
-    validator = kind(json_schema)
+    validator = patterns.validator(kind, json_schema)
 
     def parse(value: Any) -> object:  # noqa: ANN401 - a JSON value
         try:
@@ -170,6 +170,10 @@ def _plain(source: Mapping[str, Any]) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError) as error:
         why = misfit.shown(str(error), 120)
         raise InvalidParameterError(f"The schema holds what JSON cannot: {why}") from None
+    if types.nested_too_deeply(copy):
+        raise InvalidParameterError(
+            f"The schema is nested more than {types.DEEPEST} deep. Say it with $defs and $ref."
+        )
     return copy
 
 

@@ -18,6 +18,8 @@ Status = Literal[
     "running", "completed", "blocked", "failed", "cancelled", "interrupted", "over_budget"
 ]
 UsageSource = Literal["provider", "estimated", "none"]
+# How deep a JSON value may be nested that is to be hashed, checked and sent: no vendor takes more.
+DEEPEST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +285,26 @@ def _canonical(value: Any) -> Any:  # noqa: ANN401 - a JSON value is any of six 
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
+
+
+def nested_too_deeply(value: object) -> bool:
+    """Whether a JSON value's brackets go deeper than :data:`DEEPEST`, or without end.
+
+    >>> nested_too_deeply([[1]])
+    False
+    """
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, (list, tuple)) else ()
 
 
 @dataclass(frozen=True, slots=True)

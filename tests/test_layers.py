@@ -40,6 +40,7 @@ FLOORS = {
     "parameters": 2,
     "guard": 2,
     "images": 2,
+    "patterns": 2,
     "schemas": 2,
     "tools": 2,
     "toolcalls": 2,
@@ -104,8 +105,8 @@ ROOMS_OF_LIBRARY = {
     "platformdirs": {"config"},
     "tenacity": {"retries"},
     "pydantic": {"schemas", "tools"},
-    "pydantic_core": {"answers", "toolcalls"},
-    "jsonschema": {"schemas"},
+    "pydantic_core": {"answers", "patterns", "toolcalls"},
+    "jsonschema": {"patterns", "schemas"},
 }
 ENVIRONMENT_READERS = {"config"}
 MODULES = sorted(PACKAGE.rglob("*.py"))

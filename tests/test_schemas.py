@@ -355,3 +355,76 @@ class TestLocal:
         assert run.data is None
         assert "no JSON" in run.data_error
         assert (run.status, run.finish_reason) == ("completed", "length")
+
+
+SLOW = "^(\\w+\\s?)*$"  # tried in every way by an engine that goes back
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": {"name": {"type": "string", "pattern": SLOW}}},
+        {"type": "object", "patternProperties": {SLOW: {"type": "string"}}},
+        {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "properties": {"name": {"$ref": "#/$defs/word"}},
+            "$defs": {
+                "word": {"$schema": "http://json-schema.org/draft-07/schema#", "pattern": SLOW}
+            },
+        },
+    ],
+    ids=["pattern", "patternProperties", "$schema"],
+)
+def test_no_pattern_takes_longer_than_its_text(schema):
+    text = "a" * 5_000 + "!"
+    closed = schema | {"additionalProperties": False}
+    said = told(closed, f'{{"name": "{text}", "{text}": 1}}')
+    assert said.startswith("data")
+    assert parse(schema, '{"name": "two words"}') == {"name": "two words"}
+
+
+def test_what_matches_a_pattern_has_its_schema_and_what_does_not_is_additional():
+    schema = {
+        "type": "object",
+        "properties": {"id": {"type": "string", "pattern": "^x"}},
+        "patternProperties": {"^n_": {"type": "integer"}},
+        "additionalProperties": {"type": "boolean"},
+    }
+    assert parse(schema, '{"id": "x1", "n_a": 1, "else": true}')
+    assert told(schema, '{"n_a": "1"}') == "data.n_a: a whole number was wanted, got '1'"
+    assert told(schema, '{"else": 1}') == "data.else: true or false was wanted, got 1"
+    assert told(schema, '{"id": "y"}') == "data.id: 'y' does not match '^x'"
+    assert told(schema | {"additionalProperties": False}, '{"n_a": 1, "m": 1}') == (
+        "data.m: this name is not wanted here"
+    )
+
+
+@pytest.mark.parametrize("pattern", ["(?=a)b", r"(a)\1", "(a{1000}){1000}"])
+@pytest.mark.parametrize("place", ["pattern", "patternProperties"])
+def test_a_pattern_that_may_take_for_ever_is_refused_before_anything_is_sent(pattern, place):
+    inner = pattern if place == "pattern" else {pattern: {}}
+    with pytest.raises(lp.InvalidParameterError, match="cannot be checked") as caught:
+        schema_from({"type": "object", "properties": {"a": {place: inner}}})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_constant_that_looks_like_a_pattern_is_none():
+    schema = {"const": {"pattern": "(?=a)", "$schema": "x"}}
+    assert parse(schema, '{"value": {"pattern": "(?=a)", "$schema": "x"}}')
+
+
+def test_a_schema_nested_out_of_all_reason_is_refused_in_one_line():
+    schema: dict[str, Any] = {}
+    for _ in range(300):
+        schema = {"type": "object", "properties": {"a": schema}}
+    with pytest.raises(lp.InvalidParameterError, match="nested more than 100 deep"):
+        lp.ask("Hi", "local", schema=schema)
+
+
+def test_extra_nested_out_of_all_reason_is_refused_in_one_line():
+    extra: dict[str, Any] = {}
+    for _ in range(700):
+        extra = {"a": extra}
+    with pytest.raises(lp.InvalidParameterError, match="extra is nested more than 100 deep"):
+        lp.ask("Hi", "local", extra=extra)
