@@ -17,12 +17,16 @@ _FOOTER = "color:var(--jp-ui-font-color2,#616161);font-size:12px;font-variant-nu
 
 def ended(run: Run) -> str:
     """An ended run: its answer as Markdown, or as its data; what has to be said; its footer."""
-    notices = footer.notices(run)
-    if run.data_error is not None:
-        notices.append(f"Not in the shape that was asked for. {run.data_error}")
-    said = "".join(f'<div style="{_FOOTER}">{escape(notice)}</div>' for notice in notices)
+    said = "".join(
+        f'<div style="{_FOOTER}">{escape(notice)}</div>' for notice in footer.notices(run)
+    )
     answer = render.to_html(run.text) if run.data is None else _as_json(run.data)
     return framed(answer + said, footer.text(run))
+
+
+def as_text(run: Run) -> str:
+    """An ended run for where no HTML is shown: its answer, what has to be said, its footer."""
+    return "\n".join([redact(run.text), *footer.notices(run), footer.text(run)])
 
 
 def _as_json(data: object) -> str:

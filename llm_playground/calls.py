@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import warnings
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -38,7 +39,8 @@ from llm_playground.errors import (
 )
 from llm_playground.parameters import check_iterations, parameters_from
 from llm_playground.roles import Emit
-from llm_playground.schemas import schema_from
+from llm_playground.saved_prompt import Prompt
+from llm_playground.schemas import SchemaWarning, schema_from
 from llm_playground.template import names
 from llm_playground.tools import tools_from
 from llm_playground.types import (
@@ -56,7 +58,7 @@ from llm_playground.types import (
 
 
 def asked(
-    prompt: str | None = None,
+    prompt: str | Prompt | None = None,
     model: str | None = None,
     *,
     system: str | None = None,
@@ -74,7 +76,8 @@ def asked(
     """What ``ask``, ``complete`` and ``stream`` take, as the one call they make.
 
     Args:
-        prompt: What to ask. Sent byte for byte unless ``variables`` is given.
+        prompt: What to ask. Sent byte for byte unless ``variables`` is given. A saved prompt brings
+            its system prompt, earlier turns, parameters and model; what is said beside it wins.
         model: ``"local"``, a bare name, or ``"provider:name"``; None is the default model.
         system: The system prompt.
         messages: Earlier turns, before ``prompt``: ``{"role": ..., "content": ...}``, where the
@@ -85,7 +88,7 @@ def asked(
             :func:`llm_playground.ask_with_tools` also makes them.
         schema: The shape the answer must have: a pydantic model, a dataclass, a TypedDict, a type
             such as ``list[str]``, or a JSON schema. The answer in it is ``run.data``; where it
-            has another shape ``run.data_error`` says why.
+            has another shape ``run.data_error`` says why, and so does a ``SchemaWarning``.
         preset: ``precise``, ``balanced`` or ``creative``.
         variables: Values for ``{{name}}`` in the prompts.
         fresh: Send it whatever is stored, in every mode.
@@ -129,7 +132,7 @@ def ask(call: Call) -> Run:
         >>> lp.ask("Say hello.", max_tokens=16).status
         'completed'
     """
-    return raised(_loop.run(send(call, tell_progress)))
+    return told_of_data(raised(_loop.run(send(call, tell_progress))))
 
 
 @with_arguments_of(asked)
@@ -141,7 +144,7 @@ async def complete(call: Call) -> Run:
     Raises:
         LLMError: Whatever went wrong; ``error.run`` is the logged run.
     """
-    return raised(await _loop.bridge(send(call, tell_progress)))
+    return told_of_data(raised(await _loop.bridge(send(call, tell_progress))))
 
 
 @with_arguments_of(asked)
@@ -181,7 +184,7 @@ async def stream(call: Call) -> AsyncGenerator[StreamEvent, None]:
 
 
 def plan(
-    prompt: str | None,
+    prompt: str | Prompt | None,
     models: Sequence[str | None],
     *,
     system: str | None = None,
@@ -208,6 +211,12 @@ def plan(
     """
     iterations = check_iterations(iterations)
     written = conversation(prompt, system=system, messages=messages, images=images)
+    if isinstance(prompt, Prompt):
+        models = [prompt.model if model is None else model for model in models]
+        system = prompt.system if system is None else system
+        messages = [*prompt.earlier, *(messages or ())]
+        parameters = prompt.parameters_beside(preset, parameters)
+        prompt = prompt.question
     turns = written if variables is None else filled(written, variables)
     chosen = parameters_from(parameters or {}, preset)
     _check_extra(chosen.extra)
@@ -282,6 +291,7 @@ def resolve_model(name: str) -> str:
         from llm_playground import catalog  # only where it has to suggest
 
         return capabilities.resolve_model(name, catalog.known_models())
+    try:
 
 
 def _used(written: Iterable[Message], variables: Mapping[str, object]) -> dict[str, object]:
@@ -364,6 +374,14 @@ def tell_progress(event: StreamEvent) -> None:
         case Waiting(reason):
             sys.stderr.write(f"{reason}\n")
         case Retrying(wait_s=wait_s) if wait_s >= 1:
+def told_of_data(run: Run) -> Run:
+    """The run; a warning where its answer is in another shape, for who reads ``data`` alone."""
+    if run.data_error is not None:
+        user = 4  # frames up: this function, the verb, what gives it its arguments, the user's line
+        warnings.warn(f"run.data is None. {run.data_error}", SchemaWarning, stacklevel=user)
+    return run
+
+
             sys.stderr.write(f"{footer.retrying(event)}\n")
         case _:
             return

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any
 
 from llm_playground import pricing, tokens
 from llm_playground.errors import LLMError
@@ -126,14 +125,11 @@ class Fold:
         run, finish = self.run(), self._finish or Finish("other")
         usage, usage_source = self._usage(run, finish)
         cost = pricing.price(run.model, usage, run.started_at)
-        data, data_error = self._data(run.text, status)
-        return replace(
+        ended = replace(
             run,
             status=status,
             finish_reason=self._finish.finish_reason if self._finish else None,
             tool_calls=tuple(map(_joined, self._calls.values())),
-            data=data,
-            data_error=data_error,
             logprobs=finish.logprobs,
             response_model=finish.response_model,
             usage=usage,
@@ -147,18 +143,16 @@ class Fold:
             error=error,
             dropped_parameters=dropped,
         )
+        return self._in_shape(ended)
 
     def repeated(self, stored: Stored) -> Run:
         """The run that an answer of the past makes."""
-        data, data_error = self._data(stored.text, "completed")
-        return replace(
+        repeated = replace(
             self.skeleton,
             status="completed",
             text=stored.text,
             reasoning=stored.reasoning,
             tool_calls=stored.tool_calls,
-            data=data,
-            data_error=data_error,
             response_model=stored.response_model,
             finish_reason=stored.finish_reason,
             usage=stored.usage,
@@ -168,6 +162,7 @@ class Fold:
             cached=True,
             saved_usd=stored.saved_usd,
         )
+        return self._in_shape(repeated)
 
     def _since_sent_ms(self, now: float) -> float:
         return 0.0 if self._sent_at is None else (now - self._sent_at) * 1000
@@ -195,15 +190,21 @@ class Fold:
         asked = "".join(delta.arguments_json for call in self._calls.values() for delta in call)
         return tokens.estimate_usage(self.request, run.reasoning + run.text + asked), "estimated"
 
-    def _data(self, text: str, status: Status) -> tuple[Any, str | None]:
-        """The answer in the shape that was asked for, or why it is not."""
+    def _in_shape(self, run: Run) -> Run:
+        """The run with its answer in the shape that was asked for, or why it is not."""
         schema = self.request.schema
-        if schema is None or status != "completed" or (self._calls and not text):
-            return None, None
+        if schema is None or run.status != "completed" or (run.tool_calls and not run.text):
+            return run
         try:
-            return schema.parse(text), None
+            return replace(run, data=schema.parse(run.text))
         except ValueError as error:
-            return None, redact(str(error))
+            why = _cut_off(run) if run.finish_reason == "length" else redact(str(error))
+            return replace(run, data_error=why)
+
+
+def _cut_off(run: Run) -> str:
+    at = f" at {run.cut_off_at:,} tokens" if run.cut_off_at else ""
+    return f"The answer was cut off{at}, before its JSON was complete. Set a higher max_tokens."
 
 
 def _joined(deltas: list[ToolCallDelta]) -> ToolCall:

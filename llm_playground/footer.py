@@ -47,15 +47,15 @@ def notices(run: Run) -> list[str]:
     if run.error is not None:
         said.append(str(run.error))
     if run.finish_reason == "length":
-        said.append(_cut_off(run))
+        said.append(run.data_error or _cut_off(run))
+    elif run.data_error is not None:
+        said.append(f"Not the shape that was asked for: {run.data_error}")
     if run.max_tokens_cap is not None and run.status != "over_budget":
         said.append(f"Max tokens capped at {run.max_tokens_cap:,}: a budget applies.")
     said += run.budget_notices
     if run.dropped_parameters:
         said.append(f"Not sent, {run.model} takes no {', '.join(run.dropped_parameters)}.")
     said += [f"Asked for {call.name}({call.arguments_json})." for call in run.tool_calls]
-    if run.data_error is not None:
-        said.append(f"Not the shape that was asked for: {run.data_error}")
     if skipped := sum(attempt.skipped_events for attempt in run.attempts):
         said.append(f"{skipped:,} event{'' if skipped == 1 else 's'} of the stream made no sense.")
     if run.provider == "local" and run.status in {"completed", "cancelled"}:
@@ -66,11 +66,12 @@ def notices(run: Run) -> list[str]:
 def retrying(event: Retrying) -> str:
     """What a running answer says while it waits for its next attempt.
 
-    >>> retrying(Retrying(2, 5, 6.2, "OpenAI limits the rate (429)."))
+    >>> retrying(Retrying(2, 5, 6.2, "OpenAI limits the rate (429). Run again in 6 s."))
     'OpenAI limits the rate (429). Next try in 6 s, 2 of 5.'
     """
+    happened = event.reason.partition(" Run again")[0]  # advice for when nothing else follows
     when = f"Next try in {event.wait_s:.0f} s" if event.wait_s >= 1 else "Trying again"
-    return f"{event.reason} {when}, {event.number} of {event.of}."
+    return f"{happened} {when}, {event.number} of {event.of}."
 
 
 def cost(run: Run) -> str:
@@ -130,8 +131,7 @@ def _stopped(run: Run) -> str:
 
 
 def _cut_off(run: Run) -> str:
-    set_limit = run.parameters.max_tokens or run.max_tokens_cap
-    limit = set_limit or (run.usage.output_tokens if run.usage else None)
+    limit = run.cut_off_at
     if limit and not run.text and run.usage and run.usage.reasoning_tokens:
         return f"No answer: all {limit:,} tokens went to reasoning. Set a higher max tokens."
     at = f" at {limit:,} tokens" if limit else ""

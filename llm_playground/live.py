@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from IPython import get_ipython
-from IPython.display import HTML, display
+from IPython.display import display
 
 from llm_playground import _loop, answers, footer
 from llm_playground.call import Call
@@ -36,7 +36,8 @@ def watch(calls: Sequence[Call]) -> tuple[Run, ...]:
     """Make all runs and show them as they come.
 
     Raises:
-        LLMError: The only run failed. Of several, each failed one shows its line instead.
+        LLMError: All runs failed; of several the first one's error, and each shows its own line.
+            Where some succeeded, the others' lines are all that is said.
         KeyboardInterrupt: The kernel was interrupted; what had come stays shown and is logged.
     """
     arrivals: _Arrivals = queue.SimpleQueue()
@@ -56,8 +57,9 @@ def watch(calls: Sequence[Call]) -> tuple[Run, ...]:
         _follow(arrivals, screen)
         raise
     runs = future.result()
-    if len(runs) == 1 and runs[0].error is not None:
-        raise runs[0].error
+    errors = [run.error for run in runs if run.error is not None]
+    if len(errors) == len(runs):  # as an error, so that Run All and nbconvert stop here
+        raise errors[0]
     return runs
 
 
@@ -107,7 +109,7 @@ class _Output:
             )
             for call in calls
         }
-        self._handle = display(HTML(self._html()), display_id=True)
+        self._handle = display(self._shown(), raw=True, display_id=True)
 
     def take(self, call: Call, event: StreamEvent) -> None:
         if isinstance(event, RunFinished) and len(self._panes) == 1:
@@ -116,13 +118,16 @@ class _Output:
 
     def paint(self) -> None:
         if self._handle is not None:
-            self._handle.update(HTML(self._html()))
+            self._handle.update(self._shown(), raw=True)
 
-    def _html(self) -> str:
+    def _shown(self) -> dict[str, str]:
+        """The answers in the formats of a cell's output, by media type."""
         panes = list(self._panes.values())
         if len(panes) == 1:
-            return panes[0].html()
-        return answers.side_by_side([(pane.head, pane.html()) for pane in panes])
+            return {"text/html": panes[0].html(), "text/plain": panes[0].text()}
+        html = answers.side_by_side([(pane.head, pane.html()) for pane in panes])
+        text = "\n\n".join(f"{pane.head}\n{pane.text()}" for pane in panes)
+        return {"text/html": html, "text/plain": text}
 
 
 class _Pane:
@@ -132,7 +137,7 @@ class _Pane:
         self.head = head
         self._pieces: list[str] = []
         self._line = "waiting"
-        self._ended_html: str | None = None
+        self._ended: tuple[str, str] | None = None
 
     def take(self, event: StreamEvent) -> None:
         match event:
@@ -146,12 +151,17 @@ class _Pane:
             case Retrying():
                 self._line = footer.retrying(event)
             case RunFinished(run):
-                self._ended_html = answers.ended(run)  # once: others may go on for long
+                # once: others may go on for long
+                self._ended = answers.ended(run), answers.as_text(run)
 
     def html(self) -> str:
-        if self._ended_html is not None:
-            return self._ended_html
+        if self._ended is not None:
+            return self._ended[0]
         return answers.running("".join(self._pieces), self._line)
+
+    def text(self) -> str:
+        """Only an ended answer is worth sending twice."""
+        return self._line if self._ended is None else self._ended[1]
 
 
 class _Terminal:

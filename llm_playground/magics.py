@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import json
 import keyword
 import shlex
 import threading
@@ -37,8 +38,9 @@ USAGE = """\
    -p, --preset NAME        precise, balanced or creative
    --image PATH             send a picture too: a file or a web address; several are fine
    --schema NAME            the variable with the shape the answer must have: a pydantic model,
-                            a dataclass, a JSON schema; the answer in it is the run's .data
-   --param K=V              any other parameter
+                            a dataclass, a JSON schema; or list[str] and the like as it is; the
+                            answer in it is the run's .data
+   --param K=V              any other parameter; extra takes JSON: 'extra={"user": "x"}'
    --tag TAG                a label to find the run by
    --override REASON        send it whatever budgets say; the reason is noted in the audit log
 %llm models                 models and prices, the usable ones first
@@ -82,7 +84,7 @@ class LLMMagics(Magics):
             self._ask(cell, _parse(line))
             return None
         words = line.split()
-        if not words:
+        if not words or words in (["-h"], ["--help"]):
             print(USAGE)
             return None
         if line.startswith("-"):
@@ -118,9 +120,14 @@ class LLMMagics(Magics):
     def _schema(self, name: str | None) -> object:
         if name is None:
             return None
-        if name not in self._variables():
-            raise UsageError(f"%%llm: --schema takes the name of a variable; there is no {name}.")
-        return self._variables()[name]
+        if name in self._variables():
+            return self._variables()[name]
+        if name.replace(" ", "") in _SHAPES:
+            return _SHAPES[name.replace(" ", "")]
+        raise UsageError(
+            f"%%llm: --schema takes the name of a variable; there is no {name}. "
+            "Put the shape in a variable first."
+        )
 
     def _variables(self) -> Mapping[str, object]:
         names: Mapping[str, object] = self._shell().user_ns
@@ -146,9 +153,10 @@ def _look_up(words: Sequence[str]) -> Callable[..., object] | None:
         expected = _ARGUMENTS.get(first, 0)
         if more == expected:
             return _LOOK_UPS[first]
-        if more <= 1:
-            takes = "one word" if expected else "nothing"
-            raise UsageError(f"%llm {first} takes {takes} after it. To ask that, use %%llm.")
+        if more < expected:
+            raise UsageError(f"Write %llm {first} MODEL.")
+        if more == 1:
+            raise UsageError(f"%llm {first} takes nothing after it. To ask that, use %%llm.")
         return None
     close = difflib.get_close_matches(first, _LOOK_UPS, n=1, cutoff=0.7)
     if not more and close:
@@ -257,8 +265,19 @@ def _more_parameters(pairs: list[str]) -> dict[str, Any]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise UsageError(f"%%llm: --param takes NAME=VALUE, not {pair!r}.")
-        parameters[name.replace("-", "_")] = _number_or_text(value)
+        read = _json_object if name == "extra" else _number_or_text
+        parameters[name.replace("-", "_")] = read(value)
     return parameters
+
+
+def _json_object(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise UsageError(
+            """%%llm: extra takes a JSON object, quoted: --param 'extra={"user": "x"}'; """
+            f"this is none: {error}."
+        ) from None
 
 
 def _number_or_text(value: str) -> int | float | str:
@@ -333,5 +352,12 @@ _LOOK_UPS: dict[str, Callable[..., object]] = {
     "doctor": _doctor,
     "help": _help,
 }
+# Shapes that need no variable. Nothing is evaluated: a notebook may be another person's.
+_SIMPLE = {kind.__name__: kind for kind in (str, int, float, bool)}
+_SHAPES: dict[str, object] = (
+    _SIMPLE
+    | {f"list[{name}]": list[kind] for name, kind in _SIMPLE.items()}  # type: ignore[valid-type]  # made from the table
+    | {f"dict[str,{name}]": dict[str, kind] for name, kind in _SIMPLE.items()}  # type: ignore[valid-type]  # as above
+)
 # How many words follow; with any other number the line is a prompt ("runs are fun, aren't they").
 _ARGUMENTS = {"use": 1}

@@ -38,6 +38,10 @@ _WRAPPER = "value"
 _LONGEST_NAME = 64  # OpenAI's limit
 
 
+class SchemaWarning(UserWarning):
+    """An answer is not in the shape that was asked for, so ``run.data`` is None."""
+
+
 def schema_from(source: Any) -> Schema:  # noqa: ANN401 - what a schema may be is decided here
     """What ``schema=`` takes, as a Schema.
 
@@ -231,9 +235,10 @@ def _wrapped(json_schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unwrapped(value: object) -> object:
-    if not isinstance(value, dict) or value.keys() != {_WRAPPER}:
-        raise ValueError(f'data: {{"{_WRAPPER}": ...}} was wanted, got {misfit.got(value)}')
-    return value[_WRAPPER]
+    """A server that knows no schemas leaves its model to give the bare value: as good."""
+    if isinstance(value, dict) and value.keys() == {_WRAPPER}:
+        return value[_WRAPPER]
+    return value
 
 
 def _json_of(text: str) -> object:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from llm_playground import _loop, answers, misfit
 from llm_playground._signatures import with_arguments_of
 from llm_playground.call import Call
-from llm_playground.calls import asked, next_call, raised, send, tell_progress
+from llm_playground.calls import asked, next_call, raised, send, tell_progress, told_of_data
 from llm_playground.conversation import Turn
 from llm_playground.errors import InvalidParameterError
 from llm_playground.roles import Emit
@@ -25,6 +25,7 @@ from llm_playground.types import (
     ReasoningPart,
     Run,
     StreamEvent,
+    Status,
     TextPart,
     Tool,
     ToolCall,
@@ -67,6 +68,21 @@ class ToolRun:
         return self.runs[-1]
 
     @property
+    @property
+    def text(self) -> str:
+        """The answer's text."""
+        return self.run.text
+
+    @property
+    def status(self) -> Status:
+        """How the last round ended."""
+        return self.run.status
+
+    @property
+    def data(self) -> Any:  # noqa: ANN401 - what the schema made of the answer
+        """The answer parsed when a schema was given; ``run.data_error`` says why not."""
+        return self.run.data
+
     def cost_usd(self) -> Decimal | None:
         """What all rounds cost together, None when the price of one is unknown."""
         costs = [run.cost_usd for run in self.runs]
@@ -75,7 +91,7 @@ class ToolRun:
 
     def __str__(self) -> str:
         """The answer's text."""
-        return self.run.text
+        return self.text
 
     def __repr__(self) -> str:
         calls = len(self.steps)
@@ -103,7 +119,7 @@ def _work(  # noqa: D417 - the other arguments are described where they are shar
     prompt: str | None = None,
     model: str | None = None,
     *,
-    tools: Any,  # noqa: ANN401 - what a tool may be is decided in tools
+    tools: Any = None,  # noqa: ANN401 - what a tool may be is decided in tools
     max_rounds: int = 8,
     confirm: Confirm | None = None,
     system: str | None = None,
@@ -151,9 +167,10 @@ def _work(  # noqa: D417 - the other arguments are described where they are shar
 def _check_tools(tools: Sequence[Tool]) -> None:
     idle = next((tool.name for tool in tools if tool.call is None), None)
     if idle is not None or not tools:
-        missing = f"{idle!r} has no function" if idle else "there is none"
+        missing = f"{idle!r} has no function" if idle else "tools holds none"
         raise InvalidParameterError(
-            f"Each tool needs a function to call; {missing}. With ask, the calls are yours to make."
+            f"Each of tools needs a function to call; {missing}. "
+            "With ask, the calls are yours to make."
         )
 
 
@@ -192,7 +209,9 @@ def ask_with_tools(work: _Work) -> ToolRun:
         try:
             to_await = steps.send(came)
         except StopIteration as ended:
-            return cast("ToolRun", ended.value)
+            result = cast("ToolRun", ended.value)
+            told_of_data(result.run)
+            return result
         came = _loop.run(to_await)
 
 
@@ -208,7 +227,9 @@ async def complete_with_tools(work: _Work) -> ToolRun:
         try:
             to_await = steps.send(came)
         except StopIteration as ended:
-            return cast("ToolRun", ended.value)
+            result = cast("ToolRun", ended.value)
+            told_of_data(result.run)
+            return result
         came = await to_await
 
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from llm_playground.errors import LLMError
+from llm_playground.redact import redact
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_call", "other"]
@@ -482,7 +483,7 @@ class Execution:
     process: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Run:
     """One answer with everything known about it. Times in ms, ``started_at`` in UTC.
 
@@ -533,9 +534,28 @@ class Run:
         streaming_ms = self.response_time_ms - self.ttft_ms
         return tokens / streaming_ms * 1000 if streaming_ms > 0 else None
 
+    @property
+    def cut_off_at(self) -> int | None:
+        """After how many tokens the answer was cut off; None where it was not, or nobody knows."""
+        if self.finish_reason != "length":
+            return None
+        used = self.usage.output_tokens if self.usage else None
+        return self.parameters.max_tokens or self.max_tokens_cap or used
+
     def __str__(self) -> str:
         """The answer's text, so that ``print(run)`` shows it."""
         return self.text
+
+    def __repr__(self) -> str:
+        cost = [] if self.cost_usd is None else [f"${self.cost_usd.normalize():f}"]
+        parts = [self.model, self.status, repr(_start(self.text)), *cost, self.id]
+        return f"Run({', '.join(parts)})"
+
+
+def _start(text: str) -> str:
+    """The first words, on one line and without keys: what is shown is saved with the notebook."""
+    words = " ".join(redact(text[:1_000]).split())
+    return words if len(words) <= 40 else f"{words[:39]}…"
 
 
 @dataclass(frozen=True, slots=True)

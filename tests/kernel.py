@@ -33,9 +33,17 @@ class Outputs:
     @property
     def html(self) -> list[str]:
         """Every state an updated output went through, in order."""
+        return self._shown("text/html")
+
+    @property
+    def plain(self) -> list[str]:
+        """As ``html``, for where no HTML is shown."""
+        return self._shown("text/plain")
+
+    def _shown(self, media_type: str) -> list[str]:
         kinds = ("display_data", "update_display_data")
         shown = [m["content"]["data"] for m in self.messages if m["msg_type"] in kinds]
-        return [data["text/html"] for data in shown if "text/html" in data]
+        return [data[media_type] for data in shown if media_type in data]
 
     @property
     def result(self) -> str:

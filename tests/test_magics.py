@@ -127,7 +127,53 @@ def test_an_answer_of_another_shape_is_shown_with_the_reason(nb, serve):
     shown = nb.run("%%llm -m openai:gpt-4o --schema shape -o answer\nA town.").html[-1]
 
     assert "<strong>town</strong>" in shown
-    assert "Not in the shape that was asked for. The answer is no JSON" in shown
+    assert shown.count("Not the shape that was asked for: The answer is no JSON") == 1
+
+
+def test_a_simple_shape_needs_no_variable(nb, serve):
+    serve(Reply(openai_stream(['["Mars", "Venus"]'])))
+
+    nb.run("%%llm -m openai:gpt-4o --schema 'list[str]' -o answer\nTwo planets.")
+
+    assert nb.run("answer.data").result == "['Mars', 'Venus']"
+
+
+def test_extra_is_written_as_json(nb, serve):
+    server = serve(Reply(openai_stream(["fine"])))
+
+    nb.run("""%%llm -m openai:gpt-4o --param 'extra={"user":"x"}'\nhi""")
+
+    assert server.requests[0].json["user"] == "x"
+
+
+def test_an_output_without_html_has_the_answer_and_its_footer(nb, serve):
+    serve(Reply(openai_stream([f"**fine** {KEY}"])))
+
+    one = nb.run("%%llm -m openai:gpt-4o\nhi").plain[-1].splitlines()
+    two = nb.run("%%llm -m openai:gpt-4o -n 2\nhi").plain[-1].splitlines()
+
+    assert one[0].startswith("**fine** ")
+    assert KEY not in one[0]
+    assert " tokens" in one[-1]
+    assert two == ["openai:gpt-4o", one[0], two[2], "", "openai:gpt-4o", one[0], two[6]]
+
+
+def test_a_comparison_fails_only_where_no_answer_came(nb, serve):
+    def refuse_one(request):
+        if request.json["model"] == "nope":
+            return json_reply(404, {"error": {"message": "no such model"}})
+        return Reply(openai_stream(["fine"]))
+
+    serve(refuse_one)
+
+    some = nb.run("%%llm -m openai:gpt-4o -m openai:nope\nhi")
+    none = nb.run("%%llm -m openai:nope -n 2\nhi")
+
+    assert not some.contents("error")
+    assert "fine" in some.html[-1]
+    assert "(404)" in some.html[-1]
+    assert none.html[-1].count("(404)") == 2
+    assert "(404)" in none.error["evalue"]
 
 
 def test_several_models_or_iterations_are_a_comparison(nb, serve):
@@ -155,13 +201,16 @@ def test_several_models_or_iterations_are_a_comparison(nb, serve):
         ("%%llm -o 'not a name'\nhi", "variable"),
         ("%%llm -o class\nhi", "variable"),
         ("%%llm --schema nobody\nhi", "there is no nobody"),
+        ("%%llm --schema list[open('x')]\nhi", "Put the shape in a variable first"),
+        ("%%llm --param extra=x\nhi", "extra takes a JSON object"),
+        ("%%llm --param extra=7\nhi", "extra"),
         ("%%llm --schema lp\nhi", "schema takes"),
         ("%%llm --image nowhere.png\nhi", "no picture at nowhere.png"),
         ("%%llm\n{{nobody_knows}}", "{{nobody_knows}} is not defined"),
         ("%llm use nobody", "No provider is known"),
         ("%llm modles", "Did you mean %llm models"),
         ("%llm models openai", "takes nothing after it"),
-        ("%llm use", "takes one word after it"),
+        ("%llm use", "Write %llm use MODEL."),
         ("%llm --nonsense hi", "no option --nonsense"),
     ],
 )
@@ -260,6 +309,7 @@ def test_use_says_when_the_model_lacks_its_key(nb):
 
 def test_help_lists_every_option(nb):
     text = nb.run("%llm help").text
+    assert nb.run("%llm --help").text == nb.run("%llm -h").text == text
 
     for option in (
         "--image",

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llm_playground as lp
+from llm_playground import answers, footer
 from llm_playground.schemas import schema_from
 
 
@@ -136,6 +137,10 @@ class TestSources:
         assert schema.json_schema["required"] == ["value"]
         assert schema.parse(answer) == data
 
+    def test_a_bare_value_is_taken_too(self):
+        assert schema_from(list[str]).parse('["Mars", "Venus"]') == ["Mars", "Venus"]
+        assert schema_from(int).parse("3") == 3
+
     def test_the_json_schema_says_what_the_kind_says_and_no_titles_of_fields(self):
         schema = schema_from(Invoice)
 
@@ -205,7 +210,7 @@ class TestMisfits:
                 "data.name: text was wanted, got null (1 more like this)",
             ),
             (list[str], '{"value": [1]}', "data[0]: text was wanted, got 1"),
-            (list[str], '["a"]', 'data: {"value": ...} was wanted, got ["a"]'),
+            (list[str], '{"planets": 1}', 'data: a list was wanted, got {"planets": 1}'),
             (PRICES, '{"items": [{}]}', "data.items[0].price: missing"),
             (
                 PRICES,
@@ -350,10 +355,17 @@ class TestLocal:
         assert run.data_error is None
 
     def test_an_answer_that_is_cut_off_has_no_data_and_says_why(self, home):
-        run = lp.ask("Describe Oslo.", schema=Town, max_tokens=12, temperature=0)
+        with pytest.warns(lp.SchemaWarning, match="cut off at 12 tokens") as warned:
+            run = lp.ask("Describe Oslo.", schema=Town, max_tokens=12, temperature=0)
 
+        assert warned[0].filename == __file__
         assert run.data is None
-        assert "no JSON" in run.data_error
+        assert run.data_error == (
+            "The answer was cut off at 12 tokens, before its JSON was complete. "
+            "Set a higher max_tokens."
+        )
+        assert footer.notices(run)[0] == run.data_error
+        assert answers.ended(run).count("cut off at") == 1
         assert (run.status, run.finish_reason) == ("completed", "length")
 
 

@@ -146,7 +146,8 @@ class TestRounds:
 
         result = lp.ask_with_tools("?", "openai:gpt-4o", tools=[weather], schema=Advice)
 
-        assert result.run.data == Advice(umbrella=True)
+        assert (result.data, result.status) == (Advice(umbrella=True), "completed")
+        assert result.text == result.run.text == '{"umbrella": true}'
         assert result.runs[0].data_error is None
 
     def test_a_round_that_fails_is_raised_with_its_run(self, serve):
@@ -513,6 +514,11 @@ def test_bad_input_is_one_clear_line_and_sends_nothing(serve, given, said):
 
     assert "\n" not in str(caught.value)
     assert not server.requests
+
+
+def test_tools_are_named_where_they_are_left_out(serve):
+    with pytest.raises(lp.InvalidParameterError, match="tools"):
+        lp.ask_with_tools("hi", "openai:gpt-4o")
 
 
 def test_the_help_names_every_argument_once():

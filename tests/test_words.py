@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pandas as pd
@@ -16,11 +17,25 @@ from llm_playground.errors import (
     TemplateError,
     UnknownModelError,
 )
-from llm_playground.types import Message, Parameters, Request, TextPart
+from llm_playground.types import Message, Parameters, Request, Run, RunFinished, TextPart
 
 
 def request(text="hi", **parameters):
     return Request("local:m", (Message("user", (TextPart(text),)),), Parameters(**parameters))
+
+
+def test_a_run_shows_itself_on_one_short_line_without_keys():
+    key = "sk-" + "planted" * 4
+    began = datetime(2026, 3, 31, tzinfo=UTC)
+    run = Run("r1", "e1", "p1", 1, "openai:gpt-4o", "openai", began, Parameters())
+    text, cost_usd = f"Hello\n{key} " + "there " * 900, Decimal("0.000500")
+    priced = dataclasses.replace(run, status="completed", text=text, cost_usd=cost_usd)
+
+    assert repr(run) == "Run(openai:gpt-4o, running, '', r1)"
+    assert repr(priced).startswith("Run(openai:gpt-4o, completed, 'Hello ")
+    assert repr(priced).endswith("…', $0.0005, r1)")
+    assert key not in repr(priced)
+    assert len(repr(RunFinished(priced))) < 130
 
 
 class TestModels:

@@ -15,7 +15,9 @@ from html import escape
 from IPython import get_ipython
 from IPython.display import DisplayHandle
 
+# A notebook that nbconvert or GitHub shows has this text too, so it begins with what helps there.
 TEXT = (
+    "Open this notebook in JupyterLab to see the playground. Is it open there? "
     "The playground's front end is not installed where JupyterLab runs. In that environment: "
     "pip install anywidget, then reload the page. %%llm works without it."
 )

@@ -18,6 +18,7 @@ from playwright.sync_api import expect
 from tests.browser.pages import NotebookPage, serving
 
 SENTENCE = (
+    "Open this notebook in JupyterLab to see the playground. Is it open there? "
     "The playground's front end is not installed where JupyterLab runs. In that environment: "
     "pip install anywidget, then reload the page. %%llm works without it."
 )
