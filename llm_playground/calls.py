@@ -39,7 +39,6 @@ from llm_playground.errors import (
 )
 from llm_playground.parameters import check_iterations, parameters_from
 from llm_playground.roles import Emit
-from llm_playground.saved_prompt import Prompt
 from llm_playground.schemas import SchemaWarning, schema_from
 from llm_playground.template import names
 from llm_playground.tools import tools_from
@@ -58,7 +57,7 @@ from llm_playground.types import (
 
 
 def asked(
-    prompt: str | Prompt | None = None,
+    prompt: str | None = None,
     model: str | None = None,
     *,
     system: str | None = None,
@@ -76,8 +75,7 @@ def asked(
     """What ``ask``, ``complete`` and ``stream`` take, as the one call they make.
 
     Args:
-        prompt: What to ask. Sent byte for byte unless ``variables`` is given. A saved prompt brings
-            its system prompt, earlier turns, parameters and model; what is said beside it wins.
+        prompt: What to ask. Sent byte for byte unless ``variables`` is given.
         model: ``"local"``, a bare name, or ``"provider:name"``; None is the default model.
         system: The system prompt.
         messages: Earlier turns, before ``prompt``: ``{"role": ..., "content": ...}``, where the
@@ -184,7 +182,7 @@ async def stream(call: Call) -> AsyncGenerator[StreamEvent, None]:
 
 
 def plan(
-    prompt: str | Prompt | None,
+    prompt: str | None,
     models: Sequence[str | None],
     *,
     system: str | None = None,
@@ -211,12 +209,6 @@ def plan(
     """
     iterations = check_iterations(iterations)
     written = conversation(prompt, system=system, messages=messages, images=images)
-    if isinstance(prompt, Prompt):
-        models = [prompt.model if model is None else model for model in models]
-        system = prompt.system if system is None else system
-        messages = [*prompt.earlier, *(messages or ())]
-        parameters = prompt.parameters_beside(preset, parameters)
-        prompt = prompt.question
     turns = written if variables is None else filled(written, variables)
     chosen = parameters_from(parameters or {}, preset)
     _check_extra(chosen.extra)
@@ -291,7 +283,6 @@ def resolve_model(name: str) -> str:
         from llm_playground import catalog  # only where it has to suggest
 
         return capabilities.resolve_model(name, catalog.known_models())
-    try:
 
 
 def _used(written: Iterable[Message], variables: Mapping[str, object]) -> dict[str, object]:
@@ -365,6 +356,14 @@ def raised(run: Run) -> Run:
     return run
 
 
+def told_of_data(run: Run) -> Run:
+    """The run; a warning where its answer is in another shape, for who reads ``data`` alone."""
+    if run.data_error is not None:
+        user = 4  # frames up: this function, the verb, what gives it its arguments, the user's line
+        warnings.warn(f"run.data is None. {run.data_error}", SchemaWarning, stacklevel=user)
+    return run
+
+
 def tell_progress(event: StreamEvent) -> None:
     """Where nobody draws a pane: what takes long, on stderr; a bar is one line, written over."""
     match event:
@@ -374,14 +373,6 @@ def tell_progress(event: StreamEvent) -> None:
         case Waiting(reason):
             sys.stderr.write(f"{reason}\n")
         case Retrying(wait_s=wait_s) if wait_s >= 1:
-def told_of_data(run: Run) -> Run:
-    """The run; a warning where its answer is in another shape, for who reads ``data`` alone."""
-    if run.data_error is not None:
-        user = 4  # frames up: this function, the verb, what gives it its arguments, the user's line
-        warnings.warn(f"run.data is None. {run.data_error}", SchemaWarning, stacklevel=user)
-    return run
-
-
             sys.stderr.write(f"{footer.retrying(event)}\n")
         case _:
             return
