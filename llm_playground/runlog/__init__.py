@@ -129,6 +129,16 @@ def _close_all() -> None:
         log.close()
 
 
+def _before_fork() -> None:
+    for log in _logs.values():
+        log.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for log in _logs.values():
+        log.after_fork_in_parent()
+
+
 def _after_fork() -> None:
     global _lock
     _lock = threading.Lock()
@@ -138,4 +148,8 @@ def _after_fork() -> None:
 
 atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork,
+    )

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _DRAIN_AFTER_S = 0.8  # a drain takes about 0.08 s: in the database within a second
 _WAIT_S = 30.0
 _CHECK_WAIT_S = 5.0
+_FORK_WAIT_S = 5.0
 _EXIT_WAIT_S = 2.0
 _BACKGROUND_WAIT_S = 5.0
 _RETRY_S = 1.0  # after a first failure in the background, then twice as long each time
@@ -274,6 +275,15 @@ class RunLog:
             with suppress(RunLogError), self._alone(_EXIT_WAIT_S):
                 self._drain("own")
         self._closed = True
+
+    def before_fork(self) -> None:
+        """Wait until no thread has the database open: a child would get half of its state."""
+        self._held_for_fork = self._turn.acquire(timeout=_FORK_WAIT_S)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on as before."""
+        if self._held_for_fork:
+            self._turn.release()
 
     def after_fork(self) -> None:
         """In a child: own journal, own lock, own threads."""
