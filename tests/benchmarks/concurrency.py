@@ -43,7 +43,14 @@ ASKED = {"model": MODEL, "messages": [{"role": "user", "content": PROMPT}]}
 def client(closing, **options):
     import openai
 
-    made = openai.AsyncOpenAI(api_key=KEY, base_url=os.environ[BASE_URLS["openai"]], **options)
+    # Its own time-out is for one call, not for a thousand that share a core.
+    made = openai.AsyncOpenAI(
+        api_key=KEY,
+        base_url=os.environ[BASE_URLS["openai"]],
+        timeout=LIMIT_S,
+        max_retries=0,
+        **options,
+    )
     closing.push_async_callback(made.close)
     return made
 
