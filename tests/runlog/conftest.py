@@ -49,7 +49,9 @@ def path(tmp_path):
 def url(server, template, tmp_path, monkeypatch):
     """A log on PostgreSQL with its tables."""
     monkeypatch.setenv("LLM_PLAYGROUND_HOME", str(tmp_path / "home"))
-    return server.url(server.new_database(template))
+    name = server.new_database(template)
+    yield server.url(name)
+    server.drop(name)
 
 
 @pytest.fixture

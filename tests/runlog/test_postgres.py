@@ -461,7 +461,7 @@ def test_changes_that_lock_the_same_name_wait_for_each_other(url, actor):
 
 def test_180_processes_share_50_connections_and_all_their_runs_arrive(server, url, actor):
     crowd = actor("many", KERNELS)
-    said, complaints = crowd.communicate(timeout=TIMEOUT_S)
+    said, complaints = crowd.communicate(timeout=2 * TIMEOUT_S)
     assert (said, complaints) == (f"content {KERNELS}\n", "")
     found = open_log(url).frame("SELECT count(*) AS n, count(DISTINCT run_id) AS ids FROM runs")
     assert (found.n[0], found.ids[0]) == (2 * KERNELS, 2 * KERNELS)
