@@ -37,7 +37,7 @@ from llm_playground.errors import (
     LLMError,
     UnknownModelError,
 )
-from llm_playground.parameters import check_iterations, parameters_from
+from llm_playground.parameters import check_iterations, check_names, parameters_from
 from llm_playground.roles import Emit
 from llm_playground.schemas import SchemaWarning, schema_from
 from llm_playground.template import names
@@ -95,6 +95,7 @@ def asked(
         tags: Labels to find the run by.
         **parameters: ``temperature``, ``top_p``, ``max_tokens``, ...; what is not set is not sent.
     """
+    check_names(parameters, asked)
     [call] = plan(
         prompt,
         [model],
@@ -218,7 +219,7 @@ def plan(
     origin = _origin(source, _labels(tags), value_hashes(written, variables or {}))
     calls: list[Call] = []
     for model in models:
-        resolved = resolve_model(model or config.default_model())
+        resolved = resolve_model(config.default_model() if model is None else model)
         capabilities.check_parameters(resolved, chosen)
         endpoint = config.base_url(resolved.partition(":")[0])
         request = Request(resolved, turns, chosen, offered, shape, endpoint)
@@ -277,12 +278,20 @@ def resolve_model(name: str) -> str:
     Raises:
         UnknownModelError: No provider is known for it.
     """
-    try:
+    with suppress(UnknownModelError):
         return capabilities.resolve_model(name)
-    except UnknownModelError:
-        from llm_playground import catalog  # only where it has to suggest
+    from llm_playground import catalog  # only where it has to suggest
 
+    try:
         return capabilities.resolve_model(name, catalog.known_models())
+    except UnknownModelError as error:
+        raise UnknownModelError(f"{_origin_of(name)}{error}") from None
+
+
+def _origin_of(name: str) -> str:
+    """The variable that names a model, as the start of a message; empty when none does."""
+    variable = "LLM_PLAYGROUND_MODEL"
+    return f"{variable} is {name!r}. " if config.read(variable) == name else ""
 
 
 def _used(written: Iterable[Message], variables: Mapping[str, object]) -> dict[str, object]:

@@ -11,29 +11,16 @@ https://ai.google.dev/api/generate-content#generationconfig; each as of November
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from llm_playground import config
-from llm_playground.errors import InvalidParameterError, UnknownModelError
+from llm_playground import config, naming
+from llm_playground.errors import InvalidParameterError
+from llm_playground.naming import LOCAL_MODEL as LOCAL_MODEL
 from llm_playground.types import Parameters
-
-LOCAL_MODEL = "local:smollm2-135m-instruct"
-
-# A bare name is resolved by how it starts.
-PREFIXES: dict[str, str] = {
-    "gpt-": "openai",
-    "chatgpt-": "openai",
-    "o1": "openai",
-    "o3": "openai",
-    "o4": "openai",
-    "claude-": "anthropic",
-    "gemini-": "gemini",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +32,10 @@ class Range:
     integer: bool = False
 
     def __str__(self) -> str:
-        kind = "a whole number" if self.integer else "a number"
+        kind, form = ("a whole number", ",") if self.integer else ("a number", "g")
         if self.top is None:
-            return f"{kind} of at least {self.bottom:g}"
-        return f"{kind} from {self.bottom:g} to {self.top:g}"
+            return f"{kind} of at least {self.bottom:{form}}"
+        return f"{kind} from {self.bottom:{form}} to {self.top:{form}}"
 
 
 _SAMPLING = frozenset({"temperature", "top_p"})
@@ -220,21 +207,23 @@ def control(name: str, models: Sequence[str]) -> Control:
 def check_parameters(model: str, parameters: Parameters) -> None:
     """Refuse what the provider would refuse, before anything is sent.
 
+    What this model has no place for, and is left out, must make sense at its provider all the same.
+
     Raises:
         InvalidParameterError: A value is of the wrong kind or out of range.
     """
     takes, provider = of(model), model.partition(":")[0]
-    unsupported = unsupported_in(model, parameters)
     for name, allowed in takes.ranges.items():
         value = getattr(parameters, name)
-        if value is not None and name not in unsupported and not _fits(value, allowed):
+        if value is not None and not _fits(value, allowed):
             raise InvalidParameterError(
                 f"{name} is {value!r}; {provider} takes {allowed}.", provider=provider
             )
     effort = parameters.reasoning_effort
-    if effort is not None and takes.efforts and effort not in takes.efforts:
+    efforts = takes.efforts or _PROVIDERS.get(provider, takes).efforts
+    if effort is not None and efforts and effort not in efforts:
         raise InvalidParameterError(
-            f"reasoning_effort is {effort!r}; {provider} takes {', '.join(takes.efforts)}.",
+            f"reasoning_effort is {effort!r}; {provider} takes {', '.join(efforts)}.",
             provider=provider,
         )
     stops = parameters.stop or ()
@@ -265,40 +254,16 @@ def unsupported_in(model: str, parameters: Parameters) -> tuple[str, ...]:
 
 
 def resolve_model(name: str, known: Sequence[str] = ()) -> str:
-    """``provider:name`` for what a person typed.
-
-    Args:
-        name: ``"local"``, a bare name such as ``"gpt-6"``, or ``"provider:anything"``.
-        known: Full names to suggest from when this one cannot be resolved.
+    """``provider:name`` for what a person typed; see :func:`llm_playground.naming.resolved`.
 
     Raises:
+        InvalidParameterError: It is no name at all.
         UnknownModelError: Unknown prefix, or a bare name that none resolves; with close matches.
 
     >>> resolve_model("local"), resolve_model("claude-x")
     ('local:smollm2-135m-instruct', 'anthropic:claude-x')
     """
-    name = name.strip() if isinstance(name, str) else ""
-    provider, colon, model = name.partition(":")
-    if provider == "local" and not model:
-        return LOCAL_MODEL
-    if colon and provider in config.rows() and model:
-        return name
-    if not colon:
-        for prefix, owner in PREFIXES.items():
-            if name.startswith(prefix):
-                return f"{owner}:{name}"
-    raise UnknownModelError(_unknown_model(name, known))
-
-
-def _unknown_model(name: str, known: Sequence[str]) -> str:
-    bare = {full.partition(":")[2]: full for full in known}
-    close = difflib.get_close_matches(name.rpartition(":")[2], bare, n=3, cutoff=0.4)
-    hint = (
-        f"Closest: {', '.join(bare[match] for match in close)}."
-        if close
-        else f"Write it as provider:name with one of {', '.join(config.rows())}."
-    )
-    return f"No provider is known for the model {name!r}. {hint} %llm models lists all."
+    return naming.resolved(name, config.rows(), known)
 
 
 def _fits(value: object, allowed: Range) -> bool:

@@ -162,8 +162,8 @@ def _listed_rows() -> list[EndpointRow]:
 
 
 def known_models() -> list[str]:
-    """Every known model as ``provider:name``."""
-    return [choice.model for choice in choices()]
+    """Every known model as ``provider:name``, without those about to be retired; newest first."""
+    return [choice.model for choice in choices() if not choice.deprecated]
 
 
 def models() -> pd.DataFrame:

@@ -12,6 +12,7 @@ from llm_playground.budgeting import check_worst_case
 from llm_playground.call import Call
 from llm_playground.calls import plan, send
 from llm_playground.errors import InvalidParameterError
+from llm_playground.parameters import check_names, iterations_from
 from llm_playground.types import Run, StreamEvent
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def compare(
         >>> lp.compare("Name a colour.", ["local"], n=2, max_tokens=4).df.status.tolist()
         ['completed', 'completed']
     """
-    n = parameters.pop("iterations", n)
+    n = iterations_from(n, parameters)
+    check_names(parameters, compare)
     prompts, names = _several(prompt_or_prompts), _several(models)
     if not prompts or not names:
         raise InvalidParameterError("A comparison needs at least one prompt and one model.")

@@ -12,9 +12,10 @@ from pathlib import Path
 from types import EllipsisType
 from typing import Any, Literal, cast, get_args
 
-from llm_playground import deeds
+from llm_playground import deeds, naming
 from llm_playground import endpoints as table
 from llm_playground import policy as policies
+from llm_playground._signatures import explaining
 from llm_playground.endpoints import EndpointRow, Rates, rates_of
 from llm_playground.endpoints.rates import Setting as PriceSetting
 from llm_playground.endpoints.rates import changed as prices_changed
@@ -56,6 +57,7 @@ _settings = _Settings()
 _NO_POLICY = Policy()
 
 
+@explaining("configure")
 def configure(
     *,
     log: str | Path | None = None,
@@ -107,7 +109,8 @@ def configure(
             ``max_tokens``: 4,096 unless set.
 
     Raises:
-        InvalidParameterError: A value is of the wrong kind or out of range.
+        InvalidParameterError: A name is unknown, a value of the wrong kind or out of range.
+        UnknownModelError: No provider is known for the model.
         ConfigError: The administrator's policy does not allow it.
 
     Example:
@@ -116,7 +119,6 @@ def configure(
     global _settings
     given: dict[str, Any] = {
         "log": None if log is None else str(log),
-        "model": model,
         "concurrency": None if concurrency is None else _count("concurrency", concurrency),
         "budget_max_tokens": (
             None if budget_max_tokens is None else _count("budget_max_tokens", budget_max_tokens)
@@ -137,8 +139,10 @@ def configure(
         policy().check_own_log()
     if endpoints is not None:
         given["endpoints"] = endpoints_changed(_settings.endpoints, endpoints, rows())
+    named = {**rows(), **given.get("endpoints", {})}
+    if model is not None:
+        given["model"] = naming.resolved(model, named)
     if prices is not None:
-        named = {**rows(), **given.get("endpoints", {})}
         given["prices"] = prices_changed(_settings.prices, prices, named)
     changed = {name: value for name, value in given.items() if value is not None}
     if confirm_above_usd is not ...:  # here None is a value

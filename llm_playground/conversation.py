@@ -49,7 +49,7 @@ def conversation(
     >>> conversation("hi", system="Be brief.")[0]
     Message(role='system', content=(TextPart(text='Be brief.'),))
     """
-    turns = [Message("system", (_text(system),))] if system is not None else []
+    turns = [Message("system", (_text(system, "system"),))] if system is not None else []
     turns = [turn for turn in turns if turn.text.strip()]
     turns += [_turn(turn) for turn in _several(messages)]
     pictures = images_from(images)
@@ -192,8 +192,8 @@ _READERS: dict[str, Callable[[Any], Part]] = {
 }
 
 
-def _text(text: object) -> TextPart:
+def _text(text: object, name: str = "A prompt") -> TextPart:
     if not isinstance(text, str):
-        raise InvalidParameterError(f"A prompt is text; got {type(text).__name__}.")
+        raise InvalidParameterError(f"{name} is text; got {type(text).__name__}.")
     # A lone surrogate (a broken paste) cannot be sent as UTF-8 by anyone.
     return TextPart(text.encode("utf-8", "replace").decode("utf-8"))

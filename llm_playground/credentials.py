@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from llm_playground import config, vault
+from llm_playground import config, deeds, vault
 from llm_playground.endpoints import BUILT_IN, EndpointRow
 from llm_playground.errors import ConfigError, MissingKeyError
 from llm_playground.redact import mask, remember
@@ -111,6 +111,8 @@ def set_key(provider: str, key: str | None = None, *, save: bool = False) -> Non
             saved; in that last case it is set for this kernel all the same.
     """
     row = _wants_key(provider)
+    if key is not None and not isinstance(key, str):
+        raise ConfigError(f"Not set: a key is text; got {type(key).__name__}.", provider=provider)
     secret = (_asked(row) if key is None else key).strip()
     remember(secret)
     if not secret:
@@ -121,6 +123,7 @@ def set_key(provider: str, key: str | None = None, *, save: bool = False) -> Non
             provider=provider,
         )
     _set_here[_owner(row)] = secret
+    deeds.tell("set_key", row.name)
     if save:
         save_key(provider)
 
@@ -135,6 +138,7 @@ def save_key(provider: str) -> None:
     if owner not in _set_here:
         raise ConfigError(f"Not saved: run %llm keys set {provider} first.", provider=provider)
     vault.save(owner, _set_here[owner])
+    deeds.tell("save_key", provider)
 
 
 def forget_key(provider: str) -> tuple[str, ...]:
@@ -149,7 +153,10 @@ def forget_key(provider: str) -> tuple[str, ...]:
     owner = _owner(_wants_key(provider))
     here = _set_here.pop(owner, None) is not None
     kept = vault.forget(owner)
-    return (THIS_KERNEL,) * here + (KEYRING,) * kept
+    places = (THIS_KERNEL,) * here + (KEYRING,) * kept
+    if places:
+        deeds.tell("forget_key", provider, {"from": places})
+    return places
 
 
 def remember_all() -> None:

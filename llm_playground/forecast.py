@@ -12,6 +12,7 @@ from llm_playground.budgeting import history_of
 from llm_playground.calls import plan
 from llm_playground.conversation import Turn
 from llm_playground.estimates import Estimate
+from llm_playground.parameters import check_names, iterations_from
 
 
 def estimate(  # noqa: D417 - the others are as for ask
@@ -52,7 +53,8 @@ def estimate(  # noqa: D417 - the others are as for ask
         >>> print(lp.estimate("Say hello.", "local"))
         free
     """
-    n = parameters.pop("iterations", n)
+    n = iterations_from(n, parameters)
+    check_names(parameters, estimate)
     calls = plan(
         prompt,
         [model],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
 
+from llm_playground._signatures import closest
 from llm_playground.errors import InvalidParameterError
 from llm_playground.types import DEEPEST, Parameters, nested_too_deeply
 
@@ -23,6 +24,17 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "stop": (lambda value: isinstance(value, str) or _are_texts(value), "text or a list of texts"),
     "reasoning_effort": (lambda value: isinstance(value, str), 'a word such as "low"'),
     "extra": (lambda value: isinstance(value, Mapping), "a dictionary"),
+}
+# What other verbs take, and people look for here.
+_ELSEWHERE: dict[str, str] = {
+    "n": "For several answers use lp.compare(..., n=3).",
+    "iterations": "For several answers use lp.compare(..., n=3).",
+    "models": "For several models use lp.compare(...).",
+    "timeout": "Set it with lp.configure(timeout_s=...).",
+    "timeout_s": "Set it with lp.configure(timeout_s=...).",
+    "retry": "Set it with lp.configure(retry=...).",
+    "retries": "Set it with lp.configure(retry=...).",
+    "stream": "For the answer as it comes use lp.stream(...).",
 }
 _WHOLE = frozenset({"top_k", "max_tokens", "seed", "logprobs"})
 _NAMES = tuple(field.name for field in fields(Parameters))
@@ -54,14 +66,32 @@ def parameters_from(values: Mapping[str, Any], preset_name: str | None = None) -
     >>> parameters_from({"top_p": 0.5}, "precise").as_dict()
     {'temperature': 0.2, 'top_p': 0.5}
     """
-    for name in values:
-        if name not in _NAMES:
-            close = difflib.get_close_matches(name, _NAMES, n=1)
-            hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(_NAMES)}."
-            raise InvalidParameterError(f"{name!r} is not a parameter. {hint}")
+    _check_names(values)
     base = preset(preset_name).as_dict() if preset_name else {}
     said = {name: _as_sent(name, value) for name, value in values.items() if value is not None}
     return Parameters(**(base | said))
+
+
+def check_names(given: Iterable[str], verb: Callable[..., object]) -> None:
+    """Refuse what is neither an argument of a verb nor a parameter.
+
+    Raises:
+        InvalidParameterError: The message gives the closest of both, or whose argument it is.
+
+    >>> def ask(prompt, *, images=None, **parameters): ...
+    >>> check_names(["image"], ask)
+    Traceback (most recent call last):
+    llm_playground.errors.InvalidParameterError: 'image' is not a parameter. Did you mean images?
+    """
+    arguments = inspect.signature(verb).parameters.values()
+    _check_names(given, [one.name for one in arguments if one.kind is not one.VAR_KEYWORD])
+
+
+def _check_names(given: Iterable[str], beside: Sequence[str] = ()) -> None:
+    unknown = next((name for name in given if name not in _NAMES), None)
+    if unknown is not None:
+        hint = _ELSEWHERE.get(unknown) or closest(unknown, _NAMES, beside)
+        raise InvalidParameterError(f"{unknown!r} is not a parameter. {hint}")
 
 
 def _as_sent(name: str, value: Any) -> Any:  # noqa: ANN401 - a parameter is of one of five types
@@ -92,7 +122,17 @@ def _are_texts(value: object) -> bool:
     return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
 
 
-def check_iterations(iterations: int) -> int:
+def iterations_from(n: int, parameters: dict[str, Any]) -> int:
+    """``n``, or what ``parameters`` call ``iterations``, which is then taken out of them.
+
+    Raises:
+        InvalidParameterError: It is no whole number from 1 to 1,000; named as it was given.
+    """
+    name = "iterations" if "iterations" in parameters else "n"
+    return check_iterations(parameters.pop("iterations", n), name)
+
+
+def check_iterations(iterations: int, name: str = "iterations") -> int:
     """``iterations`` when it is a whole number from 1 to 1,000.
 
     Raises:
@@ -102,6 +142,6 @@ def check_iterations(iterations: int) -> int:
     whole = isinstance(iterations, (int, float)) and not isinstance(iterations, bool)
     if not whole or iterations % 1 or not 1 <= iterations <= MAX_ITERATIONS:
         raise InvalidParameterError(
-            f"iterations is {iterations!r}; it takes a whole number from 1 to {MAX_ITERATIONS:,}."
+            f"{name} is {iterations!r}; it takes a whole number from 1 to {MAX_ITERATIONS:,}."
         )
     return int(iterations)

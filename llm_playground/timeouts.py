@@ -44,18 +44,21 @@ def changed(timeouts: Timeouts, setting: float | Mapping[str, float | None]) -> 
     (5.0, 60.0)
     """
     if not isinstance(setting, Mapping):
+        _check(setting, "timeout_s")
         setting = dict.fromkeys(("connect", "first_delta", "between_deltas"), setting)
     for name, value in setting.items():
         if name not in _NAMES:
             raise InvalidParameterError(
                 f"timeout_s has no {name!r}. There are {', '.join(_NAMES)}."
             )
-        if value is not None and not _is_duration(value):
-            raise InvalidParameterError(
-                f"The time-out {name} is {value!r}; it takes seconds above 0, or None."
-            )
+        _check(value, f"timeout_s[{name!r}]")
     seconds = {name: None if value is None else float(value) for name, value in setting.items()}
     return replace(timeouts, **seconds)
+
+
+def _check(value: object, name: str) -> None:
+    if value is not None and not _is_duration(value):
+        raise InvalidParameterError(f"{name} is {value!r}; it takes seconds above 0, or None.")
 
 
 def _is_duration(value: object) -> bool:

@@ -16,6 +16,7 @@ from llm_playground.call import Call
 from llm_playground.calls import asked, next_call, raised, send, tell_progress, told_of_data
 from llm_playground.conversation import Turn
 from llm_playground.errors import InvalidParameterError
+from llm_playground.parameters import check_names
 from llm_playground.roles import Emit
 from llm_playground.toolcalls import problem_of, results_of
 from llm_playground.types import (
@@ -143,6 +144,7 @@ def _work(  # noqa: D417 - the other arguments are described where they are shar
             the model is told so. It may be a coroutine function.
         **parameters: As for :func:`llm_playground.ask`, and so are all the others.
     """
+    check_names(parameters, _work)
     call = asked(
         prompt,
         model,

@@ -124,7 +124,7 @@ class TestAsk:
             ({"preset": "wild"}, "precise"),
             ({"messages": [{"role": "robot", "content": "x"}]}, "role"),
             ({"prompt": 7}, "text"),
-            ({"system": 5}, "text"),
+            ({"system": 5}, "system is text"),
             ({"messages": ["a"]}, "role"),
             ({"preset": ["x"]}, "precise"),
         ],

@@ -51,6 +51,14 @@ REFUSED = [
     ("anthropic:claude-opus-4-5", {"top_k": 0}),
     ("gemini:gemini-2.5-flash", {"seed": 2**40}),
     ("gemini:gemini-2.5-flash", {"stop": ("a",) * 6}),
+    # Left out of what is sent, and wrong all the same.
+    ("openai:gpt-5-mini", {"temperature": "hot"}),
+    ("openai:gpt-5-mini", {"temperature": 3}),
+    ("openai:gpt-4o", {"top_k": 0}),
+    ("openai:gpt-4o", {"reasoning_effort": "a lot"}),
+    ("openai:o3-mini", {"stop": ("a",) * 5}),
+    ("anthropic:claude-opus-4-7", {"temperature": 1.5}),
+    ("anthropic:claude-opus-4-5", {"seed": 1.5}),
 ]
 
 
@@ -65,6 +73,11 @@ def test_what_is_out_of_range_is_refused_by_name(model, given):
 @pytest.mark.parametrize(("model", "given", "left_out"), LEFT_OUT)
 def test_what_is_left_out_is_not_refused(model, given, left_out):
     capabilities.check_parameters(model, Parameters(**given))
+
+
+def test_a_whole_number_range_is_written_in_full():
+    with pytest.raises(InvalidParameterError, match="to 9,223,372,036,854,775,807"):
+        capabilities.check_parameters("openai:gpt-4o", Parameters(seed=2**63))
 
 
 class TestAControl:

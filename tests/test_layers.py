@@ -24,6 +24,7 @@ FLOORS = {
     "template": 0,
     "docstrings": 0,
     "misfit": 0,
+    "naming": 0,
     "types": 1,
     "endpoints": 1,
     "timeouts": 1,

@@ -64,7 +64,8 @@ def checked(row: EndpointRow) -> EndpointRow:
     """
     if not isinstance(row.name, str) or not _NAME.fullmatch(row.name):
         raise InvalidParameterError(
-            f"{row.name!r} cannot name an endpoint; it takes letters, digits, dots and dashes."
+            f"{row.name!r} cannot name an endpoint; it takes letters, digits, dots, dashes and "
+            "underscores."
         )
     if row.name == "local":
         raise InvalidParameterError("local is the embedded model. Choose another name.")

@@ -47,11 +47,29 @@ class Call:
     @property
     def key_origin(self) -> str:
         """Where the key came from and how it ends, as a sentence."""
+        if not self._key_variables:
+            return "None is set."
         masked = mask(self.endpoint.api_key)
         source = credentials.source_of(self.endpoint.provider, self.endpoint.api_key)
         if source is not None:
             return f"It came from {_with_article(source)} and ends in {masked}."
         return f"It ends in {masked}."
+
+    @property
+    def key_advice(self) -> str:
+        """What to do about a key that is refused, as a sentence."""
+        provider = self.endpoint.provider
+        if not self._key_variables:
+            setting = f'{{"{provider}": {{"key_variable": "NAME"}}}}'
+            return f"Say which variable holds it: lp.configure(endpoints={setting})."
+        variable = config.rows()[provider].base_url_variable
+        check = f", or check {variable}" if variable else ""
+        return f"Set another with %llm keys set {provider}{check}."
+
+    @property
+    def _key_variables(self) -> tuple[str, ...]:
+        row = config.rows().get(self.endpoint.provider)
+        return row.key_variables if row else ()
 
 
 def _with_article(source: str) -> str:

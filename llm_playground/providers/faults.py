@@ -46,7 +46,9 @@ _STATUS: dict[int, Rule] = {
         errors.RequestRejectedError,
         "{label} rejected the request (400){reason}. Change it and run again.",
     ),
-    401: Rule(errors.AuthenticationError, "{label} refused the key (401). {key_origin}"),
+    401: Rule(
+        errors.AuthenticationError, "{label} refused the key (401). {key_origin} {key_advice}"
+    ),
     402: Rule(
         errors.RequestRejectedError,
         "{label} wants to be paid first (402){reason}. Add credit to the account.",
@@ -125,7 +127,7 @@ _BY_BODY: tuple[tuple[frozenset[int], re.Pattern[str], Rule], ...] = (
         re.compile("image input is not supported"),  # llama.cpp, as a fault of its own
         Rule(
             errors.RequestRejectedError,
-            "{model_name} takes no pictures ({status}). Choose a model that sees.",
+            "{model_name} takes no pictures. Choose a model that sees.",
         ),
     ),
     (
@@ -140,7 +142,9 @@ _BY_BODY: tuple[tuple[frozenset[int], re.Pattern[str], Rule], ...] = (
     (
         frozenset({400}),
         _BAD_KEY,
-        Rule(errors.AuthenticationError, "{label} refused the key (400). {key_origin}"),
+        Rule(
+            errors.AuthenticationError, "{label} refused the key (400). {key_origin} {key_advice}"
+        ),
     ),
     (
         frozenset({429}),
@@ -193,6 +197,7 @@ def status_error(
             label=call.label,
             model_name=call.model_name,
             key_origin=call.key_origin,
+            key_advice=call.key_advice,
             status=status,
             reason=_reason(text),
             parameter=refused,

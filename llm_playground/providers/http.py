@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx2
 
 from llm_playground import config
@@ -17,6 +19,10 @@ POOL_TIMEOUT_S = 30.0
 MAX_CONNECTIONS = 2_000
 # Below the idle time after which vendors' load balancers close: a reused connection is alive.
 KEEPALIVE_S = 30.0
+# What is repeated of a wrong address: a host with a dot or a port, its labels shorter than keys.
+_PLAIN_HOST = re.compile(
+    r"(?=localhost|[^/]*[.:])([\w-]{1,16}[.]){0,5}[\w-]{1,16}(:\d{1,5})?(/v\d)?/?"
+)
 
 
 def client_for(
@@ -70,8 +76,16 @@ def _check(endpoint: Endpoint) -> None:
         return
     fault = fault_in(endpoint.base_url)
     if fault is not None:
+        raise ConfigError(_misplaced(endpoint, fault), provider=endpoint.provider)
+
+
+def _misplaced(endpoint: Endpoint, fault: str) -> str:
+    """What is wrong with a base URL; it is repeated only where it plainly is a host."""
+    row, url = config.rows().get(endpoint.provider), endpoint.base_url or ""
+    variable = row.base_url_variable if row else None
+    if variable is None or config.read(variable) != url:
         label = config.label(endpoint.provider)
-        raise ConfigError(
-            f"Nothing can be sent to the base URL of {label}: {fault}. Correct it.",
-            provider=endpoint.provider,
-        )
+        return f"Nothing can be sent to the base URL of {label}: {fault}. Correct it."
+    path = "/v1" if row and row.wire_format == "openai" else ""
+    found = f"is {url}" if _PLAIN_HOST.fullmatch(url) else f"cannot be used: {fault}"
+    return f"{variable} {found}; write it as http://host:port{path}."

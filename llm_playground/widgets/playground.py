@@ -23,6 +23,7 @@ import traitlets as t
 from IPython import get_ipython
 
 from llm_playground import _loop, capabilities, config, parameters, provenance
+from llm_playground._signatures import explaining
 from llm_playground.budgeting import check_worst_case
 from llm_playground.call import Call
 from llm_playground.calls import plan, resolve_model, send
@@ -116,6 +117,7 @@ class Playground(anywidget.AnyWidget):
     presets = _for_view(t.Dict())
     dials = _for_view(t.Dict())
 
+    @explaining("Playground")
     def __init__(
         self,
         name: str | None = None,

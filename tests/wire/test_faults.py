@@ -7,7 +7,7 @@ import traceback
 
 import pytest
 
-from llm_playground import errors
+from llm_playground import config, errors
 from llm_playground.types import TextDelta
 from tests.wire.failing import broken_off, collect, failure, failure_from
 from tests.wire.server import Reply, WireServer, json_reply
@@ -92,13 +92,17 @@ async def test_a_refused_key_is_named_by_its_source_and_its_end(vendor, monkeypa
     monkeypatch.setenv(KEY_VARIABLE[vendor.name], KEY)
     error, _ = await failure_from(vendor, json_reply(401, {"error": {"message": "No"}}))
     label = LABEL[vendor.name]
+    variable = config.rows()[vendor.name].base_url_variable
+    advice = f"Set another with %llm keys set {vendor.name}, or check {variable}."
     assert str(error) == (
-        f"{label} refused the key (401). It came from the environment and ends in …7Qa."
+        f"{label} refused the key (401). It came from the environment and ends in …7Qa. {advice}"
     )
     monkeypatch.delenv(KEY_VARIABLE[vendor.name])
     (tmp_path / ".env").write_text(f"{KEY_VARIABLE[vendor.name]}={KEY}\n")
     error, _ = await failure_from(vendor, json_reply(401, {"error": {"message": "No"}}))
-    assert str(error) == f"{label} refused the key (401). It came from .env and ends in …7Qa."
+    assert str(error) == (
+        f"{label} refused the key (401). It came from .env and ends in …7Qa. {advice}"
+    )
 
 
 async def test_gemini_calls_a_bad_key_a_bad_request_and_we_do_not():
@@ -169,7 +173,7 @@ async def test_a_model_that_takes_no_pictures_is_not_asked_again():
     error, _ = await failure_from(OPENAI, json_reply(500, {"error": said}))
     assert type(error) is errors.RequestRejectedError
     assert not error.retryable
-    assert str(error) == "gpt-4o takes no pictures (500). Choose a model that sees."
+    assert str(error) == "gpt-4o takes no pictures. Choose a model that sees."
 
 
 TOO_LONG = [
