@@ -13,7 +13,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from llm_playground.providers import breaks, faults, limits
+from llm_playground.errors import ProviderError
+from llm_playground.providers import breaks, faults, limits, surrogates
 from llm_playground.providers.call import Call
 from llm_playground.providers.sse import Event, EventDecoder, EventTooLongError
 from llm_playground.types import Finish, ProviderEvent, Responded
@@ -98,18 +99,24 @@ async def stream_events(
             for item in reading.rest():
                 delivered = True
                 yield item
-    except StreamFaultError as fault:
-        raise breaks.fault_in_stream(
-            call, fault.status, fault.body, headers, delivered=delivered
-        ) from None
-    except (*breaks.TRANSPORT_FAULTS, EventTooLongError) as fault:
+    except (StreamFaultError, *breaks.TRANSPORT_FAULTS, EventTooLongError) as fault:
         if not reader.complete:
-            raise breaks.transport_error(call, fault, headers, delivered=delivered) from None
+            raise _broken(call, fault, headers, delivered=delivered) from None
     if not (reader.complete or (reader.ended and delivered)):
         raise breaks.cut_short(call, headers, bytes(reading.head), delivered=delivered)
+    for item in reading.halves():
+        yield item
     finish = reader.finish(faults.request_id(headers))
     yield replace(finish, skipped_events=reading.skipped) if reading.skipped else finish
     await _drain(chunks)
+
+
+def _broken(
+    call: Call, fault: Exception, headers: Mapping[str, str], *, delivered: bool
+) -> ProviderError:
+    if isinstance(fault, StreamFaultError):
+        return breaks.fault_in_stream(call, fault.status, fault.body, headers, delivered=delivered)
+    return breaks.transport_error(call, fault, headers, delivered=delivered)
 
 
 def _responded(status_code: int, headers: Mapping[str, str]) -> Responded:
@@ -135,6 +142,7 @@ class _Reading:
         self._reader = reader
         self._decoder = EventDecoder()
         self._heard = False
+        self._joiner = surrogates.Joiner()
 
     def items(self, chunk: bytes) -> Iterator[ProviderEvent]:
         """What a chunk of the response adds."""
@@ -150,6 +158,10 @@ class _Reading:
         """What is left at the end of the response."""
         return self._read(self._decoder.flush())
 
+    def halves(self) -> Iterator[ProviderEvent]:
+        """What was held back of characters of which no second half came."""
+        return self._joiner.rest()
+
     def _read(self, events: list[Event]) -> Iterator[ProviderEvent]:
         for event in events:
             if event.data == _END_MARK:
@@ -160,7 +172,10 @@ class _Reading:
             except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
                 self._skip()
                 continue
-            yield from items
+            if self._joiner.holding or surrogates.may_be_in(event.data):
+                yield from self._joiner.joined(items)
+            else:
+                yield from items
 
     def _skip(self) -> None:
         self.skipped += 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ from llm_playground.redact import redact
 
 DETAIL_CHARS = 2_000
 _REASON_CHARS = 240
+# Where a parameter's name is looked for; the search takes longer than its text grows.
+_REFUSAL_CHARS = 500
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray")
 
 
@@ -203,7 +206,7 @@ def status_error(
             parameter=refused,
             retry_advice="Run again in a moment."
             if retry_after is None
-            else f"Run again in {retry_after:g} s.",
+            else f"Run again in {_in_words(retry_after)}.",
         ),
         status_code=status,
         request_id=request_id(headers),
@@ -244,7 +247,7 @@ def _refused(call: Call, status: int, body: str) -> str | None:
         return None
     error = json_object(body).get("error")
     error = error if isinstance(error, dict) else {}
-    message = _message_in(body) or body
+    message = (_message_in(body) or body)[:_REFUSAL_CHARS]
     return refused_parameter(message, error.get("code"), error.get("param"), call.parameters)
 
 
@@ -282,7 +285,7 @@ def json_object(body: str) -> dict[str, Any]:
     """The body's JSON object, empty when it is none."""
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if isinstance(value, list) and value:  # Gemini wraps its error in a list without alt=sse
         value = value[0]
@@ -293,13 +296,29 @@ def _retry_after_s(headers: Mapping[str, str], body: str) -> float | None:
     """Seconds to wait: `retry-after-ms`, `retry-after` (seconds or a date), Google's RetryInfo."""
     try:
         if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
+            return _a_wait(float(headers["retry-after-ms"]) / 1000)
         if "retry-after" in headers:
-            return max(0.0, _seconds_or_date(headers["retry-after"]))
-    except ValueError:
+            return _a_wait(_seconds_or_date(headers["retry-after"]))
+    except (ValueError, OverflowError):  # a date of a zone that is none
         return None
     told = re.search(r'"retryDelay":\s*"(\d+(?:\.\d+)?)s"', body)
-    return float(told[1]) if told else None
+    return _a_wait(float(told[1])) if told else None
+
+
+def _a_wait(seconds: float) -> float | None:
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _in_words(seconds: float) -> str:
+    """A wait as people say it.
+
+    >>> _in_words(1.5), _in_words(600), _in_words(7_200), _in_words(3e8)
+    ('1.5 s', '10 min', '2 h', '3,472 days')
+    """
+    for unit, length_s in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length_s:
+            return f"{seconds / length_s:,.0f} {unit}"
+    return f"{seconds:g} s"
 
 
 def _seconds_or_date(value: str) -> float:

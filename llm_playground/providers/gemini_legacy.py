@@ -23,7 +23,7 @@ from llm_playground.providers.address import is_loopback
 from llm_playground.providers.base import Endpoint
 from llm_playground.providers.call import Call
 from llm_playground.providers.exchange import Adapter, Exchange
-from llm_playground.providers.http import KEEPALIVE_S, client_for
+from llm_playground.providers.http import KEEPALIVE_S, MAX_REFUSAL_BYTES, client_for
 from llm_playground.providers.json_array import ArrayDecoder
 from llm_playground.redact import redact
 from llm_playground.types import ProviderEvent, Request
@@ -110,7 +110,13 @@ async def _headers(call: Call, exchange: Exchange) -> Mapping[str, str]:
         raise faults.unsendable(call, error) from None
     if response.status_code == HTTPStatus.OK:
         return response.headers
-    text = b"".join([chunk async for chunk in exchange.chunks()]).decode("utf-8", "replace")
+    body = bytearray()
+    async with aclosing(exchange.chunks()) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) >= MAX_REFUSAL_BYTES:
+                break
+    text = body[:MAX_REFUSAL_BYTES].decode("utf-8", "replace")
     raise faults.status_error(call, response.status_code, text, response.headers)
 
 

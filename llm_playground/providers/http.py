@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import aclosing
 
 import httpx2
 
@@ -19,6 +21,10 @@ POOL_TIMEOUT_S = 30.0
 MAX_CONNECTIONS = 2_000
 # Below the idle time after which vendors' load balancers close: a reused connection is alive.
 KEEPALIVE_S = 30.0
+# Of a refusal, decoded: more than any says, and nothing to a kernel's memory.
+MAX_REFUSAL_BYTES = 65_536
+# Decoded at a time. A few bytes may stand for a thousand times as many, or more.
+_SLICE_BYTES = 256
 # What is repeated of a wrong address: a host with a dot or a port, its labels shorter than keys.
 _PLAIN_HOST = re.compile(
     r"(?=localhost|[^/]*[.:])([\w-]{1,16}[.]){0,5}[\w-]{1,16}(:\d{1,5})?(/v\d)?/?"
@@ -61,6 +67,7 @@ def client_for(
             ),
             follow_redirects=False,
             trust_env=not at_home,
+            event_hooks={"response": [_shorten]},
         )
     except (ValueError, ImportError) as error:  # of a scheme unknown here, or SOCKS
         raise ConfigError(
@@ -69,6 +76,39 @@ def client_for(
             provider=endpoint.provider,
             detail=redact(str(error)),
         ) from None
+
+
+class _Sliced(httpx2.AsyncByteStream):
+    """A body as it comes, in small pieces."""
+
+    def __init__(self, body: AsyncIterable[bytes]) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._body:
+            for at in range(0, len(chunk), _SLICE_BYTES):
+                yield chunk[at : at + _SLICE_BYTES]
+
+
+async def _shorten(response: httpx2.Response) -> None:
+    """Leave of a refusal its beginning: whoever reads it, an SDK too, reads it whole."""
+    body = response.stream
+    if response.is_success or not isinstance(body, httpx2.AsyncByteStream):
+        return
+    coded = httpx2.Response(
+        response.status_code, headers=response.headers.raw, stream=_Sliced(body)
+    )
+    start = bytearray()
+    try:
+        async with aclosing(coded.aiter_bytes()) as parts:
+            async for part in parts:
+                start += part
+                if len(start) >= MAX_REFUSAL_BYTES:
+                    break
+    finally:
+        await body.aclose()
+    response.headers.pop("content-encoding", None)
+    response.stream = httpx2.ByteStream(bytes(start[:MAX_REFUSAL_BYTES]))
 
 
 def _check(endpoint: Endpoint) -> None:

@@ -52,7 +52,7 @@ async def listed(row: EndpointRow, timeout_s: float = TIMEOUT_S) -> Listing:
         return Listing(reason=f"it answers with status {status}", key_refused=status == 401)
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
         return Listing(reason=f"not reached ({type(error).__name__})")
-    except ValueError:
+    except (ValueError, RecursionError):
         return Listing(reason="its answer is no list of models")
     found = {model.name: model for item in items if (model := form.read(item)) is not None}
     return Listing(tuple(found.values()))
@@ -63,7 +63,7 @@ async def _pages(endpoint: Endpoint, form: Format) -> list[Mapping[str, Any]]:
     headers = dict(form.headers)
     if endpoint.api_key != NO_KEY:
         headers[form.key_header] = form.key_before + endpoint.api_key
-    url = f"{endpoint.base_url}{form.path}".format(version=config.gemini_api_version())
+    url = f"{endpoint.base_url}{form.path.format(version=config.gemini_api_version())}"
     items: list[Mapping[str, Any]] = []
     query: Mapping[str, str] | None = form.query
     async with client:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from llm_playground.types import Finish, ReasoningDelta, TextDelta, Usage
+from llm_playground.types import Finish, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from tests.wire.formats import openai_stream
 from tests.wire.server import Reply, WireServer
 from tests.wire.vendors import ALL, ANTHROPIC, GEMINI, OPENAI
@@ -192,3 +192,36 @@ async def test_a_fault_after_the_providers_finish_changes_nothing(vendor):
 async def test_an_empty_answer_that_finishes_is_an_answer(vendor):
     with WireServer(Reply(vendor.stream([]))) as wire:
         assert [type(event) for event in await vendor.answer(wire.url)] == [Finish]
+
+
+HALVES = ["a<1>", "<2>b<1>", "", "<2>", "x<2>y<1>", "z<1>"]
+WHOLE = "a😀b😀x\ufffdy\ufffdz\ufffd"
+
+
+async def test_a_character_cut_in_half_between_deltas_is_whole(vendor):
+    whole = vendor.stream(HALVES, reasoning=HALVES)
+    cut = [e.replace(b"<1>", b"\\ud83d").replace(b"<2>", b"\\uDE00") for e in whole]
+    with WireServer(Reply(cut)) as wire:
+        events = await vendor.answer(wire.url)
+    for kind in (TextDelta, ReasoningDelta):
+        texts = [event.text for event in events if isinstance(event, kind)]
+        assert "".join(texts) == WHOLE
+        assert all(texts)
+        "".join(texts).encode()  # each can be printed
+    assert isinstance(events[-1], Finish)
+
+
+async def test_the_arguments_of_a_tool_call_are_joined_call_by_call():
+    def said(index, arguments):
+        call = {"index": index, "function": {"arguments": arguments}}
+        return json.dumps({"choices": [{"delta": {"tool_calls": [call]}}]})
+
+    pieces = [(0, "\ud83d"), (1, "\ud83d"), (0, "\ude00"), (1, "-"), (0, "\ud83d")]
+    calls = [f"data: {said(*piece)}\n\n".encode() for piece in pieces]
+    with WireServer(Reply([*calls, *openai_stream(["A"])])) as wire:
+        events = await OPENAI.answer(wire.url)
+    told = {0: "", 1: ""}
+    for event in events:
+        if isinstance(event, ToolCallDelta):
+            told[event.index] += event.arguments_json
+    assert told == {0: "😀\ufffd", 1: "\ufffd-"}

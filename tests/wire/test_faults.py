@@ -1,9 +1,11 @@
 """What a vendor refuses or breaks becomes one error of ours: its class, its one line, no key."""
 
 import asyncio
+import gzip
 import json
 import socket
 import traceback
+import tracemalloc
 
 import pytest
 
@@ -117,6 +119,10 @@ async def test_gemini_calls_a_bad_key_a_bad_request_and_we_do_not():
     [
         ({"retry-after": "7"}, 7.0),
         ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
+        ({"retry-after": "1e309"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "Mon, 01 Jan 0001 00:00:00 +9999"}, None),
+        ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0.0),
         ({}, None),
     ],
 )
@@ -126,6 +132,57 @@ async def test_how_long_to_wait_is_told_in_seconds(vendor, status, headers, seco
     assert error.retry_after == seconds
     advice = "in a moment" if seconds is None else f"in {seconds:g} s"
     assert f"Run again {advice}." in str(error)
+
+
+async def test_a_long_wait_is_told_in_words():
+    for seconds, words in ((100, "100 s"), (600, "10 min"), (7_200, "2 h"), (4e9, "46,296 days")):
+        said = json_reply(429, {"error": {"message": "No"}}, {"retry-after": f"{seconds:g}"})
+        error, _ = await failure_from(OPENAI, said)
+        assert str(error).endswith(f"Run again in {words}.")
+
+
+async def test_a_refusal_nested_without_end_is_a_refusal(vendor):
+    body = b'{"error":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    error, _ = await failure_from(vendor, Reply((body,), status=400, framing="length"))
+    assert type(error) is errors.RequestRejectedError
+
+
+@pytest.mark.parametrize("status", [302, 500])
+async def test_a_refusal_that_unpacks_to_a_flood_is_not_unpacked(vendor, status):
+    said = b'{"error": {"message": "' + b"A" * 1_000 + b" " * 60_000_000
+    packed = gzip.compress(said, 9)
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    reply = Reply((packed,), status=status, headers=headers, framing="length")
+    with WireServer([json_reply(status, {}), reply]) as wire:
+        await failure(vendor, wire.url)  # loads what is loaded on first use
+        tracemalloc.start()
+        try:
+            error, _ = await failure(vendor, wire.url)
+            peak_bytes = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert error.status_code == status
+    assert "AAAA" in error.detail
+    assert peak_bytes < 10_000_000
+
+
+async def test_a_packed_refusal_is_read(vendor):
+    body = gzip.compress(json.dumps({"error": {"message": "Not today."}}).encode())
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    reply = Reply((body,), status=400, headers=headers, framing="length")
+    error, _ = await failure_from(vendor, reply)
+    assert "Not today" in str(error)
+
+
+@pytest.mark.parametrize("fault", [500, 529])
+async def test_an_error_after_the_answer_is_complete_changes_nothing(vendor, fault):
+    *events, last = vendor.stream(["A"])
+    place = next(i for i, event in enumerate((*events, last)) if vendor.last_word in event) + 1
+    all_events = [*events, last]
+    with WireServer(Reply([*all_events[:place], vendor.fault(fault)])) as wire:
+        answer = await vendor.answer(wire.url)
+    assert answer[0] == TextDelta("A")
+    assert answer[-1].finish_reason == "stop"
 
 
 async def test_how_long_to_wait_is_read_from_googles_body_too():
