@@ -53,6 +53,11 @@ if TYPE_CHECKING:
     from llm_playground.estimates import Estimate as Estimate
     from llm_playground.forecast import estimate as estimate
     from llm_playground.images import image as image
+    from llm_playground.prompt_file import prompt_from_file as prompt_from_file
+    from llm_playground.prompt_versions import prompt as prompt
+    from llm_playground.prompt_versions import prompts as prompts
+    from llm_playground.prompt_versions import save_prompt as save_prompt
+    from llm_playground.ratings import rate as rate
     from llm_playground.reports import costs as costs
     from llm_playground.reports import duplicates as duplicates
     from llm_playground.reports import failures as failures
@@ -70,6 +75,7 @@ if TYPE_CHECKING:
     from llm_playground.runlog import migrate as migrate
     from llm_playground.runlog import restore as restore
     from llm_playground.runlog import set_aside_log as set_aside_log
+    from llm_playground.saved_prompt import Prompt as Prompt
     from llm_playground.schemas import SchemaWarning as SchemaWarning
     from llm_playground.toolloop import ToolRun as ToolRun
     from llm_playground.toolloop import ask_with_tools as ask_with_tools
@@ -143,7 +149,11 @@ _ROOMS = {
         "waste",
         "what_if",
     ],
+    "prompt_file": ["prompt_from_file"],
+    "prompt_versions": ["prompt", "prompts", "save_prompt"],
+    "ratings": ["rate"],
     "retention": ["purge"],
+    "saved_prompt": ["Prompt"],
     "runlog": ["backup", "migrate", "restore", "set_aside_log"],
     "schemas": ["SchemaWarning"],
     "toolloop": ["ToolRun", "ask_with_tools", "complete_with_tools"],

@@ -39,6 +39,7 @@ from llm_playground.errors import (
 )
 from llm_playground.parameters import check_iterations, check_names, parameters_from
 from llm_playground.roles import Emit
+from llm_playground.saved_prompt import Prompt
 from llm_playground.schemas import SchemaWarning, schema_from
 from llm_playground.template import names
 from llm_playground.tools import tools_from
@@ -57,7 +58,7 @@ from llm_playground.types import (
 
 
 def asked(
-    prompt: str | None = None,
+    prompt: str | Prompt | None = None,
     model: str | None = None,
     *,
     system: str | None = None,
@@ -75,7 +76,8 @@ def asked(
     """What ``ask``, ``complete`` and ``stream`` take, as the one call they make.
 
     Args:
-        prompt: What to ask. Sent byte for byte unless ``variables`` is given.
+        prompt: What to ask. Sent byte for byte unless ``variables`` is given. A saved prompt brings
+            its system prompt, earlier turns, parameters and model; what is said beside it wins.
         model: ``"local"``, a bare name, or ``"provider:name"``; None is the default model.
         system: The system prompt.
         messages: Earlier turns, before ``prompt``: ``{"role": ..., "content": ...}``, where the
@@ -183,7 +185,7 @@ async def stream(call: Call) -> AsyncGenerator[StreamEvent, None]:
 
 
 def plan(
-    prompt: str | None,
+    prompt: str | Prompt | None,
     models: Sequence[str | None],
     *,
     system: str | None = None,
@@ -209,6 +211,12 @@ def plan(
         ConfigError: Something cannot be sent as it stands; one line says what.
     """
     iterations = check_iterations(iterations)
+    if isinstance(prompt, Prompt):
+        models = [prompt.model if model is None else model for model in models]
+        system = prompt.system if system is None else system
+        messages = [*prompt.earlier, *(messages or ())]
+        parameters = prompt.parameters_beside(preset, parameters)
+        prompt = prompt.question
     written = conversation(prompt, system=system, messages=messages, images=images)
     turns = written if variables is None else filled(written, variables)
     chosen = parameters_from(parameters or {}, preset)

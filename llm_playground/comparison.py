@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from llm_playground import _loop, answers
 from llm_playground.budgeting import check_worst_case
@@ -13,12 +13,14 @@ from llm_playground.call import Call
 from llm_playground.calls import plan, send
 from llm_playground.errors import InvalidParameterError
 from llm_playground.parameters import check_names, iterations_from
+from llm_playground.saved_prompt import Prompt
 from llm_playground.types import Run, StreamEvent
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Watch = Callable[[Call, StreamEvent], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Comparison:
 
 
 def compare(
-    prompt_or_prompts: str | Sequence[str],
+    prompt_or_prompts: str | Prompt | Sequence[str | Prompt],
     models: str | Sequence[str],
     *,
     n: int = 1,
@@ -89,7 +91,8 @@ def compare(
     """
     n = iterations_from(n, parameters)
     check_names(parameters, compare)
-    prompts, names = _several(prompt_or_prompts), _several(models)
+    prompts: list[str | Prompt] = _several(prompt_or_prompts)
+    names: list[str] = _several(models)
     if not prompts or not names:
         raise InvalidParameterError("A comparison needs at least one prompt and one model.")
     calls = [
@@ -120,9 +123,9 @@ async def run_all(calls: Sequence[Call], watch: Watch) -> tuple[Run, ...]:
     return tuple(await asyncio.gather(*map(one, calls)))
 
 
-def _several(one_or_more: str | Iterable[str]) -> list[str]:
-    if isinstance(one_or_more, str):
-        return [one_or_more]
+def _several(one_or_more: T | Sequence[T]) -> list[T]:
+    if isinstance(one_or_more, (str, Prompt)):
+        return [cast("T", one_or_more)]
     return list(one_or_more) if isinstance(one_or_more, Iterable) else []
 
 

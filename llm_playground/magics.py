@@ -16,11 +16,12 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from llm_playground import answers, config, credentials, key_commands, redact
+from llm_playground import answers, config, credentials, key_commands, prompt_versions, redact
 from llm_playground.budgeting import budgets, check_worst_case
 from llm_playground.calls import plan, resolve_model
 from llm_playground.comparison import Comparison, compared
 from llm_playground.live import watch
+from llm_playground.saved_prompt import Prompt
 from llm_playground.types import Run
 
 _WARM_UP_S = 1.0
@@ -40,6 +41,8 @@ USAGE = """\
    --schema NAME            the variable with the shape the answer must have: a pydantic model,
                             a dataclass, a JSON schema; or list[str] and the like as it is; the
                             answer in it is the run's .data
+   --prompt NAME            a saved prompt, "name" or "name@3": its system prompt, parameters and
+                            model; a text in the cell takes the place of its question
    --param K=V              any other parameter; extra takes JSON: 'extra={"user": "x"}'
    --tag TAG                a label to find the run by
    --override REASON        send it whatever budgets say; the reason is noted in the audit log
@@ -70,6 +73,7 @@ class _Options:
     override: str | None
     images: list[str]
     schema: str | None
+    prompt: str | None
 
 
 @magics_class
@@ -98,7 +102,7 @@ class LLMMagics(Magics):
 
     def _ask(self, prompt: str, options: _Options) -> None:
         calls = plan(
-            prompt.strip("\n"),
+            _question(prompt.strip("\n"), options.prompt),
             options.models or [None],
             system=options.system,
             images=options.images,
@@ -208,6 +212,7 @@ def _parser() -> _Parser:
     parser.add_argument("--override")
     parser.add_argument("--image", action="append", default=[])
     parser.add_argument("--schema")
+    parser.add_argument("--prompt")
     return parser
 
 
@@ -239,7 +244,16 @@ def _options(given: argparse.Namespace) -> _Options:
         given.override,
         given.image,
         given.schema,
+        given.prompt,
     )
+
+
+def _question(text: str, saved: str | None) -> str | Prompt:
+    """What is asked: the cell's text, a saved prompt, or a saved prompt with the cell's text."""
+    if saved is None:
+        return text
+    found = prompt_versions.prompt(saved)
+    return found.asking(text) if text.strip() else found
 
 
 def _is_name(word: str) -> bool:
