@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,10 +22,10 @@ from llm_playground import _ids, config, estimates, provenance
 from llm_playground.budgeting import history, interrupted, ledger, words
 from llm_playground.budgeting.account import Account
 from llm_playground.budgeting.budget import Budget, Span, span
-from llm_playground.budgeting.claim import Claim, Need
+from llm_playground.budgeting.claim import BudgetWarning, Claim, Need
 from llm_playground.budgeting.known import Known
 from llm_playground.budgeting.purse import ZERO
-from llm_playground.errors import BudgetExceededError, RunLogError
+from llm_playground.errors import BudgetExceededError, ConfigError, RunLogError
 from llm_playground.estimates import NO_HISTORY, Estimate, History
 from llm_playground.runlog import RunLog, Session
 from llm_playground.types import Execution, Request, Run
@@ -77,6 +78,7 @@ class Desk:
         self._tending: asyncio.TimerHandle | None = None
         self.ended = 0
         self._one_ended = asyncio.Event()
+        self._warned: set[str] = set()
         self._histories: dict[str, tuple[History, float]] = {}
         self._looked_for_dead_at = 0.0
 
@@ -106,6 +108,11 @@ class Desk:
         estimate = estimates.of(request, run.started_at, self.history(run.model), cap)
         if estimate.worst_case_usd == 0:
             return Claim(self, run, execution)
+        if config.privacy().store == "off" and override is None and any(b.blocks for b in budgets):
+            raise ConfigError(
+                'Budgets count what is logged, and privacy is "off". Use privacy="metrics", or '
+                'override="reason".'
+            )
         needs, notices = self._needs(budgets, run, estimate, override)
         return Claim(self, run, execution, needs, estimate, cap, override, notices)
 
@@ -126,7 +133,14 @@ class Desk:
                 raise _exceeded(line, budget, estimate)
             else:
                 notices.append(words.unpriced(budget, where, run.model))
+                self._warn_once(notices[-1])
         return tuple(need for need in needs if need.worst_usd > 0), notices
+
+    def _warn_once(self, line: str) -> None:
+        if line not in self._warned:
+            self._warned.add(line)
+            with suppress(BudgetWarning):  # a filter may make it an error; the run has it anyway
+                warnings.warn(line, BudgetWarning, stacklevel=2)
 
     def history(self, model: str) -> History:
         """What is known of a model's earlier runs."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+import fnmatch
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any, cast, get_args
 
-from llm_playground import _ids, misfit, provenance
+from llm_playground import _ids, capabilities, config, misfit, provenance
 from llm_playground.budgeting import audit, ledger
 from llm_playground.budgeting.budget import Action, Budget, Period, UnknownPrice
 from llm_playground.budgeting.desk import desk
@@ -62,6 +64,7 @@ def set_budget(
 
     Raises:
         InvalidParameterError: A value is of the wrong kind, or there is no such budget to remove.
+        UnknownModelError: ``model`` is a bare name that no provider is known for.
         RunLogError: The log cannot be written.
 
     Example:
@@ -75,7 +78,7 @@ def set_budget(
         id=_ids.new_id(),
         limit_usd=limit or Decimal(0),
         period=cast("Period", _one_of("period", period, get_args(Period))),
-        model=_text("model", model),
+        model=_pattern(_text("model", model)),
         user=_text("user", user),
         tag=_text("tag", tag),
         action=cast("Action", _one_of("action", action, get_args(Action))),
@@ -174,6 +177,27 @@ def _one_of(name: str, value: object, words: tuple[str, ...]) -> str:
     if value not in words:
         raise InvalidParameterError(f"{name} is {misfit.got(value)}; it takes {', '.join(words)}.")
     return str(value)
+
+
+def _pattern(model: str | None) -> str | None:
+    """A pattern of models, when it can match one: a budget for none would block nothing."""
+    if model is None:
+        return None
+    provider, colon, _ = model.partition(":")
+    if colon and fnmatch.filter(config.rows(), provider):
+        return model
+    if not colon and "*" in model:
+        return model
+    if not colon and model not in config.rows():
+        capabilities.resolve_model(model)
+        return model
+    [close] = difflib.get_close_matches(provider.lower(), config.rows(), 1) or ["openai"]
+    raise InvalidParameterError(
+        f"No provider is called {model!r}, so this budget would block nothing. "
+        f"Write {close}:* for all its models."
+        if colon
+        else f"{model!r} is a provider and no model. Write {model}:* for all its models."
+    )
 
 
 def _text(name: str, value: object) -> str | None:

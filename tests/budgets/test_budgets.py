@@ -497,3 +497,24 @@ class TestUnreadableLog:
             output, _ = shoppers("crowd", 1).communicate("go\n", timeout=120)
 
         assert "completed" in output
+
+
+class TestAPatternThatMatchesNothing:
+    @pytest.mark.parametrize(
+        ("model", "said"),
+        [
+            ("openai", "openai:\\*"),
+            ("opnai:*", "openai:\\*"),
+            ("OpenAI:*", "openai:\\*"),
+            ("nonsense", "No provider is known"),
+        ],
+    )
+    def test_is_refused_with_what_was_meant(self, home, model, said):
+        with pytest.raises(lp.ConfigError, match=said):
+            lp.set_budget(5, model=model)
+
+        assert lp.budgets().empty
+
+    @pytest.mark.parametrize("model", ["openai:*", "gpt-*", "gpt-4o", "open*:gpt-4o", "*", None])
+    def test_is_none_of_these(self, home, model):
+        assert lp.set_budget(5, model=model).model == model
