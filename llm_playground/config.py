@@ -136,6 +136,7 @@ def configure(
     if privacy is not None:
         given["privacy"] = policy().allowing_privacy(privacy_changed(_settings.privacy, privacy))
     if log is not None:
+        as_log_url(str(log))  # raises what would else be raised at the first run
         policy().check_own_log()
     if endpoints is not None:
         given["endpoints"] = endpoints_changed(_settings.endpoints, endpoints, rows())
@@ -297,6 +298,8 @@ def as_log_url(place: str) -> str:
         raise ConfigError(
             f"The run log cannot be {scheme}://. Give a path such as logs/runs.duckdb."
         )
+    if "\0" in place:
+        raise ConfigError("The run log's path holds a null byte, which no file can. Correct it.")
     if "?" in place:  # DuckDB takes what follows for options and looks for its files elsewhere
         raise ConfigError(f"The run log's path has a question mark: {place}. Use one without.")
     path = Path(rest[1:] if separator else place).expanduser()

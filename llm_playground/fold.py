@@ -124,14 +124,14 @@ class Fold:
         """
         run, finish = self.run(), self._finish or Finish("other")
         usage, usage_source = self._usage(run, finish)
-        cost = pricing.price(run.model, usage, run.started_at)
+        cost = _price(run, usage)
         ended = replace(
             run,
             status=status,
             finish_reason=self._finish.finish_reason if self._finish else None,
             tool_calls=tuple(map(_joined, self._calls.values())),
             logprobs=finish.logprobs,
-            response_model=finish.response_model,
+            response_model=finish.response_model and redact(finish.response_model),
             usage=usage,
             usage_source=usage_source,
             cost_usd=cost.cost_usd,
@@ -171,12 +171,13 @@ class Fold:
         responded, finish = self._responded, self._finish
         status_code = responded.status_code if responded else None
         request_id = finish.request_id if finish else responded.request_id if responded else None
+        request_id = getattr(error, "request_id", None) or request_id
         return Attempt(
             number=len(self.attempts) + 1,
             wait_ms=self._waited_ms,
             duration_ms=duration_ms,
             status_code=getattr(error, "status_code", None) or status_code,
-            request_id=getattr(error, "request_id", None) or request_id,
+            request_id=request_id and redact(request_id),  # a server may echo the key
             error_type=type(error).__name__ if error else None,
             reason=redact(error.detail or str(error)) if error else None,
             skipped_events=finish.skipped_events if finish else 0,
@@ -200,6 +201,14 @@ class Fold:
         except ValueError as error:
             why = _cut_off(run) if run.finish_reason == "length" else redact(str(error))
             return replace(run, data_error=why)
+
+
+def _price(run: Run, usage: Usage | None) -> pricing.Price:
+    """What it cost. A price list may fail in any way: an answer that was paid ends all the same."""
+    try:
+        return pricing.price(run.model, usage, run.started_at)
+    except Exception:  # of another's table
+        return pricing.UNKNOWN
 
 
 def _cut_off(run: Run) -> str:

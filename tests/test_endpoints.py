@@ -287,3 +287,28 @@ class TestPackages:
 
         with pytest.raises(lp.ConfigError, match=re.escape("no_such_module:Class")):
             lp.ask("Hi", "mine:model")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"key_variables": None},
+        {"key_variables": 5},
+        {"wire_format": 5},
+        {"base_url_variable": "a b"},
+        {"priced_as": 5},
+        {"free": "yes"},
+        {"label": None},
+    ],
+    ids=str,
+)
+def test_a_ready_made_row_is_checked_as_a_mapping_is(fields):
+    row = EndpointRow(**{"name": "mine", "label": "Mine", "base_url": "http://h/v1"} | fields)
+    with pytest.raises(lp.InvalidParameterError, match=next(iter(fields))):
+        lp.configure(endpoints={"mine": row})
+
+
+def test_the_variables_of_a_ready_made_row_may_be_one_name():
+    row = EndpointRow("mine", "Mine", "http://h/v1", key_variables="MINE_API_KEY")
+    lp.configure(endpoints={"mine": row})
+    assert config.rows()["mine"].key_variables == ("MINE_API_KEY",)

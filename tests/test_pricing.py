@@ -7,7 +7,7 @@ import pytest
 
 import llm_playground as lp
 from llm_playground import config, pricing
-from llm_playground.endpoints import BUILT_IN
+from llm_playground.endpoints import BUILT_IN, Rates
 from llm_playground.types import Usage
 from tests.wire.formats import openai_stream
 from tests.wire.server import Reply, WireServer
@@ -207,3 +207,13 @@ class TestListed:
             for model in listed[row.priced_as].models if row.priced_as else ():
                 found = pricing.price(f"{row.name}:{model.id}", ONE_EACH, NOW)
                 assert found.cost_usd != 0 or found.source == "free", model.id
+
+
+def test_ready_made_rates_are_checked_and_exact():
+    lp.configure(endpoints={"mine": "http://h/v1"}, prices={"mine:*": Rates(0.1, 0.2)})
+    assert config.rates("mine:m") == Rates(Decimal("0.1"), Decimal("0.2"))
+    for wrong in (Decimal("NaN"), Decimal(-1), None, "much"):
+        with pytest.raises(lp.InvalidParameterError, match="input_usd_per_mtok"):
+            lp.configure(prices={"mine:*": Rates(wrong, Decimal(1))})
+    with pytest.raises(lp.ConfigError, match="null byte"):
+        lp.configure(log="a\0b")

@@ -59,7 +59,7 @@ def changed(
         if said is None:
             after.pop(model, None)
         else:
-            after[model] = said if isinstance(said, Rates) else _rates(model, said)
+            after[model] = _rates(model, _said(said) if isinstance(said, Rates) else said)
     return after
 
 
@@ -84,6 +84,12 @@ def _check_model(model: str, providers: Mapping[str, object]) -> None:
         close = difflib.get_close_matches(provider, providers, n=1)
         hint = f"Did you mean {close[0]}?" if close else "configure(endpoints=...) adds one."
         raise InvalidParameterError(f"{model!r} has no known provider. {hint}")
+
+
+def _said(rates: Rates) -> dict[str, Decimal]:
+    """A ready-made row as a mapping: what it holds may be of any kind."""
+    named = {name: getattr(rates, name) for name in _FIELDS}
+    return {name: value for name, value in named.items() if name in _NEEDED or value is not None}
 
 
 def _rates(model: str, said: Mapping[str, Decimal | float | str]) -> Rates:

@@ -76,7 +76,7 @@ def checked(row: EndpointRow) -> EndpointRow:
 def _row(name: str, said: object, known: Mapping[str, EndpointRow]) -> EndpointRow:
     base = known.get(name, EndpointRow(name, str(name), ""))
     if isinstance(said, EndpointRow):
-        return replace(said, name=name)
+        return replace(said, name=name, **{one: _value(one, getattr(said, one)) for one in _FIELDS})
     if isinstance(said, str):
         return replace(base, base_url=said)
     if isinstance(said, Mapping):
@@ -105,6 +105,8 @@ def _field(endpoint: str, name: str) -> str:
 
 def _value(name: str, value: object) -> object:
     """A field's value, of the field's kind. A wrong one is never repeated: it may be a key."""
+    if value is None and name == "base_url_variable":
+        return None
     if name in ("key_variable", "key_variables", "base_url_variable"):
         names = _texts(value)
         if names is None or not all(map(_VARIABLE.fullmatch, names)):
