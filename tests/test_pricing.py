@@ -9,8 +9,10 @@ import llm_playground as lp
 from llm_playground import config, pricing
 from llm_playground.endpoints import BUILT_IN, Rates
 from llm_playground.types import Usage
+from tests.wire.asking import Asker
 from tests.wire.formats import openai_stream
 from tests.wire.server import Reply, WireServer
+from tests.wire.vendors import KEY, OPENAI
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
 MILLION = 1_000_000
@@ -217,3 +219,19 @@ def test_ready_made_rates_are_checked_and_exact():
             lp.configure(prices={"mine:*": Rates(wrong, Decimal(1))})
     with pytest.raises(lp.ConfigError, match="null byte"):
         lp.configure(log="a\0b")
+
+
+async def test_a_price_list_that_fails_and_an_echoed_key_leave_a_run_that_ended(monkeypatch):
+    def fails(*_):
+        raise TypeError("a table of another")
+
+    monkeypatch.setattr(pricing, "price", fails)
+    headers = {"content-type": "text/event-stream", "x-request-id": f"req-{KEY}"}
+    events = [e.replace(b"gpt-4o-2024-08-06", KEY.encode()) for e in openai_stream(["A"])]
+    with WireServer(Reply(events, headers=headers)) as wire:
+        async with Asker(OPENAI, wire.url) as asker:
+            run = await asker.run()
+    assert (run.status, run.text, run.cost_usd) == ("completed", "A", None)
+    assert run.response_model == "[redacted]"
+    assert run.attempts[0].request_id == "req-[redacted]"
+    assert list(lp.runs().status) == ["completed"]

@@ -80,6 +80,8 @@ class GeminiProvider:
     @asynccontextmanager
     async def _response(self, call: Call, request: Request) -> AsyncIterator[httpx2.Response]:
         """Send the request; the response is closed on leaving."""
+        if "#" in request.model_name:  # what follows would be no part of the URL
+            raise faults.unsendable(call, ValueError(f"no model is called {request.model_name}"))
         kept = list[httpx2.Response]()
         options = sdk.GenerateContentConfig(
             automatic_function_calling=sdk.AutomaticFunctionCallingConfig(disable=True),

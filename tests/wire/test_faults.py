@@ -6,6 +6,7 @@ import json
 import socket
 import traceback
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 
@@ -418,3 +419,13 @@ async def test_the_key_is_in_no_repr_of_provider_or_endpoint(vendor):
     assert KEY not in repr(provider)
     assert KEY not in repr(provider._endpoint)
     await provider.aclose()
+
+
+async def test_a_model_whose_name_would_be_cut_in_the_url_is_not_asked():
+    with WireServer(Reply(())) as wire:
+        provider = GEMINI.provider(wire.url)
+        request = replace(GEMINI.request(), model="gemini:a#b")
+        with pytest.raises(errors.RequestRejectedError, match="a#b"):
+            await collect(provider.stream(request), [])
+        await provider.aclose()
+        assert wire.requests == []
