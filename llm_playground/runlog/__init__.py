@@ -22,14 +22,19 @@ never undone by an older one.
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from llm_playground import config
+from llm_playground import config, deeds
+from llm_playground.errors import RunLogError
 from llm_playground.runlog.duckdb_store import DuckDBStore
 from llm_playground.runlog.log import RunLog
 from llm_playground.runlog.postgres_store import PostgresStore
+from llm_playground.runlog.records import AUDIT_COLUMNS
 from llm_playground.runlog.server import Server
 from llm_playground.runlog.store import Dialect, Session, Store
 
@@ -86,7 +91,9 @@ def backup(path: str | Path) -> Path:
     Raises:
         RunLogError: There is such a file already, or one of both cannot be read or written.
     """
-    return open_log().backup(path)
+    written = open_log().backup(path)
+    deeds.tell("backup", str(written))
+    return written
 
 
 def restore(path: str | Path) -> Path | None:
@@ -101,7 +108,13 @@ def restore(path: str | Path) -> Path | None:
     Raises:
         RunLogError: The file is no run log, or what is there cannot be replaced.
     """
-    return open_log().restore(path)
+    log = open_log()
+    entries = _audit_entries(log)
+    before = log.restore(path)
+    for entry in entries:  # what was done since the backup is not undone there
+        log.audit(entry)
+    deeds.tell("restore", str(path), {"before": None if before is None else str(before)})
+    return before
 
 
 def set_aside_log() -> Path:
@@ -115,7 +128,18 @@ def set_aside_log() -> Path:
     Raises:
         RunLogError: There is no file, or it cannot be moved.
     """
-    return open_log().set_aside()
+    aside = open_log().set_aside()
+    deeds.tell("set_aside_log", str(aside))
+    return aside
+
+
+def _audit_entries(log: RunLog) -> list[dict[str, Any]]:
+    """The entries of the audit log as rows; none where it cannot be read, as a damaged one."""
+    with suppress(RunLogError):
+        found = log.frame(f"SELECT {', '.join(AUDIT_COLUMNS)} FROM audit_log ORDER BY created_at")  # noqa: S608 - a constant
+        rows = found.astype(object).where(found.notna(), None).to_dict("records")
+        return [{**row, "detail": json.loads(row["detail"] or "null")} for row in rows]
+    return []
 
 
 def _store(url: str) -> Store:

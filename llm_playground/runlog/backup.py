@@ -78,6 +78,8 @@ def from_file(connection: psycopg.Connection[Any], path: Path) -> None:
 
 def _check_empty(connection: psycopg.Connection[Any]) -> None:
     for table in schema.TABLES:
+        if table == "audit_log":  # what was done here before; what the backup tells joins it
+            continue
         if connection.execute(f"SELECT FROM {table} LIMIT 1".encode()).fetchone() is not None:
             raise RunLogError(
                 f"The run log is not empty (there are {table}). A backup goes into empty tables: "
