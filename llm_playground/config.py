@@ -362,8 +362,15 @@ def base_url(provider: str) -> str | None:
 
 
 def gemini_api_version() -> str:
-    """``GOOGLE_GEMINI_API_VERSION``, else ``v1beta``, which has every feature the docs show."""
-    return read("GOOGLE_GEMINI_API_VERSION") or "v1beta"
+    """``GOOGLE_GEMINI_API_VERSION``, else ``v1beta``, which has every feature the docs show.
+
+    Raises:
+        ConfigError: The variable holds what is no version.
+    """
+    version = read("GOOGLE_GEMINI_API_VERSION") or "v1beta"
+    if not (version.isascii() and version.isalnum()):
+        raise ConfigError("GOOGLE_GEMINI_API_VERSION is no version. Set it to v1beta, or unset it.")
+    return version
 
 
 def read(variable: str) -> str | None:

@@ -312,3 +312,18 @@ def test_the_variables_of_a_ready_made_row_may_be_one_name():
     row = EndpointRow("mine", "Mine", "http://h/v1", key_variables="MINE_API_KEY")
     lp.configure(endpoints={"mine": row})
     assert config.rows()["mine"].key_variables == ("MINE_API_KEY",)
+
+
+def test_a_base_url_of_the_environment_holds_no_query(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "planted-" + "key-" * 4 + "7Qa")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1?key=hidden")
+    with pytest.raises(lp.ConfigError, match="a query is in it") as caught:
+        lp.ask("Hi", "openai:m")
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("version", ["v1/../x", "v1?key=a", "v{0}"])
+def test_a_version_that_is_none_is_not_sent(monkeypatch, version):
+    monkeypatch.setenv("GOOGLE_GEMINI_API_VERSION", version)
+    with pytest.raises(lp.ConfigError, match="is no version"):
+        config.gemini_api_version()

@@ -22,6 +22,8 @@ def fault_in(base_url: str) -> str | None:
         return "it does not begin with http:// or https://"
     if url.userinfo:
         return "a user name or a password is in it"
+    if url.query or url.fragment:
+        return "a query is in it, and keys go into .env"
     if url.port is not None and not 0 < url.port < 65_536:
         return f"{url.port} is no port"
     return None if _names_a_host(url.host) else "it names no host"
