@@ -11,6 +11,7 @@ import pytest
 
 import llm_playground as lp
 from llm_playground import catalog, config, credentials
+from tests.wire.server import WireServer, json_reply
 
 KEY = "sk-" + "planted" * 4
 
@@ -160,6 +161,15 @@ class TestSettings:
 
     def test_a_key_that_is_no_text_is_not_repeated(self):
         assert line_of(lp.set_key, "anthropic", 52) == "Not set: a key is text; got int."
+
+    def test_a_key_that_an_own_endpoint_wants_is_said_with_the_setting(self):
+        with WireServer(json_reply(401, {"error": {"message": "No"}})) as server:
+            lp.configure(endpoints={"my_lab": f"{server.url}/v1"})
+            with pytest.raises(lp.AuthenticationError) as caught:
+                lp.ask("hi", "my_lab:any")
+
+        setting = 'lp.configure(endpoints={"my_lab": {"key_variable": "NAME"}})'
+        assert str(caught.value).endswith(f"None is set. Say which variable holds it: {setting}.")
 
     def test_an_endpoints_name_may_have_underscores_and_the_line_says_so(self):
         assert "underscores" in line_of(lp.configure, endpoints={"my lab": "http://x/v1"})

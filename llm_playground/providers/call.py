@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import httpx2
 
 from llm_playground import config, credentials
+from llm_playground.providers import NO_KEY
 from llm_playground.providers.address import proxy_for
 from llm_playground.providers.base import Endpoint
 from llm_playground.redact import mask
@@ -47,7 +48,7 @@ class Call:
     @property
     def key_origin(self) -> str:
         """Where the key came from and how it ends, as a sentence."""
-        if not self._key_variables:
+        if self.endpoint.api_key == NO_KEY:
             return "None is set."
         masked = mask(self.endpoint.api_key)
         source = credentials.source_of(self.endpoint.provider, self.endpoint.api_key)
@@ -59,17 +60,14 @@ class Call:
     def key_advice(self) -> str:
         """What to do about a key that is refused, as a sentence."""
         provider = self.endpoint.provider
-        if not self._key_variables:
+        if self.endpoint.api_key == NO_KEY:
             setting = f'{{"{provider}": {{"key_variable": "NAME"}}}}'
             return f"Say which variable holds it: lp.configure(endpoints={setting})."
-        variable = config.rows()[provider].base_url_variable
-        check = f", or check {variable}" if variable else ""
+        row = config.rows().get(provider)
+        if row is None or not row.key_variables:
+            return "Restart the kernel."  # it is the embedded server's own
+        check = f", or check {row.base_url_variable}" if row.base_url_variable else ""
         return f"Set another with %llm keys set {provider}{check}."
-
-    @property
-    def _key_variables(self) -> tuple[str, ...]:
-        row = config.rows().get(self.endpoint.provider)
-        return row.key_variables if row else ()
 
 
 def _with_article(source: str) -> str:

@@ -108,7 +108,7 @@ TOO_LONG = "This model's maximum context length is 8192 tokens. However, you sen
 E = errors
 FAULTS = (
     Fault("400", refusal(400), E.RequestRejectedError, "rejected the request (400): Not today."),
-    Fault("401", refusal(401), E.AuthenticationError, "Set another with %llm keys"),
+    Fault("401", refusal(401), E.AuthenticationError, "refused the key (401)."),
     Fault("403", refusal(403), E.AuthenticationError, "does not let this key use"),
     Fault("404", refusal(404), E.RequestRejectedError, "does not know"),
     Fault("413", refusal(413), E.RequestRejectedError, "too large (413)"),
