@@ -9,18 +9,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from filelock import FileLock, Timeout
-
 from llm_playground.errors import RunLogError
 from llm_playground.runlog import database, drain, migration, space
 from llm_playground.runlog.store import Batch, Dialect, Session, SqlParams
+from llm_playground.runlog.turns import Turns
 
 if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
 _STRANGER_WAIT_S = 3.0
-_POLL_S = 0.01
 _NONE: Mapping[str, object] = {}
 
 T = TypeVar("T")
@@ -40,16 +38,15 @@ class DuckDBStore:
 
     def after_fork(self) -> None:
         """See :meth:`Store.after_fork`."""
-        lock = _beside(self.path, ".lock")
-        self._lock = FileLock(lock, thread_local=False, poll_interval=_POLL_S)
+        self._turns = Turns(_beside(self.path, ".lock"))
 
     @contextmanager
     def alone(self, wait_s: float) -> Iterator[None]:
         """See :meth:`Store.alone`."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock.acquire(timeout=wait_s)
-        except Timeout as error:
+            self._turns.acquire(wait_s)
+        except TimeoutError as error:
             raise RunLogError(
                 f"Another process has kept the run log {self.path} for {wait_s:g} s. "
                 "Try again, or close that process."
@@ -59,7 +56,7 @@ class DuckDBStore:
         try:
             yield
         finally:
-            self._lock.release()
+            self._turns.release()
 
     def unfinished(self) -> bool:
         """See :meth:`Store.unfinished`: there is no file yet, or one that was not closed."""
