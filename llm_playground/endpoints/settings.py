@@ -76,7 +76,8 @@ def checked(row: EndpointRow) -> EndpointRow:
 def _row(name: str, said: object, known: Mapping[str, EndpointRow]) -> EndpointRow:
     base = known.get(name, EndpointRow(name, str(name), ""))
     if isinstance(said, EndpointRow):
-        return replace(said, name=name, **{one: _value(one, getattr(said, one)) for one in _FIELDS})
+        whole: dict[str, Any] = {one: _value(one, getattr(said, one)) for one in _FIELDS}
+        return replace(said, name=name, **whole)
     if isinstance(said, str):
         return replace(base, base_url=said)
     if isinstance(said, Mapping):
