@@ -228,6 +228,7 @@ def plan(
     calls: list[Call] = []
     for model in models:
         resolved = resolve_model(config.default_model() if model is None else model)
+        config.check_allowed(resolved)
         capabilities.check_parameters(resolved, chosen)
         endpoint = config.base_url(resolved.partition(":")[0])
         request = Request(resolved, turns, chosen, offered, shape, endpoint)

@@ -134,7 +134,8 @@ def configure(
         modes = guard_changed(_settings.secret_guard, secret_guard)
         given["secret_guard"] = policy().allowing_guard(modes, secret_guard)
     if privacy is not None:
-        given["privacy"] = policy().allowing_privacy(privacy_changed(_settings.privacy, privacy))
+        chosen = privacy_changed(_settings.privacy, privacy)
+        given["privacy"] = policy().allowing_privacy(chosen, privacy)
     if log is not None:
         as_log_url(str(log))  # raises what would else be raised at the first run
         policy().check_own_log()

@@ -32,10 +32,11 @@ _LONGEST_LOCAL_PART = 64
 # With a country's code (ITU-T E.164: up to 15 digits); as in North America; with a leading 0 as in
 # most other countries, in groups or eight digits and more. No date such as 01.02.2026.
 _PHONE = re.compile(
-    r"(?<![\w+.,-])(?:"
+    r"(?<![\w+.,/-])(?:"
     r"(?:\+|00)[1-9](?:[ ().\-/]{0,2}\d){6,14}"
     r"|\(?[2-9]\d{2}\)?[ .-]\d{3}[ .-]\d{4}"
-    r"|(?!\d{1,2}([./-])\d{1,2}\1\d{2,4}(?!\d))\(?0[1-9]\d{0,4}\)?(?:[ ./-]{1,2}\d{2,8}){1,5}"
+    r"|(?!\d{1,2}([./-])\d{1,2}\1\d{2,4}(?!\d))"
+    r"\(?0[1-9]\d{0,4}\)?(?:[ ./-]{1,2}\d{2,8}){1,5}(?:-\d)?"
     r"|0[1-9]\d{7,10}"
     r")(?![\w]|[.,]\d)"
 )

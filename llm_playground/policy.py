@@ -82,15 +82,16 @@ class Policy:
         address = base_url.rstrip("/") + "/"
         return any(address.startswith(place.rstrip("/") + "/") for place in places)
 
-    def allowing_privacy(self, chosen: Privacy) -> Privacy:
+    def allowing_privacy(self, chosen: Privacy, said: str | Mapping[str, Any]) -> Privacy:
         """What a user chose to store, where that is allowed.
 
         Raises:
-            ConfigError: It stores more than is allowed, or turns off a log that is prescribed.
+            ConfigError: What was ``said`` stores more than is allowed, or turns off a log that is
+                prescribed.
         """
-        strict = privacy.tightest(chosen, self.privacy)
-        if (strict.store, strict.sample) != (chosen.store, chosen.sample):
-            least = self.privacy
+        strict, least = privacy.tightest(chosen, self.privacy), self.privacy
+        named = set(said) if isinstance(said, Mapping) else {"store"}
+        if any(getattr(strict, name) != getattr(chosen, name) for name in named - {"redact"}):
             raise ConfigError(
                 f"The administrator's policy stores no more than {least.store}"
                 f"{'' if least.sample >= 1 else f', of {least.sample:.0%}'}."

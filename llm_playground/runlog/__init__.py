@@ -137,8 +137,9 @@ def _audit_entries(log: RunLog) -> list[dict[str, Any]]:
     """The entries of the audit log as rows; none where it cannot be read, as a damaged one."""
     with suppress(RunLogError):
         found = log.frame(f"SELECT {', '.join(AUDIT_COLUMNS)} FROM audit_log ORDER BY created_at")  # noqa: S608 - a constant
-        rows = found.astype(object).where(found.notna(), None).to_dict("records")
-        return [{**row, "detail": json.loads(row["detail"] or "null")} for row in rows]
+        known = found.astype(object).where(found.notna(), None)
+        rows = [dict(zip(AUDIT_COLUMNS, row, strict=True)) for row in known.to_numpy()]
+        return [row | {"detail": json.loads(row["detail"] or "null")} for row in rows]
     return []
 
 
