@@ -131,7 +131,7 @@ def keys_of(by: By | Sequence[By], tz: str, dialect: Dialect) -> Keys:
     moment = _UTC[dialect] if zone == "UTC" else _LOCAL_TIME
     known = {
         "month": f"date_trunc('month', {moment})",
-        "day": f"date_trunc('day', {moment})",
+        "day": f"({moment})::DATE",
         "tag": _TAG[dialect],
         **_PLAIN,
         **_OF_EXECUTION,

@@ -62,7 +62,7 @@ def _span(name: str, when: When) -> tuple[datetime, datetime]:
         return moment, moment
     if isinstance(value, date) and not isinstance(value, datetime):
         midnight = datetime.combine(value, time(), UTC)
-        days = monthrange(value.year, value.month)[1] if _is_month(when) else 1
+        days = monthrange(value.year, value.month)[1] if is_month(when) else 1
         try:
             return midnight, midnight + timedelta(days=days)
         except OverflowError:  # the end of the year 9999: for ever
@@ -73,14 +73,15 @@ def _span(name: str, when: When) -> tuple[datetime, datetime]:
 def _parsed(name: str, text: str) -> date | datetime:
     text = text.strip()
     try:
-        if _is_month(text):
+        if is_month(text):
             return date.fromisoformat(f"{text}-01")
         return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
     except ValueError:
         raise InvalidParameterError(_not_a_time(name, text)) from None
 
 
-def _is_month(when: object) -> bool:
+def is_month(when: object) -> bool:
+    """Whether a whole month was said, as ``"2026-03"``."""
     return isinstance(when, str) and re.fullmatch(r"\d{4}-\d{2}", when.strip()) is not None
 
 

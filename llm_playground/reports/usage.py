@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-from llm_playground.reports.costs import UNPRICED
+from llm_playground.reports.costs import UNPRICED_RUNS
 from llm_playground.reports.filters import Filters
 from llm_playground.reports.groups import By, grouped
 
@@ -18,7 +18,7 @@ _FIGURES = f"""
     sum(input_tokens)::BIGINT AS input_tokens,
     sum(output_tokens)::BIGINT AS output_tokens,
     sum(cost_usd)::FLOAT8 AS cost_usd,
-    count(*) FILTER (WHERE {UNPRICED}) AS unpriced_runs,
+    {UNPRICED_RUNS} AS unpriced_runs,
     count(*) FILTER (WHERE status = 'failed') AS failed_runs,
     min(started_at) AS first_at,
     max(started_at) AS last_at
