@@ -182,7 +182,9 @@ async def cpu_us(read, deltas):
     return spent / deltas * 1e6
 
 
-async def costs(vendor, provider, *, deltas=DELTAS, rounds=ROUNDS, apart_us=0, only=None):
+async def costs(
+    vendor, provider, *, deltas=DELTAS, rounds=ROUNDS, apart_us=0, only=None, of=statistics.median
+):
     """CPU per delta in µs by reading; in turn, so that a busy moment hits all alike."""
     url = vendor.url(provider, deltas=deltas, apart_us=apart_us)
     async with readings(provider, url) as ways:
@@ -194,7 +196,7 @@ async def costs(vendor, provider, *, deltas=DELTAS, rounds=ROUNDS, apart_us=0, o
                 us = await cpu_us(read, deltas)
                 if number:  # the first imports and connects
                     spent[name].append(us)
-    return {name: statistics.median(values) for name, values in spent.items()}
+    return {name: of(values) for name, values in spent.items()}
 
 
 async def drain_ms(vendor):
