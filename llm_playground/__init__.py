@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from llm_playground.errors import TemplateError as TemplateError
     from llm_playground.errors import UnknownModelError as UnknownModelError
     from llm_playground.estimates import Estimate as Estimate
-    from llm_playground.forecast import estimate as estimate
+    from llm_playground.estimation import estimate as estimate
     from llm_playground.images import image as image
     from llm_playground.prompt_file import prompt_from_file as prompt_from_file
     from llm_playground.prompt_versions import prompt as prompt
@@ -133,7 +133,7 @@ _ROOMS = {
         "UnknownModelError",
     ],
     "estimates": ["Estimate"],
-    "forecast": ["estimate"],
+    "estimation": ["estimate"],
     "images": ["image"],
     "reports": [
         "costs",

@@ -25,8 +25,8 @@ from llm_playground.types import (
     Part,
     ReasoningPart,
     Run,
-    StreamEvent,
     Status,
+    StreamEvent,
     TextPart,
     Tool,
     ToolCall,
@@ -69,7 +69,6 @@ class ToolRun:
         return self.runs[-1]
 
     @property
-    @property
     def text(self) -> str:
         """The answer's text."""
         return self.run.text
@@ -84,6 +83,7 @@ class ToolRun:
         """The answer parsed when a schema was given; ``run.data_error`` says why not."""
         return self.run.data
 
+    @property
     def cost_usd(self) -> Decimal | None:
         """What all rounds cost together, None when the price of one is unknown."""
         costs = [run.cost_usd for run in self.runs]

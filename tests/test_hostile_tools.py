@@ -19,7 +19,7 @@ class BadRepr:
         raise RuntimeError("no words")
 
 
-class BadStr(Exception):
+class WordlessError(Exception):
     def __str__(self):
         raise ValueError("no words")
 
@@ -49,7 +49,7 @@ async def asking():
 HOSTILE = {
     "a value without words": (BadRepr, "RuntimeError"),
     "a value too deep": (deep, "Error"),
-    "an error without words": (raising(BadStr()), "BadStr"),
+    "an error without words": (raising(WordlessError()), "WordlessError"),
     "an exit": (raising(SystemExit(3)), "SystemExit"),
     "a cancellation of its own": (cancelling, "CancelledError"),
     "half a character": (lambda: "caf\udce9.txt", "caf?.txt"),

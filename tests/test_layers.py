@@ -68,7 +68,7 @@ FLOORS = {
     "reuse": 3,
     "calls": 4,
     "comparison": 5,
-    "forecast": 5,
+    "estimation": 5,
     "toolloop": 5,
     "demo": 5,
     "reports": 5,

@@ -165,7 +165,7 @@ class TestTheWait:
         run = asked()
 
         assert run.status == "failed"
-        assert "3600" in str(run.error)
+        assert "60 min" in str(run.error)
         assert len(server.requests) == 1
 
     def test_ends_when_the_call_is_cancelled(self, serve):

@@ -111,11 +111,10 @@ async def _headers(call: Call, exchange: Exchange) -> Mapping[str, str]:
     if response.status_code == HTTPStatus.OK:
         return response.headers
     body = bytearray()
-    async with aclosing(exchange.chunks()) as chunks:
-        async for chunk in chunks:
-            body += chunk
-            if len(body) >= MAX_REFUSAL_BYTES:
-                break
+    async for chunk in exchange.chunks():
+        body += chunk
+        if len(body) >= MAX_REFUSAL_BYTES:
+            break
     text = body[:MAX_REFUSAL_BYTES].decode("utf-8", "replace")
     raise faults.status_error(call, response.status_code, text, response.headers)
 

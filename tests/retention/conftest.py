@@ -2,7 +2,7 @@
 
 import pytest
 
-from llm_playground import config
+from llm_playground import config, redact
 from llm_playground.runlog import space
 from tests.reports.conftest import log, new_url
 
@@ -11,8 +11,9 @@ __all__ = ["log", "new_url"]
 
 @pytest.fixture(autouse=True)
 def own_settings(monkeypatch):
-    """Settings of the test's own."""
+    """Settings, and known keys, of the test's own."""
     monkeypatch.setattr(config, "_settings", config._Settings())
+    monkeypatch.setattr(redact, "_known", ())
 
 
 @pytest.fixture

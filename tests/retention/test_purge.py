@@ -1,16 +1,23 @@
 """``lp.purge``: what it says, what it does, and what stays."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 import llm_playground as lp
-from llm_playground.errors import InvalidParameterError, ProviderUnavailableError
+from llm_playground.errors import InvalidParameterError, ProviderUnavailableError, RunLogError
+from llm_playground.runlog import open_log
 from llm_playground.types import Attempt, ToolCall
 from tests.reports.shelf import add, add_row
 from tests.runlog.actors import begin, execution_of, prompt, record
 
+ROOT = Path(__file__).parents[2]
 LONG_AGO = datetime.now(UTC) - timedelta(days=200)
 ANSWER = "The whale is a mammal. "
 METRICS = ["run_id", "model", "status", "input_tokens", "output_tokens", "cost_usd", "ttft_ms"]
@@ -119,7 +126,7 @@ def test_a_compressed_prompt_that_is_sent_again_is_still_one_row(log):
 
 def test_metrics_stay_and_no_text_does(log):
     run = whole(log)
-    lp.rate(run, 4, note="about the whale") if hasattr(lp, "rate") else None
+    lp.rate(run, 4, note="about the whale")
     before = lp.runs()
 
     done = purge(keep="metrics")
@@ -303,3 +310,77 @@ def test_what_cannot_be_understood_is_said_in_one_line(log, given, said):
     with pytest.raises(InvalidParameterError, match=said) as error:
         lp.purge(**given)
     assert "\n" not in str(error.value)
+
+
+class TestTheFile:
+    """What only a log in a file can show."""
+
+    @pytest.fixture
+    def log(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("LLM_PLAYGROUND_LOG", str(tmp_path / "runs.duckdb"))
+        log = open_log()
+        yield log
+        log.close()
+
+    @pytest.mark.parametrize("keep", ["metrics", "nothing"])
+    def test_what_was_removed_is_in_no_byte_of_any_file(self, log, tmp_path, keep):
+        whole(log)
+        log.drain()
+        assert b"whale" in log.path.read_bytes()
+        purge(keep=keep)
+        left = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+        assert b"whale" not in left
+        assert b"brief" not in left
+
+    def test_the_log_written_anew_is_as_before_and_goes_on(self, log):
+        for number in range(5):
+            add(log, at=LONG_AGO, question=f"q {number}", text=ANSWER * 3_000)
+        before = log.frame("SELECT * FROM duckdb_indexes()").index_name.tolist()
+        mode = log.path.stat().st_mode
+        done = purge(keep="metrics")
+        assert done.given_back_bytes > 0
+        assert log.frame("SELECT * FROM duckdb_indexes()").index_name.tolist() == before
+        assert log.path.stat().st_mode == mode
+        add(log, text="later", at=datetime.now(UTC))
+        assert lp.runs().response_text[0] == "later"
+        assert not list(log.path.parent.glob("*.compact*"))
+
+    def test_no_room_for_the_copy_leaves_the_log_and_says_so(self, log):
+        add(log, at=LONG_AGO)
+        in_the_way = log.path.with_name(f"{log.path.name}.compact")
+        in_the_way.mkdir()
+        with pytest.raises(RunLogError, match="It is done, but"):
+            purge(keep="nothing")
+        assert lp.runs().empty
+        in_the_way.rmdir()
+        assert purge(keep="nothing").runs == 0
+
+    def test_earlier_states_of_the_log_are_named(self, log):
+        add(log, at=LONG_AGO)
+        log.drain()
+        aside = lp.set_aside_log()
+        log.path.with_name(f"{log.path.name}.before-v3").write_bytes(b"x")
+        add(log, at=LONG_AGO)
+        assert set(lp.purge().copies[0].split(", ")) == {aside.name, "runs.duckdb.before-v3"}
+
+    def test_what_a_sleeping_process_would_bring_back_is_left(self, log, tmp_path):
+        actor = [sys.executable, str(ROOT / "tests/runlog/actors.py"), "break_off", str(log.path)]
+        process = subprocess.Popen(
+            actor,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+        try:
+            assert process.stdout.readline().startswith("streaming")
+            process.send_signal(signal.SIGSTOP)
+            done = purge("0d", keep="nothing")
+            assert done.runs + done.left == 3
+            assert done.left >= 1
+            assert len(lp.runs()) == done.left
+        finally:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+            process.communicate(timeout=20)
+        assert len(lp.runs()) == done.left

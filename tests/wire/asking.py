@@ -12,6 +12,7 @@ from llm_playground.types import Run
 from tests.wire.vendors import Vendor
 
 ONCE = Retry(attempts=1)
+PATIENT = Timeouts()
 
 
 class Asker:
@@ -22,7 +23,7 @@ class Asker:
         vendor: Vendor,
         base_url: str,
         retry: Retry = ONCE,
-        timeouts: Timeouts = Timeouts(),
+        timeouts: Timeouts = PATIENT,
     ) -> None:
         self._vendor = vendor
         self._provider = vendor.provider(base_url, timeouts.connect)
