@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from llm_playground import config
 from llm_playground.errors import RunLogError
 from llm_playground.runlog import (
-    backup,
     drain,
+    portable,
     postgres_drain,
     postgres_rows,
     postgres_tables,
@@ -119,13 +119,13 @@ class PostgresStore:
         """See :meth:`Store.backup`."""
         connection = self._open()
         with self._server.refusing("be copied"):
-            backup.to_file(connection, path)
+            portable.to_file(connection, path)
 
     def restore(self, path: Path) -> Path | None:
         """See :meth:`Store.restore`: into empty tables only."""
         connection = self._open()
         with self._server.refusing("be restored"):
-            backup.from_file(connection, path)
+            portable.from_file(connection, path)
         return None
 
     def compact(self) -> int:
