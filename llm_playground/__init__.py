@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from llm_playground.calls import stream as stream
     from llm_playground.catalog import keys as keys
     from llm_playground.catalog import models as models
-    from llm_playground.charts.chart import chart as chart
+    from llm_playground.charts import chart as chart
     from llm_playground.comparison import Comparison as Comparison
     from llm_playground.comparison import compare as compare
     from llm_playground.config import configure as configure
@@ -58,18 +58,18 @@ if TYPE_CHECKING:
     from llm_playground.prompt_versions import prompts as prompts
     from llm_playground.prompt_versions import save_prompt as save_prompt
     from llm_playground.ratings import rate as rate
-    from llm_playground.reports.costs import costs as costs
-    from llm_playground.reports.duplicates import duplicates as duplicates
-    from llm_playground.reports.failures import failures as failures
-    from llm_playground.reports.forecast import forecast as forecast
-    from llm_playground.reports.latency import latency as latency
-    from llm_playground.reports.prompt_cache import prompt_cache as prompt_cache
-    from llm_playground.reports.reconcile import reconcile as reconcile
-    from llm_playground.reports.runs import runs as runs
-    from llm_playground.reports.sql import sql as sql
-    from llm_playground.reports.usage import usage_by as usage_by
-    from llm_playground.reports.waste import waste as waste
-    from llm_playground.reports.what_if import what_if as what_if
+    from llm_playground.reports import costs as costs
+    from llm_playground.reports import duplicates as duplicates
+    from llm_playground.reports import failures as failures
+    from llm_playground.reports import forecast as forecast
+    from llm_playground.reports import latency as latency
+    from llm_playground.reports import prompt_cache as prompt_cache
+    from llm_playground.reports import reconcile as reconcile
+    from llm_playground.reports import runs as runs
+    from llm_playground.reports import sql as sql
+    from llm_playground.reports import usage_by as usage_by
+    from llm_playground.reports import waste as waste
+    from llm_playground.reports import what_if as what_if
     from llm_playground.retention import purge as purge
     from llm_playground.runlog import backup as backup
     from llm_playground.runlog import migrate as migrate

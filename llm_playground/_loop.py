@@ -10,9 +10,10 @@ import concurrent.futures
 import contextvars
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from llm_playground.errors import LLMError
 
@@ -107,6 +108,35 @@ def _runs_here() -> bool:
         return asyncio.get_running_loop() is _loop
     except RuntimeError:
         return False
+
+
+class Handover(Generic[T]):
+    """Things from any thread, in order, to the loop that made this.
+
+    Waking another thread costs more than a delta does: one call wakes it for all that waits.
+    """
+
+    def __init__(self) -> None:
+        self._here = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+        self._waiting: deque[T] = deque()
+        self._told = False
+
+    def put(self, thing: T) -> None:
+        """Give one more. Once that loop is closed nobody listens, and nothing happens."""
+        self._waiting.append(thing)
+        if not self._told:
+            self._told = True
+            with suppress(RuntimeError):
+                self._here.call_soon_threadsafe(self._news.set)
+
+    async def get(self) -> T:
+        """Wait for the next one."""
+        while not self._waiting:
+            await self._news.wait()
+            self._news.clear()
+            self._told = False  # before looking again: what is put from now on tells again
+        return self._waiting.popleft()
 
 
 async def _signalling(work: Coroutine[Any, Any, T], ended: threading.Event) -> T:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 import warnings
@@ -165,15 +164,9 @@ async def stream(call: Call) -> AsyncGenerator[StreamEvent, None]:
                 case lp.TextDelta(text): print(text, end="")
                 case lp.RunFinished(run): print(run.usage)
     """
-    here = asyncio.get_running_loop()
-    events: asyncio.Queue[StreamEvent | None] = asyncio.Queue()
-
-    def hand_over(event: StreamEvent | None) -> None:
-        with suppress(RuntimeError):  # that loop is closed: nobody listens any more
-            here.call_soon_threadsafe(events.put_nowait, event)
-
-    future = _loop.submit(send(call, hand_over))
-    future.add_done_callback(lambda _: hand_over(None))
+    events: _loop.Handover[StreamEvent | None] = _loop.Handover()
+    future = _loop.submit(send(call, events.put))
+    future.add_done_callback(lambda _: events.put(None))
     try:
         while (event := await events.get()) is not None:
             if isinstance(event, RunFinished) and isinstance(event.run.error, ConfigError):

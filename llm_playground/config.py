@@ -323,6 +323,11 @@ def username() -> str:
     named = read("JUPYTERHUB_USER") or read("LLM_PLAYGROUND_USER")
     if named:
         return named
+    return _login_name()
+
+
+@lru_cache(maxsize=1)
+def _login_name() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # no login name in a bare container
@@ -387,22 +392,27 @@ def sources() -> tuple[tuple[str, Mapping[str, str]], ...]:
 def _dotenv() -> dict[str, str]:
     """Every ``.env`` here and above, the nearest first; each read again whenever it changes."""
     try:
-        here = Path.cwd()
+        here = os.getcwd()  # noqa: PTH109 - a dozen look-ups a call: paths as objects cost ten times
     except FileNotFoundError:  # somebody deleted the working folder
         return {}
     values: dict[str, str] = {}
-    for folder in (*reversed(here.parents), here):
-        path = folder / ".env"
+    for path in _dotenv_paths(here):
         try:
-            seen = path.stat()
+            seen = os.stat(path)  # noqa: PTH116 - as above
         except OSError:
             continue
         values |= _parse_dotenv(path, (seen.st_mtime_ns, seen.st_size, seen.st_ino))
     return values
 
 
+@lru_cache(maxsize=8)
+def _dotenv_paths(folder: str) -> tuple[str, ...]:
+    here = Path(folder)
+    return tuple(str(place / ".env") for place in (*reversed(here.parents), here))
+
+
 @lru_cache(maxsize=32)
-def _parse_dotenv(path: Path, _seen: tuple[int, int, int]) -> dict[str, str]:
+def _parse_dotenv(path: str, _seen: tuple[int, int, int]) -> dict[str, str]:
     from dotenv import dotenv_values
 
     try:

@@ -6,6 +6,6 @@ not small, vl-convert-python holds a whole JavaScript engine (85 MB), and report
 without. Without them a chart is bars in plain HTML, made here. Nothing comes from the network.
 """
 
-from llm_playground.charts.chart import Chart, chart
+from llm_playground.charts.picture import Chart, chart
 
 __all__ = ["Chart", "chart"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-from llm_playground.reports.costs import UNPRICED_RUNS
 from llm_playground.reports.filters import Filters
 from llm_playground.reports.groups import By, grouped
+from llm_playground.reports.spending import UNPRICED_RUNS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from llm_playground import config, reports
-from llm_playground.reports.costs import FIGURES
+from llm_playground.reports.spending import FIGURES
 from tests.benchmarks import runlog_reports
 from tests.benchmarks.many_runs import fill
 

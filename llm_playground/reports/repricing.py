@@ -10,7 +10,7 @@ from llm_playground.capabilities import resolve_model
 from llm_playground.errors import InvalidParameterError
 from llm_playground.reports.filters import Filters, condition
 from llm_playground.reports.groups import STATUS, By, chosen, keys_of
-from llm_playground.reports.latency import SENT
+from llm_playground.reports.speed import SENT
 from llm_playground.reports.tariff import Tariff
 from llm_playground.runlog import open_log
 from llm_playground.types import Usage

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from llm_playground import pricing
 from llm_playground.reports.filters import Filters, condition
 from llm_playground.reports.groups import tables
-from llm_playground.reports.latency import SENT
+from llm_playground.reports.speed import SENT
 from llm_playground.runlog import open_log
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 from llm_playground import config
 from llm_playground.errors import InvalidParameterError
 from llm_playground.reports import moments, vendor_report
-from llm_playground.reports.costs import FIGURES
 from llm_playground.reports.filters import Filters, condition
 from llm_playground.reports.groups import chosen, keys_of
-from llm_playground.reports.latency import SENT
 from llm_playground.reports.model_names import comparable
+from llm_playground.reports.speed import SENT
+from llm_playground.reports.spending import FIGURES
 from llm_playground.reports.vendor_report import Line, VendorReport
 from llm_playground.runlog import open_log
 
