@@ -11,6 +11,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
@@ -24,6 +25,10 @@ from llm_playground.runlog import RunLog
 
 _FRESH_S = 1.0
 _STALE_S = 2.0
+# A log's file changes with every run: what says that budgets changed is a file of its own. What
+# another program wrote into the log is found by reading this often, which nobody waits for.
+_CHANGED = "budgets.changed"
+_SURE_S = 30.0
 _REMEMBERED = "budgets.json"
 
 _Seen = tuple[int, int, int]
@@ -36,6 +41,7 @@ class Known:
         self._log = log
         self._budgets: tuple[Budget, ...] | None = None
         self._checked_at = 0.0
+        self._read_at = 0.0
         self._seen: _Seen | None = None
         self._reading: asyncio.Task[None] | None = None
         self._failing = False  # then nobody waits for the next try
@@ -53,6 +59,8 @@ class Known:
             return self._budgets
         if self._unchanged():
             self._checked_at = time.monotonic()
+            if self._checked_at - self._read_at > _SURE_S:
+                self._start_reading()
             return self._budgets or ()
         reading = self._start_reading()
         if self._budgets is None or (age_s > _STALE_S and not self._failing):
@@ -75,20 +83,27 @@ class Known:
         self._budgets, self._checked_at = budgets, time.monotonic()
 
     def forget(self) -> None:
-        """They were changed here: read them again before the next call."""
+        """They were changed here: read them again before the next call, here and elsewhere."""
+        with suppress(OSError):  # a folder that cannot be written: whoever records has said so
+            self._log.journals.mkdir(parents=True, exist_ok=True)
+            (self._log.journals / _CHANGED).write_bytes(b"")
         self._changes += 1
-        self._checked_at, self._seen = 0.0, None
+        self._checked_at = self._read_at = 0.0
 
     def _unchanged(self) -> bool:
-        """Whether the log's file is as it was when it was last read; where it is none, never."""
-        path = self._log.path
-        if path is None:
+        """Whether nobody on this machine changed them since they were read.
+
+        A log on a server is changed from elsewhere too: there nobody can tell.
+        """
+        if self._log.path is None:
             return False
-        seen = _look(path)
-        if seen is None:  # a log that is not there yet has no budgets
+        if _look(self._log.path) is None:  # a log that is not there yet has no budgets
             self._budgets = self._budgets or ()
             return True
-        return self._budgets is not None and seen == self._seen
+        return self._read_at > 0 and self._sign() == self._seen
+
+    def _sign(self) -> _Seen | None:
+        return _look(self._log.journals / _CHANGED)
 
     def _start_reading(self) -> asyncio.Task[None]:
         if self._reading is None:
@@ -96,13 +111,12 @@ class Known:
         return self._reading
 
     async def _read(self) -> None:
-        changes, path = self._changes, self._log.path
-        seen = None if path is None else _look(path)
+        changes, seen = self._changes, self._sign()
         try:
             self.take(await asyncio.to_thread(self._log.change, ledger.read), changes)
             self._failing = False
             if changes == self._changes:
-                self._seen = seen
+                self._seen, self._read_at = seen, time.monotonic()
         except RunLogError:  # whoever records runs has said so
             self._checked_at, self._failing = time.monotonic(), True
             if self._budgets is None:
