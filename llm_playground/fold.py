@@ -201,6 +201,8 @@ class Fold:
         except ValueError as error:
             why = _cut_off(run) if run.finish_reason == "length" else redact(str(error))
             return replace(run, data_error=why)
+        except Exception as error:  # of a user's validator: the answer was paid all the same
+            return replace(run, data_error=redact(f"{type(error).__name__}: {error}"))
 
 
 def _price(run: Run, usage: Usage | None) -> pricing.Price:

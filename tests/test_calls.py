@@ -8,6 +8,7 @@ import threading
 import time
 
 import pandas as pd
+import pydantic
 import pytest
 
 import llm_playground as lp
@@ -207,6 +208,26 @@ class TestComplete:
         assert await asyncio.to_thread(server.wait_for, lambda s: bool(s.left_at))
         [row] = lp.runs(tag="stopped").to_dict("records")
         assert (row["status"], row["response_text"]) == ("cancelled", "one two three ")
+
+
+class TestSchema:
+    def test_a_validator_that_fails_in_any_way_loses_nothing(self, serve):
+        class Judged(pydantic.BaseModel):
+            x: int
+
+            @pydantic.field_validator("x")
+            @classmethod
+            def judge(cls, _value):
+                return len(lp.ask("Is it good?", "openai:gpt-4o").text)
+
+        serve(Reply(openai_stream(['{"x": 1}'])))
+
+        with pytest.warns(lp.SchemaWarning):
+            run = lp.ask("x", "openai:gpt-4o", schema=Judged)
+
+        assert (run.status, run.data) == ("completed", None)
+        assert "await lp.complete" in run.data_error
+        assert logged(run.id).status == "completed"
 
 
 class TestStream:
