@@ -31,6 +31,7 @@ from llm_playground.comparison import frame
 from llm_playground.errors import BudgetExceededError, ConfigError, InvalidParameterError
 from llm_playground.types import Run, StreamEvent
 from llm_playground.widgets import esm, notice
+from llm_playground.widgets.replies import reply
 from llm_playground.widgets.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -40,11 +41,16 @@ MESSAGE_EVERY_S = 0.03
 PARAMETERS = ("temperature", "top_p", "max_tokens")
 FORM = ("prompt", "system", "models", *PARAMETERS, "preset", "iterations")
 
-_HERE = Path(__file__).parent
-_MODULES = ("keys", "panes", "choices", "dom", "picker", "form", "answers", "playground")
+_VIEW = Path(__file__).parent / "view"
+_MODULES = (
+    *("keys", "panes", "choices", "dom", "link", "dialog", "keysdialog", "picker", "textbox"),
+    *("parameters", "runbar", "pane", "answers", "playground"),
+)
+_STYLES = ("base", "models", "form", "runbar", "answers", "rich", "dialogs")
 
 _log = logging.getLogger(__name__)
 _messenger = ThreadPoolExecutor(1, "llm_playground_widgets")
+_repliers = ThreadPoolExecutor(4, "llm_playground_replies")
 
 
 def _dial(name: str, models: Sequence[str]) -> dict[str, Any]:
@@ -98,8 +104,8 @@ class Playground(anywidget.AnyWidget):
         ['completed']
     """
 
-    _esm = esm.joined(_HERE / f"{module}.js" for module in _MODULES)
-    _css = (_HERE / "playground.css").read_text("utf-8")
+    _esm = esm.joined(_VIEW / f"{module}.js" for module in _MODULES)
+    _css = "\n".join((_VIEW / f"{style}.css").read_text("utf-8") for style in _STYLES)
 
     name = _for_view(t.Unicode(allow_none=True))
     prompt = _from_view(t.Unicode())
@@ -341,7 +347,7 @@ class Playground(anywidget.AnyWidget):
                 act(*arguments)
             except Exception as error:
                 _log.exception("The playground could not show what came")
-                self.problem = f"Not everything could be shown ({type(error).__name__})."
+                self._say_fault(error)
                 if self._sheet.ended():
                     self.running = False
                     self._ended.set()
@@ -369,6 +375,24 @@ class Playground(anywidget.AnyWidget):
         snapshot = {"type": "snapshot", "view": content.get("view"), "run": sheet.run}
         state = {"running": not sheet.ended(), "summary": sheet.summary(), "panes": everything}
         self.send(snapshot | state)
+
+    def _reply_to(self, content: Mapping[str, Any]) -> None:
+        self._aside(lambda: self._hand_on(self.send, reply(self, content)))
+
+    def _aside(self, act: Callable[[], None]) -> None:
+        """Do what may take its time; a fault of ours is said, not lost."""
+
+        def guarded() -> None:
+            try:
+                act()
+            except Exception as error:
+                _log.exception("The playground could not find what was asked for")
+                self._hand_on(self._say_fault, error)
+
+        _repliers.submit(guarded)
+
+    def _say_fault(self, error: Exception) -> None:
+        self.problem = f"Not everything could be shown ({type(error).__name__})."
 
     def _look_up_choices(self) -> None:
         from llm_playground import catalog  # reads the price list: not on the way to the display
@@ -398,6 +422,7 @@ _ON_MESSAGE: dict[str, Callable[[Playground, Mapping[str, Any]], None]] = {
     "stop": Playground._stop_some,
     "sync": Playground._show_everything,
     "choices": Playground._ask_for_choices,
+    "ask": Playground._reply_to,
 }
 
 

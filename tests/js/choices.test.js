@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { choiceOf, closest, grown, labelOf, matching, noMatch } from "../../llm_playground/widgets/choices.js";
+import { choiceOf, closest, grown, labelOf, matching, noMatch } from "../../llm_playground/widgets/view/choices.js";
 
 const choice = (model, available) => ({
   model, label: model.split(":")[1], available, reason: available ? "" : "set A_KEY", price: "",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KEY_HELP, keyAction, staysHere } from "../../llm_playground/widgets/keys.js";
+import { KEY_HELP, keyAction, staysHere } from "../../llm_playground/widgets/view/keys.js";
 
 const press = (name) => {
   const parts = name.split("+");

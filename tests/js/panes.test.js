@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   EMPTY_SHEET, announcement, callsLine, columns, neighbour, progress, receive,
-} from "../../llm_playground/widgets/panes.js";
+} from "../../llm_playground/widgets/view/panes.js";
 
 const opening = {
   type: "run", run: 1,

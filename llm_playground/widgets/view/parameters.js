@@ -1,7 +1,6 @@
-// The form: prompts, parameters, presets, iterations. Every control edits one trait.
+// Presets and one control per parameter. Every control edits one trait.
 
 import { h, button, follow, newId, setText } from "./dom.js";
-import { callsLine } from "./panes.js";
 
 /** @typedef {import("./dom.js").View} View */
 
@@ -18,25 +17,6 @@ const DIALS = [
   { trait: "max_tokens", label: "Max tokens", min: 1, max: 8192, step: 1, rest: 1024 },
 ];
 const FOLD_BELOW_PX = 720;
-
-/**
- * A text area that edits a trait.
- * @param {View} view
- * @param {{trait: string, label: string, rows: number, placeholder: string}} what
- */
-export function createTextBox(view, { trait, label, rows, placeholder }) {
-  const id = newId();
-  const box = h("textarea", { id, rows, placeholder, "data-llm": trait, spellcheck: "false" });
-  const element = h("div", { class: `llm-text llm-${trait}` },
-    h("label", { for: id, class: "llm-label" }, label), box);
-  box.addEventListener("input", () => view.edit(trait, box.value), { signal: view.signal });
-  follow(view, [trait], () => {
-    const value = view.model.get(trait);
-    if (box.value !== value) box.value = value;
-    element.classList.toggle("llm-empty", value === "");
-  });
-  return { element, box };
-}
 
 /**
  * Presets and sliders; one line that unfolds where the panel is narrow.
@@ -184,30 +164,4 @@ function shown(value) {
 /** @param {string} name */
 function titled(name) {
   return name.charAt(0).toUpperCase() + name.slice(1);
-}
-
-/**
- * Iterations, what Run will send or what is wrong, and Run.
- * @param {View} view
- */
-export function createRunBar(view) {
-  const id = newId();
-  const spin = h("input", { type: "number", id, min: 1, max: 1000, step: 1, "data-llm": "iterations" });
-  const price = h("span", { class: "llm-price", "data-llm": "price" });
-  const problem = h("span", { class: "llm-problem", role: "alert" });
-  const run = button("Run", { class: "llm-run", "data-llm": "run", title: "Ctrl+Enter" }, view.signal, view.run);
-  const element = h("div", { class: "llm-bar" },
-    h("label", { for: id, class: "llm-label" }, "Iterations"), spin,
-    h("span", { class: "llm-slot" }, price, problem), run);
-  const edit = () => view.edit("iterations", spin.value === "" ? null : Number(spin.value));
-  spin.addEventListener("input", edit, { signal: view.signal });
-  follow(view, ["iterations", "models", "problem", "running"], () => {
-    const { model } = view;
-    const iterations = model.get("iterations");
-    if (document.activeElement !== spin) spin.value = iterations === null ? "" : String(iterations);
-    setText(price, model.get("problem") ? "" : callsLine(model.get("models"), iterations));
-    setText(problem, model.get("problem"));
-    run.setAttribute("aria-disabled", String(model.get("running")));
-  });
-  return { element, run };
 }

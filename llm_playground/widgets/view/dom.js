@@ -18,6 +18,7 @@
  * @property {(name: string, value: unknown) => void} edit set a trait; sent soon
  * @property {() => void} run
  * @property {(sentence: string) => void} say tell a screen reader
+ * @property {import("./link.js").Ask} ask
  */
 
 /**

@@ -1,17 +1,22 @@
 // One view of a playground: puts the parts together, hears the kernel and the keys.
 
 import { h, button, follow, frontEnd, newId, setText } from "./dom.js";
+import { createLink } from "./link.js";
 import { createPicker } from "./picker.js";
-import { createParameters, createRunBar, createTextBox } from "./form.js";
+import { createTextBox } from "./textbox.js";
+import { createParameters } from "./parameters.js";
+import { createRunBar } from "./runbar.js";
 import { createAnswers } from "./answers.js";
+import { createKeysDialog } from "./keysdialog.js";
 import { EMPTY_SHEET, announcement, receive } from "./panes.js";
-import { KEY_HELP, keyAction, staysHere } from "./keys.js";
+import { keyAction, staysHere } from "./keys.js";
 
 /** @typedef {import("./dom.js").Model} Model */
 /** @typedef {import("./dom.js").View} View */
 /** @typedef {import("./panes.js").Message} Message */
 /** @typedef {import("./keys.js").Place} Place */
 
+const MESSAGES = new Set(["run", "events", "snapshot"]);
 const SAVE_AFTER_MS = 150;
 const FORM_TRAITS = [
   "prompt", "system", "models", "temperature", "top_p", "max_tokens", "preset", "iterations",
@@ -36,15 +41,25 @@ function render({ model, el }) {
   const answers = createAnswers(view);
   el.classList.add("llm-playground");
   el.append(
-    h("header", { class: "llm-heading" }, heading, keys.opener),
+    h("header", { class: "llm-heading" }, heading, createTools(view, keys)),
     picker.element,
     h("div", { class: "llm-form" }, h("div", { class: "llm-prompts" }, system.element, prompt.element),
       createParameters(view, el)),
-    createRunBar(view).element, answers.element, live, keys.dialog);
+    createRunBar(view).element, answers.element, live, keys.element);
   follow(view, ["name"], () => setText(heading, model.get("name") ?? "Playground"));
   hearKernel(view, answers.paint);
   hearKeys(view, el, { picker, prompt: prompt.box, keys, answers });
   return () => ending.abort();
+}
+
+/**
+ * The words at the right of the heading.
+ * @param {View} view
+ * @param {ReturnType<typeof createKeysDialog>} keys
+ */
+function createTools({ signal }, keys) {
+  return h("nav", { class: "llm-tools", "aria-label": "Playground" },
+    button("?", { class: "llm-link", "aria-label": "Keys", title: "Keys (?)" }, signal, keys.open));
 }
 
 /**
@@ -77,6 +92,7 @@ function createView(model, signal, live) {
       model.send({ type: "run", form });
     },
     say: (sentence) => setText(live, sentence),
+    ask: createLink(model, signal),
   };
 }
 
@@ -91,7 +107,7 @@ function hearKernel({ model, signal, say }, paint) {
   let frame = 0;
   /** @param {Message} message */
   const hear = (message) => {
-    if (message.type === "snapshot" && message.view !== name) return;
+    if (!MESSAGES.has(message.type) || (message.type === "snapshot" && message.view !== name)) return;
     const before = sheet;
     sheet = receive(sheet, message);
     const sentence = announcement(before, sheet);
@@ -164,25 +180,6 @@ function placeOf(target) {
   if (target instanceof HTMLTextAreaElement) return "text";
   if (target instanceof HTMLInputElement) return target.type === "range" ? "slider" : "text";
   return target instanceof Element && target.closest("[data-llm=pane]") ? "answer" : "control";
-}
-
-/** @param {View} view */
-function createKeysDialog({ signal }) {
-  const rows = KEY_HELP.map(([key, what]) => h("tr", {}, h("th", { scope: "row" }, key), h("td", {}, what)));
-  const dialog = h("dialog", { class: "llm-keys", "aria-label": "Keys" });
-  const close = () => {
-    const was = dialog.open;
-    dialog.close();
-    return was;
-  };
-  const open = () => {
-    if (!dialog.open) dialog.showModal();
-  };
-  dialog.append(h("h4", {}, "Keys"), h("table", {}, h("tbody", {}, ...rows)),
-    h("p", {}, "Single letters work outside the text boxes."),
-    button("Close", {}, signal, () => close()));
-  const opener = button("?", { class: "llm-link", "aria-label": "Keys", title: "Keys (?)" }, signal, open);
-  return { dialog, opener, open, close };
 }
 
 export default { render };

@@ -1,0 +1,37 @@
+"""What a view may ask of the kernel, and who answers: one table.
+
+A view sends ``{"type": "ask", "id": ..., "what": ..., "given": {...}}`` and gets a ``reply`` with
+the value or one line of what is wrong. Answers may take their time: they are found on threads of
+their own, so that no stream waits for a search in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from llm_playground.errors import InvalidParameterError, LLMError
+
+if TYPE_CHECKING:
+    from llm_playground.widgets.playground import Playground
+
+Given: TypeAlias = Mapping[str, Any]
+Reply: TypeAlias = Callable[["Playground", Given], object]
+
+REPLIES: dict[str, Reply] = {}
+
+
+def reply(panel: Playground, question: Given) -> dict[str, Any]:
+    """The message that answers a question: its ``value`` is JSON, or ``error`` is one line."""
+    answer = {"type": "reply", "id": question.get("id")}
+    try:
+        return answer | {"value": _replier(question)(panel, question.get("given") or {})}
+    except LLMError as error:
+        return answer | {"error": str(error)}
+
+
+def _replier(question: Given) -> Reply:
+    what = str(question.get("what"))
+    if what not in REPLIES:
+        raise InvalidParameterError(f"The playground cannot answer {what!r}. Reload the page.")
+    return REPLIES[what]
