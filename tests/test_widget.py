@@ -174,7 +174,7 @@ def test_a_run_from_the_panel_uses_the_form_that_came_with_it(pg, told):
 
 def test_a_handler_returns_at_once(pg, told, monkeypatch):
     release = threading.Event()
-    monkeypatch.setattr(playground, "plan", lambda *_, **__: release.wait(10) and ())
+    monkeypatch.setattr(playground, "order", lambda *_: release.wait(10) and ())
     started = time.monotonic()
 
     pg._handle_custom_msg({"type": "run", "form": {}}, [])
@@ -254,7 +254,7 @@ def test_modules_are_joined_without_imports_of_each_other(tmp_path):
 
 
 def test_an_answer_that_never_began_ends_with_a_line():
-    sheet = Sheet(1, ["local:x", "local:x"])
+    sheet = Sheet(1, [("local:x", ""), ("local:x", "")])
 
     assert sheet.give_up(1, "failed", "Out of luck.")
     assert not sheet.give_up(1, "cancelled", "")

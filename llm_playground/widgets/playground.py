@@ -26,11 +26,12 @@ from llm_playground import _loop, capabilities, config, parameters, provenance
 from llm_playground._signatures import explaining
 from llm_playground.budgeting import check_worst_case
 from llm_playground.call import Call
-from llm_playground.calls import plan, resolve_model, send
+from llm_playground.calls import resolve_model, send
 from llm_playground.comparison import frame
 from llm_playground.errors import BudgetExceededError, ConfigError, InvalidParameterError
 from llm_playground.types import Run, StreamEvent
 from llm_playground.widgets import esm, notice
+from llm_playground.widgets.form import Form, Ordered, order
 from llm_playground.widgets.replies import reply
 from llm_playground.widgets.sheet import Sheet
 
@@ -176,11 +177,11 @@ class Playground(anywidget.AnyWidget):
             if self.running:
                 raise InvalidParameterError("Still running. Stop all first.")
             try:
-                calls = self._plan()
+                ordered = self._plan()
             except (ConfigError, BudgetExceededError) as error:
                 self.problem = str(error)
                 raise
-            self._start(calls)
+            self._start(ordered)
 
     def stop(self) -> None:
         """Stop every answer that is still running. The text so far is kept."""
@@ -267,27 +268,29 @@ class Playground(anywidget.AnyWidget):
     def _parameters(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in PARAMETERS}
 
-    def _plan(self) -> tuple[Call, ...]:
-        if not self.models:
-            raise InvalidParameterError("No model is chosen. Add one.")
-        calls = plan(
-            self.prompt,
-            self.models,
+    def form(self) -> Form:
+        """What is set now, as one value."""
+        return Form(
+            prompt=self.prompt,
             system=self.system,
+            models=self.models,
             preset=self.preset,
             parameters=self._parameters(),
             iterations=self.iterations,
-            variables=_variables(),
-            source="widget",
         )
-        check_worst_case([call.request for call in calls], None)
-        return calls
 
-    def _start(self, calls: Sequence[Call]) -> None:
-        self._sheet = sheet = Sheet(self._sheet.run + 1, [call.request.model for call in calls])
+    def _plan(self) -> tuple[Ordered, ...]:
+        ordered = order(self.form(), _variables())
+        check_worst_case([one.call.request for one in ordered], None)
+        return ordered
+
+    def _start(self, ordered: Sequence[Ordered]) -> None:
+        opening = [(one.call.request.model, one.label) for one in ordered]
+        self._sheet = sheet = Sheet(self._sheet.run + 1, opening)
         self._ended.clear()
         self.problem, self.running = "", True
         self.send({"type": "run", "run": sheet.run, "panes": sheet.opening()})
+        calls = [one.call for one in ordered]
         _loop.loop().call_soon_threadsafe(self._ask_all, sheet, calls)
 
     def _ask_all(self, sheet: Sheet, calls: Sequence[Call]) -> None:

@@ -50,6 +50,7 @@ class _Pane:
 
     number: int
     model: str
+    label: str = ""
     state: str = "waiting"
     status: str = ""
     text: _Text = field(default_factory=_Text)
@@ -73,7 +74,10 @@ class _Pane:
 
     def everything(self) -> PaneChange:
         whole = {"text": self.text.whole(), "reasoning": self.reasoning.whole()}
-        return self._state() | {"model": self.model} | whole
+        return self._state() | self.opening() | whole
+
+    def opening(self) -> PaneChange:
+        return {"number": self.number, "model": self.model, "label": self.label}
 
     def _state(self) -> PaneChange:
         state: PaneChange = {"number": self.number, "state": self.state, "status": self.status}
@@ -89,12 +93,15 @@ class Sheet:
 
     Args:
         run: Counts the Runs of one playground, from 1.
-        models: The model of each answer, in order; answers are numbered from 1.
+        answers: The model of each answer and what is special about it, in order; they are
+            numbered from 1.
     """
 
-    def __init__(self, run: int, models: Sequence[str]) -> None:
+    def __init__(self, run: int, answers: Sequence[tuple[str, str]]) -> None:
         self.run = run
-        self._panes = {number: _Pane(number, model) for number, model in enumerate(models, 1)}
+        self._panes = {
+            number: _Pane(number, model, label) for number, (model, label) in enumerate(answers, 1)
+        }
         self._endings: dict[int, PaneChange] = {}
         self._lock = threading.Lock()
         self._started_at = self._ended_at = time.perf_counter()
@@ -110,7 +117,7 @@ class Sheet:
 
     def opening(self) -> list[PaneChange]:
         """What a view needs to draw the empty panes."""
-        return [{"number": pane.number, "model": pane.model} for pane in self._panes.values()]
+        return [pane.opening() for pane in self._panes.values()]
 
     def news(self) -> list[PaneChange]:
         """What is new since the last call: only new text, never the whole text again."""

@@ -30,7 +30,7 @@ const STATES = {
  * @param {Pane} first
  * @returns {PaneView}
  */
-export function createPane(view, { number }) {
+export function createPane(view, { number, label }) {
   const { signal } = view;
   const text = document.createTextNode("");
   const body = h("div", { class: "llm-answer", "data-llm": "answer" }, text);
@@ -46,7 +46,7 @@ export function createPane(view, { number }) {
   const element = h("section", {
     role: "region", "aria-label": `Answer ${number}`, tabindex: "-1", class: "llm-pane",
     "data-llm": "pane", "data-number": number,
-  }, h("header", {}, h("span", { class: "llm-ordinal" }, String(number)), status, stopOne, copyOne),
+  }, h("header", {}, h("span", { class: "llm-ordinal" }, [number, label].filter(Boolean).join(" · ")), status, stopOne, copyOne),
   reasoning, h("div", { class: "llm-frame" }, body, more), notices, footer);
 
   /** @type {{following: boolean, pane: Pane | null}} */

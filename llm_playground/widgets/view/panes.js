@@ -5,6 +5,7 @@
  * @typedef {object} Pane
  * @property {number} number counted from 1 over the whole Run
  * @property {string} model
+ * @property {string} label what is special about it: "temperature 0.2"; empty for none
  * @property {string} state
  * @property {string} text the answer so far, as the model wrote it
  * @property {string} reasoning
@@ -43,7 +44,7 @@ export const EMPTY_SHEET = { run: 0, running: false, summary: "", panes: [] };
 
 /** @type {Pane} */
 const BLANK = {
-  number: 0, model: "", state: "waiting", text: "", reasoning: "", status: "",
+  number: 0, model: "", label: "", state: "waiting", text: "", reasoning: "", status: "",
   html: null, footer: "", hover: "", notices: [],
 };
 

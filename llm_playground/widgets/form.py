@@ -1,0 +1,110 @@
+"""What a person has set in the panel, and the calls that it stands for."""
+
+from __future__ import annotations
+
+import itertools
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from llm_playground.call import Call
+from llm_playground.calls import plan
+from llm_playground.errors import InvalidParameterError
+
+MOST_SWEPT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The panel's values, as they were given: :func:`order` says what is wrong with them.
+
+    Args:
+        prompt: The user prompt, with ``{{name}}`` as written.
+        system: The system prompt.
+        models: Whom to ask.
+        preset: One of the presets, or None.
+        parameters: By name; None is ``auto``, a list is a sweep: one call per value.
+        iterations: How often each model is asked.
+        turns: Earlier turns, ``{"role": ..., "content": text}``.
+        images: Pictures of the prompt, whatever :func:`llm_playground.image` takes.
+        values: Typed values of ``{{name}}``; they go before the notebook's variables.
+        cases: Rows of a table, each a mapping of names to values that go before all others.
+    """
+
+    prompt: str = ""
+    system: str = ""
+    models: Sequence[str] = ()
+    preset: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    iterations: Any = 1
+    turns: Sequence[Mapping[str, Any]] = ()
+    images: Sequence[Any] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
+    cases: Sequence[Mapping[str, object]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """One call; ``label`` says what is special about it: ``temperature 0.2``, or nothing."""
+
+    call: Call
+    label: str = ""
+
+
+def order(form: Form, notebook: Mapping[str, object]) -> tuple[Ordered, ...]:
+    """Every call of a form, grouped by model; nothing is sent.
+
+    Args:
+        form: What is set.
+        notebook: The notebook's variables, for ``{{name}}``.
+
+    Raises:
+        ConfigError: Something cannot be sent as it stands; one line says what.
+    """
+    if not form.models:
+        raise InvalidParameterError("No model is chosen. Add one.")
+    known = {**notebook, **form.values}
+    variations = list(itertools.product(_cases(form), _sweep(form.parameters)))
+    return tuple(
+        Ordered(call, " · ".join(filter(None, (case_label, sweep_label))))
+        for model in form.models
+        for (case_label, case), (sweep_label, swept) in variations
+        for call in plan(
+            form.prompt,
+            [model],
+            system=form.system,
+            messages=form.turns,
+            images=list(form.images),
+            preset=form.preset,
+            parameters={**form.parameters, **swept},
+            iterations=form.iterations,
+            variables=ChainMap(dict(case), known),
+            source="widget",
+        )
+    )
+
+
+def _cases(form: Form) -> list[tuple[str, Mapping[str, object]]]:
+    if not form.cases:
+        return [("", {})]
+    return [(f"case {number}", case) for number, case in enumerate(form.cases, 1)]
+
+
+def _sweep(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every combination of the listed values, with its label; one empty one without a list."""
+    listed = {name: value for name, value in parameters.items() if _is_swept(name, value)}
+    if len(listed) > MOST_SWEPT:
+        raise InvalidParameterError(
+            f"{', '.join(listed)} are all lists; a sweep goes over one or two parameters."
+        )
+    for values in itertools.product(*listed.values()):
+        chosen = dict(zip(listed, values, strict=True))
+        yield " · ".join(f"{name} {value}" for name, value in chosen.items()), chosen
+
+
+def _is_swept(name: str, value: object) -> bool:
+    """A list of values; of ``stop``, which is a list itself, a list of lists."""
+    if not isinstance(value, (list, tuple)) or not value:
+        return False
+    return name != "stop" or all(isinstance(one, (list, tuple)) for one in value)
