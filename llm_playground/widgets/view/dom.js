@@ -19,6 +19,8 @@
  * @property {() => void} run
  * @property {(sentence: string) => void} say tell a screen reader
  * @property {import("./link.js").Ask} ask
+ * @property {Map<HTMLElement, (event: KeyboardEvent) => boolean>} localKeys what parts do with keys
+ *   while the focus is in them, asked before the panel's own keys; true when something was done
  */
 
 /**

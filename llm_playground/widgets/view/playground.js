@@ -93,6 +93,7 @@ function createView(model, signal, live) {
     },
     say: (sentence) => setText(live, sentence),
     ask: createLink(model, signal),
+    localKeys: new Map(),
   };
 }
 
@@ -165,11 +166,22 @@ function hearKeys(view, el, { picker, prompt, keys, answers }) {
     if (!event.composedPath().includes(el)) return;
     if (staysHere(event)) event.stopImmediatePropagation();
     if (event.isComposing) return;
+    if (takenLocally(view, event)) return event.preventDefault();
     const action = keyAction(event, placeOf(event.target));
     if (action !== null) acts[action](event);
     if (action !== null || picker.key(event)) event.preventDefault();
   };
   window.addEventListener("keydown", hear, { capture: true, signal: view.signal });
+}
+
+/**
+ * Whether a part that the focus is in did something with a key.
+ * @param {View} view
+ * @param {KeyboardEvent} event
+ */
+function takenLocally({ localKeys }, event) {
+  const path = event.composedPath();
+  return [...localKeys].some(([part, take]) => path.includes(part) && take(event));
 }
 
 /**
