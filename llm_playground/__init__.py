@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from llm_playground.errors import UnknownModelError as UnknownModelError
     from llm_playground.estimates import Estimate as Estimate
     from llm_playground.estimation import estimate as estimate
+    from llm_playground.exporting import export as export
+    from llm_playground.exporting import import_runs as import_runs
     from llm_playground.images import image as image
     from llm_playground.prompt_file import prompt_from_file as prompt_from_file
     from llm_playground.prompt_versions import prompt as prompt
@@ -134,6 +136,7 @@ _ROOMS = {
     ],
     "estimates": ["Estimate"],
     "estimation": ["estimate"],
+    "exporting": ["export", "import_runs"],
     "images": ["image"],
     "reports": [
         "costs",

@@ -66,6 +66,7 @@ FLOORS = {
     "prompt_versions": 3,
     "budgeting": 3,
     "reuse": 3,
+    "exporting": 3,
     "calls": 4,
     "comparison": 5,
     "estimation": 5,
