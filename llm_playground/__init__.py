@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from llm_playground.catalog import keys as keys
     from llm_playground.catalog import models as models
     from llm_playground.charts import chart as chart
+    from llm_playground.codegen import code as code
     from llm_playground.comparison import Comparison as Comparison
     from llm_playground.comparison import compare as compare
     from llm_playground.config import configure as configure
@@ -111,6 +112,7 @@ _ROOMS = {
     "calls": ["ask", "complete", "stream"],
     "catalog": ["keys", "models"],
     "charts": ["chart"],
+    "codegen": ["code"],
     "comparison": ["Comparison", "compare"],
     "config": ["configure"],
     "credentials": ["forget_key", "set_key"],
