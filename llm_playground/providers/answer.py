@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from llm_playground.errors import ProviderError
-from llm_playground.providers import breaks, faults, limits, surrogates
+from llm_playground.providers import breaks, faults, limits, surrogates, tape
 from llm_playground.providers.call import Call
 from llm_playground.providers.sse import Event, EventDecoder, EventTooLongError
 from llm_playground.types import Finish, ProviderEvent, Responded
@@ -88,8 +88,11 @@ async def stream_events(
     yield _responded(status_code, headers)
     reading = _Reading(call, reader)
     delivered = False
+    trip = tape.last_trip()
     try:
         async for chunk in chunks:
+            if trip is not None:
+                trip.received.add(chunk)
             for item in reading.items(chunk):
                 delivered = True
                 yield item

@@ -26,6 +26,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.response import HTTPResponse
 
+from llm_playground.providers import tape
 from llm_playground.providers.http import MAX_CONNECTIONS
 
 _READ_BYTES = 65_536
@@ -60,6 +61,7 @@ class Exchange:
         self.body = body
         self.keepalive_s = keepalive_s
         self.response: requests.Response | None = None
+        self.tape = tape.running()
         self._send = send
         self._loop = asyncio.get_running_loop()
         self._arrived: asyncio.Queue[requests.Response | bytes | Exception] = asyncio.Queue()
@@ -230,6 +232,12 @@ class Adapter(HTTPAdapter):
         """Send the exchange's body to where the library would send its own."""
         exchange = _current.get()
         request.prepare_body(exchange.body, None)
+        trip = exchange.tape and exchange.tape.sent(
+            str(request.method),
+            str(request.url),
+            ((name, str(value)) for name, value in request.headers.items()),
+            exchange.body,
+        )
         exchange.response = super().send(
             request,
             stream=True,
@@ -238,6 +246,8 @@ class Adapter(HTTPAdapter):
             cert=cert,
             proxies=proxies,
         )
+        if trip:
+            trip.answered(exchange.response.status_code, exchange.response.headers.items())
         empty = requests.Response()
         empty.request, empty.url, empty.status_code = request, str(request.url), 200
         return empty

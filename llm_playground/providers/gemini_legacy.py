@@ -18,7 +18,7 @@ from typing import Any
 
 from llm_playground import config
 from llm_playground.errors import ConfigError
-from llm_playground.providers import answer, breaks, faults, generate_content
+from llm_playground.providers import answer, breaks, faults, generate_content, tape
 from llm_playground.providers.address import is_loopback
 from llm_playground.providers.base import Endpoint
 from llm_playground.providers.call import Call
@@ -115,6 +115,9 @@ async def _headers(call: Call, exchange: Exchange) -> Mapping[str, str]:
         body += chunk
         if len(body) >= MAX_REFUSAL_BYTES:
             break
+    trip = tape.last_trip()
+    if trip is not None:
+        trip.received.add(bytes(body[:MAX_REFUSAL_BYTES]))
     text = body[:MAX_REFUSAL_BYTES].decode("utf-8", "replace")
     raise faults.status_error(call, response.status_code, text, response.headers)
 

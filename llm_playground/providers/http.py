@@ -10,6 +10,7 @@ import httpx2
 
 from llm_playground import config
 from llm_playground.errors import ConfigError
+from llm_playground.providers import tape
 from llm_playground.providers.address import fault_in, is_loopback
 from llm_playground.providers.base import Endpoint
 from llm_playground.redact import redact, remember
@@ -67,7 +68,7 @@ def client_for(
             ),
             follow_redirects=False,
             trust_env=not at_home,
-            event_hooks={"response": [_shorten]},
+            event_hooks={"request": [_note_request], "response": [_note_response, _shorten]},
         )
     except (ValueError, ImportError) as error:  # of a scheme unknown here, or SOCKS
         raise ConfigError(
@@ -76,6 +77,19 @@ def client_for(
             provider=endpoint.provider,
             detail=redact(str(error)),
         ) from None
+
+
+async def _note_request(request: httpx2.Request) -> None:
+    kept = tape.running()
+    if kept is not None:
+        body = await request.aread()
+        kept.sent(request.method, str(request.url), request.headers.multi_items(), body)
+
+
+async def _note_response(response: httpx2.Response) -> None:
+    trip = tape.last_trip()
+    if trip is not None:
+        trip.answered(response.status_code, response.headers.multi_items())
 
 
 class _Sliced(httpx2.AsyncByteStream):
@@ -107,6 +121,9 @@ async def _shorten(response: httpx2.Response) -> None:
                     break
     finally:
         await body.aclose()
+    trip = tape.last_trip()
+    if trip is not None:
+        trip.received.add(bytes(start[:MAX_REFUSAL_BYTES]))
     response.headers.pop("content-encoding", None)
     response.stream = httpx2.ByteStream(bytes(start[:MAX_REFUSAL_BYTES]))
 
