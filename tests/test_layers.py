@@ -20,6 +20,7 @@ FLOORS = {
     "_loop": 0,
     "_signatures": 0,
     "_version": 0,
+    "diff": 0,
     "template": 0,
     "docstrings": 0,
     "misfit": 0,
