@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llm_playground.call import Call
@@ -52,12 +52,24 @@ class Ordered:
     label: str = ""
 
 
-def order(form: Form, notebook: Mapping[str, object]) -> tuple[Ordered, ...]:
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """What one of the calls to a model has of its own: a row of the cases, values of the sweep."""
+
+    label: str
+    case: Mapping[str, object]
+    parameters: Mapping[str, Any]
+
+
+def order(
+    form: Form, notebook: Mapping[str, object], override: str | None = None
+) -> tuple[Ordered, ...]:
     """Every call of a form, grouped by model; nothing is sent.
 
     Args:
         form: What is set.
         notebook: The notebook's variables, for ``{{name}}``.
+        override: Why it is to be sent whatever budgets say.
 
     Raises:
         ConfigError: Something cannot be sent as it stands; one line says what.
@@ -65,11 +77,11 @@ def order(form: Form, notebook: Mapping[str, object]) -> tuple[Ordered, ...]:
     if not form.models:
         raise InvalidParameterError("No model is chosen. Add one.")
     known = {**notebook, **form.values}
-    variations = list(itertools.product(_cases(form), _sweep(form.parameters)))
+    ways = variations(form)
     return tuple(
-        Ordered(call, " · ".join(filter(None, (case_label, sweep_label))))
+        Ordered(call, way.label)
         for model in form.models
-        for (case_label, case), (sweep_label, swept) in variations
+        for way in ways
         for call in plan(
             form.prompt,
             [model],
@@ -77,11 +89,43 @@ def order(form: Form, notebook: Mapping[str, object]) -> tuple[Ordered, ...]:
             messages=form.turns,
             images=list(form.images),
             preset=form.preset,
-            parameters={**form.parameters, **swept},
+            parameters={**form.parameters, **way.parameters},
             iterations=form.iterations,
-            variables=ChainMap(dict(case), known),
+            variables=ChainMap(dict(way.case), known),
+            override=override,
             source="widget",
         )
+    )
+
+
+def variations(form: Form) -> list[Variation]:
+    """What each model is asked with: every case with every combination of the swept values.
+
+    Raises:
+        InvalidParameterError: More parameters are lists than a sweep goes over.
+    """
+    return [
+        Variation(" · ".join(filter(None, (case_label, sweep_label))), case, swept)
+        for (case_label, case), (sweep_label, swept) in itertools.product(
+            _cases(form), list(_sweep(form.parameters))
+        )
+    ]
+
+
+def first(form: Form) -> Form:
+    """The form of the first call alone: the first model, case and value of a sweep, once.
+
+    >>> form = Form("Hi", models=["a:b", "c:d"], parameters={"top_p": [0.1, 0.2]}, iterations=5)
+    >>> first(form).models, first(form).parameters, first(form).iterations
+    (['a:b'], {'top_p': 0.1}, 1)
+    """
+    swept = variations(form)[0].parameters
+    return replace(
+        form,
+        models=form.models[:1],
+        cases=form.cases[:1],
+        parameters={**form.parameters, **swept},
+        iterations=1,
     )
 
 
