@@ -34,7 +34,7 @@ def read(csv: str) -> Iterator[list[str | None]]:
     Raises:
         ValueError: It is no CSV; says where.
 
-    >>> list(read("a,b\\n,'=1"))
+    >>> list(read("a,b\n,'=1"))
     [['a', 'b'], [None, '=1']]
     """
     cells: list[str | None] = []

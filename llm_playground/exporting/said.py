@@ -49,6 +49,29 @@ def settings(parameters: object) -> list[tuple[str, str]]:
     return [(str(name), str(value)) for name, value in parameters.items()]
 
 
+def settings_line(row: Row) -> str:
+    """Parameters of one answer on a line; empty where none was set."""
+    return " · ".join(f"{name} {value}" for name, value in settings(row["parameters"]))
+
+
+def time(row: Row) -> str:
+    """How long it took, empty where nobody knows."""
+    ms = row["response_time_ms"]
+    return "" if ms is None else footer.duration(ms)
+
+
+def tokens(row: Row) -> str:
+    """How long the answer is, empty where nobody knows."""
+    count = row["output_tokens"]
+    return "" if count is None else f"{count:,}"
+
+
+def ending(row: Row) -> str:
+    """How it ended, in a word or two."""
+    cut = row["status"] == "completed" and row["finish_reason"] == "length"
+    return "cut off" if cut else (row["status"] or "").replace("_", " ")
+
+
 def when(row: Row) -> str | None:
     """When it began, to the second."""
     started = row["started_at"]

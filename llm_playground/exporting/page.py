@@ -1,0 +1,107 @@
+"""A static page as HTML, Markdown and plain text.
+
+The HTML has no script, style sheet or address to load from. It is made of plain headings, tables
+and ``pre``, because GitHub and an untrusted JupyterLab strip most else; without colours of its own
+it looks right on light and on dark.
+"""
+
+from __future__ import annotations
+
+import html as markup
+from collections.abc import Callable, Iterable, Sequence
+
+from llm_playground import render
+from llm_playground.exporting import as_markdown
+from llm_playground.exporting.leaf import Answer, Leaf
+
+_WRAP = "white-space:pre-wrap;overflow-wrap:anywhere"  # where it is stripped, lines are long
+# A few characters of a table may stand for thousands of empty cells.
+_MOST_GROWTH, _FREE = 40, 1_000
+
+
+def html(leaf: Leaf) -> str:
+    """The page as one ``div`` of safe HTML."""
+    parts = [
+        f"<h3>{_safe(leaf.name)}</h3>",
+        f"<p><em>{_safe(leaf.note)}</em></p>",
+        *(f"<p><strong>{title}</strong></p>\n{_pre(text)}" for title, text in leaf.prompts),
+        _table(("setting", "value"), leaf.settings) if leaf.settings else "",
+        _table(leaf.HEAD, leaf.compared) if leaf.compared else "",
+        *map(_answer, leaf.answers),
+    ]
+    return "<div>\n" + "\n".join(part for part in parts if part) + "\n</div>"
+
+
+def markdown(leaf: Leaf) -> str:
+    """The page as Markdown, each text in a fence of its own."""
+    parts = [
+        f"### {as_markdown.escaped(leaf.name)}",
+        f"*{as_markdown.escaped(leaf.note)}*",
+        *(f"**{title}**\n\n{as_markdown.fenced(text)}" for title, text in leaf.prompts),
+        as_markdown.table(("setting", "value"), leaf.settings) if leaf.settings else "",
+        as_markdown.table(leaf.HEAD, leaf.compared) if leaf.compared else "",
+        *map(_answer_as_markdown, leaf.answers),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def text(leaf: Leaf) -> str:
+    """The page as plain text."""
+    parts = [
+        f"{leaf.name}\n{leaf.note}",
+        *(f"{title}:\n{content}" for title, content in leaf.prompts),
+        "\n".join(f"{name}: {value}" for name, value in leaf.settings),
+        *map(_answer_as_text, leaf.answers),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _answer(answer: Answer) -> str:
+    shown = _pre(answer.text) if answer.is_data else _rendered(answer.text)
+    lines = [*answer.notices, answer.footer, answer.settings]
+    return (
+        f"<details open>\n<summary><strong>{_title(answer, _safe)}</strong></summary>\n"
+        f"{shown.rstrip()}\n<p><small>{'<br>'.join(_safe(line) for line in lines if line)}"
+        "</small></p>\n</details>"
+    )
+
+
+def _rendered(content: str) -> str:
+    """Markdown as HTML; one that would grow many times over, as it is."""
+    shown = render.to_html(content)
+    return shown if len(shown) <= _MOST_GROWTH * len(content) + _FREE else _pre(content)
+
+
+def _answer_as_markdown(answer: Answer) -> str:
+    lines = [*answer.notices, answer.footer, answer.settings]
+    parts = [
+        f"#### {_title(answer, as_markdown.escaped)}",
+        as_markdown.fenced(answer.text) if answer.text else "",
+        "\n".join(f"- {as_markdown.escaped(line)}" for line in lines if line),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _answer_as_text(answer: Answer) -> str:
+    lines = [_title(answer, str), answer.text, *answer.notices, answer.footer, answer.settings]
+    return "\n".join(line for line in lines if line)
+
+
+def _title(answer: Answer, escaped: Callable[[str], str]) -> str:
+    return f"{answer.number} · {escaped(answer.model)}"
+
+
+def _pre(content: str) -> str:
+    return f'<pre style="{_WRAP}">{_safe(content)}</pre>'
+
+
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    titles = "".join(f"<th>{_safe(title)}</th>" for title in head)
+    cells = ("".join(f"<td>{_safe(cell)}</td>" for cell in line) for line in lines)
+    body = "\n".join(f"<tr>{line}</tr>" for line in cells)
+    return f"<table>\n<thead><tr>{titles}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+
+
+def _safe(content: str) -> str:
+    """Text as HTML shows it; HTML has no NUL."""
+    return markup.escape(content.replace("\0", "\ufffd"))
