@@ -16,7 +16,15 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from llm_playground import answers, config, credentials, key_commands, prompt_versions, redact
+from llm_playground import (
+    answers,
+    config,
+    credentials,
+    export_command,
+    key_commands,
+    prompt_versions,
+    redact,
+)
 from llm_playground.budgeting import budgets, check_worst_case
 from llm_playground.calls import plan, resolve_model
 from llm_playground.comparison import Comparison, compared
@@ -55,6 +63,8 @@ USAGE = """\
 %llm cost                   costs by month and model
 %llm latency                times by model
 %llm budget                 budgets: limit, spent, reserved, left
+%llm export [PATH]          all runs into a file: .json, .md or .csv, or --format json, markdown or
+                            csv; without a path, the newest 20 are shown
 %llm doctor                 what works here and what does not, in ten lines
 %llm help                   this text"""
 
@@ -153,6 +163,8 @@ def _look_up(words: Sequence[str]) -> Callable[..., object] | None:
     first, more = words[0], len(words) - 1
     if first == "keys" and more and words[1] in key_commands.ACTS:  # with a key in it, perhaps
         return key_commands.keys
+    if first == "export" and export_command.is_meant(words[1:]):
+        return export_command.export
     if first in _LOOK_UPS:
         expected = _ARGUMENTS.get(first, 0)
         if more == expected:
@@ -363,6 +375,7 @@ _LOOK_UPS: dict[str, Callable[..., object]] = {
     "cost": _cost,
     "latency": _latency,
     "budget": _budget,
+    "export": export_command.export,
     "doctor": _doctor,
     "help": _help,
 }

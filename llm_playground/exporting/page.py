@@ -15,6 +15,7 @@ from llm_playground.exporting import as_markdown
 from llm_playground.exporting.leaf import Answer, Leaf
 
 _WRAP = "white-space:pre-wrap;overflow-wrap:anywhere"  # where it is stripped, lines are long
+_FIGURES = ("cost", "time", "tokens")
 # A few characters of a table may stand for thousands of empty cells.
 _MOST_GROWTH, _FREE = 40, 1_000
 
@@ -96,10 +97,20 @@ def _pre(content: str) -> str:
 
 
 def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    titles = "".join(f"<th>{_safe(title)}</th>" for title in head)
-    cells = ("".join(f"<td>{_safe(cell)}</td>" for cell in line) for line in lines)
-    body = "\n".join(f"<tr>{line}</tr>" for line in cells)
-    return f"<table>\n<thead><tr>{titles}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+    """A table of texts; JupyterLab would have words at the right as well."""
+    styles = ["" if title in _FIGURES else ' style="text-align:left"' for title in head]
+    return (
+        f"<table>\n<thead>{_table_row('th', styles, head)}</thead>\n<tbody>\n"
+        + "\n".join(_table_row("td", styles, line) for line in lines)
+        + "\n</tbody>\n</table>"
+    )
+
+
+def _table_row(tag: str, styles: Sequence[str], cells: Sequence[str]) -> str:
+    written = (
+        f"<{tag}{style}>{_safe(cell)}</{tag}>" for style, cell in zip(styles, cells, strict=True)
+    )
+    return f"<tr>{''.join(written)}</tr>"
 
 
 def _safe(content: str) -> str:
