@@ -78,6 +78,9 @@ if TYPE_CHECKING:
     from llm_playground.runlog import migrate as migrate
     from llm_playground.runlog import restore as restore
     from llm_playground.runlog import set_aside_log as set_aside_log
+    from llm_playground.saved_presets import delete_preset as delete_preset
+    from llm_playground.saved_presets import presets as presets
+    from llm_playground.saved_presets import save_preset as save_preset
     from llm_playground.saved_prompt import Prompt as Prompt
     from llm_playground.schemas import SchemaWarning as SchemaWarning
     from llm_playground.toolloop import ToolRun as ToolRun
@@ -158,6 +161,7 @@ _ROOMS = {
     "prompt_versions": ["prompt", "prompts", "save_prompt"],
     "ratings": ["rate"],
     "retention": ["purge"],
+    "saved_presets": ["delete_preset", "presets", "save_preset"],
     "saved_prompt": ["Prompt"],
     "runlog": ["backup", "migrate", "restore", "set_aside_log"],
     "schemas": ["SchemaWarning"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import textwrap
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from llm_playground import _loop, config, pricing
+from llm_playground import _loop, abilities, config, pricing
 from llm_playground.capabilities import LOCAL_MODEL
 from llm_playground.credentials import key_status, key_statuses
 from llm_playground.endpoints import EndpointRow
@@ -25,12 +26,14 @@ from llm_playground.providers.local_server import SLOT_TOKENS
 
 if TYPE_CHECKING:
     import pandas as pd
+    from genai_prices.types import ModelInfo
 
 REFRESH_S = 3.0
 _MODELS_S = 2.0
 # How long a live list is believed, and how long an endpoint that gave none is left alone.
 _FRESH_S = 600.0
 _AGAIN_S = 30.0
+_LINE = 110  # characters of a description
 
 # Offered without a key too, so that a person sees what a key would give.
 _ALWAYS = ("openai", "anthropic", "gemini")
@@ -54,7 +57,8 @@ class Choice:
     """One model a person can pick.
 
     ``reason`` says what is missing, None when it can be used now. Prices are US dollars per
-    million tokens at the first tier. None is unknown, for ``vision`` and ``tools`` too.
+    million tokens at the first tier. None is unknown, for ``vision``, ``tools`` and ``reasoning``
+    too. ``keyless``: what is missing is a key.
     """
 
     model: str
@@ -69,6 +73,26 @@ class Choice:
     free: bool = False
     vision: bool | None = None
     tools: bool | None = None
+    reasoning: bool | None = None
+    about: str | None = None
+    keyless: bool = False
+
+    @property
+    def badges(self) -> tuple[str, ...]:
+        """What it is known to be able to, beside text: ``vision``, ``tools``, ``reasoning``."""
+        known = {"vision": self.vision, "tools": self.tools, "reasoning": self.reasoning}
+        return tuple(name for name, able in known.items() if able)
+
+    @property
+    def description(self) -> str:
+        """One line: the price list's word, else what is known of it; empty when nothing is."""
+        if self.about:
+            return self.about
+        facts = [
+            "Reasons before it answers" if self.reasoning else "",
+            f"{shortened(self.context_window)} tokens of context" if self.context_window else "",
+        ]
+        return " · ".join(filter(None, facts))
 
     @property
     def price(self) -> str:
@@ -217,24 +241,32 @@ def _local() -> Choice:
     name, here = LOCAL_MODEL.partition(":")[2], local.installed()
     reason = None if here else local.INSTALL
     zero = Decimal(0)
-    return Choice(LOCAL_MODEL, name, "local", here, reason, SLOT_TOKENS, zero, zero, free=True)
+    return Choice(
+        *(LOCAL_MODEL, name, "local", here, reason, SLOT_TOKENS, zero, zero),
+        free=True,
+        about="Very small, runs in this kernel: to try the tool. Add a key for real answers.",
+    )
 
 
 def _of_row(row: EndpointRow, now: datetime) -> Iterator[Choice]:
     reason = _missing(row)
     if reason is not None and row.name not in _ALWAYS and not _is_malformed(row):
         return
+    keyless = reason is not None and not _is_malformed(row)
     listing = _known_listing(row)
     if listing is not None and listing.key_refused:
         reason = f"{row.key_variables[0]} is not accepted"
     served = _served(row, listing)
     for model in sorted(served, key=_newest_first, reverse=True):
-        yield _choice(row, model, reason, now)
+        yield _choice(row, model, reason, keyless, now)
 
 
-def _choice(row: EndpointRow, model: ListedModel, reason: str | None, now: datetime) -> Choice:
+def _choice(
+    row: EndpointRow, model: ListedModel, reason: str | None, keyless: bool, now: datetime
+) -> Choice:
     name = f"{row.name}:{model.name}"
     priced, rates = pricing.listed_model(name), pricing.rates(name, now)
+    able = abilities.of(name)
     return Choice(
         model=name,
         label=model.name if row.name in _ALWAYS else name,
@@ -244,10 +276,13 @@ def _choice(row: EndpointRow, model: ListedModel, reason: str | None, now: datet
         context_window=model.context_window or (priced.context_window if priced else None),
         input_usd_per_mtok=None if rates is None else rates.input_usd_per_mtok,
         output_usd_per_mtok=None if rates is None else rates.output_usd_per_mtok,
-        deprecated=bool(model.deprecated or (priced and priced.deprecated)),
+        deprecated=bool(model.deprecated or _is_retired(priced)),
         free=pricing.is_free(name),
-        vision=model.vision,
-        tools=model.tools,
+        vision=able.vision if model.vision is None else model.vision,
+        tools=able.tools if model.tools is None else model.tools,
+        reasoning=able.reasoning,
+        about=_first_sentence(priced.description if priced else None),
+        keyless=keyless,
     )
 
 
@@ -316,6 +351,36 @@ def _dollars(amount: Decimal) -> str:
     plain = f"{amount.normalize():f}"
     decimals = len(plain.partition(".")[2])
     return f"${amount:.2f}" if decimals == 1 else f"${plain}"
+
+
+def shortened(tokens: int) -> str:
+    """A number of tokens as models' pages write it.
+
+    >>> shortened(4096), shortened(128_000), shortened(1_048_576)
+    ('4k', '128k', '1M')
+    """
+    if tokens >= 1_000_000:
+        return f"{tokens // 100_000 / 10:g}M"
+    return f"{tokens // 1000}k" if tokens >= 1000 else str(tokens)
+
+
+def _is_retired(priced: ModelInfo | None) -> bool:
+    """Whether the price list marks it so, or keeps it only for the bills of old."""
+    if priced is None:
+        return False
+    return bool(priced.deprecated or (priced.description or "").startswith("Retired"))
+
+
+def _first_sentence(text: str | None) -> str | None:
+    """The first sentence, cut between words where it is longer than a line.
+
+    >>> _first_sentence("Fast and small. Does much.")
+    'Fast and small'
+    """
+    if not text:
+        return None
+    first = re.split(r"(?<=[^.\s][a-z)\d])\. |\n", text.strip(), maxsplit=1)[0].rstrip(".")
+    return textwrap.shorten(first, _LINE, placeholder="…")
 
 
 def _as_float(amount: Decimal | None) -> float | None:

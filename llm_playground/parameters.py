@@ -41,19 +41,20 @@ _NAMES = tuple(field.name for field in fields(Parameters))
 
 
 def preset(name: str) -> Parameters:
-    """The parameters a preset sets.
+    """The parameters a preset sets: one of the three, or one that is saved in the run log.
 
     Raises:
         InvalidParameterError: No preset has this name.
+        RunLogError: It is none of the three, and the log cannot be read.
 
     >>> preset("precise").as_dict()
     {'temperature': 0.2}
     """
-    if not isinstance(name, str) or name not in PRESETS:
-        raise InvalidParameterError(
-            f"No preset is called {name!r}. There are {', '.join(PRESETS)}."
-        )
-    return PRESETS[name]
+    if isinstance(name, str) and name in PRESETS:
+        return PRESETS[name]
+    from llm_playground import saved_presets  # the run log: only for what is none of the three
+
+    return saved_presets.find(name).parameters
 
 
 def parameters_from(values: Mapping[str, Any], preset_name: str | None = None) -> Parameters:

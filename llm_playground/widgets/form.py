@@ -11,8 +11,7 @@ from typing import Any
 from llm_playground.call import Call
 from llm_playground.calls import plan
 from llm_playground.errors import InvalidParameterError
-
-MOST_SWEPT = 2
+from llm_playground.widgets import sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +136,7 @@ def _cases(form: Form) -> list[tuple[str, Mapping[str, object]]]:
 
 def _sweep(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every combination of the listed values, with its label; one empty one without a list."""
-    listed = {name: value for name, value in parameters.items() if _is_swept(name, value)}
-    if len(listed) > MOST_SWEPT:
-        raise InvalidParameterError(
-            f"{', '.join(listed)} are all lists; a sweep goes over one or two parameters."
-        )
+    listed = sweep.swept(parameters)
     for values in itertools.product(*listed.values()):
         chosen = dict(zip(listed, values, strict=True))
         yield " · ".join(f"{name} {value}" for name, value in chosen.items()), chosen
-
-
-def _is_swept(name: str, value: object) -> bool:
-    """A list of values; of ``stop``, which is a list itself, a list of lists."""
-    if not isinstance(value, (list, tuple)) or not value:
-        return False
-    return name != "stop" or all(isinstance(one, (list, tuple)) for one in value)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from llm_playground.errors import InvalidParameterError, LLMError
+from llm_playground.widgets import missing_keys, own_presets
 
 if TYPE_CHECKING:
     from llm_playground.widgets.playground import Playground
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
 Given: TypeAlias = Mapping[str, Any]
 Reply: TypeAlias = Callable[["Playground", Given], object]
 
-REPLIES: dict[str, Reply] = {}
+REPLIES: dict[str, Reply] = {
+    "presets": own_presets.tell,
+    "save_preset": own_presets.save,
+    "delete_preset": own_presets.delete,
+    "look_for_keys": missing_keys.look_again,
+    "set_key": missing_keys.set_key,
+}
 
 
 def reply(panel: Playground, question: Given) -> dict[str, Any]:
