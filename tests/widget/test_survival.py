@@ -1,0 +1,310 @@
+"""What a person typed and was answered outlives the cell, the kernel and hostile files."""
+
+import json
+import random
+import stat
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import llm_playground as lp
+from llm_playground import config
+from llm_playground.widgets import draft
+
+WAIT_S = 60
+
+
+def until(condition, timeout_s=WAIT_S):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def closed(home, monkeypatch):
+    """Every playground of a test is closed at its end, with its drafts in a home of its own."""
+    made = []
+    make = lp.Playground
+
+    def noted(*arguments, **named):
+        made.append(make(*arguments, **named))
+        return made[-1]
+
+    monkeypatch.setattr(lp, "Playground", noted)
+    yield made
+    for panel in made:
+        panel.close()
+
+
+def files(home):
+    return sorted((home / "drafts").glob("*"))
+
+
+def test_what_was_typed_comes_back_under_the_playgrounds_name(home):
+    first = lp.Playground("letters", models=["local"], prompt="Write a letter.")
+    first.prompt, first.iterations, first.temperature = "Write a long letter.", 3, 0.4
+    first.close()
+
+    again = lp.Playground("letters", models=["local"], prompt="Write a letter.")
+
+    assert (again.prompt, again.iterations, again.temperature) == ("Write a long letter.", 3, 0.4)
+    assert again.draft["state"] == "restored"
+    other = lp.Playground("invoices", models=["local"], prompt="Write a letter.")
+    assert (other.prompt, other.draft) == ("Write a letter.", {})
+
+
+def test_it_is_kept_on_each_pause_in_a_file_for_the_person_alone(home):
+    panel = lp.Playground("letters")
+    panel.prompt = "Typed."
+    until(lambda: panel.draft.get("state") == "saved", 5)
+
+    [path] = files(home)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert json.loads(path.read_bytes())["form"] == {"prompt": "Typed."}
+
+
+def test_showing_a_playground_writes_nothing(home):
+    panel = lp.Playground("letters", prompt="From the code")
+    panel._kept.begin()
+    panel.close()
+
+    assert files(home) == []
+
+
+def test_executing_the_same_cell_again_keeps_what_was_typed_a_moment_ago(home):
+    first = lp.Playground("letters")
+    first.prompt = "Half a sentence"
+
+    assert lp.Playground("letters").prompt == "Half a sentence"
+
+
+def test_a_changed_argument_wins_and_the_rest_is_restored(home):
+    first = lp.Playground("letters", prompt="One", system="Be brief.", preset="precise")
+    first.prompt, first.system, first.iterations = "One, typed", "Be kind.", 4
+    first.close()
+
+    edited = lp.Playground("letters", prompt="Two", system="Be brief.", preset="precise")
+
+    assert (edited.prompt, edited.system, edited.iterations) == ("Two", "Be kind.", 4)
+    assert (edited.preset, edited.temperature) == ("precise", 0.2)
+
+
+@pytest.mark.parametrize("arguments", [{"temperature": 0.9}, {"preset": "balanced"}])
+def test_a_preset_and_what_it_sets_come_from_one_place(home, arguments):
+    first = lp.Playground("letters")
+    first.preset = "precise"
+    first.close()
+    assert lp.Playground("letters").preset == "precise"
+
+    edited = lp.Playground("letters", **arguments)
+
+    fresh = lp.Playground(**arguments)
+    assert (edited.preset, edited.temperature) == (fresh.preset, fresh.temperature)
+
+
+def test_what_the_cell_sets_after_making_it_is_the_codes_not_the_persons(home):
+    panel = lp.Playground("letters")
+    panel.prompt = "Set by the cell"
+    panel._kept.begin()
+    panel.system = "Typed"
+    panel.close()
+
+    again = lp.Playground("letters")
+    assert (again.prompt, again.system) == ("", "Typed")
+
+
+def test_discarding_takes_the_codes_values_and_undo_brings_the_draft_back(home):
+    first = lp.Playground("letters", prompt="Code")
+    first.prompt, first.iterations = "Typed", 5
+    first.close()
+    panel = lp.Playground("letters", prompt="Code")
+
+    panel._kept.discard()
+    assert (panel.prompt, panel.iterations, panel.draft["state"]) == ("Code", 1, "discarded")
+    panel._kept.keep()
+    assert lp.Playground("letters", prompt="Code").draft == {}
+    panel._kept.undo()
+    assert (panel.prompt, panel.iterations, panel.draft["state"]) == ("Typed", 5, "restored")
+    panel.close()
+
+    assert lp.Playground("letters", prompt="Code").prompt == "Typed"
+
+
+def test_drafts_are_kept_when_python_ends(home):
+    code = "import llm_playground as lp; pg = lp.Playground('letters'); pg.prompt = 'Last words'"
+    subprocess.run([sys.executable, "-c", code], timeout=WAIT_S, check=True)
+
+    assert lp.Playground("letters").prompt == "Last words"
+
+
+def test_where_no_texts_are_stored_there_are_no_drafts(home, monkeypatch):
+    monkeypatch.setattr(config, "_settings", config._settings)
+    lp.configure(privacy="metrics")
+    panel = lp.Playground("letters")
+    panel.prompt = "Secret plans"
+    panel._kept.keep()
+
+    assert panel.draft["why"] == "Draft not kept: privacy stores no texts."
+    assert files(home) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "privacy", "why"),
+    [
+        ("My key is sk-" + "a1B2" * 10, {}, "Draft not kept: it holds a key."),
+        (
+            "Write to ada@example.org",
+            {"redact": ["email"]},
+            "Draft not kept: it holds personal data.",
+        ),
+    ],
+)
+def test_what_is_never_stored_is_in_no_draft_either(home, monkeypatch, text, privacy, why):
+    monkeypatch.setattr(config, "_settings", config._settings)
+    lp.configure(privacy=privacy)
+    panel = lp.Playground("letters")
+    panel.prompt = "Harmless"
+    panel._kept.keep()
+    panel.prompt = text
+    panel._kept.keep()
+
+    assert panel.draft["why"] == why
+    assert panel.prompt == text
+    [path] = files(home)
+    assert json.loads(path.read_bytes())["form"] == {"prompt": "Harmless"}
+
+
+HOSTILE = (
+    *(b"", b"\x00\xff\xfe", b"{", b"[]", b"null", b"[" * 100_000, b'"x"', b"1e999", b"9" * 10_000),
+    *(b'{"format": "llm_playground.draft"}', b"x" * (draft.MOST_BYTES + 1)),
+)
+
+
+@pytest.mark.parametrize("content", HOSTILE, ids=lambda content: repr(content[:12]))
+def test_a_broken_file_is_left_out_with_one_line(home, content):
+    first = lp.Playground("letters", prompt="Code")
+    first.prompt = "Typed"
+    first.close()
+    [path] = files(home)
+    path.write_bytes(content)
+
+    panel = lp.Playground("letters", prompt="Code")
+
+    assert panel.prompt == "Code"
+    assert panel.draft["state"] == "not kept"
+    assert panel.draft["why"].startswith("A draft cannot be read and is left out: ")
+    assert "\n" not in panel.draft["why"]
+    panel.prompt = "Typed anew"
+    panel.close()
+    assert lp.Playground("letters", prompt="Code").prompt == "Typed anew"
+
+
+def any_json(random_, depth=3):
+    kinds = ["none", "bool", "int", "float", "text", "list", "dict"][: 7 if depth else 5]
+    match random_.choice(kinds):
+        case "bool":
+            return random_.random() < 0.5
+        case "int":
+            return random_.choice([0, -1, 10**30])
+        case "float":
+            return random_.choice([0.5, -1e300])
+        case "text":
+            return random_.choice(["", "a", "\ud800", "<img src=x>", "2026-01-01"])
+        case "list":
+            return [any_json(random_, depth - 1) for _ in range(3)]
+        case "dict":
+            return {str(n): any_json(random_, depth - 1) for n in range(2)}
+    return None
+
+
+def test_no_file_however_made_raises(home):
+    first = lp.Playground("letters")
+    first.prompt = "Typed"
+    first.close()
+    [path] = files(home)
+    good = json.loads(path.read_bytes())
+    choose = random.Random(5)
+    for _ in range(300):
+        bad = dict(good)
+        part = choose.choice([*good, "form"])
+        if part == "form":
+            names = choose.sample(sorted(["prompt", "models", "preset", "iterations", "top_p"]), 2)
+            bad["form"] = {name: any_json(choose) for name in names}
+        else:
+            bad[part] = any_json(choose)
+        path.write_text(json.dumps(bad), "utf-8")
+
+        panel = lp.Playground("letters")
+        assert isinstance(panel.prompt, str)
+        assert all(isinstance(model, str) for model in panel.models)
+
+
+def test_a_form_too_long_for_a_draft_says_so(home):
+    panel = lp.Playground("letters")
+    panel.prompt = "x" * draft.MOST_BYTES
+    panel._kept.keep()
+
+    assert panel.draft["why"] == "Draft not kept: it is longer than 1,000,000 bytes."
+
+
+def test_a_home_that_cannot_be_written_says_so(home):
+    home.write_text("a file where the folder should be")
+    panel = lp.Playground("letters")
+    panel.prompt = "Typed"
+    panel._kept.keep()
+
+    assert panel.draft["why"].startswith("Draft not kept: the file cannot be written (")
+
+
+WRITER = """
+import sys, time
+import llm_playground as lp
+who = sys.argv[1]
+pg = lp.Playground("shared")
+for number in range(200):
+    pg.prompt = f"{who} {number} " + who * 5_000
+    pg._kept.keep()
+assert pg.draft["state"] == "saved", pg.draft
+"""
+
+
+def test_two_kernels_with_one_name_leave_one_whole_draft(home):
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, who]) for who in "ab"]
+    seen = set()
+    while any(writer.poll() is None for writer in writers):
+        prompt = lp.Playground("shared").prompt
+        if prompt:
+            who, _number, text = prompt.split(" ")
+            assert text == who * 5_000
+            seen.add(who)
+        time.sleep(0.05)
+
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert lp.Playground("shared").prompt.split(" ")[1] == "199"
+    assert not list((home / "drafts").glob("*.part"))
+
+
+def test_typing_in_two_threads_and_keeping_loses_nothing(home):
+    panel = lp.Playground("letters")
+
+    def type_(trait, values):
+        for value in values:
+            setattr(panel, trait, value)
+            panel._kept.keep()
+
+    typing = [
+        threading.Thread(target=type_, args=("prompt", [f"p{n}" for n in range(100)])),
+        threading.Thread(target=type_, args=("system", [f"s{n}" for n in range(100)])),
+    ]
+    for thread in typing:
+        thread.start()
+    for thread in typing:
+        thread.join(WAIT_S)
+    panel.close()
+
+    again = lp.Playground("letters")
+    assert (again.prompt, again.system) == ("p99", "s99")
