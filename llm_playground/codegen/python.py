@@ -183,10 +183,13 @@ def _same(one: object, other: object) -> bool:
 
 
 def _gemini_arguments(sent: Sending) -> dict[str, Any]:
-    """The body as arguments; what the SDK would change or refuse is in ``extra_body``."""
+    """The body as arguments; what the SDK would change or refuse is in ``extra_body``.
+
+    One request is one request: on its own the SDK sends more where an answer is to go on.
+    """
     rest = dict(sent.body)
     contents = rest.pop("contents") if _is_text(rest["contents"]) else "-"  # extra_body replaces it
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"automatic_continuation": False}
     if _is_instruction(rest.get("systemInstruction")):
         options["system_instruction"] = rest.pop("systemInstruction")
     settings = rest.pop("generationConfig")
@@ -199,8 +202,7 @@ def _gemini_arguments(sent: Sending) -> dict[str, Any]:
     if rest:
         options["http_options"] = {"extra_body": rest}
     model = sent.request.model_name
-    arguments = {"model": model, "contents": contents}
-    return arguments | ({"config": options} if options else {})
+    return {"model": model, "contents": contents, "config": options}
 
 
 def _is_plain(name: str, value: object) -> bool:

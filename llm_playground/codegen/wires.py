@@ -94,8 +94,11 @@ WIRES: dict[str, Wire] = {
     "anthropic": Wire(
         messages.body,
         lambda _: "/v1/messages",
-        "x-api-key",
-        headers={"anthropic-version": "2023-06-01"},
+        # As the SDK does from version 2 on:
+        # https://platform.claude.com/docs/en/manage-claude/authentication#api-keys
+        "Authorization",
+        "Bearer ",
+        {"anthropic-version": "2023-06-01"},
     ),
     "gemini": _GEMINI,
     "gemini-legacy": _GEMINI,

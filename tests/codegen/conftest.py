@@ -1,0 +1,36 @@
+"""An empty log, no keys, no settings of an SDK; scripted servers in the vendors' place."""
+
+import os
+
+import pytest
+
+from llm_playground import config
+from tests.codegen.running import KEYS, PythonWorker
+from tests.wire import vendors
+
+_UNWANTED = ("_proxy", "openai_", "anthropic_", "google_", "gemini_")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch, home):
+    for name in list(os.environ):
+        if any(part in name.lower() for part in _UNWANTED):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(config, "_settings", config._settings)
+
+
+@pytest.fixture
+def keys(monkeypatch):
+    for name, key in KEYS.items():
+        monkeypatch.setenv(name, key)
+
+
+@pytest.fixture(params=vendors.ALL, ids=str)
+def vendor(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def worker():
+    with PythonWorker() as started:
+        yield started
