@@ -105,6 +105,8 @@ ROOMS_OF_LIBRARY = {
     "IPython": {"magics", "live", "widgets", "provenance"},
     "markdown_it": {"render"},
     "nh3": {"render"},
+    "math_core": {"render"},
+    "pygments": {"render"},
     "dotenv": {"config"},
     "yaml": {"prompt_file"},
     "keyring": {"vault"},
