@@ -120,14 +120,14 @@ def multiplication(form: Form) -> str:
     '2 models × 3 = 6 calls'
     >>> multiplication(Form(models=["local"], iterations=3))
     '3 calls'
-    """
+    """  # noqa: RUF002 - the sign that people read
     swept = variations(form)[0].parameters
     factors = [(len(form.models), " models"), (max(len(form.cases), 1), " cases")]
     factors += [(len(form.parameters[n]), f" {n.replace('_', ' ')} values") for n in swept]
     factors.append((check_iterations(form.iterations), ""))
     said = [f"{many:,}{noun}" for many, noun in factors if many > 1]
     calls = _plural(prod(many for many, _ in factors), "call")
-    return f"{' × '.join(said)} = {calls}" if len(said) > 1 else calls
+    return f"{' × '.join(said)} = {calls}" if len(said) > 1 else calls  # noqa: RUF001 - as above
 
 
 def money(quotes: Sequence[Quote]) -> str:
@@ -158,8 +158,9 @@ def fitting(quotes: Sequence[Quote], standings: Sequence[Standing]) -> Fit:
     after: dict[str, Decimal] = {}
     counts: list[int] = []
     refused, refused_model = None, None
+    counting = {model: applying(model, standings) for model in {q.model for q in quotes}}
     for quote in quotes:
-        needs = _needs(quote, standings)
+        needs = _needs(quote, counting[quote.model])
         blocking = [(where, need) for where, need in needs if where.budget.blocks]
         room = [_room(left[where.budget.id], need) for where, need in blocking]
         counts.append(min([quote.times, *room]))
@@ -173,9 +174,9 @@ def fitting(quotes: Sequence[Quote], standings: Sequence[Standing]) -> Fit:
 
 
 def _needs(quote: Quote, standings: Sequence[Standing]) -> list[tuple[Standing, Decimal | None]]:
-    """What one call needs of which budget; None where it refuses what has no price."""
+    """What one call needs of each budget that counts it; None where one refuses it unpriced."""
     needs: list[tuple[Standing, Decimal | None]] = []
-    for standing in applying(quote.model, standings):
+    for standing in standings:
         need, unknown = quote.one.worst_case_usd, standing.budget.unknown_price
         if need is None and isinstance(unknown, Decimal):
             need = unknown

@@ -67,15 +67,20 @@ class Pricer:
         _watching.discard(self)
 
     def _price(self, wanted: Callable[[], bool]) -> None:
-        form = self._form()
+        try:
+            form = self._form()
+        except ConfigError as error:
+            self._publish(PriceTag(problem=str(error)).as_dict())
+            return
         with contextlib.suppress(Outdated):
             self._publish(price(form, self._notebook(), wanted).as_dict())
         if outlooks.is_stale(_known(form.models)):
             self._reads.ask()
 
     def _read(self, _wanted: Callable[[], bool]) -> None:
-        if outlooks.read(_known(self._form().models)):
-            self.ask()
+        with contextlib.suppress(ConfigError):  # the price tag says it
+            if outlooks.read(_known(self._form().models)):
+                self.ask()
 
 
 def price(
@@ -102,7 +107,7 @@ def price(
 
 
 def _known(models: Sequence[str]) -> list[str]:
-    """The models that may have a history: what is free needs none."""
+    """The models as the run log has them, of those that a provider is known for."""
     known: list[str] = []
     for model in models:
         with contextlib.suppress(ConfigError):

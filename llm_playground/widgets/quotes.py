@@ -15,7 +15,7 @@ from llm_playground.calls import resolve_model
 from llm_playground.capabilities import check_parameters
 from llm_playground.conversation import conversation, filled
 from llm_playground.errors import InvalidParameterError
-from llm_playground.estimates import NO_HISTORY, Estimate
+from llm_playground.estimates import NO_HISTORY, Estimate, History
 from llm_playground.parameters import check_iterations, parameters_from
 from llm_playground.types import Message, Parameters, Request
 from llm_playground.widgets.form import Form, variations
@@ -69,44 +69,58 @@ def quotes(
         Outdated: ``wanted`` said no.
     """
     times = check_iterations(form.iterations)
-    return tuple(
-        _quote(request, times, outlook, at)
-        for request in _requests(form, notebook)
-        if _go_on(wanted)
-    )
+    bases: dict[str, Basis] = {}
+    found: list[Quote] = []
+    for request in _requests(form, notebook):
+        if not wanted():
+            raise Outdated
+        if request.model not in bases:
+            bases[request.model] = basis(request.model, outlook)
+        found.append(_quote(request, times, bases[request.model], at))
+    return tuple(found)
 
 
-def of_request(request: Request, outlook: Outlook, at: datetime) -> Estimate:
-    """What one call would use and cost; where a budget blocks, its answer is limited."""
-    known = outlook.histories.get(request.model, NO_HISTORY)
-    return estimates.of(request, at, known, _cap(request, outlook.standings))
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What the estimates of one model's calls rest on.
+
+    Args:
+        history: What its earlier runs tell.
+        cap: The limit of an answer where a budget blocks and nobody set one; None where none does.
+    """
+
+    history: History
+    cap: int | None
+
+    def estimate(self, request: Request, at: datetime) -> Estimate:
+        """What one call would use and cost, as a budget counts it."""
+        limited = self.cap is None or estimates.limit_of(request) is not None
+        return estimates.of(request, at, self.history, None if limited else self.cap)
+
+
+def basis(model: str, outlook: Outlook) -> Basis:
+    """What the run log tells of a model's calls."""
+    blocks = any(standing.budget.blocks for standing in applying(model, outlook.standings))
+    history = outlook.histories.get(model, NO_HISTORY)
+    return Basis(history, config.budget_max_tokens() if blocks else None)
 
 
 def applying(model: str, standings: Sequence[Standing]) -> list[Standing]:
     """The budgets that count a call from a panel."""
+    if not standings:
+        return []
     user = provenance.username()
     return [standing for standing in standings if standing.budget.applies_to(model, user, ())]
 
 
-def _quote(request: Request, times: int, outlook: Outlook, at: datetime) -> Quote:
-    one = of_request(request, outlook, at)
-    known = outlook.histories.get(request.model, NO_HISTORY)
-    plain = not outlook.standings and known == NO_HISTORY
+def _quote(request: Request, times: int, known: Basis, at: datetime) -> Quote:
+    one = known.estimate(request, at)
+    plain = known == _KNOWN_NOTHING
     slip = one if plain else estimates.of(request, at)
     return Quote(request.model, times, one, slip.worst_case_usd)
 
 
-def _cap(request: Request, standings: Sequence[Standing]) -> int | None:
-    if estimates.limit_of(request) is not None:
-        return None
-    blocks = any(found.budget.blocks for found in applying(request.model, standings))
-    return config.budget_max_tokens() if blocks else None
-
-
-def _go_on(wanted: Callable[[], bool]) -> bool:
-    if not wanted():
-        raise Outdated
-    return True
+_KNOWN_NOTHING = Basis(NO_HISTORY, None)
 
 
 def _requests(form: Form, notebook: Mapping[str, object]) -> Iterator[Request]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from llm_playground import pricing
-from llm_playground.budgeting.standing import Outlook
 from llm_playground.endpoints import Rates
 from llm_playground.estimates import Estimate
 from llm_playground.footer import usd
 from llm_playground.types import Request, Run
-from llm_playground.widgets.quotes import of_request
+from llm_playground.widgets.outlooks import outlooks
+from llm_playground.widgets.quotes import basis
 
 _ZERO = Decimal(0)
 _MILLION = Decimal(1_000_000)
@@ -39,29 +39,26 @@ class _Expected:
 
 
 class Spending:
-    """Of the calls of one Run, numbered from 1.
+    """Of the calls of one Run, numbered from 1. Nothing is worked out before it is asked for.
 
     Args:
         requests: What is sent, in the order of the numbers.
-        outlook: What the run log tells.
-        at: When; prices are dated.
     """
 
-    def __init__(self, requests: Sequence[Request], outlook: Outlook, at: datetime) -> None:
-        distinct = {id(request): request for request in requests}
-        expected = {
-            key: _Expected(of_request(request, outlook, at), pricing.rates(request.model, at))
-            for key, request in distinct.items()
-        }
-        self._expected = {
-            number: expected[id(request)] for number, request in enumerate(requests, 1)
-        }
+    def __init__(self, requests: Sequence[Request]) -> None:
+        self._requests = dict(enumerate(requests, 1))
+        self._known: dict[int, _Expected] = {}
         self._said = ""
         self._said_at = 0.0
 
+    def expect(self, number: int, request: Request) -> None:
+        """Call ``number`` is made anew, with another request."""
+        self._requests[number] = request
+        self._known.pop(number, None)
+
     def estimate(self) -> str:
         """``$0.0054``, what all calls were expected to cost; empty where nobody can know."""
-        likely = [one.estimate.expected_usd for one in self._expected.values()]
+        likely = [one.estimate.expected_usd for one in self._expected().values()]
         known = [amount for amount in likely if amount is not None]
         total = sum(known, _ZERO)
         return usd(total) if total and len(known) == len(likely) else ""
@@ -81,7 +78,7 @@ class Spending:
         return self._said
 
     def _words(self, runs: Mapping[int, Run], came: Mapping[int, int]) -> str:
-        open_calls = {n: one for n, one in self._expected.items() if n not in runs}
+        open_calls = {n: one for n, one in self._expected().items() if n not in runs}
         spent = sum((run.cost_usd or _ZERO for run in runs.values()), _ZERO)
         flowing = (
             open_calls[n].so_far_usd(tokens) for n, tokens in came.items() if n in open_calls
@@ -95,3 +92,19 @@ class Spending:
             return ""
         known = [f"{usd(so_far)} so far, at most {usd(most)}"] if most else []
         return ", ".join([*known, *([f"{unknown:,} of unknown price"] if unknown else [])])
+
+    def _expected(self) -> dict[int, _Expected]:
+        """Of all calls; the same request is looked at once."""
+        new = {n: request for n, request in self._requests.items() if n not in self._known}
+        if new:
+            outlook, at = outlooks.known(), datetime.now(UTC)
+            bases = {model: basis(model, outlook) for model in {r.model for r in new.values()}}
+            distinct = {id(request): request for request in new.values()}
+            found = {
+                key: _Expected(
+                    bases[request.model].estimate(request, at), pricing.rates(request.model, at)
+                )
+                for key, request in distinct.items()
+            }
+            self._known |= {number: found[id(request)] for number, request in new.items()}
+        return self._known
