@@ -193,7 +193,7 @@ def _title(column: object) -> str:
     return str(column) if is_plain(column) else f"a {type(column).__name__}"
 
 
-def to_view(given: object, _panel: object) -> object:
+def cases_to_view(given: object, _panel: object) -> object:
     """What a view is told of ``cases``: a name as it is, a table given from Python by its size."""
     if given is None or isinstance(given, str):
         return given
@@ -201,6 +201,6 @@ def to_view(given: object, _panel: object) -> object:
     return {"given": f"{table.label}, {many(table.rows, 'row')}" if table else "no table"}
 
 
-def from_view(told: object, panel: Any) -> object:  # noqa: ANN401 - the playground, which imports this
+def cases_from_view(told: object, panel: Any) -> object:  # noqa: ANN401 - the playground, which imports this
     """The value behind what a view was told: a table given from Python stays."""
     return panel.cases if isinstance(told, Mapping) else told

@@ -6,7 +6,7 @@ import itertools
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from llm_playground.call import Call
 from llm_playground.calls import plan
@@ -75,7 +75,7 @@ def order(
     """
     if not form.models:
         raise InvalidParameterError("No model is chosen. Add one.")
-    known = {**notebook, **form.values}
+    known = known_values(form, notebook)
     ways = variations(form)
     return tuple(
         Ordered(call, way.label)
@@ -90,11 +90,19 @@ def order(
             preset=form.preset,
             parameters={**form.parameters, **way.parameters},
             iterations=form.iterations,
-            variables=ChainMap(dict(way.case), known),
+            variables=known.new_child({**way.case}),
             override=override,
             source="widget",
         )
     )
+
+
+def known_values(form: Form, notebook: Mapping[str, object]) -> ChainMap[str, object]:
+    """What is typed, then the notebook's variables; ``new_child(case)`` goes before both.
+
+    Look up names only: a notebook makes the texts of its values when they are asked for.
+    """
+    return ChainMap({**form.values}, cast("dict[str, object]", notebook))
 
 
 def variations(form: Form) -> list[Variation]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +17,7 @@ from llm_playground.errors import InvalidParameterError
 from llm_playground.estimates import NO_HISTORY, Estimate, History
 from llm_playground.parameters import check_iterations, parameters_from
 from llm_playground.types import Message, Parameters, Request
-from llm_playground.widgets.form import Form, variations
+from llm_playground.widgets.form import Form, known_values, variations
 
 # What stands for a prompt that is not written yet: the answer is most of the price.
 _NOT_WRITTEN = "?"
@@ -128,7 +127,7 @@ def _requests(form: Form, notebook: Mapping[str, object]) -> Iterator[Request]:
     if not form.models:
         raise InvalidParameterError("No model is chosen. Add one.")
     written = _written(form)
-    known = {**notebook, **form.values}
+    known = known_values(form, notebook)
     ways = variations(form)
     texts: dict[int, tuple[Message, ...]] = {}
     chosen: dict[int, Parameters] = {}
@@ -138,7 +137,7 @@ def _requests(form: Form, notebook: Mapping[str, object]) -> Iterator[Request]:
         for way in ways:
             case, swept = id(way.case), id(way.parameters)
             if case not in texts:
-                texts[case] = filled(written, ChainMap(dict(way.case), known))
+                texts[case] = filled(written, known.new_child({**way.case}))
             if swept not in chosen:
                 chosen[swept] = parameters_from({**form.parameters, **way.parameters}, form.preset)
             check_parameters(resolved, chosen[swept])

@@ -92,7 +92,10 @@ def _message(number: int, turn: Turn, parts: Parts) -> dict[str, Any]:
     return {"role": turn["role"], "content": content if turn.get("images") else turn["content"]}
 
 
-def of_request(sent: Sequence[Message], answer: str, entries: Entries) -> list[Turn]:
-    """A request's turns and its answer, as the turns that a next question follows."""
-    said = [message for message in sent if message.role != "system"]
+def followed(sent: Sequence[Message], answer: str, entries: Entries) -> list[Turn]:
+    """What was sent and its answer as the turns that a next question follows.
+
+    The system prompt is left out: it has its own box.
+    """
+    said = list(sent[1:] if sent and sent[0].role == "system" else sent)
     return [*as_turns(said, entries), {"role": "assistant", "content": answer}]
