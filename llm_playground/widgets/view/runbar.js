@@ -1,32 +1,106 @@
-// Iterations, what Run will send or what is wrong, and Run.
+// Iterations, the price tag or what is wrong, Try one, Run.
 
-import { h, button, follow, newId, setText } from "./dom.js";
-import { callsLine } from "./panes.js";
+import { h, button, follow, newId, setText, show } from "./dom.js";
+import { createOverride } from "./override.js";
+import { createPriceDialog } from "./pricedialog.js";
+import { pressed, priceTag, runBar } from "./price.js";
 
 /** @typedef {import("./dom.js").View} View */
+/** @typedef {import("./price.js").Question} Question */
 
 /**
- * Iterations, what Run will send or what is wrong, and Run.
+ * @typedef {object} RunBarView
+ * @property {HTMLElement} element
+ * @property {HTMLElement} dialog
+ * @property {(one?: boolean) => void} press as Run or Try one
+ * @property {() => boolean} close take back what is open or asked; whether something was
+ */
+
+/**
  * @param {View} view
+ * @returns {RunBarView}
  */
 export function createRunBar(view) {
-  const id = newId();
-  const spin = h("input", { type: "number", id, min: 1, max: 1000, step: 1, "data-llm": "iterations" });
+  const { model, signal } = view;
   const price = h("span", { class: "llm-price", "data-llm": "price" });
   const problem = h("span", { class: "llm-problem", role: "alert" });
-  const run = button("Run", { class: "llm-run", "data-llm": "run", title: "Ctrl+Enter" }, view.signal, view.run);
-  const element = h("div", { class: "llm-bar" },
-    h("label", { for: id, class: "llm-label" }, "Iterations"), spin,
-    h("span", { class: "llm-slot" }, price, problem), run);
+  const run = button("Run", { class: "llm-run", "data-llm": "run" }, signal, () => press());
+  const one = button("Try one", { class: "llm-one", "data-llm": "one" }, signal, () => press(true));
+  const prices = createPriceDialog(view);
+  const setPrice = button("Set price", { class: "llm-link", hidden: true }, signal, () => {
+    prices.open(tag().unpriced);
+  });
+  const reason = createOverride(view, () => override.focus());
+  const override = button("Override…", { class: "llm-link", hidden: true, "aria-expanded": "false" }, signal, () => {
+    reason.open(tag().calls);
+  });
+  const element = h("div", { class: "llm-bar" }, ...createSpin(view),
+    h("div", { class: "llm-slot" }, price, setPrice, override, problem, reason.element),
+    h("div", { class: "llm-go" }, one, run));
+
+  /** @type {{question: Question | null}} */
+  const state = { question: null };
+  const tag = () => priceTag(model.get("price"));
+  /** Whether there was something to take back. */
+  const takeBack = () => {
+    const was = state.question !== null;
+    state.question = null;
+    if (was) paint();
+    return was;
+  };
+  const press = (single = false) => {
+    if (model.get("running") || (!single && run.getAttribute("aria-disabled") === "true")) return;
+    const sent = pressed(tag(), state.question, single);
+    state.question = null;
+    view.run(sent);
+    paint();
+  };
+  const paint = () => {
+    const bar = runBar(tag(), state.question, model.get("problem"), model.get("running"));
+    setText(price, bar.line);
+    price.dataset["tone"] = bar.tone;
+    price.title = bar.hover;
+    setText(problem, bar.problem);
+    for (const [element, said] of /** @type {const} */ ([[run, bar.run], [one, bar.one]])) {
+      setText(element, said.text);
+      element.title = said.title;
+      element.setAttribute("aria-disabled", String(said.off));
+    }
+    show(setPrice, bar.setPrice, run);
+    show(override, bar.override && !reason.isOpen(), run);
+    if (!bar.override) reason.close();
+  };
+  /** @param {Question & {type: string, view: string}} message */
+  const hear = (message) => {
+    if (message.type !== "confirm" || message.view !== view.id) return;
+    state.question = message;
+    paint();
+    view.say(`${message.says}, ${message.button.replace(/^.* · /, "")}. Escape takes it back.`);
+  };
+  model.on("msg:custom", hear);
+  signal.addEventListener("abort", () => model.off("msg:custom", hear));
+  for (const trait of view.formTraits) {
+    model.on(`change:${trait}`, takeBack);
+    signal.addEventListener("abort", () => model.off(`change:${trait}`, takeBack));
+  }
+  reason.onChange(paint);
+  follow(view, ["price", "problem", "running"], paint);
+  return { element, dialog: prices.element, press, close: () => prices.close() || reason.close() || takeBack() };
+}
+
+/**
+ * Iterations, with its label.
+ * @param {View} view
+ * @returns {HTMLElement[]}
+ */
+function createSpin(view) {
+  const id = newId();
+  const spin = h("input", { type: "number", id, min: 1, max: 1000, step: 1, "data-llm": "iterations" });
   const edit = () => view.edit("iterations", spin.value === "" ? null : Number(spin.value));
   spin.addEventListener("input", edit, { signal: view.signal });
-  follow(view, ["iterations", "models", "problem", "running"], () => {
-    const { model } = view;
-    const iterations = model.get("iterations");
+  follow(view, ["iterations"], () => {
+    const iterations = view.model.get("iterations");
     if (document.activeElement !== spin) spin.value = iterations === null ? "" : String(iterations);
-    setText(price, model.get("problem") ? "" : callsLine(model.get("models"), iterations));
-    setText(problem, model.get("problem"));
-    run.setAttribute("aria-disabled", String(model.get("running")));
   });
-  return { element, run };
+  return [h("label", { for: id, class: "llm-label" }, "Iterations"), spin];
 }
