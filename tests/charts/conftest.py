@@ -4,7 +4,7 @@ import llm_playground as lp
 from llm_playground.runlog import open_log
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def reports_of_demo(tmp_path_factory):
     """A frame of every report, over demo runs."""
     with pytest.MonkeyPatch.context() as patch:
