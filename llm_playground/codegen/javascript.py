@@ -105,9 +105,9 @@ def _headers(sent: Sending) -> Mapping[str, str]:
 
 
 def _body(sent: Sending) -> str:
-    if all(abs(number) <= _LARGEST for number in _whole_numbers(sent.body)):
+    if all(abs(number) <= _LARGEST for number in _numbers(sent.body)):
         return f"JSON.stringify({Writer(STYLE, sent.blanks).value(sent.body, 2)})"
-    # A number of JavaScript would lose its last digits: the JSON stands as it is.
+    # JavaScript would write other last digits: the JSON stands as it is.
     text = json.dumps(sent.body, ensure_ascii=False)
     return " + ".join(map(_of_json, sent.blanks.split(text)))
 
@@ -118,12 +118,11 @@ def _of_json(piece: str | Blank) -> str:
     return quoted(piece)
 
 
-def _whole_numbers(value: Any) -> Iterator[int]:  # noqa: ANN401 - a JSON value is any of six types
+def _numbers(value: Any) -> Iterator[float]:  # noqa: ANN401 - a JSON value is any of six types
     if isinstance(value, dict):
-        for item in value.values():
-            yield from _whole_numbers(item)
-    elif isinstance(value, list):
+        value = list(value.values())
+    if isinstance(value, list):
         for item in value:
-            yield from _whole_numbers(item)
-    elif isinstance(value, int):
+            yield from _numbers(item)
+    elif isinstance(value, (int, float)):
         yield value
