@@ -24,7 +24,7 @@ _CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))(,|\r\n|\n|\r|\Z)')
 
 def text(rows: Iterable[Row]) -> str:
     """A head with the columns' names and a line a run, each ending in CR LF."""
-    lines = [",".join(COLUMNS), *(",".join(map(_cell, row.values())) for row in rows)]
+    lines = [",".join(COLUMNS), *(",".join(map(cell, row.values())) for row in rows)]
     return "".join(f"{line}\r\n" for line in lines)
 
 
@@ -54,7 +54,8 @@ def read(csv: str) -> Iterator[list[str | None]]:
             cells, line = [], line + 1
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A value as a cell; None as an empty one."""
     if value is None:
         return ""
     if isinstance(value, bool):

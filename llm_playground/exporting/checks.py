@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -16,7 +15,7 @@ from llm_playground.exporting.columns import COLUMNS, USD_PLACES, Row, clean, cl
 from llm_playground.types import FinishReason, Status, UsageSource, nested_too_deeply
 
 # Newer columns of the view may be missing: an earlier version wrote the export.
-_LATER = {"saved_usd", "git_dirty", "variables", "compressed"}
+LATER = {"saved_usd", "git_dirty", "variables", "compressed"}
 _NEEDED = ("run_id", "started_at")
 # What the log keeps with an execution, and with a prompt: without one there is no place for it.
 _OF_EXECUTION = ("username", "notebook", "cell_id", "git_commit", "tags", "source", "prompt_id")
@@ -24,6 +23,7 @@ _OF_PROMPT = ("system_prompt", "user_prompt", "parameters")
 _YEARS = range(1970, 2262)  # what frames with nanoseconds can hold
 _MOST_COUNT = (1 << 63) - 1
 _MOST_ITERATIONS = (1 << 31) - 1
+_MOST_NUMBER = 1e300
 _MOST_USD = Decimal(1_000_000)  # DECIMAL(18, 12)
 _DIGITS = re.compile(r"\d{1,30}(\.\d{1,60})?([eE][+-]?\d{1,3})?")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -54,7 +54,7 @@ def _checked(row: object, place: str) -> Row:
         raise InvalidParameterError(f"{place}: an object was wanted, got {misfit.got(row)}.")
     found: Row = {}
     for name in COLUMNS:
-        if name not in row and name not in _LATER:
+        if name not in row and name not in LATER:
             raise InvalidParameterError(f"{place}.{name}: missing.")
         value = row.get(name)
         try:
@@ -104,9 +104,14 @@ def _time(value: object) -> str:
     return text
 
 
+def _is_number(value: object) -> bool:
+    if isinstance(value, Decimal):
+        return value.is_finite()
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _number(value: object) -> float:
-    known = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not known or not math.isfinite(value) or abs(value) >= 1e300:  # type: ignore[arg-type]  # a number here
+    if not _is_number(value) or not abs(value) < _MOST_NUMBER:  # type: ignore[arg-type]  # a number here
         _wanted("a number")
     return float(value)  # type: ignore[arg-type]  # as above
 
@@ -118,8 +123,7 @@ def _at_least_0(value: object) -> float:
 
 def _whole(most: int) -> Callable[[object], int]:
     def check(value: object) -> int:
-        known = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not known or not 0 <= value <= most or value != int(value):  # type: ignore[operator,call-overload]  # a number here
+        if not _is_number(value) or not 0 <= value <= most or value != int(value):  # type: ignore[operator,call-overload]  # a number here
             _wanted("a whole number of at least 0")
         return int(value)  # type: ignore[call-overload,no-any-return]  # as above
 
@@ -128,18 +132,11 @@ def _whole(most: int) -> Callable[[object], int]:
 
 def _usd(value: object) -> Decimal:
     """A number, or text with one; more than twelve decimals are rounded."""
-    written = "" if isinstance(value, bool) else str(value) if _is_amount(value) else ""
+    short = isinstance(value, str) or (_is_number(value) and abs(value) < _MOST_USD)  # type: ignore[arg-type]  # a number here
+    written = str(value) if short else ""
     if not _DIGITS.fullmatch(written) or Decimal(written) >= _MOST_USD:
         _wanted("an amount from 0 to a million")
     return Decimal(written).quantize(USD_PLACES)
-
-
-def _is_amount(value: object) -> bool:
-    return (
-        isinstance(value, float)
-        or (isinstance(value, int) and abs(value) < _MOST_USD)
-        or (isinstance(value, str) and len(value) < 100)
-    )
 
 
 def _flag(value: object) -> bool:

@@ -100,8 +100,8 @@ def cleaned(value: object) -> Any:  # noqa: ANN401 - a JSON value is any of six 
     """A JSON value without keys, without NaN, and without what UTF-8 cannot carry."""
     if value is None or isinstance(value, (bool, int)):
         return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
+    if isinstance(value, (float, Decimal)):
+        return float(value) if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {clean(str(name)): cleaned(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from llm_playground import misfit
 from llm_playground.errors import InvalidParameterError
 from llm_playground.exporting import as_csv
+from llm_playground.exporting.checks import LATER
 from llm_playground.exporting.columns import COLUMNS
 from llm_playground.exporting.found import runs_in
 
@@ -116,13 +117,20 @@ def _no_constant(name: str) -> NoReturn:
 def _of_csv(text: str) -> list[Any]:
     lines = as_csv.read(text)
     try:
-        names = [str(name) for name in next(lines)]
+        names = _head(next(lines))
         rows = [
             _row(names, cells, number) for number, cells in enumerate(lines, 2) if cells != [None]
         ]
     except ValueError as error:
         raise InvalidParameterError(f"This is no CSV of runs ({error}).") from None
     return rows
+
+
+def _head(cells: list[str | None]) -> list[str]:
+    missing = next((name for name in COLUMNS if name not in {*cells, *LATER}), None)
+    if missing is not None:
+        raise ValueError(f"it has no column {missing}")
+    return [str(name) for name in cells]
 
 
 def _row(names: list[str], cells: list[str | None], number: int) -> dict[str, Any]:

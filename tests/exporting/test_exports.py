@@ -1,0 +1,273 @@
+"""What may be exported, in which formats, and how a file is written."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from markdown_it import MarkdownIt
+
+import llm_playground as lp
+from llm_playground.errors import InvalidParameterError
+from tests.exporting.shelf import HOSTILE, KEY, fill, run
+from tests.reports.shelf import add
+
+ROOT = Path(__file__).parents[2]
+
+
+def ids(text):
+    return [row["run_id"] for row in json.loads(text)["runs"]]
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def log(request, monkeypatch, new_url):
+    """These promises are about no engine: an empty log in a file."""
+    from llm_playground.runlog import open_log
+
+    url = new_url("duckdb")
+    monkeypatch.setenv("LLM_PLAYGROUND_LOG", url)
+    log = open_log(url)
+    yield log
+    log.close()
+
+
+class TestWhatIsExported:
+    def test_a_run_with_what_the_log_knows_of_it(self, log):
+        kept = add(log, system="Be brief.", user="eve", tags=("x",))
+        [row] = json.loads(lp.export(kept))["runs"]
+        assert (row["run_id"], row["username"], row["tags"]) == (kept.id, "eve", ["x"])
+        assert (row["system_prompt"], row["user_prompt"]) == ("Be brief.", "A question?")
+        assert row["started_at"] == "2026-01-01T00:00:00Z"
+
+    def test_a_run_that_is_in_no_log_with_what_it_holds_itself(self, log):
+        [row] = json.loads(lp.export(run("alone")))["runs"]
+        assert (row["response_text"], row["cost_usd"], row["username"]) == ("alone", 0.00054, None)
+
+    def test_a_run_whose_text_the_log_does_not_keep(self, log):
+        lp.configure(privacy="metrics")
+        kept = add(log, text="not kept", user="eve")
+        [row] = json.loads(lp.export(kept))["runs"]
+        assert (row["response_text"], row["username"]) == ("not kept", "eve")
+
+    def test_runs_in_their_order(self, log):
+        kept = [add(log, text=str(number)) for number in range(3)]
+        assert ids(lp.export(kept)) == [one.id for one in kept]
+        assert ids(lp.export(tuple(reversed(kept)))) == [one.id for one in reversed(kept)]
+        assert ids(lp.export(iter(kept))) == [one.id for one in kept]
+
+    def test_a_comparison_and_its_frame(self, log):
+        kept = (add(log, question="one?"), add(log, question="two?"))
+        comparison = lp.Comparison(kept, ("one?", "two?"))
+        assert lp.export(comparison) == lp.export(comparison.df) == lp.export(list(kept))
+        assert [row["user_prompt"] for row in json.loads(lp.export(comparison))["runs"]] == [
+            "one?",
+            "two?",
+        ]
+
+    def test_a_playground(self, log):
+        pg = lp.Playground(models=["local"], prompt="Say hello.", max_tokens=4)
+        assert ids(lp.export(pg)) == []
+        pg.run()
+        [row] = json.loads(lp.export(pg))["runs"]
+        assert (row["user_prompt"], row["source"]) == ("Say hello.", "widget")
+        assert row["parameters"] == {"max_tokens": 4}
+        assert lp.export(pg) == lp.export(pg.results)
+
+    def test_a_frame_as_it_was_changed(self, log):
+        fill(log)
+        frame = lp.runs().assign(user_prompt=None, label="mine").head(3)
+        rows = json.loads(lp.export(frame))["runs"]
+        assert [row["run_id"] for row in rows] == frame.run_id.tolist()
+        assert {row["user_prompt"] for row in rows} == {None}
+        assert "label" not in rows[0]
+
+    def test_no_runs(self, log):
+        for nothing in ([], lp.runs(), pd.DataFrame()):
+            assert json.loads(lp.export(nothing))["runs"] == []
+            assert lp.export(nothing, "markdown") == "No runs.\n"
+            assert len(lp.export(nothing, "csv").splitlines()) == 1
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [None, 3, "a text", b"bytes", {"run_id": "x"}, ["x"], [run(), 3], pd.DataFrame({"a": [1]})],
+        ids=repr,
+    )
+    def test_what_are_no_runs_is_said_in_a_line(self, log, wrong):
+        with pytest.raises(InvalidParameterError) as error:
+            lp.export(wrong)
+        assert "lp.runs()" in str(error.value)
+        assert "\n" not in str(error.value)
+
+    def test_a_value_that_cannot_be_one_is_named(self, log):
+        add(log)
+        with pytest.raises(InvalidParameterError, match="'dear' as its cost_usd"):
+            lp.export(lp.runs().assign(cost_usd="dear"))
+
+    @pytest.mark.parametrize("wrong", ["papyrus", "", "JSON", None, ["json"]])
+    def test_an_unknown_format_names_those_there_are(self, log, wrong):
+        with pytest.raises(InvalidParameterError, match="There are json, markdown, csv") as error:
+            lp.export([], wrong)
+        assert "\n" not in str(error.value)
+
+
+class TestFormats:
+    def test_json_has_no_nan(self, log):
+        fill(log)
+        text = lp.export(lp.runs().assign(ttft_ms=float("nan")))
+        rows = json.loads(text, parse_constant=pytest.fail)["runs"]
+        assert {row["ttft_ms"] for row in rows} == {None}
+
+    @pytest.mark.parametrize("form", ["json", "csv", "markdown"])
+    def test_no_key_leaves(self, log, form):
+        lp.set_key("openai", KEY)
+        text = f"it is {KEY} or Bearer {'ab12' * 8}"
+        secret = run(text, model=f"openai:{KEY}", error=lp.RateLimitError(text))
+        frame = pd.DataFrame(
+            {"run_id": ["r1"], "user_prompt": [text], "tags": [json.dumps([text])]}
+        )
+        for runs in (secret, frame):
+            exported = lp.export(runs, form)
+            assert KEY not in exported
+            assert "ab12ab12" not in exported
+            assert "redacted" in exported
+
+    def test_csv_is_read_by_others(self, log):
+        count = fill(log)
+        text = lp.export(lp.runs(), "csv")
+        assert text.count("\r\n") >= count + 1
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+        assert len(rows) == count
+        frame = pd.read_csv(io.StringIO(text), parse_dates=["started_at"])
+        assert sorted(frame.cost_usd.dropna()) == sorted(lp.runs().cost_usd.dropna())
+        assert frame.rating.min() == -1.5  # a number stays one, whatever it begins with
+
+    def test_csv_holds_no_formula(self, log):
+        fill(log)
+        rows = csv.reader(io.StringIO(lp.export(lp.runs(), "csv"), newline=""))
+        names = next(rows)
+        cells = [(name, cell) for row in rows for name, cell in zip(names, row, strict=True)]
+        formulas = {name for name, cell in cells if cell.lstrip().startswith(("=", "+", "-", "@"))}
+        assert formulas == {"rating"}
+
+    def test_markdown_tells_people_everything(self, log):
+        kept = [
+            add(log, question="Why?", system="Be brief.", text="Because."),
+            add(
+                log,
+                question="Why?",
+                system="Be brief.",
+                status="failed",
+                text="",
+                usage=None,
+                cost_usd=None,
+                error=lp.RateLimitError("Too many."),
+            ),
+        ]
+        text = lp.export(kept, "markdown")
+        for said in ("# Why?", "System prompt", "Be brief.", "Because.", "answer 1", "Too many."):
+            assert said in text
+        assert r"\$0.0000015 · 0.12 s · 20 tokens" in text
+        warm = lp.export(run(parameters=lp.Parameters(temperature=0.2, stop=("|",))), "markdown")
+        assert "| temperature | 0.2 |" in warm
+
+    def test_an_answer_does_not_break_out_of_its_fence(self, log):
+        text = lp.export(add(log, text=HOSTILE + "\n```\n# out\n~~~~\n`````"), "markdown")
+        tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(text)
+        headings = [token.content for token in tokens if token.type == "inline"]
+        assert not any("out" in heading for heading in headings)
+        assert not any(token.type.startswith("html") for token in tokens)
+        assert any("# out" in token.content for token in tokens if token.type == "fence")
+
+
+class TestFiles:
+    def test_the_text_is_returned_and_written(self, log, tmp_path):
+        add(log, text="日本語")
+        path = tmp_path / "runs.json"
+        path.write_text("before")
+        text = lp.export(lp.runs(), path=path)
+        assert path.read_bytes().decode("utf-8") == text
+        assert names(tmp_path) == ["runs.json"]
+
+    def test_lines_end_in_the_file_as_in_the_text(self, log, tmp_path):
+        add(log)
+        text = lp.export(lp.runs(), "csv", str(tmp_path / "runs.csv"))
+        assert (tmp_path / "runs.csv").read_bytes() == text.encode()
+
+    def test_a_link_stays_a_link(self, log, tmp_path):
+        (tmp_path / "real.json").write_text("before")
+        (tmp_path / "link.json").symlink_to("real.json")
+        lp.export([], path=tmp_path / "link.json")
+        assert (tmp_path / "link.json").is_symlink()
+        assert json.loads((tmp_path / "real.json").read_text())["runs"] == []
+
+    @pytest.mark.parametrize(
+        ("path", "said"),
+        [
+            ("nowhere/runs.json", "There is no folder"),
+            (".", "is a folder"),
+            ("", "path takes"),
+            (3, "path takes"),
+            ("a\0b", "cannot be written"),
+            ("x" * 300, "cannot be written"),
+        ],
+    )
+    def test_a_place_that_is_none_is_said_in_a_line(self, log, tmp_path, monkeypatch, path, said):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(InvalidParameterError, match=said) as error:
+            lp.export([], path=path)
+        assert "\n" not in str(error.value)
+        assert names(tmp_path) == []
+
+    def test_a_full_disk_leaves_the_old_file(self, log, tmp_path):
+        path = tmp_path / "runs.json"
+        path.write_text("before")
+        code = (
+            "import resource, sys, llm_playground as lp\n"
+            "from tests.exporting.shelf import run\n"
+            "runs = [run('long ' * 10_000)]\n"
+            "lp.export(runs)\n"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+            "try: lp.export(runs, path=sys.argv[1])\n"
+            "except lp.InvalidParameterError as error: print(error)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(path)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=ROOT,
+            check=True,
+            env=os.environ | {"LLM_PLAYGROUND_LOG": str(tmp_path / "log" / "runs.duckdb")},
+        )
+        assert "cannot be written (File too large)" in done.stdout
+        assert path.read_text() == "before"
+        assert names(tmp_path) == ["log", "runs.json"]
+
+    def test_a_reader_sees_all_of_the_old_or_all_of_the_new(self, log, tmp_path):
+        path = tmp_path / "runs.json"
+        versions = [[run("short")], [run("long " * 50_000)]]
+        lp.export(versions[0], path=path)
+        stop, seen = threading.Event(), []
+
+        def read():
+            while not stop.is_set():
+                seen.append(len(json.loads(path.read_bytes())["runs"]))
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        for turn in range(20):
+            lp.export(versions[turn % 2], path=path)
+        stop.set()
+        reader.join(timeout=20)
+        assert not reader.is_alive()
+        assert set(seen) == {1}

@@ -1,0 +1,234 @@
+"""Files from anywhere: one line says what is wrong, and nothing of them is imported."""
+
+import copy
+import json
+import os
+import re
+
+import nbformat
+import pytest
+
+import llm_playground as lp
+from llm_playground.errors import InvalidParameterError
+from llm_playground.exporting import sources
+from llm_playground.exporting.columns import COLUMNS
+from llm_playground.exporting.static import MIME, runs_in, static
+from llm_playground.runlog import open_log
+from tests.exporting.shelf import run
+
+HEAD = ",".join(COLUMNS)
+GOOD = {"format": "llm_playground.runs", "version": 1}
+
+
+@pytest.fixture(autouse=True)
+def log(monkeypatch, new_url, tmp_path):
+    url = new_url("duckdb")
+    monkeypatch.setenv("LLM_PLAYGROUND_LOG", url)
+    monkeypatch.chdir(tmp_path)
+    log = open_log(url)
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def rows(log):
+    """Two runs of another log."""
+    return json.loads(lp.export([run("one"), run("two")]))["runs"]
+
+
+def refused(source):
+    with pytest.raises(InvalidParameterError) as error:
+        lp.import_runs(source)
+    line = str(error.value)
+    assert "\n" not in line
+    assert len(line) < 300
+    assert lp.runs().empty
+    assert lp.audit(action="import_runs").empty
+    return line
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("nowhere.json", "There is no file"),
+        (".", "There is no file"),
+        ("/dev/zero", "There is no file"),
+        ("a\0b", "There is no file"),
+        ("", "imported from"),
+        (None, "imported from"),
+        (3, "imported from"),
+        ([], "imported from"),
+        (b"", "no JSON"),
+        (b"\xff\xfe\x00", "UTF-8"),
+        (b"PK\x03\x04", "no JSON"),
+        ("{", "no JSON"),
+        ("[]", "no JSON object"),
+        (b"null", "no JSON object"),
+        (b"3", "no JSON object"),
+        ("{}", "holds no runs"),
+        ({"runs": []}, "its format is null"),
+        ({"format": "other", "version": 1, "runs": []}, "its format is 'other'"),
+        ({"format": ["llm_playground.runs"], "version": 1, "runs": []}, "its format is"),
+        ({"format": "llm_playground.runs", "runs": []}, "its version is null"),
+        (GOOD | {"version": 2, "runs": []}, "newer llm_playground"),
+        (GOOD | {"version": True, "runs": []}, "its version is true"),
+        (GOOD | {"version": "1", "runs": []}, "its version is '1'"),
+        (GOOD | {"version": 0, "runs": []}, "its version is 0"),
+        (GOOD, "its runs are no list"),
+        (GOOD | {"runs": {}}, "its runs are no list"),
+        (GOOD | {"runs": [3]}, r"runs\[0\]: an object was wanted, got 3"),
+        (GOOD | {"runs": [{}]}, r"runs\[0\]\.run_id: missing"),
+        ({"cells": []}, "outputs hold no runs"),
+        ({"cells": [{"outputs": [{"data": {MIME: {}}}]}]}, "its format is null"),
+        ({"cells": [{"outputs": [{"data": {MIME: "{"}}]}]}, "are no JSON"),
+        ({"cells": [3, {"outputs": 3}, {"outputs": [3, {"data": 3}]}]}, "outputs hold no runs"),
+        ('{"format": "llm_playground.runs", "version": 1, "runs": [NaN]}', "NaN is no JSON"),
+        ('{"a":' * 100_000, "too deeply"),
+        ("[" * 100_000, "too deeply"),
+        (f'{{"version": {"9" * 5_000}}}', "no JSON"),
+        ("run_id,\n", "it has no column execution_id"),
+        ('run_id,"x\n', "no CSV"),
+        (f"{HEAD}\na\n", "row 2 has 1 cells"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_is_no_export_is_refused(source, said):
+    line = refused(source)
+    assert re.search(said, line), line
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    {
+        "run_id": [None, 3, "", "x", "0" * 36, "../../etc", {"a": 1}, "r" * 10_000],
+        "execution_id": [3, "x", None],
+        "prompt_id": [3, "x", None],
+        "started_at": [None, 3, "yesterday", "2026-13-01", "0001-01-01T00:00:00Z", "9" * 50],
+        "model": [3, ["x"], {}, True],
+        "response_text": [3, ["x"], False],
+        "tags": ["x", {"a": 1}, [3], [None], [["x"]]],
+        "parameters": ["x", [], 3, True],
+        "attempts": ["x", {}, [3], [[]]],
+        "variables": ["x", [3]],
+        "status": ["done", 3, "", []],
+        "finish_reason": ["because", 3],
+        "usage_source": ["rumour", 3],
+        "input_tokens": [-1, 1.5, "3", True, 1 << 63, 1e300, float("nan"), float("inf")],
+        "iteration_number": [-1, 1 << 31, "1"],
+        "cost_usd": [-1, "-0.5", 1_000_000, "1e6", "NaN", "inf", True, [], "1" * 200, 1e400],
+        "ttft_ms": [-1, "3", float("nan"), float("inf"), 10**400],
+        "rating": ["good", True, float("nan")],
+        "cached": [0, "false", []],
+    }.items(),
+)
+def test_a_value_of_another_kind_is_refused_and_named(rows, column, values):
+    for value in values:
+        document = GOOD | {"runs": [rows[0], rows[1] | {column: value}]}
+        assert refused(document).startswith(f"runs[1].{column}: "), value
+
+
+def test_every_column_of_an_export_is_needed(rows):
+    for column in rows[0].keys() - {"saved_usd", "git_dirty", "variables", "compressed"}:
+        less = {name: value for name, value in rows[1].items() if name != column}
+        assert refused(GOOD | {"runs": [rows[0], less]}) == f"runs[1].{column}: missing."
+
+
+def test_columns_that_came_later_may_be_missing_and_others_are_passed_over(rows):
+    older = {
+        name: value for name, value in rows[0].items() if name not in ("saved_usd", "variables")
+    }
+    assert lp.import_runs(GOOD | {"runs": [older | {"of_tomorrow": 1}]}) == 1
+
+
+def test_nesting_without_end_is_refused(rows):
+    deep = {}
+    deep["a"] = deep
+    refused(GOOD | {"runs": [rows[0] | {"parameters": deep}]})
+    text = json.dumps(GOOD | {"runs": [rows[0] | {"parameters": "HERE"}]})
+    refused(text.replace('"HERE"', '{"a":' * 500 + "1" + "}" * 500))
+
+
+def test_a_file_that_is_too_large_is_not_even_read(tmp_path):
+    path = tmp_path / "large.json"
+    with path.open("wb") as file:
+        file.truncate(1 << 30)  # takes no room on the disk
+    assert "1,024 MB" in refused(path)
+    assert "lp.restore" in refused(str(path))
+
+
+def test_so_is_a_text_that_is_too_large(monkeypatch, rows):
+    monkeypatch.setattr(sources, "MOST_BYTES", 1000)
+    text = json.dumps(GOOD | {"runs": rows})
+    for source in (text, text.encode()):
+        assert "imported at once" in refused(source)
+
+
+def test_a_pipe_is_no_file_to_wait_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert "There is no file" in refused(tmp_path / "pipe")
+
+
+def test_the_same_run_twice_is_one(rows):
+    shouting = rows[0]["run_id"].upper()
+    document = GOOD | {"runs": [rows[0], rows[0], rows[0] | {"run_id": shouting}]}
+    assert lp.import_runs(document) == 1
+    assert len(lp.runs()) == 1
+
+
+def test_no_value_gets_out_of_its_place_in_a_statement(rows):
+    sly = "'; DROP TABLE results; -- $rows $1 ? % \\ {shape}"
+    names = ("model", "username", "notebook", "response_text", "user_prompt", "source")
+    assert lp.import_runs(GOOD | {"runs": [rows[0] | dict.fromkeys(names, sly)]}) == 1
+    assert lp.runs()[list(names)].to_numpy().tolist() == [[sly] * len(names)]
+
+
+@pytest.mark.parametrize("text", ["\ufeff", "", "\n \n"], ids=["mark", "plain", "blank lines"])
+def test_exports_are_found_in_every_form(rows, tmp_path, text):
+    whole = text + json.dumps(GOOD | {"runs": rows})
+    (tmp_path / "runs.json").write_text(whole, "utf-8")
+    assert lp.import_runs(whole) == 2
+    for source in (
+        whole.encode(),
+        "runs.json",
+        tmp_path / "runs.json",
+        json.loads(whole[len(text) :]),
+    ):
+        assert lp.import_runs(source) == 0
+
+
+class TestNotebooks:
+    def notebook(self, *bundles):
+        outputs = [nbformat.v4.new_output("display_data", data=bundle) for bundle in bundles]
+        cells = [
+            nbformat.v4.new_markdown_cell("# Mine"),
+            nbformat.v4.new_code_cell("pg", outputs=outputs),
+        ]
+        return nbformat.v4.new_notebook(cells=cells)
+
+    def test_runs_come_out_of_a_saved_notebook(self, tmp_path):
+        bundle = static("mine", {"prompt": "Why?"}, [run("one"), run("two")])
+        nbformat.write(self.notebook(bundle), tmp_path / "mine.ipynb")
+        assert lp.import_runs(tmp_path / "mine.ipynb") == 2
+        assert lp.import_runs("mine.ipynb") == 0
+        frame = lp.runs()
+        assert sorted(frame.response_text) == ["one", "two"]
+        assert set(frame.user_prompt) == {"Why?"}
+        assert set(frame.cost_usd) == {0.00054}
+
+    def test_they_are_found_in_a_notebook_a_bundle_an_output_or_an_export(self):
+        bundle = static("mine", {}, [run("one")])
+        notebook = self.notebook(bundle)
+        places = (notebook, bundle, notebook.cells[1].outputs[0], bundle[MIME])
+        assert [len(runs_in(place)) for place in places] == [1, 1, 1, 1]
+
+    def test_a_run_in_several_outputs_is_one_with_its_longest_text(self):
+        whole = run("a long answer " * 100)
+        short = copy.deepcopy(static("mine", {}, [whole], most_bytes=2_600))
+        notebook = self.notebook(short, static("mine", {}, [whole]), short)
+        [found] = runs_in(notebook)
+        assert found["response_text"] == "a long answer " * 100
+
+    def test_one_output_of_tomorrow_stops_all(self):
+        bundle = static("mine", {}, [run("one")])
+        newer = {MIME: bundle[MIME] | {"version": 9}}
+        assert "newer" in refused(self.notebook(bundle, newer))

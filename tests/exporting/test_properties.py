@@ -1,0 +1,106 @@
+"""Whatever the texts are, nothing is lost and nothing gets out."""
+
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from llm_playground.errors import InvalidParameterError
+from llm_playground.exporting import as_csv, as_json, as_markdown, sources
+from llm_playground.exporting.checks import checked
+from llm_playground.exporting.columns import COLUMNS, plain
+from llm_playground.exporting.rows import of_run
+from tests.exporting.shelf import run
+
+SIGNS = st.text(alphabet="=+-@'\"\t\r\n ,;|`~#<>\\\0$[]{}()a1é日🎈\u2028\ud800\uff1d", max_size=30)
+TEXTS = SIGNS | st.text(max_size=60)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**12), 10**12) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+BARE = of_run(run())
+SOME = settings(max_examples=200, deadline=2_000)
+
+
+@st.composite
+def rows(draw):
+    """A run with texts, a model, tags and parameters of any kind."""
+    changed = {name: draw(st.none() | TEXTS) for name in ("user_prompt", "username", "notebook")}
+    changed |= {"response_text": draw(TEXTS), "model": draw(TEXTS)}
+    changed |= {"tags": draw(st.lists(TEXTS, max_size=3))}
+    changed |= {"parameters": draw(st.dictionaries(TEXTS, JSON, max_size=3))}
+    return plain({**BARE, **changed})
+
+
+@SOME
+@given(st.lists(rows(), max_size=3))
+def test_json_tells_the_same(found):
+    text = as_json.text(found)
+    assert checked(sources.read(text)) == checked(as_json.document(found)["runs"])
+    assert [row["response_text"] for row in sources.read(text)] == [
+        row["response_text"] for row in found
+    ]
+
+
+@SOME
+@given(rows())
+def test_csv_tells_the_same(row):
+    [read] = sources.read(as_csv.text([row]))
+    [again] = checked([read])
+    [known] = checked([row])
+    assert again == known
+
+
+@SOME
+@given(st.lists(rows(), max_size=3))
+def test_csv_is_rfc_4180_and_has_no_formulas(found):
+    text = as_csv.text(found)
+    lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    assert len(lines) == len(found) + 1
+    assert {len(line) for line in lines} == {len(COLUMNS)}
+    for line, row in zip(lines[1:], found, strict=True):
+        for cell, value in zip(line, row.values(), strict=True):
+            if isinstance(value, str):
+                assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+
+
+@SOME
+@given(st.lists(st.lists(st.none() | TEXTS, min_size=2, max_size=4), min_size=1, max_size=4))
+def test_csv_cells_come_back_as_they_were(lines):
+    text = "".join(",".join(as_csv.cell(value) for value in line) + "\r\n" for line in lines)
+    assert list(as_csv.read(text)) == lines
+
+
+@SOME
+@given(TEXTS, TEXTS)
+def test_markdown_keeps_what_was_said_in_its_place(name, content):
+    fenced, title = as_markdown.fenced(content), f"# x{as_markdown.escaped(name)}"
+    tokens = MarkdownIt("commonmark", {"html": True}).parse(f"{title}\n\n{fenced}\n\nend")
+    assert [token.type for token in tokens] == [
+        *("heading_open", "inline", "heading_close", "fence"),
+        *("paragraph_open", "inline", "paragraph_close"),
+    ]
+    inside = {child.type for child in tokens[1].children or ()}
+    assert inside <= {"text", "text_special"}
+
+
+@SOME
+@given(st.lists(JSON, max_size=4))
+def test_whatever_stands_in_a_table_it_has_as_many_cells(values):
+    table = as_markdown.table(("name", "value"), [("x", value) for value in values])
+    tokens = MarkdownIt("commonmark").enable("table").parse(table)
+    assert sum(token.type == "td_open" for token in tokens) == 2 * len(values)
+    assert sum(token.type == "table_open" for token in tokens) == 1
+
+
+@SOME
+@given(JSON)
+def test_what_is_no_export_is_said_in_one_line(value):
+    with pytest.raises(InvalidParameterError) as error:
+        checked(sources.read(json.dumps(value).encode()))
+    assert "\n" not in str(error.value)
