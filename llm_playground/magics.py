@@ -18,6 +18,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 
 from llm_playground import (
     answers,
+    code_command,
     config,
     credentials,
     export_command,
@@ -63,6 +64,8 @@ USAGE = """\
 %llm cost                   costs by month and model
 %llm latency                times by model
 %llm budget                 budgets: limit, spent, reserved, left
+%llm code [RUN_ID]          the newest run, or that one, as code: --language python, javascript or
+                            curl; --function for a function
 %llm export [PATH]          all runs into a file: .json, .md or .csv, or --format json, markdown or
                             csv; without a path, the newest 20 are shown
 %llm doctor                 what works here and what does not, in ten lines
@@ -163,6 +166,8 @@ def _look_up(words: Sequence[str]) -> Callable[..., object] | None:
     first, more = words[0], len(words) - 1
     if first == "keys" and more and words[1] in key_commands.ACTS:  # with a key in it, perhaps
         return key_commands.keys
+    if first == "code" and code_command.is_meant(words[1:]):
+        return code_command.code
     if first == "export" and export_command.is_meant(words[1:]):
         return export_command.export
     if first in _LOOK_UPS:
@@ -375,6 +380,7 @@ _LOOK_UPS: dict[str, Callable[..., object]] = {
     "cost": _cost,
     "latency": _latency,
     "budget": _budget,
+    "code": code_command.code,
     "export": export_command.export,
     "doctor": _doctor,
     "help": _help,

@@ -84,6 +84,7 @@ FLOORS = {
     "live": 6,
     "widgets": 6,
     "key_commands": 6,
+    "code_command": 6,
     "export_command": 6,
     "magics": 7,
     "__init__": 8,
