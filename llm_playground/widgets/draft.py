@@ -95,7 +95,7 @@ def read(identity: str) -> Draft | None:
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
-        return _draft(json.loads(content))  # a longer one ends in the middle
+        return of_document(json.loads(content))  # a longer one ends in the middle
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
@@ -108,7 +108,7 @@ def write(identity: str, draft: Draft) -> None:
     Raises:
         ConfigError: It cannot be kept; one line says why.
     """
-    text = json.dumps(_document(identity, draft), allow_nan=False, default=repr)
+    text = json.dumps(document(identity, draft), allow_nan=False, default=repr)
     if len(text) > MOST_BYTES:
         raise ConfigError(f"it is longer than {MOST_BYTES:,} bytes")
     path = _path(identity)
@@ -129,6 +129,53 @@ def forget(identity: str) -> None:
     """Delete the draft of a playground, if there is one."""
     with suppress(OSError):
         _path(identity).unlink(missing_ok=True)
+
+
+def document(identity: str, draft: Draft) -> dict[str, Any]:
+    """A draft as JSON."""
+    asked_at = draft.asked_at
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "identity": identity,
+        "saved_at": draft.saved_at.isoformat(),
+        "given": dict(draft.given),
+        "form": dict(draft.form),
+        "answers": [[answer.run_id, answer.label] for answer in draft.answers],
+        "asked_at": None if asked_at is None else asked_at.isoformat(),
+    }
+
+
+def of_document(document: Any) -> Draft:  # noqa: ANN401 - whatever stands in the file
+    """A draft of its JSON.
+
+    Raises:
+        ValueError: It is none. KeyError, TypeError and OverflowError say the same.
+    """
+    if document["format"] != FORMAT or document["version"] != VERSION:
+        raise ValueError("another format")
+    given, form, answers = document["given"], document["form"], document["answers"]
+    if not (_is_texts(given) and isinstance(form, dict) and len(answers) <= MOST_ANSWERS):
+        raise ValueError("another shape")
+    if not all(_FITS.get(name, _is_anything)(value) for name, value in form.items()):
+        raise ValueError("a value of another kind")
+    asked_at = document["asked_at"]
+    return Draft(
+        saved_at=_moment(document["saved_at"]),
+        given=given,
+        form=form,
+        answers=tuple(Answer(_text(run_id), _text(label)) for run_id, label in answers),
+        asked_at=None if asked_at is None else _moment(asked_at),
+    )
+
+
+def storable(form: Mapping[str, Any]) -> dict[str, Any]:
+    """A form without pictures: their names stay, their bytes do not.
+
+    >>> storable({"images": [{"name": "a.png", "thumbnail": "data:..."}]})
+    {'images': [{'name': 'a.png'}]}
+    """
+    return {name: _without_pictures(value) for name, value in form.items()}
 
 
 def check_allowed() -> None:
@@ -166,43 +213,6 @@ def _digest(value: object) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _document(identity: str, draft: Draft) -> dict[str, Any]:
-    asked_at = draft.asked_at
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "identity": identity,
-        "saved_at": draft.saved_at.isoformat(),
-        "given": dict(draft.given),
-        "form": dict(draft.form),
-        "answers": [[answer.run_id, answer.label] for answer in draft.answers],
-        "asked_at": None if asked_at is None else asked_at.isoformat(),
-    }
-
-
-def _draft(document: Any) -> Draft:  # noqa: ANN401 - whatever stands in the file
-    """A draft of its JSON.
-
-    Raises:
-        ValueError: It is none. KeyError and TypeError say the same.
-    """
-    if document["format"] != FORMAT or document["version"] != VERSION:
-        raise ValueError("another format")
-    given, form, answers = document["given"], document["form"], document["answers"]
-    if not (_is_texts(given) and isinstance(form, dict) and len(answers) <= MOST_ANSWERS):
-        raise ValueError("another shape")
-    if not all(_FITS.get(name, _is_anything)(value) for name, value in form.items()):
-        raise ValueError("a value of another kind")
-    asked_at = document["asked_at"]
-    return Draft(
-        saved_at=_moment(document["saved_at"]),
-        given=given,
-        form=form,
-        answers=tuple(Answer(_text(run_id), _text(label)) for run_id, label in answers),
-        asked_at=None if asked_at is None else _moment(asked_at),
-    )
-
-
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -212,6 +222,15 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
     return value
+
+
+def _without_pictures(value: object) -> object:
+    if isinstance(value, Mapping):
+        kept = {name: item for name, item in value.items() if name != "thumbnail"}
+        return {str(name): _without_pictures(item) for name, item in kept.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_pictures(item) for item in value]
+    return None if isinstance(value, (bytes, bytearray, memoryview)) else value
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -81,6 +81,7 @@ class KeptDraft:
         self._form: dict[str, Any] = {}  # what a person typed, now and before
         self._code: dict[str, Any] = {}  # of what was restored, the values that the code gave
         self._undone: dict[str, Any] = {}
+        self._is_new = True
         self._has_begun = self._unsaved = self._typed = False
         self._pause: asyncio.TimerHandle | None = None
 
@@ -94,16 +95,42 @@ class KeptDraft:
         panel = self._panel()
         if panel is None or self._known_as is None:
             return
-        for older in list(_living):  # of this kernel, with what was typed a moment ago
-            if older._known_as == self._known_as:
-                older.keep()
+        for other in self._others():  # of this kernel, with what was typed a moment ago
+            other.keep()
         try:
-            self._draft = drafts.read(self._known_as) or self._draft
-            self._put_back(self._draft)
+            found = drafts.read(self._known_as)
+            if found is not None:
+                self._is_new, self._draft = False, found
+                self._put_back(found)
         except ConfigError as error:
             self._say("not kept", why=str(error))
         panel.observe(self._changed, self._traits)
-        _living.add(self)
+        with _register:
+            _living[:] = [*(one for one in _living if one._panel() is not None), self]
+
+    def older(self) -> Any:  # noqa: ANN401 - a playground, whose module is above this one
+        """The last playground before this one in this kernel that is known by the same."""
+        found = [other._panel() for other in self._others()]
+        return next((panel for panel in reversed(found) if panel is not None), None)
+
+    def adopt(self, found: Draft) -> None:
+        """Put back a draft from elsewhere where there was none here; what was typed since stays."""
+        if self._is_new and self._known_as is not None:
+            with self._lock:
+                unchanged = {n: was for n, was in found.form.items() if n not in self._form}
+            with contextlib.suppress(ConfigError):
+                self._put_back(replace(found, form=unchanged))
+
+    def document(self) -> dict[str, Any]:
+        """What is typed and answered now, as JSON; without a form that must not be stored."""
+        with self._lock:
+            form = drafts.storable(self._form)
+            draft = replace(self._draft, saved_at=datetime.now(UTC), given=self._given, form=form)
+        try:
+            drafts.check_texts(form)
+        except ConfigError:
+            draft = replace(draft, form={})
+        return drafts.document("", draft)
 
     def begin(self) -> None:
         """The first view is there: what was changed before is the code's, not a person's."""
@@ -125,7 +152,7 @@ class KeptDraft:
             with self._lock:
                 unsaved, self._unsaved = self._unsaved, False
                 typed, self._typed = self._typed, False
-                form = dict(self._form)
+                form = drafts.storable(self._form)
             if not unsaved or self._known_as is None:
                 return
             try:
@@ -135,6 +162,12 @@ class KeptDraft:
                 return
             if typed:
                 self._say("saved", self._draft.saved_at)
+
+    def end(self) -> None:
+        """Keep what is not kept yet, and nothing from now on."""
+        self.keep()
+        with _register:
+            _living[:] = [one for one in _living if one is not self]
 
     def discard(self) -> None:
         """Take the values that the code gave; :meth:`undo` brings back what was discarded."""
@@ -147,6 +180,11 @@ class KeptDraft:
         undone, self._undone = self._undone, {}
         self._exchange(undone, self._now(undone))
         self._say("restored", self._draft.saved_at)
+
+    def _others(self) -> list[KeptDraft]:
+        """Of the same identity, the oldest first."""
+        with _register:
+            return [o for o in _living if o is not self and o._known_as == self._known_as]
 
     def _exchange(self, values: Mapping[str, Any], code: dict[str, Any]) -> None:
         """Set values; ``code`` is what the code gave where they are a person's."""
@@ -175,7 +213,9 @@ class KeptDraft:
             _log.debug("A draft does not fit", exc_info=True)
             self._set(code)
             raise ConfigError("A draft does not fit this playground and is left out.") from None
-        self._form, self._code = values, code
+        with self._lock:
+            self._form |= values
+            self._code |= code
         if any(code[name] != value for name, value in values.items()):
             self._say("restored", found.saved_at)
 
@@ -239,11 +279,12 @@ class KeptDraft:
             panel.set_trait("draft", {"state": state, "at": told, "why": why})
 
 
-_living: weakref.WeakSet[KeptDraft] = weakref.WeakSet()
+_register = threading.Lock()
+_living: list[KeptDraft] = []  # in the order in which they were made
 
 
 def _keep_all() -> None:
-    for kept in list(_living):
+    for kept in _living:
         kept.keep()
 
 

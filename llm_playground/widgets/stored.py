@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -16,6 +16,7 @@ from llm_playground.parameters import parameters_from
 from llm_playground.runlog import open_log, texts
 from llm_playground.saved_prompt import Prompt
 from llm_playground.types import Attempt, Message, Parameters, Run, ToolCall, Usage
+from llm_playground.widgets.bringing import brought_by
 from llm_playground.widgets.form import Form
 
 SHORTEST_PREFIX = 6
@@ -49,11 +50,19 @@ SELECT id FROM results WHERE execution_id = $id ORDER BY iteration_number, start
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A run of the log with what it was asked: ``messages`` None where that is not stored."""
+    """A run of the log with what it was asked.
+
+    Args:
+        run: The run.
+        messages: Without the pictures, which the log does not hold; None where nothing is stored.
+        iterations: How often it was asked.
+        had_pictures: Whether pictures were sent with it.
+    """
 
     run: Run
     messages: tuple[Message, ...] | None
     iterations: int = 1
+    had_pictures: bool = False
 
 
 def named(ids: object) -> list[str]:
@@ -88,8 +97,14 @@ def by_id(ids: Sequence[str]) -> list[StoredRun]:
         return []
     frame = texts.unpacked(open_log().frame(_BY_ID, {"ids": list(ids)}))
     rows: list[Any] = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    found = {row["run_id"]: _stored(row) for row in rows}
+    found = {row["run_id"]: of_row(row) for row in rows}
     return [found[run_id] for run_id in ids if run_id in found]
+
+
+def of_row(row: Mapping[str, Any]) -> StoredRun:
+    """A run from its row: the columns of :data:`_SELECT`, JSON and amounts as text."""
+    had_pictures = '"sha256"' in (row["messages"] or "")
+    return StoredRun(_run(row), _messages(row), int(row["iterations"] or 1), had_pictures)
 
 
 def form_of(stored: Sequence[StoredRun]) -> Form:
@@ -106,14 +121,11 @@ def form_of(stored: Sequence[StoredRun]) -> Form:
             "The text of this run's prompt is not stored (privacy, or a purge): only its answer "
             "is shown."
         )
-    asked = Prompt(first.messages)
-    return Form(
-        prompt=asked.question or "",
-        system=asked.system or "",
+    return replace(
+        brought_by(Prompt(first.messages)),
         models=list(dict.fromkeys(one.run.model for one in stored)),
         parameters=_together([one.run.parameters for one in stored]),
         iterations=max(one.iterations for one in stored),
-        turns=[{"role": turn.role, "content": turn.text} for turn in asked.earlier],
     )
 
 
@@ -143,10 +155,6 @@ def _named(text: str) -> list[str]:
 
 def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("_", "\\_")
-
-
-def _stored(row: Mapping[str, Any]) -> StoredRun:
-    return StoredRun(_run(row), _messages(row), int(row["iterations"] or 1))
 
 
 def _run(row: Mapping[str, Any]) -> Run:
@@ -238,6 +246,6 @@ def _decimal(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
 
 
-def _moment(value: Any) -> datetime:  # noqa: ANN401 - pandas' own kind of time
-    moment: datetime = value.to_pydatetime()
+def _moment(value: Any) -> datetime:  # noqa: ANN401 - pandas' own kind of time, or Python's
+    moment: datetime = value.to_pydatetime() if hasattr(value, "to_pydatetime") else value
     return moment

@@ -1,6 +1,7 @@
 """What a person typed and was answered outlives the cell, the kernel and hostile files."""
 
 import json
+import os
 import random
 import stat
 import subprocess
@@ -11,7 +12,8 @@ import time
 import pytest
 
 import llm_playground as lp
-from llm_playground import config
+from llm_playground import config, provenance
+from llm_playground.exporting.static import MIME
 from llm_playground.widgets import draft
 
 WAIT_S = 60
@@ -69,7 +71,7 @@ def test_it_is_kept_on_each_pause_in_a_file_for_the_person_alone(home):
 
 def test_showing_a_playground_writes_nothing(home):
     panel = lp.Playground("letters", prompt="From the code")
-    panel._kept.begin()
+    panel.kept_draft.begin()
     panel.close()
 
     assert files(home) == []
@@ -109,7 +111,7 @@ def test_a_preset_and_what_it_sets_come_from_one_place(home, arguments):
 def test_what_the_cell_sets_after_making_it_is_the_codes_not_the_persons(home):
     panel = lp.Playground("letters")
     panel.prompt = "Set by the cell"
-    panel._kept.begin()
+    panel.kept_draft.begin()
     panel.system = "Typed"
     panel.close()
 
@@ -123,11 +125,11 @@ def test_discarding_takes_the_codes_values_and_undo_brings_the_draft_back(home):
     first.close()
     panel = lp.Playground("letters", prompt="Code")
 
-    panel._kept.discard()
+    panel.kept_draft.discard()
     assert (panel.prompt, panel.iterations, panel.draft["state"]) == ("Code", 1, "discarded")
-    panel._kept.keep()
+    panel.kept_draft.keep()
     assert lp.Playground("letters", prompt="Code").draft == {}
-    panel._kept.undo()
+    panel.kept_draft.undo()
     assert (panel.prompt, panel.iterations, panel.draft["state"]) == ("Typed", 5, "restored")
     panel.close()
 
@@ -146,7 +148,7 @@ def test_where_no_texts_are_stored_there_are_no_drafts(home, monkeypatch):
     lp.configure(privacy="metrics")
     panel = lp.Playground("letters")
     panel.prompt = "Secret plans"
-    panel._kept.keep()
+    panel.kept_draft.keep()
 
     assert panel.draft["why"] == "Draft not kept: privacy stores no texts."
     assert files(home) == []
@@ -168,9 +170,9 @@ def test_what_is_never_stored_is_in_no_draft_either(home, monkeypatch, text, pri
     lp.configure(privacy=privacy)
     panel = lp.Playground("letters")
     panel.prompt = "Harmless"
-    panel._kept.keep()
+    panel.kept_draft.keep()
     panel.prompt = text
-    panel._kept.keep()
+    panel.kept_draft.keep()
 
     assert panel.draft["why"] == why
     assert panel.prompt == text
@@ -246,7 +248,7 @@ def test_no_file_however_made_raises(home):
 def test_a_form_too_long_for_a_draft_says_so(home):
     panel = lp.Playground("letters")
     panel.prompt = "x" * draft.MOST_BYTES
-    panel._kept.keep()
+    panel.kept_draft.keep()
 
     assert panel.draft["why"] == "Draft not kept: it is longer than 1,000,000 bytes."
 
@@ -255,7 +257,7 @@ def test_a_home_that_cannot_be_written_says_so(home):
     home.write_text("a file where the folder should be")
     panel = lp.Playground("letters")
     panel.prompt = "Typed"
-    panel._kept.keep()
+    panel.kept_draft.keep()
 
     assert panel.draft["why"].startswith("Draft not kept: the file cannot be written (")
 
@@ -267,7 +269,7 @@ who = sys.argv[1]
 pg = lp.Playground("shared")
 for number in range(200):
     pg.prompt = f"{who} {number} " + who * 5_000
-    pg._kept.keep()
+    pg.kept_draft.keep()
 assert pg.draft["state"] == "saved", pg.draft
 """
 
@@ -294,7 +296,7 @@ def test_typing_in_two_threads_and_keeping_loses_nothing(home):
     def type_(trait, values):
         for value in values:
             setattr(panel, trait, value)
-            panel._kept.keep()
+            panel.kept_draft.keep()
 
     typing = [
         threading.Thread(target=type_, args=("prompt", [f"p{n}" for n in range(100)])),
@@ -308,3 +310,99 @@ def test_typing_in_two_threads_and_keeping_loses_nothing(home):
 
     again = lp.Playground("letters")
     assert (again.prompt, again.system) == ("p99", "s99")
+
+
+def ran(name="letters", **given):
+    """A playground that was asked and answered once."""
+    panel = lp.Playground(name, models=["local"], prompt="Say hello.", max_tokens=8, **given)
+    panel.run()
+    return panel, panel.results
+
+
+def made_elsewhere(code):
+    """What another kernel prints."""
+    preamble = "import llm_playground as lp, json\n"
+    done = subprocess.run(
+        [sys.executable, "-c", preamble + code],
+        timeout=WAIT_S,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ},
+    )
+    return done.stdout
+
+
+ASKED = (
+    "pg = lp.Playground('letters', models=['local'], prompt='Say hello.', max_tokens=8, n=2)\n"
+    "pg.run(); print(json.dumps(pg.results.run_id.tolist()))"
+)
+
+
+def test_a_new_kernel_shows_the_last_answers_and_sends_nothing(home):
+    ids = json.loads(made_elsewhere(ASKED))
+
+    panel = lp.Playground("letters", models=["local"], prompt="Say hello.", max_tokens=8, n=2)
+
+    assert panel.results.run_id.tolist() == ids
+    assert panel.results.status.tolist() == ["completed", "completed"]
+    assert (panel.saved["count"], panel.saved["wanted"], panel.saved["where"]) == (2, 2, "log")
+    assert len(lp.runs()) == 2
+    shown = [pane["footer"] for pane in panel.sheet.catch_up()[1]]
+    assert all(footer.startswith("free") for footer in shown)
+
+
+def test_running_again_takes_their_place(home):
+    made_elsewhere(ASKED)
+    panel = lp.Playground("letters", models=["local"], prompt="Say hello.", max_tokens=8)
+    before = set(panel.results.run_id)
+
+    panel.run()
+
+    assert panel.saved == {}
+    assert not before & set(panel.results.run_id)
+    panel.kept_draft.keep()
+    again = lp.Playground("letters")
+    assert again.results.run_id.tolist() == panel.results.run_id.tolist()
+
+
+def test_made_again_in_mid_stream_it_goes_on_with_the_same_answers(home):
+    first = lp.Playground("letters", models=["local"], prompt="Tell a story.", max_tokens=300)
+    first.run()
+    until(lambda: first.sheet.text(1))
+
+    again = lp.Playground("letters", models=["local"], prompt="Tell a story.", max_tokens=300)
+    assert again.running
+    again.stop()
+
+    assert again.results.status.tolist() == ["cancelled"]
+    assert again.results.run_id.tolist() == first.results.run_id.tolist()
+    until(lambda: not again.running and not first.running)
+    assert len(lp.runs()) == 1
+
+
+def test_a_kernel_that_died_in_mid_stream_leaves_its_answer_interrupted(home):
+    code = (
+        "import os, signal, time\n"
+        "pg = lp.Playground('letters', models=['local'], prompt='Tell a story.', max_tokens=500)\n"
+        "pg.run()\n"
+        "while len(pg.sheet.text(1)) < 50: time.sleep(0.02)\n"
+        "time.sleep(0.2)\n"  # the journal writes text every 50 ms
+        "print(json.dumps(pg.sheet.text(1)), flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "import llm_playground as lp, json\n" + code],
+        timeout=WAIT_S,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    said = json.loads(done.stdout)
+
+    panel = lp.Playground("letters", models=["local"], prompt="Tell a story.", max_tokens=500)
+
+    [row] = panel.results.to_dict("records")
+    assert row["status"] == "interrupted"
+    assert said[:50] in row["response_text"]
+    assert not panel.running
