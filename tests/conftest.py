@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_playground import config
+from llm_playground import config, redact
 from llm_playground.providers import weights
 
 KEYS = [variable for row in config.rows().values() for variable in row.key_variables]
@@ -27,6 +27,13 @@ def pytest_configure():
 def fetch():
     print("fetching the embedded model's weights, once")
     return weights.fetch(lambda _done, _total: None, threading.Event())
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch):
+    """What one test configures, and the keys it uses, are not the next one's."""
+    monkeypatch.setattr(config, "_settings", config._settings)
+    monkeypatch.setattr(redact, "_known", redact._known)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import asyncio
 import email.utils
+import random
 import time
 
 import pytest
@@ -261,3 +262,16 @@ class TestConfigure:
     def test_refuses_what_makes_no_sense(self, serve, setting):
         with pytest.raises(lp.InvalidParameterError, match="retry"):
             lp.configure(retry=setting)
+
+
+def test_a_seeded_notebook_gets_the_numbers_it_expects(serve):
+    """Waits are drawn from a generator of our own."""
+    serve(BUSY, BUSY, ANSWER)
+    lp.configure(retry={"first_wait_s": 0.01})
+    random.seed(7)
+    expected = random.random()
+    random.seed(7)
+
+    assert asked().text == "Hello"
+
+    assert random.random() == expected

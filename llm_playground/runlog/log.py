@@ -38,6 +38,8 @@ _EXIT_WAIT_S = 2.0
 _BACKGROUND_WAIT_S = 30.0
 _RETRY_S = 1.0  # after a first failure in the background, then twice as long each time
 _LONGEST_RETRY_S = 20.0
+# Of our own: a notebook that seeds the common one gets the numbers it expects.
+_chance = random.Random()  # noqa: S311 - so that not all processes come at once
 _PATIENCE = 4  # so many failures in a row of what mostly passes are told
 
 # Whose journals are brought in: only this process's own, or also those of others: of the dead,
@@ -320,7 +322,7 @@ class RunLog:
             said = self._waits(error) if isinstance(error, Unavailable) else error
             _log.warning("%s", said)
         longest_s = min(_RETRY_S * 2**self._failures, _LONGEST_RETRY_S)
-        return random.uniform(longest_s / 2, longest_s)  # noqa: S311 - not all at once
+        return _chance.uniform(longest_s / 2, longest_s)
 
     def _drain(self, whose: Whose) -> None:
         waits = self._recorder.paths() if whose == "own" else journal.files(self._recorder.folder)

@@ -36,6 +36,7 @@ _FULL = re.compile(
 )
 # Between attempts while all connections are taken, twice as long each time: each attempt costs the
 # server a process.
+_chance = random.Random()  # noqa: S311 - so that not all processes come at once
 _RETRY_S = 0.1
 _LONGEST_RETRY_S = 4.0
 _UNCLEAR = (
@@ -133,7 +134,7 @@ class Server:
             except psycopg.OperationalError as error:
                 if not _FULL.search(str(error)) or time.monotonic() > until:
                     raise self.unavailable(error) from error
-            time.sleep(random.uniform(longest_s / 2, longest_s))  # noqa: S311 - not all at once
+            time.sleep(_chance.uniform(longest_s / 2, longest_s))
             longest_s = min(2 * longest_s, _LONGEST_RETRY_S)
 
     def unavailable(self, error: BaseException) -> Unavailable:
