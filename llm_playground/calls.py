@@ -249,6 +249,24 @@ def next_call(call: Call, messages: tuple[Message, ...]) -> Call:
     return replace(call, run_id=_ids.new_id(), request=request, execution=execution, tally=Tally(1))
 
 
+def again(call: Call, changes: Mapping[str, Any]) -> Call:
+    """The call that makes a run once more, whatever is stored, as an execution of its own.
+
+    Args:
+        call: What was sent.
+        changes: Parameters that are different this time, by name.
+
+    Raises:
+        InvalidParameterError: A parameter cannot be sent as it stands.
+    """
+    chosen = parameters_from({**call.request.parameters.as_dict(), **changes}, None)
+    capabilities.check_parameters(call.request.model, chosen)
+    request = replace(call.request, parameters=chosen)
+    origin = replace(call.execution, iterations=1, started_at=datetime.now(UTC))
+    [made] = _calls_of(request, origin)
+    return replace(made, fresh=True, override=call.override)
+
+
 async def send(call: Call, emit: Emit) -> Run:
     """Make one run on the background loop; see :meth:`llm_playground.engine.Engine.execute`."""
     from llm_playground.runlog import open_log  # first use, not import

@@ -2,13 +2,14 @@
 
 import threading
 import time
-from itertools import pairwise
 
 import pytest
 
 import llm_playground as lp
-from llm_playground import config
-from llm_playground.widgets import esm, notice, playground
+from llm_playground import config, render
+from llm_playground.types import TextDelta
+from llm_playground.widgets import asking, esm, notice, playground
+from llm_playground.widgets.form import Form, order
 from llm_playground.widgets.sheet import Sheet
 from tests.wire.server import WireServer, json_reply
 
@@ -39,6 +40,17 @@ def until(condition, timeout_s=ANSWER_S):
         time.sleep(0.01)
 
 
+def ordered():
+    [one] = order(Form("Say hello.", models=["local"]), {})
+    return one
+
+
+def shown(told, number):
+    """Whether a view has text of an answer."""
+    panes = [p for m in of_type(told, "events") for p in m["panes"] if p["number"] == number]
+    return any(pane.get("tail") or pane.get("blocks") for pane in panes)
+
+
 def of_type(told, kind):
     return [content for _, content in told if content["type"] == kind]
 
@@ -58,7 +70,7 @@ def test_run_starts_and_results_wait_for_the_answers(pg):
 def test_stop_keeps_the_text_so_far(pg, told):
     pg.max_tokens, pg.prompt = 500, "Tell me a long story about the sea."
     pg.run()
-    until(lambda: any("text" in pane for m in of_type(told, "events") for pane in m["panes"]))
+    until(lambda: shown(told, 1))
 
     pg.stop()
 
@@ -127,20 +139,37 @@ def test_models_are_a_list_without_doubles(home):
     assert pg.models == ["local", "openai:x"]
 
 
-def test_messages_carry_new_text_only_and_come_at_most_every_30_ms(pg, told):
+def test_messages_carry_what_is_new_only_and_do_not_come_with_every_delta(pg, told):
     pg.max_tokens, pg.iterations = 100, 3
+    pg.prompt = "Tell me a long story about the sea."
 
     pg.run()
     answers = pg.results.response_text.tolist()
     until(lambda: not pg.running)
 
     times = [when for when, content in told if content["type"] == "events"]
-    gaps = [later - earlier for earlier, later in pairwise(times)]
-    assert len(times) >= 3
-    assert min(gaps) > 0.025
+    endings = len(answers)
+    assert 3 <= len(times) <= (times[-1] - times[0]) / asking.TELL_EVERY_S + endings + 2
     for number, answer in enumerate(answers, 1):
         panes = [p for m in of_type(told, "events") for p in m["panes"] if p["number"] == number]
-        assert "".join(pane.get("text", "") for pane in panes) == answer
+        blocks = [block for pane in panes for block in pane.get("blocks", ())]
+        assert "".join(blocks) == render.to_html(answer)
+        carried = sum(len(pane.get("tail", "")) for pane in panes)
+        assert carried < 3 * len(answer), "the text goes over once, not with every message"
+
+
+def test_an_answer_grows_as_plain_text_and_finished_blocks(home):
+    sheet = Sheet(1, [ordered()])
+
+    sheet.take(1, TextDelta("# Sea\n\nIt is **wide** a"))
+    [first] = sheet.news()
+    sheet.take(1, TextDelta("nd deep.\n\nIt"))
+    [second] = sheet.news()
+
+    assert first["blocks"] == ("<h1>Sea</h1>\n",)
+    assert first["tail"] == "It is **wide** "
+    assert second["blocks"] == ("<p>It is <strong>wide</strong> and deep.</p>\n",)
+    assert second["tail"] == "It"
 
 
 def test_a_view_that_opens_late_gets_everything_once(pg, told):
@@ -155,10 +184,48 @@ def test_a_view_that_opens_late_gets_everything_once(pg, told):
     [snapshot] = of_type(told, "snapshot")
     after = of_type(told[kinds.index("snapshot") :], "events")
     assert snapshot["view"] == "late"
-    text = snapshot["panes"][0]["text"] + "".join(
-        pane.get("text", "") for message in after for pane in message["panes"]
+    seen = [*snapshot["panes"], *(pane for message in after for pane in message["panes"])]
+    blocks = [block for pane in seen for block in pane.get("blocks", ())]
+    assert "".join(blocks) == render.to_html(answer)
+
+
+def test_one_answer_is_asked_for_again_in_its_place(pg):
+    pg.iterations = 2
+    pg.run()
+    first = pg.results
+
+    pg._handle_custom_msg({"type": "retry", "number": 2, "changes": {"max_tokens": 4}}, [])
+    until(lambda: pg.running)
+    again = pg.results
+
+    assert again.run_id[0] == first.run_id[0]
+    assert again.run_id[1] != first.run_id[1]
+    assert again.output_tokens[1] == 4
+    assert len(lp.runs()) == 3, "what was paid for stays in the log"
+
+
+def test_a_cut_off_answer_can_be_tried_again_with_more(pg, told):
+    pg.run()
+    until(lambda: not pg.running and pg.results is not None)
+
+    [remedy] = of_type(told, "events")[-1]["panes"][0]["remedies"]
+
+    assert remedy == {"label": "Retry with 16 · free", "changes": {"max_tokens": 16}}
+
+
+def test_answers_are_compared_word_by_word(pg, told):
+    pg.iterations = 2
+    pg.run()
+    texts = pg.results.response_text
+
+    pg._handle_custom_msg(
+        {"type": "ask", "id": "a", "what": "difference", "given": {"baseline": 1, "answer": 2}}, []
     )
-    assert text == answer
+    until(lambda: of_type(told, "reply"))
+
+    [reply] = of_type(told, "reply")
+    assert "".join(text for kind, text in reply["value"] if kind != "+") == texts[0]
+    assert "".join(text for kind, text in reply["value"] if kind != "-") == texts[1]
 
 
 def test_a_run_from_the_panel_uses_the_form_that_came_with_it(pg, told):
@@ -254,7 +321,7 @@ def test_modules_are_joined_without_imports_of_each_other(tmp_path):
 
 
 def test_an_answer_that_never_began_ends_with_a_line():
-    sheet = Sheet(1, [("local:x", ""), ("local:x", "")])
+    sheet = Sheet(1, [ordered(), ordered()])
 
     assert sheet.give_up(1, "failed", "Out of luck.")
     assert not sheet.give_up(1, "cancelled", "")

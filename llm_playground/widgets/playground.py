@@ -1,70 +1,76 @@
 """The playground: a widget to ask models, with answers side by side while they stream.
 
-The form is traits. Answers go to the view as custom messages: at most one every 30 ms for all
-answers together, each with new text only. Provider calls run on the package's background loop;
-messages are made on one thread of this module, so that neither a busy cell nor an observer that
-blocks holds up a stream.
+The form is traits. Answers go to the view as custom messages (:mod:`.asking`). They are made on one
+thread of this module, so that neither a busy cell nor an observer that blocks holds up a stream.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets as t
-from IPython import get_ipython
 
-from llm_playground import _loop, capabilities, config, parameters, provenance
+from llm_playground import _loop, config, parameters, provenance
 from llm_playground._signatures import explaining
 from llm_playground.budgeting import check_worst_case
-from llm_playground.call import Call
-from llm_playground.calls import resolve_model, send
+from llm_playground.calls import resolve_model
 from llm_playground.comparison import frame
-from llm_playground.errors import BudgetExceededError, ConfigError, InvalidParameterError
-from llm_playground.types import Run, StreamEvent
-from llm_playground.widgets import esm, notice
-from llm_playground.widgets.form import Form, Ordered, order
+from llm_playground.errors import (
+    BudgetExceededError,
+    ConfigError,
+    InvalidParameterError,
+    LLMError,
+)
+from llm_playground.widgets import esm, notice, offers, own_presets, sweep
+from llm_playground.widgets.asking import Asking, Tell
+from llm_playground.widgets.bringing import brought_by
+from llm_playground.widgets.cases import cases_from_view, cases_to_view
+from llm_playground.widgets.dials import PARAMETERS, TRAITS, dials
+from llm_playground.widgets.form import Form, Ordered
+from llm_playground.widgets.kept import KeptDraft, identity
+from llm_playground.widgets.material import Material
+from llm_playground.widgets.presses import Press, Unconfirmed, ordered
+from llm_playground.widgets.pricer import Pricer
 from llm_playground.widgets.replies import reply
+from llm_playground.widgets.saved import Saved
 from llm_playground.widgets.sheet import Sheet
+from llm_playground.widgets.turns import as_turns
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MESSAGE_EVERY_S = 0.03
-PARAMETERS = ("temperature", "top_p", "max_tokens")
-FORM = ("prompt", "system", "models", *PARAMETERS, "preset", "iterations")
+    from llm_playground.saved_prompt import Prompt
+    from llm_playground.types import Run
+    from llm_playground.widgets.recordings import Recording
+
+# What a prompt is made of besides its text, see material.
+SURROUNDING = ("turns", "values", "cases", "images")
+FORM = ("prompt", "system", "models", *TRAITS, "preset", "iterations", *SURROUNDING)
+# What a draft keeps, of those that there are.
+DRAFTED = FORM
 
 _VIEW = Path(__file__).parent / "view"
 _MODULES = (
-    *("keys", "panes", "choices", "dom", "link", "dialog", "keysdialog", "picker", "textbox"),
-    *("parameters", "runbar", "pane", "answers", "playground"),
+    *("keys", "panes", "choices", "dom", "link", "dialog", "keysdialog", "clipboard", "menu"),
+    *("modellist", "keyhelp", "picker", "values", "undo", "presets", "dial", "parameters"),
+    *("textbox", "turns", "variables", "pictures", "prompts"),
+    *("price", "override", "pricedialog", "runbar"),
+    *("rich", "growing", "difference", "vicinity", "pane", "answers", "playground"),
 )
-_STYLES = ("base", "models", "form", "runbar", "answers", "rich", "dialogs")
+_STYLES = ("base", "menu", "models", "form", "prompts", "parameters", "runbar", "answers", "rich", "dialogs")
 
 _log = logging.getLogger(__name__)
 _messenger = ThreadPoolExecutor(1, "llm_playground_widgets")
 _repliers = ThreadPoolExecutor(4, "llm_playground_replies")
-
-
-def _dial(name: str, models: Sequence[str]) -> dict[str, Any]:
-    """One control as the view draws it; ``note`` says who does not take the parameter."""
-    offered = capabilities.control(name, models)
-    names = ", ".join(model.partition(":")[2] for model in offered.without)
-    return {
-        "min": offered.range.bottom,
-        "max": offered.range.top,
-        "rest": offered.default,
-        "note": f"Not taken by {names}" if names else "",
-        "off": bool(models) and len(offered.without) == len(models),
-    }
+_panels: weakref.WeakSet[Playground] = weakref.WeakSet()
 
 
 def _from_view(trait: t.TraitType[Any, Any]) -> t.TraitType[Any, Any]:
@@ -85,16 +91,30 @@ class Playground(anywidget.AnyWidget):
     Args:
         name: What the playground is called; shown as its heading.
         models: What to ask: ``["local"]``, ``["gpt-...", "claude-..."]``; None is the default.
-        prompt: The user prompt; ``{{name}}`` takes a value from the notebook.
+        prompt: The user prompt; ``{{name}}`` takes a value from the notebook. A saved prompt,
+            ``lp.prompt("name")``, brings its system prompt, turns, parameters and model.
         system: The system prompt.
-        preset: ``precise``, ``balanced`` or ``creative``.
+        preset: ``precise``, ``balanced``, ``creative`` or one that was saved.
         n: Iterations: how often each model is asked.
+        run: Runs of the log to open: their answers, and the form as it was sent. A run, its id or
+            the beginning of it, an execution's id, or several. "Share" copies such a call.
 
         temperature: As for ``ask``; None is ``auto``: not sent.
         top_p: As ``temperature``.
         max_tokens: As ``temperature``.
+        reasoning_effort: As ``temperature``.
+        stop: As ``temperature``. Its trait is ``stop_at``, since ``stop`` is the verb.
+        seed: As ``temperature``.
+        top_k: As ``temperature``.
+        presence_penalty: As ``temperature``.
+        frequency_penalty: As ``temperature``.
 
     The arguments are traits (``n`` is ``iterations``): read and set them from Python at any time.
+    What is changed in the panel is kept as a draft, under the name or else under notebook and cell,
+    and comes back when the cell is executed again, after a restart too. An argument that the code
+    has changed since wins over what was typed there before.
+
+    A list, in one or two parameters, is a sweep: ``pg.temperature = [0, 0.5, 1]`` asks three times.
 
     Example:
         >>> import llm_playground as lp
@@ -115,13 +135,35 @@ class Playground(anywidget.AnyWidget):
     temperature = _from_view(t.Any(None))
     top_p = _from_view(t.Any(None))
     max_tokens = _from_view(t.Any(None))
+    reasoning_effort = _from_view(t.Any(None))
+    stop_at = _from_view(t.Any(None))  # the parameter ``stop``, whose name a verb has
+    seed = _from_view(t.Any(None))
+    top_k = _from_view(t.Any(None))
+    presence_penalty = _from_view(t.Any(None))
+    frequency_penalty = _from_view(t.Any(None))
     preset = _from_view(t.Any(None))
     iterations = _from_view(t.Any(1))
+    values = _from_view(t.Dict())
+    cases = _from_view(t.Any(None)).tag(to_json=cases_to_view, from_json=cases_from_view)
+    turns = _from_view(t.Any())
+    images = _from_view(t.Any())
+
+    baseline = _from_view(t.Any(None))  # the number of the answer that others are compared with
 
     running = _for_view(t.Bool(False))
     problem = _for_view(t.Unicode())
+    price = _for_view(t.Dict())
+    draft = _for_view(t.Dict())
+    saved = _for_view(t.Dict())
+    saved_id = _for_view(t.Unicode())
+    variables = _for_view(t.List(t.Dict()))
+    table = _for_view(t.Dict())
+    tables = _for_view(t.List(t.Dict()))
+    picture_note = _for_view(t.Unicode())
     choices = _for_view(t.List(t.Dict()))
+    unusable = _for_view(t.Dict())
     presets = _for_view(t.Dict())
+    own_presets = _for_view(t.Dict())
     dials = _for_view(t.Dict())
 
     @explaining("Playground")
@@ -130,62 +172,87 @@ class Playground(anywidget.AnyWidget):
         name: str | None = None,
         *,
         models: Sequence[str] | str | None = None,
-        prompt: str = "",
+        prompt: str | Prompt = "",
         system: str = "",
         preset: str | None = None,
         n: int = 1,
+        run: str | Run | Sequence[str | Run] | None = None,
         temperature: float | None = None,
         top_p: float | None = None,
         max_tokens: int | None = None,
+        reasoning_effort: str | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        top_k: int | None = None,
+        presence_penalty: float | None = None,
+        frequency_penalty: float | None = None,
     ) -> None:
         self._lock = threading.RLock()
         self._setting = threading.local()
-        self._notice = notice.Notice()
-        self._sheet = Sheet(0, ())
-        self._tasks: dict[int, asyncio.Task[Run]] = {}
-        self._due: Sheet | None = None
+        self._beside = notice.Beside()
+        self.material = Material(self, self._hand_on)
+        self._asking = Asking(0, (), self._tell_soon)
         self._ended = threading.Event()
         self._ended.set()
+        self._pricer = Pricer(self.form, self.material.notebook, self._show_price)
+        brought = brought_by(prompt)
         super().__init__(
             name=name,
-            models=[config.default_model()] if models is None else models,
-            prompt=prompt,
-            system=system,
+            models=(brought.models or [config.default_model()]) if models is None else models,
+            prompt=brought.prompt,
+            system=system or brought.system,
             iterations=n,
-            top_p=top_p,
-            max_tokens=max_tokens,
+            saved_id=self._beside.display_id,
+            turns=list(brought.turns),
+            images=[],
             presets={name: dict(p.as_dict()) for name, p in parameters.PRESETS.items()},
         )
         self.observe(self._explain, FORM)
-        self.observe(self._adapt, "models")
+        self.observe(lambda _change: self._pricer.ask(), DRAFTED)
+        self.observe(self._adapt, ("models", *TRAITS))
         self._adapt({})
+        for parameter, trait in zip(PARAMETERS, TRAITS, strict=True):
+            setattr(self, trait, brought.parameters.get(parameter))
         self.preset = preset
-        if temperature is not None:
-            self.temperature = temperature
+        said = (temperature, top_p, max_tokens, reasoning_effort, stop, seed, top_k)
+        for trait, value in zip(TRAITS, (*said, presence_penalty, frequency_penalty), strict=True):
+            if value is not None:
+                setattr(self, trait, value)
+        self.material.follow()
         _answer_on_the_callers_thread(self.comm)
         self.on_msg(self._hear)
-        threading.Thread(target=self._look_up_choices, daemon=True).start()
+        if run is not None:
+            from llm_playground.widgets import opening  # the run log: first use, not import
 
-    def run(self) -> None:
+            opening.open_runs(self, run)
+        self.kept_draft = KeptDraft(self, DRAFTED, identity(name), {"models": models})
+        self.kept_draft.restore()
+        self.kept_answers = Saved(self, self.kept_draft, self._beside)
+        threading.Thread(target=self._look_up_choices, daemon=True).start()
+        self._pricer.ask()
+        _panels.add(self)
+        self.kept_answers.look()
+
+    def run(self, *, override: str | None = None) -> None:
         """Start what Run starts, and return; :attr:`results` waits for the answers.
+
+        Args:
+            override: Why it is to be sent whatever budgets and ``confirm_above_usd`` say; the
+                reason is noted in the audit log.
 
         Raises:
             ConfigError: Nothing was sent; the panel says the same line.
             BudgetExceededError: As before: it could cost more than ``confirm_above_usd``.
         """
-        with self._lock:
-            if self.running:
-                raise InvalidParameterError("Still running. Stop all first.")
-            try:
-                ordered = self._plan()
-            except (ConfigError, BudgetExceededError) as error:
-                self.problem = str(error)
-                raise
-            self._start(ordered)
+        self._press(Press(override=override))
+
+    def try_one(self, *, override: str | None = None) -> None:
+        """Start what Try one starts: the first call alone. Otherwise as :meth:`run`."""
+        self._press(Press(one=True, override=override))
 
     def stop(self) -> None:
         """Stop every answer that is still running. The text so far is kept."""
-        _loop.loop().call_soon_threadsafe(self._cancel, ())
+        self._asking.stop()
 
     @property
     def results(self) -> pd.DataFrame:
@@ -193,14 +260,24 @@ class Playground(anywidget.AnyWidget):
 
         Waits until all have ended; interrupting the kernel ends the waiting, not the runs.
         """
+        self.kept_answers.wait()
         self._ended.wait()
-        return frame(self._sheet.runs())
+        return frame(self._asking.sheet.runs())
 
     def close(self) -> None:
         """Stop what runs and remove the widget from the page."""
-        if hasattr(self, "_tasks"):  # also called on one whose arguments were refused
+        if hasattr(self, "_asking"):  # also called on one whose arguments were refused
             self.stop()
+        if hasattr(self, "_pricer"):
+            self._pricer.close()
+        if hasattr(self, "kept_draft"):
+            self.kept_draft.end()
+            self.material.end()
         super().close()
+
+    def set_state(self, sync_data: Mapping[str, Any]) -> None:
+        """Take what a view set: a preset first, so that no value on its way takes it back."""
+        super().set_state(dict(sorted(sync_data.items(), key=lambda item: item[0] != "preset")))
 
     @contextlib.contextmanager
     def hold_trait_notifications(self) -> Iterator[None]:
@@ -221,7 +298,7 @@ class Playground(anywidget.AnyWidget):
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return None
-        self._notice.watch()
+        self._beside.watch()
         data, metadata = bundle
         return {**data, "text/html": notice.HTML, "text/plain": notice.TEXT}, metadata
 
@@ -231,16 +308,32 @@ class Playground(anywidget.AnyWidget):
         names = [value] if isinstance(value, str) else list(value or [])
         return list(dict.fromkeys(map(str, names)))
 
+    @t.validate(*TRAITS)
+    def _as_values(self, proposal: Mapping[str, Any]) -> object:
+        return sweep.listed(proposal["value"])
+
+    @t.validate("turns")
+    def _as_turns(self, proposal: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return as_turns(proposal["value"], self.material.pictures.entries)
+
+    @t.validate("images")
+    def _as_pictures(self, proposal: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return self.material.pictures.entries(proposal["value"])
+
+    @t.validate("values")
+    def _as_texts(self, proposal: Mapping[str, Any]) -> dict[str, str]:
+        return self.material.typed(proposal["value"])
+
     @t.observe("preset")
     def _use_preset(self, change: Mapping[str, Any]) -> None:
-        chosen = self.presets.get(change["new"])
-        if chosen is not None:
-            self.temperature = chosen["temperature"]
+        if change["new"] is not None and not own_presets.settings(self, change["new"]):
+            own_presets.look_up(self)
+        for trait, value in own_presets.settings(self, change["new"]).items():
+            setattr(self, trait, value)
 
-    @t.observe("temperature")
+    @t.observe(*TRAITS)
     def _leave_preset(self, change: Mapping[str, Any]) -> None:
-        chosen = self.presets.get(self.preset)
-        if chosen is not None and chosen["temperature"] != change["new"]:
+        if not own_presets.agrees(self, change["name"], change["new"]):
             self.preset = None
 
     def _explain(self, _change: Mapping[str, Any]) -> None:
@@ -253,20 +346,20 @@ class Playground(anywidget.AnyWidget):
         for model in self.models if isinstance(self.models, (list, tuple)) else ():
             with contextlib.suppress(ConfigError):
                 known.append(resolve_model(model))
-        self.dials = {name: _dial(name, known) for name in PARAMETERS}
+        self.dials = dials(known, self._parameters())
 
     def _complaint(self) -> str:
         try:
             parameters.check_iterations(self.iterations)
-            chosen = parameters.parameters_from(self._parameters(), self.preset)
-            for model in self.models:
-                capabilities.check_parameters(resolve_model(model), chosen)
+            own_presets.check(self)
+            models = [resolve_model(model) for model in self.models]
+            sweep.check(models, self._parameters(), own_presets.given(self))
         except ConfigError as error:
             return str(error)
         return ""
 
     def _parameters(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in PARAMETERS}
+        return {name: getattr(self, trait) for name, trait in zip(PARAMETERS, TRAITS, strict=True)}
 
     def form(self) -> Form:
         """What is set now, as one value."""
@@ -274,73 +367,139 @@ class Playground(anywidget.AnyWidget):
             prompt=self.prompt,
             system=self.system,
             models=self.models,
-            preset=self.preset,
+            preset=own_presets.given(self),
             parameters=self._parameters(),
             iterations=self.iterations,
+            **self.material.of_form(),
         )
 
-    def _plan(self) -> tuple[Ordered, ...]:
-        ordered = order(self.form(), _variables())
-        check_worst_case([one.call.request for one in ordered], None)
-        return ordered
+    def add_turns(self, number: int) -> None:
+        """Go on from answer ``number``: it and what it answered become turns, the prompt is free.
+
+        Raises:
+            InvalidParameterError: There is no such answer, or it has no text yet.
+        """
+        self.material.go_on_from(number)
+
+    def _press(self, press: Press) -> None:
+        with self._lock:
+            if self.running:
+                raise InvalidParameterError("Still running. Stop all first.")
+            try:
+                self.material.settle()
+                calls = ordered(press, self.form(), self.material.notebook())
+            except LLMError as error:
+                self.problem = str(error)
+                self._pricer.ask()
+                raise
+            self._start(calls)
+
+    def price_anew(self) -> None:
+        """Compute the price tag again, as something was changed that it cannot see."""
+        self._pricer.ask()
+
+    def _show_price(self, price: dict[str, Any]) -> None:
+        self.price = price
+
+    @property
+    def sheet(self) -> Sheet:
+        """The answers of the last Run."""
+        return self._asking.sheet
 
     def _start(self, ordered: Sequence[Ordered]) -> None:
-        opening = [(one.call.request.model, one.label) for one in ordered]
-        self._sheet = sheet = Sheet(self._sheet.run + 1, opening)
+        self._asking = asking = Asking(self._asking.sheet.run + 1, ordered, self._tell_soon)
+        self._begin()
+        self.baseline = None
+        self.kept_answers.begin(ordered)
+        self.send({"type": "run", "run": asking.sheet.run, "panes": asking.sheet.opening()})
+        asking.start()
+
+    def show(self, answers: Callable[[int, Tell], Asking]) -> bool:
+        """Show answers of another time in the place of those that are there; nothing is sent.
+
+        Args:
+            answers: Makes them, given the number of the Run and whom to tell; all have ended.
+
+        Returns:
+            False, and nothing is changed, while answers are still to come.
+        """
+        with self._lock:
+            if self.running:
+                return False
+            self._asking = answers(self._asking.sheet.run + 1, self._tell_soon)
+            self.baseline = None
+        self._hand_on(self._show_to_all)
+        return True
+
+    def recording(self, number: int) -> Recording | None:
+        """What went over the wire for answer ``number``, None where nothing was sent here."""
+        return self._asking.recordings.of(number)
+
+    def _show_to_all(self) -> None:
+        asking = self._asking
+        _, everything = asking.sheet.catch_up()
+        self.send(asking.message(everything) | {"type": "snapshot", "view": None})
+
+    def take_over(self, older: Playground) -> None:
+        """Show the answers of a playground that was made before, those still streaming too."""
+        self._asking = asking = older._asking
+        if not asking.sheet.ended():
+            self._ended.clear()
+            self.running = True
+            self._hand_on(self._end_with, asking)  # it may have ended meanwhile
+
+    def _begin(self) -> None:
         self._ended.clear()
         self.problem, self.running = "", True
-        self.send({"type": "run", "run": sheet.run, "panes": sheet.opening()})
-        calls = [one.call for one in ordered]
-        _loop.loop().call_soon_threadsafe(self._ask_all, sheet, calls)
 
-    def _ask_all(self, sheet: Sheet, calls: Sequence[Call]) -> None:
-        """On the background loop, as is all that follows up to the messages."""
-        self._tasks = {
-            number: asyncio.ensure_future(send(call, partial(self._take, sheet, number)))
-            for number, call in enumerate(calls, 1)
-        }
-        for number, task in self._tasks.items():
-            task.add_done_callback(partial(self._settle, sheet, number))
+    def _end(self) -> None:
+        self.running = False
+        self._ended.set()
+        self._pricer.spent()
+        self.kept_answers.keep_in_notebook()
 
-    def _cancel(self, numbers: Sequence[int]) -> None:
-        for number in numbers or self._tasks:
-            if number in self._tasks:  # a Stop of an earlier Run may come late
-                self._tasks[number].cancel()
+    def _tell_soon(self, asking: Asking) -> None:
+        self._hand_on(self._tell, asking)
 
-    def _take(self, sheet: Sheet, number: int, event: StreamEvent) -> None:
-        sheet.take(number, event)
-        self._tell_soon(sheet)
+    def _tell(self, asking: Asking) -> None:
+        self._tell_all(asking, asking.sheet.news())
 
-    def _tell_soon(self, sheet: Sheet) -> None:
-        if self._due is not sheet:
-            self._due = sheet
-            _loop.loop().call_later(MESSAGE_EVERY_S, self._hand_on, self._tell, sheet)
+    def _tell_all(self, asking: Asking, news: Sequence[Mapping[str, Any]]) -> None:
+        """Tell every playground that shows these answers: one that was made again does, too."""
+        message = asking.message(news)
+        for panel in list(_panels):
+            if panel._asking is asking:
+                panel.send(message)
+                panel._end_with(asking)
 
-    def _settle(self, sheet: Sheet, number: int, task: asyncio.Task[Run]) -> None:
-        """A call that was stopped before its first step, or broke, has told nobody."""
-        error = None if task.cancelled() else task.exception()
-        if sheet.give_up(number, "failed" if error else "cancelled", str(error or "")):
-            self._tell_soon(sheet)
+    def _end_with(self, asking: Asking) -> None:
+        """Say that the Run has ended, when it has."""
+        with self._lock:  # a retry may begin meanwhile
+            if asking is self._asking and asking.sheet.ended():
+                self._end()
 
-    def _tell(self, sheet: Sheet) -> None:
-        if self._due is sheet:
-            self._due = None
-        self._send_news(sheet, sheet.news())
+    def _retry(self, content: Mapping[str, Any]) -> None:
+        """Ask for one answer once more, in its place."""
+        number, asking = content["number"], self._asking
+        with self._lock:
+            if asking.sheet.is_open(number):
+                return
+            try:
+                one = asking.again(number, content.get("changes") or {})
+                check_worst_case([one.call.request], None)
+            except (ConfigError, BudgetExceededError) as error:
+                self.problem = str(error)
+                return
+            self._begin()
+            self.kept_answers.replace(number, one)
+            asking.replace(number, one)
 
-    def _send_news(self, sheet: Sheet, news: Sequence[Mapping[str, Any]]) -> None:
-        ended = sheet.ended()
-        message = {"type": "events", "run": sheet.run, "panes": news, "running": not ended}
-        self.send(message | {"summary": sheet.summary()})
-        if ended and sheet is self._sheet:
-            self.running = False
-            self._ended.set()
-
-    def _hear(self, _widget: object, content: Mapping[str, Any], _buffers: object) -> None:
+    def _hear(self, _widget: object, content: Mapping[str, Any], buffers: object) -> None:
         """A view's message, on the main or a subshell's thread: hand it on and return."""
-        self._notice.heard()
+        self._beside.heard()
         act = _ON_MESSAGE.get(content.get("type", ""))
         if act is not None:
-            self._hand_on(act, self, content)
+            self._hand_on(act, self, {**content, "buffers": buffers} if buffers else content)
 
     def _hand_on(self, act: Callable[..., None], *arguments: object) -> None:
         """Do something on the messages' thread; a fault of ours is said, not lost."""
@@ -351,9 +510,7 @@ class Playground(anywidget.AnyWidget):
             except Exception as error:
                 _log.exception("The playground could not show what came")
                 self._say_fault(error)
-                if self._sheet.ended():
-                    self.running = False
-                    self._ended.set()
+                self._end_with(self._asking)
 
         _messenger.submit(guarded)
 
@@ -361,23 +518,27 @@ class Playground(anywidget.AnyWidget):
         """Run with the form as it came with the message: the traits' own messages may be late."""
         form = content.get("form", {})
         self.set_state({name: form[name] for name in FORM if name in form})
-        with contextlib.suppress(ConfigError, BudgetExceededError):  # the panel says it
-            self.run()
+        try:
+            self._press(Press.from_view(content))
+        except Unconfirmed as asked:
+            self.send(dict(asked.question))
+        except LLMError:  # the panel says it
+            return
 
     def _stop_some(self, content: Mapping[str, Any]) -> None:
-        number = content.get("number")
-        if number is None or number in self._tasks:
-            _loop.loop().call_soon_threadsafe(self._cancel, [number] if number else ())
+        self._asking.stop(content.get("number"))
 
     def _show_everything(self, content: Mapping[str, Any]) -> None:
+        self.kept_draft.begin()
         provenance.see_front_end(str(content.get("frontEnd") or "a front end")[:60])
-        sheet = self._sheet
-        news, everything = sheet.catch_up()
+        self._pricer.watch()
+        self._pricer.ask()
+        asking = self._asking
+        news, everything = asking.sheet.catch_up()
         if news:
-            self._send_news(sheet, news)
-        snapshot = {"type": "snapshot", "view": content.get("view"), "run": sheet.run}
-        state = {"running": not sheet.ended(), "summary": sheet.summary(), "panes": everything}
-        self.send(snapshot | state)
+            self._tell_all(asking, news)
+        snapshot = {"type": "snapshot", "view": content.get("view")}
+        self.send(asking.message(everything) | snapshot)
 
     def _reply_to(self, content: Mapping[str, Any]) -> None:
         self._aside(lambda: self._hand_on(self.send, reply(self, content)))
@@ -400,19 +561,15 @@ class Playground(anywidget.AnyWidget):
     def _look_up_choices(self) -> None:
         from llm_playground import catalog  # reads the price list: not on the way to the display
 
-        self.choices = [
-            {
-                "model": choice.model,
-                "label": choice.label,
-                "available": choice.available,
-                "reason": choice.reason or "",
-                "price": choice.price or "",
-            }
-            for choice in catalog.choices()
-        ]
+        known = catalog.choices()
+        self.unusable = offers.unusable(known)
+        self.choices = offers.offers(known)
 
     def _ask_for_choices(self, _content: Mapping[str, Any]) -> None:
-        """The picker opened: what is known at once, what is served as soon as it is known."""
+        self.look_up_models()
+
+    def look_up_models(self) -> None:
+        """Show what models are known at once, and what is served as soon as it is known."""
         from llm_playground import catalog  # as above
 
         self._look_up_choices()
@@ -421,18 +578,14 @@ class Playground(anywidget.AnyWidget):
 
 
 _ON_MESSAGE: dict[str, Callable[[Playground, Mapping[str, Any]], None]] = {
+    "piece": lambda panel, content: panel.material.take_piece(content),
     "run": Playground._run_form,
     "stop": Playground._stop_some,
+    "retry": Playground._retry,
     "sync": Playground._show_everything,
     "choices": Playground._ask_for_choices,
     "ask": Playground._reply_to,
 }
-
-
-def _variables() -> Mapping[str, object]:
-    """The notebook's variables, for ``{{name}}``; none outside IPython."""
-    shell = get_ipython()
-    return shell.user_ns if shell is not None else {}
 
 
 def _answer_on_the_callers_thread(comm: Any) -> None:  # noqa: ANN401 - comm has no types

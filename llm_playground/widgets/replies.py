@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from llm_playground.errors import InvalidParameterError, LLMError
-from llm_playground.widgets import missing_keys, own_presets
+from llm_playground.widgets import comparing, material, missing_keys, own_presets, own_prices, saved
+from llm_playground.widgets.tools import TOOLS
 
 if TYPE_CHECKING:
     from llm_playground.widgets.playground import Playground
@@ -20,11 +21,22 @@ Given: TypeAlias = Mapping[str, Any]
 Reply: TypeAlias = Callable[["Playground", Given], object]
 
 REPLIES: dict[str, Reply] = {
+    "pictures.add": material.add_picture,
+    "pictures.thumbnail": material.thumbnail,
+    "turns.add": material.add_turns,
+    "ping": saved.ping,
+    "discard_draft": saved.discard_draft,
+    "restore_draft": saved.restore_draft,
+    "import_runs": saved.import_them,
+    "text": comparing.text,
+    "difference": comparing.difference,
     "presets": own_presets.tell,
     "save_preset": own_presets.save,
     "delete_preset": own_presets.delete,
     "look_for_keys": missing_keys.look_again,
     "set_key": missing_keys.set_key,
+    "set_price": own_prices.set_price,
+    **TOOLS,
 }
 
 

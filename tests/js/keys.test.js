@@ -25,7 +25,7 @@ test("other Ctrl and Cmd combinations go on: Save, the palette, the browser's ow
 });
 
 test("Ctrl+Enter runs everywhere, Escape leaves everywhere", () => {
-  for (const place of ["text", "slider", "answer", "control"]) {
+  for (const place of ["text", "slider", "pane", "answer", "control"]) {
     assert.equal(keyAction(press("Ctrl+Enter"), place), "run");
     assert.equal(keyAction(press("Cmd+Enter"), place), "run");
     assert.equal(keyAction(press("Escape"), place), "escape");
@@ -35,13 +35,23 @@ test("Ctrl+Enter runs everywhere, Escape leaves everywhere", () => {
 });
 
 test("single letters act outside text boxes only", () => {
-  const letters = { "?": "keys", ".": "stopAll", s: "stop", c: "copy", e: "prompt", m: "model" };
+  const letters = { "?": "keys", ".": "stopAll", e: "prompt", m: "model", d: "difference" };
   for (const [key, action] of Object.entries(letters)) {
     assert.equal(keyAction(press(key), "text"), null, key);
     assert.equal(keyAction(press(key), "control"), action, key);
     assert.equal(keyAction(press(`Alt+${key}`), "control"), null, `Alt+${key}`);
     assert.equal(keyAction(press(`Ctrl+${key}`), "control"), null, `Ctrl+${key}`);
   }
+});
+
+test("letters about one answer act in an answer only, Enter on the answer itself", () => {
+  for (const [key, action] of Object.entries({ s: "stop", c: "copy", r: "retry", p: "pin" })) {
+    assert.equal(keyAction(press(key), "answer"), action, key);
+    assert.equal(keyAction(press(key), "pane"), action, key);
+    assert.equal(keyAction(press(key), "control"), null, key);
+  }
+  assert.equal(keyAction(press("Enter"), "pane"), "enlarge");
+  assert.equal(keyAction(press("Enter"), "answer"), null, "a button in it is pressed");
 });
 
 test("arrows belong to the slider, and between answers to the answers", () => {
@@ -54,5 +64,5 @@ test("arrows belong to the slider, and between answers to the answers", () => {
 
 test("every single key that acts is in the list of keys", () => {
   const listed = KEY_HELP.map(([key]) => key);
-  for (const key of ["?", ".", "s", "c", "e", "m"]) assert.ok(listed.includes(key), key);
+  for (const key of ["?", ".", "s", "c", "e", "m", "r", "p", "d", "n", "Enter"]) assert.ok(listed.includes(key), key);
 });

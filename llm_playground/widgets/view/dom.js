@@ -5,7 +5,7 @@
  * @property {(name: string) => any} get
  * @property {(name: string, value: unknown) => void} set
  * @property {() => void} save_changes
- * @property {(content: unknown) => void} send
+ * @property {(content: unknown, callbacks?: undefined, buffers?: ArrayBuffer[]) => void} send
  * @property {(event: string, callback: (...values: any[]) => void) => void} on
  * @property {(event: string, callback: (...values: any[]) => void) => void} off
  */
@@ -16,9 +16,13 @@
  * @property {Model} model
  * @property {AbortSignal} signal
  * @property {(name: string, value: unknown) => void} edit set a trait; sent soon
- * @property {() => void} run
+ * @property {string} id tells this view from the widget's others
+ * @property {readonly string[]} formTraits what the form is made of
+ * @property {(given?: Record<string, unknown>) => void} run send the form, and what is said beside it
  * @property {(sentence: string) => void} say tell a screen reader
  * @property {import("./link.js").Ask} ask
+ * @property {{label: string, key?: string, act: (number: number) => void}[]} answerItems what else the
+ *   menu of an answer offers
  * @property {Map<HTMLElement, (event: KeyboardEvent) => boolean>} localKeys what parts do with keys
  *   while the focus is in them, asked before the panel's own keys; true when something was done
  */

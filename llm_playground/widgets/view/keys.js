@@ -4,27 +4,28 @@
 // palette and the rest go on working.
 
 /**
- * Where the focus is: a text box types letters, a slider moves by arrows, "answer" is a pane or
- * anything in it, "control" is every other thing in the panel.
- * @typedef {"text" | "slider" | "answer" | "control"} Place
+ * Where the focus is: a text box types letters, a slider moves by arrows, "pane" is an answer
+ * itself, "answer" anything in it, "control" is every other thing in the panel.
+ * @typedef {"text" | "slider" | "pane" | "answer" | "control"} Place
  */
 
 /** @typedef {Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey" | "altKey" | "shiftKey">} Key */
 
 /**
- * @typedef {"run" | "escape" | "keys" | "stopAll" | "stop" | "copy" | "prompt" | "model"
- *   | "move" | "scroll"} KeyAction
+ * @typedef {"run" | "one" | "escape" | "keys" | "stopAll" | "stop" | "copy" | "prompt" | "model"
+ *   | "move" | "scroll" | "retry" | "pin" | "enlarge" | "difference" | "onlyDifferent"} KeyAction
  */
 
 /** @type {Record<string, KeyAction>} */
 const PLAIN = {
-  "?": "keys", ".": "stopAll", s: "stop", c: "copy", e: "prompt", m: "model",
+  "?": "keys", ".": "stopAll", e: "prompt", m: "model", d: "difference", n: "onlyDifferent",
 };
 
 /** @type {Record<string, KeyAction>} */
 const IN_ANSWER = {
   ArrowLeft: "move", ArrowRight: "move", ArrowUp: "move", ArrowDown: "move",
   Home: "move", End: "move", PageUp: "scroll", PageDown: "scroll",
+  s: "stop", c: "copy", r: "retry", p: "pin",
 };
 
 const EDITS_TEXT = new Set([..."acvxyz"]);
@@ -34,13 +35,19 @@ const ALWAYS_OURS = new Set(["Enter", "Escape", "Control", "Meta", "Alt", "Shift
 /** What the dialog "Keys" lists. */
 export const KEY_HELP = /** @type {const} */ ([
   ["Ctrl/Cmd + Enter", "Run"],
+  ["Ctrl/Cmd + Shift + Enter", "Try one"],
   ["Shift + Enter", "New line in a text box"],
   ["Esc", "Close, or back to the cell"],
   ["e", "To the prompt"],
   ["m", "Add a model"],
   ["← → ↑ ↓ Home End", "Between answers"],
   ["Page Up, Page Down", "Scroll this answer"],
+  ["Enter", "Enlarge this answer"],
   ["c", "Copy this answer"],
+  ["r", "Retry this answer"],
+  ["p", "Pin this answer as baseline"],
+  ["d", "Difference to the baseline"],
+  ["n", "Only answers that differ"],
   ["s", "Stop this answer"],
   [".", "Stop all"],
   ["?", "These keys"],
@@ -54,9 +61,10 @@ export const KEY_HELP = /** @type {const} */ ([
  */
 export function keyAction(key, place) {
   if (key.key === "Escape") return "escape";
-  if (key.key === "Enter") return key.ctrlKey || key.metaKey ? "run" : null;
+  if (key.key === "Enter" && (key.ctrlKey || key.metaKey)) return key.shiftKey ? "one" : "run";
   if (key.ctrlKey || key.metaKey || key.altKey || place === "text") return null;
-  const known = place === "answer" ? { ...PLAIN, ...IN_ANSWER } : PLAIN;
+  if (key.key === "Enter") return place === "pane" && !key.shiftKey ? "enlarge" : null;
+  const known = place === "answer" || place === "pane" ? { ...PLAIN, ...IN_ANSWER } : PLAIN;
   return Object.hasOwn(known, key.key) ? (known[key.key] ?? null) : null;
 }
 

@@ -1,23 +1,37 @@
-// One answer. Text streams into one text node, appended at most once per animation frame; the
-// finished answer is HTML sanitised in the kernel.
+// One answer: its text, how it came about and what it cost, and what can be done with it.
 
 import { h, button, setText, show } from "./dom.js";
-import { isOpen } from "./panes.js";
+import { createGrowing } from "./growing.js";
+import { createMenu } from "./menu.js";
+import { copyText } from "./clipboard.js";
+import { drawDifference } from "./difference.js";
+import { hasText, isOpen } from "./panes.js";
 
 /** @typedef {import("./dom.js").View} View */
 /** @typedef {import("./panes.js").Pane} Pane */
+/** @typedef {import("./difference.js").Piece} Piece */
+/** @typedef {import("./menu.js").Item} Item */
 
 /**
- * One pane on the page.
+ * A filled pane. `paint` only writes; `settle`, after all panes have painted, scrolls.
  * @typedef {object} PaneView
- * @property {HTMLElement} element
  * @property {(pane: Pane) => void} paint
- * @property {() => void} stop
+ * @property {() => void} settle
+ * @property {(pieces: readonly Piece[] | null, baseline: number) => void} compare show the
+ *   difference instead of the answer, or the answer again
  * @property {() => void} copy
  * @property {(direction: number) => void} scroll by one page
+ * @property {() => void} enlarge as high as the answer is, or as before
+ * @property {() => void} end empty the frame, which stays as high as it is
+ */
+
+/**
+ * What the menu of an answer offers; the answers area knows how.
+ * @typedef {(number: number) => readonly Item[]} ItemsOf
  */
 
 const NEAR_THE_END_PX = 24;
+const KERNEL_ANSWERS_MS = 1000;
 
 /** @type {Record<string, string>} */
 const STATES = {
@@ -26,117 +40,158 @@ const STATES = {
 };
 
 /**
- * @param {View} view
- * @param {Pane} first
- * @returns {PaneView}
+ * The empty frame of an answer: what is named, focused and watched, whether it is filled or not.
+ * @param {Pane} pane
  */
-export function createPane(view, { number, label }) {
-  const { signal } = view;
-  const text = document.createTextNode("");
-  const body = h("div", { class: "llm-answer", "data-llm": "answer" }, text);
-  const thinking = document.createTextNode("");
-  const reasoning = h("details", { class: "llm-reasoning", hidden: true }, h("summary", {}, "Reasoning"),
-    h("div", {}, thinking));
-  const status = h("span", { class: "llm-status", "data-llm": "status" });
-  const notices = h("ul", { class: "llm-notices" });
-  const footer = h("p", { class: "llm-footer", "data-llm": "footer" });
-  const stopOne = button("Stop", { class: "llm-link", hidden: true }, signal, () => stop());
-  const copyOne = button("Copy", { class: "llm-link", hidden: true }, signal, () => copy());
-  const more = button("↓ New text", { class: "llm-more", hidden: true }, signal, () => toTheEnd());
-  const element = h("section", {
+export function createFrame({ number }) {
+  return h("section", {
     role: "region", "aria-label": `Answer ${number}`, tabindex: "-1", class: "llm-pane",
     "data-llm": "pane", "data-number": number,
-  }, h("header", {}, h("span", { class: "llm-ordinal" }, [number, label].filter(Boolean).join(" · ")), status, stopOne, copyOne),
-  reasoning, h("div", { class: "llm-frame" }, body, more), notices, footer);
+  });
+}
 
-  /** @type {{following: boolean, pane: Pane | null}} */
-  const state = { following: true, pane: null };
+/**
+ * Fill a frame, until `end` empties it again.
+ * @param {View} view
+ * @param {HTMLElement} element the frame
+ * @param {Pane} first
+ * @param {ItemsOf} itemsOf
+ * @returns {PaneView}
+ */
+export function createPane(view, element, { number, label }, itemsOf) {
+  const parts = createParts(view, element, number, label, itemsOf);
+  const { body, scroller, more, difference } = parts;
+  const { signal } = view;
+  /** @type {{following: boolean, pane: Pane | null, due: boolean}} */
+  const state = { following: true, pane: null, due: false };
+  const growText = createGrowing(view, body);
+  const thinking = /** @type {Text} */ (parts.thinking);
+
   const toTheEnd = () => {
-    body.scrollTop = body.scrollHeight;
+    scroller.scrollTop = scroller.scrollHeight;
     state.following = true;
     show(more, false, element);
   };
-  const stop = () => view.model.send({ type: "stop", number });
-  const copy = () => {
-    copyText(state.pane?.text ?? "", element).then((done) => {
-      setText(copyOne, done ? "Copied" : "Copy");
-      view.say(done ? `Answer ${number} copied.` : "The browser does not let the page copy.");
-    });
-  };
-  body.addEventListener("scroll", () => {
-    state.following = body.scrollHeight - body.scrollTop - body.clientHeight < NEAR_THE_END_PX;
+  more.addEventListener("click", toTheEnd, { signal });
+  scroller.addEventListener("scroll", () => {
+    state.following = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_THE_END_PX;
     if (state.following) show(more, false, element);
-  }, { signal });
+  }, { signal, passive: true });
 
-  /** @param {Pane} pane */
-  const paintBody = (pane) => {
-    const before = state.pane;
-    if (before && before.text === pane.text && before.html === pane.html) return;
-    if (pane.html !== null) setSafeHtml(body, pane.html);
-    else grow(text, pane.text);
-    if (state.following) toTheEnd();
-    else show(more, isOpen(pane), element);
-  };
   /** @param {Pane} pane */
   const paint = (pane) => {
     if (pane === state.pane) return;
-    paintBody(pane);
-    grow(thinking, pane.reasoning);
+    if (growText(pane)) state.due = true;
+    if (thinking.length > pane.reasoning.length) thinking.data = "";
+    thinking.appendData(pane.reasoning.slice(thinking.length));
+    parts.paintRest(pane);
+    state.pane = pane;
+  };
+  const settle = () => {
+    if (!state.due || !state.pane) return;
+    state.due = false;
+    // An answer that ended is read from its beginning, unless somebody is reading it already.
+    if (state.following && isOpen(state.pane)) toTheEnd();
+    else show(more, isOpen(state.pane), element);
+  };
+  const copy = () => {
+    textOf(view, number, body).then((text) => copyText(text, element)).then((done) => {
+      parts.copied(done);
+      view.say(done ? `Answer ${number} copied.` : "The browser does not let the page copy.");
+    });
+  };
+  parts.copyOne.addEventListener("click", copy, { signal });
+  return {
+    paint, settle, copy,
+    compare: (pieces, baseline) => {
+      difference.hidden = pieces === null;
+      body.hidden = pieces !== null;
+      if (pieces) drawDifference(difference, pieces, baseline);
+    },
+    scroll: (direction) => scroller.scrollBy(0, direction * scroller.clientHeight * 0.9),
+    enlarge: () => element.classList.toggle("llm-large"),
+    end: parts.end,
+  };
+}
+
+/**
+ * The elements of a pane, and how all but its text are painted.
+ * @param {View} view
+ * @param {HTMLElement} element
+ * @param {number} number
+ * @param {string} label
+ * @param {ItemsOf} itemsOf
+ */
+function createParts(view, element, number, label, itemsOf) {
+  const { signal } = view;
+  const thinking = document.createTextNode("");
+  const thought = h("summary", {}, "Reasoning");
+  const reasoning = h("details", { class: "llm-reasoning", hidden: true }, thought, h("div", {}, thinking));
+  const body = h("div", { class: "llm-answer", "data-llm": "answer" });
+  const difference = h("div", { class: "llm-difference", hidden: true });
+  const scroller = h("div", { class: "llm-scroller" }, reasoning, body, difference);
+  const more = h("button", { type: "button", class: "llm-more", hidden: true }, "↓ New text");
+  const status = h("span", { class: "llm-status", "data-llm": "status" });
+  const notices = h("ul", { class: "llm-notices" });
+  const footer = h("p", { class: "llm-footer", "data-llm": "footer" });
+  const stopOne = button("Stop", { class: "llm-link", hidden: true }, signal,
+    () => view.model.send({ type: "stop", number }));
+  const copyOne = h("button", { type: "button", class: "llm-link", hidden: true }, "Copy");
+  const menu = createMenu(view, { text: "⋯", name: `More for answer ${number}`, class: "llm-link llm-dots" },
+    () => itemsOf(number));
+  element.style.minHeight = "";
+  element.replaceChildren(
+    h("header", {}, h("span", { class: "llm-ordinal" }, [number, label].filter(Boolean).join(" · ")), status,
+      stopOne, copyOne, menu.element),
+    h("div", { class: "llm-frame" }, scroller, more), notices, footer);
+
+  /** @param {Pane} pane */
+  const paintRest = (pane) => {
     reasoning.hidden = pane.reasoning === "";
+    setText(thought, pane.thought ? `Reasoning · ${pane.thought}` : "Reasoning");
     element.dataset["state"] = pane.state;
     setText(status, pane.status || (STATES[pane.state] ?? ""));
     setText(footer, pane.footer);
     footer.title = pane.hover;
-    notices.replaceChildren(...pane.notices.map((notice) => h("li", {}, notice)));
+    paintNotices(view, notices, pane);
     show(stopOne, isOpen(pane), element);
-    show(copyOne, !isOpen(pane) && pane.text !== "", element);
-    state.pane = pane;
+    show(copyOne, !isOpen(pane) && hasText(pane), element);
+    show(menu.element, !isOpen(pane), element);
   };
-  const scroll = (/** @type {number} */ direction) => body.scrollBy(0, direction * body.clientHeight * 0.9);
-  return { element, paint, stop, copy, scroll };
+  return {
+    body, difference, scroller, more, thinking, copyOne, paintRest,
+    copied: (/** @type {boolean} */ done) => setText(copyOne, done ? "Copied" : "Copy"),
+    end: () => {
+      view.localKeys.delete(menu.element);
+      element.style.minHeight = `${element.offsetHeight}px`;
+      element.replaceChildren();
+    },
+  };
 }
 
 /**
- * Append what is new; rewrite only when the text is another one.
- * @param {Text} node
- * @param {string} text
+ * An answer as the model wrote it; where the kernel does not answer, as it is shown.
+ * @param {View} view
+ * @param {number} number
+ * @param {HTMLElement} body
+ * @returns {Promise<string>}
  */
-function grow(node, text) {
-  if (text.length === node.length) return;
-  if (text.length > node.length) node.appendData(text.slice(node.length));
-  else node.data = text;
+function textOf(view, number, body) {
+  const shown = new Promise((resolve) => { setTimeout(() => resolve(body.innerText), KERNEL_ANSWERS_MS); });
+  return Promise.race([view.ask("text", { answer: number }), shown]);
 }
 
 /**
- * The kernel has sanitised it; the browser's own sanitizer, where there is one, does so again.
- * @param {HTMLElement} element
- * @param {string} html
+ * What has to be said, each once, and what could be done about it.
+ * @param {View} view
+ * @param {HTMLElement} list
+ * @param {Pane} pane
  */
-function setSafeHtml(element, html) {
-  const careful = /** @type {{setHTML?: (html: string) => void}} */ (/** @type {unknown} */ (element));
-  if (careful.setHTML) careful.setHTML(html);
-  else element.innerHTML = html;
-  element.classList.add("llm-rich");
-  // A link opened here would leave the notebook.
-  for (const link of element.querySelectorAll("a")) link.target = "_blank";
-}
-
-/**
- * Whether the text got into the clipboard. Without https the page has only the old way.
- * @param {string} text
- * @param {HTMLElement} place
- */
-async function copyText(text, place) {
-  if (navigator.clipboard) {
-    return navigator.clipboard.writeText(text).then(() => true, () => false);
-  }
-  const focused = document.activeElement;
-  const box = h("textarea", { class: "llm-offscreen", "aria-hidden": "true" });
-  box.value = text;
-  place.append(box);
-  box.select();
-  const done = document.execCommand("copy");
-  box.remove();
-  if (focused instanceof HTMLElement) focused.focus();
-  return done;
+function paintNotices(view, list, { number, notices, remedies }) {
+  const said = JSON.stringify([notices, remedies]);
+  if (list.dataset["said"] === said) return;
+  list.dataset["said"] = said;
+  const retries = remedies.map(({ label, changes }) => button(label, { class: "llm-inline" }, view.signal,
+    () => view.model.send({ type: "retry", number, changes })));
+  list.replaceChildren(...notices.map((notice) => h("li", {}, notice)), ...retries.map((retry) => h("li", {}, retry)));
 }

@@ -7,18 +7,31 @@
  * @property {string} model
  * @property {string} label what is special about it: "temperature 0.2"; empty for none
  * @property {string} state
- * @property {string} text the answer so far, as the model wrote it
+ * @property {readonly string[]} blocks the finished parts of the answer as HTML, sanitised in the
+ *   kernel
+ * @property {string} tail what follows them, not finished yet
+ * @property {string} digest the same for the same answer; empty before its end
+ * @property {number} edition grows when the blocks are others than before, not only more
  * @property {string} reasoning
+ * @property {string} thought how long it reasoned: "3.1 s"
  * @property {string} status what is going on before there is text, in words
- * @property {string | null} html the finished answer, sanitised in the kernel
  * @property {string} footer
  * @property {string} hover the footer's second half
  * @property {string[]} notices what has to be said of it: its error, that it was cut off
+ * @property {readonly Remedy[]} remedies what could be done about it
  */
 
 /**
- * What one message says of one pane: its number, new text, and whichever fields changed.
- * @typedef {Partial<Pane> & {number: number}} PaneChange
+ * Another try with other parameters: "Retry with 2,048 · at most $0.0042".
+ * @typedef {{label: string, changes: Record<string, unknown>}} Remedy
+ */
+
+/**
+ * What one message says of one pane: its number, new blocks and text, and whichever fields changed.
+ * `tail` is more of the tail; with new blocks it is all of it. `again` begins the answer anew;
+ * `whole` are all its blocks where they differ from those that came one by one.
+ * @typedef {Partial<Omit<Pane, "edition">> & {number: number, again?: boolean,
+ *   whole?: readonly string[]}} PaneChange
  */
 
 /**
@@ -26,7 +39,7 @@
  * @typedef {object} Sheet
  * @property {number} run
  * @property {boolean} running
- * @property {string} summary said when all is done: cost and time
+ * @property {string} summary what it cost and took; while it runs: what it cost so far
  * @property {readonly Pane[]} panes
  */
 
@@ -44,8 +57,8 @@ export const EMPTY_SHEET = { run: 0, running: false, summary: "", panes: [] };
 
 /** @type {Pane} */
 const BLANK = {
-  number: 0, model: "", label: "", state: "waiting", text: "", reasoning: "", status: "",
-  html: null, footer: "", hover: "", notices: [],
+  number: 0, model: "", label: "", state: "waiting", blocks: [], tail: "", edition: 0, digest: "",
+  reasoning: "", thought: "", status: "", footer: "", hover: "", notices: [], remedies: [],
 };
 
 /**
@@ -59,7 +72,7 @@ export function receive(sheet, message) {
     return message.run === sheet.run ? withEvents(sheet, message) : sheet;
   }
   if (message.run < sheet.run) return sheet;
-  const panes = message.panes.map((pane) => ({ ...BLANK, ...pane }));
+  const panes = message.panes.map((pane) => changed(BLANK, pane));
   if (message.type === "run") return { run: message.run, running: true, summary: "", panes };
   return { run: message.run, running: message.running, summary: message.summary, panes };
 }
@@ -80,16 +93,28 @@ function withEvents(sheet, message) {
 }
 
 /**
- * Text and reasoning are appended, everything else is replaced.
+ * Blocks, tail and reasoning are appended, everything else is replaced.
  * @param {Pane} pane
  * @param {PaneChange | undefined} change
  * @returns {Pane}
  */
 function changed(pane, change) {
   if (change === undefined) return pane;
-  const text = pane.text + (change.text ?? "");
-  const reasoning = pane.reasoning + (change.reasoning ?? "");
-  return { ...pane, ...change, text, reasoning };
+  const { again = false, reasoning = "", blocks = [], tail = "", whole, ...rest } = change;
+  const { model, label, edition } = pane;
+  const base = again ? { ...BLANK, model, label, edition: edition + 1 } : pane;
+  const grown = { ...base, ...rest, reasoning: base.reasoning + reasoning };
+  if (whole) return { ...grown, blocks: whole, tail: "", edition: base.edition + 1 };
+  if (blocks.length === 0) return { ...grown, tail: base.tail + tail };
+  return { ...grown, blocks: [...base.blocks, ...blocks], tail };
+}
+
+/**
+ * Whether an answer shows any text.
+ * @param {Pane} pane
+ */
+export function hasText(pane) {
+  return pane.blocks.length > 0 || pane.tail !== "";
 }
 
 /**
@@ -114,7 +139,7 @@ export function isOpen(pane) {
 }
 
 /**
- * The line over the answers: what is done and what is going on, or the summary.
+ * The line over the answers: what is done, what is going on and what it costs, or the summary.
  * @param {Sheet} sheet
  */
 export function progress(sheet) {
@@ -127,26 +152,7 @@ export function progress(sheet) {
     [count((pane) => pane.state === "waiting"), "waiting"],
   ]);
   const said = parts.filter(([many]) => many > 0).map(([many, word]) => `${many} ${word}`);
-  return `${plural(sheet.panes.length, "call")} · ${said.join(", ")}`;
-}
-
-/**
- * What a press of Run will send.
- * @param {readonly string[]} models
- * @param {number} iterations
- */
-export function callsLine(models, iterations) {
-  const count = models.length;
-  if (count === 0) return "No model chosen";
-  if (!Number.isInteger(iterations) || iterations < 1) return "";
-  const total = plural(count * iterations, "call");
-  const sum = count > 1 && iterations > 1 ? `${count} models × ${iterations} = ${total}` : total;
-  return models.every(isLocal) ? `${sum} · free, runs in this kernel` : sum;
-}
-
-/** @param {string} model */
-function isLocal(model) {
-  return model === "local" || model.startsWith("local:");
+  return [plural(sheet.panes.length, "call"), said.join(", "), sheet.summary].filter(Boolean).join(" · ");
 }
 
 /**

@@ -3,7 +3,7 @@
 import { h, button, follow, frontEnd, newId, setText } from "./dom.js";
 import { createLink } from "./link.js";
 import { createPicker } from "./picker.js";
-import { createTextBox } from "./textbox.js";
+import { createPrompts } from "./prompts.js";
 import { createParameters } from "./parameters.js";
 import { createRunBar } from "./runbar.js";
 import { createAnswers } from "./answers.js";
@@ -19,7 +19,9 @@ import { keyAction, staysHere } from "./keys.js";
 const MESSAGES = new Set(["run", "events", "snapshot"]);
 const SAVE_AFTER_MS = 150;
 const FORM_TRAITS = [
-  "prompt", "system", "models", "temperature", "top_p", "max_tokens", "preset", "iterations",
+  "prompt", "system", "models", "temperature", "top_p", "max_tokens", "reasoning_effort", "stop_at", "seed",
+  "top_k", "presence_penalty", "frequency_penalty", "preset", "iterations",
+  "turns", "values", "cases", "images",
 ];
 
 /**
@@ -31,24 +33,20 @@ function render({ model, el }) {
   const live = h("p", { class: "llm-offscreen", "aria-live": "polite" });
   const view = createView(model, ending.signal, live);
   const picker = createPicker(view);
-  const system = createTextBox(view, { trait: "system", label: "System prompt", rows: 1, placeholder: "(empty)" });
-  const prompt = createTextBox(view, {
-    trait: "prompt", label: "User prompt", rows: 6,
-    placeholder: "Ask something. {{name}} takes a value from the notebook.",
-  });
+  const prompts = createPrompts(view);
   const keys = createKeysDialog(view);
   const heading = h("h3", {});
   const answers = createAnswers(view);
+  const bar = createRunBar(view);
   el.classList.add("llm-playground");
   el.append(
     h("header", { class: "llm-heading" }, heading, createTools(view, keys)),
     picker.element,
-    h("div", { class: "llm-form" }, h("div", { class: "llm-prompts" }, system.element, prompt.element),
-      createParameters(view, el)),
-    createRunBar(view).element, answers.element, live, keys.element);
+    h("div", { class: "llm-form" }, prompts.element, createParameters(view, el)),
+    bar.element, answers.element, live, keys.element, bar.dialog);
   follow(view, ["name"], () => setText(heading, model.get("name") ?? "Playground"));
   hearKernel(view, answers.paint);
-  hearKeys(view, el, { picker, prompt: prompt.box, keys, answers });
+  hearKeys(view, el, { picker, prompt: prompts.box, keys, answers, bar });
   return () => ending.abort();
 }
 
@@ -77,7 +75,8 @@ function createView(model, signal, live) {
     model.save_changes();
   };
   signal.addEventListener("abort", () => saving !== undefined && save());
-  return {
+  /** @type {View} */
+  const view = {
     model,
     signal,
     edit: (name, value) => {
@@ -85,16 +84,20 @@ function createView(model, signal, live) {
       saving ??= setTimeout(save, SAVE_AFTER_MS);
     },
     // The form goes with the message: a trait's own message may wait behind another.
-    run: () => {
+    id: newId(),
+    formTraits: FORM_TRAITS,
+    run: (given = {}) => {
       if (model.get("running")) return;
       save();
       const form = Object.fromEntries(FORM_TRAITS.map((trait) => [trait, model.get(trait)]));
-      model.send({ type: "run", form });
+      model.send({ type: "run", form, view: view.id, ...given });
     },
     say: (sentence) => setText(live, sentence),
     ask: createLink(model, signal),
     localKeys: new Map(),
+    answerItems: [],
   };
+  return view;
 }
 
 /**
@@ -133,6 +136,7 @@ function hearKernel({ model, signal, say }, paint) {
  * @property {HTMLTextAreaElement} prompt
  * @property {ReturnType<typeof createKeysDialog>} keys
  * @property {ReturnType<typeof createAnswers>} answers
+ * @property {import("./runbar.js").RunBarView} bar
  */
 
 /**
@@ -143,18 +147,27 @@ function hearKernel({ model, signal, say }, paint) {
  * @param {HTMLElement} el
  * @param {Parts} parts
  */
-function hearKeys(view, el, { picker, prompt, keys, answers }) {
+function hearKeys(view, el, { picker, prompt, keys, answers, bar }) {
   /** @type {Record<import("./keys.js").KeyAction, (event: KeyboardEvent) => void>} */
   const acts = {
-    run: () => view.run(),
+    run: () => bar.press(),
+    one: () => bar.press(true),
     escape: () => {
-      if (keys.close() || picker.close()) return;
+      if (keys.close() || picker.close() || bar.close()) return;
       const cell = el.closest(".jp-Cell");
       if (cell instanceof HTMLElement) cell.focus();
     },
     keys: () => keys.open(),
     stopAll: () => view.model.send({ type: "stop" }),
-    stop: (event) => answers.pane(answers.numberAt(event.target))?.stop(),
+    stop: (event) => {
+      const number = answers.numberAt(event.target);
+      if (number) view.model.send({ type: "stop", number });
+    },
+    retry: (event) => answers.retry(answers.numberAt(event.target)),
+    pin: (event) => answers.pin(answers.numberAt(event.target)),
+    enlarge: (event) => answers.pane(answers.numberAt(event.target))?.enlarge(),
+    difference: () => answers.toggleDifference(),
+    onlyDifferent: () => answers.toggleOnlyDifferent(),
     copy: (event) => answers.pane(answers.numberAt(event.target))?.copy(),
     prompt: () => prompt.focus(),
     model: () => picker.input.focus(),
@@ -189,9 +202,11 @@ function takenLocally({ localKeys }, event) {
  * @returns {Place}
  */
 function placeOf(target) {
-  if (target instanceof HTMLTextAreaElement) return "text";
+  if (target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement) return "text";
   if (target instanceof HTMLInputElement) return target.type === "range" ? "slider" : "text";
-  return target instanceof Element && target.closest("[data-llm=pane]") ? "answer" : "control";
+  if (!(target instanceof Element)) return "control";
+  if (target.matches("[data-llm=pane]")) return "pane";
+  return target.closest("[data-llm=pane]") ? "answer" : "control";
 }
 
 export default { render };
