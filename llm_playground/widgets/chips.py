@@ -74,5 +74,4 @@ def _missing(name: str, table: Table | None) -> str:
         said = str(error)
     if table is None:
         return said
-    columns = one_line(", ".join(table.columns))
-    return f"{said} {table.label} has no such column, but {columns}."
+    return f"{said} The columns of {table.label}: {one_line(', '.join(table.columns))}."

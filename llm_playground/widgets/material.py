@@ -203,14 +203,17 @@ def _has_pictures(panel: Playground) -> bool:
 
 def _without_sight(models: Sequence[str]) -> str:
     """Which of the models take no pictures, in a line; empty when none is known to."""
-    blind = [model for model in models if _takes_none(model)]
-    names = " and ".join(model.partition(":")[2] or model for model in blind)
+    blind = list(filter(None, map(_blind, models)))
     takes = "take" if len(blind) > 1 else "takes"
-    return f"{names} {takes} no images. Remove them or choose another model." if blind else ""
+    if not blind:
+        return ""
+    return f"{' and '.join(blind)} {takes} no images. Remove them or choose another model."
 
 
-def _takes_none(model: str) -> bool:
+def _blind(model: str) -> str:
+    """The name of a model that is known to take no pictures, else nothing."""
     with suppress(ConfigError):
         resolved = resolve_model(model)
-        return resolved == LOCAL_MODEL or abilities.of(resolved).vision is False
-    return False
+        if resolved == LOCAL_MODEL or abilities.of(resolved).vision is False:
+            return resolved.partition(":")[2]
+    return ""

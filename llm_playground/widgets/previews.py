@@ -102,7 +102,7 @@ def _look(value: object) -> Look:
         return Look(f"{kind.__name__}, {many(len(value), noun)}", preview)  # type: ignore[arg-type] # these have a length
     if kind is int:
         return Look("a very large whole number", "")
-    return Look(kind.__name__[:MOST_CHARACTERS], "")
+    return Look(f"{kind.__name__[:MOST_CHARACTERS]} object", "")
 
 
 def _look_of_text(text: str) -> Look:

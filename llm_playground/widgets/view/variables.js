@@ -28,12 +28,11 @@ import { growing, setValue } from "./textbox.js";
 const COLUMNS_SHOWN = 5;
 
 /**
- * What stands behind a chip's arrow.
+ * Where a value of the notebook comes from, and how much it is.
  * @param {Chip} chip
  */
-export function fromWhere({ source, detail }) {
-  const where = source === "notebook" ? "notebook" : "";
-  return [where, detail].filter(Boolean).join(" · ");
+export function fromWhere({ detail }) {
+  return ["notebook", detail].filter(Boolean).join(" · ");
 }
 
 /**
@@ -87,13 +86,12 @@ export function createVariables(view, heir) {
 function createVariable(view, name, heir) {
   const { signal } = view;
   const problem = h("span", { class: "llm-problem" });
-  const from = h("span", { class: "llm-side" });
   const preview = h("span", { class: "llm-preview" });
   const box = h("textarea", {
     rows: 1, class: "llm-value", spellcheck: "false", "aria-label": `Value of ${name}`, placeholder: "a value",
   });
-  const type = button("Type", { class: "llm-link", "aria-label": `Type a value for ${name}` }, signal, () => {
-    element.dataset.source = "typed";
+  const said = h("span", { class: "llm-side" });
+  const from = button("", { class: "llm-link llm-from", title: "Type a value instead" }, signal, () => {
     arrange("typed");
     box.focus();
   });
@@ -103,7 +101,7 @@ function createVariable(view, name, heir) {
       heir.focus();
     });
   const arrow = h("span", { class: "llm-arrow", "aria-hidden": "true" }, "←");
-  const element = h("li", { class: "llm-var" }, h("code", {}, name), arrow, problem, from, preview, box, type, cross);
+  const element = h("li", { class: "llm-var" }, h("code", {}, name), arrow, problem, said, from, preview, box, cross);
   const grow = growing(view, box);
   /** @type {Chip | null} */
   let waiting = null;
@@ -115,21 +113,23 @@ function createVariable(view, name, heir) {
   };
   /** @param {Chip["source"]} source */
   const arrange = (source) => {
-    const typed = source === "typed" || source === "missing";
+    element.dataset.source = source;
     arrow.hidden = source === "missing";
     problem.hidden = source !== "missing";
-    from.hidden = preview.hidden = typed;
-    box.hidden = !typed;
-    type.hidden = source !== "notebook";
+    said.hidden = source !== "table";
+    from.hidden = preview.hidden = source !== "notebook";
+    box.hidden = source !== "typed" && source !== "missing";
     cross.hidden = source !== "typed";
   };
   /** @param {Chip} chip */
   const paint = (chip) => {
-    element.dataset.source = chip.source;
     arrange(chip.source);
     setText(problem, chip.problem);
+    setText(said, chip.detail);
     setText(from, fromWhere(chip));
+    from.setAttribute("aria-label", `${fromWhere(chip)}. Type a value for ${name} instead`);
     setText(preview, chip.preview);
+    preview.classList.toggle("llm-side", chip.detail !== "");
     preview.title = chip.preview;
     setValue(box, chip.value);
     grow();
