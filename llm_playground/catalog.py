@@ -90,9 +90,14 @@ class Choice:
             return self.about
         facts = [
             "Reasons before it answers" if self.reasoning else "",
-            f"{shortened(self.context_window)} tokens of context" if self.context_window else "",
+            f"{self.context} tokens of context" if self.context else "",
         ]
         return " · ".join(filter(None, facts))
+
+    @property
+    def context(self) -> str:
+        """The context window as models' pages write it: ``128k``, ``1M``, or empty."""
+        return "" if self.context_window is None else _shortened(self.context_window)
 
     @property
     def price(self) -> str:
@@ -353,10 +358,10 @@ def _dollars(amount: Decimal) -> str:
     return f"${amount:.2f}" if decimals == 1 else f"${plain}"
 
 
-def shortened(tokens: int) -> str:
-    """A number of tokens as models' pages write it.
+def _shortened(tokens: int) -> str:
+    """A number of tokens, short.
 
-    >>> shortened(4096), shortened(128_000), shortened(1_048_576)
+    >>> _shortened(4096), _shortened(128_000), _shortened(1_048_576)
     ('4k', '128k', '1M')
     """
     if tokens >= 1_000_000:

@@ -10,24 +10,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from llm_playground import config, credentials
-from llm_playground.credentials import KeyStatus
 
 if TYPE_CHECKING:
-    from llm_playground.endpoints import EndpointRow
     from llm_playground.widgets.playground import Playground
-
-
-def told() -> dict[str, dict[str, str]]:
-    """By provider without a usable key: ``vendor``, ``line`` (what to do) and ``page``.
-
-    May wait for the keyring.
-    """
-    rows = config.rows()
-    return {
-        status.provider: _of(rows[status.provider], status)
-        for status in credentials.key_statuses()
-        if status.status != "present"
-    }
 
 
 def look_again(panel: Playground, given: Mapping[str, Any]) -> str:
@@ -49,13 +34,6 @@ def set_key(panel: Playground, given: Mapping[str, Any]) -> str:
     credentials.set_key(provider, str(given.get("key") or ""))
     panel.look_up_models()
     return f"The key for {_label(provider)} is set for this kernel."
-
-
-def _of(row: EndpointRow, status: KeyStatus) -> dict[str, str]:
-    line = f"No key for {row.label}. Put {status.variable} in .env or the environment."
-    if status.status == "malformed":
-        line = f"{status.variable} (from {status.source}) is not a key of {row.label}."
-    return {"vendor": row.label, "line": line, "page": row.key_page or ""}
 
 
 def _label(provider: str) -> str:
