@@ -1,0 +1,217 @@
+"""What code can be asked of, what it says where something is missing, and that no key is in it."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+
+import pytest
+
+import llm_playground as lp
+from llm_playground import budgeting
+from llm_playground.codegen import LANGUAGES
+from llm_playground.errors import ConfigError, InvalidParameterError, UnknownModelError
+from llm_playground.types import ImagePart, Message, Request, TextPart
+from tests.codegen.requests import GIF, text
+from tests.codegen.running import KEY
+from tests.wire.formats import openai_stream
+from tests.wire.server import Reply, WireServer
+
+MODEL = "openai:gpt-4o"
+NOT_WHOLE = "The log holds less than was sent"
+
+
+@pytest.fixture
+def openai(monkeypatch, keys):
+    """A scripted server in OpenAI's place."""
+    with WireServer(Reply(openai_stream(['{"value": 1}']))) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        yield server
+
+
+def request(said="Say hello.", **parameters):
+    return Request(MODEL, (text("user", said),), lp.Parameters(**parameters))
+
+
+def test_code_of_a_run_is_code_of_its_request_at_its_address(openai):
+    run = lp.ask("Say hello.", MODEL, temperature=0.5)
+
+    assert lp.code(run) == lp.code(replace(request(temperature=0.5), endpoint=f"{openai.url}/v1"))
+    assert f'base_url="{openai.url}/v1"' in lp.code(run)
+
+
+def test_a_run_keeps_its_address_when_the_base_url_changes(openai, monkeypatch):
+    run = lp.ask("Say hello.", MODEL)
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+
+    assert NOT_WHOLE in lp.code(run)  # where it went is nowhere stored
+
+
+def test_last_is_the_newest_run_of_the_same_user(openai, monkeypatch):
+    lp.ask("One", MODEL)
+    lp.ask("Two", MODEL)
+    monkeypatch.setenv("LLM_PLAYGROUND_USER", "somebody-else")
+    lp.ask("Three", MODEL)
+    monkeypatch.delenv("LLM_PLAYGROUND_USER")
+
+    assert '"Two"' in lp.code("last")
+
+
+def test_what_the_model_has_no_place_for_is_not_in_the_code(openai):
+    run = lp.ask("Say hello.", MODEL, top_k=5, temperature=0.5)
+
+    assert run.dropped_parameters == ("top_k",)
+    for source in (run, run.id, request(top_k=5, temperature=0.5)):
+        assert "top_k" not in lp.code(source)
+        assert "temperature=0.5" in lp.code(source)
+
+
+def test_the_limit_that_a_budget_sent_is_in_the_code_of_its_run(openai):
+    budgeting.set_budget(5, model="openai:*")
+    run = lp.ask("Say hello.", MODEL)
+
+    assert run.max_tokens_cap == openai.requests[0].json["max_completion_tokens"]
+    assert f"max_completion_tokens={run.max_tokens_cap}," in lp.code(run)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"schema": list[int]},
+        {"tools": [{"name": "look", "description": "Looks.", "parameters": {"type": "object"}}]},
+    ],
+    ids=["schema", "tools"],
+)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_where_the_log_holds_less_the_code_says_so(openai, more, language):
+    with pytest.warns(lp.SchemaWarning) if "schema" in more else nullcontext():
+        run = lp.ask("One number.", MODEL, **more)
+
+    first = lp.code(run, language).splitlines()[0]
+    assert NOT_WHOLE in first
+    assert first.startswith(("# ", "// "))
+    assert NOT_WHOLE not in lp.code(lp.ask("One number.", MODEL), language)
+
+
+def test_where_privacy_masked_the_text_the_code_says_so(openai):
+    lp.configure(privacy={"redact": ["email"]})
+    run = lp.ask("Write to ada@example.org.", MODEL)
+
+    assert NOT_WHOLE in lp.code(run)
+    assert "ada@" not in lp.code(run)
+
+
+def test_without_a_stored_text_there_is_no_code(openai):
+    lp.configure(privacy="metrics")
+    run = lp.ask("Say hello.", MODEL)
+
+    with pytest.raises(ConfigError, match="The text of this run's prompt is not stored"):
+        lp.code(run)
+
+
+def test_of_compressed_runs_there_is_code_too(openai):
+    run = lp.ask("Say hello.", MODEL, temperature=0.5)
+    before = lp.code(run.id)
+    lp.purge(older_than="0d", keep="compressed", dry_run=False)
+
+    assert lp.runs().compressed.all()
+    assert lp.code(run.id) == before
+
+
+def test_pictures_are_in_a_requests_code_and_missing_in_a_runs(openai):
+    run = lp.ask("What is this?", MODEL, images=[GIF])
+    with pytest.raises(ConfigError, match="pictures, which are not stored"):
+        lp.code(run)
+
+    seen = Message("user", (ImagePart("image/gif", GIF), TextPart("What is this?")))
+    assert "data:image/gif;base64,R0lGOD" in lp.code(replace(request(), messages=(seen,)))
+
+
+def test_a_picture_on_the_web_is_in_a_runs_code(openai):
+    run = lp.ask("What is this?", MODEL, images=["https://example.com/a.png"])
+
+    assert '"https://example.com/a.png"' in lp.code(run)
+    assert NOT_WHOLE not in lp.code(run)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_key_is_in_the_code(openai, language):
+    leaky = replace(
+        request(f"My key is {KEY}.", stop=(KEY,), extra={"metadata": {KEY: [KEY]}}),
+        tools=(lp.Tool("look", KEY, {"description": KEY}),),
+        endpoint=f"{openai.url}/v1",
+    )
+
+    code = lp.code(leaky, language)
+
+    assert KEY not in code
+    assert "A key was in what is sent; [redacted] stands in its place." in code
+    assert "OPENAI_API_KEY" in code or language == "python"
+
+
+def test_the_variable_that_holds_the_key_is_the_one_that_is_read(monkeypatch):
+    gemini = replace(request(), model="gemini:gemini-2.5-flash")
+    assert 'os.environ["GOOGLE_GEMINI_API_KEY"]' in lp.code(gemini)
+
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    assert 'os.environ["GEMINI_API_KEY"]' in lp.code(gemini)
+    assert "process.env.GEMINI_API_KEY" in lp.code(gemini, "javascript")
+    assert "$GEMINI_API_KEY" in lp.code(gemini, "curl")
+
+
+def test_a_saved_prompts_blanks_are_parameters_and_a_runs_are_text(openai):
+    run = lp.ask("Say {{word}}.", MODEL)
+    lp.save_prompt("say", run)
+
+    assert "def ask(word: str) -> str:" in lp.code(lp.prompt("say"), as_function=True)
+    assert "def ask() -> str:" in lp.code(run, as_function=True)
+    assert '"Say {{word}}."' in lp.code(lp.prompt("say"))
+
+
+def test_a_blanks_name_is_one_that_every_language_takes():
+    said = "{{class}} {{await}} {{ask}} {{class_}} {{größe}} {{ﬁ}} {{fi}} {{x²}}"
+
+    assert "function ask(class_, await_, ask_, class__, größe, value6, fi, value8) {" in lp.code(
+        request(said), "javascript", as_function=True
+    )
+
+
+def test_a_long_prompt_keeps_its_lines():
+    said = "".join(f"Line {number} of a long prompt.\n" for number in range(5)) + "{{end}}"
+
+    code = lp.code(request(said), as_function=True)
+
+    assert '"Line 3 of a long prompt.\\n"\n' in code
+    assert '"Line 4 of a long prompt.\\n" +\n' in code
+
+
+@pytest.mark.parametrize("wrong", [None, 7, [], {}, {"run_id": None}, {"run_id": 3}], ids=repr)
+def test_something_else_has_no_code(wrong):
+    with pytest.raises(InvalidParameterError, match=r"one row of lp\.runs\(\)"):
+        lp.code(wrong)
+
+
+def test_an_unknown_run_is_named():
+    with pytest.raises(InvalidParameterError, match="no run with the id 'nobody'"):
+        lp.code("nobody")
+    with pytest.raises(InvalidParameterError, match="no run of yours"):
+        lp.code("last")
+
+
+def test_an_unknown_language_gets_the_closest():
+    with pytest.raises(InvalidParameterError, match=r"'pyton'\. Did you mean python\?"):
+        lp.code(request(), "pyton")
+    with pytest.raises(InvalidParameterError, match="There are python, javascript, curl"):
+        lp.code(request(), "COBOL")
+    with pytest.raises(InvalidParameterError, match="There is no code in None"):
+        lp.code(request(), None)
+
+
+def test_an_unknown_provider_and_an_impossible_model_are_named():
+    with pytest.raises(UnknownModelError, match="No provider is known for nobody:m"):
+        lp.code(replace(request(), model="nobody:m"))
+    with pytest.raises(InvalidParameterError, match=r"No model of Gemini is called 'a\?b'"):
+        lp.code(replace(request(), model="gemini:a?b"), "curl")
+
+
+def test_what_is_no_json_is_refused():
+    with pytest.raises(InvalidParameterError, match="cannot be sent as JSON"):
+        lp.code(request(extra={"weight": float("nan")}))
