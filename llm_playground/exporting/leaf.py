@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +68,6 @@ class Answer:
     number: int
     model: str
     text: str
-    is_data: bool
     notices: tuple[str, ...]
     footer: str
     settings: str
@@ -77,13 +75,11 @@ class Answer:
     @classmethod
     def of(cls, number: int, row: Row) -> Answer:
         """The answer of a row."""
-        text = row["response_text"] or ""
         parts = [said.settings_line(row)[:_LONGEST], said.when(row) or ""]
         return cls(
             number=number,
             model=_line(row["model"] or "model unknown"),
-            text=text,
-            is_data=_is_data(text),
+            text=row["response_text"] or "",
             notices=tuple(said.notices(row)),
             footer=said.footnote(row),
             settings=" · ".join(part for part in parts if part),
@@ -120,14 +116,3 @@ def _compared(number: int, row: Row) -> tuple[str, ...]:
 def _line(value: object) -> str:
     line = " ".join(clean(str(value)).split())
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
-
-
-def _is_data(text: str) -> bool:
-    """Whether an answer is JSON, to be shown as it is: Markdown would eat some of its signs."""
-    if not text.lstrip().startswith(("{", "[")):
-        return False
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True

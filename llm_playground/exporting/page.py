@@ -7,25 +7,20 @@ it looks right on light and on dark.
 
 from __future__ import annotations
 
-import html as markup
 from collections.abc import Callable, Iterable, Sequence
 
-from llm_playground import render
-from llm_playground.exporting import as_markdown
+from llm_playground.exporting import as_markdown, still
 from llm_playground.exporting.leaf import Answer, Leaf
 
-_WRAP = "white-space:pre-wrap;overflow-wrap:anywhere"  # where it is stripped, lines are long
 _FIGURES = ("cost", "time", "tokens")
-# A few characters of a table may stand for thousands of empty cells.
-_MOST_GROWTH, _FREE = 40, 1_000
 
 
 def html(leaf: Leaf) -> str:
     """The page as one ``div`` of safe HTML."""
     parts = [
-        f"<h3>{_safe(leaf.name)}</h3>",
-        f"<p><em>{_safe(leaf.note)}</em></p>",
-        *(f"<p><strong>{title}</strong></p>\n{_pre(text)}" for title, text in leaf.prompts),
+        f"<h3>{still.safe(leaf.name)}</h3>",
+        f"<p><em>{still.safe(leaf.note)}</em></p>",
+        *(f"<p><strong>{title}</strong></p>\n{still.plain(text)}" for title, text in leaf.prompts),
         _table(("setting", "value"), leaf.settings) if leaf.settings else "",
         _table(leaf.HEAD, leaf.compared) if leaf.compared else "",
         *map(_answer, leaf.answers),
@@ -58,19 +53,12 @@ def text(leaf: Leaf) -> str:
 
 
 def _answer(answer: Answer) -> str:
-    shown = _pre(answer.text) if answer.is_data else _rendered(answer.text)
-    lines = [*answer.notices, answer.footer, answer.settings]
+    said = [*answer.notices, answer.footer, answer.settings]
     return (
-        f"<details open>\n<summary><strong>{_title(answer, _safe)}</strong></summary>\n"
-        f"{shown.rstrip()}\n<p><small>{'<br>'.join(_safe(line) for line in lines if line)}"
-        "</small></p>\n</details>"
+        f"<details open>\n<summary><strong>{_title(answer, still.safe)}</strong></summary>\n"
+        f"{still.html(answer.text)}\n"
+        f"<p><small>{still.lines(line for line in said if line)}</small></p>\n</details>"
     )
-
-
-def _rendered(content: str) -> str:
-    """Markdown as HTML; one that would grow many times over, as it is."""
-    shown = render.to_html(content)
-    return shown if len(shown) <= _MOST_GROWTH * len(content) + _FREE else _pre(content)
 
 
 def _answer_as_markdown(answer: Answer) -> str:
@@ -92,10 +80,6 @@ def _title(answer: Answer, escaped: Callable[[str], str]) -> str:
     return f"{answer.number} · {escaped(answer.model)}"
 
 
-def _pre(content: str) -> str:
-    return f'<pre style="{_WRAP}">{_safe(content)}</pre>'
-
-
 def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """A table of texts; JupyterLab would have words at the right as well."""
     styles = ["" if title in _FIGURES else ' style="text-align:left"' for title in head]
@@ -108,11 +92,7 @@ def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 def _table_row(tag: str, styles: Sequence[str], cells: Sequence[str]) -> str:
     written = (
-        f"<{tag}{style}>{_safe(cell)}</{tag}>" for style, cell in zip(styles, cells, strict=True)
+        f"<{tag}{style}>{still.safe(cell)}</{tag}>"
+        for style, cell in zip(styles, cells, strict=True)
     )
     return f"<tr>{''.join(written)}</tr>"
-
-
-def _safe(content: str) -> str:
-    """Text as HTML shows it; HTML has no NUL."""
-    return markup.escape(content.replace("\0", "\ufffd"))

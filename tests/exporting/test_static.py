@@ -1,0 +1,311 @@
+"""What a saved notebook keeps of a playground: readable anywhere, harmless, small, importable."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import nbconvert
+import nbformat
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+import llm_playground as lp
+from llm_playground import redact
+from llm_playground.exporting.checks import checked
+from llm_playground.exporting.rows import of_run, rows_of
+from llm_playground.exporting.static import MIME, MOST_BYTES, static
+from llm_playground.runlog import open_log
+from tests.exporting.shelf import HOSTILE, KEY, run
+from tests.reports.shelf import add
+
+FORM = {
+    "prompt": "Summarise {{article}}",
+    "system": "Be brief.",
+    "models": ["openai:gpt-x", "anthropic:claude-x"],
+    "parameters": {"temperature": 0.2, "top_p": None},
+    "preset": "precise",
+    "iterations": 2,
+}
+EVIL = (
+    "<script>alert(1)</script>",
+    "</pre></details></div><img src=x onerror=alert(1)>",
+    "![x](https://example.com/pixel.png)",
+    "[x](javascript:alert(1)) <a href='data:text/html,x'>x</a>",
+    '"><iframe src="https://example.com"></iframe>',
+    "<style>@import 'https://example.com/a.css'</style><svg onload=alert(1)>",
+    "``` \n</code></pre><script>alert(1)</script>\n```",
+    "<!-- --><base href='https://example.com'><meta http-equiv=refresh>",
+)
+OWN = {"div", "h3", "p", "em", "strong", "pre", "table", "thead", "tbody", "tr", "th", "td"}
+OWN |= {"details", "summary", "small", "br"}
+OF_ANSWERS = {"h1", "h2", "h3", "h4", "h5", "h6", "hr", "blockquote", "code", "ul", "ol", "li"}
+OF_ANSWERS |= {"s", "a", "span"}
+ATTRIBUTES = {"style", "open", "href", "title", "rel", "class", "start"}
+STYLES = {"white-space:pre-wrap;overflow-wrap:anywhere", "text-align:left"}
+VOID = {"br", "hr"}
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text of a page; fails where tags are not closed in their order."""
+
+    def __init__(self, html):
+        super().__init__(convert_charrefs=True)
+        self.tags, self.attributes, self.text, self._open = set(), [], "", []
+        self.feed(html)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+    def handle_comment(self, data):
+        raise AssertionError(f"a comment: {data}")
+
+    handle_decl = handle_pi = unknown_decl = handle_comment
+
+
+def harmless(html):
+    page = Page(html)
+    assert page.tags <= OWN | OF_ANSWERS
+    for name, value in page.attributes:
+        assert name in ATTRIBUTES
+        if name == "style":
+            assert value in STYLES
+        if name == "href":
+            assert re.match(r"(https?|mailto):", value)
+        if name == "class":
+            assert re.fullmatch(r"(tok|language)-[\w.+#-]+", value)
+    return page
+
+
+def several():
+    return [
+        run("**Sales** rose.", "openai:gpt-x", parameters=lp.Parameters(temperature=0.2)),
+        run("Revenue grew.", "anthropic:claude-x", cost_usd=None),
+        run("", "anthropic:claude-x", status="failed", error=lp.RateLimitError("Too many.")),
+    ]
+
+
+def test_every_form_tells_name_prompts_settings_answers_and_what_they_cost():
+    bundle = static("invoice-summary", FORM, several())
+    assert bundle.keys() == {"text/plain", "text/markdown", "text/html", MIME}
+    texts = {
+        "html": harmless(bundle["text/html"]).text,
+        "markdown": bundle["text/markdown"].replace("\\", ""),
+        "plain": bundle["text/plain"],
+    }
+    for form, text in texts.items():
+        for said in (
+            *("invoice-summary", "Summarise {{article}}", "Be brief.", "precise", "temperature"),
+            *("openai:gpt-x", "anthropic:claude-x", "Revenue grew.", "Too many.", "0.2"),
+            *("$0.0005 · 1.9 s · 195 tokens", "price unknown · 1.9 s", "2026-03-31 12:00:00 UTC"),
+        ):
+            assert said in text, (form, said)
+        assert "top_p" not in text  # auto: nobody set it
+    assert "<strong>Sales</strong> rose." in bundle["text/html"]
+
+
+def test_several_answers_are_compared_in_a_table_and_one_is_not():
+    head = "<th>cost</th><th>time</th><th>tokens</th>"
+    assert head in static("x", FORM, several())["text/html"]
+    assert head not in static("x", FORM, several()[:1])["text/html"]
+    assert (
+        "| answer | model | ended | cost | time | tokens |"
+        in (static("x", FORM, several())["text/markdown"])
+    )
+
+
+def test_without_answers_or_a_name_it_says_what_to_do():
+    bundle = static(None, {}, [])
+    for form in ("text/html", "text/markdown", "text/plain"):
+        assert "Playground" in bundle[form]
+        assert "No answers yet. Run this cell to ask." in bundle[form]
+    assert bundle[MIME]["runs"] == []
+
+
+def test_an_answer_that_is_data_is_shown_as_it_is():
+    text = '{"a_b_c": "*x*"}'
+    assert text in harmless(static("x", {}, [run(text)])["text/html"]).text
+    assert "<em>x</em>" not in static("x", {}, [run(text)])["text/html"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        r"One half is $\frac{1}{2}$ and *not* $a_1 * b_2 * c$.",
+        "$$\nx^2 \\\\ y_1\n$$\n\nand so on",
+        r"\(x^2\) or \[\sum_{i=1}^n i\]",
+        "It costs $5 to $10, $x^2$ in all.",
+        "[a](https://example.com/$x^2$) is $x^2$",
+        "```bash\necho $$ $x$\n```\n$x^2$\n```bash\necho $$\n```",
+        "> $$x^2\n> y$$",
+    ],
+)
+def test_formulas_stay_as_they_were_written(answer):
+    page = harmless(static("x", {}, [run(answer)])["text/html"])
+    said = "".join(page.text.split())
+    for formula in re.findall(r"\$[^$ ]+\$|\\\(.+\\\)|\\\[.+\\\]", answer):
+        assert "".join(formula.split()) in said
+
+
+def test_two_amounts_are_not_the_ends_of_a_formula():
+    row = {**of_run(run()), "error_message": "$0.0151 of $50.00 left."}
+    html = static("x", {}, [row])["text/html"]
+    assert "<span>$</span>0.0151 of <span>$</span>50.00 left." in html
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_nothing_hostile_becomes_markup(evil):
+    form = {"prompt": evil, "system": evil, "models": [evil], "preset": evil, "iterations": evil}
+    form["parameters"] = {evil: evil}
+    error = lp.RateLimitError(evil)
+    bundle = static(evil, form, [run(evil, evil), run(evil, evil, status="failed", error=error)])
+    page = harmless(bundle["text/html"])
+    assert not {"src", "onerror", "onload"} & {name for name, _ in page.attributes}
+    tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(bundle["text/markdown"])
+    inside = [child for token in tokens for child in token.children or ()]
+    assert not {one.type for one in [*tokens, *inside]} & {
+        *("html_block", "html_inline", "image", "link_open"),
+    }
+
+
+@settings(max_examples=150, deadline=5_000)
+@given(
+    st.text(max_size=80), st.text(alphabet="<>&\"'`*_[](){}!|#-=+~$\\\n a/:;\0\ud800", max_size=80)
+)
+def test_whatever_is_said_the_page_is_whole(one, other):
+    form = {"prompt": one, "system": other, "models": [one], "parameters": {other: one}}
+    bundle = static(other, form, [run(one, other), run(other, one)])
+    harmless(bundle["text/html"])
+    assert json.loads(json.dumps(bundle)) == bundle  # what a notebook file can hold
+    "".join(map(str, bundle.values())).encode()
+
+
+def test_no_key_is_in_any_form(monkeypatch):
+    monkeypatch.setattr(redact, "_known", ("opensesame12",))
+    for secret in (KEY, "opensesame12"):
+        form = dict.fromkeys(("prompt", "system", "preset"), secret) | {"models": [secret]}
+        form["parameters"] = {"stop": [secret]}
+        known = run(secret, f"x:{secret}", error=lp.RateLimitError(secret))
+        bundle = json.dumps(static(secret, form, [known]))
+        assert secret not in bundle
+        assert "[redacted]" in bundle
+
+
+class TestSize:
+    def size(self, bundle):
+        return max(
+            len(json.dumps(bundle[MIME], **options).encode())
+            for options in ({}, {"indent": 1}, {"indent": 1, "ensure_ascii": False})
+        )
+
+    @pytest.mark.parametrize("text", ["word ", "日", "🎈", '"', "\0", "\n", "&<"])
+    def test_long_texts_are_cut_and_say_how_much_is_missing(self, text):
+        long = run(text * 400_000)
+        bundle = static("x", {}, [long, run("short")])
+        assert MOST_BYTES * 0.9 < self.size(bundle) <= MOST_BYTES
+        kept, short = (row["response_text"] for row in bundle[MIME]["runs"])
+        [missing] = re.findall(r"… \[([\d,]+) more characters are not kept in the notebook\]", kept)
+        shown = kept.partition("… [")[0]
+        assert len(shown) + int(missing.replace(",", "")) == len(long.text)
+        assert long.text.startswith(shown)
+        assert short == "short"
+
+    def test_the_page_is_cut_with_them(self):
+        bundle = static("x", {"prompt": "p" * 10**6}, [run("word " * 400_000)])
+        assert len(bundle["text/html"]) < 3 * MOST_BYTES
+        assert "more characters are not kept" in bundle["text/html"]
+        assert "more characters are not kept" in bundle["text/plain"]
+
+    @pytest.mark.parametrize("most", [0, 100, 5_000, 40_000])
+    def test_what_does_not_fit_at_all_is_left_out_and_counted(self, most):
+        runs = [run(f"answer {number}") for number in range(60)]
+        bundle = static("x", {}, runs, most_bytes=most)
+        kept = bundle[MIME]["runs"]
+        assert [row["run_id"] for row in kept] == [one.id for one in runs[: len(kept)]]
+        assert len(kept) < 60
+        assert not kept or self.size(bundle) <= most
+        assert f"{60 - len(kept)} more answers are not kept in the notebook." in bundle["text/html"]
+
+    def test_an_answer_made_of_empty_cells_does_not_grow_without_end(self):
+        table = "|" * 3_000 + "\n" + "|-" * 3_000 + "\n" + "x\n" * 20_000
+        bundle = static("x", {}, [run(table), run("> " * 40_000), run("*a" * 40_000)])
+        harmless(bundle["text/html"])
+        assert len(bundle["text/html"]) < 12 * MOST_BYTES
+
+    def test_a_key_at_the_cut_does_not_show_its_beginning(self):
+        text = f"{'x ' * 130_000}{KEY} {'x ' * 130_000}"
+        for most in range(250_000, 280_000, 3_000):
+            assert "planted" not in json.dumps(static("x", {}, [run(text)], most_bytes=most))
+
+
+class TestNotebooks:
+    def converted(self, form, runs):
+        bundle = static("invoice </h3>", form, runs)
+        output = nbformat.v4.new_output("display_data", data=bundle)
+        cell = nbformat.v4.new_code_cell("pg", outputs=[output])
+        notebook = nbformat.v4.new_notebook(cells=[cell])
+        nbformat.validate(notebook)
+        return notebook, bundle
+
+    @pytest.mark.parametrize("theme", ["light", "dark"])
+    def test_nbconvert_shows_it(self, theme):
+        notebook, bundle = self.converted(FORM, [*several(), run(HOSTILE)])
+        exporter = nbconvert.HTMLExporter(theme=theme, sanitize_html=False)
+        html, _ = exporter.from_notebook_node(notebook)
+        shown, whole = Page(bundle["text/html"]), Page(html[html.index("<body") :].replace("</html>", ""))
+        assert shown.tags <= whole.tags
+        assert " ".join(shown.text.split()) in " ".join(whole.text.split())
+        assert "<script>alert(1)" not in html
+        assert "Revenue grew." in html
+
+    def test_a_sanitising_reader_keeps_all_that_is_said(self):
+        notebook, _ = self.converted(FORM, several())
+        html, _ = nbconvert.HTMLExporter(sanitize_html=True).from_notebook_node(notebook)
+        for said in ("Summarise {{article}}", "Revenue grew.", "$0.0005 · 1.9 s · 195 tokens"):
+            assert said in re.sub(r"<[^>]+>", "", html)
+
+    def test_markdown_shows_it(self):
+        notebook, _ = self.converted(FORM, several())
+        del notebook.cells[0].outputs[0].data["text/html"]
+        text, _ = nbconvert.MarkdownExporter().from_notebook_node(notebook)
+        assert "#### 1 · openai:gpt-x" in text
+
+
+class TestRuns:
+    def test_they_are_what_is_imported(self):
+        bundle = static("x", FORM, several())
+        rows = checked(bundle[MIME]["runs"])
+        assert [row["response_text"] for row in rows] == ["**Sales** rose.", "Revenue grew.", ""]
+        assert {(row["user_prompt"], row["system_prompt"]) for row in rows} == {
+            ("Summarise {{article}}", "Be brief.")
+        }
+
+    def test_rows_of_the_log_tell_all_that_the_log_knows(self, monkeypatch, new_url):
+        monkeypatch.setenv("LLM_PLAYGROUND_LOG", new_url("duckdb"))
+        kept = add(open_log(), user="eve", question="What was sent?")
+        bundle = static("x", FORM, rows_of([kept]))
+        exported = json.loads(lp.export(kept))
+        assert bundle[MIME] == exported
+        assert bundle[MIME]["runs"][0]["user_prompt"] == "What was sent?"
+
+    def test_the_log_is_not_asked(self, monkeypatch, tmp_path):
+        place = tmp_path / "log" / "runs.duckdb"
+        monkeypatch.setenv("LLM_PLAYGROUND_LOG", str(place))
+        static("x", FORM, several())
+        assert not place.parent.exists()
