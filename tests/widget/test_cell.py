@@ -115,7 +115,7 @@ def test_the_cell_asks_what_the_form_asks_whatever_stands_in_it(asked, form):
     [
         (Form("Hi {{name}}.", models=["local"]), "%%llm -m local\nHi {{name}}."),
         (
-            Form("A\n%%time\nB", "It's you.", ["local"], parameters={"temperature": 0.5, "seed": 1}),
+            Form("A\n%%time\nB", "It's you.", ["local"], None, {"temperature": 0.5, "seed": 1}),
             '%%llm -m local -s "It\'s you." -t 0.5 --param seed=1\nA\n%%time\nB',
         ),
         (
