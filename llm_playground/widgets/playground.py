@@ -63,9 +63,9 @@ _MODULES = (
     *("modellist", "keyhelp", "picker", "values", "undo", "presets", "dial", "parameters"),
     *("textbox", "turns", "variables", "pictures", "prompts"),
     *("price", "override", "pricedialog", "runbar"),
-    *("rich", "growing", "difference", "vicinity", "pane", "answers", "playground"),
+    *("rich", "growing", "difference", "vicinity", "pane", "answers", "survival", "saved", "playground"),
 )
-_STYLES = ("base", "menu", "models", "form", "prompts", "parameters", "runbar", "answers", "rich", "dialogs")
+_STYLES = ("base", "menu", "models", "form", "prompts", "parameters", "runbar", "answers", "rich", "dialogs", "saved")
 
 _log = logging.getLogger(__name__)
 _messenger = ThreadPoolExecutor(1, "llm_playground_widgets")

@@ -21,6 +21,7 @@
  * @property {(given?: Record<string, unknown>) => void} run send the form, and what is said beside it
  * @property {(sentence: string) => void} say tell a screen reader
  * @property {import("./link.js").Ask} ask
+ * @property {() => void} afterRun called when Run was pressed
  * @property {{label: string, key?: string, act: (number: number) => void}[]} answerItems what else the
  *   menu of an answer offers
  * @property {Map<HTMLElement, (event: KeyboardEvent) => boolean>} localKeys what parts do with keys

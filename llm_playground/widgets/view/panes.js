@@ -78,6 +78,16 @@ export function receive(sheet, message) {
 }
 
 /**
+ * The sheet after the kernel's end: what was open is interrupted, with the text so far.
+ * @param {Sheet} sheet
+ * @returns {Sheet}
+ */
+export function cutShort(sheet) {
+  const panes = sheet.panes.map((pane) => isOpen(pane) ? { ...pane, state: "interrupted", status: "" } : pane);
+  return { ...sheet, running: false, panes };
+}
+
+/**
  * @param {Sheet} sheet
  * @param {Extract<Message, {type: "events"}>} message
  * @returns {Sheet}

@@ -8,7 +8,8 @@ import { createParameters } from "./parameters.js";
 import { createRunBar } from "./runbar.js";
 import { createAnswers } from "./answers.js";
 import { createKeysDialog } from "./keysdialog.js";
-import { EMPTY_SHEET, announcement, receive } from "./panes.js";
+import { createDraftWords, createSavedLine, createVitals, hideCopy } from "./saved.js";
+import { EMPTY_SHEET, announcement, cutShort, receive } from "./panes.js";
 import { keyAction, staysHere } from "./keys.js";
 
 /** @typedef {import("./dom.js").Model} Model */
@@ -40,12 +41,17 @@ function render({ model, el }) {
   const bar = createRunBar(view);
   el.classList.add("llm-playground");
   el.append(
-    h("header", { class: "llm-heading" }, heading, createTools(view, keys)),
+    h("header", { class: "llm-heading" }, heading, createDraftWords(view), createTools(view, keys)),
     picker.element,
     h("div", { class: "llm-form" }, prompts.element, createParameters(view, el)),
     bar.element, answers.element, live, keys.element, bar.dialog);
   follow(view, ["name"], () => setText(heading, model.get("name") ?? "Playground"));
-  hearKernel(view, answers.paint);
+  const heard = hearKernel(view, answers.paint);
+  const { element: line, ping } = createVitals(view, heard);
+  bar.element.after(line);
+  view.afterRun = ping;
+  createSavedLine(view, /** @type {Element} */ (answers.element.firstElementChild));
+  hideCopy(view, el);
   hearKeys(view, el, { picker, prompt: prompts.box, keys, answers, bar });
   return () => ending.abort();
 }
@@ -91,9 +97,11 @@ function createView(model, signal, live) {
       save();
       const form = Object.fromEntries(FORM_TRAITS.map((trait) => [trait, model.get(trait)]));
       model.send({ type: "run", form, view: view.id, ...given });
+      view.afterRun();
     },
     say: (sentence) => setText(live, sentence),
     ask: createLink(model, signal),
+    afterRun: () => {},
     localKeys: new Map(),
     answerItems: [],
   };
@@ -111,7 +119,7 @@ function hearKernel({ model, signal, say }, paint) {
   let frame = 0;
   /** @param {Message} message */
   const hear = (message) => {
-    if (!MESSAGES.has(message.type) || (message.type === "snapshot" && message.view !== name)) return;
+    if (!MESSAGES.has(message.type) || (message.type === "snapshot" && ![name, null].includes(message.view))) return;
     const before = sheet;
     sheet = receive(sheet, message);
     const sentence = announcement(before, sheet);
@@ -127,7 +135,15 @@ function hearKernel({ model, signal, say }, paint) {
     cancelAnimationFrame(frame);
   });
   paint(sheet);
-  model.send({ type: "sync", view: name, frontEnd: frontEnd() });
+  const resume = () => model.send({ type: "sync", view: name, frontEnd: frontEnd() });
+  resume();
+  return {
+    resume,
+    end: () => {
+      sheet = cutShort(sheet);
+      paint(sheet);
+    },
+  };
 }
 
 /**
