@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class Newest:
             self._asked += 1
             if not self._working:
                 self._working = True
-                self._threads.submit(self._once)
+                self._start()
 
     def _once(self) -> None:
         number = self._asked
@@ -48,4 +49,8 @@ class Newest:
         with self._lock:
             self._working = number != self._asked
             if self._working:  # behind what others wait for on this thread
-                self._threads.submit(self._once)
+                self._start()
+
+    def _start(self) -> None:
+        with suppress(RuntimeError):  # Python ends: nobody will look at it
+            self._threads.submit(self._once)

@@ -119,5 +119,7 @@ _watching: weakref.WeakSet[Pricer] = weakref.WeakSet()
 
 
 def _cell_has_run(_result: object) -> None:
+    if _watching:
+        outlooks.expire()
     for pricer in list(_watching):
         pricer.ask()
