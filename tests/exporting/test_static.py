@@ -268,7 +268,10 @@ class TestNotebooks:
         notebook, bundle = self.converted(FORM, [*several(), run(HOSTILE)])
         exporter = nbconvert.HTMLExporter(theme=theme, sanitize_html=False)
         html, _ = exporter.from_notebook_node(notebook)
-        shown, whole = Page(bundle["text/html"]), Page(html[html.index("<body") :].replace("</html>", ""))
+        shown, whole = (
+            Page(bundle["text/html"]),
+            Page(html[html.index("<body") :].replace("</html>", "")),
+        )
         assert shown.tags <= whole.tags
         assert " ".join(shown.text.split()) in " ".join(whole.text.split())
         assert "<script>alert(1)" not in html

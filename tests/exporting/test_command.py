@@ -1,0 +1,73 @@
+"""``%llm export`` in a real kernel."""
+
+import json
+
+import pytest
+
+from llm_playground import export_command
+from tests.kernel import kernel
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture(scope="module")
+def nb(tmp_path_factory, folder):
+    """A kernel with the extension loaded, two runs in its log, and a folder to write to."""
+    home = tmp_path_factory.mktemp("home")
+    with kernel({"LLM_PLAYGROUND_HOME": str(home)}) as started:
+        started.run("%load_ext llm_playground\nimport llm_playground as lp")
+        started.run(f"import os\nos.chdir({str(folder)!r})")
+        for _ in range(2):
+            started.run("lp.ask('Say hello.', max_tokens=2);")
+        yield started
+
+
+def test_a_path_takes_all_runs_in_the_format_of_its_ending(nb, folder):
+    assert nb.run("%llm export runs.json").text == "2 runs are in runs.json.\n"
+    assert len(json.loads((folder / "runs.json").read_text())["runs"]) == 2
+    nb.run("%llm export runs.csv")
+    assert (folder / "runs.csv").read_text().startswith("run_id,execution_id,")
+    nb.run("%llm export --format markdown 'my runs.txt'")
+    assert "# Say hello." in (folder / "my runs.txt").read_text()
+
+
+def test_without_a_path_the_newest_are_printed(nb):
+    assert len(json.loads(nb.run("%llm export").text)["runs"]) == 2
+    assert "# Say hello." in nb.run("%llm export --format=markdown").text
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("export everything", "End it in .json, .md or .csv"),
+        ("export --format papyrus runs.txt", "There are json, markdown, csv"),
+        ("export nowhere/runs.json", "There is no folder"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(nb, line, said):
+    error = nb.run(f"%llm {line}").error
+    assert said in error["evalue"]
+    assert "\n" not in error["evalue"]
+
+
+def test_a_typo_is_not_sent_to_a_model(nb):
+    assert "Did you mean %llm export?" in nb.run("%llm exprot").text
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ([], True),
+        (["runs.csv"], True),
+        (["--format", "csv"], True),
+        (["runs.csv", "--format=csv"], True),
+        (["'my", "runs.csv'"], True),
+        (["my", "notes", "to", "Markdown"], False),
+        (["the", "user's", "data"], False),
+    ],
+)
+def test_a_prompt_that_begins_with_export_is_a_prompt(words, meant):
+    assert export_command.is_meant(words) is meant

@@ -1,0 +1,57 @@
+"""Importing into a log that many share, as somebody who may only add and read their own."""
+
+import json
+
+import pytest
+
+import llm_playground as lp
+from llm_playground.errors import RunLogError
+from llm_playground.runlog import open_log, rights
+from tests.exporting.shelf import fill, run
+from tests.runlog.conftest import server, template, url
+
+__all__ = ["server", "template", "url"]
+
+
+@pytest.fixture
+def member_of(server, url):
+    """Where the log is for somebody with a role of their own."""
+    database = url.partition("?")[0].rpartition("/")[2]
+    server.execute(database, rights.sql())
+
+    def join(name):
+        server.execute(database, f"CREATE ROLE {name} LOGIN IN ROLE llm_playground_member")
+        return url.replace("owner:", f"{name}:")
+
+    return join
+
+
+def test_members_import_what_they_like_once_and_only_they_see_it(
+    member_of, url, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("LLM_PLAYGROUND_LOG", str(tmp_path / "log" / "runs.duckdb"))
+    count = fill(open_log())
+    text = lp.export(lp.runs())
+    ines, jim = member_of("ines"), member_of("jim")
+    monkeypatch.setenv("LLM_PLAYGROUND_LOG", ines)
+    assert lp.import_runs(text) == count
+    assert lp.import_runs(text) == 0
+    assert len(lp.runs()) == count
+    monkeypatch.setenv("LLM_PLAYGROUND_LOG", jim)
+    assert lp.import_runs(text) == 0  # they are in the log, if not for jim's eyes
+    assert lp.runs().empty
+    assert len(open_log(url).frame("SELECT * FROM runs")) == count
+
+
+def test_a_log_that_is_away_is_said_in_a_line(url, server, monkeypatch):
+    text = lp.export([])
+    monkeypatch.setenv("LLM_PLAYGROUND_LOG", url)
+    document = json.loads(text) | {"runs": json.loads(lp.export(run()))["runs"]}
+    server.stop()
+    try:
+        with pytest.raises(RunLogError) as error:
+            lp.import_runs(document)
+    finally:
+        server.start()
+    assert "\n" not in str(error.value)
+    assert lp.import_runs(document) == 1
