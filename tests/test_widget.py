@@ -8,7 +8,7 @@ import pytest
 import llm_playground as lp
 from llm_playground import config, render
 from llm_playground.types import TextDelta
-from llm_playground.widgets import asking, esm, notice, playground
+from llm_playground.widgets import asking, esm, notice, presses
 from llm_playground.widgets.form import Form, order
 from llm_playground.widgets.sheet import Sheet
 from tests.wire.server import WireServer, json_reply
@@ -241,7 +241,7 @@ def test_a_run_from_the_panel_uses_the_form_that_came_with_it(pg, told):
 
 def test_a_handler_returns_at_once(pg, told, monkeypatch):
     release = threading.Event()
-    monkeypatch.setattr(playground, "order", lambda *_: release.wait(10) and ())
+    monkeypatch.setattr(presses, "order", lambda *_: release.wait(10) and ())
     started = time.monotonic()
 
     pg._handle_custom_msg({"type": "run", "form": {}}, [])

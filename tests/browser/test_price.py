@@ -1,0 +1,194 @@
+"""A person sees what Run costs before pressing it, and decides."""
+
+# ruff: noqa: RUF001 - the multiplication sign is what people read
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.budgets.shopper import KEY, PRICES
+from tests.wire.formats import openai_stream
+from tests.wire.server import Reply, WireServer
+
+PLAYGROUND = """import llm_playground as lp
+lp.configure(prices={prices}, confirm_above_usd=1)
+pg = lp.Playground(models=['openai:any'], prompt='Name three things.')
+pg.max_tokens = 100
+pg"""
+WORDS = [f"word{number} " for number in range(40)]
+
+
+@pytest.fixture(scope="module")
+def vendor():
+    """A token of an answer costs a tenth of a cent; an answer has fifty and takes two seconds."""
+    usage = {"prompt_tokens": 7, "completion_tokens": 50, "total_tokens": 57}
+    with WireServer(lambda _: Reply(openai_stream(WORDS, usage=usage), pause_s=0.05)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["lab", "notebook"])
+def opened(request, open_notebook, vendor):
+    notebook = open_notebook(PLAYGROUND.format(prices=PRICES), app=request.param)
+    notebook.in_kernel(
+        f"import os; os.environ['OPENAI_API_KEY'] = {KEY!r}\n"
+        f"os.environ['OPENAI_BASE_URL'] = {vendor.url + '/v1'!r}"
+    )
+    notebook.run_cell(0)
+    return notebook
+
+
+@pytest.fixture
+def notebook(opened, vendor):
+    """The same panel with nothing asked, no budget, one call."""
+    opened.in_kernel(
+        "for _ in lp.budgets().itertuples(): lp.set_budget(None, period=_.period)\n"
+        "pg.stop(); pg.results\n"
+        "lp.configure(prices={'deepseek:*': None})\n"
+        "pg.models = ['openai:any']; pg.prompt = 'Name three things.'; pg.iterations = 1"
+    )
+    expect(opened.by("price")).to_have_text("1 call · about $0.1000, at most $0.1000")
+    vendor.requests.clear()
+    return opened
+
+
+def set_budget(notebook, limit_usd):
+    """In a cell, as a person would."""
+    notebook.in_kernel(f"lp.set_budget({limit_usd}, period='total')")
+    notebook.in_kernel(
+        "from llm_playground.widgets.outlooks import outlooks; outlooks.expire(); pg.price_anew()"
+    )
+
+
+def test_the_price_follows_while_a_prompt_is_typed(notebook):
+    notebook.in_kernel("article = 'news ' * 100")
+    price = notebook.by("price")
+
+    notebook.by("iterations").fill("3")
+    expect(price).to_have_text("3 calls · about $0.3000, at most $0.3000")
+    notebook.in_kernel("pg.models = ['openai:any', 'local']")
+    expect(price).to_have_text("2 models × 3 = 6 calls · about $0.3000, at most $0.3000")
+    notebook.by("prompt").fill("Summarise {{articel}}")
+    expect(price).to_have_text("")
+    expect(notebook.panel.get_by_role("alert")).to_have_text(
+        "{{articel}} is not defined. Run the cell that defines it, or type a value."
+    )
+    notebook.by("prompt").fill("Summarise {{article}}")
+
+    expect(price).to_have_text("2 models × 3 = 6 calls · about $0.3000, at most $0.3000")
+    expect(notebook.panel.get_by_role("alert")).to_have_text("")
+
+
+def test_what_could_cost_much_is_sent_by_a_second_press_only(notebook, vendor):
+    run = notebook.by("run")
+    notebook.by("iterations").fill("11")
+    expect(notebook.by("price")).to_have_text("11 calls · about $1.10, at most $1.10")
+
+    run.click()
+
+    expect(run).to_have_text("Run · up to $1.10")
+    expect(notebook.by("price")).to_have_text("Press again to send 11 calls")
+    run.press("Escape")
+    expect(run).to_have_text("Run")
+    expect(run).to_be_focused()
+
+    run.click()
+    expect(run).to_have_text("Run · up to $1.10")
+    notebook.by("prompt").fill("Another prompt.")
+    expect(run).to_have_text("Run")
+    assert vendor.requests == []
+
+    notebook.page.keyboard.press("Control+Enter")
+    expect(run).to_have_text("Run · up to $1.10")
+    notebook.page.keyboard.press("Control+Enter")
+    expect(notebook.by("pane")).to_have_count(11)
+    notebook.by("stop").click()
+
+
+def test_over_a_budget_the_calls_that_fit_are_sent(notebook, vendor):
+    notebook.by("iterations").fill("6")
+    set_budget(notebook, 0.25)
+    price = notebook.by("price")
+    expect(price).to_have_text("Fits 2 of 6 calls: $0.2500 of $0.2500 left in all")
+    expect(price).to_have_attribute("data-tone", "red")
+
+    notebook.panel.get_by_role("button", name="Run 2").click()
+
+    expect(notebook.by("pane")).to_have_count(2)
+    expect(notebook.by("footer").last).to_contain_text("$0.0500")
+    assert len(vendor.requests) == 2
+
+
+def test_a_budget_is_overridden_with_a_reason_and_never_without(notebook, vendor):
+    notebook.by("iterations").fill("3")
+    set_budget(notebook, "lp.costs().cost_usd.sum() + 0.15")
+    override = notebook.panel.get_by_role("button", name="Override…")
+    override.click()
+    reason = notebook.panel.get_by_role("textbox", name="Reason for the override")
+    expect(reason).to_be_focused()
+
+    reason.press("Enter")
+    expect(notebook.panel.get_by_role("alert").filter(has_text="Say why.")).to_be_visible()
+    reason.press("Escape")
+    expect(reason).to_be_hidden()
+    expect(override).to_be_focused()
+    assert vendor.requests == []
+
+    override.click()
+    reason.fill("the report is due")
+    reason.press("Enter")
+    expect(notebook.by("pane")).to_have_count(3)
+    expect(notebook.by("footer").last).to_contain_text("$0.0500")
+    audited = "lp.sql(\"SELECT detail FROM audit_log WHERE action = 'override_budget'\")"
+    notebook.expect_in_kernel(
+        f"{audited}.detail.str.contains('the report is due').any().item()", "True"
+    )
+
+
+def test_try_one_sends_the_first_call_alone(notebook, vendor):
+    notebook.in_kernel("pg.models = ['openai:any', 'local']; pg.iterations = 3")
+    one = notebook.panel.get_by_role("button", name="Try one")
+    expect(one).to_have_attribute(
+        "title", "Ctrl+Shift+Enter · any once · about $0.1000, at most $0.1000"
+    )
+
+    notebook.by("prompt").press("Control+Shift+Enter")
+
+    expect(notebook.by("pane")).to_have_count(1)
+    expect(notebook.by("footer")).to_contain_text("$0.0500")
+    assert len(vendor.requests) == 1
+
+
+def test_while_it_runs_the_cost_is_counted_and_then_compared_with_the_estimate(notebook):
+    head = notebook.panel.locator(".llm-progress")
+    notebook.in_kernel("pg.iterations = 2")
+
+    notebook.by("run").click()
+
+    expect(head).to_have_text(
+        re.compile(r"2 calls · 2 streaming · \$0\.0\d+ so far, at most \$0\.2000")
+    )
+    expect(head).to_have_text(re.compile(r"2 answers · \$0\.1000 \(estimate \$0\.\d+\) · \d\.\d s"))
+
+
+def test_a_price_that_nobody_knows_is_set_in_the_panel(notebook):
+    notebook.in_kernel("pg.models = ['deepseek:nobody-knows']")
+    price = notebook.by("price")
+    expect(price).to_have_text("1 call · price unknown")
+    opener = notebook.panel.get_by_role("button", name="Set price").first
+    opener.click()
+    dialog = notebook.panel.get_by_role("dialog", name="Set price")
+    expect(dialog.get_by_role("textbox", name="Input")).to_be_focused()
+
+    notebook.page.keyboard.type("1")
+    notebook.page.keyboard.press("Enter")
+    expect(dialog.get_by_role("alert")).to_have_text("Output is a number of US dollars, 0 or more.")
+    notebook.page.keyboard.type("2,5")
+    expect(dialog.locator("code")).to_have_text(
+        'lp.configure(prices={"deepseek:nobody-knows": '
+        '{"input_usd_per_mtok": 1, "output_usd_per_mtok": 2.5}})'
+    )
+    notebook.page.keyboard.press("Enter")
+
+    expect(dialog).to_be_hidden()
+    expect(price).to_have_text("1 call · about $0.0003, at most $0.0003")
