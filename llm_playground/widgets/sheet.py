@@ -115,8 +115,8 @@ class Sheet:
         return [pane.run for pane in self._panes.values() if pane.run is not None]
 
     def ended(self) -> bool:
-        """Whether every answer has ended."""
-        return all(pane.state not in OPEN for pane in self._panes.values())
+        """Whether every answer has ended, and the views were told so."""
+        return all(pane.state not in OPEN and not pane.changed for pane in self._panes.values())
 
     def summary(self) -> str:
         """What all answers took: ``6 answers · $0.0049 (estimate $0.0054) · 4.1 s``.
