@@ -29,7 +29,7 @@ test("Ctrl+Enter runs everywhere, Escape leaves everywhere", () => {
     assert.equal(keyAction(press("Ctrl+Enter"), place), "run");
     assert.equal(keyAction(press("Cmd+Enter"), place), "run");
     assert.equal(keyAction(press("Escape"), place), "escape");
-    assert.equal(keyAction(press("Enter"), place), null);
+    assert.equal(keyAction(press("Enter"), place), place === "pane" ? "enlarge" : null);
     assert.equal(keyAction(press("Shift+Enter"), place), null);
   }
 });
