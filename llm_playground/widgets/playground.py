@@ -63,9 +63,10 @@ _MODULES = (
     *("modellist", "keyhelp", "picker", "values", "undo", "presets", "dial", "parameters"),
     *("textbox", "turns", "variables", "pictures", "prompts"),
     *("price", "override", "pricedialog", "runbar"),
-    *("rich", "growing", "difference", "vicinity", "pane", "answers", "survival", "saved", "playground"),
+    *("rich", "growing", "difference", "vicinity", "pane", "answers", "survival", "saved"),
+    *("timeline", "wire", "code", "export", "history", "save", "tools", "playground"),
 )
-_STYLES = ("base", "menu", "models", "form", "prompts", "parameters", "runbar", "answers", "rich", "dialogs", "saved")
+_STYLES = ("base", "menu", "models", "form", "prompts", "parameters", "runbar", "answers", "rich", "dialogs", "saved", "tools", "drawers")
 
 _log = logging.getLogger(__name__)
 _messenger = ThreadPoolExecutor(1, "llm_playground_widgets")

@@ -1,4 +1,4 @@
-"""The tools of the panel, as a view asks for them: wire, code, export, history, link, save, cell."""
+"""The panel's tools, as a view asks for them: wire, code, export, history, link, save, cell."""
 
 import itertools
 import json
@@ -340,8 +340,14 @@ def test_a_run_is_opened_with_its_answer_and_the_form_as_it_was_sent(home):
     pg = lp.Playground(run=run.id)
 
     assert values(pg) == {
-        **{"prompt": "Hi.", "system": "Be brief.", "models": ["local:smollm2-135m-instruct"]},
-        **{"temperature": 0.5, "max_tokens": 4, "seed": 1, "stop_at": None, "iterations": 1},
+        "prompt": "Hi.",
+        "system": "Be brief.",
+        "models": ["local:smollm2-135m-instruct"],
+        "temperature": 0.5,
+        "max_tokens": 4,
+        "seed": 1,
+        "stop_at": None,
+        "iterations": 1,
     }
     [row] = pg.results.to_dict("records")
     assert (row["run_id"], row["response_text"]) == (run.id, run.text)
@@ -447,7 +453,7 @@ def test_nothing_is_opened_while_answers_are_still_to_come(served):
     pg, _ = served(Reply(openai_stream(["One "])[:2], end="hang"))
     pg.run()
 
-    with pytest.raises(lp.LLMError, match="Still running. Stop all first."):
+    with pytest.raises(lp.LLMError, match=r"Still running\. Stop all first\."):
         ask(pg, "reopen", run=run.id)
 
     assert pg.prompt == "Say hello."

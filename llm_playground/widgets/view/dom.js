@@ -19,6 +19,7 @@
  * @property {string} id tells this view from the widget's others
  * @property {readonly string[]} formTraits what the form is made of
  * @property {(given?: Record<string, unknown>) => void} run send the form, and what is said beside it
+ * @property {() => void} settle send now what was edited, before a question about it
  * @property {(sentence: string) => void} say tell a screen reader
  * @property {import("./link.js").Ask} ask
  * @property {() => void} afterRun called when Run was pressed

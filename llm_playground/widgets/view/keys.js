@@ -13,19 +13,19 @@
 
 /**
  * @typedef {"run" | "one" | "escape" | "keys" | "stopAll" | "stop" | "copy" | "prompt" | "model"
- *   | "move" | "scroll" | "retry" | "pin" | "enlarge" | "difference" | "onlyDifferent"} KeyAction
+ *   | "move" | "scroll" | "retry" | "pin" | "enlarge" | "difference" | "onlyDifferent" | "wire" | "history"} KeyAction
  */
 
 /** @type {Record<string, KeyAction>} */
 const PLAIN = {
-  "?": "keys", ".": "stopAll", e: "prompt", m: "model", d: "difference", n: "onlyDifferent",
+  "?": "keys", ".": "stopAll", e: "prompt", m: "model", h: "history", d: "difference", n: "onlyDifferent",
 };
 
 /** @type {Record<string, KeyAction>} */
 const IN_ANSWER = {
   ArrowLeft: "move", ArrowRight: "move", ArrowUp: "move", ArrowDown: "move",
   Home: "move", End: "move", PageUp: "scroll", PageDown: "scroll",
-  s: "stop", c: "copy", r: "retry", p: "pin",
+  s: "stop", c: "copy", r: "retry", p: "pin", w: "wire",
 };
 
 const EDITS_TEXT = new Set([..."acvxyz"]);
@@ -40,6 +40,7 @@ export const KEY_HELP = /** @type {const} */ ([
   ["Esc", "Close, or back to the cell"],
   ["e", "To the prompt"],
   ["m", "Add a model"],
+  ["h", "History"],
   ["← → ↑ ↓ Home End", "Between answers"],
   ["Page Up, Page Down", "Scroll this answer"],
   ["Enter", "Enlarge this answer"],
@@ -48,6 +49,7 @@ export const KEY_HELP = /** @type {const} */ ([
   ["p", "Pin this answer as baseline"],
   ["d", "Difference to the baseline"],
   ["n", "Only answers that differ"],
+  ["w", "Wire of this answer"],
   ["s", "Stop this answer"],
   [".", "Stop all"],
   ["?", "These keys"],

@@ -46,7 +46,7 @@
 /**
  * @typedef {{type: "run", run: number, panes: PaneChange[]}
  *   | {type: "events", run: number, panes: PaneChange[], running?: boolean, summary?: string}
- *   | {type: "snapshot", view: string, run: number, running: boolean, summary: string,
+ *   | {type: "snapshot", view: string | null, run: number, running: boolean, summary: string,
  *      panes: PaneChange[]}} Message
  */
 

@@ -1,6 +1,6 @@
 // One view of a playground: puts the parts together, hears the kernel and the keys.
 
-import { h, button, follow, frontEnd, newId, setText } from "./dom.js";
+import { h, follow, frontEnd, newId, setText } from "./dom.js";
 import { createLink } from "./link.js";
 import { createPicker } from "./picker.js";
 import { createPrompts } from "./prompts.js";
@@ -8,6 +8,7 @@ import { createParameters } from "./parameters.js";
 import { createRunBar } from "./runbar.js";
 import { createAnswers } from "./answers.js";
 import { createKeysDialog } from "./keysdialog.js";
+import { createTools } from "./tools.js";
 import { createDraftWords, createSavedLine, createVitals, hideCopy } from "./saved.js";
 import { EMPTY_SHEET, announcement, cutShort, receive } from "./panes.js";
 import { keyAction, staysHere } from "./keys.js";
@@ -39,31 +40,26 @@ function render({ model, el }) {
   const heading = h("h3", {});
   const answers = createAnswers(view);
   const bar = createRunBar(view);
+  const tools = createTools(view, keys);
   el.classList.add("llm-playground");
   el.append(
-    h("header", { class: "llm-heading" }, heading, createDraftWords(view), createTools(view, keys)),
-    picker.element,
+    h("header", { class: "llm-heading" }, heading, createDraftWords(view), tools.element),
+    tools.lines, picker.element,
     h("div", { class: "llm-form" }, prompts.element, createParameters(view, el)),
-    bar.element, answers.element, live, keys.element, bar.dialog);
+    bar.element, answers.element, live, keys.element, bar.dialog, ...tools.dialogs);
+  answers.tools.after(tools.leaving);
   follow(view, ["name"], () => setText(heading, model.get("name") ?? "Playground"));
-  const heard = hearKernel(view, answers.paint);
+  const heard = hearKernel(view, (sheet) => {
+    answers.paint(sheet);
+    tools.paint(sheet);
+  });
   const { element: line, ping } = createVitals(view, heard);
   bar.element.after(line);
   view.afterRun = ping;
   createSavedLine(view, /** @type {Element} */ (answers.element.firstElementChild));
   hideCopy(view, el);
-  hearKeys(view, el, { picker, prompt: prompts.box, keys, answers, bar });
+  hearKeys(view, el, { picker, prompt: prompts.box, keys, answers, bar, tools });
   return () => ending.abort();
-}
-
-/**
- * The words at the right of the heading.
- * @param {View} view
- * @param {ReturnType<typeof createKeysDialog>} keys
- */
-function createTools({ signal }, keys) {
-  return h("nav", { class: "llm-tools", "aria-label": "Playground" },
-    button("?", { class: "llm-link", "aria-label": "Keys", title: "Keys (?)" }, signal, keys.open));
 }
 
 /**
@@ -99,6 +95,7 @@ function createView(model, signal, live) {
       model.send({ type: "run", form, view: view.id, ...given });
       view.afterRun();
     },
+    settle: () => saving !== undefined && save(),
     say: (sentence) => setText(live, sentence),
     ask: createLink(model, signal),
     afterRun: () => {},
@@ -153,6 +150,7 @@ function hearKernel({ model, signal, say }, paint) {
  * @property {ReturnType<typeof createKeysDialog>} keys
  * @property {ReturnType<typeof createAnswers>} answers
  * @property {import("./runbar.js").RunBarView} bar
+ * @property {import("./tools.js").Tools} tools
  */
 
 /**
@@ -163,7 +161,7 @@ function hearKernel({ model, signal, say }, paint) {
  * @param {HTMLElement} el
  * @param {Parts} parts
  */
-function hearKeys(view, el, { picker, prompt, keys, answers, bar }) {
+function hearKeys(view, el, { picker, prompt, keys, answers, bar, tools }) {
   /** @type {Record<import("./keys.js").KeyAction, (event: KeyboardEvent) => void>} */
   const acts = {
     run: () => bar.press(),
@@ -184,6 +182,8 @@ function hearKeys(view, el, { picker, prompt, keys, answers, bar }) {
     enlarge: (event) => answers.pane(answers.numberAt(event.target))?.enlarge(),
     difference: () => answers.toggleDifference(),
     onlyDifferent: () => answers.toggleOnlyDifferent(),
+    wire: (event) => tools.wire.open(answers.numberAt(event.target)),
+    history: () => tools.history.open(),
     copy: (event) => answers.pane(answers.numberAt(event.target))?.copy(),
     prompt: () => prompt.focus(),
     model: () => picker.input.focus(),
@@ -221,6 +221,7 @@ function placeOf(target) {
   if (target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement) return "text";
   if (target instanceof HTMLInputElement) return target.type === "range" ? "slider" : "text";
   if (!(target instanceof Element)) return "control";
+  if (target.closest("dialog")) return "text"; // what is behind the dialog does nothing
   if (target.matches("[data-llm=pane]")) return "pane";
   return target.closest("[data-llm=pane]") ? "answer" : "control";
 }
