@@ -106,7 +106,9 @@ export function createPane(view, element, { number, label }, itemsOf) {
     compare: (pieces, baseline) => {
       difference.hidden = pieces === null;
       body.hidden = pieces !== null;
-      if (pieces) drawDifference(difference, pieces, baseline);
+      if (!pieces) return;
+      drawDifference(difference, pieces, baseline);
+      scroller.scrollTop = 0;
     },
     scroll: (direction) => scroller.scrollBy(0, direction * scroller.clientHeight * 0.9),
     enlarge: () => element.classList.toggle("llm-large"),
