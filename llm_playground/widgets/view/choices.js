@@ -85,7 +85,9 @@ export function grown(shown, found, choices) {
     const lines = group.choices.map((choice) => known.get(choice.model) ?? choice);
     return lines[0] ? groupOf(lines[0], lines, group.more) : group;
   });
-  const fresh = found.map((group) => ({ ...group, more: 0, choices: group.choices.filter(({ model }) => !names.has(model)) }));
+  const fresh = found.map((group) => {
+    return { ...group, more: 0, choices: group.choices.filter(({ model }) => !names.has(model)) };
+  });
   return [...stay, ...fresh.filter((group) => group.choices.length > 0)];
 }
 

@@ -80,7 +80,9 @@ function standing(view, trait) {
 /** @param {Standing} now */
 function reason({ value, dial, swept }) {
   if (dial.note) return dial.note;
-  return swept ? `${briefly(value)}, each asked alone: ${valueText(value.slice(0, 6))}${value.length > 6 ? ", …" : ""}` : "";
+  if (!swept) return "";
+  const first = valueText(value.slice(0, 6));
+  return `${briefly(value)}, one call each: ${first}${value.length > 6 ? ", …" : ""}`;
 }
 
 /**
@@ -149,7 +151,10 @@ function createField({ signal }, attributes, { set, standing }) {
     if (!element.readOnly) set(typedValue(element.value, standing().dial.whole));
   }, { signal });
   element.addEventListener("focus", () => {
-    element.value = valueText(standing().value);
+    const whole = valueText(standing().value);
+    if (element.value === whole) return;
+    element.value = whole;
+    element.select();
   }, { signal });
   element.addEventListener("blur", away, { signal });
   return {

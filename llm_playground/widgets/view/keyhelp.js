@@ -36,8 +36,9 @@ export function createKeyHelp(view, provider, dialog) {
 /**
  * Takes a key and hands it to the kernel, in a question and nowhere else.
  * @param {View} view
+ * @param {HTMLElement} heir of the focus, where the opener is gone
  */
-export function createKeyDialog(view) {
+export function createKeyDialog(view, heir) {
   const id = newId();
   const secret = h("input", {
     type: "password", id, autocomplete: "off", spellcheck: "false", "data-lpignore": "true", "data-1p-ignore": true,
@@ -47,7 +48,7 @@ export function createKeyDialog(view) {
   const form = h("form", { class: "llm-key", autocomplete: "off" }, label, secret,
     h("button", { type: "submit", class: "llm-run" }, "Use this key"), problem,
     h("p", {}, "It stays in this kernel's memory and goes with it; it is not written into the notebook."));
-  const dialog = createDialog(view, "Key", form);
+  const dialog = createDialog(view, "API key", form);
   let provider = "";
   /** @type {HTMLElement | null} */
   let opener = null;
@@ -71,7 +72,7 @@ export function createKeyDialog(view) {
   }, { signal: view.signal });
   dialog.element.addEventListener("close", () => {
     clear();
-    if (opener?.isConnected) opener.focus();
+    (opener?.isConnected ? opener : heir).focus();
   }, { signal: view.signal });
   // In here Ctrl+Enter runs nothing; Esc closes.
   view.localKeys.set(dialog.element, (event) => {

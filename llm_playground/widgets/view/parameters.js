@@ -20,9 +20,9 @@ const ALWAYS_SHOWN = 3;
 export function createParameters(view, root) {
   const traits = Object.keys(view.model.get("dials"));
   const current = () => Object.fromEntries(traits.map((trait) => [trait, view.model.get(trait) ?? null]));
-  const undo = createUndoLine(view);
-  const saver = createPresetSaver(view, undo, current);
   const more = createMore(view, traits.slice(ALWAYS_SHOWN));
+  const undo = createUndoLine(view, more.opener);
+  const saver = createPresetSaver(view, undo, current);
   const reset = createReset(view, [...traits, "preset"], undo);
   const summary = h("summary", {});
   const presets = createPresets(view, undo);
@@ -35,6 +35,7 @@ export function createParameters(view, root) {
     show(reset, touched || view.model.get("preset") !== null, more.opener);
     show(saver.opener, touched && view.model.get("preset") === null, more.opener);
   });
+  follow(view, traits, undo.drop); // what comes after is not to be taken back with it
   foldWhenNarrow(view, root, element);
   return element;
 }
@@ -63,8 +64,9 @@ function folded({ model }, traits) {
 function createMore(view, traits) {
   const id = newId();
   const element = h("div", { class: "llm-few", id, hidden: true }, ...traits.map((trait) => createDial(view, trait)));
-  const opener = button(`${traits.length} more`, { class: "llm-link llm-opener", "aria-controls": id, "aria-expanded": "false" },
-    view.signal, () => unfold(Boolean(element.hidden)));
+  const attributes = { class: "llm-link llm-opener", "aria-controls": id, "aria-expanded": "false" };
+  const press = () => unfold(Boolean(element.hidden));
+  const opener = button(`${traits.length} more`, attributes, view.signal, press);
   /** @param {boolean} open */
   const unfold = (open) => {
     element.hidden = !open;

@@ -4,6 +4,7 @@ import { h, button, follow, newId, setText } from "./dom.js";
 import { choiceOf, grown, labelOf, noMatch, offered, providerOf } from "./choices.js";
 import { createKeyDialog, createKeyHelp } from "./keyhelp.js";
 import { createMark, createModelGroup } from "./modellist.js";
+import { refill } from "./refill.js";
 
 /** @typedef {import("./dom.js").View} View */
 /** @typedef {import("./choices.js").Choice} Choice */
@@ -17,12 +18,12 @@ import { createMark, createModelGroup } from "./modellist.js";
  */
 export function createPicker(view) {
   const { signal } = view;
-  const keys = createKeyDialog(view);
   const input = h("input", {
     type: "text", role: "combobox", "aria-label": "Model", "aria-expanded": "false",
     "aria-autocomplete": "list", autocomplete: "off", spellcheck: "false",
     placeholder: "+ Add", "data-llm": "model", class: "llm-add",
   });
+  const keys = createKeyDialog(view, input);
   const popup = createPopup(view, input, keys);
   const chips = h("span", { class: "llm-chips" });
   const fixes = h("div", { class: "llm-fixes" });
@@ -49,8 +50,11 @@ export function createPicker(view) {
   input.addEventListener("blur", left, { signal });
   popup.element.addEventListener("focusout", left, { signal });
   follow(view, ["models", "choices", "unusable"], () => {
-    chips.replaceChildren(...chosen().map((model) => createChip(view, model, remove)));
-    fixes.replaceChildren(...unusableOf(view, chosen()).map((provider) => createKeyHelp(view, provider, keys)));
+    const facts = chosen().map((model) => [model, choiceOf(view.model.get("choices"), model)]);
+    const stuck = unusableOf(view, chosen());
+    refill(chips, [facts, stuck], () => chosen().map((model) => createChip(view, model, remove)), input);
+    const lines = stuck.map((provider) => view.model.get("unusable")[provider]);
+    refill(fixes, lines, () => stuck.map((provider) => createKeyHelp(view, provider, keys)), input);
   });
 
   /**
@@ -151,8 +155,8 @@ function createPopup(view, input, keys) {
     if (active) input.setAttribute("aria-activedescendant", active.id);
     else input.removeAttribute("aria-activedescendant");
     const provider = lines()[state.active]?.provider ?? "";
-    const shown = view.model.get("unusable")[provider] ? [createKeyHelp(view, provider, keys)] : [];
-    help.replaceChildren(...shown);
+    const unusable = view.model.get("unusable")[provider];
+    refill(help, [provider, unusable], () => (unusable ? [createKeyHelp(view, provider, keys)] : []), input);
     return active;
   };
   /** @param {number} index */

@@ -1,6 +1,7 @@
 // Presets: three of the playground's, and those that people saved in the run log.
 
 import { h, button, follow, setText } from "./dom.js";
+import { refill } from "./refill.js";
 
 /** @typedef {import("./dom.js").View} View */
 /** @typedef {import("./dom.js").Model} Model */
@@ -19,9 +20,10 @@ export function createPresets(view, undo) {
   const element = h("div", { class: "llm-presets", role: "group", "aria-label": "Presets" },
     h("span", { class: "llm-given" }, ...given), own);
   follow(view, ["own_presets"], () => {
-    const names = Object.keys(view.model.get("own_presets"));
-    own.replaceChildren(...names.map((name) => createOwnPreset(view, name, undo)));
-    own.hidden = names.length === 0;
+    const known = view.model.get("own_presets");
+    const make = () => Object.keys(known).map((name) => createOwnPreset(view, name, undo));
+    refill(own, known, make, /** @type {HTMLElement} */ (given[0]));
+    own.hidden = Object.keys(known).length === 0;
   });
   follow(view, ["preset", "own_presets"], () => {
     for (const pressed of element.querySelectorAll("[data-preset]")) {
@@ -114,7 +116,7 @@ export function createPresetSaver(view, undo, current) {
   const problem = h("span", { class: "llm-problem", role: "alert" });
   const form = h("form", { class: "llm-saver", hidden: true }, name,
     h("button", { type: "submit" }, "Save"), button("Cancel", { class: "llm-link" }, signal, () => close()), problem);
-  const opener = button("Save as…", { class: "llm-link", title: "Save these parameters as a preset" }, signal, () => open());
+  const opener = button("Save preset…", { class: "llm-link", title: "Save these parameters as a preset" }, signal, () => open());
   const open = () => {
     form.hidden = false;
     opener.setAttribute("aria-expanded", "true");

@@ -1,15 +1,16 @@
 // One line that says what was done, and takes it back.
 
-import { h, button, setText } from "./dom.js";
+import { h, button, setText, show } from "./dom.js";
 
 /** @typedef {import("./dom.js").View} View */
 /** @typedef {ReturnType<typeof createUndoLine>} Undo */
 
 /**
- * The line stays until something else is said in it or the thing is taken back.
+ * The line stays until something else is said in it or it is dropped.
  * @param {View} view
+ * @param {HTMLElement} [heir] of the focus, when the line goes
  */
-export function createUndoLine(view) {
+export function createUndoLine(view, heir) {
   const line = h("span", {});
   /** @type {() => unknown} */
   let take = () => {};
@@ -18,7 +19,8 @@ export function createUndoLine(view) {
   });
   const element = h("p", { class: "llm-undo", hidden: true }, line, back);
   const drop = () => {
-    element.hidden = true;
+    if (heir) show(element, false, heir);
+    else element.hidden = true;
   };
   /** @param {Error} error */
   const fail = (error) => {
