@@ -60,7 +60,7 @@ DRAFTED = FORM
 _VIEW = Path(__file__).parent / "view"
 _MODULES = (
     *("keys", "panes", "choices", "dom", "link", "dialog", "keysdialog", "clipboard", "menu"),
-    *("modellist", "keyhelp", "picker", "values", "undo", "presets", "dial", "parameters"),
+    *("refill", "modellist", "keyhelp", "picker", "values", "undo", "presets", "dial", "parameters"),
     *("textbox", "turns", "variables", "pictures", "prompts"),
     *("price", "override", "pricedialog", "runbar"),
     *("rich", "growing", "difference", "vicinity", "pane", "answers", "survival", "saved"),
@@ -389,9 +389,11 @@ class Playground(anywidget.AnyWidget):
             try:
                 self.material.settle()
                 calls = ordered(press, self.form(), self.material.notebook())
+            except Unconfirmed:
+                self._pricer.ask()
+                raise
             except LLMError as error:
                 self.problem = str(error)
-                self._pricer.ask()
                 raise
             self._start(calls)
 
@@ -533,7 +535,6 @@ class Playground(anywidget.AnyWidget):
         self.kept_draft.begin()
         provenance.see_front_end(str(content.get("frontEnd") or "a front end")[:60])
         self._pricer.watch()
-        self._pricer.ask()
         asking = self._asking
         news, everything = asking.sheet.catch_up()
         if news:
