@@ -226,7 +226,8 @@ class Playground(anywidget.AnyWidget):
             from llm_playground.widgets import opening  # the run log: first use, not import
 
             opening.open_runs(self, run)
-        self.kept_draft = KeptDraft(self, DRAFTED, identity(name), {"models": models})
+        given = {"models": models} if run is None else dict.fromkeys(DRAFTED, repr(run))
+        self.kept_draft = KeptDraft(self, DRAFTED, identity(name), given)
         self.kept_draft.restore()
         self.kept_answers = Saved(self, self.kept_draft, self._beside)
         threading.Thread(target=self._look_up_choices, daemon=True).start()

@@ -51,7 +51,7 @@ class Press:
 
 
 class Unconfirmed(Exception):  # noqa: N818 - a question, not an error
-    """The panel asks once more. ``question`` is the message to its view."""
+    """The person should look once more. ``question`` is the message to the view."""
 
     def __init__(self, question: Mapping[str, Any]) -> None:
         super().__init__(question)
@@ -63,15 +63,15 @@ def ordered(press: Press, form: Form, notebook: Mapping[str, object]) -> tuple[O
 
     Raises:
         ConfigError: Something cannot be sent as it stands; one line says what.
-        BudgetExceededError: It could cost more than ``confirm_above_usd``, or fewer calls fit than
-            the price tag said.
+        BudgetExceededError: It could cost more than ``confirm_above_usd``.
         RunLogError: An override cannot be noted.
-        Unconfirmed: A view's press could cost more than ``confirm_above_usd``.
+        Unconfirmed: A view's press could cost more than ``confirm_above_usd``, or other calls fit
+            the budget than it has shown.
     """
     wanted = first(form) if press.one and form.models else form
     calls = order(wanted, notebook, press.override)
     if press.fits is not None and not press.one and press.override is None:
-        calls = _fitting(press.fits, calls, wanted, notebook)
+        calls = _fitting(press, calls, wanted, notebook)
     requests = [one.call.request for one in calls]
     fingerprint = _fingerprint(calls)
     if press.confirmed == fingerprint and press.override is None:
@@ -87,15 +87,14 @@ def ordered(press: Press, form: Form, notebook: Mapping[str, object]) -> tuple[O
 
 
 def _fitting(
-    fits: int, calls: Sequence[Ordered], form: Form, notebook: Mapping[str, object]
+    press: Press, calls: Sequence[Ordered], form: Form, notebook: Mapping[str, object]
 ) -> tuple[Ordered, ...]:
     known = outlooks.known()
     quoted = quotes(form, notebook, known, datetime.now(UTC))
     counts = fitting(quoted, known.standings).counts
-    if sum(counts) != fits or not fits:
-        raise BudgetExceededError(
-            f"{sum(counts):,} of {len(calls):,} calls fit the budget. Look again, then press Run."
-        )
+    if sum(counts) != press.fits or not press.fits:
+        says = f"{sum(counts):,} of {len(calls):,} calls fit the budget now. Nothing was sent."
+        raise Unconfirmed({"type": "look", "view": press.view, "says": says})
     rest, kept = list(calls), []
     for quote, count in zip(quoted, counts, strict=True):
         kept += rest[:count]

@@ -56,8 +56,9 @@ class Pricer:
         self.ask()
 
     def watch(self) -> None:
-        """From now on each executed cell counts as a change: it may set variables and budgets."""
+        """Somebody sees the price: from now on budgets count, and each cell may change things."""
         _watching.add(self)
+        self.ask()
         shell = get_ipython()
         if shell is not None:
             shell.events.register("post_run_cell", _cell_has_run)
@@ -74,7 +75,8 @@ class Pricer:
             return
         with contextlib.suppress(Outdated):
             self._publish(price(form, self._notebook(), wanted).as_dict())
-        if outlooks.is_stale(_known(form.models)):
+        # The log is read once somebody looks, not while the panel is made and displayed.
+        if self in _watching and outlooks.is_stale(_known(form.models)):
             self._reads.ask()
 
     def _read(self, _wanted: Callable[[], bool]) -> None:

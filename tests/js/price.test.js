@@ -6,6 +6,7 @@ const tag = priceTag({ text: "6 calls · about $0.0054, at most $0.0232", calls:
 const tight = priceTag({ text: "Fits 4 of 6 calls", tone: "red", button: "Run 4", calls: 6, fits: 4, override: true });
 const question = {
   one: false, confirmed: "abc", button: "Run · up to $12.40", says: "Press again to send 2,000 calls",
+  ready: true,
 };
 
 test("the line and the buttons are what the kernel says", () => {
@@ -52,6 +53,12 @@ test("a question is on the button that was pressed, and its next press answers i
   assert.deepEqual(pressed(tag, about, true), { one: true, confirmed: "abc" });
 });
 
+test("the second half of a double click is no answer", () => {
+  const bar = runBar(tag, { ...question, ready: false }, "", false);
+
+  assert.deepEqual([bar.run.text, bar.run.off, bar.one.off], ["Run · up to $12.40", true, false]);
+});
+
 test("nothing can be pressed while answers come", () => {
   const bar = runBar(tag, null, "", true);
 
@@ -70,7 +77,7 @@ test("an amount is dollars, with a point or a comma", () => {
 
 test("the line that keeps a price is ready to be pasted", () => {
   assert.equal(keepingLine("mine:x", "0,25", "2"),
-    'lp.configure(prices={"mine:x": {"input_usd_per_mtok": 0.25, "output_usd_per_mtok": 2}})');
+    'lp.configure(prices={"mine:x": {\n    "input_usd_per_mtok": 0.25, "output_usd_per_mtok": 2}})');
   assert.equal(keepingLine("mine:x", "", ""),
-    'lp.configure(prices={"mine:x": {"input_usd_per_mtok": ..., "output_usd_per_mtok": ...}})');
+    'lp.configure(prices={"mine:x": {\n    "input_usd_per_mtok": ..., "output_usd_per_mtok": ...}})');
 });

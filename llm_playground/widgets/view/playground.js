@@ -164,8 +164,9 @@ function hearKernel({ model, signal, say }, paint) {
 function hearKeys(view, el, { picker, prompt, keys, answers, bar, tools }) {
   /** @type {Record<import("./keys.js").KeyAction, (event: KeyboardEvent) => void>} */
   const acts = {
-    run: () => bar.press(),
-    one: () => bar.press(true),
+    // A key that is held down is pressed once.
+    run: (event) => event.repeat || bar.press(),
+    one: (event) => event.repeat || bar.press(true),
     escape: () => {
       if (keys.close() || picker.close() || bar.close()) return;
       const cell = el.closest(".jp-Cell");

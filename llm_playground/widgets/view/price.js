@@ -19,8 +19,9 @@ import { plural } from "./panes.js";
  */
 
 /**
- * The kernel asks once more before it sends what could cost much.
- * @typedef {{one: boolean, confirmed: string, button: string, says: string}} Question
+ * The kernel asks once more before it sends what could cost much. `ready` comes a moment after the
+ * question: the second half of a double click is no answer.
+ * @typedef {{one: boolean, confirmed: string, button: string, says: string, ready: boolean}} Question
  */
 
 /**
@@ -60,6 +61,7 @@ export function priceTag(said) {
  */
 export function runBar(tag, question, problem, running) {
   const wrong = problem || tag.problem;
+  const wait = question !== null && !question.ready;
   const asked = wrong === "" ? question : null;
   const all = asked !== null && !asked.one ? asked.button : tag.button;
   const one = asked !== null && asked.one ? asked.button : "Try one";
@@ -68,8 +70,8 @@ export function runBar(tag, question, problem, running) {
     tone: asked !== null ? "amber" : tag.tone,
     hover: tag.details,
     problem: wrong,
-    run: { text: all, title: runTitle(tag), off: running || tag.fits === 0 },
-    one: { text: one, title: ["Ctrl+Shift+Enter", tag.one].filter(Boolean).join(" · "), off: running },
+    run: { text: all, title: runTitle(tag), off: running || tag.fits === 0 || (wait && !question.one) },
+    one: { text: one, title: ["Ctrl+Shift+Enter", tag.one].filter(Boolean).join(" · "), off: running || (wait && question.one) },
     setPrice: asked === null && wrong === "" && tag.unpriced.length > 0,
     override: asked === null && wrong === "" && tag.override,
   };
@@ -114,5 +116,5 @@ export function keepingLine(model, input, output) {
   /** @param {string} typed */
   const shown = (typed) => (Number.isNaN(amount(typed)) ? "..." : String(amount(typed)));
   const rates = `"input_usd_per_mtok": ${shown(input)}, "output_usd_per_mtok": ${shown(output)}`;
-  return `lp.configure(prices={${JSON.stringify(model)}: {${rates}}})`;
+  return `lp.configure(prices={${JSON.stringify(model)}: {\n    ${rates}}})`;
 }

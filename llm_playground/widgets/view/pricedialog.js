@@ -1,6 +1,7 @@
 // A dialog that sets the price of a model which no price list knows.
 
 import { h, button, newId, setText } from "./dom.js";
+import { copyText } from "./clipboard.js";
 import { createDialog } from "./dialog.js";
 import { amount, keepingLine } from "./price.js";
 
@@ -10,16 +11,28 @@ import { amount, keepingLine } from "./price.js";
 export function createPriceDialog(view) {
   const { signal } = view;
   const choice = h("select", { "aria-label": "Model of unknown price" });
+  const only = h("p", { class: "llm-only" });
   const input = priceField("Input");
   const output = priceField("Output");
   const line = h("code", {});
+  const copy = button("Copy", { class: "llm-link" }, signal, () => {
+    copyText(line.textContent ?? "", form).then((done) => {
+      view.say(done ? "Copied." : "The browser does not let the page copy.");
+      setText(copy, done ? "Copied" : "Copy");
+    });
+  });
   const missing = h("p", { class: "llm-problem", role: "alert" });
   const save = button("Set price", { class: "llm-run" }, signal, () => set());
   const form = h("div", { class: "llm-prices" },
-    choice, h("div", { class: "llm-fields" }, ...input.parts, ...output.parts), missing,
-    h("p", {}, "US dollars per million tokens, in this kernel. To keep the price, put this in a cell:"), line, save);
+    choice, only, h("div", { class: "llm-fields" }, ...input.parts, ...output.parts,
+      h("span", { class: "llm-side" }, "US dollars per million tokens")), missing,
+    h("p", {}, "It holds in this kernel. To keep it, put this in the notebook's first cell:"), line,
+    h("div", { class: "llm-last" }, copy, save));
   const dialog = createDialog(view, "Set price", form);
-  const paint = () => setText(line, keepingLine(choice.value, input.box.value, output.box.value));
+  const paint = () => {
+    setText(copy, "Copy");
+    setText(line, keepingLine(choice.value, input.box.value, output.box.value));
+  };
   form.addEventListener("input", paint, { signal });
   view.localKeys.set(form, (event) => {
     const sends = event.key === "Enter" && event.target instanceof HTMLInputElement;
@@ -42,6 +55,8 @@ export function createPriceDialog(view) {
   /** @param {readonly string[]} models */
   const open = (models) => {
     choice.replaceChildren(...models.map((model) => h("option", { value: model }, model)));
+    choice.hidden = models.length < 2;
+    setText(only, models.length < 2 ? (models[0] ?? "") : "");
     for (const { box } of [input, output]) box.value = "";
     setText(missing, "");
     paint();

@@ -8,6 +8,9 @@ import { pressed, priceTag, runBar } from "./price.js";
 /** @typedef {import("./dom.js").View} View */
 /** @typedef {import("./price.js").Question} Question */
 
+// As long as a double click may take where nobody changed that (Windows, GNOME and macOS: 500, 400, 500).
+const DOUBLE_CLICK_MS = 500;
+
 /**
  * @typedef {object} RunBarView
  * @property {HTMLElement} element
@@ -23,7 +26,7 @@ import { pressed, priceTag, runBar } from "./price.js";
 export function createRunBar(view) {
   const { model, signal } = view;
   const price = h("span", { class: "llm-price", "data-llm": "price" });
-  const problem = h("span", { class: "llm-problem", role: "alert" });
+  const problem = h("span", { class: "llm-problem", role: "alert", id: newId() });
   const run = button("Run", { class: "llm-run", "data-llm": "run" }, signal, () => press());
   const one = button("Try one", { class: "llm-one", "data-llm": "one" }, signal, () => press(true));
   const prices = createPriceDialog(view);
@@ -34,12 +37,12 @@ export function createRunBar(view) {
   const override = button("Override…", { class: "llm-link", hidden: true, "aria-expanded": "false" }, signal, () => {
     reason.open(tag().calls);
   });
-  const element = h("div", { class: "llm-bar" }, ...createSpin(view),
+  const element = h("div", { class: "llm-bar" }, ...createSpin(view, problem.id),
     h("div", { class: "llm-slot" }, price, setPrice, override, problem, reason.element),
     h("div", { class: "llm-go" }, one, run));
 
-  /** @type {{question: Question | null}} */
-  const state = { question: null };
+  /** @type {{question: Question | null, waiting: ReturnType<typeof setTimeout> | undefined}} */
+  const state = { question: null, waiting: undefined };
   const tag = () => priceTag(model.get("price"));
   /** Whether there was something to take back. */
   const takeBack = () => {
@@ -49,7 +52,8 @@ export function createRunBar(view) {
     return was;
   };
   const press = (single = false) => {
-    if (model.get("running") || (!single && run.getAttribute("aria-disabled") === "true")) return;
+    if (model.get("running")) return;
+    if ((single ? one : run).getAttribute("aria-disabled") === "true") return view.say(price.textContent ?? "");
     const sent = pressed(tag(), state.question, single);
     state.question = null;
     view.run(sent);
@@ -72,13 +76,24 @@ export function createRunBar(view) {
   };
   /** @param {Question & {type: string, view: string}} message */
   const hear = (message) => {
-    if (message.type !== "confirm" || message.view !== view.id) return;
-    state.question = message;
+    if (message.view !== view.id) return;
+    if (message.type === "look") view.say(message.says);
+    if (message.type !== "confirm") return;
+    const question = { ...message, ready: false };
+    state.question = question;
+    clearTimeout(state.waiting);
+    state.waiting = setTimeout(() => {
+      question.ready = true;
+      paint();
+    }, DOUBLE_CLICK_MS);
     paint();
     view.say(`${message.says}, ${message.button.replace(/^.* · /, "")}. Escape takes it back.`);
   };
   model.on("msg:custom", hear);
-  signal.addEventListener("abort", () => model.off("msg:custom", hear));
+  signal.addEventListener("abort", () => {
+    model.off("msg:custom", hear);
+    clearTimeout(state.waiting);
+  });
   for (const trait of view.formTraits) {
     model.on(`change:${trait}`, takeBack);
     signal.addEventListener("abort", () => model.off(`change:${trait}`, takeBack));
@@ -91,13 +106,19 @@ export function createRunBar(view) {
 /**
  * Iterations, with its label.
  * @param {View} view
+ * @param {string} problem the id of what says what is wrong
  * @returns {HTMLElement[]}
  */
-function createSpin(view) {
+function createSpin(view, problem) {
   const id = newId();
-  const spin = h("input", { type: "number", id, min: 1, max: 1000, step: 1, "data-llm": "iterations" });
+  const spin = h("input", {
+    type: "number", id, min: 1, max: 1000, step: 1, "data-llm": "iterations", "aria-describedby": problem,
+  });
   const edit = () => view.edit("iterations", spin.value === "" ? null : Number(spin.value));
   spin.addEventListener("input", edit, { signal: view.signal });
+  follow(view, ["problem"], () => {
+    spin.setAttribute("aria-invalid", String(/^iterations\b/.test(view.model.get("problem"))));
+  });
   follow(view, ["iterations"], () => {
     const iterations = view.model.get("iterations");
     if (document.activeElement !== spin) spin.value = iterations === null ? "" : String(iterations);
