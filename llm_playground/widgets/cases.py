@@ -79,6 +79,11 @@ def chosen(given: object, variables: Mapping[str, object]) -> Table | None:
     if given is None or (isinstance(given, str) and not given.strip()):
         return None
     label = given.strip() if isinstance(given, str) else type(given).__name__
+    if isinstance(given, str) and not label.isidentifier():  # a draft's, of a table without a name
+        raise InvalidParameterError(
+            "The table that was given from Python is not here any more. Give it again, or choose "
+            "another."
+        )
     if isinstance(given, str) and label not in variables:
         raise InvalidParameterError(
             f"The table {label} is not defined. Run the cell that defines it, or choose another."

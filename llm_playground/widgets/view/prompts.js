@@ -28,5 +28,22 @@ export function createPrompts(view) {
       h("span", { class: "llm-openers" }, variables.cases, pictures.opener)),
     variables.problem);
   pictures.takeDrops(element);
+  view.answerItems.push({ label: "Go on from here", act: (number) => goOn(view, number, prompt.box) });
   return { element, box: prompt.box };
+}
+
+/**
+ * Make an answer and what it answered turns, so that the prompt is free for the next question.
+ * @param {View} view
+ * @param {number} number the answer's
+ * @param {HTMLElement} heir
+ */
+async function goOn({ ask, say }, number, heir) {
+  try {
+    await ask("turns.add", { number });
+    heir.focus();
+    say("The answer is a turn now. Ask the next question.");
+  } catch (error) {
+    say(/** @type {Error} */ (error).message);
+  }
 }

@@ -180,7 +180,8 @@ function createCases(view, heir) {
     const table = view.model.get("table");
     const given = view.model.get("cases");
     const has = given !== null && given !== "";
-    setText(which, table.label ? tableText(table) : typeof given === "string" ? given : "");
+    const named = typeof given === "string" && /^\S+$/.test(given) ? given : "";
+    setText(which, table.label ? tableText(table) : named);
     setText(problem, has ? (table.problem ?? "") : "");
     show(chosen, has, heir);
     show(open.element, !has, heir);
