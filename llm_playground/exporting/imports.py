@@ -12,7 +12,7 @@ from llm_playground.errors import RunLogError
 from llm_playground.exporting import sources
 from llm_playground.exporting.checks import checked
 from llm_playground.exporting.columns import Row
-from llm_playground.exporting.tables import COLUMNS_OF, as_json, taken_apart
+from llm_playground.exporting.tables import COLUMNS_OF, Tables, as_json, taken_apart
 from llm_playground.runlog import Dialect, Session, open_log, postgres_drain
 
 _AT_ONCE = 500  # rows of a statement
@@ -58,22 +58,18 @@ def import_runs(source: str | Path | bytes | Mapping[str, Any]) -> int:
             'No run is stored here: privacy is "off". lp.configure(privacy="texts") changes that.'
         )
     log = open_log()
-    log.drain()  # a run that waits in a journal is there, too
-    new = log.change(partial(_import, rows=rows, dialect=log.dialect)) if rows else 0
+    ids = [row["run_id"] for row in rows]
+    there = set(log.frame(_THERE, {"ids": ids}).id) if ids else set()  # in journals, too
+    fresh = [row for row in rows if row["run_id"] not in there]
+    tables = taken_apart(fresh, privacy)
+    new = log.change(partial(_insert_all, tables=tables, dialect=log.dialect)) if fresh else 0
     named = isinstance(source, Path) or (isinstance(source, str) and not sources.is_content(source))
     deeds.tell("import_runs", str(source) if named else None, {"runs": len(rows), "new": new})
     return new
 
 
-def _import(session: Session, rows: Sequence[Row], dialect: Dialect) -> int:
-    session.lock("import_runs")
-    there = {
-        found
-        for part in _parts(rows)
-        for (found,) in session.rows(_THERE, {"ids": [row["run_id"] for row in part]})
-    }
-    fresh = [row for row in rows if row["run_id"] not in there]
-    tables = taken_apart(fresh, config.privacy())
+def _insert_all(session: Session, tables: Tables, dialect: Dialect) -> int:
+    """Fill the tables; how many runs that made. What somebody else just imported stays theirs."""
     new = {table: _insert(session, table, tables[table], dialect) for table in COLUMNS_OF}
     return new["results"]
 

@@ -98,12 +98,12 @@ def _of_frame(frame: Any) -> list[Row]:  # noqa: ANN401 - pandas is not imported
     rows = [dict(zip(names, values, strict=True)) for values in known.to_numpy()]
     if any(row["run_id"] is None for row in rows):
         raise InvalidParameterError("A row of the frame has no run_id, by which runs are known.")
-    return rows
+    return [{**row, "run_id": str(row["run_id"])} for row in rows]
 
 
 def _stored(ids: Sequence[str]) -> dict[str, Row]:
     """What the log knows of runs, by id."""
-    found = texts.unpacked(open_log().frame(_BY_ID, {"ids": list(map(str, ids))}))
+    found = texts.unpacked(open_log().frame(_BY_ID, {"ids": list(ids)}))
     return {row["run_id"]: row for row in _of_frame(found)}
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from llm_playground._ids import id_from_hash
@@ -46,16 +47,18 @@ def taken_apart(rows: Sequence[Row], privacy: Privacy) -> Tables:
         rows: Checked rows.
         privacy: What is stored here.
     """
-    return {
-        "prompts": list(_prompts(rows, privacy)),
-        "executions": [
+    tables: Mapping[str, Iterable[Row]] = {
+        "prompts": _prompts(rows, privacy),
+        "executions": (
             discretion.execution(one, privacy.of(one["id"])) for one in _executions(rows)
-        ],
-        "results": [
+        ),
+        "results": (
             discretion.result(_result(row), privacy.of(row["execution_id"] or "")) for row in rows
-        ],
-        "ratings": [_rating(row) for row in rows if row["rating"] is not None],
+        ),
+        "ratings": (_rating(row) for row in rows if row["rating"] is not None),
     }
+    # By their ids, so that of two who import the same none waits for the other without end.
+    return {name: sorted(found, key=itemgetter("id")) for name, found in tables.items()}
 
 
 def _prompts(rows: Iterable[Row], privacy: Privacy) -> Iterable[Row]:

@@ -1,6 +1,8 @@
 """Importing into a log that many share, as somebody who may only add and read their own."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -55,3 +57,24 @@ def test_a_log_that_is_away_is_said_in_a_line(url, server, monkeypatch):
         server.start()
     assert "\n" not in str(error.value)
     assert lp.import_runs(document) == 1
+
+
+def test_two_who_import_the_same_at_once_import_each_run_once(url, tmp_path, monkeypatch):
+    monkeypatch.setenv("LLM_PLAYGROUND_LOG", url)
+    row = json.loads(lp.export(run()))["runs"][0]
+    ids = [f"0190c7e2-0000-7000-8000-{number:012x}" for number in range(600)]
+    turned = [ids, ids[::-1]]
+    for path, order in zip((tmp_path / "a.json", tmp_path / "b.json"), turned, strict=True):
+        rows = [row | dict.fromkeys(("run_id", "execution_id", "prompt_id"), one) for one in order]
+        document = {"format": "llm_playground.runs", "version": 1, "runs": rows}
+        path.write_text(json.dumps(document))
+    code = "import sys, llm_playground as lp\nprint(lp.import_runs(sys.argv[1]))"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path / name)], stdout=subprocess.PIPE, text=True
+        )
+        for name in ("a.json", "b.json")
+    ]
+    said = [int(process.communicate(timeout=90)[0]) for process in started]
+    assert sum(said) == 600
+    assert sorted(lp.runs().run_id) == ids
