@@ -45,7 +45,7 @@ USAGE = """\
    -s, --system TEXT        the system prompt
    -n, --iterations N       ask N times
    -o, --output NAME        keep the run (or the comparison) in a variable
-   -p, --preset NAME        precise, balanced or creative
+   -p, --preset NAME        precise, balanced, creative or one that was saved
    --image PATH             send a picture too: a file or a web address; several are fine
    --schema NAME            the variable with the shape the answer must have: a pydantic model,
                             a dataclass, a JSON schema; or list[str] and the like as it is; the
@@ -60,6 +60,7 @@ USAGE = """\
 %llm keys set PROVIDER      ask for a key, hidden, for this kernel; --save: for later ones too
 %llm keys forget PROVIDER   take that back
 %llm use MODEL              the default model of this kernel
+%llm preset                 presets: the three, and those saved with lp.save_preset
 %llm runs                   the newest runs of the log
 %llm cost                   costs by month and model
 %llm latency                times by model
@@ -339,6 +340,12 @@ def _models() -> object:
     return catalog.models()
 
 
+def _presets() -> object:
+    from llm_playground import saved_presets  # pandas: first use, not load
+
+    return saved_presets.presets()
+
+
 def _runs() -> object:
     from llm_playground import reports  # pandas: first use, not load
 
@@ -376,6 +383,7 @@ _LOOK_UPS: dict[str, Callable[..., object]] = {
     "models": _models,
     "keys": key_commands.keys,
     "use": _use,
+    "preset": _presets,
     "runs": _runs,
     "cost": _cost,
     "latency": _latency,

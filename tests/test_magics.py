@@ -268,7 +268,7 @@ def test_runs_go_on_while_another_cell_is_busy(nb, serve):
     assert nb.run("time.sleep(3); done").result == "['fine']"
 
 
-@pytest.mark.parametrize("word", ["models", "keys", "runs", "cost", "latency"])
+@pytest.mark.parametrize("word", ["models", "keys", "preset", "runs", "cost", "latency"])
 def test_look_ups_are_frames(nb, word):
     [content] = nb.run(f"%llm {word}").contents("execute_result")
 

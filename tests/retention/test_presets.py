@@ -18,7 +18,9 @@ def own():
 
 
 def test_a_preset_is_kept_with_every_parameter_it_was_given(log):
-    lp.save_preset("terse", temperature=0, max_tokens=20, stop=["END", "\n"], reasoning_effort="low")
+    lp.save_preset(
+        "terse", temperature=0, max_tokens=20, stop=["END", "\n"], reasoning_effort="low"
+    )
 
     assert own() == {
         "terse": {
