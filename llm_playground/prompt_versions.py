@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from llm_playground import _ids, capabilities, misfit, provenance
+from llm_playground import _ids, misfit, provenance
 from llm_playground.conversation import conversation
 from llm_playground.errors import InvalidParameterError
 from llm_playground.parameters import parameters_from
@@ -57,15 +57,11 @@ FROM prompt_versions v LEFT JOIN prompts p ON p.id = v.prompt_id ORDER BY v.name
 
 @runtime_checkable
 class Form(Protocol):
-    """What a playground has to be saved: its form."""
+    """What a playground has to be saved."""
 
-    prompt: Any
-    system: Any
-    models: Any
-    temperature: Any
-    top_p: Any
-    max_tokens: Any
-    preset: Any
+    def as_prompt(self) -> Prompt:
+        """Its form as a prompt, ``{{name}}`` unfilled."""
+        ...
 
 
 def save_prompt(
@@ -171,7 +167,7 @@ def _row(source: object) -> dict[str, Any]:
     if isinstance(source, Prompt):
         return _new_row(source)
     if isinstance(source, Form):
-        return _new_row(_of_form(source))
+        return _new_row(source.as_prompt())
     raise InvalidParameterError(
         f"A run, a playground or a prompt can be saved; got {misfit.got(source)}."
     )
@@ -191,16 +187,6 @@ def _sent(run_id: str) -> str:
             "This run's prompt has pictures, which are not stored: it cannot be saved."
         )
     return str(found.id)
-
-
-def _of_form(form: Form) -> Prompt:
-    chosen = {name: getattr(form, name) for name in ("temperature", "top_p", "max_tokens")}
-    models = [form.models] if isinstance(form.models, str) else list(form.models)
-    return Prompt(
-        messages=conversation(form.prompt, system=form.system or None),
-        parameters=parameters_from(chosen, form.preset),
-        model=capabilities.resolve_model(models[0]) if models else None,
-    )
 
 
 def _new_row(prompt: Prompt) -> dict[str, Any]:

@@ -48,6 +48,8 @@ def open_runs(panel: Playground, runs: object) -> str:
     found = stored.by_id(stored.named(runs))
     if not panel.show(lambda number, tell: answered(number, found, tell)):
         raise InvalidParameterError("Still running. Stop all first.")
+    began = min(one.run.started_at for one in found).isoformat()
+    panel.saved = {"count": len(found), "wanted": len(found), "at": began, "where": "log"}
     try:
         form = stored.form_of(found)
     except InvalidParameterError as error:

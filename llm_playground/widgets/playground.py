@@ -375,6 +375,16 @@ class Playground(anywidget.AnyWidget):
             **self.material.of_form(),
         )
 
+    def as_prompt(self) -> Prompt:
+        """The form as a prompt to be saved: ``lp.save_prompt("name", pg)``.
+
+        Raises:
+            ConfigError: It cannot be sent as it stands, or holds pictures.
+        """
+        from llm_playground.widgets import saving  # the run log: first use, not import
+
+        return saving.prompt_of(self.form())
+
     def add_turns(self, number: int) -> None:
         """Go on from answer ``number``: it and what it answered become turns, the prompt is free.
 

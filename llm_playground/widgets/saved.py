@@ -78,6 +78,9 @@ class Saved:
 
     def look(self) -> None:
         """Show the answers of before, when there are any. What takes long is done aside."""
+        if self._panel.sheet.run != self._shown:  # runs were asked for by their ids
+            self._looked.set()
+            return
         older = self._kept.older()
         if older is not None and older.sheet.run > 0:
             self._panel.take_over(older)

@@ -28,7 +28,7 @@ def save(panel: Playground, given: Given) -> str:
     """
     name = str(given.get("name") or "").strip()
     note = str(given.get("note") or "").strip() or None
-    version = prompt_versions.save_prompt(name, prompt_of(panel.form()), note)
+    version = prompt_versions.save_prompt(name, panel, note)
     return f"{name}@{version}"
 
 

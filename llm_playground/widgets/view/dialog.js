@@ -14,7 +14,7 @@ import { h, button, setText } from "./dom.js";
 export function createDialog(view, name, ...content) {
   const { signal } = view;
   const heading = h("h4", {}, name);
-  const element = h("dialog", { class: "llm-dialog", "aria-label": name });
+  const element = h("dialog", { class: "llm-dialog", "aria-label": name, tabindex: "-1", autofocus: true });
   /** Whether there was something to close. */
   const close = () => {
     const was = element.open;

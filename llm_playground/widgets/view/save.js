@@ -14,7 +14,7 @@ export function createSave(view) {
   const names = h("datalist", { id: ids.names });
   const note = h("input", { type: "text", id: ids.note, autocomplete: "off", placeholder: "What this version is about" });
   const problem = h("p", { class: "llm-problem", role: "alert" });
-  const done = h("p", { class: "llm-saved", role: "status" });
+  const done = h("p", { class: "llm-version", role: "status" });
   const press = button("Save", { class: "llm-run" }, view.signal, () => save());
   const form = h("div", { class: "llm-save" },
     h("label", { for: ids.name, class: "llm-label" }, "Name"), name, names,

@@ -109,7 +109,7 @@ function drawParameters(parameters) {
   if (parameters.length === 0) return [];
   const rows = parameters.map(({ name, value, places, why, sent }) => h("tr", { "data-sent": String(sent) },
     h("th", { scope: "row" }, name || "added"), h("td", {}, h("code", {}, value)),
-    h("td", {}, sent ? h("code", {}, places.join(", ")) : "not sent"), h("td", { class: "llm-why" }, why)));
+    h("td", {}, sent ? h("code", {}, places.join(", ")) : "not sent"), h("td", { class: "llm-reason" }, why)));
   const head = ["Parameter", "Value", "Sent as", "Why"].map((name) => h("th", { scope: "col" }, name));
   return [h("div", { class: "llm-table" }, h("table", {}, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows)))];
 }
