@@ -53,8 +53,9 @@ def code(run: Source, language: str = "python", *, as_function: bool = False) ->
             saved prompt. The log holds neither schemas nor tools: where a run had some, or anything
             else is missing, the first line of its code says so.
         language: ``python``, ``javascript`` or ``curl``.
-        as_function: A function ``ask`` that gives the answer's text, in place of a script. Each
-            ``{{name}}`` of a request or saved prompt is a parameter; a run was sent as it stands.
+        as_function: A function ``ask`` that gives the answer's text (in a shell, that prints the
+            stream) in place of a script. Each ``{{name}}`` of a request or saved prompt is a
+            parameter; a run was sent as it stands.
 
     Raises:
         InvalidParameterError: The language is unknown, or there is no such run.

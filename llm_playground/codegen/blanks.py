@@ -28,7 +28,7 @@ false finally for function if import in instanceof new null return super switch 
 try typeof var void while with yield let static implements interface package private protected
 public arguments eval undefined
 """
-_RESERVED = frozenset((*_OURS.split(), *_OF_JAVASCRIPT.split(), *keyword.kwlist))
+_RESERVED = frozenset((*_OURS.split(), *_OF_JAVASCRIPT.split(), *keyword.kwlist, "__debug__"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from llm_playground.codegen.literal import visible
 from llm_playground.codegen.wires import Sending
 
 _SPECIAL = re.compile(r"[\\$`]")  # in a here-document that is expanded
+_PATTERN = frozenset("[]{}")  # from which cURL makes several addresses unless told not to
 # Bash: a text as JSON has it between quotes.
 _ESCAPED = r"""
 escaped() {
@@ -50,7 +51,8 @@ def _json(sent: Sending) -> str:
 def _command(sent: Sending, margin: str = "") -> str:
     wire = sent.wire
     headers = {"Content-Type": "application/json", **wire.headers}
-    lines = [f"curl -sSN {shlex.quote(sent.url)}"]
+    flags = "-sSNg" if _PATTERN & set(sent.url) else "-sSN"
+    lines = [f"curl {flags} {shlex.quote(sent.url)}"]
     lines += [f'-H "{name}: {value}"' for name, value in headers.items()]
     if sent.key_variable is not None:
         lines.append(f'-H "{wire.key_header}: {wire.key_scheme}${sent.key_variable}"')

@@ -83,14 +83,15 @@ class Writer:
             column: How far the line is indented on which it begins.
             taken: How many characters stand before it on that line.
         """
-        flat = self._flat(value)
-        fits = column + taken + len(flat) <= _WIDTH
-        if fits or not value or not isinstance(value, (str, dict, list)):
+        room = _WIDTH - column - taken
+        if not value or not isinstance(value, (str, dict, list)):
+            return self._flat(value)
+        if _may_fit(value, room) and len(flat := self._flat(value)) <= room:
             return flat
-        inner = column + self.style.indent
         if isinstance(value, str):
             lines = list(self._lines(value))
-            return flat if len(lines) == 1 else self._enclosed("()", lines, column)
+            return lines[0] if len(lines) == 1 else self._enclosed("()", lines, column)
+        inner = column + self.style.indent
         items = [f"{item}," for item in self._items(value, inner)]
         return self._enclosed("{}" if isinstance(value, dict) else "[]", items, column)
 
@@ -146,3 +147,12 @@ class Writer:
             written = " + ".join(map(self._piece, line))
             apart = following and (isinstance(line[-1], Blank) or isinstance(following[0], Blank))
             yield written + (" +" if apart else self.style.between if following else "")
+
+
+def _may_fit(value: Any, room: int) -> bool:  # noqa: ANN401 - as above
+    """Whether a value can be as short as that: a picture is not written to find out."""
+    if isinstance(value, dict):
+        return len(value) <= room and all(_may_fit(item, room) for item in value.values())
+    if isinstance(value, list):
+        return len(value) <= room and all(_may_fit(item, room) for item in value)
+    return not isinstance(value, str) or len(value) <= room

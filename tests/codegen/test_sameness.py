@@ -1,6 +1,7 @@
 """Code sends what we send: it is run, and what arrives is compared."""
 
 from dataclasses import replace
+from urllib.parse import unquote
 
 import pytest
 
@@ -123,6 +124,16 @@ def test_an_own_endpoint_has_its_address_and_its_key(language, tmp_path):
     assert arrived.path == "/deep/v1/chat/completions"
     assert arrived.headers["authorization"] == f"Bearer {KEY}"
     assert arrived.json["model"] == "some/model"
+
+
+def test_an_address_with_signs_of_the_shell_and_of_patterns_is_met(language, tmp_path):
+    path = "/$HOME/`id`/{a,b}/[1-3]/'x'/v1"
+    with WireServer(Reply(openai_stream(["Hello"]))) as server:
+        request = replace(plain(OPENAI), endpoint=server.url + path)
+        run(language, lp.code(request, language), tmp_path)
+
+    [arrived] = server.requests
+    assert unquote(arrived.path) == f"{path}/chat/completions"
 
 
 def test_a_server_without_keys_needs_none(language, tmp_path):

@@ -1,5 +1,6 @@
 """What code can be asked of, what it says where something is missing, and that no key is in it."""
 
+import ast
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -9,9 +10,11 @@ import llm_playground as lp
 from llm_playground import budgeting
 from llm_playground.codegen import LANGUAGES
 from llm_playground.errors import ConfigError, InvalidParameterError, UnknownModelError
+from llm_playground.runlog import open_log
 from llm_playground.types import ImagePart, Message, Request, TextPart
 from tests.codegen.requests import GIF, text
 from tests.codegen.running import KEY
+from tests.postgres import Server
 from tests.wire.formats import openai_stream
 from tests.wire.server import Reply, WireServer
 
@@ -167,11 +170,13 @@ def test_a_saved_prompts_blanks_are_parameters_and_a_runs_are_text(openai):
 
 
 def test_a_blanks_name_is_one_that_every_language_takes():
-    said = "{{class}} {{await}} {{ask}} {{class_}} {{größe}} {{ﬁ}} {{fi}} {{x²}}"
+    said = "{{class}} {{await}} {{ask}} {{class_}} {{größe}} {{ﬁ}} {{fi}} {{x²}} {{__debug__}}"
 
-    assert "function ask(class_, await_, ask_, class__, größe, value6, fi, value8) {" in lp.code(
-        request(said), "javascript", as_function=True
-    )
+    code = lp.code(request(said), "javascript", as_function=True)
+
+    names = "class_, await_, ask_, class__, größe, value6, fi, value8, __debug___"
+    assert f"function ask({names}) {{" in code
+    ast.parse(lp.code(request(said), as_function=True))
 
 
 def test_a_long_prompt_keeps_its_lines():
@@ -215,3 +220,29 @@ def test_an_unknown_provider_and_an_impossible_model_are_named():
 def test_what_is_no_json_is_refused():
     with pytest.raises(InvalidParameterError, match="cannot be sent as JSON"):
         lp.code(request(extra={"weight": float("nan")}))
+
+
+def test_what_is_nested_as_deeply_as_can_be_sent_is_valid_code():
+    deep = "end"
+    for _ in range(98):
+        deep = [deep]
+
+    ast.parse(lp.code(request(extra={"metadata": deep})))
+    assert lp.code(request(extra={"metadata": deep}), "curl").count('"end"') == 1
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    server = Server()
+    yield server.url(server.new_database())
+    server.close()
+
+
+def test_a_log_on_postgresql_gives_the_same_code(openai, postgres, monkeypatch):
+    monkeypatch.setenv("LLM_PLAYGROUND_LOG", postgres)
+    lp.migrate()
+    run = lp.ask("Say hello.", MODEL, temperature=0.5, top_k=5, system="Be brief.")
+
+    assert lp.code(run.id) == lp.code("last") == lp.code(run)
+    assert NOT_WHOLE not in lp.code(run)
+    open_log().close()
