@@ -67,6 +67,7 @@ class Asking:
         """Send a call in place of the answer ``number``, which has ended."""
         self._ordered[number - 1] = one
         self.sheet.again(number, one)
+        _loop.loop().call_soon_threadsafe(self._tell_soon)
         _loop.loop().call_soon_threadsafe(self._ask, [number])
 
     def message(self, news: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -83,7 +84,6 @@ class Asking:
             task = asyncio.ensure_future(self.recordings.send(number, call, take))
             self._tasks[number] = task
             task.add_done_callback(partial(self._settle, number))
-        self._tell_soon()
 
     def _cancel(self, number: int | None) -> None:
         tasks = self._tasks.values() if number is None else [self._tasks.get(number)]
@@ -92,7 +92,8 @@ class Asking:
                 task.cancel()
 
     def _take(self, number: int, event: StreamEvent) -> None:
-        self.sheet.take(number, event)
+        if not self.sheet.take(number, event):
+            return
         if isinstance(event, RunFinished):
             self._tell_now()
         else:

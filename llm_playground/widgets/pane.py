@@ -66,6 +66,7 @@ class Pane:
     thought_s: float | None = None
     size_bytes: int = 0
     anew: bool = False
+    _told: PaneChange = field(default_factory=dict)
     _growing: render.Growing = field(default_factory=render.Growing)
     _last: render.Growth | None = None
     _ending: PaneChange | None = None
@@ -87,7 +88,11 @@ class Pane:
         """What is new, now told; :meth:`with_new_blocks` makes blocks of its text."""
         self.changed, anew, self.anew = False, self.anew, False
         new = {"text": self.text.new(), "reasoning": self.reasoning.new(), "again": anew}
-        return self._state() | {name: value for name, value in new.items() if value}
+        state = self._state()
+        changed = {name: value for name, value in state.items() if self._told.get(name) != value}
+        self._told = state
+        kept = {"number": self.number, "state": self.state}
+        return kept | changed | {name: value for name, value in new.items() if value}
 
     def everything(self) -> PaneChange:
         """All but the answer's text, for a view that opens; :meth:`with_all_blocks` adds it."""

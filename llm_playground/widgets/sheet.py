@@ -31,11 +31,13 @@ class Sheet:
         self._rendering = threading.Lock()  # their blocks, which take longer
         self._started_at = self._ended_at = time.perf_counter()
 
-    def take(self, number: int, event: StreamEvent) -> None:
-        """Note an event of answer ``number``."""
+    def take(self, number: int, event: StreamEvent) -> bool:
+        """Note an event of answer ``number``; whether the views have to know."""
         with self._lock:
-            if self._panes[number].take(event):
+            taken = self._panes[number].take(event)
+            if taken:
                 self._ended_at = time.perf_counter()
+        return taken
 
     def again(self, number: int, one: Ordered) -> None:
         """Begin answer ``number`` anew."""
