@@ -18,8 +18,8 @@ _FIGURES = ("cost", "time", "tokens")
 def html(leaf: Leaf) -> str:
     """The page as one ``div`` of safe HTML."""
     parts = [
-        f"<h3>{still.safe(leaf.name)}</h3>",
-        f"<p><em>{still.safe(leaf.note)}</em></p>",
+        f"<h3>{still.lines([leaf.name])}</h3>",
+        f"<p><em>{still.lines([leaf.note])}</em></p>",
         *(f"<p><strong>{title}</strong></p>\n{still.plain(text)}" for title, text in leaf.prompts),
         _table(("setting", "value"), leaf.settings) if leaf.settings else "",
         _table(leaf.HEAD, leaf.compared) if leaf.compared else "",
@@ -54,8 +54,9 @@ def text(leaf: Leaf) -> str:
 
 def _answer(answer: Answer) -> str:
     said = [*answer.notices, answer.footer, answer.settings]
+    title = still.lines([_title(answer, str)])
     return (
-        f"<details open>\n<summary><strong>{_title(answer, still.safe)}</strong></summary>\n"
+        f"<details open>\n<summary><strong>{title}</strong></summary>\n"
         f"{still.html(answer.text)}\n"
         f"<p><small>{still.lines(line for line in said if line)}</small></p>\n</details>"
     )
@@ -92,7 +93,7 @@ def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 def _table_row(tag: str, styles: Sequence[str], cells: Sequence[str]) -> str:
     written = (
-        f"<{tag}{style}>{still.safe(cell)}</{tag}>"
+        f"<{tag}{style}>{still.lines([cell])}</{tag}>"
         for style, cell in zip(styles, cells, strict=True)
     )
     return f"<tr>{''.join(written)}</tr>"

@@ -12,6 +12,7 @@ import re
 import secrets
 from collections.abc import Iterable
 from html import escape
+from itertools import chain, zip_longest
 
 from llm_playground import render
 
@@ -24,6 +25,7 @@ _FORMULA = re.compile(
     r"|\\\[(?:(?!\\\]|\n\s*\n|```|~~~)[\s\S]){1,4000}?\\\])"
 )
 _MATHML = "<math"
+_TAG = re.compile(r'(<(?:[^<>"]|"[^"]*")*>)')
 _WRAP = "white-space:pre-wrap;overflow-wrap:anywhere"  # where it is stripped, lines are long
 # A few characters of a table may stand for thousands of empty cells.
 _MOST_GROWTH, _FREE = 40, 1_000
@@ -38,8 +40,7 @@ def html(answer: str) -> str:
     if _is_data(answer):
         return plain(answer)
     shown = render.to_html(answer).rstrip()
-    if _MATHML in shown:
-        shown = _with_sources(answer)
+    shown = _with_sources(answer) if _MATHML in shown else _apart(shown)
     return shown if len(shown) <= _MOST_GROWTH * len(answer) + _FREE else plain(answer)
 
 
@@ -54,9 +55,17 @@ def safe(text: str) -> str:
 
 
 def lines(texts: Iterable[str]) -> str:
-    """Lines in one paragraph; what stands between two amounts in dollars is no formula."""
-    joined = "<br>".join(map(safe, texts))
-    return joined.replace("$", "<span>$</span>") if joined.count("$") > 1 else joined
+    """Lines of text in one paragraph."""
+    return _apart("<br>".join(map(safe, texts)))
+
+
+def _apart(shown: str) -> str:
+    """HTML with each of its dollars for itself: what is between two amounts is no formula."""
+    if shown.count("$") < 2:
+        return shown
+    pieces = _TAG.split(shown)  # texts, and tags between them
+    texts = (text.replace("$", "<span>$</span>") for text in pieces[::2])
+    return "".join(chain.from_iterable(zip_longest(texts, pieces[1::2], fillvalue="")))
 
 
 def _with_sources(answer: str) -> str:
@@ -71,7 +80,7 @@ def _with_sources(answer: str) -> str:
     shown = render.to_html(_FORMULA.sub(hold, answer)).rstrip()
     if _MATHML in shown or re.search(rf'="[^"]*{mark}', shown):  # it knows more; it is an address
         return plain(answer)
-    return re.sub(rf"{mark}(\d+)e", lambda at: safe(formulas[int(at[1])]), shown)
+    return re.sub(rf"{mark}(\d+)e", lambda at: safe(formulas[int(at[1])]), _apart(shown))
 
 
 def _is_data(text: str) -> bool:

@@ -167,6 +167,12 @@ def test_two_amounts_are_not_the_ends_of_a_formula():
     row = {**of_run(run()), "error_message": "$0.0151 of $50.00 left."}
     html = static("x", {}, [row])["text/html"]
     assert "<span>$</span>0.0151 of <span>$</span>50.00 left." in html
+    known = run('It costs $5 to $10, [a](https://example.com/$1 "$2 > $3"), and $x^2$ of `$7 $8`.')
+    html = static("x", {}, [known])["text/html"]
+    assert "It costs <span>$</span>5 to <span>$</span>10, " in html
+    assert "and $x^2$ of" in html
+    assert 'href="https://example.com/$1" title="$2 > $3"' in html.replace("&gt;", ">")
+    assert "$7 $8" in harmless(html).text
 
 
 @pytest.mark.parametrize("evil", EVIL)
