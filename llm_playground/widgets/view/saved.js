@@ -93,7 +93,7 @@ export function hideCopy({ model, signal }, el) {
  *   when the kernel has ended
  */
 export function createVitals(view, { resume, end }) {
-  const line = h("p", { class: "llm-vitals", role: "status", hidden: true });
+  const line = h("p", { class: "llm-vitals", role: "status", "data-llm": "vitals", hidden: true });
   const kernel = kernelOf(view.model);
   /** @type {{now: Vitals, heard: boolean}} */
   const state = { now: "well", heard: false };

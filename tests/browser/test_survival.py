@@ -1,0 +1,245 @@
+"""The person's work outlives the cell, the page, the connection and the kernel."""
+
+import json
+import os
+import re
+import secrets
+import signal
+
+import nbformat
+import pytest
+from nbconvert import HTMLExporter
+from playwright.sync_api import expect
+
+STORY = "Tell me a long story about the sea."
+GONE = "Saved answers. The kernel has stopped; run this cell to go on, nothing is paid again."
+PLAYGROUND = """import llm_playground as lp
+pg = lp.Playground({name!r}, models=['local'], prompt='Say hello.', max_tokens=300)
+pg"""
+
+
+@pytest.fixture
+def opened(open_notebook):
+    """A notebook with a playground of a name of its own, executed once."""
+
+    def open_one(*more, source=PLAYGROUND, app="lab", **named):
+        name = f"survival-{secrets.token_hex(3)}"
+        notebook = open_notebook(source.format(name=name), *more, app=app, **named)
+        notebook.run_cell(0)
+        expect(notebook.by("run")).to_be_visible()
+        return notebook
+
+    return open_one
+
+
+def draft_words(notebook):
+    return notebook.by("draft")
+
+
+def run(notebook, prompt):
+    notebook.by("prompt").fill(prompt)
+    notebook.by("run").click()
+
+
+def ran(notebook, prompt="Say hello."):
+    """As :func:`run`, to the end."""
+    run(notebook, prompt)
+    expect(notebook.by("footer")).to_contain_text("free ·")
+
+
+def ids(notebook):
+    return json.loads(notebook.in_kernel("print(pg.results.run_id.to_json(orient='values'))"))
+
+
+def logged(notebook):
+    return int(notebook.in_kernel("print(len(lp.runs()))"))
+
+
+def restart(notebook):
+    notebook.page.evaluate(
+        "() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()"
+    )
+
+
+def execute(notebook):
+    """Execute the playground's cell once more, and wait for its new panel."""
+    notebook.page.evaluate("() => document.querySelector('.llm-playground').dataset.old = '1'")
+    notebook.start_cell(0)
+    expect(notebook.page.locator(".llm-playground:not([data-old])")).to_be_visible()
+    expect(notebook.page.locator(".llm-playground[data-old]")).to_have_count(0)
+
+
+def copy_of(notebook):
+    return notebook.page.locator("[data-llm=saved]")
+
+
+def test_a_draft_survives_execution_restart_and_discarding(opened):
+    notebook = opened()
+    notebook.by("prompt").fill("Half a thought")
+    expect(draft_words(notebook)).to_have_text("· draft saved")
+
+    execute(notebook)
+    expect(notebook.by("prompt")).to_have_value("Half a thought")
+    expect(draft_words(notebook)).to_have_text(
+        re.compile(r"· draft of \d+ \w+ \d\d:\d\d restored")
+    )
+    restart(notebook)
+    execute(notebook)
+    expect(notebook.by("prompt")).to_have_value("Half a thought")
+
+    notebook.panel.get_by_role("button", name="Discard").click()
+    expect(notebook.by("prompt")).to_have_value("Say hello.")
+    notebook.panel.get_by_role("button", name="Undo").click()
+    expect(notebook.by("prompt")).to_have_value("Half a thought")
+
+
+def test_executed_again_it_shows_the_saved_answers_and_pays_nothing(opened):
+    notebook = opened()
+    ran(notebook)
+    asked, count = ids(notebook), logged(notebook)
+
+    restart(notebook)
+    execute(notebook)
+
+    expect(notebook.by("saved-line")).to_have_text(
+        re.compile(r"1 saved answer from \d+ \w+ \d\d:\d\d · nothing paid")
+    )
+    expect(notebook.by("footer")).to_contain_text("free ·")
+    assert ids(notebook) == asked
+    assert logged(notebook) == count
+    notebook.panel.get_by_role("button", name="Run fresh").click()
+    expect(notebook.by("saved-line")).to_have_text("")
+    expect(notebook.by("footer")).to_contain_text("free ·")
+    assert ids(notebook) != asked
+
+
+def test_the_saved_notebook_keeps_the_answers_and_the_page_shows_them_once(opened):
+    notebook = opened()
+    ran(notebook, "Say **hello**.")
+
+    expect(copy_of(notebook)).to_have_count(1)
+    expect(copy_of(notebook)).to_be_hidden()
+    text = notebook.in_kernel("print(pg.results.response_text[0])").split()[0]
+    notebook.page.wait_for_timeout(500)
+    saved = notebook.saved()
+    [kept] = [o for o in saved["cells"][0]["outputs"] if "text/markdown" in o.get("data", {})]
+    assert text in "".join(kept["data"]["text/html"])
+    assert "script" not in "".join(kept["data"]["text/html"])
+    page, _ = HTMLExporter().from_notebook_node(nbformat.reads(json.dumps(saved), 4))
+    assert text in page
+
+
+def test_with_the_view_gone_the_copy_shows(opened):
+    notebook = opened("pg.close()")
+    ran(notebook)
+    expect(copy_of(notebook)).to_be_hidden()
+
+    notebook.run_cell(1)
+
+    expect(copy_of(notebook)).to_be_visible()
+    expect(copy_of(notebook)).to_contain_text("Say hello.")
+
+
+def test_reloaded_in_mid_stream_it_catches_up(opened):
+    notebook = opened()
+    run(notebook, STORY)
+    expect(notebook.by("answer")).to_contain_text("sea")
+    notebook.saved()
+
+    notebook.page.reload()
+
+    expect(notebook.by("footer")).to_contain_text("free ·")
+    answer = notebook.in_kernel("print(pg.results.response_text[0])").split()
+    expect(notebook.by("answer")).to_contain_text(answer[0])
+    expect(notebook.by("answer")).to_contain_text(answer[-1])
+    expect(notebook.by("prompt")).to_have_value(STORY)
+
+
+def test_executed_again_in_mid_stream_the_answers_go_on(opened):
+    notebook = opened()
+    run(notebook, STORY)
+    expect(notebook.by("answer")).to_contain_text("sea")
+    count = logged(notebook)
+
+    execute(notebook)
+
+    expect(notebook.by("answer")).to_contain_text("sea")
+    notebook.by("stop").click()
+    expect(notebook.by("footer")).to_contain_text(re.compile("stopped after|free"))
+    assert logged(notebook) == count
+
+
+def test_a_kernel_killed_in_mid_stream_leaves_its_text(opened):
+    notebook = opened()
+    run(notebook, STORY)
+    expect(notebook.by("answer")).to_contain_text("sea")
+    pid = int(notebook.in_kernel("import os; print(os.getpid())"))
+    notebook.page.wait_for_timeout(200)
+
+    os.kill(pid, signal.SIGKILL)
+
+    expect(notebook.by("vitals")).to_have_text(GONE)
+    expect(notebook.by("status")).to_have_text("Interrupted")
+    notebook.page.wait_for_function(
+        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
+    )
+    execute(notebook)
+    expect(notebook.by("status")).to_have_text("Interrupted")
+    expect(notebook.by("answer")).to_contain_text("sea")
+    expect(notebook.by("prompt")).to_have_value(STORY)
+    assert notebook.in_kernel("print(pg.results.status[0])").strip() == "interrupted"
+
+
+def test_after_the_connection_was_lost_it_catches_up(opened):
+    notebook = opened()
+    run(notebook, STORY)
+    expect(notebook.by("answer")).to_contain_text("sea")
+
+    notebook.page.evaluate(
+        "() => { const k = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;"
+        " k._ws.close(); }"
+    )
+
+    expect(notebook.by("footer")).to_contain_text("free ·")
+    answer = notebook.in_kernel("print(pg.results.response_text[0])").split()
+    expect(notebook.by("answer")).to_contain_text(answer[-1])
+    shown = notebook.by("answer").inner_text().split()
+    assert len(shown) == len(answer)
+
+
+def test_a_busy_kernel_is_told_where_it_does_not_hear(opened):
+    notebook = opened("import time; time.sleep(6)")
+    notebook.page.evaluate(
+        "() => { window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+        ".commsOverSubshells = 'disabled'; }"
+    )
+    execute(notebook)
+    run(notebook, STORY)
+    expect(notebook.by("answer")).to_contain_text("sea")
+
+    notebook.start_cell(1)
+
+    expect(notebook.by("vitals")).to_contain_text(
+        "The kernel is running another cell."
+    )
+    expect(notebook.by("vitals")).to_be_hidden()
+
+
+def test_two_linked_playgrounds_have_one_prompt_in_the_browser_and_in_python(opened):
+    source = PLAYGROUND + "\nother = lp.Playground({name!r} + '-b', models=['local'])\n"
+    notebook = opened(
+        "import ipywidgets, traitlets\n"
+        "js = ipywidgets.jslink((pg, 'prompt'), (other, 'prompt'))\n"
+        "py = traitlets.link((pg, 'iterations'), (other, 'iterations'))\n"
+        "other",
+        source=source + "pg",
+    )
+    notebook.run_cell(1)
+    panels = notebook.page.locator(".llm-playground")
+    expect(panels).to_have_count(2)
+
+    panels.nth(0).locator("[data-llm=prompt]").fill("Both")
+    expect(panels.nth(1).locator("[data-llm=prompt]")).to_have_value("Both")
+    panels.nth(1).locator("[data-llm=iterations]").fill("3")
+    expect(panels.nth(0).locator("[data-llm=iterations]")).to_have_value("3")
+    notebook.expect_in_kernel("pg.prompt, other.prompt, pg.iterations", "('Both', 'Both', 3)")
