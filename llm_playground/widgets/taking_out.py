@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_playground import codegen, exporting
 from llm_playground.errors import InvalidParameterError, LLMError
+from llm_playground.render.highlighting import highlighted
 from llm_playground.types import Request, Run
 from llm_playground.widgets import wire
 from llm_playground.widgets.cell_text import as_cell
@@ -29,7 +30,7 @@ def code(panel: Playground, given: Given) -> dict[str, Any]:
 
     Returns:
         ``of``, a line that says which call it is; ``tabs``, each with its ``language`` and its
-        ``text``, or why there is none as ``error``.
+        ``text``, which is also there as ``html`` in colours, or why there is none as ``error``.
     """
     number = given.get("number")
     run = None if number is None else panel.sheet.run_of(number)
@@ -51,9 +52,11 @@ def _first_call(panel: Playground) -> tuple[Request, str]:
 
 def _tab(asked: Run | Request, language: str) -> dict[str, str]:
     try:
-        return {"language": language, "text": codegen.code(asked, language)}
+        text = codegen.code(asked, language)
     except LLMError as error:
         return {"language": language, "error": str(error)}
+    coloured = highlighted(text, "bash" if language == "curl" else language)
+    return {"language": language, "text": text, "html": f"<pre><code>{coloured}</code></pre>"}
 
 
 def export(panel: Playground, given: Given) -> dict[str, str]:

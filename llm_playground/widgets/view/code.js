@@ -2,11 +2,11 @@
 
 import { h, button, newId, setText } from "./dom.js";
 import { createDialog } from "./dialog.js";
-import { drawText } from "./wire.js";
+import { createBlock } from "./rich.js";
 
 /** @typedef {import("./dom.js").View} View */
 
-/** @typedef {{language: string, text?: string, error?: string}} Tab */
+/** @typedef {{language: string, text?: string, html?: string, error?: string}} Tab */
 
 /** @type {Record<string, string>} */
 const LANGUAGE_NAMES = { python: "Python", javascript: "JavaScript", curl: "cURL" };
@@ -35,8 +35,9 @@ export function createCode(view) {
     const shown = state.told.find(({ language }) => language === state.chosen);
     const name = LANGUAGE_NAMES[state.chosen] ?? state.chosen;
     panel.setAttribute("aria-label", name);
-    panel.replaceChildren(shown?.text === undefined
-      ? h("p", { class: "llm-wire-note" }, shown?.error ?? "") : drawText(view, shown.text, `${name} code`));
+    panel.replaceChildren(shown?.html === undefined
+      ? h("p", { class: "llm-wire-note" }, shown?.error ?? "") : createBlock(view, shown.html));
+    panel.querySelector("pre")?.setAttribute("tabindex", "0");
     if (focus) buttons.find((one) => one.dataset["language"] === state.chosen)?.focus();
   };
   /** @param {string} language */

@@ -154,7 +154,7 @@ function drawHeaders(headers) {
  * @param {string} text
  * @param {string} name
  */
-export function drawText(view, text, name) {
+function drawText(view, text, name) {
   const pre = h("pre", { tabindex: "0", role: "region", "aria-label": name }, text);
   const copy = button("Copy", { class: "llm-link llm-copy", "aria-label": `Copy ${name.toLowerCase()}` }, view.signal, () => {
     copyText(text, frame).then((done) => {
