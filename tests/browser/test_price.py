@@ -27,15 +27,19 @@ def vendor():
         yield server
 
 
-@pytest.fixture(scope="module", params=["lab", "notebook"])
-def opened(request, open_notebook, vendor):
-    notebook = open_notebook(PLAYGROUND.format(prices=PRICES), app=request.param)
+def opened_in(app, open_notebook, vendor):
+    notebook = open_notebook(PLAYGROUND.format(prices=PRICES), app=app)
     notebook.in_kernel(
         f"import os; os.environ['OPENAI_API_KEY'] = {KEY!r}\n"
         f"os.environ['OPENAI_BASE_URL'] = {vendor.url + '/v1'!r}"
     )
     notebook.run_cell(0)
     return notebook
+
+
+@pytest.fixture(scope="module")
+def opened(open_notebook, vendor):
+    return opened_in("lab", open_notebook, vendor)
 
 
 @pytest.fixture
@@ -110,9 +114,11 @@ def test_what_could_cost_much_is_sent_by_a_second_press_only(notebook, vendor):
 
 def test_over_a_budget_the_calls_that_fit_are_sent(notebook, vendor):
     notebook.by("iterations").fill("6")
-    set_budget(notebook, 0.25)
+    set_budget(notebook, "lp.costs().cost_usd.sum() + 0.25")
     price = notebook.by("price")
-    expect(price).to_have_text("Fits 2 of 6 calls: $0.2500 of $0.2500 left in all")
+    expect(price).to_have_text(
+        re.compile(r"^Fits 2 of 6 calls: \$0\.2500 of \$\d\.\d+ left in all$")
+    )
     expect(price).to_have_attribute("data-tone", "red")
 
     notebook.panel.get_by_role("button", name="Run 2").click()
@@ -195,3 +201,22 @@ def test_a_price_that_nobody_knows_is_set_in_the_panel(notebook):
 
     expect(dialog).to_be_hidden()
     expect(price).to_have_text("1 call · about $0.0003, at most $0.0003")
+
+
+def test_in_notebook_7_keys_try_one_ask_and_take_back(open_notebook, vendor):
+    notebook = opened_in("notebook", open_notebook, vendor)
+    vendor.requests.clear()
+    prompt, run = notebook.by("prompt"), notebook.by("run")
+    prompt.press("Control+Shift+Enter")
+    expect(notebook.by("footer")).to_contain_text("$0.0500")
+    assert len(vendor.requests) == 1
+
+    notebook.by("iterations").fill("11")
+    expect(notebook.by("price")).to_have_text("11 calls · about $1.10, at most $1.10")
+    notebook.by("iterations").press("Control+Enter")
+    expect(run).to_have_text("Run · up to $1.10")
+    notebook.page.keyboard.press("Escape")
+    expect(run).to_have_text("Run")
+
+    expect(notebook.by("iterations")).to_be_focused()
+    assert len(vendor.requests) == 1
