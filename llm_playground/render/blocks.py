@@ -7,17 +7,18 @@ block be parsed.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import deque
 from dataclasses import dataclass
 
-from llm_playground.render.cuts import Span, cut, may_end
+from llm_playground.render.cuts import Span, cut, is_blank, may_end
 from llm_playground.render.keyless import Keyless
 from llm_playground.render.markdown import References, by_block, tokens
 from llm_playground.render.sanitising import sanitised
 
-_SMALL = 4_000  # characters that may be parsed again with every line
-_GROWN = 1.25  # how much more there must be than when looking for a cut was in vain
+_GROWN, _MORE = 1.25, 250  # how much more there must be than when a look was in vain
+_MOST = 50_000  # characters that are looked at in vain; then an empty line is waited for
 _EMPTY_LINES = re.compile(r"\A(?:[ \t]*\n)+")
 
 
@@ -66,7 +67,7 @@ class Growing:
         self._lines: list[str] = []  # of the tail, whole ones
         self._line: list[str] = []  # its last line, in pieces
         self._size = 0  # characters in the lines
-        self._enough = 0.0  # how many there must be before another look is worth it
+        self._enough = 0.0  # how many there must be for another look
         self._open: Span | None = None
         self._wanted = False  # whether a line has come since that may end a block
 
@@ -119,17 +120,21 @@ class Growing:
 
     def _add_line(self, line: str) -> None:
         previous = self._lines[-1] if self._lines else ""
-        self._wanted = self._wanted or may_end(self._open, line, previous)
         self._lines.append(line)
         self._size += len(line)
+        if may_end(self._open, line, previous):
+            self._wanted = True
+            if is_blank(line):  # then the look is not in vain
+                self._enough = 0
 
     def _cut(self) -> None:
         found = cut(self._lines)
+        vain = not found.line and self._open is not None
         if found.line:
             self._finish("".join(self._lines[: found.line]))
             del self._lines[: found.line]
             self._size = sum(map(len, self._lines))
-        self._enough = self._size * _GROWN if self._size > _SMALL else 0
+        self._enough = _enough_after(self._size) if vain else 0
         self._open, self._wanted = found.open, False
 
     def _finish(self, text: str) -> None:
@@ -145,6 +150,10 @@ class Growing:
             return None
         whole = sanitised(tokens("".join(self._text), {}))
         return None if whole == "".join(self._blocks) else whole
+
+
+def _enough_after(size: int) -> float:
+    return size * _GROWN + _MORE if size < _MOST else math.inf
 
 
 def _unified(text: str) -> str:

@@ -84,16 +84,16 @@ def _ends_fence(block: Span | None, line: str, _previous: str) -> bool:
 
 
 def _ends_code(_block: Span | None, line: str, _previous: str) -> bool:
-    return not _blank(line) and not line.startswith(("    ", "\t"))
+    return not is_blank(line) and not line.startswith(("    ", "\t"))
 
 
 def _ends_list(block: Span | None, line: str, previous: str) -> bool:
-    if _blank(line) or line[0] in " \t":
+    if is_blank(line) or line[0] in " \t":
         return False
     marker = _MARKER.match(line)
     if marker:
         return block is None or marker[1][-1] != block.markup
-    return _blank(previous) or _STARTS.match(line) is not None
+    return is_blank(previous) or _STARTS.match(line) is not None
 
 
 def _ends_quote(_block: Span | None, line: str, previous: str) -> bool:
@@ -101,7 +101,7 @@ def _ends_quote(_block: Span | None, line: str, previous: str) -> bool:
 
 
 def _ends_text(_block: Span | None, line: str, _previous: str) -> bool:
-    return _blank(line) or closes_block(line) or _STARTS.match(line) is not None
+    return is_blank(line) or closes_block(line) or _STARTS.match(line) is not None
 
 
 _ENDS = {
@@ -127,7 +127,7 @@ def _going_on(spans: Sequence[Span], lines: Sequence[str]) -> Span | None:
     last = spans[-1] if spans else None
     if last is not None and _grows(last, lines):
         return last
-    if _blank(lines[-1]) or (last is not None and last.end == len(lines)):
+    if is_blank(lines[-1]) or (last is not None and last.end == len(lines)):
         return None
     return Span("reference", "", len(lines) - 1, len(lines))  # a definition, which makes no token
 
@@ -138,14 +138,14 @@ def _grows(last: Span, lines: Sequence[str]) -> bool:
     if last.kind == "fence":
         closed = last.end - last.start > 1 and last.closing().fullmatch(lines[last.end - 1])
         return not closed
-    return last.kind not in _WHOLE and last.end == len(lines) and not _blank(lines[-1])
+    return last.kind not in _WHOLE and last.end == len(lines) and not is_blank(lines[-1])
 
 
 def _with_definitions(span: Span, spans: Sequence[Span], lines: Sequence[str]) -> Span:
     """``span``, beginning with the link definitions above: what follows may be one's title."""
     before = max((each.end for each in spans if each.end <= span.start), default=0)
     start = span.start
-    while start > before and not _blank(lines[start - 1]):
+    while start > before and not is_blank(lines[start - 1]):
         start -= 1
     return span if start == span.start else Span("reference", "", start, span.end)
 
@@ -153,7 +153,7 @@ def _with_definitions(span: Span, spans: Sequence[Span], lines: Sequence[str]) -
 def _unsure(spans: Sequence[Span], lines: Sequence[str]) -> Span | None:
     """The block in which a formula has begun that may take in what follows it."""
     begin = len(lines)
-    while begin and not _blank(lines[begin - 1]):
+    while begin and not is_blank(lines[begin - 1]):
         begin -= 1
     for span in spans:
         if span.kind not in _VERBATIM and any(
@@ -163,5 +163,6 @@ def _unsure(spans: Sequence[Span], lines: Sequence[str]) -> Span | None:
     return None
 
 
-def _blank(line: str) -> bool:
+def is_blank(line: str) -> bool:
+    """Whether Markdown takes a line for an empty one."""
     return not line.strip(_BLANKS)

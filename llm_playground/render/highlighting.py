@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pygments.lexer import Lexer
 
 _LONGEST = 50_000  # characters: 50 to 200 ms of work
+_LONGEST_LINE = 1_000  # some lexers are quadratic within a line, in one step that none can stop
 _MOST_S = 0.3  # of this thread's time: a lexer may be quadratic on what somebody thought out for it
 
 # A class for each kind of token, by the start of Pygments' name for it; the first that fits.
@@ -81,7 +82,7 @@ def highlighted(code: str, language: str, _attributes: str = "") -> str:
     >>> highlighted("x < 1", "")
     'x &lt; 1'
     """
-    lexer = None if len(code) > _LONGEST else _lexer(language[:40].lower())
+    lexer = None if _too_long(code) else _lexer(language[:40].lower())
     if lexer is None:
         return escape(code)
     pieces = _pieces(lexer, code)
@@ -90,13 +91,17 @@ def highlighted(code: str, language: str, _attributes: str = "") -> str:
     return "".join(_span(kind, text) for kind, text in _joined(pieces))
 
 
+def _too_long(code: str) -> bool:
+    return len(code) > _LONGEST or max(map(len, code.split("\n"))) > _LONGEST_LINE
+
+
 def _pieces(lexer: Lexer, code: str) -> list[tuple[str, str]]:
     """Kind and text of each token; of less than the code when it takes too long."""
     pieces: list[tuple[str, str]] = []
     until_s = time.thread_time() + _MOST_S
     for token, text in lexer.get_tokens(code):
         pieces.append((_kind(token), text))
-        if time.thread_time() > until_s:
+        if not len(pieces) % 16 and time.thread_time() > until_s:
             break
     return pieces
 

@@ -20,7 +20,7 @@ References: TypeAlias = dict[str, Any]  # link definitions by label, as markdown
 
 def tokens(text: str, references: References) -> list[Token]:
     """The tokens of ``text``; the link definitions in it are added to ``references``."""
-    return parser().parse(text, {"references": references})
+    return parser().parse(_mended(text), {"references": references})
 
 
 def block_tokens(text: str) -> list[Token]:
@@ -50,6 +50,11 @@ def parser() -> MarkdownIt:
     markdown.add_render_rule("image", _image_as_link)
     formulas.add_to(markdown)
     return markdown
+
+
+def _mended(text: str) -> str:
+    """``text`` without halves of characters, which no HTML can hold."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _image_as_link(

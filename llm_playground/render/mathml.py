@@ -68,9 +68,10 @@ _COMMAND = re.compile(r"\\[A-Za-z]+")
 _GROUPS = re.compile(
     r"\\(?:left|begin)(?![A-Za-z])|\\(?:right|end)(?![A-Za-z])|\\.|[{}]", re.DOTALL
 )
-# Numbers of equations are of no use in an answer; the environments without them are the same.
+# The converter numbers equations, which no answer refers to; without numbers these are the same.
 _REWRITTEN = (
-    (re.compile(r"\\(?:label|tag\*?)\{[^{}]*\}|\\(?:nonumber|notag)(?![A-Za-z])"), ""),
+    (re.compile(r"\\label\{[^{}]*\}|\\(?:nonumber|notag)(?![A-Za-z])"), ""),
+    (re.compile(r"\\tag\*?\{([^{}]*)\}"), r"\\qquad\\text{(\1)}"),
     (re.compile(r"\\(begin|end)\{(?:align|split|eqnarray|flalign)\*?\}"), r"\\\1{aligned}"),
     (re.compile(r"\\(begin|end)\{(?:gather|multline)\*?\}"), r"\\\1{gathered}"),
     (re.compile(r"\\begin\{(?:align(?:ed)?at)\*?\}\{\d\}"), r"\\begin{aligned}"),
