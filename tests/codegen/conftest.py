@@ -5,7 +5,7 @@ import os
 import pytest
 
 from llm_playground import config
-from tests.codegen.running import KEYS, PythonWorker
+from tests.codegen.running import KEYS, PythonWorker, run
 from tests.wire import vendors
 
 _UNWANTED = ("_proxy", "openai_", "anthropic_", "google_", "gemini_")
@@ -30,7 +30,17 @@ def vendor(request):
     return request.param
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def worker():
     with PythonWorker() as started:
         yield started
+
+
+@pytest.fixture
+def runs(worker, tmp_path):
+    """Runs code of a language; what it prints."""
+
+    def run_it(language, code):
+        return worker.run(code) if language == "python" else run(language, code, tmp_path)
+
+    return run_it

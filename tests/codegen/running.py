@@ -70,13 +70,13 @@ CALLS: dict[str, Callable[[Sequence[str]], str]] = {
 _WORKER = """
 import contextlib, io, json, sys, traceback
 for line in sys.stdin:
+    fault, printed = None, io.StringIO()
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(printed):
             exec(compile(json.loads(line), "ask.py", "exec"), {"__name__": "__main__"})
-        fault = None
     except BaseException:
         fault = traceback.format_exc()
-    print(json.dumps(fault), flush=True)
+    print(json.dumps([fault, printed.getvalue()]), flush=True)
 """
 
 
@@ -97,13 +97,16 @@ class PythonWorker:
     def __exit__(self, *_: object) -> None:
         self._process.communicate(timeout=_TIMEOUT_S)
 
-    def run(self, code: str) -> None:
+    def run(self, code: str) -> str:
+        """What the code prints; it must end well."""
         late = threading.Timer(_TIMEOUT_S, self._process.kill)
         late.start()
         try:
             self._process.stdin.write(json.dumps(code) + "\n")
             self._process.stdin.flush()
-            fault = json.loads(self._process.stdout.readline() or '"it took too long"')
+            answer = self._process.stdout.readline()
         finally:
             late.cancel()
+        fault, printed = json.loads(answer or '["it took too long", ""]')
         assert fault is None, f"{fault}\n{code}"
+        return printed

@@ -13,7 +13,7 @@ import llm_playground as lp
 from llm_playground.codegen.wires import WIRES
 from llm_playground.types import Parameters, Request, Tool
 from tests.codegen.requests import BASE_PATH, text
-from tests.codegen.running import CALLS, run
+from tests.codegen.running import CALLS
 from tests.wire import vendors
 from tests.wire.server import Reply, WireServer
 
@@ -87,12 +87,12 @@ def servers():
 
 @LIMITS
 @given(requests())
-def test_python_sends_the_same_text(servers, worker, case):
+def test_python_sends_the_same_text(servers, runs, case):
     vendor, request = case
     server = servers[vendor.name]
 
     code = lp.code(at(server, vendor, request))
-    worker.run(code)
+    runs("python", code)
 
     assert server.requests[-1].json == wanted(vendor, request)
     assert all(line.isprintable() for line in code.split("\n"))
@@ -100,12 +100,12 @@ def test_python_sends_the_same_text(servers, worker, case):
 
 @LIMITS
 @given(requests())
-def test_javascript_sends_the_same_text(servers, tmp_path, case):
+def test_javascript_sends_the_same_text(servers, runs, case):
     vendor, request = case
     server = servers[vendor.name]
 
     code = lp.code(at(server, vendor, request), "javascript")
-    run("javascript", code, tmp_path)
+    runs("javascript", code)
 
     assert server.requests[-1].json == wanted(vendor, request)
     assert all(line.isprintable() for line in code.split("\n"))
@@ -113,12 +113,12 @@ def test_javascript_sends_the_same_text(servers, tmp_path, case):
 
 @LIMITS
 @given(requests())
-def test_curl_sends_the_same_text(servers, tmp_path, case):
+def test_curl_sends_the_same_text(servers, runs, case):
     vendor, request = case
     server = servers[vendor.name]
 
     code = lp.code(at(server, vendor, request), "curl")
-    run("curl", code, tmp_path)
+    runs("curl", code)
 
     assert server.requests[-1].json == wanted(vendor, request)
     assert all(line.isprintable() for line in code.split("\n"))
@@ -130,14 +130,14 @@ ARGUMENTS = TEXTS.map(lambda said: whole(said).replace("\0", ""))
 
 @settings(LIMITS, max_examples=25)
 @given(TEXTS, ARGUMENTS, st.sampled_from(["python", "javascript", "curl"]))
-def test_a_functions_arguments_arrive_as_they_are(servers, tmp_path, around, argument, language):
+def test_a_functions_arguments_arrive_as_they_are(servers, runs, around, argument, language):
     vendor = vendors.OPENAI
     server = servers[vendor.name]
     around = around.replace("{", "").replace("}", "")
     request = Request(vendor.model, (text("user", f"{around}{{{{who}}}}{around}"),))
 
     code = lp.code(at(server, vendor, request), language, as_function=True)
-    run(language, code + CALLS[language]([argument]), tmp_path)
+    runs(language, code + CALLS[language]([argument]))
 
     said = server.requests[-1].json["messages"][0]["content"]
     assert said == whole(around) + argument + whole(around)

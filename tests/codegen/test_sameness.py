@@ -27,13 +27,11 @@ def server(vendor):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_body_arrives_at_the_same_place_with_the_key(
-    vendor, server, kind, language, tmp_path
-):
+def test_the_same_body_arrives_at_the_same_place_with_the_key(vendor, server, kind, language, runs):
     request = KINDS[kind](vendor)
     here = replace(request, endpoint=server.url + BASE_PATH[vendor.name])
 
-    printed = run(language, lp.code(here, language), tmp_path)
+    printed = runs(language, lp.code(here, language))
 
     [arrived], ours = server.requests, sent_by_us(vendor, request)
     assert arrived.json == ours.json
@@ -43,13 +41,13 @@ def test_the_same_body_arrives_at_the_same_place_with_the_key(
     assert ("Hello [DONE] 👋" in printed) is (language != "curl")  # it shows the stream itself
 
 
-def test_a_function_gives_the_answer(vendor, server, language, tmp_path):
+def test_a_function_gives_the_answer(vendor, server, language, runs):
     here = replace(plain(vendor), endpoint=server.url + BASE_PATH[vendor.name])
     code = lp.code(here, language, as_function=True)
 
-    run(language, code, tmp_path)
+    runs(language, code)
     assert server.requests == []
-    printed = run(language, code + CALLS[language]([]), tmp_path)
+    printed = runs(language, code + CALLS[language]([]))
 
     assert server.requests[0].json == sent_by_us(vendor, plain(vendor)).json
     assert language == "curl" or printed == "Hello [DONE] 👋"
@@ -58,13 +56,13 @@ def test_a_function_gives_the_answer(vendor, server, language, tmp_path):
 ARGUMENTS = ('a "b" \\ $HOME `id` {{class}}', "\\n\n\ttab\x01\x1f\x7f EOF\nEOF\n\u2028🎉 <blank0>")
 
 
-def test_blanks_are_the_functions_parameters(vendor, server, language, tmp_path):
+def test_blanks_are_the_functions_parameters(vendor, server, language, runs):
     words = text("user", "Say {{ who }}, {{class}}: \"{{who}}\" {not} <blank1> '''${x}\n{{class}}")
     unfilled = replace(plain(vendor), messages=(words,), parameters=lp.Parameters(max_tokens=9))
     here = replace(unfilled, endpoint=server.url + BASE_PATH[vendor.name])
 
     code = lp.code(here, language, as_function=True)
-    run(language, code + CALLS[language](ARGUMENTS), tmp_path)
+    runs(language, code + CALLS[language](ARGUMENTS))
 
     who, what = ARGUMENTS
     said = f"Say {who}, {what}: \"{who}\" {{not}} <blank1> '''${{x}}\n{what}"
@@ -72,9 +70,7 @@ def test_blanks_are_the_functions_parameters(vendor, server, language, tmp_path)
     assert server.requests[0].json == sent_by_us(vendor, filled).json
 
 
-def test_a_logged_run_is_sent_again_as_it_was(
-    vendor, server, language, tmp_path, monkeypatch, keys
-):
+def test_a_logged_run_is_sent_again_as_it_was(vendor, server, language, runs, monkeypatch, keys):
     variable = {"gemini": "GOOGLE_GEMINI_BASE_URL"}.get(
         vendor.name, f"{vendor.name.upper()}_BASE_URL"
     )
@@ -86,7 +82,7 @@ def test_a_logged_run_is_sent_again_as_it_was(
     for source in (asked, asked.id, "last", lp.runs(limit=1).iloc[0], dict(lp.runs().iloc[0])):
         code = lp.code(source, language)
         assert code == lp.code(asked, language)
-    run(language, code, tmp_path)
+    runs(language, code)
 
     first, second = server.requests
     assert (second.path, second.json) == (first.path, first.json)
@@ -113,12 +109,12 @@ def test_in_python_the_sdk_reads_key_and_address_from_the_environment(tmp_path):
     assert KEY in server.requests[0].headers["authorization"]
 
 
-def test_an_own_endpoint_has_its_address_and_its_key(language, tmp_path):
+def test_an_own_endpoint_has_its_address_and_its_key(language, runs):
     with WireServer(Reply(openai_stream(["Hello"]))) as server:
         own = {"base_url": f"{server.url}/deep/v1", "key_variable": "MINE_API_KEY"}
         lp.configure(endpoints={"mine": own})
         request = replace(plain(OPENAI), model="mine:some/model")
-        run(language, lp.code(request, language), tmp_path)
+        runs(language, lp.code(request, language))
 
     [arrived] = server.requests
     assert arrived.path == "/deep/v1/chat/completions"
@@ -126,20 +122,20 @@ def test_an_own_endpoint_has_its_address_and_its_key(language, tmp_path):
     assert arrived.json["model"] == "some/model"
 
 
-def test_an_address_with_signs_of_the_shell_and_of_patterns_is_met(language, tmp_path):
+def test_an_address_with_signs_of_the_shell_and_of_patterns_is_met(language, runs):
     path = "/$HOME/`id`/{a,b}/[1-3]/'x'/v1"
     with WireServer(Reply(openai_stream(["Hello"]))) as server:
         request = replace(plain(OPENAI), endpoint=server.url + path)
-        run(language, lp.code(request, language), tmp_path)
+        runs(language, lp.code(request, language))
 
     [arrived] = server.requests
     assert unquote(arrived.path) == f"{path}/chat/completions"
 
 
-def test_a_server_without_keys_needs_none(language, tmp_path):
+def test_a_server_without_keys_needs_none(language, runs):
     with WireServer(Reply(openai_stream(["Hello"]))) as server:
         lp.configure(endpoints={"vllm": f"{server.url}/v1"})
-        run(language, lp.code(replace(plain(OPENAI), model="vllm:m"), language), tmp_path)
+        runs(language, lp.code(replace(plain(OPENAI), model="vllm:m"), language))
 
     [arrived] = server.requests
     assert KEY not in str(arrived.headers)
