@@ -22,13 +22,13 @@ from llm_playground.errors import InvalidParameterError
 from llm_playground.images import MAX_BYTES, image
 from llm_playground.types import ImagePart
 
-# JSON for the view: id, name, media_type, size_bytes, and url, path, thumbnail or problem.
+# JSON for the view: id, name, media_type, size_bytes, sha256, and url, path, thumbnail or problem.
 Entry: TypeAlias = dict[str, Any]
 
 THUMBNAIL_PX = 128
 _MOST_THUMBNAIL_CHARACTERS = 40_000
 _SMALL_BYTES = 200_000
-_FIELDS = ("id", "name", "media_type", "size_bytes", "url", "path", "thumbnail", "problem")
+_KNOWN = ("id", "name", "media_type", "size_bytes", "sha256", "url", "path", "thumbnail", "problem")
 _LONGEST_NAME = 120
 
 
@@ -64,13 +64,8 @@ class Pictures:
         """
         part = image(source)
         self._parts[key := _ids.new_id()] = part
-        entry = {
-            "id": key,
-            "name": (name or _name(source, part))[:_LONGEST_NAME],
-            "media_type": part.media_type or "",
-            "size_bytes": None if part.data is None else len(part.data),
-        }
-        return entry | _place(source, part)
+        called = (name or _name(source, part))[:_LONGEST_NAME]
+        return {"id": key, "name": called} | _facts(part) | _place(source, part)
 
     def take_piece(self, key: str, at: int, piece: bytes) -> None:
         """One piece of a picture that a view sends; ``at`` counts them from 0."""
@@ -84,14 +79,14 @@ class Pictures:
         Raises:
             InvalidParameterError: It is none, or too large.
         """
-        pieces = self._arriving.pop(key, {})
-        data = b"".join(pieces[at] for at in sorted(pieces))
+        pieces = self._arriving.get(key, {})
         try:
-            part = image(data)
+            part = self._parts[key] = image(b"".join(pieces[at] for at in sorted(pieces)))
         except InvalidParameterError as error:
             raise InvalidParameterError(str(error).replace("This bytes", name, 1)) from None
-        self._parts[key] = part
-        return {"id": key, "media_type": part.media_type, "size_bytes": len(data)}
+        finally:
+            self._arriving.pop(key, None)
+        return {"id": key} | _facts(part)
 
     def thumbnail(self, key: str) -> str:
         """A small picture as a ``data:`` URL; empty where none can be made."""
@@ -133,7 +128,7 @@ class Pictures:
 
 
 def _cleaned(entry: Mapping[str, Any]) -> Entry:
-    known = {field: entry[field] for field in _FIELDS if entry.get(field) is not None}
+    known = {field: entry[field] for field in _KNOWN if entry.get(field) is not None}
     thumbnail = str(known.get("thumbnail", ""))
     small = len(thumbnail) <= _MOST_THUMBNAIL_CHARACTERS and thumbnail.startswith("data:image/")
     return known if small else {k: v for k, v in known.items() if k != "thumbnail"}
@@ -145,6 +140,13 @@ def _source_of(entry: Mapping[str, Any]) -> object:
         kind = entry.get("media_type") or "image/png"
         return data if isinstance(data, bytes) else f"data:{kind};base64,{data}"
     return entry.get("url") or entry.get("path") or entry
+
+
+def _facts(part: ImagePart) -> Entry:
+    """What is known of a picture; nothing of one that is not fetched."""
+    facts = {"media_type": part.media_type, "sha256": part.sha256}
+    size = {} if part.data is None else {"size_bytes": len(part.data)}
+    return {name: fact for name, fact in facts.items() if fact is not None} | size
 
 
 def _place(source: object, part: ImagePart) -> Entry:

@@ -439,7 +439,8 @@ class TestPictures:
 
         answer = ask(pg, "pictures.add", id="p1", name="noise.png")
 
-        assert answer["value"] == {"id": "p1", "media_type": "image/png", "size_bytes": len(data)}
+        facts = {"media_type": "image/png", "size_bytes": len(data)}
+        assert answer["value"] == {"id": "p1", **facts, "sha256": lp.image(data).sha256}
         assert sent(pg)[0].messages[0].content[0].data == data
         assert len(str(pg.get_state(["images"]))) < 1_000
 

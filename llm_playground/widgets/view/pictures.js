@@ -11,6 +11,7 @@ import { h, button, follow, newId, setText, show } from "./dom.js";
  * @property {string} name
  * @property {string} [media_type]
  * @property {number} [size_bytes]
+ * @property {string} [sha256] of its bytes, in hex
  * @property {string} [url] where the provider finds it
  * @property {string} [path]
  * @property {string} [thumbnail] a `data:` URL
@@ -89,8 +90,11 @@ export function createPictures(view, prompt) {
     const id = newId();
     try {
       const thumbnail = await drawnSmall(file);
+      // The bytes go first: a Run that knows the entry finds them there, or on their way.
+      const arrived = send(view, id, file.name, await file.arrayBuffer());
       edit([...entries(), { id, name: file.name, media_type: file.type, size_bytes: file.size, thumbnail }]);
-      await send(view, id, file);
+      const facts = await arrived;
+      edit(entries().map((entry) => (entry.id === id ? { ...entry, ...facts } : entry)));
       view.say(`${file.name} added.`);
     } catch (error) {
       drop(id);
@@ -243,16 +247,18 @@ function takeDrops({ signal }, place, add) {
 }
 
 /**
- * Send a picture's bytes; resolved when the kernel has found that it is one.
+ * Send a picture's bytes; resolved with what the kernel has found it to be.
  * @param {View} view
  * @param {string} id
- * @param {File} file
+ * @param {string} name
+ * @param {ArrayBuffer} bytes
+ * @returns {Promise<Partial<Entry>>}
  */
-async function send({ model, ask }, id, file) {
-  for (const [at, [start, end]] of pieces(file.size).entries()) {
-    model.send({ type: "piece", id, at }, undefined, [await file.slice(start, end).arrayBuffer()]);
+function send({ model, ask }, id, name, bytes) {
+  for (const [at, [start, end]] of pieces(bytes.byteLength).entries()) {
+    model.send({ type: "piece", id, at }, undefined, [bytes.slice(start, end)]);
   }
-  return ask("pictures.add", { id, name: file.name });
+  return ask("pictures.add", { id, name });
 }
 
 /**
