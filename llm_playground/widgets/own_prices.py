@@ -22,9 +22,6 @@ def set_price(panel: Playground, given: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: The model is unknown or an amount none.
     """
-    rates = {
-        "input_usd_per_mtok": given.get("input_usd"),
-        "output_usd_per_mtok": given.get("output_usd"),
-    }
+    rates = {f"{kind}_usd_per_mtok": given.get(f"{kind}_usd", "") for kind in ("input", "output")}
     config.configure(prices={resolve_model(str(given.get("model"))): rates})
     panel.price_anew()

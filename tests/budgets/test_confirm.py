@@ -151,7 +151,7 @@ class TestPlayground:
         pg.run()
 
         assert pg.results.status.tolist() == ["over_budget"]
-        [pane] = pg._sheet.catch_up()[1]
+        [pane] = pg.sheet.catch_up()[1]
         assert pane["state"] == "over_budget"
         assert pane["footer"] == "not sent · nothing billed"
         assert pane["notices"][0].startswith("Not sent: could cost up to $0.0050, nothing is left")
@@ -163,5 +163,5 @@ class TestPlayground:
         pg.run()
 
         assert pg.results.status.tolist() == ["completed"]
-        [pane] = pg._sheet.catch_up()[1]
+        [pane] = pg.sheet.catch_up()[1]
         assert pane["notices"] == ["Max tokens capped at 4,096: a budget applies."]

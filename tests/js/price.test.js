@@ -77,7 +77,7 @@ test("an amount is dollars, with a point or a comma", () => {
 
 test("the line that keeps a price is ready to be pasted", () => {
   assert.equal(keepingLine("mine:x", "0,25", "2"),
-    'lp.configure(prices={"mine:x": {\n    "input_usd_per_mtok": 0.25, "output_usd_per_mtok": 2}})');
+    'lp.configure(prices={"mine:x": {\n    "input_usd_per_mtok": 0.25,\n    "output_usd_per_mtok": 2}})');
   assert.equal(keepingLine("mine:x", "", ""),
-    'lp.configure(prices={"mine:x": {\n    "input_usd_per_mtok": ..., "output_usd_per_mtok": ...}})');
+    'lp.configure(prices={"mine:x": {\n    "input_usd_per_mtok": ...,\n    "output_usd_per_mtok": ...}})');
 });

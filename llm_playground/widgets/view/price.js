@@ -115,6 +115,6 @@ export function amount(typed) {
 export function keepingLine(model, input, output) {
   /** @param {string} typed */
   const shown = (typed) => (Number.isNaN(amount(typed)) ? "..." : String(amount(typed)));
-  const rates = `"input_usd_per_mtok": ${shown(input)}, "output_usd_per_mtok": ${shown(output)}`;
+  const rates = `"input_usd_per_mtok": ${shown(input)},\n    "output_usd_per_mtok": ${shown(output)}`;
   return `lp.configure(prices={${JSON.stringify(model)}: {\n    ${rates}}})`;
 }
