@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from llm_playground import footer
+from llm_playground import config, footer
 from llm_playground.codegen import source, wires
 from llm_playground.errors import LLMError
 from llm_playground.providers import places
@@ -50,8 +50,12 @@ def of_stored(run: Run) -> dict[str, Any]:
     except LLMError as error:
         return _without_request(run, str(error))
     request = replace(found.request, parameters=run.parameters)
+    if not sent.body:
+        return _without_request(
+            run, f"A package of its own speaks to {config.label(run.provider)}."
+        )
     built = {
-        **_blank_exchange(f"POST {sent.url}"),
+        **_blank_exchange(f"POST {_address(sent)}"),
         "headers": _headers_of(sent),
         "body": _pretty(json.dumps(sent.body)),
     }
@@ -103,7 +107,16 @@ def _blank_exchange(line: str) -> dict[str, Any]:
     return {"attempt": 1, "line": line, "answer_headers": [], "limits": [], **empty}
 
 
+def _address(sent: wires.Sending) -> str:
+    """Where it goes; the embedded server has another address each time."""
+    if sent.request.provider == "local":
+        return "the server in this kernel"
+    return sent.url
+
+
 def _headers_of(sent: wires.Sending) -> list[list[str]]:
+    if sent.request.provider == "local":
+        return []
     key = [[sent.wire.key_header, f"{sent.wire.key_scheme}…"]] if sent.key_variable else []
     return [["content-type", "application/json"], *key, *map(list, sent.wire.headers.items())]
 

@@ -168,6 +168,17 @@ def test_a_reopened_answer_has_the_request_as_the_log_tells_it_and_says_so(serve
     assert KEY not in json.dumps(told)
 
 
+def test_of_the_embedded_model_too_whose_server_has_no_address_to_tell(home):
+    run = lp.ask("Hi.", "local", max_tokens=2, top_p=0.5)
+
+    told = ask(lp.Playground(run=run), "wire", number=1)
+
+    [exchange] = told["exchanges"]
+    assert json.loads(exchange["body"])["top_p"] == 0.5
+    assert exchange["line"] == "POST the server in this kernel"
+    assert [one["name"] for one in told["parameters"]][:2] == ["top_p", "max_tokens"]
+
+
 def test_what_was_never_sent_is_said(pg):
     with pytest.raises(lp.LLMError, match="There is no answer 1"):
         ask(pg, "wire", number=1)
