@@ -29,10 +29,11 @@ def unusable(choices: Sequence[Choice]) -> dict[str, dict[str, Any]]:
     rows = config.rows()
     statuses = (one for one in credentials.key_statuses() if one.status != "present")
     keyless = {one.provider: _fix(rows[one.provider], _key_line(one)) for one in statuses}
+    reasons = {choice.provider: choice.reason for choice in choices if not choice.available}
     others = {
-        choice.provider: _fix(rows[choice.provider], f"{_vendor(choice.provider, rows[choice.provider])}: {choice.reason}.")
-        for choice in choices
-        if not choice.available and choice.provider in rows
+        name: _fix(rows[name], f"{_vendor(name, rows[name])}: {reason}.")
+        for name, reason in reasons.items()
+        if name in rows
     }
     return others | keyless
 

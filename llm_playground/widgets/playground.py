@@ -60,7 +60,8 @@ DRAFTED = FORM
 _VIEW = Path(__file__).parent / "view"
 _MODULES = (
     *("keys", "panes", "choices", "dom", "link", "dialog", "keysdialog", "clipboard", "menu"),
-    *("refill", "modellist", "keyhelp", "picker", "values", "undo", "presets", "dial", "parameters"),
+    *("refill", "modellist", "keyhelp", "picker"),
+    *("values", "undo", "presets", "dial", "parameters"),
     *("textbox", "turns", "variables", "pictures", "prompts"),
     *("price", "override", "pricedialog", "runbar"),
     *("rich", "growing", "difference", "vicinity", "pane", "answers", "survival", "saved"),
@@ -312,7 +313,9 @@ class Playground(anywidget.AnyWidget):
 
     @t.validate(*TRAITS)
     def _as_values(self, proposal: Mapping[str, Any]) -> object:
-        return sweep.listed(proposal["value"])
+        now, new = getattr(self, proposal["trait"].name), sweep.listed(proposal["value"])
+        same = isinstance(now, float) and type(new) is int and now == new  # JSON's 1 is 1.0 too
+        return now if same else new
 
     @t.validate("turns")
     def _as_turns(self, proposal: Mapping[str, Any]) -> list[dict[str, Any]]:
