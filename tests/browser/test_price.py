@@ -201,6 +201,7 @@ def test_a_price_that_nobody_knows_is_set_in_the_panel(notebook):
 
     expect(dialog).to_be_hidden()
     expect(price).to_have_text("1 call · about $0.0003, at most $0.0003")
+    expect(notebook.by("run")).to_be_focused()
 
 
 def test_in_notebook_7_keys_try_one_ask_and_take_back(open_notebook, vendor):

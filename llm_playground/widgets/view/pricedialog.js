@@ -7,8 +7,11 @@ import { amount, keepingLine } from "./price.js";
 
 /** @typedef {import("./dom.js").View} View */
 
-/** @param {View} view */
-export function createPriceDialog(view) {
+/**
+ * @param {View} view
+ * @param {() => void} left called when the dialog has closed
+ */
+export function createPriceDialog(view, left) {
   const { signal } = view;
   const choice = h("select", { "aria-label": "Model of unknown price" });
   const only = h("p", { class: "llm-only" });
@@ -34,6 +37,7 @@ export function createPriceDialog(view) {
     setText(line, keepingLine(choice.value, input.box.value, output.box.value));
   };
   form.addEventListener("input", paint, { signal });
+  dialog.element.addEventListener("close", left, { signal });
   view.localKeys.set(form, (event) => {
     const sends = event.key === "Enter" && event.target instanceof HTMLInputElement;
     if (sends) set();

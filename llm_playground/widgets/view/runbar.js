@@ -29,11 +29,12 @@ export function createRunBar(view) {
   const problem = h("span", { class: "llm-problem", role: "alert", id: newId() });
   const run = button("Run", { class: "llm-run", "data-llm": "run" }, signal, () => press());
   const one = button("Try one", { class: "llm-one", "data-llm": "one" }, signal, () => press(true));
-  const prices = createPriceDialog(view);
+  // What had the focus may be gone by the time it is given back: JupyterLab would get the keys.
+  const prices = createPriceDialog(view, () => setPrice.hidden && run.focus());
   const setPrice = button("Set price", { class: "llm-link", hidden: true }, signal, () => {
     prices.open(tag().unpriced);
   });
-  const reason = createOverride(view, () => override.focus());
+  const reason = createOverride(view, () => (override.hidden ? run : override).focus());
   const override = button("Override…", { class: "llm-link", hidden: true, "aria-expanded": "false" }, signal, () => {
     reason.open(tag().calls);
   });
