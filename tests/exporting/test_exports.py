@@ -255,7 +255,7 @@ class TestFiles:
 
     def test_a_reader_sees_all_of_the_old_or_all_of_the_new(self, log, tmp_path):
         path = tmp_path / "runs.json"
-        versions = [[run("short")], [run("long " * 50_000)]]
+        versions = [[run("short")], [run("long " * 20_000)]]
         lp.export(versions[0], path=path)
         stop, seen = threading.Event(), []
 
@@ -265,7 +265,7 @@ class TestFiles:
 
         reader = threading.Thread(target=read)
         reader.start()
-        for turn in range(20):
+        for turn in range(8):
             lp.export(versions[turn % 2], path=path)
         stop.set()
         reader.join(timeout=20)
