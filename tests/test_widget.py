@@ -8,7 +8,7 @@ import pytest
 import llm_playground as lp
 from llm_playground import config, render
 from llm_playground.types import TextDelta
-from llm_playground.widgets import asking, esm, notice, presses
+from llm_playground.widgets import asking, front_end, notice, presses
 from llm_playground.widgets.form import Form, order
 from llm_playground.widgets.sheet import Sheet
 from tests.wire.server import WireServer, json_reply
@@ -315,7 +315,7 @@ def test_modules_are_joined_without_imports_of_each_other(tmp_path):
         'import {\n  A,\n  f,\n} from "./a.js";\nexport default { A, f };\n'
     )
 
-    text = esm.joined([tmp_path / "a.js", tmp_path / "b.js"])
+    text = front_end.joined([tmp_path / "a.js", tmp_path / "b.js"])
 
     assert text == "const A = 1;\nfunction f() {}\n\nexport default { A, f };\n"
 

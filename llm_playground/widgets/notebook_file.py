@@ -27,9 +27,7 @@ MOST_BYTES = 200_000_000
 METADATA = "llm_playground"
 _JSON = ("attempts", "parameters")
 _AMOUNTS = ("cost_usd", "saved_usd")
-_NOT_EXPORTED = (
-    *("error_detail", "dropped_parameters", "messages", "iterations", "tool_calls"),
-)
+_NOT_EXPORTED = (*("error_detail", "dropped_parameters", "messages", "iterations", "tool_calls"),)
 
 
 @dataclass(frozen=True, slots=True)

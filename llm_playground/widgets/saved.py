@@ -201,9 +201,7 @@ class Saved:
             return
         runs = [_ended(one) for one in found.runs]
         if not self._panel.show(
-            lambda number, tell: answered(
-                number=number, found=runs, tell=tell, labels=found.labels
-            )
+            lambda number, tell: answered(number=number, found=runs, tell=tell, labels=found.labels)
         ):
             return
         self._found, self._shown = found, self._panel.sheet.run

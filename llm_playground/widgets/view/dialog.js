@@ -14,7 +14,7 @@ import { h, button, setText } from "./dom.js";
 export function createDialog(view, name, ...content) {
   const { signal } = view;
   const heading = h("h4", {}, name);
-  const element = h("dialog", { class: "llm-dialog", "aria-label": name, tabindex: "-1", autofocus: true });
+  const element = h("dialog", { class: "llm-dialog", "aria-label": name, tabindex: "-1" });
   /** Whether there was something to close. */
   const close = () => {
     const was = element.open;
@@ -22,7 +22,9 @@ export function createDialog(view, name, ...content) {
     return was;
   };
   const open = () => {
-    if (!element.open) element.showModal();
+    if (element.open) return;
+    element.showModal();
+    element.focus(); // from here arrows scroll it, and Tab leads to its first button
   };
   /** @param {string} given */
   const rename = (given) => {

@@ -84,7 +84,8 @@ export function createHistory(view) {
     const marked = list.children[at];
     if (marked) search.setAttribute("aria-activedescendant", marked.id);
     else search.removeAttribute("aria-activedescendant");
-    marked?.scrollIntoView({ block: "nearest" });
+    if (at <= 0) dialog.element.scrollTop = 0;
+    else marked?.scrollIntoView({ block: "nearest" });
   };
 
   /** @param {boolean} further whether what is shown stays and more follows */
