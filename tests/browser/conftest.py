@@ -37,9 +37,22 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def open_notebook(server, browser) -> Iterator[Opener]:
+def opened_notebooks() -> list[NotebookPage]:
+    return []
+
+
+@pytest.fixture(autouse=True)
+def forgotten(request) -> None:
+    """A playground that is made again begins anew: each test has its own, without a draft."""
+    if "open_notebook" in request.fixturenames:
+        for notebook in request.getfixturevalue("opened_notebooks"):
+            notebook.forget_playgrounds()
+
+
+@pytest.fixture(scope="module")
+def open_notebook(server, browser, opened_notebooks) -> Iterator[Opener]:
     """Opens notebooks, and ends their kernels after the module's tests."""
-    opened: list[NotebookPage] = []
+    opened = opened_notebooks
 
     def open_one(*cells: str, app: str = "lab", width: int = 1280) -> NotebookPage:
         context = browser.new_context(viewport={"width": width, "height": 900})

@@ -199,6 +199,10 @@ class NotebookPage:
             assert time.monotonic() < until, f"{expression} is {seen}, not {value}"
             self.page.wait_for_timeout(50)
 
+    def forget_playgrounds(self) -> None:
+        """Let no playground that is made from now on find what was typed or answered before."""
+        self.in_kernel(_FORGET)
+
     def cells(self) -> list[str]:
         """The sources of all cells."""
         sources: list[str] = self.page.evaluate(
@@ -222,6 +226,15 @@ class NotebookPage:
 
 
 _CONTENT = "window.jupyterapp.shell.currentWidget.content"
+_FORGET = """
+import shutil
+from llm_playground import config
+from llm_playground.widgets import kept
+for one in kept._living:
+    one._known_as = None
+kept._living.clear()
+shutil.rmtree(config.home() / "drafts", ignore_errors=True)
+"""
 _KERNEL_IS_READY = """() => {
   const widget = window.jupyterapp?.shell?.currentWidget;
   const status = widget?.sessionContext?.session?.kernel?.status;

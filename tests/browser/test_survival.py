@@ -19,6 +19,11 @@ pg"""
 
 
 @pytest.fixture
+def forgotten():
+    """Nothing is: these tests are about what is not."""
+
+
+@pytest.fixture
 def opened(open_notebook):
     """A notebook with a playground of a name of its own, executed once."""
 
@@ -183,6 +188,7 @@ def test_a_kernel_killed_in_mid_stream_leaves_its_text(opened):
     notebook.page.wait_for_function(
         "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
     )
+    notebook.page.get_by_role("button", name="Ok", exact=True).click()
     execute(notebook)
     expect(notebook.by("status")).to_have_text("Interrupted")
     expect(notebook.by("answer")).to_contain_text("sea")
