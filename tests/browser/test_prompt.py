@@ -80,6 +80,7 @@ def notebook(lab):
     """The notebook with a new playground in its second cell."""
     lab.in_kernel("if 'reader' in dir(): del reader")
     lab.run_cell(1)
+    expect(prompt(lab)).to_be_visible()
     return lab
 
 
