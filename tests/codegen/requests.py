@@ -57,7 +57,7 @@ def rich(vendor: Vendor) -> Request:
     settings = Parameters(
         temperature=0.25,
         max_tokens=50,
-        extra={"metadata": {"__proto__": [1, None, True, 1e300]}, "new-thing": -0.5},
+        extra={"metadata": {"__proto__": [1, None, True, 1.5e-7]}, "new-thing": -0.5},
         **SETTINGS[vendor.name],
     )
     return Request(vendor.model, turns, settings, (Tool("look", 'Looks "there".', _TOWN),))
