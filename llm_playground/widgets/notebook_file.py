@@ -20,11 +20,10 @@ from llm_playground.exporting.columns import Row
 from llm_playground.exporting.found import runs_in
 from llm_playground.widgets import draft as drafts
 from llm_playground.widgets.draft import Draft
+from llm_playground.widgets.saved import METADATA
 from llm_playground.widgets.stored import StoredRun, of_row
 
 MOST_BYTES = 200_000_000
-# Beside an output's data: whose it is, and what was typed. Nothing else may stand under this name.
-METADATA = "llm_playground"
 _JSON = ("attempts", "parameters")
 _AMOUNTS = ("cost_usd", "saved_usd")
 _NOT_EXPORTED = (*("error_detail", "dropped_parameters", "messages", "iterations", "tool_calls"),)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from llm_playground.widgets.playground import Playground
     from llm_playground.widgets.stored import StoredRun
 
+# Beside an output's data: whose it is, and what was typed and answered last.
+METADATA = "llm_playground"
 LOOK_AGAIN_S = 2.0
 LOOK_FOR_S = 600.0
 _ELSEWHERE = "Still running in another kernel."
@@ -84,8 +86,9 @@ class Saved:
         older = self._kept.older()
         if older is not None and older.sheet.run > 0:
             self._panel.take_over(older)
-            count = len(older.sheet.opening())
-            self._say(count, count, "kernel")
+            if older.sheet.ended():
+                count = len(older.sheet.opening())
+                self._say(count, count, "kernel")
             self.keep_in_notebook()
             self._looked.set()
         elif self._kept.last.answers or self._notebook is not None:
@@ -111,6 +114,7 @@ class Saved:
             answers[number - 1] = Answer(one.call.run_id, one.label)
             asked_at = self._kept.last.asked_at or datetime.now(UTC)
             self._kept.note_answers(answers, asked_at)
+        self._panel.saved = {}
 
     def keep_in_notebook(self) -> None:
         """Bring the second output to what the panel shows; returns at once."""
@@ -133,7 +137,6 @@ class Saved:
             raise InvalidParameterError("There is nothing to import. Reload the page.")
         document = {"format": FORMAT, "version": VERSION, "runs": list(found.leaf.rows)}
         new = import_runs(document)
-        self._kept.note_answers(found.leaf.draft.answers, found.asked_at)
         self._show(replace(found, leaf=None))
         return new
 
@@ -205,6 +208,8 @@ class Saved:
         ):
             return
         self._found, self._shown = found, self._panel.sheet.run
+        if found.leaf is not None:  # the notebook goes on keeping them
+            self._kept.note_answers(found.leaf.draft.answers, found.asked_at)
         where = "log" if found.leaf is None else "notebook"
         self._say(len(found.runs), found.wanted, where, found.asked_at)
         self._keep_in_notebook()
@@ -216,22 +221,26 @@ class Saved:
 
     def _keep_in_notebook(self) -> None:
         with self._keeping:  # one after the other, each with what holds by then
-            runs = self._panel.sheet.runs()
-            if not runs:
+            if not self._panel.sheet.runs():
                 return
             try:
                 drafts.check_allowed()
-                self._beside.show(*self._output(runs))
+                self._beside.show(*self.output())
             except LLMError as error:
                 self._panel.problem = f"The answers are not kept in the notebook. {error}"
 
-    def _output(self, runs: Sequence[Run]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    def output(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """What the notebook keeps: the answers as a MIME bundle, and the output's metadata.
+
+        Raises:
+            InvalidParameterError: A run has a value that its column cannot hold.
+        """
         from llm_playground.exporting.static import static  # first use, not import
 
         panel = self._panel
-        bundle = static(panel.name, asdict(panel.form()), self._rows(runs))
+        bundle = static(panel.name, asdict(panel.form()), self._rows(panel.sheet.runs()))
         draft = self._kept.document()
-        return bundle, {"llm_playground": {"name": panel.name, "draft": draft}}
+        return bundle, {METADATA: {"name": panel.name, "draft": draft}}
 
     def _rows(self, runs: Sequence[Run]) -> Sequence[Run | Row]:
         from llm_playground.exporting.rows import rows_of  # first use, not import

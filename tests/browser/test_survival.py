@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 
 STORY = "Tell me a long story about the sea."
 GONE = "Saved answers. The kernel has stopped; run this cell to go on, nothing is paid again."
+KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
 PLAYGROUND = """import llm_playground as lp
 pg = lp.Playground({name!r}, models=['local'], prompt='Say hello.', max_tokens=300)
 pg"""
@@ -185,9 +186,7 @@ def test_a_kernel_killed_in_mid_stream_leaves_its_text(opened):
 
     expect(notebook.by("vitals")).to_have_text(GONE)
     expect(notebook.by("status")).to_have_text("Interrupted")
-    notebook.page.wait_for_function(
-        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
-    )
+    notebook.page.wait_for_function(f"() => {KERNEL}.status === 'idle'")
     notebook.page.get_by_role("button", name="Ok", exact=True).click()
     execute(notebook)
     expect(notebook.by("status")).to_have_text("Interrupted")
@@ -201,10 +200,7 @@ def test_after_the_connection_was_lost_it_catches_up(opened):
     run(notebook, STORY)
     expect(notebook.by("answer")).to_contain_text("sea")
 
-    notebook.page.evaluate(
-        "() => { const k = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;"
-        " k._ws.close(); }"
-    )
+    notebook.page.evaluate(f"() => {KERNEL}._ws.close()")
 
     expect(notebook.by("footer")).to_contain_text("free ·")
     answer = notebook.in_kernel("print(pg.results.response_text[0])").split()
@@ -215,10 +211,7 @@ def test_after_the_connection_was_lost_it_catches_up(opened):
 
 def test_a_busy_kernel_is_told_where_it_does_not_hear(opened):
     notebook = opened("import time; time.sleep(6)")
-    notebook.page.evaluate(
-        "() => { window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
-        ".commsOverSubshells = 'disabled'; }"
-    )
+    notebook.page.evaluate(f"() => {{ {KERNEL}.commsOverSubshells = 'disabled'; }}")
     execute(notebook)
     run(notebook, STORY)
     expect(notebook.by("answer")).to_contain_text("sea")

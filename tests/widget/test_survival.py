@@ -12,9 +12,8 @@ import time
 import pytest
 
 import llm_playground as lp
-from llm_playground import config, provenance
-from llm_playground.exporting.static import MIME
-from llm_playground.widgets import draft
+from llm_playground import config
+from llm_playground.widgets import draft, notebook_file
 
 WAIT_S = 60
 
@@ -312,13 +311,6 @@ def test_typing_in_two_threads_and_keeping_loses_nothing(home):
     assert (again.prompt, again.system) == ("p99", "s99")
 
 
-def ran(name="letters", **given):
-    """A playground that was asked and answered once."""
-    panel = lp.Playground(name, models=["local"], prompt="Say hello.", max_tokens=8, **given)
-    panel.run()
-    return panel, panel.results
-
-
 def made_elsewhere(code):
     """What another kernel prints."""
     preamble = "import llm_playground as lp, json\n"
@@ -406,3 +398,82 @@ def test_a_kernel_that_died_in_mid_stream_leaves_its_answer_interrupted(home):
     assert row["status"] == "interrupted"
     assert said[:50] in row["response_text"]
     assert not panel.running
+
+
+@pytest.fixture
+def notebook(home, monkeypatch):
+    """The file that the kernel is told is its notebook, holding what a playground keeps in it."""
+    first = lp.Playground("letters", models=["local"], max_tokens=8)
+    first.prompt = "Say hello."
+    first.run()
+    assert first.results.status.tolist() == ["completed"]
+    bundle, metadata = first.kept_answers.output()
+    output = {"output_type": "display_data", "data": bundle, "metadata": metadata}
+    cells = [{"cell_type": "code", "id": "c1", "source": "", "outputs": [output]}]
+    path = home.parent / "letters.ipynb"
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "cells": cells}), "utf-8")
+    monkeypatch.setenv("JPY_SESSION_NAME", str(path))
+    first.close()
+    return path
+
+
+@pytest.fixture
+def colleague(notebook, tmp_path, monkeypatch):
+    """Somebody else has the notebook, but neither the log nor the drafts."""
+    monkeypatch.setenv("LLM_PLAYGROUND_HOME", str(tmp_path / "colleague"))
+    return notebook
+
+
+def test_a_colleague_sees_the_notebooks_answers_and_may_import_them(colleague):
+    panel = lp.Playground("letters", models=["local"], max_tokens=8)
+
+    assert panel.results.status.tolist() == ["completed"]
+    assert panel.prompt == "Say hello."
+    assert (panel.saved["where"], panel.saved["count"]) == ("notebook", 1)
+    assert len(lp.runs()) == 0
+
+    assert panel.kept_answers.import_them() == 1
+    assert panel.saved["where"] == "log"
+    assert lp.runs().run_id.tolist() == panel.results.run_id.tolist()
+
+
+def test_until_they_are_imported_the_notebook_goes_on_keeping_them(colleague):
+    panel = lp.Playground("letters", models=["local"], max_tokens=8)
+    ids = panel.results.run_id.tolist()
+
+    bundle, metadata = panel.kept_answers.output()
+
+    output = {"output_type": "display_data", "data": bundle, "metadata": metadata}
+    cells = [{"cell_type": "code", "id": "c1", "source": "", "outputs": [output]}]
+    colleague.write_text(json.dumps({"cells": cells}), "utf-8")
+    leaf = notebook_file.find(colleague, "letters", None)
+    assert [one.run.id for one in leaf.stored()] == ids
+
+
+def test_another_playgrounds_answers_are_not_taken(colleague):
+    panel = lp.Playground("invoices", models=["local"])
+    panel.kept_answers.wait()
+
+    assert panel.saved == {}
+
+
+def test_no_notebook_however_made_raises(colleague):
+    good = json.loads(colleague.read_bytes())
+    choose = random.Random(7)
+
+    def broken(value, depth=0):
+        if choose.random() < 0.08 and depth > 1:
+            return any_json(choose, 2)
+        if isinstance(value, dict):
+            return {name: broken(item, depth + 1) for name, item in value.items()}
+        if isinstance(value, list):
+            return [broken(item, depth + 1) for item in value]
+        return value
+
+    for _ in range(300):
+        colleague.write_text(json.dumps(broken(good)), "utf-8")
+        leaf = notebook_file.find(colleague, "letters", None)
+        assert leaf is None or isinstance(leaf.stored(), list)
+    for content in HOSTILE:
+        colleague.write_bytes(content)
+        assert notebook_file.find(colleague, "letters", None) is None
