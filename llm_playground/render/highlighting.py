@@ -71,7 +71,7 @@ _LEXERS = frozenset(
         *("typescript", "xml", "yaml", "zig"),
     }
 )
-_ALSO = {"jsx": "javascript", "tsx": "typescript", "jsonc": "json", "jsonl": "json", "hcl": "tf"}
+_ALSO = {"jsx": "javascript", "tsx": "typescript", "jsonc": "json", "jsonl": "json", "yml": "yaml"}
 
 
 def highlighted(code: str, language: str, _attributes: str = "") -> str:

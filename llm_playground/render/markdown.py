@@ -35,7 +35,7 @@ def by_block(parsed: Sequence[Token]) -> Iterator[list[Token]]:
     block: list[Token] = []
     for token in parsed:
         block.append(token)
-        if token.level == 0 and token.nesting <= 0 and token.type != "inline":
+        if token.level == 0 and token.nesting <= 0:
             yield block
             block = []
 

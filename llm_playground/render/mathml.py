@@ -81,7 +81,6 @@ _REWRITTEN = (
 )
 
 
-@lru_cache(maxsize=512)
 def of_latex(latex: str, display: str) -> str | None:
     r"""MathML of a formula; None when it is broken, or too much.
 
@@ -101,11 +100,13 @@ def of_latex(latex: str, display: str) -> str | None:
     if not latex.strip():
         return None
     try:
-        return _rebuilt(
-            _converter().convert_with_local_state(latex, displaystyle=display == "block")
-        )
-    except _latex_error():
+        made = _converter().convert_with_local_state(latex, displaystyle=display == "block")
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # a panic of native code is no Exception, and spoils the converter
+        _converter.cache_clear()
         return None
+    return _rebuilt(made)
 
 
 def _deep(latex: str) -> bool:
@@ -126,12 +127,6 @@ def _converter() -> LatexToMathML:
     from math_core import LatexToMathML  # first use, not import
 
     return LatexToMathML(fancy_error=False, allow_unreliable_rendering=True, max_expansions=200)
-
-
-def _latex_error() -> type[Exception]:
-    from math_core import LatexError  # first use, not import
-
-    return LatexError
 
 
 def _rebuilt(mathml: str) -> str | None:

@@ -193,7 +193,7 @@ ENDLESS = {
     "formulas that never begin": ("a\n", "b $$\n"),
     "headings that are none": ("- a\n", "===\n"),
     "definitions": ("", "[a]: https://example.com\n"),
-    "key": ("", "sk-"),
+    "key": ("", "sk-"),  # none ends: all is held back
     "key in lines": ("-----BEGIN " + "PRIVATE KEY-----\n", "MIIBMIIBMIIBMIIB\n"),
     "ordinary": ("", ANSWER),
 }

@@ -3,9 +3,10 @@
 import subprocess
 import sys
 
+import math_core
 import pytest
 
-from llm_playground.render import to_html
+from llm_playground.render import mathml, to_html
 from tests.render.safety import faults
 
 
@@ -143,3 +144,21 @@ class TestLimits:
         )
 
         assert done.stdout == "alive\n", done.stderr
+
+    def test_a_converter_that_panics_spoils_one_formula_and_not_the_answer(self, monkeypatch):
+        class Panic(BaseException):
+            """As native code raises it: no Exception."""
+
+        class Panicking:
+            def __init__(self, **settings):
+                pass
+
+            def convert_with_local_state(self, latex, *, displaystyle):
+                raise Panic(latex)
+
+        mathml._converter.cache_clear()
+        with monkeypatch.context() as patched:
+            patched.setattr(math_core, "LatexToMathML", Panicking)
+            assert shown("so $x$") == "<p>so <code>$x$</code></p>"
+
+        assert shown("so $x$") == "<p>so <math><mi>x</mi></math></p>"
