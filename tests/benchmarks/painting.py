@@ -121,17 +121,21 @@ CONTENDERS = {
     "HTML, per token": HTML_PER_TOKEN,
 }
 WATCH = """() => {
-  window.ends = []; window.long = [];
+  window.ends = [];
+  window.long = [];
+  const notebook = document.querySelector(".jp-Notebook");
   const seen = (node) => (node.data ?? node.textContent ?? "").includes("ENDMARK");
-  const counted = () => (document.querySelector(".jp-Notebook").textContent.match(/ENDMARK/g) ?? []).length;
+  const isHere = (record) =>
+    record.type === "characterData" ? seen(record.target) : [...record.addedNodes].some(seen);
+  const watch = { subtree: true, childList: true, characterData: true };
   new MutationObserver((records) => {
-    const here = records.some((r) => r.type === "characterData" ? seen(r.target) : [...r.addedNodes].some(seen));
-    if (!here) return;
-    const many = counted();
+    if (!records.some(isHere)) return;
+    const many = (notebook.textContent.match(/ENDMARK/g) ?? []).length;
     while (window.ends.length < many) window.ends.push(Date.now());
-  }).observe(document.querySelector(".jp-Notebook"), {subtree: true, childList: true, characterData: true});
-  new PerformanceObserver((list) => { for (const task of list.getEntries()) window.long.push(task.duration); })
-    .observe({type: "longtask"});
+  }).observe(notebook, watch);
+  new PerformanceObserver((list) => {
+    for (const task of list.getEntries()) window.long.push(task.duration);
+  }).observe({ type: "longtask" });
 }"""
 
 
@@ -163,8 +167,8 @@ def measured(page: Page, notebook: NotebookPage, cell: int, panes: int, seconds:
 
     def hear(event: dict) -> None:
         frame = event["response"]
-        binary = frame["opcode"] == 2  # shown here in base64
-        cost.sizes.append(len(frame["payloadData"]) * 3 // 4 if binary else len(frame["payloadData"]))
+        size = len(frame["payloadData"])
+        cost.sizes.append(size * 3 // 4 if frame["opcode"] == 2 else size)  # 2 is in base64
 
     page.evaluate(WATCH)
     session.on("Network.webSocketFrameReceived", hear)
@@ -200,7 +204,8 @@ def measure(panes: int = PANES, deltas: int = DELTAS, *names: str) -> dict[str, 
         browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         for name in names or CONTENDERS:
             page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-            cells = [setup, WITHOUT_A_VIEW, SHOW if name == "playground" else "None", CONTENDERS[name]]
+            show = SHOW if name == "playground" else "None"
+            cells = [setup, WITHOUT_A_VIEW, show, CONTENDERS[name]]
             notebook = NotebookPage.opened(page, server, cells)
             notebook.run_cell(0)
             notebook.run_cell(1)

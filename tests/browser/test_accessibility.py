@@ -29,9 +29,11 @@ pg.prompt = "Summarise {{{{article}}}} in {{{{points}}}}."
 pg"""
 THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
 RUN_AXE = """async () => {
-  const rules = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], resultTypes: ["violations"] };
-  const { violations } = await window.axe.run(document.querySelector(".llm-playground"), rules);
-  return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 160)}`));
+  const rules = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] };
+  const panel = document.querySelector(".llm-playground");
+  const { violations } = await window.axe.run(panel, rules);
+  const told = (id, node) => `${id}: ${node.html.slice(0, 160)}`;
+  return violations.flatMap(({ id, nodes }) => nodes.map((node) => told(id, node)));
 }"""
 
 

@@ -242,3 +242,70 @@ def test_two_linked_playgrounds_have_one_prompt_in_the_browser_and_in_python(ope
     panels.nth(1).locator("[data-llm=iterations]").fill("3")
     expect(panels.nth(0).locator("[data-llm=iterations]")).to_have_value("3")
     notebook.expect_in_kernel("pg.prompt, other.prompt, pg.iterations", "('Both', 'Both', 3)")
+
+
+def test_on_a_reloaded_page_the_notebook_keeps_the_new_answers(opened):
+    notebook = opened()
+    notebook.saved()
+    notebook.page.reload()
+    expect(notebook.by("prompt")).to_have_value("Say hello.")
+
+    ran(notebook, "Say goodbye.")
+
+    expect(copy_of(notebook)).to_have_count(1)
+    expect(copy_of(notebook)).to_be_hidden()
+    [kept] = [o for o in notebook.saved()["cells"][0]["outputs"] if "text/markdown" in o["data"]]
+    assert "Say goodbye." in "".join(kept["data"]["text/markdown"])
+
+
+def test_a_colleague_is_offered_the_notebooks_answers_to_import(opened, server):
+    whose = server.folder / secrets.token_hex(4)
+    whose.write_text(str(server.folder / f"{whose.name}-mine"))
+    source = (
+        f"import os; os.environ['LLM_PLAYGROUND_HOME'] = open({whose.name!r}).read()\n" + PLAYGROUND
+    )
+    notebook = opened(source=source)
+    ran(notebook, "Say goodbye.")
+    asked = ids(notebook)
+    expect(copy_of(notebook)).to_have_count(1)
+    notebook.saved()
+
+    whose.write_text(str(server.folder / f"{whose.name}-theirs"))
+    restart(notebook)
+    execute(notebook)
+
+    expect(notebook.by("saved-line")).to_contain_text("in this notebook, not in your log")
+    expect(notebook.by("prompt")).to_have_value("Say goodbye.")
+    assert logged(notebook) == 0
+    notebook.panel.get_by_role("button", name="Import them").click()
+    expect(notebook.by("saved-line")).to_contain_text("nothing paid")
+    assert (logged(notebook), ids(notebook)) == (1, asked)
+
+
+def test_two_views_of_one_widget_lose_no_run(opened):
+    notebook = opened("pg")
+    notebook.run_cell(1)
+    panels = notebook.page.locator(".llm-playground")
+    expect(panels).to_have_count(2)
+    before = logged(notebook)
+
+    for at in (0, 1):
+        panels.nth(at).locator("[data-llm=run]").click()
+        expect(panels.nth(at).locator("[data-llm=footer]")).to_contain_text("free ·")
+        expect(panels.nth(1 - at).locator("[data-llm=footer]")).to_contain_text("free ·")
+        notebook.expect_in_kernel("pg.running", "False")
+
+    assert logged(notebook) == before + 2
+
+
+def test_in_notebook_7_too(opened):
+    notebook = opened(app="notebook")
+    ran(notebook, "Say goodbye.")
+    expect(draft_words(notebook)).to_have_text("· draft saved")
+    expect(copy_of(notebook)).to_be_hidden()
+
+    execute(notebook)
+
+    expect(notebook.by("prompt")).to_have_value("Say goodbye.")
+    expect(notebook.by("saved-line")).to_contain_text("1 saved answer from")
+    expect(copy_of(notebook)).to_be_hidden()
