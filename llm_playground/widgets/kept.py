@@ -109,8 +109,10 @@ class KeptDraft:
             _living[:] = [*(one for one in _living if one._panel() is not None), self]
 
     def older(self) -> Any:  # noqa: ANN401 - a playground, whose module is above this one
-        """The last playground before this one in this kernel that is known by the same."""
-        found = [other._panel() for other in self._others()]
+        """The last playground before this one in this kernel that has the answers of the draft."""
+        answers = self._draft.answers
+        same = [one for one in self._others() if not answers or one._draft.answers == answers]
+        found = [one._panel() for one in same]
         return next((panel for panel in reversed(found) if panel is not None), None)
 
     def adopt(self, found: Draft) -> None:

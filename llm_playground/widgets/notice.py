@@ -50,6 +50,7 @@ class Beside:
         self._heard = self._missing = False
         self._waiting: list[contextvars.Context] = []  # cells without a second output so far
         self._has_output = False
+        self._count = 0
         self._saved: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
 
     @property
@@ -78,8 +79,11 @@ class Beside:
                 self._missing = False
                 self._publish()
 
-    def show(self, bundle: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+    def show(self, bundle: Mapping[str, Any], metadata: Mapping[str, Any]) -> int:
         """Keep answers in the notebook, in place of those that are there.
+
+        JupyterLab drops them where the page was loaded after the cell was executed: a view that
+        finds no output with the number that this returns puts it there itself.
 
         Args:
             bundle: See :func:`llm_playground.exporting.static.static`.
@@ -87,7 +91,16 @@ class Beside:
         """
         with self._lock:
             self._saved = bundle, metadata
+            self._count += 1
+            count = self._count
         self._publish()
+        return count
+
+    def output(self) -> dict[str, Any]:
+        """The second output as it is now: ``data`` and ``metadata``."""
+        with self._lock:
+            data, metadata = self._said()
+        return {"data": data, "metadata": metadata}
 
     def _later(self, wait_s: float, act: Callable[[], None]) -> None:
         timer = threading.Timer(wait_s, act)
@@ -115,7 +128,8 @@ class Beside:
         data, metadata = self._saved or ({}, {})
         data, html = dict(data), data.get("text/html", "")
         if html:
-            html = f'<div data-llm="saved" data-id="{self.display_id}">\n{html}\n</div>'
+            known_by = f'data-llm="saved" data-id="{self.display_id}" data-count="{self._count}"'
+            html = f"<div {known_by}>\n{html}\n</div>"
             data["text/html"] = html
         if self._missing:
             plain = "\n\n".join(filter(None, (TEXT, data.get("text/plain"))))

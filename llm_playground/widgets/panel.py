@@ -79,6 +79,7 @@ class Panel(anywidget.AnyWidget):
     draft = _for_view(t.Dict())
     saved = _for_view(t.Dict())
     saved_id = _for_view(t.Unicode())
+    saved_count = _for_view(t.Int(0))
     variables = _for_view(t.List(t.Dict()))
     table = _for_view(t.Dict())
     tables = _for_view(t.List(t.Dict()))

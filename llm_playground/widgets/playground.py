@@ -113,7 +113,7 @@ class Playground(Panel):
         frequency_penalty: float | None = None,
     ) -> None:
         self._lock = threading.RLock()
-        self._beside = notice.Beside()
+        self.beside = notice.Beside()
         self.material = Material(self, self._hand_on)
         self._asking = Asking(0, (), self._tell_soon)
         self._ended = threading.Event()
@@ -126,7 +126,7 @@ class Playground(Panel):
             prompt=brought.prompt,
             system=system or brought.system,
             iterations=n,
-            saved_id=self._beside.display_id,
+            saved_id=self.beside.display_id,
             turns=list(brought.turns),
             images=[],
             presets={name: dict(p.as_dict()) for name, p in parameters.PRESETS.items()},
@@ -149,7 +149,7 @@ class Playground(Panel):
         given = {"models": models} if run is None else dict.fromkeys(DRAFTED, repr(run))
         self.kept_draft = KeptDraft(self, DRAFTED, identity(name), given)
         self.kept_draft.restore()
-        self.kept_answers = Saved(self, self.kept_draft, self._beside)
+        self.kept_answers = Saved(self, self.kept_draft, self.beside)
         threading.Thread(target=self._look_up_choices, daemon=True).start()
         self._pricer.ask()
         _panels.add(self)
@@ -201,7 +201,7 @@ class Playground(Panel):
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return None
-        self._beside.watch()
+        self.beside.watch()
         data, metadata = bundle
         return {**data, "text/html": notice.HTML, "text/plain": notice.TEXT}, metadata
 
@@ -340,7 +340,7 @@ class Playground(Panel):
 
     def _hear(self, _widget: object, content: Mapping[str, Any], buffers: object) -> None:
         """A view's message, on the main or a subshell's thread: hand it on and return."""
-        self._beside.heard()
+        self.beside.heard()
         act = _ON_MESSAGE.get(content.get("type", ""))
         if act is not None:
             self._hand_on(act, self, {**content, "buffers": buffers} if buffers else content)

@@ -25,6 +25,7 @@ REPLIES: dict[str, Reply] = {
     "pictures.thumbnail": material.thumbnail,
     "turns.add": material.add_turns,
     "ping": saved.ping,
+    "copy": saved.copy,
     "discard_draft": saved.discard_draft,
     "restore_draft": saved.restore_draft,
     "import_runs": saved.import_them,

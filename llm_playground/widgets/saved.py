@@ -225,7 +225,7 @@ class Saved:
                 return
             try:
                 drafts.check_allowed()
-                self._beside.show(*self.output())
+                self._panel.saved_count = self._beside.show(*self.output())
             except LLMError as error:
                 self._panel.problem = f"The answers are not kept in the notebook. {error}"
 
@@ -256,6 +256,11 @@ class Saved:
 def import_them(panel: Playground, _given: Mapping[str, Any]) -> int:
     """The reply to a view that asks for it; see :meth:`Saved.import_them`."""
     return panel.kept_answers.import_them()
+
+
+def copy(panel: Playground, _given: Mapping[str, Any]) -> dict[str, Any]:
+    """The reply to a view that has to put the second output into the notebook itself."""
+    return {"widget": panel.model_id, **panel.beside.output()}
 
 
 def discard_draft(panel: Playground, _given: Mapping[str, Any]) -> None:

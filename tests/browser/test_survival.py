@@ -86,9 +86,7 @@ def test_a_draft_survives_execution_restart_and_discarding(opened):
 
     execute(notebook)
     expect(notebook.by("prompt")).to_have_value("Half a thought")
-    expect(draft_words(notebook)).to_have_text(
-        re.compile(r"· draft of \d+ \w+ \d\d:\d\d restored")
-    )
+    expect(draft_words(notebook)).to_have_text(re.compile(r"· draft of \d+ \w+ \d\d:\d\d restored"))
     restart(notebook)
     execute(notebook)
     expect(notebook.by("prompt")).to_have_value("Half a thought")
@@ -218,9 +216,7 @@ def test_a_busy_kernel_is_told_where_it_does_not_hear(opened):
 
     notebook.start_cell(1)
 
-    expect(notebook.by("vitals")).to_contain_text(
-        "The kernel is running another cell."
-    )
+    expect(notebook.by("vitals")).to_contain_text("The kernel is running another cell.")
     expect(notebook.by("vitals")).to_be_hidden()
 
 

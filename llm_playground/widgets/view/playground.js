@@ -9,7 +9,7 @@ import { createRunBar } from "./runbar.js";
 import { createAnswers } from "./answers.js";
 import { createKeysDialog } from "./keysdialog.js";
 import { createTools } from "./tools.js";
-import { createDraftWords, createSavedLine, createVitals, hideCopy } from "./saved.js";
+import { createDraftWords, createSavedLine, createVitals, hideCopy, mendCopy } from "./saved.js";
 import { EMPTY_SHEET, announcement, cutShort, receive } from "./panes.js";
 import { keyAction, staysHere } from "./keys.js";
 
@@ -58,6 +58,7 @@ function render({ model, el }) {
   view.afterRun = ping;
   createSavedLine(view, /** @type {Element} */ (answers.element.firstElementChild));
   hideCopy(view, el);
+  mendCopy(view);
   hearKeys(view, el, { picker, prompt: prompts.box, keys, answers, bar, tools });
   return () => ending.abort();
 }

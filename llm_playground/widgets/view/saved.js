@@ -25,6 +25,8 @@ import { draftWords, savedLine, vitals, vitalsLine } from "./survival.js";
 
 const PING_EVERY_MS = 2_000;
 const PATIENCE_MS = 1_000;
+const COPY_AFTER_MS = 1_500;
+const VIEW_MIME = "application/vnd.jupyter.widget-view+json";
 
 /**
  * The draft's words beside the name, with Discard or Undo.
@@ -84,6 +86,69 @@ export function hideCopy({ model, signal }, el) {
   const style = h("style", {}, `.jp-OutputArea-child:has(${copy}), ${copy} { display: none; }`);
   el.append(style);
   signal.addEventListener("abort", () => style.remove());
+}
+
+/**
+ * An output area's outputs, as JupyterLab's notebook model has them.
+ * @typedef {object} Outputs
+ * @property {number} length
+ * @property {(at: number) => {toJSON: () => any}} get
+ * @property {(at: number, output: unknown) => void} set
+ * @property {(output: unknown) => void} add
+ */
+
+/**
+ * Put the copy into the notebook where the kernel's own message did not arrive: JupyterLab drops
+ * it on a page that was loaded after the cell was executed.
+ * @param {View} view
+ */
+export function mendCopy(view) {
+  const { model, signal } = view;
+  const id = model.get("saved_id");
+  /** @param {number} count */
+  const mend = async (count) => {
+    const areas = outputAreas(model);
+    const seen = areas.some((area) => places(area, `data-id="${id}" data-count="${count}"`).length > 0);
+    if (signal.aborted || seen || model.get("saved_count") !== count) return;
+    const { widget, data, metadata } = await view.ask("copy");
+    const output = { output_type: "display_data", data, metadata };
+    for (const area of areas.filter((outputs) => places(outputs, widget).length > 0)) {
+      const [at] = places(area, `data-id="${id}"`);
+      if (at === undefined) area.add(output);
+      else area.set(at, output);
+    }
+  };
+  follow(view, ["saved_count"], () => {
+    const count = model.get("saved_count");
+    if (count > 0) setTimeout(() => mend(count).catch(() => {}), COPY_AFTER_MS);
+  });
+}
+
+/**
+ * Which outputs mention a text, in their HTML or as the widget's view.
+ * @param {Outputs} outputs
+ * @param {string} text
+ */
+function places(outputs, text) {
+  const found = [];
+  for (let at = 0; at < outputs.length; at += 1) {
+    const data = outputs.get(at).toJSON().data ?? {};
+    const mentioned = [data["text/html"] ?? "", data[VIEW_MIME]?.model_id ?? ""].flat().join("");
+    if (mentioned.includes(text)) found.push(at);
+  }
+  return found;
+}
+
+/**
+ * The outputs of every cell, where the front end lets a view have them.
+ * @param {import("./dom.js").Model} model
+ * @returns {Outputs[]}
+ */
+function outputAreas(model) {
+  const { widget_manager: manager } = /** @type {any} */ (model);
+  /** @type {Iterable<{outputs?: Outputs}>} */
+  const cells = manager?.context?.model?.cells ?? [];
+  return [...cells].flatMap(({ outputs }) => outputs ?? []);
 }
 
 /**
