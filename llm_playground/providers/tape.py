@@ -35,12 +35,12 @@ Headers = tuple[tuple[str, str], ...]
 class Excerpt:
     """The beginning and the end of what comes in pieces; ``size`` is how long all of it is.
 
-    >>> cut = Excerpt(8)
+    >>> cut = Excerpt(16)
     >>> cut.add(b"one two three four")
     >>> cut.text()
-    ('one', 'four')
+    ('one two', 'four')
     >>> cut.size - cut.kept
-    8
+    2
     """
 
     most: int = MOST_BYTES
