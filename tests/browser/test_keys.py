@@ -176,12 +176,14 @@ def test_the_model_list_is_walked_by_keys(panel):
     picker.press("ArrowDown")
     picker.press("ArrowDown")
     expect(picker).to_have_attribute("aria-expanded", "true")
-    active = panel.panel.get_by_role("option", selected=True)
+    active = panel.panel.locator(f"[id={picker.get_attribute('aria-activedescendant')}]")
     expect(active).to_contain_text("smollm2")
 
     picker.press("Enter")
 
     panel.expect_in_kernel("pg.models", "['local:smollm2-135m-instruct']")
+    expect(panel.panel.get_by_role("option", selected=True)).to_contain_text("smollm2")
+    picker.press("Escape")
     expect(picker).to_have_attribute("aria-expanded", "false")
 
 

@@ -163,7 +163,7 @@ function createPopup(view, input, keys) {
   const activate = (index) => mark(index)?.scrollIntoView({ block: "nearest" });
   /** @param {number} step */
   const move = (step) => {
-    if (element.hidden) open();
+    if (element.hidden) return open();
     const many = lines().length;
     if (many > 0) activate((Math.max(state.active, step < 0 ? 0 : -1) + step + many) % many);
   };
