@@ -1,12 +1,16 @@
 """What it costs to show growing answers in JupyterLab, beside the ways a notebook has without us.
 
-    python tests/benchmarks/painting.py [panes] [deltas]
+    python tests/benchmarks/painting.py [panes] [deltas] [contender ...]
+    python tests/benchmarks/painting.py flat
 
 All in one run, one after the other: the playground, ``ipywidgets.HTML`` whose value is replaced at
 every token, and ``display_id`` Markdown at every token and ten times a second. The deltas are made
 in the kernel, 200 a second for each answer. Counted are bytes and messages of the websocket, how
 long after it was made the last delta stands in the page, the seconds and the longest task of the
 page's main thread, and the kernel's CPU beyond what the same streams cost without a view.
+
+``flat`` asks whether a delta costs the same in a short and in a long answer: one pane, 1,000 to
+100,000 deltas as fast as 2,500 a second.
 """
 
 import json
@@ -193,9 +197,11 @@ def measured(page: Page, notebook: NotebookPage, cell: int, panes: int, seconds:
     return cost
 
 
-def measure(panes: int = PANES, deltas: int = DELTAS, *names: str) -> dict[str, Cost]:
+def measure(
+    panes: int = PANES, deltas: int = DELTAS, *names: str, per_second: int = PER_SECOND
+) -> dict[str, Cost]:
     """The cost of each contender, all when none is named; each in a notebook of its own."""
-    setup = WRITER.format(panes=panes, deltas=deltas, per_second=PER_SECOND)
+    setup = WRITER.format(panes=panes, deltas=deltas, per_second=per_second)
     environment = {"LLM_PLAYGROUND_LOCAL_MODEL": os.environ.get("LLM_PLAYGROUND_LOCAL_MODEL", "")}
     folder = Path(tempfile.mkdtemp())
     costs: dict[str, Cost] = {}
@@ -212,7 +218,7 @@ def measure(panes: int = PANES, deltas: int = DELTAS, *names: str) -> dict[str, 
             idle_s = float(notebook.in_kernel("print(cpu)"))
             notebook.run_cell(2)
             page.wait_for_timeout(3_000)  # the first paint is another matter
-            cost = measured(page, notebook, 3, panes, deltas / PER_SECOND)
+            cost = measured(page, notebook, 3, panes, deltas / per_second)
             cost.kernel_s -= idle_s
             costs[name] = cost
             notebook.shut_down()
@@ -230,6 +236,19 @@ def report(costs: dict[str, Cost]) -> None:
               f"{c.longest_task_ms:12.0f}{c.tasks_over_50_ms:9}{c.kernel_s:10.2f}")  # fmt: skip
 
 
+def flat() -> None:
+    """What a thousand deltas cost in answers of different length."""
+    for deltas in (1_000, 10_000, 100_000):
+        cost = measure(1, deltas, "playground", per_second=2_500)["playground"]
+        page_ms, kernel_ms = (1e6 * s / deltas for s in (cost.main_thread_s, cost.kernel_s))
+        print(f"{deltas:8,} deltas; each thousand {page_ms:6.1f} ms of the page's main thread,"
+              f" {kernel_ms:6.1f} ms of kernel CPU, {1e3 * cost.megabytes / deltas:.3f} MB;"
+              f" longest task {cost.longest_task_ms:.0f} ms")  # fmt: skip
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["flat"]:
+        flat()
+        sys.exit()
     numbers = [int(argument) for argument in sys.argv[1:3]]
     report(measure(*numbers, *sys.argv[3:]))
