@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 STORY = "Tell me a long story about the sea."
+WORDS = re.compile(r"\w+ \w+")
 PLAYGROUND = """import llm_playground as lp
 pg = lp.Playground(models=['local'])
 pg.max_tokens = 200
@@ -75,7 +76,7 @@ def test_ctrl_enter_streams_the_answer_and_logs_the_run(notebook):
 def test_stop_keeps_the_text_so_far(notebook):
     notebook.by("prompt").fill(STORY)
     notebook.panel.get_by_role("button", name="Run").click()
-    expect(notebook.by("answer")).to_contain_text("sea")
+    expect(notebook.by("answer")).to_contain_text(WORDS)
 
     notebook.by("stop").click()
 
@@ -83,7 +84,7 @@ def test_stop_keeps_the_text_so_far(notebook):
     expect(notebook.by("status")).to_have_text("Stopped")
     [run] = logged(notebook, ["status", "response_text"])
     assert run["status"] == "cancelled"
-    assert "sea" in run["response_text"]
+    assert WORDS.search(run["response_text"])
     expect(notebook.by("answer")).to_contain_text(run["response_text"].split("\n")[0][:40])
 
 
@@ -91,7 +92,7 @@ def test_stop_works_while_a_synchronous_cell_runs(notebook):
     notebook.by("prompt").fill(STORY)
     notebook.start_cell(2)
     notebook.by("run").click()
-    expect(notebook.by("answer")).to_contain_text("sea")
+    expect(notebook.by("answer")).to_contain_text(WORDS)
 
     notebook.by("stop").click()
 
@@ -118,7 +119,7 @@ def test_one_answer_of_several_is_stopped_alone(notebook):
 def test_a_second_view_shows_what_the_first_one_does(notebook):
     notebook.by("prompt").fill(STORY)
     notebook.by("run").click()
-    expect(notebook.by("answer")).to_contain_text("sea")
+    expect(notebook.by("answer")).to_contain_text(WORDS)
 
     notebook.start_cell(1)
 

@@ -60,7 +60,7 @@ export function createFrame({ number }) {
  */
 export function createPane(view, element, { number, label }, itemsOf) {
   const parts = createParts(view, element, number, label, itemsOf);
-  const { body, scroller, more, difference } = parts;
+  const { body, more, difference } = parts;
   const { signal } = view;
   /** @type {{following: boolean, pane: Pane | null, due: boolean}} */
   const state = { following: true, pane: null, due: false };
@@ -68,13 +68,13 @@ export function createPane(view, element, { number, label }, itemsOf) {
   const thinking = /** @type {Text} */ (parts.thinking);
 
   const toTheEnd = () => {
-    scroller.scrollTop = scroller.scrollHeight;
+    body.scrollTop = body.scrollHeight;
     state.following = true;
     show(more, false, element);
   };
   more.addEventListener("click", toTheEnd, { signal });
-  scroller.addEventListener("scroll", () => {
-    state.following = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_THE_END_PX;
+  body.addEventListener("scroll", () => {
+    state.following = body.scrollHeight - body.scrollTop - body.clientHeight < NEAR_THE_END_PX;
     if (state.following) show(more, false, element);
   }, { signal, passive: true });
 
@@ -108,9 +108,12 @@ export function createPane(view, element, { number, label }, itemsOf) {
       body.hidden = pieces !== null;
       if (!pieces) return;
       drawDifference(difference, pieces, baseline);
-      scroller.scrollTop = 0;
+      difference.scrollTop = 0;
     },
-    scroll: (direction) => scroller.scrollBy(0, direction * scroller.clientHeight * 0.9),
+    scroll: (direction) => {
+      const shown = body.hidden ? difference : body;
+      shown.scrollBy(0, direction * shown.clientHeight * 0.9);
+    },
     enlarge: () => element.classList.toggle("llm-large"),
     end: parts.end,
   };
@@ -131,7 +134,6 @@ function createParts(view, element, number, label, itemsOf) {
   const reasoning = h("details", { class: "llm-reasoning", hidden: true }, thought, h("div", {}, thinking));
   const body = h("div", { class: "llm-answer", "data-llm": "answer" });
   const difference = h("div", { class: "llm-difference", hidden: true });
-  const scroller = h("div", { class: "llm-scroller" }, reasoning, body, difference);
   const more = h("button", { type: "button", class: "llm-more", hidden: true }, "↓ New text");
   const status = h("span", { class: "llm-status", "data-llm": "status" });
   const notices = h("ul", { class: "llm-notices" });
@@ -145,7 +147,7 @@ function createParts(view, element, number, label, itemsOf) {
   element.replaceChildren(
     h("header", {}, h("span", { class: "llm-ordinal" }, [number, label].filter(Boolean).join(" · ")), status,
       stopOne, copyOne, menu.element),
-    h("div", { class: "llm-frame" }, scroller, more), notices, footer);
+    h("div", { class: "llm-frame" }, reasoning, body, difference, more), notices, footer);
 
   /** @param {Pane} pane */
   const paintRest = (pane) => {
@@ -161,7 +163,7 @@ function createParts(view, element, number, label, itemsOf) {
     show(menu.element, !isOpen(pane), element);
   };
   return {
-    body, difference, scroller, more, thinking, copyOne, paintRest,
+    body, difference, more, thinking, copyOne, paintRest,
     copied: (/** @type {boolean} */ done) => setText(copyOne, done ? "Copied" : "Copy"),
     end: () => {
       view.localKeys.delete(menu.element);
