@@ -55,7 +55,7 @@ _LEXERS = frozenset(
         *("bash", "batch", "c", "clojure", "cmake", "console", "cpp", "csharp", "css", "dart"),
         *("diff", "docker", "elixir", "erlang", "fortran", "fsharp", "go", "graphql", "groovy"),
         *("haskell", "html", "http", "ini", "java", "javascript", "json", "julia", "kotlin"),
-        *("lua", "make", "markdown", "matlab", "mysql", "nginx", "objective-c", "ocaml", "perl"),
+        *("lua", "make", "markdown", "mysql", "nginx", "objective-c", "ocaml", "octave", "perl"),
         *(
             "php",
             "postgresql",
@@ -67,11 +67,14 @@ _LEXERS = frozenset(
             "restructuredtext",
             "ruby",
         ),
-        *("rust", "scala", "scss", "splus", "sql", "swift", "terraform", "tex", "toml"),
+        *("rust", "scss", "splus", "sql", "swift", "terraform", "tex", "toml"),
         *("typescript", "xml", "yaml", "zig"),
     }
 )
-_ALSO = {"jsx": "javascript", "tsx": "typescript", "jsonc": "json", "jsonl": "json", "yml": "yaml"}
+_ALSO = {
+    **{"jsx": "javascript", "tsx": "typescript", "jsonc": "json", "jsonl": "json", "yml": "yaml"},
+    "matlab": "octave",  # Pygments' own lexer of it is one that does not stay quick
+}
 
 
 def highlighted(code: str, language: str, _attributes: str = "") -> str:

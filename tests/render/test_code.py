@@ -26,7 +26,7 @@ LANGUAGES = [
     ),
     *("yml", "toml", "ini", "bash", "sh", "zsh", "shell", "console", "powershell", "bat", "sql"),
     *("postgresql", "html", "xml", "css", "scss", "c", "cpp", "c++", "csharp", "c#", "java"),
-    *("kotlin", "scala", "swift", "go", "rust", "rs", "ruby", "rb", "php", "perl", "r", "julia"),
+    *("kotlin", "swift", "go", "rust", "rs", "ruby", "rb", "php", "perl", "r", "julia"),
     *(
         "matlab",
         "lua",
