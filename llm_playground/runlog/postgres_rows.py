@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import psycopg
 
-_MICROS_1970_TO_2000 = 946_684_800_000_000
-_DAYS_1970_TO_2000 = 10_957
 # PostgreSQL's types as DuckDB calls them, and numpy's for their columns.
 _KINDS: dict[str, tuple[str, str]] = {
     "int2": ("BIGINT", "int64"),
@@ -49,10 +47,13 @@ def frame(
     connection: psycopg.Connection[Any], statement: str, values: Mapping[str, object]
 ) -> pd.DataFrame:
     """What one statement finds in a transaction that only reads."""
+    from llm_playground.runlog.postgres_loaders import AS_DUCKDB  # needs psycopg
+
     with connection.transaction(), connection.cursor(binary=True) as cursor:
         connection.execute("SET TRANSACTION READ ONLY")
         connection.execute("SET LOCAL TimeZone = 'UTC'")
-        _load_as_duckdb(cursor)
+        for kind, loader in AS_DUCKDB.items():
+            cursor.adapters.register_loader(kind, loader)
         # Binary: values come without a detour over text, and several statements are refused.
         cursor.execute(statement.encode(), values)
         names = [column.name for column in cursor.description or ()]
@@ -97,56 +98,3 @@ def _told_apart(names: Sequence[str]) -> list[str]:
             free = f"{name}_{count}"
         told.append(free)
     return told
-
-
-def _load_as_duckdb(cursor: psycopg.Cursor[Any]) -> None:
-    """Times as microseconds since 1970, exact and of any century; JSON as text, money as float."""
-    from psycopg.adapt import Buffer, Loader
-    from psycopg.pq import Format
-    from psycopg.types.numeric import NumericBinaryLoader
-
-    class Micros(Loader):
-        format = Format.BINARY
-
-        def load(self, data: Buffer) -> int | None:
-            micros = int.from_bytes(data, "big", signed=True)
-            endless = abs(micros) >= (1 << 63) - 1  # infinity, and how it is written below zero
-            return None if endless else micros + _MICROS_1970_TO_2000
-
-    class Days(Loader):
-        format = Format.BINARY
-
-        def load(self, data: Buffer) -> int | None:
-            days = int.from_bytes(data, "big", signed=True)
-            endless = abs(days) >= (1 << 31) - 1
-            return None if endless else (days + _DAYS_1970_TO_2000) * 86_400_000_000
-
-    class Json(Loader):
-        format = Format.BINARY
-
-        def load(self, data: Buffer) -> str:
-            return bytes(data).lstrip(b"\x01").decode()  # jsonb begins with its version
-
-    class Float(NumericBinaryLoader):
-        def load(self, data: Buffer) -> Any:  # noqa: ANN401 - its parent says Decimal
-            return float(super().load(data))
-
-    class Text(Loader):
-        format = Format.BINARY
-
-        def load(self, data: Buffer) -> str:
-            from uuid import UUID
-
-            return str(UUID(bytes=bytes(data)))
-
-    table: dict[str, type[Loader]] = {
-        "timestamptz": Micros,
-        "timestamp": Micros,
-        "date": Days,
-        "json": Json,
-        "jsonb": Json,
-        "numeric": Float,
-        "uuid": Text,
-    }
-    for kind, loader in table.items():
-        cursor.adapters.register_loader(kind, loader)
