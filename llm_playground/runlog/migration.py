@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _OURS = {"schema_migrations", "results"}
+_TABLES = "SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary"
 
 
 def version_of(connection: DuckDBPyConnection) -> int:
@@ -36,20 +37,14 @@ def version_of(connection: DuckDBPyConnection) -> int:
     )
 
 
-_TABLES = "SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary"
-
-
 def _number(connection: DuckDBPyConnection) -> int:
-    row = connection.execute("SELECT coalesce(max(version), 0) FROM schema_migrations").fetchone()
+    row = connection.execute(schema.VERSION).fetchone()
     return int(row[0]) if row else 0
 
 
 def migrate(connection: DuckDBPyConnection, version: int) -> None:
     """Bring the tables from ``version`` to the newest, each step in a transaction."""
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS schema_migrations "
-        "(version INTEGER PRIMARY KEY, applied_at TIMESTAMPTZ DEFAULT now())"
-    )
+    connection.execute(schema.VERSIONS_TABLE)
     for number in range(version + 1, schema.NEWEST + 1):
         connection.begin()
         connection.execute(schema.statements(number, "duckdb"))

@@ -88,7 +88,7 @@ def version_of(connection: psycopg.Connection[Any]) -> int:
     found = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
     if not (found and found[0]):
         return 0
-    row = connection.execute("SELECT coalesce(max(version), 0) FROM schema_migrations").fetchone()
+    row = connection.execute(schema.VERSION).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -104,10 +104,7 @@ def migrate(connection: psycopg.Connection[Any]) -> int:
         raise RunLogError(f"The run log needs PostgreSQL {_OLDEST} or later; this is {found}.")
     with connection.transaction():
         connection.execute(_LOCK)
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS schema_migrations "
-            "(version INTEGER PRIMARY KEY, applied_at TIMESTAMPTZ DEFAULT now())"
-        )
+        connection.execute(schema.VERSIONS_TABLE)
     for number in range(1, schema.NEWEST + 1):
         with connection.transaction():
             connection.execute(_LOCK)

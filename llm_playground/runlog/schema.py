@@ -289,6 +289,12 @@ LEFT JOIN prompts p ON p.id = e.prompt_id
 LEFT JOIN ({RATINGS}) s ON s.result_id = r.id;
 """  # noqa: S608 - a constant of this module
 
+# Which migrations a database has seen.
+VERSIONS_TABLE = (
+    "CREATE TABLE IF NOT EXISTS schema_migrations "
+    "(version INTEGER PRIMARY KEY, applied_at TIMESTAMPTZ DEFAULT now())"
+)
+VERSION = "SELECT coalesce(max(version), 0) FROM schema_migrations"
 _MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3)  # append only: version n is entry n - 1
 NEWEST = len(_MIGRATIONS)
 
