@@ -7,18 +7,14 @@ somebody else may store: both have the prompt's hash, and neither shows through 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from llm_playground.personal import Kind, masked
 from llm_playground.privacy import Privacy
-
-Row = dict[str, Any]
+from llm_playground.runlog.records import Row
 
 # Where a person's, a model's or a provider's words are; a stop sequence is a person's too.
 PROMPT_TEXTS = ("system_prompt", "user_prompt", "messages")
-RESULT_TEXTS = (
-    *("response_text", "reasoning_text", "tool_calls", "error_message", "error_detail"),
-)
+RESULT_TEXTS = ("response_text", "reasoning_text", "tool_calls", "error_message", "error_detail")
 WORDY_PARAMETERS = ("stop", "extra")
 _NEXT_DIGIT = str.maketrans("0123456789abcdef", "123456789abcdef0")
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llm_playground.runlog.placeholders import quoted
 from llm_playground.runlog.records import (
     AUDIT_COLUMNS,
     EXECUTION_COLUMNS,
@@ -106,7 +107,7 @@ WHERE results.status = 'running'
    OR results.status = 'interrupted' AND excluded.status NOT IN ('running', 'interrupted')
 """
 _FIXED = ("id", "execution_id", "iteration_number", "prompt_hash", "started_at")
-_UPDATES = ", ".join(f"{name} = excluded.{name}" for name in RESULT_COLUMNS if name not in _FIXED)
+UPDATES = ", ".join(f"{name} = excluded.{name}" for name in RESULT_COLUMNS if name not in _FIXED)
 
 _IDS = "SELECT DISTINCT result.id FROM journal WHERE result.id IS NOT NULL"
 _COUNT_NEW = """
@@ -120,8 +121,8 @@ def read(connection: DuckDBPyConnection, batch: Batch) -> None:
     longest = max((path.stat().st_size for path in batch.files if path.exists()), default=0) + 1
     connection.execute(
         _READ.format(
-            files=", ".join(_quoted(_no_glob(path)) for path in batch.files),
-            dead=", ".join(_quoted(path.name) for path in batch.dead) or "''",
+            files=", ".join(quoted(_no_glob(path)) for path in batch.files),
+            dead=", ".join(quoted(path.name) for path in batch.dead) or "''",
             longest=max(_LONGEST_LINE_BYTES, longest),
             columns=_COLUMNS,
         )
@@ -134,12 +135,8 @@ def write(connection: DuckDBPyConnection) -> None:
     connection.execute(_PROMPTS)
     connection.execute(_AUDIT)
     connection.execute(_EXECUTIONS)
-    connection.execute(_RESULTS.format(updates=_UPDATES))
+    connection.execute(_RESULTS.format(updates=UPDATES))
     connection.commit()
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _no_glob(path: Path) -> str:

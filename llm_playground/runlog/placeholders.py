@@ -1,4 +1,4 @@
-"""One way to write values in SQL, ``$name`` (and ``?``), as psycopg wants it."""
+"""How values get into SQL: ``$name`` (and ``?``) as psycopg wants it, or written as texts."""
 
 from __future__ import annotations
 
@@ -51,6 +51,15 @@ def _by_name(params: Sequence[object] | Mapping[str, object]) -> dict[str, objec
     if isinstance(params, Mapping):
         return dict(params)
     return {str(place): value for place, value in enumerate(params, start=1)}
+
+
+def quoted(text: str) -> str:
+    """A text within a statement, for places that take no placeholder.
+
+    >>> quoted("it's")
+    "'it''s'"
+    """
+    return "'" + text.replace("'", "''") + "'"
 
 
 def reads(sql: str) -> bool:

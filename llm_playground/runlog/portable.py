@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_playground.errors import RunLogError
 from llm_playground.runlog import database, migration, schema
+from llm_playground.runlog.placeholders import quoted
 from llm_playground.runlog.postgres_drain import storable
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _load(
 def _unload(file: DuckDBPyConnection, table: str, columns: Mapping[str, str], lines: Path) -> None:
     file.execute(
         f"COPY (SELECT {_written(columns, _FROM_FILE)} FROM {table}) "  # noqa: S608 - names of our own tables
-        f"TO '{str(lines).replace(chr(39), chr(39) * 2)}' (FORMAT json)"
+        f"TO {quoted(str(lines))} (FORMAT json)"
     )
 
 

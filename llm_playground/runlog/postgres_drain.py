@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llm_playground.runlog.drain import UPDATES
 from llm_playground.runlog.records import (
     AUDIT_COLUMNS,
     EXECUTION_COLUMNS,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 _GROUP_BYTES = 16 << 20
 _GROUP_FILES = 50
 _TRIES = 3
-_FIXED = ("id", "execution_id", "iteration_number", "prompt_hash", "started_at")
 # An escaped character in JSON; PostgreSQL has no NUL in texts.
 _ESCAPED = re.compile(r"\\(u0000|.)", re.DOTALL)
 
@@ -184,7 +184,6 @@ SELECT (SELECT count(row_to_json(t)) FROM told_prompts t),
 
 _STATUS = "CASE WHEN all_dead AND status = 'running' THEN 'interrupted' ELSE status END"
 _TEXT = "CASE WHEN status = 'running' THEN coalesce(so_far, '') ELSE response_text END"
-_UPDATES = ", ".join(f"{name} = excluded.{name}" for name in RESULT_COLUMNS if name not in _FIXED)
 
 # Rows go in by the order of their ids, so that two writers cannot wait for each other.
 _WRITE = f"""{_PARSED}
@@ -216,7 +215,7 @@ _WRITE = f"""{_PARSED}
 INSERT INTO results ({_names(RESULT_COLUMNS)})
 SELECT {_names(RESULT_COLUMNS, status=_STATUS, response_text=_TEXT)}
 FROM best_results LEFT JOIN texts ON text_id = id ORDER BY id
-ON CONFLICT (id, started_at) DO UPDATE SET {_UPDATES}, recorded_at = now()
+ON CONFLICT (id, started_at) DO UPDATE SET {UPDATES}, recorded_at = now()
 WHERE results.status = 'running'
       AND (excluded.status <> 'running'
            OR length(excluded.response_text) > coalesce(length(results.response_text), 0))

@@ -210,6 +210,4 @@ class PostgresSession:
     def lock(self, name: str) -> None:
         """See :meth:`Session.lock`."""
         with self._server.refusing("do this"):
-            self._connection.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name]
-            )
+            self._connection.execute(_LOCK, [name])

@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llm_playground.runlog.placeholders import quoted
+
 if TYPE_CHECKING:
     import psycopg
     from duckdb import DuckDBPyConnection
@@ -34,7 +36,7 @@ def copy_over(connection: DuckDBPyConnection, path: Path) -> Path:
     copy = path.with_name(f"{path.name}.compact")
     copy.unlink(missing_ok=True)
     try:
-        connection.execute(f"ATTACH {_quoted(str(copy))} AS compacted")
+        connection.execute(f"ATTACH {quoted(str(copy))} AS compacted")
         row = connection.execute("SELECT current_database()").fetchone()
         name = str(row[0] if row else path.stem).replace('"', '""')
         connection.execute(f'COPY FROM DATABASE "{name}" TO compacted')
@@ -86,7 +88,3 @@ def vacuum(connection: psycopg.Connection[Any]) -> int:
 def _size(connection: psycopg.Connection[Any]) -> int:
     row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
     return int(row[0]) if row else 0
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
