@@ -71,9 +71,14 @@ _LEXERS = frozenset(
         *("typescript", "xml", "yaml", "zig"),
     }
 )
+# Other names; Pygments' own lexer of Matlab is one that does not stay quick.
 _ALSO = {
-    **{"jsx": "javascript", "tsx": "typescript", "jsonc": "json", "jsonl": "json", "yml": "yaml"},
-    "matlab": "octave",  # Pygments' own lexer of it is one that does not stay quick
+    "jsx": "javascript",
+    "tsx": "typescript",
+    "jsonc": "json",
+    "jsonl": "json",
+    "yml": "yaml",
+    "matlab": "octave",
 }
 
 
