@@ -42,9 +42,12 @@ def running(text: str, status: str) -> str:
 
 
 def framed(body: str, line: str) -> str:
-    """One answer with a line below; ``body`` is safe HTML already, ``line`` is text."""
+    """One answer with a line below; ``body`` is safe HTML already, ``line`` is text.
+
+    JupyterLab's MathJax leaves it alone: formulas are in it already, and $5 to $10 is none.
+    """
     return (
-        f'<div style="padding:8px 0;border-bottom:{_HAIRLINE};overflow-wrap:anywhere">{body}'
+        f'<div class="mathjax_ignore" style="padding:8px 0;border-bottom:{_HAIRLINE};overflow-wrap:anywhere">{body}'
         f'<div style="{_FOOTER}">{escape(line)}</div></div>'
     )
 

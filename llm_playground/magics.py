@@ -204,7 +204,7 @@ def _warm_up() -> None:
 
     importlib.import_module("llm_playground.providers.openai")  # its SDK: 0.6 s
     catalog.choices()  # the price list: 0.3 s
-    render.to_html("")  # Markdown
+    render.to_html("$x$\n\n```python\nx\n```")  # Markdown, formulas, code
     redact.redact("")  # the shapes of keys
 
 

@@ -190,7 +190,7 @@ def test_a_view_that_opens_late_gets_everything_once(pg, told):
 
 
 def test_one_answer_is_asked_for_again_in_its_place(pg):
-    pg.iterations = 2
+    pg.iterations, pg.prompt = 2, "Tell me a long story about the sea."
     pg.run()
     first = pg.results
 
@@ -205,6 +205,7 @@ def test_one_answer_is_asked_for_again_in_its_place(pg):
 
 
 def test_a_cut_off_answer_can_be_tried_again_with_more(pg, told):
+    pg.prompt = "Tell me a long story about the sea."
     pg.run()
     until(lambda: not pg.running and pg.results is not None)
 
