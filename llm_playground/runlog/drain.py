@@ -67,7 +67,7 @@ _EXECUTIONS = """
 INSERT INTO executions BY NAME
 WITH best AS (
     SELECT execution.id AS id,
-           arg_min(execution, (execution.status = 'running')::INTEGER) AS row,
+           arg_min(execution, (execution.status IS NOT DISTINCT FROM 'running')::INTEGER) AS row,
            bool_and(dead) AS dead
     FROM journal WHERE execution.id IS NOT NULL GROUP BY execution.id
 ), rows AS (SELECT unnest(row), dead FROM best)
@@ -84,7 +84,7 @@ _RESULTS = """
 INSERT INTO results BY NAME
 WITH best AS (
     SELECT result.id AS id,
-           arg_min(result, (result.status = 'running')::INTEGER) AS row,
+           arg_min(result, (result.status IS NOT DISTINCT FROM 'running')::INTEGER) AS row,
            bool_and(dead) AS dead
     FROM journal WHERE result.id IS NOT NULL GROUP BY result.id
 ), pieces AS (

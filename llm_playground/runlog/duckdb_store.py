@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -66,7 +67,7 @@ class DuckDBStore:
     def writing(self) -> Iterator[DuckDBWriter]:
         """See :meth:`Store.writing`."""
         with database.writing(self.path, _STRANGER_WAIT_S) as connection:
-            yield DuckDBWriter(connection)
+            yield DuckDBWriter(connection, self.path)
 
     def frame(self, sql: str, params: SqlParams) -> pd.DataFrame:
         """See :meth:`Store.frame`."""
@@ -129,8 +130,7 @@ class DuckDBStore:
             return self._set_aside()
 
     def _set_aside(self) -> Path:
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-        aside = _beside(self.path, f".aside-{stamp}")
+        aside = _free(_beside(self.path, f".aside-{datetime.now(UTC):%Y%m%dT%H%M%S}"))
         try:
             self.path.rename(aside)
             if self._wal.exists():
@@ -145,8 +145,9 @@ class DuckDBStore:
 class DuckDBWriter:
     """The open file; see :class:`Writer`."""
 
-    def __init__(self, connection: DuckDBPyConnection) -> None:
+    def __init__(self, connection: DuckDBPyConnection, path: Path) -> None:
         self._connection = connection
+        self._path = path
 
     def bring_in(self, batch: Batch) -> None:
         """See :meth:`Writer.bring_in`."""
@@ -162,7 +163,8 @@ class DuckDBWriter:
         except BaseException:
             self._connection.rollback()
             raise
-        self._connection.commit()
+        with database.explaining(self._path):  # such as a disk that is full
+            self._connection.commit()
         return done
 
 
@@ -188,6 +190,12 @@ class DuckDBSession:
 
 def _beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
+
+
+def _free(path: Path) -> Path:
+    """This place, or one beside it where nothing is: two moves within a second lose nothing."""
+    numbered = (_beside(path, f"-{number}") for number in itertools.count(2))
+    return next(place for place in itertools.chain([path], numbered) if not place.exists())
 
 
 def _copy(source: Path, target: Path) -> None:

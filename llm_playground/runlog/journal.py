@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import socket
+import stat
 import sys
 import time
 from contextlib import suppress
@@ -119,10 +120,12 @@ def files(folder: Path) -> list[Path]:
 
 
 def _size(path: Path) -> int:
+    """In bytes; 0 also for what no journal is: a folder, a pipe, a link to a file elsewhere."""
     try:
-        return path.stat().st_size
+        found = path.lstat()
     except OSError:  # brought in and removed by its owner in this very moment
         return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 @cache

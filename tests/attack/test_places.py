@@ -27,3 +27,37 @@ def test_a_path_that_duckdb_would_cut_in_two_is_refused_before_anything_is_sent(
 def test_odd_file_names_are_names(tmp_path, name):
     assert len(open_log(str(tmp_path / name)).frame("SELECT 1")) == 1
     assert (tmp_path / name).is_file()
+
+
+def test_what_is_set_aside_never_takes_the_place_of_what_was_set_aside_before(tmp_path):
+    log = open_log(str(tmp_path / "runs.duckdb"))
+    kept = []
+    for number in range(3):  # within a second
+        (tmp_path / "runs.duckdb").write_text(f"file {number}")
+        kept.append(log.set_aside())
+    assert [path.read_text() for path in kept] == ["file 0", "file 1", "file 2"]
+
+
+def test_what_is_no_journal_in_their_folder_is_left_alone(tmp_path):
+    log = open_log(str(tmp_path / "runs.duckdb"))
+    log.frame("SELECT 1")
+    log.journals.mkdir(exist_ok=True)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("mine\n")
+    (log.journals / "link.jsonl").symlink_to(elsewhere)
+    (log.journals / "nowhere.jsonl").symlink_to(tmp_path / "nowhere")
+    (log.journals / "folder.jsonl").mkdir()
+    (log.journals / "folder.jsonl" / "file").write_text("x")
+    os.mkfifo(log.journals / "pipe.jsonl")
+    assert len(log.frame("SELECT 1")) == 1
+    assert log.waiting() == 0
+    left = {"folder.jsonl", "link.jsonl", "nowhere.jsonl", "pipe.jsonl"}
+    assert left <= {path.name for path in log.journals.iterdir()}
+
+
+def test_a_run_without_a_status_in_a_journal_costs_nobody_the_log(tmp_path):
+    log = open_log(str(tmp_path / "runs.duckdb"))
+    log.journals.mkdir(parents=True)
+    strange = '{"result": {"id": "strange"}, "execution": {"id": "strange"}}\n'
+    (log.journals / "another~program.jsonl").write_text(strange)
+    assert list(log.frame("SELECT run_id FROM runs").run_id) == ["strange"]
