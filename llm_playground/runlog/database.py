@@ -221,7 +221,8 @@ _REASONS = (
         "and use llm_playground.sql() instead; runs go on into the journal.",
     ),
     (
-        r"(?i)permission denied|read-only file system|not a directory|no such file|no space left",
+        r"(?i)permission denied|read-only file system|not a directory|no such file|no space left|"
+        r"quota exceeded|file too large|could not write",
         _NOT_WRITABLE,
     ),
     (

@@ -164,7 +164,7 @@ class RunLog:
             self._frame("SELECT 1", (), _CHECK_WAIT_S)
         except RunLogError as error:
             return str(error)
-        return "ok"
+        return self._recorder.failing or "ok"
 
     def migrate(self) -> int:
         """Bring the tables to the newest version that this package knows.

@@ -27,6 +27,10 @@ _TEXT_EVERY_S = 0.05
 _UNSAVED_BYTES = 16 << 20
 # A journal that waits for its database is followed by a new one: each is brought in at one go.
 _JOURNAL_BYTES = 8 << 20
+_NOT_LOGGED = (
+    "Runs are not being logged: {folder} cannot be written ({why}). Runs go on; "
+    "set LLM_PLAYGROUND_LOG to a file in a folder you can write."
+)
 
 # A logger, not warnings.warn: a filter may turn a warning into an exception, and recording never
 # raises. Without any set-up Python prints the line to stderr.
@@ -59,7 +63,7 @@ class Recorder:
         self._unwritten: set[str] = set()  # runs with text that waits for the next write
         self._unsaved = b""
         self._carried = 0  # bytes of the current journal that an earlier one has too
-        self.failing = False  # said so already; until a write succeeds again
+        self.failing = ""  # what was said of it, until a write succeeds again
         self._order = itertools.count()
         self._flusher = Later(self._flush, _TEXT_EVERY_S, "llm_playground-text")
 
@@ -138,6 +142,7 @@ class Recorder:
         What still runs is carried over, so that each journal tells the whole state of its runs.
         """
         with self._lock:
+            self._save_rest()
             self._start_anew()
             return list(self._retired)
 
@@ -158,7 +163,9 @@ class Recorder:
             self._retired = [journal for journal in self._retired if journal not in journals]
 
     def paths(self) -> list[Path]:
-        """The files of this process."""
+        """The files of this process, with what could not be written before if it can be now."""
+        with self._never_raising(), self._lock:
+            self._save_rest()
         with self._lock:
             current = [] if self._current is None else [self._current]
             return [journal.path for journal in (*self._retired, *current)]
@@ -200,6 +207,11 @@ class Recorder:
         if not lines:
             return
         self._unsaved += lines
+        self._save_rest()
+
+    def _save_rest(self) -> None:
+        if not self._unsaved:
+            return
         try:
             self._journal().append(self._unsaved)
         except OSError as error:
@@ -207,7 +219,7 @@ class Recorder:
             self._warn(error)
         else:
             self._unsaved = b""
-            self.failing = False
+            self.failing = ""
             self._retire_when_full()
 
     def _retire_when_full(self) -> None:
@@ -226,13 +238,8 @@ class Recorder:
     def _warn(self, error: BaseException) -> None:
         if not self.failing:
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            _log.warning(
-                "Runs are not being logged: %s cannot be written (%s). Runs go on; "
-                "set LLM_PLAYGROUND_LOG to a file in a folder you can write.",
-                self.folder,
-                why,
-            )
-        self.failing = True
+            self.failing = _NOT_LOGGED.format(folder=self.folder, why=why)
+            _log.warning("%s", self.failing)
 
     @contextmanager
     def _never_raising(self) -> Iterator[None]:
