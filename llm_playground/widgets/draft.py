@@ -108,7 +108,10 @@ def write(identity: str, draft: Draft) -> None:
     Raises:
         ConfigError: It cannot be kept; one line says why.
     """
-    text = json.dumps(document(identity, draft), allow_nan=False, default=repr)
+    try:
+        text = json.dumps(document(identity, draft), allow_nan=False, default=repr)
+    except (ValueError, RecursionError):  # no number, or something that holds itself
+        raise ConfigError("something in it is no JSON") from None
     if len(text) > MOST_BYTES:
         raise ConfigError(f"it is longer than {MOST_BYTES:,} bytes")
     path = _path(identity)

@@ -38,10 +38,12 @@ FROM results r
 LEFT JOIN executions e ON e.id = r.execution_id LEFT JOIN prompts p ON p.id = e.prompt_id
 """  # noqa: S608 - names of columns
 _BY_ID = f"{_SELECT} WHERE r.id IN (SELECT unnest(CAST($ids AS VARCHAR[])))"
+# The shortest first: an id that others begin with is among them.
 _NAMED = """
-SELECT id, 'run' AS kind FROM results WHERE id LIKE $like
-UNION SELECT DISTINCT execution_id, 'execution' FROM results WHERE execution_id LIKE $like
-LIMIT 3
+SELECT id, kind FROM (
+    SELECT id, 'run' AS kind FROM results WHERE starts_with(id, $begin)
+    UNION SELECT execution_id, 'execution' FROM results WHERE starts_with(execution_id, $begin)
+) AS found ORDER BY length(id) LIMIT 3
 """
 _OF_EXECUTION = """
 SELECT id FROM results WHERE execution_id = $id ORDER BY iteration_number, started_at, id LIMIT 1000
@@ -102,9 +104,17 @@ def by_id(ids: Sequence[str]) -> list[StoredRun]:
 
 
 def of_row(row: Mapping[str, Any]) -> StoredRun:
-    """A run from its row: the columns of :data:`_SELECT`, JSON and amounts as text."""
+    """A run from its row: the columns of :data:`_SELECT`, JSON and amounts as text.
+
+    Raises:
+        InvalidParameterError: Another program wrote into it what no run has.
+    """
     had_pictures = '"sha256"' in (row["messages"] or "")
-    return StoredRun(_run(row), _messages(row), int(row["iterations"] or 1), had_pictures)
+    try:
+        return StoredRun(_run(row), _messages(row), int(row["iterations"] or 1), had_pictures)
+    except (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        name = misfit.got(row["run_id"])
+        raise InvalidParameterError(f"The run {name} is not as a run is ({error}).") from None
 
 
 def form_of(stored: Sequence[StoredRun]) -> Form:
@@ -136,7 +146,7 @@ def _named(text: str) -> list[str]:
             f"{misfit.got(text)} is too short to name a run: give at least {SHORTEST_PREFIX} "
             "characters of its id. lp.runs() lists all."
         )
-    found = open_log().frame(_NAMED, {"like": _escaped(wanted) + "%"})
+    found = open_log().frame(_NAMED, {"begin": wanted})
     if found.empty:
         raise InvalidParameterError(
             f"No run of this log has the id {misfit.got(text)}. lp.runs() lists all; a run of "
@@ -151,10 +161,6 @@ def _named(text: str) -> list[str]:
     if row.kind == "run":
         return [str(row.id)]
     return [str(one) for one in open_log().frame(_OF_EXECUTION, {"id": row.id}).id]
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("_", "\\_")
 
 
 def _run(row: Mapping[str, Any]) -> Run:
