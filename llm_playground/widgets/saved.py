@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_playground import provenance
+from llm_playground import config, provenance
 from llm_playground.errors import InvalidParameterError, LLMError
+from llm_playground.personal import Kind, masked
 from llm_playground.types import Run
-from llm_playground.widgets import draft as drafts
 from llm_playground.widgets.draft import Answer
 from llm_playground.widgets.form import Ordered
 
@@ -118,7 +118,8 @@ class Saved:
 
     def keep_in_notebook(self) -> None:
         """Bring the second output to what the panel shows; returns at once."""
-        threading.Thread(target=self._keep_in_notebook, daemon=True).start()
+        name = "llm_playground-notebook"
+        threading.Thread(target=self._keep_in_notebook, name=name, daemon=True).start()
 
     def import_them(self) -> int:
         """Bring the notebook's runs into the log and show them from there.
@@ -221,10 +222,9 @@ class Saved:
 
     def _keep_in_notebook(self) -> None:
         with self._keeping:  # one after the other, each with what holds by then
-            if not self._panel.sheet.runs():
+            if not self._panel.sheet.runs() or config.privacy().store != "texts":
                 return
             try:
-                drafts.check_allowed()
                 self._panel.saved_count = self._beside.show(*self.output())
             except LLMError as error:
                 self._panel.problem = f"The answers are not kept in the notebook. {error}"
@@ -238,19 +238,21 @@ class Saved:
         from llm_playground.exporting.static import static  # first use, not import
 
         panel = self._panel
-        bundle = static(panel.name, asdict(panel.form()), self._rows(panel.sheet.runs()))
+        kinds = config.privacy().redact
+        form, rows = asdict(panel.form()), self._rows(panel.sheet.runs())
+        bundle = static(panel.name, _without(form, kinds), _without(rows, kinds))
         draft = self._kept.document()
         return bundle, {METADATA: {"name": panel.name, "draft": draft}}
 
-    def _rows(self, runs: Sequence[Run]) -> Sequence[Run | Row]:
-        from llm_playground.exporting.rows import rows_of  # first use, not import
+    def _rows(self, runs: Sequence[Run]) -> Sequence[Row]:
+        from llm_playground.exporting.rows import of_run, rows_of  # first use, not import
 
         if self._found is not None and self._found.leaf is not None:
             return self._found.leaf.rows  # who ran them, as the notebook tells
         try:
             return rows_of(list(runs))
         except LLMError:  # the log cannot be read; what the runs themselves hold is enough
-            return runs
+            return [of_run(run) for run in runs]
 
 
 def import_them(panel: Playground, _given: Mapping[str, Any]) -> int:
@@ -281,6 +283,17 @@ def ping(_panel: Playground, _given: Mapping[str, Any]) -> str:
 def _is_told(one: StoredRun) -> bool:
     """Whether there is something to show: privacy or a purge may have left only figures."""
     return one.messages is not None
+
+
+def _without(value: Any, kinds: Sequence[Kind]) -> Any:  # noqa: ANN401 - a plain value
+    """A plain value without personal data of these kinds in its texts."""
+    if isinstance(value, str):
+        return masked(value, kinds)
+    if isinstance(value, Mapping):
+        return {name: _without(item, kinds) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without(item, kinds) for item in value]
+    return value
 
 
 def _ended(one: StoredRun) -> StoredRun:

@@ -305,3 +305,30 @@ def test_in_notebook_7_too(opened):
     expect(notebook.by("prompt")).to_have_value("Say goodbye.")
     expect(notebook.by("saved-line")).to_contain_text("1 saved answer from")
     expect(copy_of(notebook)).to_be_hidden()
+
+
+# Presses Stop all, and gives how many ms it took until the page said that it has stopped.
+STOPPED_AFTER_MS = """() => new Promise((resolve, reject) => {
+  setTimeout(() => reject(Error("it did not stop")), 20000);
+  const begun = performance.now();
+  const status = document.querySelector(".llm-playground [data-llm=status]");
+  const look = () => {
+    if (status.textContent === "Stopped") resolve(performance.now() - begun);
+  };
+  new MutationObserver(look).observe(status, {childList: true, characterData: true, subtree: true});
+  document.querySelector(".llm-playground [data-llm=stop]").click();
+})"""
+
+
+def test_in_jupyterlab_stop_works_at_once_while_a_cell_runs(opened):
+    notebook = opened("import time; time.sleep(30)")
+    notebook.start_cell(1)
+    took = []
+    for _ in range(3):  # another process may have the machine for a moment
+        run(notebook, STORY)
+        growing = notebook.panel.locator("[data-llm=pane][data-state=running]")
+        expect(growing.locator("[data-llm=answer]")).to_contain_text("sea")
+        took.append(notebook.page.evaluate(STOPPED_AFTER_MS))
+
+    expect(notebook.page.locator(".jp-InputPrompt").nth(1)).to_have_text("[*]:", timeout=1)
+    assert min(took) < 200

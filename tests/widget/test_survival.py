@@ -477,3 +477,38 @@ def test_no_notebook_however_made_raises(colleague):
     for content in HOSTILE:
         colleague.write_bytes(content)
         assert notebook_file.find(colleague, "letters", None) is None
+
+
+def test_made_again_it_takes_over_the_last_answers_not_older_ones(home):
+    arguments = {"models": ["local"], "prompt": "Say hello.", "max_tokens": 4}
+    oldest = lp.Playground("letters", **arguments)
+    oldest.run()
+    assert len(oldest.results) == 1
+    newer = lp.Playground("letters", **arguments)
+    newer.run()
+    last = newer.results.run_id.tolist()
+    newer.close()
+
+    assert lp.Playground("letters", **arguments).results.run_id.tolist() == last
+
+
+@pytest.mark.parametrize(
+    ("privacy", "kept"),
+    [({"redact": ["email"]}, "Write to [redacted]."), ("metrics", None)],
+)
+def test_the_notebook_keeps_no_more_than_may_be_stored(home, monkeypatch, privacy, kept):
+    monkeypatch.setattr(config, "_settings", config._settings)
+    lp.configure(privacy=privacy)
+    panel = lp.Playground("letters", models=["local"], max_tokens=4)
+    panel.prompt = "Write to ada@example.org."
+    shown = []
+    monkeypatch.setattr(panel.beside, "show", lambda *output: shown.append(output) or 1)
+
+    panel.run()
+    assert panel.results.status.tolist() == ["completed"]
+    until(lambda: not panel.running)
+    until(lambda: all(one.name != "llm_playground-notebook" for one in threading.enumerate()))
+
+    assert panel.problem == ""
+    assert "ada@example.org" not in json.dumps(shown)
+    assert (kept in json.dumps(shown)) if kept else not shown
