@@ -53,6 +53,13 @@ if TYPE_CHECKING:
     from llm_playground.errors import UnknownModelError as UnknownModelError
     from llm_playground.estimates import Estimate as Estimate
     from llm_playground.estimation import estimate as estimate
+    from llm_playground.events import Finish as Finish
+    from llm_playground.events import Preparing as Preparing
+    from llm_playground.events import ReasoningDelta as ReasoningDelta
+    from llm_playground.events import RunFinished as RunFinished
+    from llm_playground.events import TextDelta as TextDelta
+    from llm_playground.events import ToolCallDelta as ToolCallDelta
+    from llm_playground.events import Waiting as Waiting
     from llm_playground.exporting import export as export
     from llm_playground.exporting import import_runs as import_runs
     from llm_playground.images import image as image
@@ -87,25 +94,18 @@ if TYPE_CHECKING:
     from llm_playground.toolloop import ask_with_tools as ask_with_tools
     from llm_playground.toolloop import complete_with_tools as complete_with_tools
     from llm_playground.tools import tool as tool
-    from llm_playground.types import Finish as Finish
     from llm_playground.types import ImagePart as ImagePart
     from llm_playground.types import Message as Message
     from llm_playground.types import Parameters as Parameters
-    from llm_playground.types import Preparing as Preparing
-    from llm_playground.types import ReasoningDelta as ReasoningDelta
     from llm_playground.types import ReasoningPart as ReasoningPart
     from llm_playground.types import Run as Run
-    from llm_playground.types import RunFinished as RunFinished
     from llm_playground.types import Schema as Schema
-    from llm_playground.types import TextDelta as TextDelta
     from llm_playground.types import TextPart as TextPart
     from llm_playground.types import TokenLogprob as TokenLogprob
     from llm_playground.types import Tool as Tool
     from llm_playground.types import ToolCall as ToolCall
-    from llm_playground.types import ToolCallDelta as ToolCallDelta
     from llm_playground.types import ToolResult as ToolResult
     from llm_playground.types import Usage as Usage
-    from llm_playground.types import Waiting as Waiting
     from llm_playground.widgets.playground import Playground as Playground
 
 _ROOMS = {
@@ -141,6 +141,15 @@ _ROOMS = {
     ],
     "estimates": ["Estimate"],
     "estimation": ["estimate"],
+    "events": [
+        "Finish",
+        "Preparing",
+        "ReasoningDelta",
+        "RunFinished",
+        "TextDelta",
+        "ToolCallDelta",
+        "Waiting",
+    ],
     "exporting": ["export", "import_runs"],
     "images": ["image"],
     "reports": [
@@ -168,25 +177,18 @@ _ROOMS = {
     "toolloop": ["ToolRun", "ask_with_tools", "complete_with_tools"],
     "tools": ["tool"],
     "types": [
-        "Finish",
         "ImagePart",
         "Message",
         "Parameters",
-        "Preparing",
-        "ReasoningDelta",
         "ReasoningPart",
         "Run",
-        "RunFinished",
         "Schema",
-        "TextDelta",
         "TextPart",
         "TokenLogprob",
         "Tool",
         "ToolCall",
-        "ToolCallDelta",
         "ToolResult",
         "Usage",
-        "Waiting",
     ],
     "widgets.playground": ["Playground"],
 }

@@ -36,24 +36,14 @@ from llm_playground.errors import (
     LLMError,
     UnknownModelError,
 )
+from llm_playground.events import Preparing, Retrying, RunFinished, StreamEvent, Waiting
 from llm_playground.parameters import check_iterations, check_names, parameters_from
 from llm_playground.roles import Emit
 from llm_playground.saved_prompt import Prompt
 from llm_playground.schemas import SchemaWarning, schema_from
 from llm_playground.template import names
 from llm_playground.tools import tools_from
-from llm_playground.types import (
-    Execution,
-    Message,
-    Preparing,
-    Request,
-    Retrying,
-    Run,
-    RunFinished,
-    Stored,
-    StreamEvent,
-    Waiting,
-)
+from llm_playground.types import Execution, Message, Request, Run, Stored
 
 
 def asked(

@@ -12,9 +12,10 @@ from llm_playground.budgeting import check_worst_case
 from llm_playground.call import Call
 from llm_playground.calls import plan, send
 from llm_playground.errors import InvalidParameterError
+from llm_playground.events import StreamEvent
 from llm_playground.parameters import check_names, iterations_from
 from llm_playground.saved_prompt import Prompt
-from llm_playground.types import Run, StreamEvent
+from llm_playground.types import Run
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,6 +20,14 @@ from llm_playground.errors import (
     RateLimitError,
     RequestRejectedError,
 )
+from llm_playground.events import (
+    ReasoningDelta,
+    Responded,
+    Retrying,
+    RunFinished,
+    TextDelta,
+    Waiting,
+)
 from llm_playground.fold import Fold
 from llm_playground.providers import blocks
 from llm_playground.providers.base import Provider
@@ -27,18 +35,7 @@ from llm_playground.redact import redact
 from llm_playground.retries import Retry, retrying
 from llm_playground.roles import Budget, Claim, Connect, Emit, Limiter, Recorder
 from llm_playground.timeouts import Timeouts
-from llm_playground.types import (
-    ReasoningDelta,
-    Request,
-    Responded,
-    Retrying,
-    Run,
-    RunFinished,
-    Status,
-    Stored,
-    TextDelta,
-    Waiting,
-)
+from llm_playground.types import Request, Run, Status, Stored
 
 # Whose calls go first where calls wait: a person's, a script's, a batch's.
 _PRIORITY = {"widget": 0, "magic": 0, "map": 2}

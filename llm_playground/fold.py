@@ -9,23 +9,16 @@ from decimal import Decimal
 
 from llm_playground import pricing, tokens
 from llm_playground.errors import LLMError
-from llm_playground.redact import redact
-from llm_playground.types import (
-    Attempt,
+from llm_playground.events import (
     Finish,
     ProviderEvent,
     ReasoningDelta,
-    Request,
     Responded,
-    Run,
-    Status,
-    Stored,
     TextDelta,
-    ToolCall,
     ToolCallDelta,
-    Usage,
-    UsageSource,
 )
+from llm_playground.redact import redact
+from llm_playground.types import Attempt, Request, Run, Status, Stored, ToolCall, Usage, UsageSource
 
 
 @dataclass(slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from llm_playground.types import Retrying, Run
+from llm_playground.events import Retrying
+from llm_playground.types import Run
 
 LOCAL_NOTE = "A very small model, to try the tool. Add a key for real answers."
 

@@ -15,15 +15,8 @@ from IPython.display import display
 from llm_playground import _loop, answers, footer
 from llm_playground.call import Call
 from llm_playground.comparison import run_all
-from llm_playground.types import (
-    Preparing,
-    Retrying,
-    Run,
-    RunFinished,
-    StreamEvent,
-    TextDelta,
-    Waiting,
-)
+from llm_playground.events import Preparing, Retrying, RunFinished, StreamEvent, TextDelta, Waiting
+from llm_playground.types import Run
 
 # Ten paints a second look like typing and cost a small part of a paint per token: an output is
 # replaced whole at every update.

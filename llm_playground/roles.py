@@ -7,8 +7,9 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 
+from llm_playground.events import Preparing, Responded, StreamEvent
 from llm_playground.providers.base import Provider
-from llm_playground.types import Execution, Preparing, Request, Responded, Run, StreamEvent
+from llm_playground.types import Execution, Request, Run
 
 Emit = Callable[[StreamEvent], None]
 

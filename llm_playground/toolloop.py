@@ -16,17 +16,16 @@ from llm_playground.call import Call
 from llm_playground.calls import asked, next_call, raised, send, tell_progress, told_of_data
 from llm_playground.conversation import Turn
 from llm_playground.errors import InvalidParameterError
+from llm_playground.events import Finish, StreamEvent
 from llm_playground.parameters import check_names
 from llm_playground.roles import Emit
 from llm_playground.toolcalls import problem_of, results_of
 from llm_playground.types import (
-    Finish,
     Message,
     Part,
     ReasoningPart,
     Run,
     Status,
-    StreamEvent,
     TextPart,
     Tool,
     ToolCall,

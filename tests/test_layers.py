@@ -26,6 +26,7 @@ FLOORS = {
     "misfit": 0,
     "naming": 0,
     "types": 1,
+    "events": 1,
     "endpoints": 1,
     "timeouts": 1,
     "retries": 1,

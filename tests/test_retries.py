@@ -9,7 +9,7 @@ import pytest
 
 import llm_playground as lp
 from llm_playground import config, retries
-from llm_playground.types import Retrying
+from llm_playground.events import Retrying
 from tests.wire.formats import openai_stream
 from tests.wire.server import Reply, WireServer, json_reply
 

@@ -7,7 +7,7 @@ import pytest
 
 import llm_playground as lp
 from llm_playground import config, render
-from llm_playground.types import TextDelta
+from llm_playground.events import TextDelta
 from llm_playground.widgets import asking, front_end, notice, presses
 from llm_playground.widgets.form import Form, order
 from llm_playground.widgets.sheet import Sheet

@@ -17,7 +17,8 @@ from llm_playground.errors import (
     TemplateError,
     UnknownModelError,
 )
-from llm_playground.types import Message, Parameters, Request, Run, RunFinished, TextPart
+from llm_playground.events import RunFinished
+from llm_playground.types import Message, Parameters, Request, Run, TextPart
 
 
 def request(text="hi", **parameters):

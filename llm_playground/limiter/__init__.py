@@ -24,9 +24,9 @@ from contextlib import suppress
 from types import TracebackType
 from weakref import WeakKeyDictionary
 
+from llm_playground.events import Responded
 from llm_playground.limiter.lane import Lane
 from llm_playground.limiter.schedule import Schedule
-from llm_playground.types import Responded
 
 _schedules: WeakKeyDictionary[asyncio.AbstractEventLoop, Schedule] = WeakKeyDictionary()
 _lock = threading.Lock()  # loops of several threads are listed here

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from llm_playground.types import RateLimit
+from llm_playground.events import RateLimit
 
 # Below this part of the limit others are using the key too, or we are too fast: both ease off.
 LOW = 0.2

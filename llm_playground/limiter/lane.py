@@ -7,8 +7,8 @@ import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from llm_playground.events import Responded
 from llm_playground.limiter.bucket import EASED, Bucket, learned, ready_at, spent
-from llm_playground.types import Responded
 
 # Who has let so many others go first counts as one priority higher.
 PATIENCE = 8

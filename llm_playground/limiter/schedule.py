@@ -7,8 +7,8 @@ import math
 from itertools import count
 
 from llm_playground import config
+from llm_playground.events import Responded
 from llm_playground.limiter.lane import Lane, Line, Share, Waiter, rank
-from llm_playground.types import Responded
 
 # How many calls are under way at once. The embedded server answers four at a time, whatever is
 # configured; the vendors allow far more than one person needs.

@@ -12,8 +12,8 @@ from typing import cast
 
 from llm_playground import _loop, config, credentials
 from llm_playground.errors import ConfigError
+from llm_playground.events import Preparing
 from llm_playground.providers.base import Endpoint, Provider
-from llm_playground.types import Preparing
 
 # Which module and class speak a wire format. Modules load on first use: each pulls in its
 # vendor's SDK. A row of another package names its own as module:Class.

@@ -14,10 +14,10 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from llm_playground.errors import ProviderError
+from llm_playground.events import Finish, ProviderEvent, Responded
 from llm_playground.providers import breaks, faults, limits, surrogates, tape
 from llm_playground.providers.call import Call
 from llm_playground.providers.sse import Event, EventDecoder, EventTooLongError
-from llm_playground.types import Finish, ProviderEvent, Responded
 
 # After the last event, for the last bytes: a connection read to its end is used again.
 _DRAIN_S = 0.1

@@ -8,12 +8,13 @@ from typing import Any
 
 import anthropic
 
+from llm_playground.events import ProviderEvent
 from llm_playground.providers import sdk_response
 from llm_playground.providers.base import Endpoint
 from llm_playground.providers.call import Call
 from llm_playground.providers.http import client_for
 from llm_playground.providers.messages import Reader, body
-from llm_playground.types import ProviderEvent, Request
+from llm_playground.types import Request
 
 _RAISED = sdk_response.Errors(anthropic.APIStatusError, anthropic.APIConnectionError)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from llm_playground.errors import ConfigError
-from llm_playground.types import Preparing
+from llm_playground.events import Preparing
 
 K = TypeVar("K")
 T = TypeVar("T")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from llm_playground import config
-from llm_playground.types import ProviderEvent, Request
+from llm_playground.events import ProviderEvent
+from llm_playground.types import Request
 
 
 @dataclass(frozen=True, slots=True)

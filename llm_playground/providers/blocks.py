@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from llm_playground.errors import ContentBlockedError
+from llm_playground.events import Block, Finish
 from llm_playground.redact import redact
-from llm_playground.types import Block, Finish
 
 _WORDS_CHARS = 240
 # By the provider's word for its reason: what helps, of the prompt and of the answer. Only what

@@ -12,24 +12,26 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from llm_playground.events import (
+    Block,
+    Finish,
+    ProviderEvent,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+)
 from llm_playground.providers import answer, faults, pictures, strict_schema
 from llm_playground.providers import usage as usages
 from llm_playground.types import (
-    Block,
-    Finish,
     FinishReason,
     ImagePart,
     Message,
-    ProviderEvent,
-    ReasoningDelta,
     Request,
     Schema,
-    TextDelta,
     TextPart,
     TokenLogprob,
     Tool,
     ToolCall,
-    ToolCallDelta,
     ToolResult,
 )
 

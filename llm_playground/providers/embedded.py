@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import IO
 
 from llm_playground.errors import ConfigError
+from llm_playground.events import Preparing
 from llm_playground.providers import weights
 from llm_playground.providers.attempt import Attempt, Attempts
 from llm_playground.providers.cpus import usable_cpus
 from llm_playground.redact import redact, remember
-from llm_playground.types import Preparing
 
 MAX_SERVERS = 2
 """Servers kept alive for their next use. More live only while more are answering at once."""

@@ -16,12 +16,13 @@ from google import genai
 from google.genai import types as sdk
 
 from llm_playground import config
+from llm_playground.events import ProviderEvent
 from llm_playground.providers import answer, breaks, faults
 from llm_playground.providers.base import Endpoint
 from llm_playground.providers.call import Call
 from llm_playground.providers.generate_content import Reader, body
 from llm_playground.providers.http import client_for
-from llm_playground.types import ProviderEvent, Request
+from llm_playground.types import Request
 
 _kept: ContextVar[list[httpx2.Response] | None] = ContextVar("_kept", default=None)
 

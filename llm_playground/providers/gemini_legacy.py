@@ -18,6 +18,7 @@ from typing import Any
 
 from llm_playground import config
 from llm_playground.errors import ConfigError
+from llm_playground.events import ProviderEvent
 from llm_playground.providers import answer, breaks, faults, generate_content, tape
 from llm_playground.providers.address import is_loopback
 from llm_playground.providers.base import Endpoint
@@ -26,7 +27,7 @@ from llm_playground.providers.exchange import Adapter, Exchange
 from llm_playground.providers.http import KEEPALIVE_S, MAX_REFUSAL_BYTES, client_for
 from llm_playground.providers.json_array import ArrayDecoder
 from llm_playground.redact import redact
-from llm_playground.types import ProviderEvent, Request
+from llm_playground.types import Request
 
 # Who installs the extra knows that the SDK is retired; Google's plans for versions of Python are
 # no news for a library that has no next version.

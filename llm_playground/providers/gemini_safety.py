@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llm_playground.types import Block, FinishReason
+from llm_playground.events import Block
+from llm_playground.types import FinishReason
 
 _FINISH_REASONS: dict[str, FinishReason] = {
     "STOP": "stop",

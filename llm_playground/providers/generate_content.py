@@ -12,25 +12,27 @@ from itertools import zip_longest
 from typing import Any
 
 from llm_playground.errors import InvalidParameterError
+from llm_playground.events import (
+    Block,
+    Finish,
+    ProviderEvent,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+)
 from llm_playground.providers import answer, faults, gemini_safety, pictures
 from llm_playground.providers import usage as usages
 from llm_playground.types import (
-    Block,
-    Finish,
     FinishReason,
     ImagePart,
     Message,
-    ProviderEvent,
-    ReasoningDelta,
     ReasoningPart,
     Request,
     Schema,
-    TextDelta,
     TextPart,
     TokenLogprob,
     Tool,
     ToolCall,
-    ToolCallDelta,
     ToolResult,
 )
 

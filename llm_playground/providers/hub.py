@@ -23,8 +23,8 @@ from typing import Any
 
 from llm_playground import config
 from llm_playground.errors import ConfigError
+from llm_playground.events import Preparing
 from llm_playground.redact import redact, remember
-from llm_playground.types import Preparing
 
 INSTALL = "pip install huggingface_hub"
 _SCRIPT = Path(__file__).with_name("hub_process.py")

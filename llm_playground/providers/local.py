@@ -18,10 +18,10 @@ from pathlib import Path
 
 from llm_playground import config
 from llm_playground.errors import ConfigError
+from llm_playground.events import Preparing
 from llm_playground.providers import embedded, hub, weights
 from llm_playground.providers.attempt import Attempt, Attempts, progress
 from llm_playground.providers.base import Endpoint
-from llm_playground.types import Preparing
 
 INSTALL = "pip install xllamacpp"
 _PLAINLY_A_PATH = re.compile(r"[/~.]|[A-Za-z]:[\\/]|\\")

@@ -10,24 +10,26 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from llm_playground.events import (
+    Block,
+    Finish,
+    ProviderEvent,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+)
 from llm_playground.providers import answer, pictures, strict_schema
 from llm_playground.providers import usage as usages
 from llm_playground.types import (
-    Block,
-    Finish,
     FinishReason,
     ImagePart,
     Message,
-    ProviderEvent,
-    ReasoningDelta,
     ReasoningPart,
     Request,
     Schema,
-    TextDelta,
     TextPart,
     Tool,
     ToolCall,
-    ToolCallDelta,
     ToolResult,
 )
 

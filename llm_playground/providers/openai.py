@@ -11,12 +11,13 @@ from typing import Any
 
 import openai
 
+from llm_playground.events import ProviderEvent
 from llm_playground.providers import sdk_response
 from llm_playground.providers.base import Endpoint
 from llm_playground.providers.call import Call
 from llm_playground.providers.chat_completions import Reader, body
 from llm_playground.providers.http import client_for
-from llm_playground.types import ProviderEvent, Request
+from llm_playground.types import Request
 
 _RAISED = sdk_response.Errors(openai.APIStatusError, openai.APIConnectionError)
 

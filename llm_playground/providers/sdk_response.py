@@ -11,9 +11,9 @@ from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from llm_playground.events import ProviderEvent
 from llm_playground.providers import answer, breaks, faults
 from llm_playground.providers.call import Call
-from llm_playground.types import ProviderEvent
 
 
 class Response(Protocol):

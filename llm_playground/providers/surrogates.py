@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from llm_playground.types import ProviderEvent, ReasoningDelta, TextDelta, ToolCallDelta
+from llm_playground.events import ProviderEvent, ReasoningDelta, TextDelta, ToolCallDelta
 
 _Delta = TextDelta | ReasoningDelta | ToolCallDelta
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 
 from llm_playground import _loop
 from llm_playground.calls import again
-from llm_playground.types import Run, RunFinished, StreamEvent
+from llm_playground.events import RunFinished, StreamEvent
+from llm_playground.types import Run
 from llm_playground.widgets.form import Ordered
 from llm_playground.widgets.recordings import Recordings
 from llm_playground.widgets.sheet import Sheet

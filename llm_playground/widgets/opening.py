@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from llm_playground import config, provenance
 from llm_playground.call import Call, Tally
 from llm_playground.errors import InvalidParameterError
-from llm_playground.types import Execution, ReasoningDelta, Request, RunFinished, TextDelta
+from llm_playground.events import ReasoningDelta, RunFinished, TextDelta
+from llm_playground.types import Execution, Request
 from llm_playground.widgets import stored
 from llm_playground.widgets.asking import Asking, Tell
 from llm_playground.widgets.dials import PARAMETERS, TRAITS

@@ -9,17 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from llm_playground import footer, render, tokens
-from llm_playground.types import (
+from llm_playground.events import (
     Preparing,
     ReasoningDelta,
-    Request,
     Retrying,
-    Run,
     RunFinished,
     StreamEvent,
     TextDelta,
     Waiting,
 )
+from llm_playground.types import Request, Run
 from llm_playground.widgets.remedies import remedies
 
 PaneChange: TypeAlias = dict[str, Any]  # JSON for the view; panes.js says which fields

@@ -12,18 +12,11 @@ from dataclasses import dataclass, field
 
 from llm_playground.call import Call
 from llm_playground.calls import send
+from llm_playground.events import ReasoningDelta, Retrying, StreamEvent, TextDelta, ToolCallDelta
 from llm_playground.providers import tape
 from llm_playground.providers.tape import Tape
 from llm_playground.roles import Emit
-from llm_playground.types import (
-    ReasoningDelta,
-    Request,
-    Retrying,
-    Run,
-    StreamEvent,
-    TextDelta,
-    ToolCallDelta,
-)
+from llm_playground.types import Request, Run
 
 MOST_BYTES = 32 << 20
 _FEWEST_BYTES = 8_192

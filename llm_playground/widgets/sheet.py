@@ -9,7 +9,8 @@ from decimal import Decimal
 
 from llm_playground import footer, tokens
 from llm_playground.errors import InvalidParameterError
-from llm_playground.types import Request, Run, Status, StreamEvent
+from llm_playground.events import StreamEvent
+from llm_playground.types import Request, Run, Status
 from llm_playground.widgets.form import Ordered
 from llm_playground.widgets.pane import OPEN, Pane, PaneChange
 from llm_playground.widgets.spending import Spending

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_playground.events import RateLimit
 from llm_playground.limiter.bucket import Bucket, learned, level, ready_at, spent
-from llm_playground.types import RateLimit
 
 AMOUNTS = st.floats(0, 1e6)
 BUCKETS = st.builds(

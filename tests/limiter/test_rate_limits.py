@@ -6,7 +6,7 @@ import math
 import pytest
 
 from llm_playground import config, limiter
-from llm_playground.types import RateLimit, Responded
+from llm_playground.events import RateLimit, Responded
 from tests.limiter.traffic import (
     ANTHROPIC,
     BATCH,

@@ -3,7 +3,7 @@
 import asyncio
 
 from llm_playground import limiter
-from llm_playground.types import RateLimit, Responded
+from llm_playground.events import RateLimit, Responded
 
 PERSON, SCRIPT, BATCH = 0, 1, 2
 OPENAI = "openai:gpt-4o"

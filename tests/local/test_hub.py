@@ -16,10 +16,10 @@ import psutil
 import pytest
 
 from llm_playground.errors import ConfigError
+from llm_playground.events import Preparing
 from llm_playground.providers import hub, local
 from llm_playground.providers.base import Endpoint
 from llm_playground.providers.hub_files import choose
-from llm_playground.types import Preparing
 from tests.local.loopback_hub import Refusal, loopback_hub
 from tests.local.tiny_weights import gguf_file
 

@@ -19,11 +19,11 @@ import psutil
 import pytest
 
 from llm_playground.errors import ConfigError
+from llm_playground.events import Preparing
 from llm_playground.providers import local
 from llm_playground.providers.base import Endpoint
 from llm_playground.providers.http import client_for
 from llm_playground.redact import MASK, redact
-from llm_playground.types import Preparing
 from tests.local.tiny_weights import gguf_file
 
 PATIENCE_S = 30

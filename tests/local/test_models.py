@@ -8,9 +8,9 @@ import pytest
 
 from llm_playground.capabilities import resolve_model
 from llm_playground.errors import ConfigError
+from llm_playground.events import Preparing
 from llm_playground.providers import local
 from llm_playground.providers.base import Endpoint
-from llm_playground.types import Preparing
 from tests.local.tiny_weights import gguf_file, gguf_string
 
 

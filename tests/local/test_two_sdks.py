@@ -9,12 +9,13 @@ import httpx2
 import openai
 import pytest
 
+from llm_playground.events import Finish, TextDelta
 from llm_playground.providers import local
 from llm_playground.providers.anthropic import AnthropicProvider
 from llm_playground.providers.base import Endpoint
 from llm_playground.providers.http import client_for
 from llm_playground.providers.openai import OpenAIProvider
-from llm_playground.types import Finish, Message, Parameters, Request, TextDelta, TextPart
+from llm_playground.types import Message, Parameters, Request, TextPart
 
 MODEL = "smollm2-135m-instruct"
 PROMPT = [{"role": "user", "content": "Count from one to five."}]

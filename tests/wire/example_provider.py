@@ -22,11 +22,12 @@ from typing import Any
 import httpx2
 
 from llm_playground.endpoints import EndpointRow
+from llm_playground.events import Finish, ProviderEvent, ReasoningDelta, TextDelta
 from llm_playground.providers import answer, breaks, faults
 from llm_playground.providers.base import Endpoint
 from llm_playground.providers.call import Call
 from llm_playground.providers.http import client_for
-from llm_playground.types import Finish, ProviderEvent, ReasoningDelta, Request, TextDelta, Usage
+from llm_playground.types import Request, Usage
 
 ROW = EndpointRow(
     "example",

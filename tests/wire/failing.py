@@ -3,7 +3,7 @@
 import pytest
 
 from llm_playground import errors
-from llm_playground.types import Responded
+from llm_playground.events import Responded
 from tests.wire.server import WireServer
 
 

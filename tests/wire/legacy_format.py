@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from llm_playground.events import TextDelta
 from llm_playground.providers.gemini_legacy import GeminiLegacyProvider
-from llm_playground.types import TextDelta
 from tests.wire.formats import GEMINI_USAGE
 from tests.wire.server import Reply
 from tests.wire.vendors import GEMINI

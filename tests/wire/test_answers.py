@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from llm_playground.types import Finish, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from llm_playground.events import Finish, ReasoningDelta, TextDelta, ToolCallDelta
+from llm_playground.types import Usage
 from tests.wire.formats import openai_stream
 from tests.wire.server import Reply, WireServer
 from tests.wire.vendors import ALL, ANTHROPIC, GEMINI, OPENAI

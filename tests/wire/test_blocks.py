@@ -5,9 +5,10 @@ import json
 import pytest
 
 from llm_playground import config, errors
+from llm_playground.events import Block, Finish, TextDelta
 from llm_playground.providers.blocks import blocked_error
 from llm_playground.providers.gemini_safety import answer_block
-from llm_playground.types import Block, Finish, TextDelta, Usage
+from llm_playground.types import Usage
 from tests.wire.failing import failure_from
 from tests.wire.formats import anthropic_stream, gemini_event, gemini_stream, openai_stream
 from tests.wire.server import Reply, WireServer, json_reply

@@ -7,8 +7,8 @@ from contextlib import aclosing
 import pytest
 
 from llm_playground.errors import ProviderUnavailableError
+from llm_playground.events import Responded, TextDelta
 from llm_playground.providers.address import is_loopback
-from llm_playground.types import Responded, TextDelta
 from tests.wire.server import Reply, WireServer
 from tests.wire.vendors import KEY
 

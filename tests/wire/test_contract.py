@@ -6,7 +6,7 @@ import re
 import pytest
 
 from llm_playground import errors
-from llm_playground.types import ReasoningDelta, Responded, TextDelta
+from llm_playground.events import ReasoningDelta, Responded, TextDelta
 from tests.wire.asking import Asker
 from tests.wire.server import Reply, WireServer
 from tests.wire.vendors import PROVIDERS

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from llm_playground import errors
-from llm_playground.types import Finish, TextDelta
+from llm_playground.events import Finish, TextDelta
 from tests.wire.failing import broken_off, collect, failure
 from tests.wire.legacy_format import ELEMENTS, JSON, LEGACY, array, legacy_stream, reply, texts
 from tests.wire.server import Reply, WireServer, json_reply

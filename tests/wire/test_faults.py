@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from llm_playground import config, errors
-from llm_playground.types import TextDelta
+from llm_playground.events import TextDelta
 from tests.wire.failing import broken_off, collect, failure, failure_from
 from tests.wire.server import Reply, WireServer, json_reply
 from tests.wire.vendors import ANTHROPIC, GEMINI, KEY, OPENAI

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_playground import errors
+from llm_playground.events import Finish, TextDelta
 from llm_playground.providers.json_array import ArrayDecoder
 from llm_playground.providers.sse import MAX_EVENT_BYTES, EventDecoder
-from llm_playground.types import Finish, TextDelta
 from tests.wire.failing import collect, failure_from
 from tests.wire.legacy_format import (
     ELEMENTS,

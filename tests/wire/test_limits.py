@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_playground.events import RateLimit, Responded
 from llm_playground.providers.limits import requests_limit, tokens_limit
-from llm_playground.types import RateLimit, Responded
 from tests.wire.server import Reply, WireServer
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC).timestamp()

@@ -4,15 +4,9 @@ import json
 
 import pytest
 
+from llm_playground.events import TextDelta
 from llm_playground.providers import gemini, openai
-from llm_playground.types import (
-    Message,
-    Parameters,
-    Request,
-    TextDelta,
-    TextPart,
-    TokenLogprob,
-)
+from llm_playground.types import Message, Parameters, Request, TextPart, TokenLogprob
 from tests.wire.formats import gemini_event
 from tests.wire.server import Reply, WireServer
 from tests.wire.vendors import GEMINI, OPENAI

@@ -4,18 +4,15 @@ import json
 
 import pytest
 
+from llm_playground.events import Finish, ReasoningDelta, TextDelta, ToolCallDelta
 from llm_playground.providers import anthropic, gemini, openai
 from llm_playground.types import (
-    Finish,
     Message,
     Parameters,
-    ReasoningDelta,
     ReasoningPart,
     Request,
-    TextDelta,
     TextPart,
     Tool,
-    ToolCallDelta,
     ToolResult,
 )
 from tests.wire.formats import anthropic_event, gemini_event, openai_stream

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_playground.events import TextDelta
 from llm_playground.providers import chat_completions, generate_content, messages, usage
-from llm_playground.types import TextDelta, Usage
+from llm_playground.types import Usage
 from tests.wire.formats import anthropic_event, anthropic_stream, gemini_event, openai_stream
 from tests.wire.server import Reply, WireServer
 from tests.wire.vendors import ANTHROPIC, GEMINI, OPENAI
