@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
-from llm_playground.budgeting.budget import Budget, Span, full_patterns
+from llm_playground.budgeting.budget import Budget, Period, Span, UnknownPrice, full_patterns
 from llm_playground.budgeting.purse import ZERO, growth
 from llm_playground.runlog import Dialect, Session
 
@@ -21,7 +21,7 @@ _COLUMNS = (
     "id, limit_usd, period, model, username, tag, action, unknown_price, created_by, created_at"
 )
 _BUDGETS = f"SELECT {_COLUMNS} FROM budgets WHERE removed_at IS NULL ORDER BY created_at, id"  # noqa: S608 - a constant
-_LIMIT = "SELECT limit_usd FROM budgets WHERE id = $id AND removed_at IS NULL"
+_LIMIT = "SELECT coalesce(limit_usd, 0) FROM budgets WHERE id = $id AND removed_at IS NULL"
 
 _TAGGED: Mapping[Dialect, str] = {
     "duckdb": "json_contains(e.tags, to_json(CAST($tag AS VARCHAR)))",
@@ -194,11 +194,27 @@ def close(session: Session, process: str, now: datetime) -> None:
 
 
 def _budget(*row: Any) -> Budget:  # noqa: ANN401 - a row's columns are of several types
+    """A budget of its row. What no budget has, from another program's hand, is read strictly."""
     said = dict(zip(_COLUMNS.split(", "), row, strict=True))
-    assumed = said["unknown_price"] or "warn"
-    known = assumed if assumed in ("warn", "block") else Decimal(assumed)
-    named = {"user": said.pop("username"), "created_by": said["created_by"] or "somebody"}
-    return Budget(**{**said, **named, "unknown_price": known})
+    read = {
+        "user": said.pop("username"),
+        "limit_usd": said["limit_usd"] or ZERO,
+        "period": said["period"] if said["period"] in get_args(Period) else "month",
+        "action": "warn" if said["action"] == "warn" else "block",
+        "unknown_price": _unknown_price(said["unknown_price"] or "warn"),
+        "created_by": said["created_by"] or "somebody",
+    }
+    return Budget(**{**said, **read})
+
+
+def _unknown_price(said: str) -> UnknownPrice:
+    if said == "warn":
+        return "warn"
+    try:
+        amount = Decimal(said)
+    except ArithmeticError:
+        return "block"
+    return amount if amount.is_finite() and amount >= 0 else "block"
 
 
 def _charge(budget: Budget) -> str:

@@ -93,7 +93,7 @@ def read(identity: str) -> Draft | None:
     """
     path = _path(identity)
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_at_once) as file:
             content = file.read(MOST_BYTES + 1)
         return of_document(json.loads(content))  # a longer one ends in the middle
     except FileNotFoundError:
@@ -205,6 +205,11 @@ def check_texts(form: Mapping[str, Any]) -> None:
             raise ConfigError("it holds personal data")
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting for somebody at the other end: it may be a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def _path(identity: str) -> Path:
     named = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()
     return config.home() / "drafts" / f"{named[:40]}.json"
@@ -265,6 +270,19 @@ def _is_list_of_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
+def _is_entries(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
+
+
+def _is_turns(value: object) -> bool:
+    return _is_entries(value) and all(
+        _is_text(turn.get("role"))
+        and _is_text(turn.get("content"))
+        and _is_entries(turn.get("images", []))
+        for turn in value  # type: ignore[attr-defined]  # a list of dictionaries by now
+    )
+
+
 def _is_word(value: object) -> bool:
     return value is None or isinstance(value, str)
 
@@ -281,5 +299,7 @@ _FITS: Mapping[str, Callable[[object], bool]] = {
     "models": _is_list_of_texts,
     "preset": _is_word,
     "iterations": _is_number,
+    "turns": _is_turns,
+    "images": _is_entries,
     **dict.fromkeys(TRAITS, _is_number),
 }

@@ -263,13 +263,13 @@ class KeptDraft:
             ConfigError: It is not kept. Which answers there were is, unless nothing may be.
         """
         drafts.check_allowed()
+        kept = replace(self._draft, saved_at=datetime.now(UTC), given=self._given, form=form)
         try:
             drafts.check_texts(form)
+            drafts.write(known_as, kept)
         except ConfigError:
             drafts.write(known_as, self._draft)
             raise
-        kept = replace(self._draft, saved_at=datetime.now(UTC), given=self._given, form=form)
-        drafts.write(known_as, kept)
         with self._lock:
             answers, asked_at = self._draft.answers, self._draft.asked_at
             self._draft = replace(kept, answers=answers, asked_at=asked_at)
