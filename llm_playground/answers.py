@@ -47,7 +47,8 @@ def framed(body: str, line: str) -> str:
     JupyterLab's MathJax leaves it alone: formulas are in it already, and $5 to $10 is none.
     """
     return (
-        f'<div class="mathjax_ignore" style="padding:8px 0;border-bottom:{_HAIRLINE};overflow-wrap:anywhere">{body}'
+        '<div class="mathjax_ignore" '
+        f'style="padding:8px 0;border-bottom:{_HAIRLINE};overflow-wrap:anywhere">{body}'
         f'<div style="{_FOOTER}">{escape(line)}</div></div>'
     )
 
