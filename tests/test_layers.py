@@ -98,6 +98,7 @@ ROOMS_OF_LIBRARY = {
     "xllamacpp": {"providers/local", "providers/local_server"},
     "huggingface_hub": {"providers/hub_download", "providers/hub_errors"},
     "duckdb": {"runlog"},
+    "psycopg": {"runlog"},
     "sqlalchemy": {"runlog"},
     "genai_prices": {"pricing", "catalog"},
     "altair": {"charts"},
@@ -192,7 +193,8 @@ def test_only_config_reads_the_environment(path):
 
 HEAVY = (
     *("openai", "anthropic", "google.genai", "pandas", "numpy", "duckdb", "jupyter_server"),
-    *("sqlalchemy", "genai_prices", "altair", "anywidget", "ipywidgets", "aiohttp", "httpx2"),
+    *("psycopg", "sqlalchemy", "genai_prices", "altair", "anywidget", "ipywidgets", "aiohttp"),
+    "httpx2",
 )
 
 
