@@ -10,13 +10,13 @@ import json
 import logging
 import re
 from datetime import UTC, datetime
-from numbers import Integral
 from typing import TYPE_CHECKING
 
 from llm_playground import _ids, misfit, provenance
 from llm_playground.deeds import Deed
 from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.reports import When, moments
+from llm_playground.reports.filters import bound
 from llm_playground.runlog import open_log
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def audit(
     where = " AND ".join(["true", *(_CONDITIONS[name] for name in given)])
     return open_log().frame(
         "SELECT created_at, username, action, target, detail, notebook, id FROM audit_log "  # noqa: S608 - conditions are constants, values are bound
-        f"WHERE {where} ORDER BY created_at DESC, id DESC {_bound(limit)}",
+        f"WHERE {where} ORDER BY created_at DESC, id DESC {bound(limit)}",
         given,
     )
 
@@ -101,11 +101,3 @@ def _text(name: str, value: object) -> str | None:
     if value is not None and not isinstance(value, str):
         raise InvalidParameterError(f"{name} takes text; got {misfit.got(value)}.")
     return value
-
-
-def _bound(limit: object) -> str:
-    if limit is None:
-        return ""
-    if isinstance(limit, bool) or not isinstance(limit, Integral) or limit < 0:
-        raise InvalidParameterError(f"limit is {limit!r}; it takes a whole number of at least 0.")
-    return f"LIMIT {int(limit)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TypedDict, get_args
 
 from llm_playground.capabilities import LOCAL_MODEL
@@ -110,6 +111,19 @@ def condition(filters: Filters, dialect: Dialect) -> Condition:
         values=given,
         tables=frozenset(table for tables, _ in parts for table in tables),
     )
+
+
+def bound(limit: object) -> str:
+    """The end of a SELECT that gives so many rows at most; empty where nobody bounds it.
+
+    Raises:
+        InvalidParameterError: It is no whole number of at least 0.
+    """
+    if limit is None:
+        return ""
+    if isinstance(limit, bool) or not isinstance(limit, Integral) or limit < 0:
+        raise InvalidParameterError(f"limit is {limit!r}; it takes a whole number of at least 0.")
+    return f"LIMIT {int(limit)}"
 
 
 def _values(filters: Filters) -> dict[str, object]:

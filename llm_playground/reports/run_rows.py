@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from numbers import Integral
 from typing import TYPE_CHECKING, Unpack
 
-from llm_playground.errors import InvalidParameterError
-from llm_playground.reports.filters import Condition, Filters, condition
+from llm_playground.reports.filters import Condition, Filters, bound, condition
 from llm_playground.reports.groups import tables
 from llm_playground.runlog import RunLog, open_log, schema, texts
 
@@ -55,9 +53,9 @@ def runs(
         0
     """
     log = open_log()
-    where, bound = condition(filters, log.dialect), _bound(limit)
+    where, most = condition(filters, log.dialect), bound(limit)
     if not (search_compressed and "search" in where.values):
-        return _found(log, where, bound)
+        return _found(log, where, most)
     others = condition(_but_search(filters), log.dialect).sql
     more = f"({where.sql}) OR {others} AND ({_COMPRESSED})"
     frame = _found(log, replace(where, sql=more), "")
@@ -65,8 +63,8 @@ def runs(
     return mentioned.iloc[:limit].reset_index(drop=True)
 
 
-def _found(log: RunLog, where: Condition, bound: str) -> pd.DataFrame:
-    found = f"SELECT r.* FROM {tables(where.tables)} WHERE {where.sql} {_NEWEST_FIRST} {bound}"  # noqa: S608 - all parts are constants, values are bound
+def _found(log: RunLog, where: Condition, most: str) -> pd.DataFrame:
+    found = f"SELECT r.* FROM {tables(where.tables)} WHERE {where.sql} {_NEWEST_FIRST} {most}"  # noqa: S608 - all parts are constants, values are bound
     return texts.unpacked(
         log.frame(
             f"WITH r AS MATERIALIZED ({found}) "  # noqa: S608 - as above
@@ -88,11 +86,3 @@ def _mentions(frame: pd.DataFrame, searched: str) -> pd.Series[bool]:
     for column in _SEARCHED[1:]:
         together = together + "\n" + frame[column].fillna("")
     return together.str.lower().str.contains(searched, regex=False)
-
-
-def _bound(limit: object) -> str:
-    if limit is None:
-        return ""
-    if isinstance(limit, bool) or not isinstance(limit, Integral) or limit < 0:
-        raise InvalidParameterError(f"limit is {limit!r}; it takes a whole number of at least 0.")
-    return f"LIMIT {int(limit)}"
