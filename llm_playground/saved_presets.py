@@ -70,7 +70,11 @@ def save_preset(name: str, **parameters: Any) -> None:  # noqa: ANN401 - as in a
     chosen = parameters_from(_single(parameters)).as_dict()
     if not chosen:
         raise InvalidParameterError("Nothing to save: every parameter is auto. Set one first.")
-    _say(wanted, redact(json.dumps(chosen)))
+    try:
+        written = json.dumps(chosen, allow_nan=False)
+    except ValueError:
+        raise InvalidParameterError("A preset's numbers must be finite.") from None
+    _say(wanted, redact(written))
 
 
 def delete_preset(name: str) -> None:

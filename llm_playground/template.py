@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from llm_playground.errors import TemplateError
 
+_SHOWN = 100  # characters of a name
 _SLOT = re.compile(r"\{\{\s*([^\W\d]\w*)\s*\}\}")
 
 
@@ -30,7 +31,8 @@ def fill(text: str, variables: Mapping[str, object]) -> str:
     """
     missing = [name for name in names(text) if name not in variables]
     if missing:
+        name = missing[0] if len(missing[0]) <= _SHOWN else f"{missing[0][:_SHOWN]}…"
         raise TemplateError(
-            f"{{{{{missing[0]}}}}} is not defined. Run the cell that defines it, or type a value."
+            f"{{{{{name}}}}} is not defined. Run the cell that defines it, or type a value."
         )
     return _SLOT.sub(lambda match: str(variables[match[1]]), text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -107,7 +108,9 @@ def _time(value: object) -> str:
 def _is_number(value: object) -> bool:
     if isinstance(value, Decimal):
         return value.is_finite()
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _number(value: object) -> float:

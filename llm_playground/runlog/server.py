@@ -164,7 +164,7 @@ class Server:
             if error.sqlstate is None:  # the connection broke, the server said nothing
                 raise self.unavailable(error) from error
             raise RunLogError(f"The run log cannot {what}: {one_line(error)}") from error
-        except psycopg.Error as error:
+        except (psycopg.Error, UnicodeEncodeError) as error:  # the latter before it is sent
             raise RunLogError(f"The run log cannot {what}: {one_line(error)}") from error
 
 
