@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ FORMAT = "llm_playground.draft"
 VERSION = 1
 MOST_BYTES = 1_000_000
 MOST_ANSWERS = 10_000
+_PART_OLD_S = 60.0
 _UNREADABLE = "A draft cannot be read and is left out: {}."
 _NUMBERS = (int, float, str, type(None))  # a wrong number is kept as it was typed
 # A preset sets parameters, and another value of one of them ends the preset: they go together.
@@ -92,6 +94,7 @@ def read(identity: str) -> Draft | None:
         ConfigError: There is one that cannot be read; one line names its file.
     """
     path = _path(identity)
+    _clear_up(path)
     try:
         with open(path, "rb", opener=_at_once) as file:
             content = file.read(MOST_BYTES + 1)
@@ -203,6 +206,14 @@ def check_texts(form: Mapping[str, Any]) -> None:
             raise ConfigError("it holds a key")
         if kinds and masked(text, kinds) != text:
             raise ConfigError("it holds personal data")
+
+
+def _clear_up(path: Path) -> None:
+    """Delete what processes left that were killed while they wrote: it holds what was typed."""
+    for part in path.parent.glob(f"{path.stem}.*.part"):
+        with suppress(OSError):
+            if time.time() - part.stat().st_mtime > _PART_OLD_S:
+                part.unlink()
 
 
 def _at_once(path: str, flags: int) -> int:

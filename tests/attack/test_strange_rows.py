@@ -105,3 +105,16 @@ def test_a_budget_that_another_program_wrote_wrongly_is_read_strictly(insert, co
     assert tuple(budgets.iloc[0]) == shown
     lp.set_budget(5, tag="another")
     assert len(lp.budgets()) == 2
+
+
+def test_what_a_process_killed_while_writing_left_is_cleared_up(home):
+    panel = lp.Playground("letters")
+    panel.prompt = "Typed"
+    panel.close()
+    [path] = (home / "drafts").iterdir()
+    old, new = (path.with_name(f"{path.stem}.{name}.part") for name in ("old", "new"))
+    old.write_text("half a")
+    os.utime(old, (0, 0))
+    new.write_text("half a")  # somebody may be writing it
+    assert lp.Playground("letters").prompt == "Typed"
+    assert sorted((home / "drafts").iterdir()) == sorted([path, new])
