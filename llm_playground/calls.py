@@ -250,6 +250,7 @@ def again(call: Call, changes: Mapping[str, Any]) -> Call:
         InvalidParameterError: A parameter cannot be sent as it stands.
     """
     chosen = parameters_from({**call.request.parameters.as_dict(), **changes}, None)
+    _check_extra(chosen.extra)
     capabilities.check_parameters(call.request.model, chosen)
     request = replace(call.request, parameters=chosen)
     origin = replace(call.execution, iterations=1, started_at=datetime.now(UTC))
