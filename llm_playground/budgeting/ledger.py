@@ -52,7 +52,8 @@ SELECT coalesce((SELECT sum(usd) FROM charged), 0),
 """
 _CHARGE = """CASE WHEN r.cost_usd IS NOT NULL THEN r.cost_usd
     WHEN coalesce(r.status, 'completed') NOT IN ('running', 'over_budget')
-        AND (r.usage_source IS DISTINCT FROM 'none' OR coalesce(r.status, 'completed') = 'completed')
+        AND (r.usage_source IS DISTINCT FROM 'none'
+            OR coalesce(r.status, 'completed') = 'completed')
     THEN CAST($assumed AS DECIMAL(24, 12)) ELSE 0 END"""
 _SHARE = """
 INSERT INTO budget_reservations
