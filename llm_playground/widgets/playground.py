@@ -28,6 +28,7 @@ from llm_playground.widgets.asking import Asking, Tell
 from llm_playground.widgets.bringing import brought_by
 from llm_playground.widgets.dials import PARAMETERS, TRAITS
 from llm_playground.widgets.form import Ordered
+from llm_playground.widgets.heading import check_name
 from llm_playground.widgets.kept import KeptDraft, identity
 from llm_playground.widgets.material import Material
 from llm_playground.widgets.panel import DRAFTED, FORM, Panel
@@ -112,6 +113,7 @@ class Playground(Panel):
         presence_penalty: float | None = None,
         frequency_penalty: float | None = None,
     ) -> None:
+        check_name(name, models)
         self._lock = threading.RLock()
         self.beside = notice.Beside()
         self.material = Material(self, self._hand_on)

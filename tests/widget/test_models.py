@@ -6,7 +6,7 @@ import time
 import pytest
 
 import llm_playground as lp
-from llm_playground import catalog, config, credentials
+from llm_playground import catalog, config, credentials, errors
 from llm_playground.widgets import offers
 from tests.widget.test_parameters import ask
 from tests.wire.server import Reply, WireServer
@@ -132,3 +132,16 @@ class TestATypedKey:
 
         assert reply["error"].startswith("No provider is called 'nobody'.")
         assert config.rows().get("nobody") is None
+
+
+def test_a_model_in_the_place_of_the_name_is_refused_with_the_call_that_was_meant(home):
+    with pytest.raises(errors.InvalidParameterError, match=r'Playground\(models="openai:gpt-4o"\)'):
+        lp.Playground("openai:gpt-4o", prompt="Hi")
+
+
+@pytest.mark.parametrize("name", ["review: second draft", "q3:invoices", "openai: summaries"])
+def test_a_name_may_have_a_colon(home, name):
+    pg = lp.Playground(name, prompt="Hi")
+
+    assert pg.name == name
+    pg.close()
