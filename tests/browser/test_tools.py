@@ -149,6 +149,7 @@ def test_share_copies_the_code_that_opens_the_answers_again(notebook, answer):
     expect(notebook.panel.get_by_text("Copied lp.Playground(run=")).to_be_visible()
     shown = notebook.in_kernel(f"import llm_playground as lp; print({clipboard(notebook)}.prompt)")
     assert shown.strip() == "Summarise the quarter."
+    expect(notebook.panel.get_by_text("Copied lp.Playground(run=")).to_be_hidden(timeout=15_000)
 
 
 def test_save_as_says_which_version_it_is(notebook, answer):

@@ -22,9 +22,18 @@ export function createTools(view, keys) {
   const save = createSave(view);
   const leaving = createExport(view);
   const said = h("p", { class: "llm-shared", role: "status" });
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  view.signal.addEventListener("abort", () => clearTimeout(timer));
+  /** @param {string} sentence @param {boolean} stays what is yet to be done, until the next press */
+  const tell = (sentence, stays) => {
+    setText(said, sentence);
+    clearTimeout(timer);
+    if (!stays) timer = setTimeout(() => setText(said, ""), 6_000);
+  };
   const share = () => {
-    view.ask("link").then((text) => copyText(text, element).then((done) => setText(said,
-      done ? `Copied ${text}` : `Copy this: ${text}`)), (/** @type {Error} */ error) => setText(said, error.message));
+    view.ask("link").then((text) => copyText(text, element).then((done) => tell(
+      done ? `Copied ${text}` : `Copy this: ${text}`, !done)), (/** @type {Error} */ error) => tell(error.message, true));
   };
   /** @type {(text: string, attributes: Record<string, string>, press: () => void) => HTMLElement} */
   const word = (text, attributes, press) => button(text, { class: "llm-link", ...attributes }, view.signal, press);
