@@ -13,6 +13,8 @@ from llm_playground.calls import plan
 from llm_playground.errors import InvalidParameterError
 from llm_playground.widgets import sweep
 
+LONGEST_LABEL = 40  # characters of a case's values over its answer
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -139,7 +141,15 @@ def first(form: Form) -> Form:
 def _cases(form: Form) -> list[tuple[str, Mapping[str, object]]]:
     if not form.cases:
         return [("", {})]
-    return [(f"case {number}", case) for number, case in enumerate(form.cases, 1)]
+    return [(_case_label(number, case), case) for number, case in enumerate(form.cases, 1)]
+
+
+def _case_label(number: int, case: Mapping[str, object]) -> str:
+    """``case 1: Oslo, 3`` where its values are short texts and numbers, else its number alone."""
+    plain = [str(value) for value in case.values() if isinstance(value, (str, int, float))]
+    said = ", ".join(plain) if all(len(one) <= LONGEST_LABEL for one in plain) else ""
+    shown = said and len(said) <= LONGEST_LABEL and "\n" not in said
+    return f"case {number}: {said}" if shown else f"case {number}"
 
 
 def _sweep(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

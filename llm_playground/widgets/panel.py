@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import anywidget
@@ -161,7 +162,15 @@ class Panel(anywidget.AnyWidget):
         return {name: getattr(self, trait) for name, trait in zip(PARAMETERS, TRAITS, strict=True)}
 
     def form(self) -> Form:
-        """What is set now, as one value."""
+        """What is set now, as one value.
+
+        Raises:
+            ConfigError: A picture is none, a turn is empty, or there is no such table.
+        """
+        return replace(self.written(), **self.material.of_form())
+
+    def written(self) -> Form:
+        """As :meth:`form`, without turns, pictures, typed values and cases."""
         return Form(
             prompt=self.prompt,
             system=self.system,
@@ -169,7 +178,6 @@ class Panel(anywidget.AnyWidget):
             preset=own_presets.given(self),
             parameters=self._parameters(),
             iterations=self.iterations,
-            **self.material.of_form(),
         )
 
     def set_state(self, sync_data: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.personal import Kind, masked
 from llm_playground.types import Run
 from llm_playground.widgets.draft import Answer
-from llm_playground.widgets.form import Ordered
+from llm_playground.widgets.form import Form, Ordered
 
 if TYPE_CHECKING:
     from llm_playground.exporting.columns import Row
@@ -239,10 +239,17 @@ class Saved:
 
         panel = self._panel
         kinds = config.privacy().redact
-        form, rows = asdict(panel.form()), self._rows(panel.sheet.runs())
+        form, rows = asdict(self._form()), self._rows(panel.sheet.runs())
         bundle = static(panel.name, _without(form, kinds), _without(rows, kinds))
         draft = self._kept.document()
         return bundle, {METADATA: {"name": panel.name, "draft": draft}}
+
+    def _form(self) -> Form:
+        """The form; where a table or a picture of it is gone, without them: answers are kept."""
+        try:
+            return self._panel.form()
+        except LLMError:
+            return self._panel.written()
 
     def _rows(self, runs: Sequence[Run]) -> Sequence[Row]:
         from llm_playground.exporting.rows import of_run, rows_of  # first use, not import
