@@ -174,7 +174,7 @@ def test_h_finds_a_run_and_enter_opens_it_and_undo_takes_the_form_back(notebook,
     history = notebook.page.get_by_role("dialog", name="History")
     search = history.get_by_role("combobox", name="Search the log")
     expect(search).to_be_focused()
-    expect(history.get_by_role("option")).to_have_count(2)
+    expect(history.get_by_role("option").nth(1)).to_be_visible()
     press(notebook, "ArrowDown")
     expect(history.get_by_role("option", selected=True)).to_contain_text("Summarise the quarter.")
     search.fill("WHALES")
