@@ -36,7 +36,7 @@ WRITER = """
 import asyncio, sys, time
 import llm_playground as lp
 from llm_playground import providers
-from llm_playground.types import Finish, TextDelta, Usage
+from llm_playground import Finish, TextDelta, Usage
 
 PANES, DELTAS, PER_SECOND = {panes}, {deltas}, {per_second}
 written_at = []
