@@ -20,9 +20,9 @@ from llm_playground.widgets.form import Ordered
 from llm_playground.widgets.recordings import Recordings
 from llm_playground.widgets.sheet import Sheet
 
-# Each message costs JupyterLab milliseconds of its main thread, whatever is in it; fifteen in a
+# Each message costs the page a layout and JupyterLab milliseconds, whatever is in it; ten in a
 # second still read as a steady stream.
-TELL_EVERY_S = 0.066
+TELL_EVERY_S = 0.1
 
 Tell: TypeAlias = Callable[["Asking"], None]
 
