@@ -64,6 +64,23 @@ class Finding:
         return f"{self.place} holds {one}{shown}"
 
 
+class Written(str):
+    """A value's text that was made beforehand, with the value, to say where in it a finding is.
+
+    >>> text = Written("1, 2", [1, 2])
+    >>> text, text.value
+    ('1, 2', [1, 2])
+    """
+
+    value: object
+
+    def __new__(cls, text: str, value: object) -> Written:
+        """``text``, and what it is the text of."""
+        written = super().__new__(cls, text)
+        written.value = value
+        return written
+
+
 def check(request: Request, variables: Mapping[str, object] | None = None) -> None:
     """Refuse a request, or warn of it, as ``configure(secret_guard=...)`` says.
 
@@ -215,9 +232,10 @@ def _named(finding: Finding, variables: Mapping[str, object]) -> Finding:
 
 def _held(name: str, value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a frame of any library
     """The texts of a variable: of a frame column by column, then as it was filled in."""
+    table: Any = value.value if isinstance(value, Written) else value
     try:
-        for column in list(getattr(value, "columns", ())):
-            cells = value[column].head(_ROWS)
+        for column in list(getattr(table, "columns", ())):
+            cells = table[column].head(_ROWS)
             yield f"column `{column}` of {name}", "\n".join(map(str, cells))
     except Exception:  # noqa: S110 - a foreign object; its name will do
         pass

@@ -7,15 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from llm_playground import config, redact
+from llm_playground import config as settings
+from llm_playground import redact
 from llm_playground.providers import weights
 
-KEYS = [variable for row in config.rows().values() for variable in row.key_variables]
-BASE_URLS = [row.base_url_variable for row in config.rows().values() if row.base_url_variable]
+KEYS = [variable for row in settings.rows().values() for variable in row.key_variables]
+BASE_URLS = [row.base_url_variable for row in settings.rows().values() if row.base_url_variable]
 
 
-def pytest_configure():
+class EachTest:
+    """A plugin, for doctests outside this folder have fixtures of plugins only."""
+
+    @pytest.fixture(autouse=True)
+    def settings(self, monkeypatch):
+        """What one test configures, and the keys it uses, are not the next one's."""
+        monkeypatch.setattr(settings, "_settings", settings._settings)
+        monkeypatch.setattr(redact, "_known", redact._known)
+
+
+def pytest_configure(config):
     """Before anything is collected: doctests and notebooks see this environment too."""
+    config.pluginmanager.register(EachTest())
     os.environ["LLM_PLAYGROUND_LOCAL_MODEL"] = str(weights.find() or fetch())
     os.environ["LLM_PLAYGROUND_HOME"] = tempfile.mkdtemp(prefix="llm-playground-tests-")
     os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"  # not the developer's
@@ -27,13 +39,6 @@ def pytest_configure():
 def fetch():
     print("fetching the embedded model's weights, once")
     return weights.fetch(lambda _done, _total: None, threading.Event())
-
-
-@pytest.fixture(autouse=True)
-def settings(monkeypatch):
-    """What one test configures, and the keys it uses, are not the next one's."""
-    monkeypatch.setattr(config, "_settings", config._settings)
-    monkeypatch.setattr(redact, "_known", redact._known)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass
 
 from llm_playground.errors import TemplateError
+from llm_playground.guard import Written
 from llm_playground.widgets.previews import is_plain
 
 WAIT_S = 5.0
@@ -81,14 +82,14 @@ class Notebook(Mapping[str, object]):
     def __init__(self, variables: Mapping[str, object], writer: Writer) -> None:
         self._variables = variables
         self._writer = writer
-        self._texts: dict[str, str] = {}
+        self._texts: dict[str, Written] = {}
 
     def __getitem__(self, name: str) -> object:
         value = self._variables[name]
         if is_plain(value):
             return value
         if name not in self._texts:
-            self._texts[name] = self._writer.text(name, value)
+            self._texts[name] = Written(self._writer.text(name, value), value)
         return self._texts[name]
 
     def __contains__(self, name: object) -> bool:

@@ -404,13 +404,14 @@ def test_it_listens_on_loopback_only(endpoint):
     assert listening == {"127.0.0.1"}
 
 
-def test_the_key_is_nowhere_to_be_seen(endpoint):
+async def test_the_key_is_nowhere_to_be_seen(endpoint):
     assert server_processes()
     for process in server_processes():
         assert endpoint.api_key not in command_line(process)
         assert endpoint.api_key not in process.environ().values()
     assert endpoint.api_key not in repr(endpoint)
-    assert redact(f"the key is {endpoint.api_key}") == f"the key is {MASK}"
+    async with sdk(endpoint):
+        assert redact(f"the key is {endpoint.api_key}") == f"the key is {MASK}"
 
 
 async def test_a_proxy_of_the_environment_sees_nothing_of_it(endpoint, monkeypatch):

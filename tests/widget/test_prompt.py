@@ -456,7 +456,7 @@ class TestPictures:
         for at in range(24):
             piece = memoryview(bytes(1_000_000))
             pg._handle_custom_msg({"type": "piece", "id": "p1", "at": at}, [piece])
-        until(lambda: len(pg.material.pictures._arriving.get("p1", {})) >= 20)
+        until(lambda: len(pg.material.pictures._arriving.get("p1", {})) >= 21)
 
         answer = ask(pg, "pictures.add", id="p1", name="huge.png")
 
