@@ -308,7 +308,9 @@ class Playground(Panel):
         self._hand_on(self._tell, asking)
 
     def _tell(self, asking: Asking) -> None:
-        self._tell_all(asking, asking.sheet.news())
+        news = asking.sheet.news()
+        if news:  # else an earlier message said it already
+            self._tell_all(asking, news)
 
     def _tell_all(self, asking: Asking, news: Sequence[Mapping[str, Any]]) -> None:
         """Tell every playground that shows these answers: one that was made again does, too."""
@@ -321,7 +323,7 @@ class Playground(Panel):
     def _end_with(self, asking: Asking) -> None:
         """Say that the Run has ended, when it has."""
         with self._lock:  # a retry may begin meanwhile
-            if asking is self._asking and asking.sheet.ended():
+            if self.running and asking is self._asking and asking.sheet.ended():
                 self._end()
 
     def _retry(self, content: Mapping[str, Any]) -> None:

@@ -128,13 +128,19 @@ WATCH = """() => {
   window.ends = [];
   window.long = [];
   const notebook = document.querySelector(".jp-Notebook");
+  // Where answers are, not in the cells' code and not in what is kept of them for later.
+  const places = () => {
+    const answers = notebook.querySelectorAll("[data-llm=answer]");
+    return answers.length ? answers : notebook.querySelectorAll(".jp-OutputArea-output");
+  };
+  const ended = (place) => (place.textContent.match(/ENDMARK/g) ?? []).length;
   const seen = (node) => (node.data ?? node.textContent ?? "").includes("ENDMARK");
   const isHere = (record) =>
     record.type === "characterData" ? seen(record.target) : [...record.addedNodes].some(seen);
   const watch = { subtree: true, childList: true, characterData: true };
   new MutationObserver((records) => {
     if (!records.some(isHere)) return;
-    const many = (notebook.textContent.match(/ENDMARK/g) ?? []).length;
+    const many = [...places()].reduce((sum, place) => sum + ended(place), 0);
     while (window.ends.length < many) window.ends.push(Date.now());
   }).observe(notebook, watch);
   new PerformanceObserver((list) => {
@@ -181,7 +187,7 @@ def measured(page: Page, notebook: NotebookPage, cell: int, panes: int, seconds:
     page.wait_for_function(
         "panes => window.ends.length >= panes", arg=panes, timeout=1000 * (6 * seconds + 120)
     )
-    page.wait_for_timeout(200)
+    page.wait_for_timeout(1_000)  # what is done after the last delta counts as well
     cost.main_thread_s = main_thread_s(session) - before
     cost.messages, cost.megabytes = len(cost.sizes), sum(cost.sizes) / 1e6
     long = page.evaluate("window.long")
