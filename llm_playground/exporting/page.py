@@ -42,7 +42,7 @@ def markdown(leaf: Leaf) -> str:
 
 
 def text(leaf: Leaf) -> str:
-    """The page as plain text."""
+    """The page as plain text, without the answers' texts: a notebook holds them often enough."""
     parts = [
         f"{leaf.name}\n{leaf.note}",
         *(f"{title}:\n{content}" for title, content in leaf.prompts),
@@ -73,7 +73,7 @@ def _answer_as_markdown(answer: Answer) -> str:
 
 
 def _answer_as_text(answer: Answer) -> str:
-    lines = [_title(answer, str), answer.text, *answer.notices, answer.footer, answer.settings]
+    lines = [_title(answer, str), *answer.notices, answer.footer, answer.settings]
     return "\n".join(line for line in lines if line)
 
 

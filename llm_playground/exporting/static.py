@@ -37,9 +37,9 @@ def static(
             longer than fits, and say so; when that is not enough, the last runs are left out.
 
     Returns:
-        ``text/html`` (plain tags, answers sanitised), ``text/markdown`` and ``text/plain`` with
-        the same content, and the runs under :data:`MIME` as ``lp.import_runs`` takes them. No key
-        is in any of them.
+        ``text/html`` (plain tags, answers sanitised) and ``text/markdown`` with the same content,
+        ``text/plain`` without the answers' texts, and the runs under :data:`MIME` as
+        ``lp.import_runs`` takes them. No key is in any of them.
 
     Raises:
         InvalidParameterError: A run has a value that its column cannot hold.

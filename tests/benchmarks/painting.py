@@ -39,7 +39,7 @@ from llm_playground import providers
 from llm_playground import Finish, TextDelta, Usage
 
 PANES, DELTAS, PER_SECOND = {panes}, {deltas}, {per_second}
-written_at = []
+written_at, began_at = [], []
 
 def words(number):
     for i in range(DELTAS - 1):
@@ -67,9 +67,12 @@ async def connect(model, progress):
     return Writer()
 
 providers.connect = connect
+from IPython.display import HTML, display
+display(HTML("<b>ready</b>"))  # JupyterLab loads what it draws outputs with at the first one
 
 def begin():
     written_at.clear()
+    began_at.append(time.time() * 1000)
     return time.process_time()
 """
 WITHOUT_A_VIEW = """
@@ -144,7 +147,8 @@ WATCH = """() => {
     while (window.ends.length < many) window.ends.push(Date.now());
   }).observe(notebook, watch);
   new PerformanceObserver((list) => {
-    for (const task of list.getEntries()) window.long.push(task.duration);
+    for (const { startTime, duration } of list.getEntries())
+      window.long.push([performance.timeOrigin + startTime, duration]);
   }).observe({ type: "longtask" });
 }"""
 
@@ -190,16 +194,16 @@ def measured(page: Page, notebook: NotebookPage, cell: int, panes: int, seconds:
     page.wait_for_timeout(1_000)  # what is done after the last delta counts as well
     cost.main_thread_s = main_thread_s(session) - before
     cost.messages, cost.megabytes = len(cost.sizes), sum(cost.sizes) / 1e6
-    long = page.evaluate("window.long")
-    cost.longest_task_ms, cost.tasks_over_50_ms = max(long, default=0), len(long)
     page.wait_for_function(
         "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'",
         timeout=60_000,
     )
-    told = json.loads(notebook.in_kernel("import json; print(json.dumps([cpu, written_at]))"))
-    cost.kernel_s = told[0]
-    if told[1] and panes:
-        cost.behind_ms = page.evaluate("window.ends.at(-1)") - max(told[1])
+    told = notebook.in_kernel("import json; print(json.dumps([cpu, written_at, began_at[-1]]))")
+    cost.kernel_s, written_at, began_at = json.loads(told)
+    cost.behind_ms = page.evaluate("window.ends.at(-1)") - max(written_at)
+    # What comes before the kernel began is JupyterLab's: a key was pressed in a cell.
+    long = [took for start, took in page.evaluate("window.long") if start > began_at]
+    cost.longest_task_ms, cost.tasks_over_50_ms = max(long, default=0), len(long)
     return cost
 
 

@@ -112,11 +112,12 @@ def test_every_form_tells_name_prompts_settings_answers_and_what_they_cost():
     for form, text in texts.items():
         for said in (
             *("invoice-summary", "Summarise {{article}}", "Be brief.", "precise", "temperature"),
-            *("openai:gpt-x", "anthropic:claude-x", "Revenue grew.", "Too many.", "0.2"),
+            *("openai:gpt-x", "anthropic:claude-x", "Too many.", "0.2"),
             *("$0.0005 · 1.9 s · 195 tokens", "price unknown · 1.9 s", "2026-03-31 12:00:00 UTC"),
         ):
             assert said in text, (form, said)
         assert "top_p" not in text  # auto: nobody set it
+        assert ("Revenue grew." in text) is (form != "plain"), form
     assert "<strong>Sales</strong> rose." in bundle["text/html"]
 
 
@@ -236,7 +237,7 @@ class TestSize:
         bundle = static("x", {"prompt": "p" * 10**6}, [run("word " * 400_000)])
         assert len(bundle["text/html"]) < 3 * MOST_BYTES
         assert "more characters are not kept" in bundle["text/html"]
-        assert "more characters are not kept" in bundle["text/plain"]
+        assert "more characters are not kept" in bundle["text/markdown"]
 
     @pytest.mark.parametrize("most", [0, 100, 5_000, 40_000])
     def test_what_does_not_fit_at_all_is_left_out_and_counted(self, most):
