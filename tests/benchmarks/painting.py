@@ -24,6 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from playwright.sync_api import CDPSession, Page, sync_playwright
+from playwright.sync_api import TimeoutError as TooLate
 
 from tests.browser.conftest import BROWSERS, FLAGS
 from tests.browser.pages import NotebookPage, serving
@@ -159,7 +160,7 @@ class Cost:
 
     megabytes: float = 0.0
     messages: int = 0
-    behind_ms: float = 0.0
+    behind_ms: float | None = 0.0  # None when it never came
     main_thread_s: float = 0.0
     longest_task_ms: float = 0.0
     tasks_over_50_ms: int = 0
@@ -188,9 +189,11 @@ def measured(page: Page, notebook: NotebookPage, cell: int, panes: int, seconds:
     session.on("Network.webSocketFrameReceived", hear)
     before = main_thread_s(session)
     notebook.start_cell(cell)
-    page.wait_for_function(
-        "panes => window.ends.length >= panes", arg=panes, timeout=1000 * (6 * seconds + 120)
-    )
+    all_here = "panes => window.ends.length >= panes"
+    try:
+        page.wait_for_function(all_here, arg=panes, timeout=1000 * (6 * seconds + 60))
+    except TooLate:  # Jupyter's server drops what is more than 1 MB in a second
+        cost.behind_ms = None
     page.wait_for_timeout(1_000)  # what is done after the last delta counts as well
     cost.main_thread_s = main_thread_s(session) - before
     cost.messages, cost.megabytes = len(cost.sizes), sum(cost.sizes) / 1e6
@@ -200,7 +203,8 @@ def measured(page: Page, notebook: NotebookPage, cell: int, panes: int, seconds:
     )
     told = notebook.in_kernel("import json; print(json.dumps([cpu, written_at, began_at[-1]]))")
     cost.kernel_s, written_at, began_at = json.loads(told)
-    cost.behind_ms = page.evaluate("window.ends.at(-1)") - max(written_at)
+    if cost.behind_ms is not None:
+        cost.behind_ms = page.evaluate("window.ends.at(-1)") - max(written_at)
     # What comes before the kernel began is JupyterLab's: a key was pressed in a cell.
     long = [took for start, took in page.evaluate("window.long") if start > began_at]
     cost.longest_task_ms, cost.tasks_over_50_ms = max(long, default=0), len(long)
@@ -242,7 +246,8 @@ def report(costs: dict[str, Cost]) -> None:
     print(f"{'':22}{'MB':>8}{'messages':>10}{'behind ms':>11}{'main s':>8}{'longest ms':>12}"
           f"{'> 50 ms':>9}{'kernel s':>10}")  # fmt: skip
     for name, c in costs.items():
-        print(f"{name:22}{c.megabytes:8.2f}{c.messages:10}{c.behind_ms:11.0f}{c.main_thread_s:8.2f}"
+        behind = "never" if c.behind_ms is None else f"{c.behind_ms:.0f}"
+        print(f"{name:22}{c.megabytes:8.2f}{c.messages:10}{behind:>11}{c.main_thread_s:8.2f}"
               f"{c.longest_task_ms:12.0f}{c.tasks_over_50_ms:9}{c.kernel_s:10.2f}")  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.benchmarks.painting import measure
 
-PANES, DELTAS = 4, 400
+PANES, DELTAS = 4, 1_000
 
 
 @pytest.fixture(scope="module")
