@@ -82,7 +82,7 @@ def test_calls_at_once_take_little_longer_than_the_sdks_and_little_memory():
 
     ours, best = found["lp.complete"], found["openai SDK, aiohttp"]
     assert ours["wall_s"] < 4 * best["wall_s"]
-    assert ours["above_import_mb"] < 150
+    assert ours["above_first_call_mb"] < 6 * best["above_first_call_mb"]
 
 
 def test_memory_and_sockets_stay_flat_over_many_runs():
