@@ -2,9 +2,9 @@
 
     python tests/benchmarks/opening.py [rounds]
 
-In JupyterLab, on a kernel that has executed the README's first cell. Counted from the press of Shift+Enter
-until the prompt can be typed into, Run can be pressed and a frame with both was painted: for the
-first panel of a page, which brings the front end's code, and for the next one.
+In JupyterLab, on a kernel that has executed the README's first cell. Counted from the press of
+Shift+Enter until the prompt can be typed into, Run can be pressed and a frame with both was
+painted: for the first panel of a page, which brings the front end's code, and for the next one.
 """
 
 import os
