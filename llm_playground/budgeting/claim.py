@@ -206,7 +206,8 @@ class Claim:
         if not account.warned:
             account.warned = True
             with suppress(BudgetWarning):  # a filter may make it an error; the run has it anyway
-                warnings.warn(line, BudgetWarning, stacklevel=2)
+                # No file and line: calls run on a loop, nobody's line stands behind this one.
+                warnings.warn_explicit(line, BudgetWarning, "llm_playground", 1)
 
     def _tight(self) -> Account:
         """The budget that it waits for."""

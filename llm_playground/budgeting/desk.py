@@ -140,7 +140,8 @@ class Desk:
         if line not in self._warned:
             self._warned.add(line)
             with suppress(BudgetWarning):  # a filter may make it an error; the run has it anyway
-                warnings.warn(line, BudgetWarning, stacklevel=2)
+                # No file and line: calls run on a loop, nobody's line stands behind this one.
+                warnings.warn_explicit(line, BudgetWarning, "llm_playground", 1)
 
     def history(self, model: str) -> History:
         """What is known of a model's earlier runs."""

@@ -140,7 +140,7 @@ class Known:
         try:
             rows = json.loads(self._file().read_text("utf-8"))
             return tuple(_budget(row) for row in rows)
-        except (OSError, ValueError, TypeError, ArithmeticError):
+        except (OSError, ValueError, TypeError, LookupError, ArithmeticError):
             return ()
 
     def _file(self) -> Path:

@@ -327,7 +327,7 @@ def test_in_jupyterlab_stop_works_at_once_while_a_cell_runs(opened):
     for _ in range(3):  # another process may have the machine for a moment
         run(notebook, STORY)
         growing = notebook.panel.locator("[data-llm=pane][data-state=running]")
-        expect(growing.locator("[data-llm=answer]")).to_contain_text("sea")
+        expect(growing.locator("[data-llm=answer]")).to_contain_text(re.compile(r"\w"))
         took.append(notebook.page.evaluate(STOPPED_AFTER_MS))
 
     expect(notebook.page.locator(".jp-InputPrompt").nth(1)).to_have_text("[*]:", timeout=1)
