@@ -85,7 +85,8 @@ def test_stop_keeps_the_text_so_far(notebook):
     [run] = logged(notebook, ["status", "response_text"])
     assert run["status"] == "cancelled"
     assert WORDS.search(run["response_text"])
-    expect(notebook.by("answer")).to_contain_text(run["response_text"].split("\n")[0][:40])
+    shown = notebook.by("answer").inner_text()
+    assert re.findall(r"[a-z]{4,}", shown)[:3] == re.findall(r"[a-z]{4,}", run["response_text"])[:3]
 
 
 def test_stop_works_while_a_synchronous_cell_runs(notebook):

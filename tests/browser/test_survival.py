@@ -12,6 +12,7 @@ from nbconvert import HTMLExporter
 from playwright.sync_api import expect
 
 STORY = "Tell me a long story about the sea."
+WORDS = re.compile(r"\w+ \w+")
 GONE = "Saved answers. The kernel has stopped; run this cell to go on, nothing is paid again."
 KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
 PLAYGROUND = """import llm_playground as lp
@@ -51,6 +52,11 @@ def ran(notebook, prompt="Say hello."):
     """As :func:`run`, to the end."""
     run(notebook, prompt)
     expect(notebook.by("footer")).to_contain_text("free ·")
+
+
+def words(text):
+    """Without what is Markdown: the model makes a list now and then."""
+    return re.findall(r"[^\W\d_]{2,}", text)
 
 
 def ids(notebook):
@@ -147,27 +153,27 @@ def test_with_the_view_gone_the_copy_shows(opened):
 def test_reloaded_in_mid_stream_it_catches_up(opened):
     notebook = opened()
     run(notebook, STORY)
-    expect(notebook.by("answer")).to_contain_text("sea")
+    expect(notebook.by("answer")).to_contain_text(WORDS)
     notebook.saved()
 
     notebook.page.reload()
 
     expect(notebook.by("footer")).to_contain_text("free ·")
-    answer = notebook.in_kernel("print(pg.results.response_text[0])").split()
-    expect(notebook.by("answer")).to_contain_text(answer[0])
+    answer = words(notebook.in_kernel("print(pg.results.response_text[0])"))
     expect(notebook.by("answer")).to_contain_text(answer[-1])
+    assert words(notebook.by("answer").inner_text()) == answer
     expect(notebook.by("prompt")).to_have_value(STORY)
 
 
 def test_executed_again_in_mid_stream_the_answers_go_on(opened):
     notebook = opened()
     run(notebook, STORY)
-    expect(notebook.by("answer")).to_contain_text("sea")
+    expect(notebook.by("answer")).to_contain_text(WORDS)
     count = logged(notebook)
 
     execute(notebook)
 
-    expect(notebook.by("answer")).to_contain_text("sea")
+    expect(notebook.by("answer")).to_contain_text(WORDS)
     notebook.by("stop").click()
     expect(notebook.by("footer")).to_contain_text(re.compile("stopped after|free"))
     assert logged(notebook) == count
@@ -176,7 +182,7 @@ def test_executed_again_in_mid_stream_the_answers_go_on(opened):
 def test_a_kernel_killed_in_mid_stream_leaves_its_text(opened):
     notebook = opened()
     run(notebook, STORY)
-    expect(notebook.by("answer")).to_contain_text("sea")
+    expect(notebook.by("answer")).to_contain_text(WORDS)
     pid = int(notebook.in_kernel("import os; print(os.getpid())"))
     notebook.page.wait_for_timeout(200)
 
@@ -188,7 +194,7 @@ def test_a_kernel_killed_in_mid_stream_leaves_its_text(opened):
     notebook.page.get_by_role("button", name="Ok", exact=True).click()
     execute(notebook)
     expect(notebook.by("status")).to_have_text("Interrupted")
-    expect(notebook.by("answer")).to_contain_text("sea")
+    expect(notebook.by("answer")).to_contain_text(WORDS)
     expect(notebook.by("prompt")).to_have_value(STORY)
     assert notebook.in_kernel("print(pg.results.status[0])").strip() == "interrupted"
 
@@ -196,15 +202,14 @@ def test_a_kernel_killed_in_mid_stream_leaves_its_text(opened):
 def test_after_the_connection_was_lost_it_catches_up(opened):
     notebook = opened()
     run(notebook, STORY)
-    expect(notebook.by("answer")).to_contain_text("sea")
+    expect(notebook.by("answer")).to_contain_text(WORDS)
 
     notebook.page.evaluate(f"() => {KERNEL}._ws.close()")
 
     expect(notebook.by("footer")).to_contain_text("free ·")
-    answer = notebook.in_kernel("print(pg.results.response_text[0])").split()
+    answer = words(notebook.in_kernel("print(pg.results.response_text[0])"))
     expect(notebook.by("answer")).to_contain_text(answer[-1])
-    shown = notebook.by("answer").inner_text().split()
-    assert len(shown) == len(answer)
+    assert words(notebook.by("answer").inner_text()) == answer
 
 
 def test_a_busy_kernel_is_told_where_it_does_not_hear(opened):
@@ -212,7 +217,7 @@ def test_a_busy_kernel_is_told_where_it_does_not_hear(opened):
     notebook.page.evaluate(f"() => {{ {KERNEL}.commsOverSubshells = 'disabled'; }}")
     execute(notebook)
     run(notebook, STORY)
-    expect(notebook.by("answer")).to_contain_text("sea")
+    expect(notebook.by("answer")).to_contain_text(WORDS)
 
     notebook.start_cell(1)
 
@@ -327,7 +332,7 @@ def test_in_jupyterlab_stop_works_at_once_while_a_cell_runs(opened):
     for _ in range(3):  # another process may have the machine for a moment
         run(notebook, STORY)
         growing = notebook.panel.locator("[data-llm=pane][data-state=running]")
-        expect(growing.locator("[data-llm=answer]")).to_contain_text(re.compile(r"\w"))
+        expect(growing.locator("[data-llm=answer]")).to_contain_text(WORDS)
         took.append(notebook.page.evaluate(STOPPED_AFTER_MS))
 
     expect(notebook.page.locator(".jp-InputPrompt").nth(1)).to_have_text("[*]:", timeout=1)
