@@ -46,6 +46,11 @@ class Asking:
         self._told_at = 0.0
         self._due: asyncio.TimerHandle | None = None
 
+    @property
+    def ordered(self) -> Sequence[Ordered]:
+        """What was sent, in the order of the answers."""
+        return tuple(self._ordered)
+
     def start(self) -> None:
         """Send all; returns at once."""
         numbers = range(1, len(self._ordered) + 1)

@@ -112,8 +112,8 @@ def write(identity: str, draft: Draft) -> None:
         ConfigError: It cannot be kept; one line says why.
     """
     try:
-        text = json.dumps(document(identity, draft), allow_nan=False, default=repr)
-    except (ValueError, RecursionError):  # no number, or something that holds itself
+        text = json.dumps(document(identity, draft), allow_nan=False)
+    except (ValueError, TypeError, RecursionError):  # no number, or something that holds itself
         raise ConfigError("something in it is no JSON") from None
     if len(text) > MOST_BYTES:
         raise ConfigError(f"it is longer than {MOST_BYTES:,} bytes")
@@ -176,12 +176,13 @@ def of_document(document: Any) -> Draft:  # noqa: ANN401 - whatever stands in th
 
 
 def storable(form: Mapping[str, Any]) -> dict[str, Any]:
-    """A form without pictures: their names stay, their bytes do not.
+    """A form of plain values: of a picture the name stays, of a table given from Python its kind.
 
     >>> storable({"images": [{"name": "a.png", "thumbnail": "data:..."}]})
     {'images': [{'name': 'a.png'}]}
     """
-    return {name: _without_pictures(value) for name, value in form.items()}
+    kept = {name: _plain(value) for name, value in form.items() if name != "cases"}
+    return kept | ({"cases": _table(form["cases"])} if "cases" in form else {})
 
 
 def check_allowed() -> None:
@@ -243,13 +244,21 @@ def _text(value: object) -> str:
     return value
 
 
-def _without_pictures(value: object) -> object:
+def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         kept = {name: item for name, item in value.items() if name != "thumbnail"}
-        return {str(name): _without_pictures(item) for name, item in kept.items()}
+        return {str(name): _plain(item) for name, item in kept.items()}
     if isinstance(value, (list, tuple)):
-        return [_without_pictures(item) for item in value]
-    return None if isinstance(value, (bytes, bytearray, memoryview)) else value
+        return [_plain(item) for item in value]
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return None
+    return value if value is None or isinstance(value, (str, int, float)) else repr(value)
+
+
+def _table(cases: object) -> object:
+    """A table's name or its rows; of a frame not the rows, which are the notebook's."""
+    plain = cases is None or isinstance(cases, (str, list, tuple))
+    return _plain(cases) if plain else f"a {type(cases).__name__}"
 
 
 def _texts(value: object) -> Iterator[str]:

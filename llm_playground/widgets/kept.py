@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from traitlets import HasTraits
 
+    from llm_playground.widgets.playground import Playground
+    from llm_playground.widgets.replies import Given
+
 PAUSE_S = 1.0
 State = Literal["saved", "restored", "discarded", "not kept"]
 
@@ -71,7 +74,7 @@ class KeptDraft:
         said: Mapping[str, object],
     ) -> None:
         self._panel = weakref.ref(panel)
-        self._traits = [name for name in traits if panel.has_trait(name)]
+        self._traits = tuple(traits)
         self._known_as = known_as
         self._given = drafts.digests({**self._now(self._traits), **said})
         self._lock = threading.Lock()
@@ -279,6 +282,16 @@ class KeptDraft:
         if panel is not None:
             told = None if at is None else at.isoformat()
             panel.set_trait("draft", {"state": state, "at": told, "why": why})
+
+
+def discard_draft(panel: Playground, _given: Given) -> None:
+    """The reply to a view that discards the draft."""
+    panel.kept_draft.discard()
+
+
+def restore_draft(panel: Playground, _given: Given) -> None:
+    """The reply to a view that takes that back."""
+    panel.kept_draft.undo()
 
 
 _register = threading.Lock()

@@ -20,13 +20,13 @@ from llm_playground.exporting.columns import Row
 from llm_playground.exporting.found import runs_in
 from llm_playground.widgets import draft as drafts
 from llm_playground.widgets.draft import Draft
-from llm_playground.widgets.saved import METADATA
+from llm_playground.widgets.notice import METADATA
 from llm_playground.widgets.stored import StoredRun, of_row
 
 MOST_BYTES = 200_000_000
 _JSON = ("attempts", "parameters")
 _AMOUNTS = ("cost_usd", "saved_usd")
-_NOT_EXPORTED = (*("error_detail", "dropped_parameters", "messages", "iterations", "tool_calls"),)
+_NOT_EXPORTED = ("error_detail", "dropped_parameters", "messages", "iterations", "tool_calls")
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,9 @@ TEXT = (
 )
 HTML = f'<p data-llm="notice">{escape(TEXT, quote=False)}</p>'
 
+# Beside the second output's data: whose it is, and what was typed and answered last.
+METADATA = "llm_playground"
+
 # A cold JupyterLab on a slow machine takes two to three seconds to load anywidget's extension; a
 # view that comes later still takes the sentence back.
 WAIT_S = 5.0
@@ -47,7 +50,7 @@ class Beside:
     def __init__(self) -> None:
         self._handle = DisplayHandle()
         self._lock = threading.Lock()
-        self._heard = self._missing = False
+        self._heard = self._gave_up = False
         self._waiting: list[contextvars.Context] = []  # cells without a second output so far
         self._has_output = False
         self._count = 0
@@ -75,8 +78,7 @@ class Beside:
         """A view is alive: take back what was said."""
         if not self._heard:
             self._heard = True
-            if self._missing:
-                self._missing = False
+            if self._gave_up:
                 self._publish()
 
     def show(self, bundle: Mapping[str, Any], metadata: Mapping[str, Any]) -> int:
@@ -109,7 +111,7 @@ class Beside:
 
     def _give_up(self) -> None:
         if not self._heard:
-            self._missing = True
+            self._gave_up = True
             self._publish()
 
     def _publish(self) -> None:
@@ -131,7 +133,7 @@ class Beside:
             known_by = f'data-llm="saved" data-id="{self.display_id}" data-count="{self._count}"'
             html = f"<div {known_by}>\n{html}\n</div>"
             data["text/html"] = html
-        if self._missing:
+        if self._gave_up and not self._heard:
             plain = "\n\n".join(filter(None, (TEXT, data.get("text/plain"))))
             data |= {"text/html": HTML + html, "text/plain": plain}
         return data, dict(metadata)

@@ -3,33 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from llm_playground import config, provenance
 from llm_playground.call import Call, Tally
-from llm_playground.errors import InvalidParameterError
+from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.events import ReasoningDelta, RunFinished, TextDelta
-from llm_playground.types import Execution, Request
+from llm_playground.types import Execution, Request, Run
 from llm_playground.widgets import stored
 from llm_playground.widgets.asking import Asking, Tell
 from llm_playground.widgets.dials import PARAMETERS, TRAITS
 from llm_playground.widgets.form import Form, Ordered
+from llm_playground.widgets.panel import FORM
 from llm_playground.widgets.stored import StoredRun
 
 if TYPE_CHECKING:
     from llm_playground.widgets.playground import Playground
     from llm_playground.widgets.replies import Given
 
-ELSEWHERE = "Still running in another kernel."
+_ELSEWHERE = "Still running in another kernel."
 _NO_LABELS: Mapping[str, str] = MappingProxyType({})
 # What no run tells: the prompt was filled already, and its pictures are not stored.
 _EMPTY: dict[str, Any] = {"images": [], "values": {}, "cases": None}
+_before: WeakKeyDictionary[Playground, dict[str, Any]] = WeakKeyDictionary()
 
 
 def reopen(panel: Playground, given: Given) -> dict[str, Any]:
     """Open the run ``run``; ``note`` says what is missing of it."""
-    return {"note": open_runs(panel, given["run"])}
+    before = {name: getattr(panel, name) for name in FORM}
+    note = open_runs(panel, given["run"])
+    _before[panel] = before
+    return {"note": note}
+
+
+def put_back(panel: Playground, _given: Given) -> None:
+    """Make the form what it was before the last run was opened."""
+    _set(panel, _before.pop(panel, {}))
 
 
 def open_runs(panel: Playground, runs: object) -> str:
@@ -81,11 +93,15 @@ def fill(panel: Playground, form: Form) -> None:
         },
         "turns": list(form.turns),
         **_EMPTY,
-        "preset": form.preset,  # last: it sets others
+        "preset": form.preset,
     }
-    for name, value in values.items():
-        if panel.has_trait(name):
-            setattr(panel, name, list(value) if isinstance(value, tuple) else value)
+    _set(panel, values)
+
+
+def _set(panel: Playground, values: Mapping[str, Any]) -> None:
+    """The preset last: it sets others."""
+    for name, value in sorted(values.items(), key=lambda item: item[0] == "preset"):
+        setattr(panel, name, list(value) if isinstance(value, tuple) else value)
 
 
 def answered(
@@ -95,15 +111,19 @@ def answered(
     ordered = [Ordered(_call(one), labels.get(one.run.id, "")) for one in found]
     asking = Asking(number, ordered, tell)
     for place, one in enumerate(found, 1):
+        if one.run.text:  # before its reasoning, whose end would be taken for a moment's thought
+            asking.sheet.take(place, TextDelta(one.run.text))
         if one.run.reasoning:
             asking.sheet.take(place, ReasoningDelta(one.run.reasoning))
-        if one.run.text:
-            asking.sheet.take(place, TextDelta(one.run.text))
-        if one.run.status == "running":
-            asking.sheet.give_up(place, "interrupted", ELSEWHERE)
-        else:
-            asking.sheet.take(place, RunFinished(one.run))
+        asking.sheet.take(place, RunFinished(_ended(one.run)))
     return asking
+
+
+def _ended(run: Run) -> Run:
+    """One that another kernel still works at, as far as it is."""
+    if run.status != "running":
+        return run
+    return replace(run, status="interrupted", error=LLMError(_ELSEWHERE, model=run.model))
 
 
 def _call(one: StoredRun) -> Call:

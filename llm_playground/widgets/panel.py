@@ -27,8 +27,6 @@ from llm_playground.widgets.turns import as_turns
 # What a prompt is made of besides its text, see material.
 SURROUNDING = ("turns", "values", "cases", "images")
 FORM = ("prompt", "system", "models", *TRAITS, "preset", "iterations", *SURROUNDING)
-# What a draft keeps, of those that there are.
-DRAFTED = FORM
 
 
 def _from_view(trait: t.TraitType[Any, Any]) -> t.TraitType[Any, Any]:

@@ -17,12 +17,7 @@ from llm_playground import _loop, config, parameters, provenance
 from llm_playground._signatures import explaining
 from llm_playground.budgeting import check_worst_case
 from llm_playground.comparison import frame
-from llm_playground.errors import (
-    BudgetExceededError,
-    ConfigError,
-    InvalidParameterError,
-    LLMError,
-)
+from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.widgets import notice, offers
 from llm_playground.widgets.asking import Asking, Tell
 from llm_playground.widgets.bringing import brought_by
@@ -31,7 +26,7 @@ from llm_playground.widgets.form import Ordered
 from llm_playground.widgets.heading import check_name
 from llm_playground.widgets.kept import KeptDraft, identity
 from llm_playground.widgets.material import Material
-from llm_playground.widgets.panel import DRAFTED, FORM, Panel
+from llm_playground.widgets.panel import FORM, Panel
 from llm_playground.widgets.presses import Press, Unconfirmed, ordered
 from llm_playground.widgets.pricer import Pricer
 from llm_playground.widgets.replies import reply
@@ -133,7 +128,7 @@ class Playground(Panel):
             images=[],
             presets={name: dict(p.as_dict()) for name, p in parameters.PRESETS.items()},
         )
-        self.observe(lambda _change: self._pricer.ask(), DRAFTED)
+        self.observe(lambda _change: self._pricer.ask(), FORM)
         for parameter, trait in zip(PARAMETERS, TRAITS, strict=True):
             setattr(self, trait, brought.parameters.get(parameter))
         self.preset = preset
@@ -148,8 +143,8 @@ class Playground(Panel):
             from llm_playground.widgets import opening  # the run log: first use, not import
 
             opening.open_runs(self, run)
-        given = {"models": models} if run is None else dict.fromkeys(DRAFTED, repr(run))
-        self.kept_draft = KeptDraft(self, DRAFTED, identity(name), given)
+        given = {"models": models} if run is None else dict.fromkeys(FORM, repr(run))
+        self.kept_draft = KeptDraft(self, FORM, identity(name), given)
         self.kept_draft.restore()
         self.kept_answers = Saved(self, self.kept_draft, self.beside)
         threading.Thread(target=self._look_up_choices, daemon=True).start()
@@ -260,29 +255,30 @@ class Playground(Panel):
         self.send({"type": "run", "run": asking.sheet.run, "panes": asking.sheet.opening()})
         asking.start()
 
-    def show(self, answers: Callable[[int, Tell], Asking]) -> bool:
+    def show(self, answers: Callable[[int, Tell], Asking]) -> int:
         """Show answers of another time in the place of those that are there; nothing is sent.
 
         Args:
             answers: Makes them, given the number of the Run and whom to tell; all have ended.
 
         Returns:
-            False, and nothing is changed, while answers are still to come.
+            Their number; 0, and nothing is changed, while answers are still to come.
         """
         with self._lock:
             if self.running:
-                return False
-            self._asking = answers(self._asking.sheet.run + 1, self._tell_soon)
+                return 0
+            self._asking = asking = answers(self._asking.sheet.run + 1, self._tell_soon)
             self.baseline = None
-        self._hand_on(self._show_to_all)
-        return True
+        self._hand_on(self._show_to_all, asking)
+        return asking.sheet.run
 
     def recording(self, number: int) -> Recording | None:
         """What went over the wire for answer ``number``, None where nothing was sent here."""
         return self._asking.recordings.of(number)
 
-    def _show_to_all(self) -> None:
-        asking = self._asking
+    def _show_to_all(self, asking: Asking) -> None:
+        if asking is not self._asking:  # a Run has begun meanwhile: its news are for all views
+            return
         _, everything = asking.sheet.catch_up()
         self.send(asking.message(everything) | {"type": "snapshot", "view": None})
 
@@ -328,19 +324,20 @@ class Playground(Panel):
 
     def _retry(self, content: Mapping[str, Any]) -> None:
         """Ask for one answer once more, in its place."""
-        number, asking = content["number"], self._asking
+        number = content["number"]
         with self._lock:
-            if asking.sheet.is_open(number):
-                return
+            asking = self._asking
             try:
+                if asking.sheet.is_open(number):
+                    return
                 one = asking.again(number, content.get("changes") or {})
                 check_worst_case([one.call.request], None)
-            except (ConfigError, BudgetExceededError) as error:
+            except LLMError as error:
                 self.problem = str(error)
                 return
             self._begin()
-            self.kept_answers.replace(number, one)
             asking.replace(number, one)
+            self.kept_answers.begin(asking.ordered)
 
     def _hear(self, _widget: object, content: Mapping[str, Any], buffers: object) -> None:
         """A view's message, on the main or a subshell's thread: hand it on and return."""
@@ -413,7 +410,7 @@ class Playground(Panel):
         self.choices = offers.offers(known)
 
     def _ask_for_choices(self, _content: Mapping[str, Any]) -> None:
-        self.look_up_models()
+        self._aside(self.look_up_models)  # a locked keyring makes it wait
 
     def look_up_models(self) -> None:
         """Show what models are known at once, and what is served as soon as it is known."""
@@ -421,7 +418,7 @@ class Playground(Panel):
 
         self._look_up_choices()
         asked = _loop.submit(catalog.refresh())
-        asked.add_done_callback(lambda _: self._hand_on(self._look_up_choices))
+        asked.add_done_callback(lambda _: self._aside(self._look_up_choices))
 
 
 _ON_MESSAGE: dict[str, Callable[[Playground, Mapping[str, Any]], None]] = {

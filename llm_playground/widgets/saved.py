@@ -20,7 +20,8 @@ from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.personal import Kind, masked
 from llm_playground.types import Run
 from llm_playground.widgets.draft import Answer
-from llm_playground.widgets.form import Form, Ordered
+from llm_playground.widgets.form import Ordered
+from llm_playground.widgets.notice import METADATA
 
 if TYPE_CHECKING:
     from llm_playground.exporting.columns import Row
@@ -30,11 +31,8 @@ if TYPE_CHECKING:
     from llm_playground.widgets.playground import Playground
     from llm_playground.widgets.stored import StoredRun
 
-# Beside an output's data: whose it is, and what was typed and answered last.
-METADATA = "llm_playground"
 LOOK_AGAIN_S = 2.0
 LOOK_FOR_S = 600.0
-_ELSEWHERE = "Still running in another kernel."
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +75,7 @@ class Saved:
         self._keeping = threading.Lock()
         self._found: Found | None = None
         self._shown = 0  # the number that the answers of before have as a Run
+        self._rows_there: Mapping[str, Row] = {}  # of the notebook, by the runs' ids
 
     def look(self) -> None:
         """Show the answers of before, when there are any. What takes long is done aside."""
@@ -86,9 +85,7 @@ class Saved:
         older = self._kept.older()
         if older is not None and older.sheet.run > 0:
             self._panel.take_over(older)
-            if older.sheet.ended():
-                count = len(older.sheet.opening())
-                self._say(count, count, "kernel")
+            self._take_over(older.kept_answers)
             self.keep_in_notebook()
             self._looked.set()
         elif self._kept.last.answers or self._notebook is not None:
@@ -101,19 +98,10 @@ class Saved:
         self._looked.wait()
 
     def begin(self, ordered: Sequence[Ordered]) -> None:
-        """A Run begins: its answers take the place of those of before."""
+        """Something is sent: these are the answers from now on."""
         answers = [Answer(one.call.run_id, one.label) for one in ordered]
         self._kept.note_answers(answers, datetime.now(UTC))
         self._found = None
-        self._panel.saved = {}
-
-    def replace(self, number: int, one: Ordered) -> None:
-        """An answer is asked for once more."""
-        answers = list(self._kept.last.answers)
-        if number <= len(answers):
-            answers[number - 1] = Answer(one.call.run_id, one.label)
-            asked_at = self._kept.last.asked_at or datetime.now(UTC)
-            self._kept.note_answers(answers, asked_at)
         self._panel.saved = {}
 
     def keep_in_notebook(self) -> None:
@@ -140,6 +128,17 @@ class Saved:
         new = import_runs(document)
         self._show(replace(found, leaf=None))
         return new
+
+    def _take_over(self, older: Saved) -> None:
+        """The answers of this kernel's older playground, which may have found them, too."""
+        self._found, self._shown = older._found, older._shown
+        self._rows_there = older._rows_there
+        sheet, found = self._panel.sheet, self._found
+        if found is not None and found.leaf is not None:
+            self._say(len(found.runs), found.wanted, "notebook", found.asked_at)
+        elif sheet.ended():
+            count = len(sheet.opening())
+            self._say(count, count, "kernel")
 
     def _look_aside(self) -> None:
         try:
@@ -203,13 +202,14 @@ class Saved:
 
         if self._panel.sheet.run != self._shown:  # something was sent or opened meanwhile
             return
-        runs = [_ended(one) for one in found.runs]
-        if not self._panel.show(
-            lambda number, tell: answered(number=number, found=runs, tell=tell, labels=found.labels)
-        ):
+        shown = self._panel.show(
+            lambda number, tell: answered(number, found.runs, tell, found.labels)
+        )
+        if not shown:
             return
-        self._found, self._shown = found, self._panel.sheet.run
+        self._found, self._shown = found, shown
         if found.leaf is not None:  # the notebook goes on keeping them
+            self._rows_there = {row["run_id"]: row for row in found.leaf.rows}
             self._kept.note_answers(found.leaf.draft.answers, found.asked_at)
         where = "log" if found.leaf is None else "notebook"
         self._say(len(found.runs), found.wanted, where, found.asked_at)
@@ -239,27 +239,22 @@ class Saved:
 
         panel = self._panel
         kinds = config.privacy().redact
-        form, rows = asdict(self._form()), self._rows(panel.sheet.runs())
+        form, rows = asdict(panel.written()), self._rows(panel.sheet.runs())
         bundle = static(panel.name, _without(form, kinds), _without(rows, kinds))
         draft = self._kept.document()
         return bundle, {METADATA: {"name": panel.name, "draft": draft}}
 
-    def _form(self) -> Form:
-        """The form; where a table or a picture of it is gone, without them: answers are kept."""
-        try:
-            return self._panel.form()
-        except LLMError:
-            return self._panel.written()
-
     def _rows(self, runs: Sequence[Run]) -> Sequence[Row]:
+        """Rows of the log; of runs that it does not have, the notebook's, which say whose."""
         from llm_playground.exporting.rows import of_run, rows_of  # first use, not import
 
-        if self._found is not None and self._found.leaf is not None:
-            return self._found.leaf.rows  # who ran them, as the notebook tells
+        own = [run for run in runs if run.id not in self._rows_there]
         try:
-            return rows_of(list(runs))
+            rows = rows_of(own) if own else []
         except LLMError:  # the log cannot be read; what the runs themselves hold is enough
-            return [of_run(run) for run in runs]
+            rows = [of_run(run) for run in own]
+        found = {**self._rows_there, **{row["run_id"]: row for row in rows}}
+        return [found[run.id] for run in runs]
 
 
 def import_them(panel: Playground, _given: Mapping[str, Any]) -> int:
@@ -270,21 +265,6 @@ def import_them(panel: Playground, _given: Mapping[str, Any]) -> int:
 def copy(panel: Playground, _given: Mapping[str, Any]) -> dict[str, Any]:
     """The reply to a view that has to put the second output into the notebook itself."""
     return {"widget": panel.model_id, **panel.beside.output()}
-
-
-def discard_draft(panel: Playground, _given: Mapping[str, Any]) -> None:
-    """The reply to a view that discards the draft."""
-    panel.kept_draft.discard()
-
-
-def restore_draft(panel: Playground, _given: Mapping[str, Any]) -> None:
-    """The reply to a view that takes that back."""
-    panel.kept_draft.undo()
-
-
-def ping(_panel: Playground, _given: Mapping[str, Any]) -> str:
-    """The reply that says that the kernel hears."""
-    return "pong"
 
 
 def _is_told(one: StoredRun) -> bool:
@@ -301,11 +281,3 @@ def _without(value: Any, kinds: Sequence[Kind]) -> Any:  # noqa: ANN401 - a plai
     if isinstance(value, (list, tuple)):
         return [_without(item, kinds) for item in value]
     return value
-
-
-def _ended(one: StoredRun) -> StoredRun:
-    """One that another kernel still works at, as far as it is."""
-    if one.run.status != "running":
-        return one
-    elsewhere = LLMError(_ELSEWHERE, model=one.run.model)
-    return replace(one, run=replace(one.run, status="interrupted", error=elsewhere))

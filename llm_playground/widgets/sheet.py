@@ -43,6 +43,9 @@ class Sheet:
     def again(self, number: int, one: Ordered) -> None:
         """Begin answer ``number`` anew."""
         with self._lock:
+            if all(pane.state not in OPEN for pane in self._panes.values()):
+                # What passed since the last one ended is no part of what all took.
+                self._started_at += time.perf_counter() - self._ended_at
             self._panes[number] = _pane(number, one)
             self._panes[number].anew = self._panes[number].changed = True
         self._spending.expect(number, one.call.request)

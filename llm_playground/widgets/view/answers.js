@@ -83,6 +83,7 @@ export function createAnswers(view) {
     panes.set(number, filled);
     filled.paint(pane);
     filled.settle();
+    compareOne(number);
   };
   /** @param {number} number */
   const empty = (number) => {
@@ -103,17 +104,20 @@ export function createAnswers(view) {
     tools.hidden = !many;
     for (const one of [onlyDifferent, showDifference]) one.setAttribute("aria-disabled", String(base === undefined));
   };
-  const compareAll = () => {
-    const [base, on] = [baseline(), isPressed(showDifference)];
-    for (const pane of sheetPanes()) {
-      const painted = panes.get(pane.number);
-      if (!on || !base || pane === base || isOpen(pane)) painted?.compare(null, 0);
-      else {
-        view.ask("difference", { baseline: base.number, answer: pane.number }).then(
-          (pieces) => isPressed(showDifference) && painted?.compare(pieces, base.number),
-          (/** @type {Error} */ error) => view.say(error.message));
-      }
+  /** @param {number} number */
+  const compareOne = (number) => {
+    const [pane, painted, base] = [paneAt(number), panes.get(number), baseline()];
+    if (!pane || !painted) return;
+    if (!isPressed(showDifference) || !base || pane === base || isOpen(pane)) {
+      painted.compare(null, 0);
+      return;
     }
+    view.ask("difference", { baseline: base.number, answer: number }).then(
+      (pieces) => isPressed(showDifference) && baseline()?.number === base.number && painted.compare(pieces, base.number),
+      (/** @type {Error} */ error) => view.say(error.message));
+  };
+  const compareAll = () => {
+    for (const number of panes.keys()) compareOne(number);
   };
 
   /** Growing answers that nobody sees are painted now and then, all others at once. */
@@ -133,7 +137,6 @@ export function createAnswers(view) {
     for (const pane of due) panes.get(pane.number)?.paint(pane);
     for (const pane of due) panes.get(pane.number)?.settle();
     setText(line, sheet.panes.length > 0 ? progress(sheet) : EMPTY);
-    element.classList.toggle("llm-none-yet", sheet.panes.length === 0);
     show(stopAll, sheet.running, frames.values().next().value ?? element);
     if (anew || ended(before, sheet)) {
       arrange();

@@ -133,15 +133,12 @@ export function createHistory(view) {
   const reopen = (at) => {
     const row = state.rows[at];
     if (!row) return;
-    const { model } = view;
-    const before = Object.fromEntries(view.formTraits.map((trait) => [trait, model.get(trait)]));
     view.settle();
     view.ask("reopen", { run: row.run_id }).then(({ note }) => {
       dialog.close();
       const opened = `Opened the run of ${saidMoment(row.started_at, new Date())}.`;
       undo.offer([opened, note].filter(Boolean).join(" "), () => {
-        for (const [trait, value] of Object.entries(before)) view.edit(trait, value);
-        view.say("The form is as it was.");
+        view.ask("put_back", {}).then(() => view.say("The form is as it was."), fail);
       });
     }, fail);
   };

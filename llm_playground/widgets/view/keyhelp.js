@@ -74,11 +74,6 @@ export function createKeyDialog(view, heir) {
     clear();
     (opener?.isConnected ? opener : heir).focus();
   }, { signal: view.signal });
-  // In here Ctrl+Enter runs nothing; Esc closes.
-  view.localKeys.set(dialog.element, (event) => {
-    if (event.key === "Escape") return dialog.close();
-    return event.key === "Enter" && (event.ctrlKey || event.metaKey);
-  });
   /**
    * @param {string} whose
    * @param {HTMLElement} from where the focus goes back to
