@@ -9,11 +9,15 @@ import sys
 import threading
 import time
 
+import pandas as pd
 import pytest
 
 import llm_playground as lp
 from llm_playground import config
+from llm_playground.exporting.static import MIME
 from llm_playground.widgets import draft, notebook_file
+from llm_playground.widgets.notice import METADATA
+from llm_playground.widgets.replies import REPLIES, reply
 
 WAIT_S = 60
 
@@ -512,3 +516,106 @@ def test_the_notebook_keeps_no_more_than_may_be_stored(home, monkeypatch, privac
     assert panel.problem == ""
     assert "ada@example.org" not in json.dumps(shown)
     assert (kept in json.dumps(shown)) if kept else not shown
+
+
+def retried(panel, number):
+    """The runs that are shown once the answer was asked for again."""
+    until(lambda: not panel.running)
+    before = panel.results.run_id.tolist()
+    panel._handle_custom_msg({"type": "retry", "number": number, "changes": {}}, [])
+    until(lambda: not panel.running and panel.results.run_id.tolist() != before)
+    return panel.results.run_id.tolist()
+
+
+def kept_ids(panel):
+    bundle, metadata = panel.kept_answers.output()
+    rows = [row["run_id"] for row in bundle[MIME]["runs"]]
+    assert rows == [run_id for run_id, _ in metadata[METADATA]["draft"]["answers"]]
+    return rows
+
+
+def test_an_answer_of_the_notebook_that_is_asked_for_again_is_kept(colleague):
+    panel = lp.Playground("letters", models=["local"], max_tokens=8)
+
+    now = retried(panel, 1)
+
+    assert kept_ids(panel) == now
+    assert panel.saved == {}
+
+
+def test_of_runs_that_were_opened_the_one_asked_for_again_is_kept_with_the_others(home):
+    panel = lp.Playground("letters", models=["local"], prompt="Say hello.", n=2, max_tokens=4)
+    panel.run()
+    opened = panel.results.run_id.tolist()
+    other = lp.Playground("invoices", models=["local"], run=opened, max_tokens=4)
+
+    now = retried(other, 2)
+
+    assert now[0] == opened[0]
+    assert now[1] != opened[1]
+    assert kept_ids(other) == now
+
+
+def test_the_notebooks_answers_can_be_imported_from_a_cell_executed_twice(colleague):
+    first = lp.Playground("letters", models=["local"], max_tokens=8)
+    ids = first.results.run_id.tolist()
+
+    again = lp.Playground("letters", models=["local"], max_tokens=8)
+
+    assert again.results.run_id.tolist() == ids
+    assert again.saved["where"] == "notebook"
+    assert kept_ids(again) == ids
+    assert again.kept_answers.import_them() == 1
+    assert again.saved["where"] == "log"
+
+
+def test_of_a_frame_in_the_form_the_draft_has_no_row(home):
+    panel = lp.Playground("letters", models=["local"], prompt="Write to {{name}}.")
+    panel.cases = pd.DataFrame({"name": ["Ada of ada@example.org"]})
+    panel.values = {"place": pd.Series(["sk-" + "planted" * 4])}
+    panel.prompt = "Write to {{name}} soon."
+    panel.kept_draft.keep()
+
+    texts = "".join(path.read_text("utf-8") for path in files(home))
+    assert "ada@example.org" not in texts + json.dumps(panel.kept_draft.document())
+    assert "planted" not in texts + json.dumps(panel.kept_draft.document())
+
+
+def test_a_run_opened_in_the_panel_takes_nothing_from_the_form_for_good(home):
+    frame = pd.DataFrame({"name": ["Ada", "Grace"]})
+    panel = lp.Playground(models=["local"], prompt="Greet {{name}}.", max_tokens=4)
+    panel.cases = frame
+    run = lp.ask("Say hello.", max_tokens=4)
+
+    assert reply(panel, {"what": "reopen", "given": {"run": run.id}})["value"] == {"note": ""}
+    assert panel.prompt == "Say hello."
+    assert reply(panel, {"what": "put_back"})["value"] is None
+
+    assert panel.prompt == "Greet {{name}}."
+    assert panel.cases is frame
+
+
+def test_a_retry_takes_no_longer_than_it_takes(home, monkeypatch):
+    panel = lp.Playground(models=["local"], prompt="Say hello.", max_tokens=2)
+    panel.run()
+    assert len(panel.results) == 1
+    until(lambda: not panel.running)
+    panel.sheet._ended_at -= 600  # as if that was ten minutes ago
+    panel.sheet._started_at -= 600
+
+    retried(panel, 1)
+
+    assert " min" not in panel.sheet.summary()
+
+
+def test_what_a_view_asks_is_answered_even_where_we_are_wrong(home, monkeypatch):
+    panel = lp.Playground(models=["local"])
+    monkeypatch.setitem(REPLIES, "text", lambda *_: 1 / 0)
+
+    told = reply(panel, {"id": "7", "what": "text", "given": {}})
+
+    assert told == {
+        "type": "reply",
+        "id": "7",
+        "error": "This cannot be shown (ZeroDivisionError).",
+    }
