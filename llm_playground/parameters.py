@@ -84,8 +84,10 @@ def check_names(given: Iterable[str], verb: Callable[..., object]) -> None:
     Traceback (most recent call last):
     llm_playground.errors.InvalidParameterError: 'image' is not a parameter. Did you mean images?
     """
-    arguments = inspect.signature(verb).parameters.values()
-    _check_names(given, [one.name for one in arguments if one.kind is not one.VAR_KEYWORD])
+    names = list(given)
+    if not all(name in _NAMES for name in names):  # reading the signature costs more than a look
+        arguments = inspect.signature(verb).parameters.values()
+        _check_names(names, [one.name for one in arguments if one.kind is not one.VAR_KEYWORD])
 
 
 def _check_names(given: Iterable[str], beside: Sequence[str] = ()) -> None:
