@@ -38,10 +38,9 @@ _LOOKS: dict[str, _Look] = {
     "presence_penalty": _Look("Presence penalty", step=0.1, rest=0),
     "frequency_penalty": _Look("Frequency penalty", step=0.1, rest=0),
 }
-PARAMETERS = tuple(_LOOKS)
 # The panel's traits for them: its ``stop`` is a verb.
-_TRAITS = {"stop": "stop_at"}
-TRAITS = tuple(_TRAITS.get(name, name) for name in PARAMETERS)
+TRAIT_OF = {name: "stop_at" if name == "stop" else name for name in _LOOKS}
+TRAITS = tuple(TRAIT_OF.values())
 
 
 def dials(models: Sequence[str], values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

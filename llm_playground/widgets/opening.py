@@ -15,7 +15,7 @@ from llm_playground.events import ReasoningDelta, RunFinished, TextDelta
 from llm_playground.types import Execution, Request, Run
 from llm_playground.widgets import stored
 from llm_playground.widgets.asking import Asking, Tell
-from llm_playground.widgets.dials import PARAMETERS, TRAITS
+from llm_playground.widgets.dials import TRAIT_OF
 from llm_playground.widgets.form import Form, Ordered
 from llm_playground.widgets.panel import FORM
 from llm_playground.widgets.stored import StoredRun
@@ -74,7 +74,7 @@ def open_runs(panel: Playground, runs: object) -> str:
 def _missing(found: Sequence[StoredRun], form: Form) -> Iterator[str]:
     if any(one.had_pictures for one in found):
         yield "The prompt had pictures, which are not stored: add them again."
-    without = [name for name in form.parameters if name not in PARAMETERS]
+    without = [name for name in form.parameters if name not in TRAIT_OF]
     if without:
         yield f"The panel has no control for {' and '.join(without)}: not in the form."
     if len({one.messages for one in found}) > 1:
@@ -88,9 +88,7 @@ def fill(panel: Playground, form: Form) -> None:
         "system": form.system,
         "models": list(form.models),
         "iterations": form.iterations,
-        **{
-            trait: form.parameters.get(name) for name, trait in zip(PARAMETERS, TRAITS, strict=True)
-        },
+        **{trait: form.parameters.get(name) for name, trait in TRAIT_OF.items()},
         "turns": list(form.turns),
         **_EMPTY,
         "preset": form.preset,

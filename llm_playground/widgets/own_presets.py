@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from llm_playground._signatures import closest
 from llm_playground.errors import InvalidParameterError, LLMError
-from llm_playground.widgets.dials import PARAMETERS, TRAITS
+from llm_playground.widgets.dials import TRAIT_OF, TRAITS
 from llm_playground.widgets.sweep import listed
 
 if TYPE_CHECKING:
     from llm_playground.widgets.playground import Playground
-
-_NAMES = tuple(zip(PARAMETERS, TRAITS, strict=True))
 
 
 def settings(panel: Playground, name: object) -> dict[str, Any]:
@@ -74,7 +72,7 @@ def save(panel: Playground, given: Mapping[str, Any]) -> str:
     from llm_playground import saved_presets  # as above
 
     values = given.get("parameters") or {}
-    chosen = {name: values.get(trait) for name, trait in _NAMES}
+    chosen = {name: values.get(trait) for name, trait in TRAIT_OF.items()}
     name = str(given.get("name") or "").strip()
     saved_presets.save_preset(name, **chosen)
     look_up(panel)
@@ -93,4 +91,6 @@ def delete(panel: Playground, given: Mapping[str, Any]) -> None:
 
 
 def _by_trait(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {trait: listed(parameters[name]) for name, trait in _NAMES if name in parameters}
+    return {
+        trait: listed(parameters[name]) for name, trait in TRAIT_OF.items() if name in parameters
+    }

@@ -19,7 +19,7 @@ from llm_playground.calls import resolve_model
 from llm_playground.errors import ConfigError
 from llm_playground.widgets import front_end, own_presets, sweep
 from llm_playground.widgets.cases import cases_from_view, cases_to_view
-from llm_playground.widgets.dials import PARAMETERS, TRAITS, dials
+from llm_playground.widgets.dials import TRAIT_OF, TRAITS, dials
 from llm_playground.widgets.form import Form
 from llm_playground.widgets.material import Material
 from llm_playground.widgets.turns import as_turns
@@ -157,7 +157,7 @@ class Panel(anywidget.AnyWidget):
         return ""
 
     def _parameters(self) -> dict[str, Any]:
-        return {name: getattr(self, trait) for name, trait in zip(PARAMETERS, TRAITS, strict=True)}
+        return {name: getattr(self, trait) for name, trait in TRAIT_OF.items()}
 
     def form(self) -> Form:
         """What is set now, as one value.

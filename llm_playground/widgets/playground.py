@@ -21,7 +21,7 @@ from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.widgets import notice, offers
 from llm_playground.widgets.asking import Asking, Tell
 from llm_playground.widgets.bringing import brought_by
-from llm_playground.widgets.dials import PARAMETERS, TRAITS
+from llm_playground.widgets.dials import TRAIT_OF, TRAITS
 from llm_playground.widgets.form import Ordered
 from llm_playground.widgets.heading import check_name
 from llm_playground.widgets.kept import KeptDraft, identity
@@ -129,7 +129,7 @@ class Playground(Panel):
             presets={name: dict(p.as_dict()) for name, p in parameters.PRESETS.items()},
         )
         self.observe(lambda _change: self._pricer.ask(), FORM)
-        for parameter, trait in zip(PARAMETERS, TRAITS, strict=True):
+        for parameter, trait in TRAIT_OF.items():
             setattr(self, trait, brought.parameters.get(parameter))
         self.preset = preset
         said = (temperature, top_p, max_tokens, reasoning_effort, stop, seed, top_k)

@@ -13,6 +13,7 @@ from llm_playground.errors import BudgetExceededError
 from llm_playground.footer import usd
 from llm_playground.widgets.form import Form, Ordered, first, order
 from llm_playground.widgets.outlooks import outlooks
+from llm_playground.widgets.previews import many
 from llm_playground.widgets.price_tag import fitting
 from llm_playground.widgets.quotes import quotes
 
@@ -119,5 +120,5 @@ def _question(press: Press, error: BudgetExceededError, fingerprint: str) -> dic
         "one": press.one,
         "confirmed": fingerprint,
         "button": f"{word} · up to {about}{usd(estimate.worst_case_usd)}",
-        "says": f"Press again to send {calls:,} call{'' if calls == 1 else 's'}",
+        "says": f"Press again to send {many(calls, 'call')}",
     }

@@ -13,6 +13,7 @@ from llm_playground.budgeting.standing import Standing
 from llm_playground.footer import usd
 from llm_playground.parameters import check_iterations
 from llm_playground.widgets.form import Form, variations
+from llm_playground.widgets.previews import many
 from llm_playground.widgets.quotes import Quote, applying
 
 Tone = Literal["", "amber", "red"]
@@ -125,8 +126,8 @@ def multiplication(form: Form) -> str:
     factors = [(len(form.models), " models"), (max(len(form.cases), 1), " cases")]
     factors += [(len(form.parameters[n]), f" {n.replace('_', ' ')} values") for n in swept]
     factors.append((check_iterations(form.iterations), ""))
-    said = [f"{many:,}{noun}" for many, noun in factors if many > 1]
-    calls = _plural(prod(many for many, _ in factors), "call")
+    said = [f"{count:,}{noun}" for count, noun in factors if count > 1]
+    calls = many(prod(count for count, _ in factors), "call")
     return f"{' × '.join(said)} = {calls}" if len(said) > 1 else calls  # noqa: RUF001 - as above
 
 
@@ -195,7 +196,7 @@ def _line(
     counted: str, quotes: Sequence[Quote], standings: Sequence[Standing], fit: Fit, calls: int
 ) -> tuple[str, Tone]:
     if fit.refused is not None:
-        return f"Fits {sum(fit.counts):,} of {_plural(calls, 'call')}: {_refusal(fit)}", "red"
+        return f"Fits {sum(fit.counts):,} of {many(calls, 'call')}: {_refusal(fit)}", "red"
     base = f"{counted} · {money(quotes)}"
     low = [
         (fit.after[where.budget.id] / where.budget.limit_usd, where)
@@ -253,7 +254,3 @@ def _name(model: str) -> str:
 
 def _sum(amounts: Iterable[tuple[Decimal | None, int]]) -> Decimal:
     return sum((amount * times for amount, times in amounts if amount is not None), _ZERO)
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

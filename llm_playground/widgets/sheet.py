@@ -13,6 +13,7 @@ from llm_playground.events import StreamEvent
 from llm_playground.types import Request, Run, Status
 from llm_playground.widgets.form import Ordered
 from llm_playground.widgets.pane import OPEN, Pane, PaneChange
+from llm_playground.widgets.previews import many
 from llm_playground.widgets.spending import Spending
 
 
@@ -134,9 +135,8 @@ class Sheet:
             return self._so_far()
         if not runs:
             return ""
-        many = f"{len(runs):,} answer{'' if len(runs) == 1 else 's'}"
         took = footer.duration((self._ended_at - self._started_at) * 1000)
-        return " · ".join([many, self._with_estimate(_cost(runs)), took])
+        return " · ".join([many(len(runs), "answer"), self._with_estimate(_cost(runs)), took])
 
     def _so_far(self) -> str:
         panes = list(self._panes.values())
