@@ -248,6 +248,7 @@ def test_c_copies_the_answer_with_the_focus(panel):
     panel.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     region = panel.panel.get_by_role("region", name="Answer 1")
     answer = panel.in_kernel("print(pg.results.response_text[0])")  # the Markdown, as it came
+    expect(region.get_by_role("button", name="Copy")).to_be_visible()  # a retry has ended
     region.focus()
 
     panel.page.keyboard.press("c")
