@@ -21,6 +21,8 @@ import sys
 from typing import Any
 
 SLOT_TOKENS = 4096  # the longest prompt and answer together
+# The longest answer where nobody says: a small model that repeats itself never ends by itself.
+ANSWER_TOKENS = 1024
 _SLOTS = 4
 
 
@@ -36,6 +38,7 @@ def _serve(order: dict[str, Any]) -> Any:  # noqa: ANN401 - the library has no t
     params.cpuparams_batch.n_threads = order["threads"]
     params.n_parallel = _SLOTS
     params.n_ctx = _SLOTS * min(order["context_length"] or SLOT_TOKENS, SLOT_TOKENS)
+    params.n_predict = ANSWER_TOKENS
     params.cache_ram_mib = 0  # else up to 8 GB of finished prompts are kept
     params.verbosity = 1  # errors only; the parent shows them when the start fails
     params.offline = True

@@ -110,6 +110,7 @@ class Playground(Panel):
     ) -> None:
         check_name(name, models)
         self._lock = threading.RLock()
+        self._looking_up = threading.Lock()
         self.beside = notice.Beside()
         self.material = Material(self, self._hand_on)
         self._asking = Asking(0, (), self._tell_soon)
@@ -405,9 +406,10 @@ class Playground(Panel):
     def _look_up_choices(self) -> None:
         from llm_playground import catalog  # reads the price list: not on the way to the display
 
-        known = catalog.choices()
-        self.unusable = offers.unusable(known)
-        self.choices = offers.offers(known)
+        with self._looking_up:  # what was found first must not be shown last
+            known = catalog.choices()
+            self.unusable = offers.unusable(known)
+            self.choices = offers.offers(known)
 
     def _ask_for_choices(self, _content: Mapping[str, Any]) -> None:
         self._aside(self.look_up_models)  # a locked keyring makes it wait

@@ -18,9 +18,10 @@ import openai
 import psutil
 import pytest
 
+import llm_playground as lp
 from llm_playground.errors import ConfigError
 from llm_playground.events import Preparing
-from llm_playground.providers import local
+from llm_playground.providers import local, local_server
 from llm_playground.providers.base import Endpoint
 from llm_playground.providers.http import client_for
 from llm_playground.redact import MASK, redact
@@ -535,3 +536,10 @@ def test_a_kernel_shuts_down_promptly_after_use(real_weights):
 
     assert time.monotonic() - began < EXIT_S
     wait_until(lambda: not server.is_running())
+
+
+def test_an_answer_that_never_ends_by_itself_ends_all_the_same(home):
+    run = lp.ask("Say hello.", "local", extra={"ignore_eos": True})
+
+    assert run.usage.output_tokens == local_server.ANSWER_TOKENS
+    assert run.finish_reason == "length"
