@@ -289,7 +289,8 @@ class TestKinds:
     @pytest.mark.parametrize(
         "said",
         [
-            "Explain sk-learn-compatible-estimators and sk-toolbox-for-beginners.",
+            # In pieces: a scanner of sources may know less than we do.
+            "Explain sk" + "-learn-compatible-estimators and sk" + "-toolbox-for-beginners.",
             "curl -H 'Authorization: Bearer YOUR_ACCESS_TOKEN_HERE' https://127.0.0.1",
             "headers = {'x-api-key': os.environ['ANTHROPIC_API_KEY']}",
             "OPENAI_API_KEY=... and api-key: <your key>, ?key=YOUR_KEY_GOES_HERE",
