@@ -43,12 +43,14 @@ class Outlooks:
         A log that cannot be read tells nothing new; it is tried again when the next is due.
         """
         with self._reading:
-            before = self.known()
             self._follow(_place())
+            before = self._known
             try:
-                self._known = Outlook(self._standings(), {**before.histories, **self._new(models)})
+                read = Outlook(self._standings(), {**before.histories, **self._new(models)})
             except LLMError:  # whoever records runs says so
-                self._known = before
+                return False
+            self._known = read
+            self._follow(_place())  # what was read may be of a log that is no longer in use
             return self._known != before
 
     def _follow(self, place: str) -> None:

@@ -10,8 +10,9 @@ from decimal import Decimal
 import pytest
 
 import llm_playground as lp
+from llm_playground.budgeting import standing
 from llm_playground.budgeting.standing import Outlook
-from llm_playground.widgets import outlooks
+from llm_playground.widgets import outlooks, pricer
 from llm_playground.widgets.form import Form
 from llm_playground.widgets.newest import Newest
 from llm_playground.widgets.pricer import price
@@ -52,6 +53,8 @@ def panel(shop):  # noqa: F811 - the fixture
     yield make
     for pg in made:
         pg.close()
+    for thread in (pricer._prices, pricer._readers):
+        thread.submit(lambda: None).result(SOON_S)  # nothing is left to meet the next test's log
 
 
 @pytest.fixture
@@ -447,7 +450,27 @@ def test_a_tag_of_one_log_says_nothing_of_another(panel, tmp_path):
 
     lp.configure(log=tmp_path / "other.duckdb")
 
+    assert outlooks.outlooks.known().standings == ()
+
+
+def test_what_was_read_while_the_log_changed_is_forgotten(home, shop, monkeypatch):  # noqa: F811
+    shop(answer())
+    lp.set_budget(1, period="total")
+
+    def read_slowly():
+        found = standing.standings()
+        lp.configure(log=home / "other.duckdb")
+        return found
+
+    monkeypatch.setattr(outlooks, "standings", read_slowly)
+
+    assert outlooks.outlooks.read([]) is False
     assert outlooks.outlooks.known() == Outlook()
+
+    lp.configure(log=home / "runs.duckdb")
+
+    assert outlooks.outlooks.known() == Outlook()
+    assert outlooks.outlooks.is_stale([])
 
 
 def test_no_tag_holds_a_key(panel):
