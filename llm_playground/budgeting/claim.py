@@ -25,6 +25,13 @@ class BudgetWarning(UserWarning):
     """A call was sent though it does not fit a budget that only warns."""
 
 
+def warn(line: str) -> None:
+    """Say something of budgets; a filter may make it an error, yet the run has it anyway."""
+    with suppress(BudgetWarning):
+        # No file and line: calls run on a loop, nobody's line stands behind this one.
+        warnings.warn_explicit(line, BudgetWarning, "llm_playground", 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """So much of one budget."""
@@ -205,9 +212,7 @@ class Claim:
         self.notices.append(line)
         if not account.warned:
             account.warned = True
-            with suppress(BudgetWarning):  # a filter may make it an error; the run has it anyway
-                # No file and line: calls run on a loop, nobody's line stands behind this one.
-                warnings.warn_explicit(line, BudgetWarning, "llm_playground", 1)
+            warn(line)
 
     def _tight(self) -> Account:
         """The budget that it waits for."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from llm_playground import _ids, config, estimates, provenance
 from llm_playground.budgeting import history, interrupted, ledger, words
 from llm_playground.budgeting.account import Account
 from llm_playground.budgeting.budget import Budget, Span, span
-from llm_playground.budgeting.claim import BudgetWarning, Claim, Need
+from llm_playground.budgeting.claim import Claim, Need, warn
 from llm_playground.budgeting.known import Known
 from llm_playground.budgeting.purse import ZERO
 from llm_playground.errors import BudgetExceededError, ConfigError, RunLogError
@@ -139,9 +138,7 @@ class Desk:
     def _warn_once(self, line: str) -> None:
         if line not in self._warned:
             self._warned.add(line)
-            with suppress(BudgetWarning):  # a filter may make it an error; the run has it anyway
-                # No file and line: calls run on a loop, nobody's line stands behind this one.
-                warnings.warn_explicit(line, BudgetWarning, "llm_playground", 1)
+            warn(line)
 
     def history(self, model: str) -> History:
         """What is known of a model's earlier runs."""

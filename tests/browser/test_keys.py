@@ -250,7 +250,7 @@ def test_c_copies_the_answer_with_the_focus(panel):
     # Other tests' keys may have stopped an answer before its first word.
     panel.in_kernel("pg.models = ['local']; pg.max_tokens = 12; pg.results; pg.run()")
     answer = panel.in_kernel("print(pg.results.response_text[0])")  # the Markdown, as it came
-    expect(region.get_by_role("button", name="Copy")).to_be_visible()
+    expect(region.get_by_role("button", name="Copy", exact=True)).to_be_visible()
     region.focus()
 
     panel.page.keyboard.press("c")

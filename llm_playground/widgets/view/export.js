@@ -2,7 +2,7 @@
 
 import { h, button, setText } from "./dom.js";
 import { createMenu } from "./menu.js";
-import { copyText } from "./clipboard.js";
+import { NOT_COPIED, copyText } from "./clipboard.js";
 import { isOpen } from "./panes.js";
 
 /** @typedef {import("./dom.js").View} View */
@@ -23,7 +23,7 @@ export function createExport(view) {
   const cell = button("Copy as cell", { class: "llm-link", title: "A cell that asks the same" }, view.signal, () => {
     view.settle();
     view.ask("cell").then((text) => copyText(text, element).then((done) => tell(
-      done ? "Copied: paste it into a cell." : "The browser does not let the page copy.")), fail);
+      done ? "Copied: paste it into a cell." : NOT_COPIED)), fail);
   });
   const element = h("span", { class: "llm-leaving", hidden: true }, said, menu.element, cell);
 
@@ -56,7 +56,7 @@ export function createExport(view) {
   };
   /** @param {{text: string, name: string}} told */
   const copy = ({ text }) => {
-    copyText(text, element).then((done) => tell(done ? "Copied." : "The browser does not let the page copy."));
+    copyText(text, element).then((done) => tell(done ? "Copied." : NOT_COPIED));
   };
   /** @param {import("./panes.js").Sheet} sheet */
   const paint = (sheet) => {

@@ -3,7 +3,7 @@
 import { h, button, setText, show } from "./dom.js";
 import { createGrowing } from "./growing.js";
 import { createMenu } from "./menu.js";
-import { copyText } from "./clipboard.js";
+import { NOT_COPIED, copyText } from "./clipboard.js";
 import { drawDifference } from "./difference.js";
 import { hasText, isOpen } from "./panes.js";
 
@@ -97,7 +97,7 @@ export function createPane(view, element, { number, label }, itemsOf) {
   const copy = () => {
     textOf(view, number, body).then((text) => copyText(text, element)).then((done) => {
       parts.copied(done);
-      view.say(done ? `Answer ${number} copied.` : "The browser does not let the page copy.");
+      view.say(done ? `Answer ${number} copied.` : NOT_COPIED);
     });
   };
   parts.copyOne.addEventListener("click", copy, { signal });

@@ -1,7 +1,7 @@
 // A dialog that sets the price of a model which no price list knows.
 
 import { h, button, newId, setText } from "./dom.js";
-import { copyText } from "./clipboard.js";
+import { createCopy } from "./clipboard.js";
 import { createDialog } from "./dialog.js";
 import { amount, keepingLine } from "./price.js";
 
@@ -18,12 +18,7 @@ export function createPriceDialog(view, left) {
   const input = priceField("Input");
   const output = priceField("Output");
   const line = h("code", {});
-  const copy = button("Copy", { class: "llm-link" }, signal, () => {
-    copyText(line.textContent ?? "", form).then((done) => {
-      view.say(done ? "Copied." : "The browser does not let the page copy.");
-      setText(copy, done ? "Copied" : "Copy");
-    });
-  });
+  const copy = createCopy(view, "Line", { class: "llm-link" }, () => line.textContent ?? "");
   const missing = h("p", { class: "llm-problem", role: "alert" });
   const save = button("Set price", { class: "llm-run" }, signal, () => set());
   const form = h("div", { class: "llm-prices" },

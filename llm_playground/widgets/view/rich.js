@@ -1,7 +1,7 @@
 // HTML that the kernel sanitised, on the page: links leave the notebook alone, code can be copied.
 
-import { button, h } from "./dom.js";
-import { copyText } from "./clipboard.js";
+import { h } from "./dom.js";
+import { createCopy } from "./clipboard.js";
 
 /** @typedef {import("./dom.js").View} View */
 
@@ -47,12 +47,7 @@ export function createBlock(view, html) {
  */
 function addCopy(view, code) {
   const text = code.textContent ?? "";
-  const copy = button("Copy", { class: "llm-link llm-copy-code", "aria-label": "Copy code" }, view.signal, () => {
-    copyText(text, code).then((done) => {
-      copy.textContent = done ? "Copied" : "Copy";
-      view.say(done ? "Code copied." : "The browser does not let the page copy.");
-    });
-  });
+  const copy = createCopy(view, "Code", { class: "llm-link llm-copy-code" }, () => text);
   const frame = h("div", { class: "llm-code" });
   code.replaceWith(frame);
   frame.append(code, copy);

@@ -1,8 +1,8 @@
 // The dialog "Wire": what went over the wire for one answer, when, and what became of its parameters.
 
-import { h, button, setText } from "./dom.js";
+import { h, button } from "./dom.js";
 import { createDialog } from "./dialog.js";
-import { copyText } from "./clipboard.js";
+import { createCopy } from "./clipboard.js";
 import { spanMarks, tickMarks } from "./timeline.js";
 
 /** @typedef {import("./dom.js").View} View */
@@ -156,14 +156,7 @@ function drawHeaders(headers) {
  */
 function drawText(view, text, name) {
   const pre = h("pre", { tabindex: "0", role: "region", "aria-label": name }, text);
-  const copy = button("Copy", { class: "llm-link llm-copy", "aria-label": `Copy ${name.toLowerCase()}` }, view.signal, () => {
-    copyText(text, frame).then((done) => {
-      setText(copy, done ? "Copied" : "Copy");
-      view.say(done ? `${name} copied.` : "The browser does not let the page copy.");
-    });
-  });
-  const frame = h("div", { class: "llm-text-frame" }, pre, copy);
-  return frame;
+  return h("div", { class: "llm-text-frame" }, pre, createCopy(view, name, { class: "llm-link llm-copy" }, () => text));
 }
 
 /**
