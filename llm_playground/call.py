@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from llm_playground.retries import Pause
 from llm_playground.types import Execution, Request, Status
 
 
@@ -42,7 +43,8 @@ class Tally:
 class Call:
     """One run that is to be made. ``fresh`` is sent whatever is stored.
 
-    ``override`` says why it is sent whatever budgets say; None obeys them.
+    ``override`` says why it is sent whatever budgets say; None obeys them. ``pause`` is its waits
+    between attempts.
     """
 
     run_id: str
@@ -52,3 +54,4 @@ class Call:
     tally: Tally
     fresh: bool = False
     override: str | None = None
+    pause: Pause = field(default_factory=Pause, compare=False)

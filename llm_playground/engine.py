@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -126,7 +127,13 @@ class Engine:
             number = len(run.fold.attempts) + 1
             emit(Retrying(number, self.retry.attempts, wait_s, redact(str(error))))
 
-        async for attempt in retrying(self.retry, run.worth_another, tell):
+        async def sleep(wait_s: float) -> None:
+            begun_at = time.perf_counter()
+            if await run.call.pause.sleep(wait_s):
+                run.fold.waiting(time.perf_counter() - begun_at)
+                self.limiter.release(run.call.request.model)
+
+        async for attempt in retrying(self.retry, run.worth_another, tell, sleep):
             with attempt:
                 await self._attempt(provider, run, emit)
 

@@ -63,7 +63,7 @@ class Fold:
         self._queued_at = self.clock()
 
     def waiting(self, wait_s: float) -> None:
-        """An attempt failed; the next follows after a wait."""
+        """An attempt failed; so long is, or was, the wait before the next."""
         self._waited_ms = wait_s * 1000
 
     def sent(self) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
@@ -36,6 +37,28 @@ class Retry:
     first_wait_s: float = 1.0
     max_wait_s: float = 60.0
     total_s: float = 180.0
+
+
+class Pause:
+    """The waits before next attempts, which a person may end. On the background loop only."""
+
+    def __init__(self) -> None:
+        self._ended = asyncio.Event()
+
+    def end(self) -> None:
+        """Let the next attempt begin now, where one is waited for."""
+        self._ended.set()
+
+    async def sleep(self, seconds: float) -> bool:
+        """Wait so long; whether it was ended before.
+
+        >>> asyncio.run(Pause().sleep(0.01))
+        False
+        """
+        self._ended.clear()
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(self._ended.wait(), seconds)
+        return False
 
 
 _NAMES = tuple(field.name for field in fields(Retry))
@@ -69,6 +92,7 @@ def retrying(
     retry: Retry,
     worth: Callable[[BaseException], bool],
     on_wait: Callable[[Exception, float], None],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncRetrying:
     """The attempts to make, to be looped over as tenacity shows it.
 
@@ -80,6 +104,7 @@ def retrying(
         retry: The policy.
         worth: Whether another attempt may mend this error.
         on_wait: Told each error that another attempt follows, and the wait before it in seconds.
+        sleep: Waits so many seconds, or less.
     """
     import tenacity  # first use, not import
 
@@ -105,6 +130,7 @@ def retrying(
         stop=tenacity.stop_after_attempt(retry.attempts)
         | tenacity.stop_before_delay(retry.total_s),
         before_sleep=before_sleep,
+        sleep=sleep,
         reraise=True,
     )
 

@@ -55,6 +55,9 @@ class Limiter(Protocol):
     def hold(self, model: str, for_s: float) -> None:
         """Send nothing more for a while."""
 
+    def release(self, model: str) -> None:
+        """Send at once, whatever the provider said of its limits: a person wants to try."""
+
 
 class Claim(Protocol):
     """What one call may cost, held before it is sent and settled when it has ended."""

@@ -91,6 +91,11 @@ def hold(model: str, for_s: float) -> None:
         _of_running_loop().hold(model, for_s)
 
 
+def release(model: str) -> None:
+    """Forget what a provider said of a model's limits: a person wants to try it now."""
+    _of_running_loop().release(model)
+
+
 def expected_wait_s(model: str, *, tokens: int = 0, priority: int = 0) -> float | None:
     """How long a call would wait now, in seconds.
 

@@ -134,6 +134,10 @@ class Lane:
         self.requests = learned(self.requests, responded.requests, self.unheard, now)
         self.tokens = learned(self.tokens, responded.tokens, unheard_tokens, now)
 
+    def forget_limits(self) -> None:
+        """As if its provider had said nothing yet."""
+        self.requests, self.tokens, self.held_until = None, None, 0.0
+
     def is_blank(self) -> bool:
         """Whether it could as well be made anew: no call, nothing learned, never held."""
         return not (

@@ -103,6 +103,13 @@ class Schedule:
         lane = self.lane(model)
         lane.held_until = max(lane.held_until, asyncio.get_running_loop().time() + for_s)
 
+    def release(self, model: str) -> None:
+        """Forget a model's limits, and that it is held."""
+        lane = self.lane(model)
+        lane.forget_limits()
+        self._forget_if_blank(lane)
+        self.look_soon()
+
     def expected_wait_s(self, model: str, tokens: int, priority: int) -> float | None:
         """As :func:`llm_playground.limiter.expected_wait_s`."""
         now = asyncio.get_running_loop().time()

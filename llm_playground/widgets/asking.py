@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from llm_playground import _loop
 from llm_playground.calls import again
-from llm_playground.events import RunFinished, StreamEvent
+from llm_playground.events import Retrying, RunFinished, StreamEvent
 from llm_playground.types import Run
 from llm_playground.widgets.form import Ordered
 from llm_playground.widgets.recordings import Recordings
@@ -60,6 +60,10 @@ class Asking:
         """Stop one answer, or all that are still running. The text so far is kept."""
         _loop.loop().call_soon_threadsafe(self._cancel, number)
 
+    def hurry(self, number: int) -> None:
+        """Let the next attempt at an answer begin now, where one is waited for."""
+        _loop.loop().call_soon_threadsafe(self._hurry, number)
+
     def again(self, number: int, changes: Mapping[str, Any]) -> Ordered:
         """What asking for an answer once more would send; :meth:`replace` sends it.
 
@@ -97,9 +101,21 @@ class Asking:
             if task is not None:  # a Stop of an earlier Run may come late
                 task.cancel()
 
+    def _hurry(self, number: int) -> None:
+        attempt = self.sheet.awaited(number)
+        if attempt is not None:
+            self._ordered[number - 1].call.pause.end()
+            self._begin_again(number, attempt)
+
+    def _begin_again(self, number: int, attempt: int) -> None:
+        if self.sheet.begin_again(number, attempt):
+            self._tell_soon()
+
     def _take(self, number: int, event: StreamEvent) -> None:
         if not self.sheet.take(number, event):
             return
+        if isinstance(event, Retrying):
+            _loop.loop().call_later(event.wait_s, self._begin_again, number, event.number)
         if isinstance(event, RunFinished):
             self._tell_now()
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from llm_playground import footer, render, tokens
@@ -24,6 +24,8 @@ from llm_playground.widgets.remedies import remedies
 PaneChange: TypeAlias = dict[str, Any]  # JSON for the view; panes.js says which fields
 
 OPEN = ("waiting", "running")
+# A shorter wait is over before anybody has found the button.
+_WORTH_ENDING_S = 1.0
 
 
 @dataclass(slots=True)
@@ -57,6 +59,7 @@ class Pane:
     request: Request | None = None
     state: str = "waiting"
     status: str = ""
+    awaited: Retrying | None = None
     text: _Text = field(default_factory=_Text)
     reasoning: _Text = field(default_factory=_Text)
     run: Run | None = None
@@ -80,8 +83,14 @@ class Pane:
 
     def give_up(self, status: str, why: str) -> None:
         """End without a run: it was stopped before it began, or broke."""
-        self.state, self.status, self.changed = status, "", True
+        self.state, self.status, self.awaited, self.changed = status, "", None, True
         self._ending = {"footer": "nothing billed", "notices": [why] if why else []}
+
+    def begin_again(self, attempt: int) -> None:
+        """The wait before an attempt is over."""
+        if self.awaited is not None and self.awaited.number == attempt:
+            self.status = footer.retrying(replace(self.awaited, wait_s=0.0))
+            self.awaited, self.changed = None, True
 
     def news(self) -> PaneChange:
         """What is new, now told; :meth:`with_new_blocks` makes blocks of its text."""
@@ -127,12 +136,15 @@ class Pane:
         """More of one of its texts."""
         if self.begun_at is None:
             self.begun_at = time.perf_counter()
-        self.state, self.status = "running", ""
+        self.state, self.status, self.awaited = "running", "", None
         self.size_bytes += len(piece.encode("utf-8", "surrogatepass"))
         text.pieces.append(piece)
 
     def _state(self) -> PaneChange:
         state: PaneChange = {"number": self.number, "state": self.state, "status": self.status}
+        state["waits"] = self.awaited is not None
+        if self.awaited is not None:
+            state["footer"] = "nothing billed yet"
         if self.state == "running" and self.begun_at is not None:
             took = footer.duration((time.perf_counter() - self.begun_at) * 1000)
             so_far = tokens.of_bytes(self.size_bytes)
@@ -181,10 +193,12 @@ def _take_waiting(pane: Pane, event: Waiting) -> None:
 
 def _take_retrying(pane: Pane, event: Retrying) -> None:
     pane.status = footer.retrying(event)
+    pane.awaited = event if event.wait_s >= _WORTH_ENDING_S else None
 
 
 def _take_end(pane: Pane, event: RunFinished) -> None:
     pane.state, pane.status, pane.run = event.run.status, "", event.run
+    pane.awaited = None
 
 
 _TAKERS: dict[type, Callable[[Pane, Any], None]] = {

@@ -374,6 +374,9 @@ class Playground(Panel):
     def _stop_some(self, content: Mapping[str, Any]) -> None:
         self._asking.stop(content.get("number"))
 
+    def _hurry(self, content: Mapping[str, Any]) -> None:
+        self._asking.hurry(content["number"])
+
     def _show_everything(self, content: Mapping[str, Any]) -> None:
         self.kept_draft.begin()
         provenance.see_front_end(str(content.get("frontEnd") or "a front end")[:60])
@@ -428,6 +431,7 @@ _ON_MESSAGE: dict[str, Callable[[Playground, Mapping[str, Any]], None]] = {
     "run": Playground._run_form,
     "stop": Playground._stop_some,
     "retry": Playground._retry,
+    "hurry": Playground._hurry,
     "sync": Playground._show_everything,
     "choices": Playground._ask_for_choices,
     "ask": Playground._reply_to,

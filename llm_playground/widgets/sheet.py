@@ -41,6 +41,12 @@ class Sheet:
                 self._ended_at = time.perf_counter()
         return taken
 
+    def begin_again(self, number: int, attempt: int) -> bool:
+        """Answer ``number`` waits for an attempt no longer; whether the views have to know."""
+        with self._lock:
+            self._panes[number].begin_again(attempt)
+            return self._panes[number].changed
+
     def again(self, number: int, one: Ordered) -> None:
         """Begin answer ``number`` anew."""
         with self._lock:
@@ -50,6 +56,11 @@ class Sheet:
             self._panes[number] = _pane(number, one)
             self._panes[number].anew = self._panes[number].changed = True
         self._spending.expect(number, one.call.request)
+
+    def awaited(self, number: int) -> int | None:
+        """The attempt that answer ``number`` waits for; None where it waits for none."""
+        pane = self._panes.get(number)
+        return pane.awaited.number if pane is not None and pane.awaited is not None else None
 
     def is_open(self, number: int) -> bool:
         """Whether answer ``number`` is still to come or growing."""

@@ -210,6 +210,22 @@ async def test_nobody_sends_before_a_hold_ends_and_a_shorter_one_does_not_shorte
 
 
 @in_virtual_time
+async def test_who_waits_for_a_limit_or_a_hold_is_sent_when_it_is_released():
+    limiter.learn(OPENAI, says(limit=10, remaining=0, resets_in_s=30.0))
+    limiter.hold(OPENAI, 50)
+    traffic, began = Traffic(), now()
+    traffic.start(OPENAI)
+    await asyncio.sleep(3)
+    assert not traffic.sent
+
+    limiter.release(OPENAI)
+    await settled()
+
+    assert [at - began for _, at in traffic.sent] == [3]
+    assert limiter.expected_wait_s(OPENAI) == 0.0
+
+
+@in_virtual_time
 async def test_a_hold_said_on_leaving_a_place_holds_for_whoever_would_get_it():
     config.configure(concurrency=1)
     traffic, began = Traffic(), now()

@@ -34,8 +34,9 @@ export function createAnswers(view) {
   const frames = new Map();
   /** @type {Map<number, PaneView>} */
   const panes = new Map();
-  /** @type {{sheet: Sheet | null, unseenAt: number}} */
-  const drawn = { sheet: null, unseenAt: 0 };
+  /** @type {{sheet: Sheet | null, unseenAt: number, later: number}} */
+  const drawn = { sheet: null, unseenAt: 0, later: 0 };
+  view.signal.addEventListener("abort", () => clearTimeout(drawn.later));
   const vicinity = createVicinity(view, (number, isNear) => (isNear ? fill(number) : empty(number)));
 
   const sheetPanes = () => drawn.sheet?.panes ?? [];
@@ -50,7 +51,8 @@ export function createAnswers(view) {
   /** @param {number} number */
   const retry = (number) => {
     const pane = paneAt(number);
-    if (pane && !isOpen(pane)) view.model.send({ type: "retry", number, changes: {} });
+    if (pane?.waits) view.model.send({ type: "hurry", number });
+    else if (pane && !isOpen(pane)) view.model.send({ type: "retry", number, changes: {} });
   };
   /** @type {(number: number) => readonly Item[]} */
   const itemsOf = (number) => [
@@ -136,12 +138,18 @@ export function createAnswers(view) {
     const due = sheet.panes.filter(isDue());
     for (const pane of due) panes.get(pane.number)?.paint(pane);
     for (const pane of due) panes.get(pane.number)?.settle();
+    if (due.length < sheet.panes.length && !drawn.later) drawn.later = setTimeout(paintUnseen, UNSEEN_EVERY_MS);
     setText(line, sheet.panes.length > 0 ? progress(sheet) : EMPTY);
     show(stopAll, sheet.running, frames.values().next().value ?? element);
     if (anew || ended(before, sheet)) {
       arrange();
       compareAll();
     }
+  };
+  // No message may come for long: what was left out is painted all the same.
+  const paintUnseen = () => {
+    drawn.later = 0;
+    if (drawn.sheet) paint(drawn.sheet);
   };
   follow(view, ["baseline"], () => {
     arrange();

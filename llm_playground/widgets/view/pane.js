@@ -138,6 +138,8 @@ function createParts(view, element, number, label, itemsOf) {
   const status = h("span", { class: "llm-status", "data-llm": "status" });
   const notices = h("ul", { class: "llm-notices" });
   const footer = h("p", { class: "llm-footer", "data-llm": "footer" });
+  const retryNow = button("Retry now", { class: "llm-link", hidden: true }, signal,
+    () => view.model.send({ type: "hurry", number }));
   const stopOne = button("Stop", { class: "llm-link", hidden: true }, signal,
     () => view.model.send({ type: "stop", number }));
   const copyOne = h("button", { type: "button", class: "llm-link", hidden: true }, "Copy");
@@ -146,7 +148,7 @@ function createParts(view, element, number, label, itemsOf) {
   element.style.minHeight = "";
   element.replaceChildren(
     h("header", {}, h("span", { class: "llm-ordinal" }, [number, label].filter(Boolean).join(" · ")), status,
-      stopOne, copyOne, menu.element),
+      retryNow, stopOne, copyOne, menu.element),
     h("div", { class: "llm-frame" }, reasoning, body, difference, more), notices, footer);
 
   /** @param {Pane} pane */
@@ -155,9 +157,11 @@ function createParts(view, element, number, label, itemsOf) {
     setText(thought, pane.thought ? `Reasoning · ${pane.thought}` : "Reasoning");
     element.dataset["state"] = pane.state;
     setText(status, pane.status || (STATES[pane.state] ?? ""));
+    status.classList.toggle("llm-going-on", pane.status !== "");
     setText(footer, pane.footer);
     footer.title = pane.hover;
     paintNotices(view, notices, pane);
+    show(retryNow, pane.waits, element);
     show(stopOne, isOpen(pane), element);
     show(copyOne, !isOpen(pane) && hasText(pane), element);
     show(menu.element, !isOpen(pane), element);

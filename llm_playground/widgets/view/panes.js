@@ -15,6 +15,7 @@
  * @property {string} reasoning
  * @property {string} thought how long it reasoned: "3.1 s"
  * @property {string} status what is going on before there is text, in words
+ * @property {boolean} waits whether it waits for its next attempt, which may as well begin now
  * @property {string} footer
  * @property {string} hover the footer's second half
  * @property {string[]} notices what has to be said of it: its error, that it was cut off
@@ -58,7 +59,7 @@ export const EMPTY_SHEET = { run: 0, running: false, summary: "", panes: [] };
 /** @type {Pane} */
 const BLANK = {
   number: 0, model: "", label: "", state: "waiting", blocks: [], tail: "", edition: 0, digest: "",
-  reasoning: "", thought: "", status: "", footer: "", hover: "", notices: [], remedies: [],
+  reasoning: "", thought: "", status: "", waits: false, footer: "", hover: "", notices: [], remedies: [],
 };
 
 /**
@@ -83,7 +84,7 @@ export function receive(sheet, message) {
  * @returns {Sheet}
  */
 export function cutShort(sheet) {
-  const panes = sheet.panes.map((pane) => isOpen(pane) ? { ...pane, state: "interrupted", status: "" } : pane);
+  const panes = sheet.panes.map((pane) => isOpen(pane) ? { ...pane, state: "interrupted", status: "", waits: false } : pane);
   return { ...sheet, running: false, panes };
 }
 
