@@ -8,7 +8,7 @@ import time
 import pytest
 
 import llm_playground as lp
-from llm_playground import config, retries
+from llm_playground import _loop, config, limiter, retries
 from llm_playground.events import Retrying
 from tests.wire.formats import openai_stream
 from tests.wire.server import Reply, WireServer, json_reply
@@ -19,11 +19,17 @@ ANSWER = Reply(openai_stream(["Hel", "lo"]))
 BUSY = json_reply(503, {"error": {"message": "Too busy."}})
 
 
+async def not_held():
+    """What another test's provider asked for holds no call of this one."""
+    limiter.release(MODEL)
+
+
 @pytest.fixture
 def serve(home, monkeypatch):
     """Starts a scripted OpenAI endpoint, and makes it the one that is asked."""
     servers = []
     monkeypatch.setattr(config, "_settings", config._Settings())
+    _loop.run(not_held())
 
     def start(*replies):
         script = replies[0] if callable(replies[0]) else list(replies)
