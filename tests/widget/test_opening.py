@@ -116,7 +116,7 @@ def test_a_beginning_that_several_runs_have_is_not_guessed(home):
 def test_the_views_are_told_of_a_run_opened_from_history(pg, monkeypatch):
     told = []
     monkeypatch.setattr(pg, "send", told.append)
-    run = logged("Opened.")[0]
+    run = logged("Opened.", temperature=0)[0]
 
     note = ask(pg, "reopen", run=run.id)["note"]
 
