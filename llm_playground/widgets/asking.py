@@ -60,9 +60,9 @@ class Asking:
         """Stop one answer, or all that are still running. The text so far is kept."""
         _loop.loop().call_soon_threadsafe(self._cancel, number)
 
-    def hurry(self, number: int) -> None:
+    def retry_now(self, number: int) -> None:
         """Let the next attempt at an answer begin now, where one is waited for."""
-        _loop.loop().call_soon_threadsafe(self._hurry, number)
+        _loop.loop().call_soon_threadsafe(self._retry_now, number)
 
     def again(self, number: int, changes: Mapping[str, Any]) -> Ordered:
         """What asking for an answer once more would send; :meth:`replace` sends it.
@@ -101,7 +101,7 @@ class Asking:
             if task is not None:  # a Stop of an earlier Run may come late
                 task.cancel()
 
-    def _hurry(self, number: int) -> None:
+    def _retry_now(self, number: int) -> None:
         attempt = self.sheet.awaited(number)
         if attempt is not None:
             self._ordered[number - 1].call.pause.end()

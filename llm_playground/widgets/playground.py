@@ -374,8 +374,8 @@ class Playground(Panel):
     def _stop_some(self, content: Mapping[str, Any]) -> None:
         self._asking.stop(content.get("number"))
 
-    def _hurry(self, content: Mapping[str, Any]) -> None:
-        self._asking.hurry(content["number"])
+    def _retry_now(self, content: Mapping[str, Any]) -> None:
+        self._asking.retry_now(content["number"])
 
     def _show_everything(self, content: Mapping[str, Any]) -> None:
         self.kept_draft.begin()
@@ -431,7 +431,7 @@ _ON_MESSAGE: dict[str, Callable[[Playground, Mapping[str, Any]], None]] = {
     "run": Playground._run_form,
     "stop": Playground._stop_some,
     "retry": Playground._retry,
-    "hurry": Playground._hurry,
+    "retry_now": Playground._retry_now,
     "sync": Playground._show_everything,
     "choices": Playground._ask_for_choices,
     "ask": Playground._reply_to,

@@ -51,7 +51,7 @@ export function createAnswers(view) {
   /** @param {number} number */
   const retry = (number) => {
     const pane = paneAt(number);
-    if (pane?.waits) view.model.send({ type: "hurry", number });
+    if (pane?.waits) view.model.send({ type: "retry_now", number });
     else if (pane && !isOpen(pane)) view.model.send({ type: "retry", number, changes: {} });
   };
   /** @type {(number: number) => readonly Item[]} */

@@ -139,7 +139,7 @@ function createParts(view, element, number, label, itemsOf) {
   const notices = h("ul", { class: "llm-notices" });
   const footer = h("p", { class: "llm-footer", "data-llm": "footer" });
   const retryNow = button("Retry now", { class: "llm-link", hidden: true }, signal,
-    () => view.model.send({ type: "hurry", number }));
+    () => view.model.send({ type: "retry_now", number }));
   const stopOne = button("Stop", { class: "llm-link", hidden: true }, signal,
     () => view.model.send({ type: "stop", number }));
   const copyOne = h("button", { type: "button", class: "llm-link", hidden: true }, "Copy");

@@ -22,8 +22,8 @@ def pane(pg, number=1):
     return everything[number - 1]
 
 
-def hurry(pg, number=1):
-    pg._handle_custom_msg({"type": "hurry", "number": number}, [])
+def retry_now(pg, number=1):
+    pg._handle_custom_msg({"type": "retry_now", "number": number}, [])
 
 
 def test_the_next_attempt_begins_when_asked_for_and_says_how_long_it_really_waited(served):
@@ -33,7 +33,7 @@ def test_the_next_attempt_begins_when_asked_for_and_says_how_long_it_really_wait
     assert "Next try in 5" in pane(pg)["status"]
     assert pane(pg)["footer"] == "nothing billed yet"
 
-    hurry(pg)
+    retry_now(pg)
 
     assert pg.results.status.tolist() == ["completed"]
     assert len(server.requests) == 2
@@ -47,7 +47,7 @@ def test_of_several_only_the_one_that_was_asked_for_goes(served):
     pg.run()
     until(lambda: pane(pg, 1)["waits"] and pane(pg, 2)["waits"])
 
-    hurry(pg, 2)
+    retry_now(pg, 2)
 
     until(lambda: pg.sheet.run_of(2))
     assert pg.sheet.run_of(2).text == "Hello"
@@ -62,7 +62,7 @@ def test_it_can_be_asked_for_at_each_wait(served):
 
     for attempt in (2, 3):
         until(lambda wanted=attempt: pg.sheet.awaited(1) == wanted)
-        hurry(pg)
+        retry_now(pg)
 
     assert pg.results.status.tolist() == ["completed"]
     assert len(pg.sheet.run_of(1).attempts) == 3
@@ -73,8 +73,8 @@ def test_asked_for_where_nothing_waits_it_does_nothing(served):
     pg.run()
     assert pg.results.status.tolist() == ["completed"]
 
-    hurry(pg)
-    hurry(pg, 7)
+    retry_now(pg)
+    retry_now(pg, 7)
 
     assert pg.results.response_text.tolist() == ["Hello"]
     assert len(server.requests) == 1
