@@ -1,4 +1,4 @@
-"""``python -m llm_playground COMMAND``: what the owner of a run log does, and a check of all."""
+"""``python -m llm_playground COMMAND``: administration of a run log, and ``doctor``."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from llm_playground.errors import LLMError
 
 
 def _migrate() -> str:
-    from llm_playground import config, runlog  # a command loads what it needs
+    from llm_playground import config, runlog  # each command imports what it needs
 
     log = runlog.open_log(config.log_url())
     return f"The run log {log.place} has tables {log.migrate()}."
 
 
 def _admin_sql() -> str:
-    from llm_playground.runlog import rights
+    from llm_playground.runlog import postgres_admin
 
-    return rights.sql().rstrip("\n")
+    return postgres_admin.sql().rstrip("\n")
 
 
 def _doctor() -> str:
@@ -36,7 +36,7 @@ _COMMANDS: dict[str, tuple[Callable[[], str], str]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do one command; 0, or 1 with one line on stderr.
+    """Run one command. Returns 0, or 1 with one line on stderr.
 
     >>> main(["admin", "sql"])  # doctest: +ELLIPSIS
     -- Rights in a run log that many people share. ...

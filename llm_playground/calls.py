@@ -1,4 +1,8 @@
-"""Asking a model: from what a person gives to runs. The verbs ``ask``, ``complete``, ``stream``."""
+"""The public functions ``ask``, ``complete``, ``stream`` and ``estimate``.
+
+What a caller asks for is collected in a :class:`CallOptions`, which checks it and plans the calls.
+:func:`send` makes one call on the background loop.
+"""
 
 from __future__ import annotations
 
@@ -7,54 +11,125 @@ import sys
 import warnings
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from llm_playground import (
-    _ids,
-    _loop,
-    capabilities,
-    config,
-    footer,
-    guard,
-    limiter,
-    misfit,
-    provenance,
-    providers,
-    reuse,
-    revision,
-)
-from llm_playground._signatures import with_arguments_of
-from llm_playground.budgeting import check_worst_case, desk
-from llm_playground.call import Call, Tally
-from llm_playground.conversation import Turn, conversation, filled, value_hashes
-from llm_playground.engine import Engine
-from llm_playground.errors import (
-    ConfigError,
-    InvalidParameterError,
-    LLMError,
-    UnknownModelError,
-)
+from llm_playground import _runtime, _validation, config, formatting, provenance, providers, types
+from llm_playground._validation import with_signature_of
+from llm_playground.budgeting import confirm_worst_case
+from llm_playground.budgeting.enforcer import enforcer
+from llm_playground.budgeting.ledger import histories_of
+from llm_playground.catalog import capabilities, estimates
+from llm_playground.catalog.estimates import Estimate
+from llm_playground.errors import ConfigError, InvalidParameterError, LLMError, UnknownModelError
 from llm_playground.events import Preparing, Retrying, RunFinished, StreamEvent, Waiting
-from llm_playground.parameters import check_iterations, check_names, parameters_from
-from llm_playground.roles import Emit
-from llm_playground.saved_prompt import Prompt
-from llm_playground.schemas import SchemaWarning, schema_from
-from llm_playground.template import names
-from llm_playground.tools import tools_from
-from llm_playground.types import Execution, Message, Request, Run, Stored
+from llm_playground.execution import Call, Emit, Engine, Tally
+from llm_playground.request import secret_guard
+from llm_playground.request.messages import Turn, conversation, filled, value_hashes
+from llm_playground.request.parameters import (
+    check_iterations,
+    check_names,
+    iterations_from,
+    parameters_from,
+)
+from llm_playground.request.prompts import Prompt
+from llm_playground.request.schemas import SchemaWarning, schema_from
+from llm_playground.request.tools import tools_from
+from llm_playground.runlog import replay
+from llm_playground.types import Execution, Message, Request, Run
 
 
-def asked(
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """What a caller asks for, for one or several calls; the fields are as for ``ask``."""
+
+    prompt: str | Prompt | None
+    models: Sequence[str | None]  # None is the default model
+    system: str | None = None
+    messages: Iterable[Turn] | None = None
+    images: Any = None
+    tools: Any = None
+    schema: Any = None
+    preset: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    iterations: int = 1  # calls for each model
+    variables: Mapping[str, object] | None = None
+    fresh: bool = False
+    override: str | None = None
+    source: str = "api"  # what makes the calls: "api", "magic" or "widget"
+    tags: Iterable[str] = ()
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> CallOptions:
+        """The options in the ``locals()`` of a function with the arguments of ``ask``.
+
+        The arguments have the names of the fields; only ``model`` becomes ``models``. Another
+        name raises TypeError, so that no argument is left out unnoticed.
+        """
+        options = dict(arguments)
+        return cls(models=[options.pop("model")], **options)
+
+    def plan(self) -> tuple[Call, ...]:
+        """Check everything and plan ``len(models) * iterations`` calls, grouped by model.
+
+        Raises:
+            ConfigError: Something cannot be sent; the message is one line.
+        """
+        if isinstance(self.prompt, Prompt):
+            return self._with_prompt(self.prompt).plan()
+        iterations = check_iterations(self.iterations)
+        templates = conversation(
+            self.prompt, system=self.system, messages=self.messages, images=self.images
+        )
+        variables = self.variables or {}
+        messages = templates if self.variables is None else filled(templates, self.variables)
+        parameters = parameters_from(self.parameters, self.preset)
+        _check_extra(parameters.extra)
+        _check_override(self.override)
+        tools = () if self.tools is None else tools_from(self.tools)
+        schema = None if self.schema is None else schema_from(self.schema)
+        hashes = value_hashes(templates, variables)
+        execution = _execution(iterations, self.source, _tags(self.tags), hashes)
+        calls: list[Call] = []
+        for name in self.models:
+            model = resolve_model(config.default_model() if name is None else name)
+            config.check_allowed(model)
+            capabilities.check_parameters(model, parameters)
+            endpoint = config.base_url(model.partition(":")[0])
+            request = Request(model, messages, parameters, tools, schema, endpoint)
+            if not calls:  # the texts are the same for all models
+                secret_guard.check(request, {name: variables[name] for name in hashes})
+            calls += _calls(request, execution, fresh=self.fresh, override=self.override)
+        return tuple(calls)
+
+    def plan_one(self) -> Call:
+        """The only planned call; BudgetExceededError if it could exceed ``confirm_above_usd``."""
+        [call] = self.plan()
+        confirm_worst_case([call.request], self.override)
+        return call
+
+    def _with_prompt(self, saved: Prompt) -> CallOptions:
+        """These options, completed by those of a saved prompt."""
+        return replace(
+            self,
+            prompt=saved.question,
+            models=[saved.model if model is None else model for model in self.models],
+            system=saved.system if self.system is None else self.system,
+            messages=[*saved.earlier, *(self.messages or ())],
+            parameters=saved.parameters_beside(self.preset, self.parameters),
+        )
+
+
+def call_from_arguments(
     prompt: str | Prompt | None = None,
     model: str | None = None,
     *,
     system: str | None = None,
     messages: Iterable[Turn] | None = None,
-    images: Any = None,  # noqa: ANN401 - what a picture may be is decided in images
-    tools: Any = None,  # noqa: ANN401 - what a tool may be is decided in tools
-    schema: Any = None,  # noqa: ANN401 - what a schema may be is decided in schemas
+    images: Any = None,  # noqa: ANN401 - the accepted types are listed in images
+    tools: Any = None,  # noqa: ANN401 - the accepted types are listed in tools
+    schema: Any = None,  # noqa: ANN401 - the accepted types are listed in schemas
     preset: str | None = None,
     variables: Mapping[str, object] | None = None,
     fresh: bool = False,
@@ -62,51 +137,36 @@ def asked(
     tags: Iterable[str] = (),
     **parameters: Any,  # noqa: ANN401 - checked by name and range in capabilities
 ) -> Call:
-    """What ``ask``, ``complete`` and ``stream`` take, as the one call they make.
+    """The call that ``ask``, ``complete`` and ``stream`` make from their arguments.
 
     Args:
-        prompt: What to ask. Sent byte for byte unless ``variables`` is given. A saved prompt brings
-            its system prompt, earlier turns, parameters and model; what is said beside it wins.
+        prompt: The user prompt. It is sent byte for byte unless ``variables`` is given. A saved
+            prompt brings its system prompt, earlier turns, parameters and model; other arguments
+            take precedence over them.
         model: ``"local"``, a bare name, or ``"provider:name"``; None is the default model.
         system: The system prompt.
         messages: Earlier turns, before ``prompt``: ``{"role": ..., "content": ...}``, where the
             content is text or a list of parts.
-        images: A picture or a list of them, sent before the prompt's text: whatever
+        images: An image or a list of images, sent before the text of the prompt: whatever
             :func:`llm_playground.image` takes.
-        tools: Functions the model may ask for. It only asks: its calls are ``run.tool_calls``;
-            :func:`llm_playground.ask_with_tools` also makes them.
-        schema: The shape the answer must have: a pydantic model, a dataclass, a TypedDict, a type
-            such as ``list[str]``, or a JSON schema. The answer in it is ``run.data``; where it
-            has another shape ``run.data_error`` says why, and so does a ``SchemaWarning``.
+        tools: Functions the model may ask for. They are not called: the model's requests are in
+            ``run.tool_calls``. :func:`llm_playground.ask_with_tools` calls them.
+        schema: The type of the answer: a pydantic model, a dataclass, a TypedDict, a type such as
+            ``list[str]``, or a JSON schema. The parsed answer is ``run.data``. If it does not fit,
+            ``run.data_error`` and a ``SchemaWarning`` say why.
         preset: ``precise``, ``balanced`` or ``creative``.
         variables: Values for ``{{name}}`` in the prompts.
-        fresh: Send it whatever is stored, in every mode.
-        override: Why it is to be sent whatever budgets and ``confirm_above_usd`` say; the reason is
-            noted in the audit log.
+        fresh: Send the request even if an answer to it is stored, in every mode.
+        override: Why the call is sent even if it exceeds budgets or ``confirm_above_usd``; the
+            reason is written to the audit log.
         tags: Labels to find the run by.
-        **parameters: ``temperature``, ``top_p``, ``max_tokens``, ...; what is not set is not sent.
+        **parameters: ``temperature``, ``top_p``, ``max_tokens``, ...; unset ones are not sent.
     """
-    check_names(parameters, asked)
-    [call] = plan(
-        prompt,
-        [model],
-        system=system,
-        messages=messages,
-        images=images,
-        tools=tools,
-        schema=schema,
-        preset=preset,
-        parameters=parameters,
-        variables=variables,
-        fresh=fresh,
-        override=override,
-        tags=tags,
-    )
-    check_worst_case([call.request], override)
-    return call
+    check_names(parameters, call_from_arguments)
+    return CallOptions.of(locals()).plan_one()
 
 
-@with_arguments_of(asked)
+@with_signature_of(call_from_arguments)
 def ask(call: Call) -> Run:
     """Ask a model and wait for the answer. Works in scripts and in cells.
 
@@ -114,38 +174,39 @@ def ask(call: Call) -> Run:
         The run: ``print(run)`` shows the text, ``run.usage``, ``run.cost_usd``, ...
 
     Raises:
-        LLMError: Whatever went wrong, as one line; ``error.run`` is the logged run,
-            None where nothing was sent.
+        LLMError: The call failed. ``error.run`` is the logged run, None if nothing was sent.
 
     Example:
         >>> import llm_playground as lp
         >>> lp.ask("Say hello.", max_tokens=16).status
         'completed'
     """
-    return told_of_data(raised(_loop.run(send(call, tell_progress))))
+    return warn_about_data(raise_for_error(_runtime.run(send(call, print_progress))))
 
 
-@with_arguments_of(asked)
+@with_signature_of(call_from_arguments)
 async def complete(call: Call) -> Run:
-    """As :func:`ask`, for ``await``: many can be under way at once.
+    """Ask a model like :func:`ask`, for ``await``: many calls can run at once.
 
     Cancelling the awaiting task closes the connection and logs the partial text as ``cancelled``.
 
     Raises:
-        LLMError: Whatever went wrong; ``error.run`` is the logged run.
+        LLMError: The call failed. ``error.run`` is the logged run, None if nothing was sent.
     """
-    return told_of_data(raised(await _loop.bridge(send(call, tell_progress))))
+    run = await _runtime.bridge(send(call, print_progress))
+    return warn_about_data(raise_for_error(run))
 
 
-@with_arguments_of(asked)
+@with_signature_of(call_from_arguments)
 async def stream(call: Call) -> AsyncGenerator[StreamEvent, None]:
-    """Ask a model and yield its events as they come: deltas, then one ``RunFinished``.
+    """Ask a model and yield the events of the answer: deltas, then one ``RunFinished``.
 
-    Leaving the loop early closes the connection; the run is logged as ``cancelled``.
-    A failed run is data: look at ``event.run.status`` and ``event.run.error``.
+    Leaving the loop early closes the connection; the run is logged as ``cancelled``. A failed run
+    does not raise: see ``event.run.status`` and ``event.run.error``.
 
     Raises:
-        ConfigError: The request cannot be sent as it stands.
+        ConfigError: The request cannot be sent.
+        BudgetExceededError: It could cost more than ``confirm_above_usd``.
 
     Example::
 
@@ -154,125 +215,103 @@ async def stream(call: Call) -> AsyncGenerator[StreamEvent, None]:
                 case lp.TextDelta(text): print(text, end="")
                 case lp.RunFinished(run): print(run.usage)
     """
-    events: _loop.Handover[StreamEvent | None] = _loop.Handover()
-    future = _loop.submit(send(call, events.put))
+    events: _runtime.Handover[StreamEvent | None] = _runtime.Handover()
+    future = _runtime.submit(send(call, events.put))
     future.add_done_callback(lambda _: events.put(None))
     try:
         while (event := await events.get()) is not None:
             if isinstance(event, RunFinished) and isinstance(event.run.error, ConfigError):
                 raise event.run.error
             yield event
-        future.result()  # what went wrong before there could be a run, such as an unusable log
+        future.result()  # raises errors from before the run, such as an unusable log
     finally:
         future.cancel()
 
 
-def plan(
-    prompt: str | Prompt | None,
-    models: Sequence[str | None],
+def next_call(call: Call, messages: tuple[Message, ...]) -> Call:
+    """The call that continues a conversation; raises ConfigError if it must not be sent."""
+    request = replace(call.request, messages=messages)
+    secret_guard.check(replace(request, messages=messages[len(call.request.messages) :]))
+    [following] = _calls(request, _now(call.execution), fresh=call.fresh, override=call.override)
+    return following
+
+
+def repeated_call(call: Call, changes: Mapping[str, Any]) -> Call:
+    """The call that repeats another one with changed parameters, always sent, as a new execution.
+
+    Raises:
+        InvalidParameterError: A parameter cannot be sent.
+    """
+    parameters = parameters_from({**call.request.parameters.as_dict(), **changes}, None)
+    _check_extra(parameters.extra)
+    capabilities.check_parameters(call.request.model, parameters)
+    request = replace(call.request, parameters=parameters)
+    [repeated] = _calls(request, _now(call.execution), fresh=True, override=call.override)
+    return repeated
+
+
+def estimate(  # noqa: D417 - the others are as for ask
+    prompt: str | None = None,
+    model: str | None = None,
     *,
+    n: int = 1,
     system: str | None = None,
     messages: Iterable[Turn] | None = None,
-    images: Any = None,  # noqa: ANN401 - as in asked
-    tools: Any = None,  # noqa: ANN401 - as in asked
-    schema: Any = None,  # noqa: ANN401 - as in asked
+    images: Any = None,  # noqa: ANN401 - the accepted types are listed in images
+    tools: Any = None,  # noqa: ANN401 - the accepted types are listed in tools
+    schema: Any = None,  # noqa: ANN401 - the accepted types are listed in schemas
     preset: str | None = None,
-    parameters: Mapping[str, Any] | None = None,
-    iterations: int = 1,
     variables: Mapping[str, object] | None = None,
-    fresh: bool = False,
-    override: str | None = None,
-    source: str = "api",
-    tags: Iterable[str] = (),
-) -> tuple[Call, ...]:
-    """Check everything and say which runs are to be made; nothing is sent.
+    **parameters: Any,  # noqa: ANN401 - checked by name and range in capabilities
+) -> Estimate:
+    """Estimate the tokens and costs of a prompt; nothing is sent.
 
-    Returns:
-        ``len(models) * iterations`` calls, grouped by model.
-
-    Raises:
-        ConfigError: Something cannot be sent as it stands; one line says what.
-    """
-    iterations = check_iterations(iterations)
-    if isinstance(prompt, Prompt):
-        models = [prompt.model if model is None else model for model in models]
-        system = prompt.system if system is None else system
-        messages = [*prompt.earlier, *(messages or ())]
-        parameters = prompt.parameters_beside(preset, parameters)
-        prompt = prompt.question
-    written = conversation(prompt, system=system, messages=messages, images=images)
-    turns = written if variables is None else filled(written, variables)
-    chosen = parameters_from(parameters or {}, preset)
-    _check_extra(chosen.extra)
-    _check_override(override)
-    offered = tools_from(tools)
-    shape = None if schema is None else schema_from(schema)
-    origin = _origin(source, _labels(tags), value_hashes(written, variables or {}))
-    calls: list[Call] = []
-    for model in models:
-        resolved = resolve_model(config.default_model() if model is None else model)
-        config.check_allowed(resolved)
-        capabilities.check_parameters(resolved, chosen)
-        endpoint = config.base_url(resolved.partition(":")[0])
-        request = Request(resolved, turns, chosen, offered, shape, endpoint)
-        if not calls:  # what they hold is the same for all models
-            guard.check(request, _used(written, variables or {}))
-        made = _calls_of(request, replace(origin, iterations=iterations))
-        calls += [replace(call, fresh=fresh, override=override) for call in made]
-    return tuple(calls)
-
-
-def next_call(call: Call, messages: tuple[Message, ...]) -> Call:
-    """The call that goes on with a conversation: the same request with more messages.
-
-    Raises:
-        ConfigError: What was added, such as a tool's result, must not be sent.
-    """
-    request = replace(call.request, messages=messages)
-    guard.check(replace(request, messages=messages[len(call.request.messages) :]))
-    execution = replace(
-        call.execution,
-        id=_ids.new_id(),
-        prompt_id=_ids.id_from_hash(request.prompt_hash()),
-        started_at=datetime.now(UTC),
-    )
-    return replace(call, run_id=_ids.new_id(), request=request, execution=execution, tally=Tally(1))
-
-
-def again(call: Call, changes: Mapping[str, Any]) -> Call:
-    """The call that makes a run once more, whatever is stored, as an execution of its own.
+    Tokens are counted locally. If the run log has 20 runs of the model, the length of the answer
+    and the tokens per byte are taken from them.
 
     Args:
-        call: What was sent.
-        changes: Parameters that are different this time, by name.
+        prompt: As for :func:`llm_playground.ask`, and so are all arguments not listed here.
+        model: The model; None is the default model.
+        n: How many times the prompt would be sent; figures are sums.
+        **parameters: ``max_tokens``, ...
+
+    Returns:
+        ``input_tokens``, ``expected_usd``, ``worst_case_usd``, ...: US dollars as Decimal, None
+        if the price is unknown. ``print`` shows a line.
 
     Raises:
-        InvalidParameterError: A parameter cannot be sent as it stands.
+        ConfigError: The prompt cannot be sent.
+        RunLogError: The log cannot be read.
+
+    Example:
+        >>> import llm_playground as lp
+        >>> print(lp.estimate("Say hello.", "local"))
+        free
     """
-    chosen = parameters_from({**call.request.parameters.as_dict(), **changes}, None)
-    _check_extra(chosen.extra)
-    capabilities.check_parameters(call.request.model, chosen)
-    request = replace(call.request, parameters=chosen)
-    origin = replace(call.execution, iterations=1, started_at=datetime.now(UTC))
-    [made] = _calls_of(request, origin)
-    return replace(made, fresh=True, override=call.override)
+    arguments = dict(locals())  # a copy: a debugger adds this variable to the original
+    arguments["iterations"] = iterations_from(arguments.pop("n"), parameters)
+    check_names(parameters, estimate)
+    calls = CallOptions.of(arguments).plan()
+    request = calls[0].request
+    history = histories_of([request.model])[request.model]
+    one = estimates.of(request, datetime.now(UTC), history)
+    return replace(estimates.together([one] * len(calls)), model=request.model)
 
 
 async def send(call: Call, emit: Emit) -> Run:
-    """Make one run on the background loop; see :meth:`llm_playground.engine.Engine.execute`."""
+    """Make one run on the background loop; see :meth:`llm_playground.execution.Engine.execute`."""
     from llm_playground.runlog import open_log  # first use, not import
 
     log = open_log()
-    budgets = desk(log)
-    budgets.known.look_ahead()
-    engine = Engine(
-        providers.connect, limiter, log, config.timeouts(), config.retry_policy(), budgets
-    )
+    budgets = enforcer(log)
+    budgets.cache.prefetch()
+    own = config.settings()
+    engine = Engine(providers.connect, log, own.timeouts, own.retry, budgets)
     if config.mode() == "live" or call.fresh:
-        reuse.note(call.request)
+        replay.count_request(call.request)
         return await engine.execute(call, emit)
     try:
-        found = await reuse.stored_or_sent(
+        found = await replay.stored_or_sent(
             call.request,
             call.execution,
             call.iteration_number,
@@ -280,71 +319,91 @@ async def send(call: Call, emit: Emit) -> Run:
         )
     except LLMError as error:
         return engine.refuse(call, error, emit)
-    return engine.repeat(call, found, emit) if isinstance(found, Stored) else found
+    return engine.repeat(call, found, emit) if isinstance(found, replay.StoredAnswer) else found
 
 
 def resolve_model(name: str) -> str:
-    """As :func:`llm_playground.capabilities.resolve_model`, with close matches from the catalog.
-
-    Raises:
-        UnknownModelError: No provider is known for it.
-    """
+    """``provider:name`` for a model's name; UnknownModelError suggests names of the live lists."""
     with suppress(UnknownModelError):
         return capabilities.resolve_model(name)
-    from llm_playground import catalog  # only where it has to suggest
+    from llm_playground.catalog import models  # only needed for suggestions
 
     try:
-        return capabilities.resolve_model(name, catalog.known_models())
+        return capabilities.resolve_model(name, models.known_models())
     except UnknownModelError as error:
-        raise UnknownModelError(f"{_origin_of(name)}{error}") from None
+        variable = "LLM_PLAYGROUND_MODEL"
+        origin = f"{variable} is {name!r}. " if config.read(variable) == name else ""
+        raise UnknownModelError(f"{origin}{error}") from None
 
 
-def _origin_of(name: str) -> str:
-    """The variable that names a model, as the start of a message; empty when none does."""
-    variable = "LLM_PLAYGROUND_MODEL"
-    return f"{variable} is {name!r}. " if config.read(variable) == name else ""
+def raise_for_error(run: Run) -> Run:
+    """The run; raises its error if it has one."""
+    if run.error is not None:
+        raise run.error
+    return run
 
 
-def _used(written: Iterable[Message], variables: Mapping[str, object]) -> dict[str, object]:
-    """The variables that a prompt asks for."""
-    asked = (name for turn in written for name in names(turn.text))
-    return {name: variables[name] for name in asked if name in variables}
+def warn_about_data(run: Run) -> Run:
+    """The run; warns callers who only use ``run.data`` if the answer does not fit the schema."""
+    if run.data_error is not None:
+        user = 4  # frames up: this function, the verb, with_signature_of, the user's line
+        warnings.warn(f"run.data is None. {run.data_error}", SchemaWarning, stacklevel=user)
+    return run
+
+
+def print_progress(event: StreamEvent) -> None:
+    """Print to stderr what takes long, where there is no widget. A progress bar is one line."""
+    match event:
+        case Preparing(message, fraction) if fraction is not None:
+            end = "\n" if fraction >= 1 else ""
+            sys.stderr.write(f"\r{message:<70} {fraction:>4.0%}{end}")
+        case Waiting(reason):
+            sys.stderr.write(f"{reason}\n")
+        case Retrying(wait_s=wait_s) if wait_s >= 1:
+            sys.stderr.write(f"{formatting.retrying(event)}\n")
+        case _:
+            return
+    sys.stderr.flush()
 
 
 def _check_extra(extra: Mapping[str, Any]) -> None:
-    """Refuse what cannot be sent, before a row says that it was."""
+    """Refuse values that are not JSON before they are logged as sent."""
     for name, value in extra.items():
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidParameterError(
-                f"extra[{name!r}] cannot be sent as JSON: {misfit.shown(str(error), 120)}."
+                f"extra[{name!r}] cannot be sent as JSON: {_validation.shorten(str(error), 120)}."
             ) from None
 
 
 def _check_override(override: object) -> None:
     if override is not None and not (isinstance(override, str) and override.strip()):
         raise InvalidParameterError(
-            f"override takes the reason as text; got {misfit.got(override)}."
+            f"override takes the reason as text; got {_validation.short_repr(override)}."
         )
 
 
-def _labels(tags: Iterable[str]) -> tuple[str, ...]:
+def _tags(tags: Iterable[str]) -> tuple[str, ...]:
     labels = (tags,) if isinstance(tags, str) else tags
     if isinstance(labels, Iterable):
         labels = tuple(labels)
         if all(isinstance(label, str) for label in labels):
             return labels
-    raise InvalidParameterError(f"tags takes a text or a list of texts; got {misfit.got(tags)}.")
+    raise InvalidParameterError(
+        f"tags takes a text or a list of texts; got {_validation.short_repr(tags)}."
+    )
 
 
-def _origin(source: str, tags: tuple[str, ...], variables: Mapping[str, str]) -> Execution:
-    """Where executions come from that are planned now; what each sends is not in it yet."""
-    code = revision.revision()
+def _execution(
+    iterations: int, source: str, tags: tuple[str, ...], variables: Mapping[str, str]
+) -> Execution:
+    """An execution that starts now, from this place; ids are set for each request."""
+    code = provenance.revision()
     return Execution(
         id="",
         prompt_id="",
-        iterations=1,
+        iterations=iterations,
         source=source,
         username=provenance.username(),
         started_at=datetime.now(UTC),
@@ -358,42 +417,19 @@ def _origin(source: str, tags: tuple[str, ...], variables: Mapping[str, str]) ->
     )
 
 
-def _calls_of(request: Request, origin: Execution) -> list[Call]:
-    execution = replace(
-        origin, id=_ids.new_id(), prompt_id=_ids.id_from_hash(request.prompt_hash())
-    )
+def _now(execution: Execution) -> Execution:
+    """An execution of one call from the same place that starts now."""
+    return replace(execution, iterations=1, started_at=datetime.now(UTC))
+
+
+def _calls(
+    request: Request, execution: Execution, *, fresh: bool, override: str | None
+) -> list[Call]:
+    """The calls of one execution, which gets new ids."""
+    prompt_id = types.id_from_hash(request.prompt_hash())
+    execution = replace(execution, id=types.new_id(), prompt_id=prompt_id)
     tally = Tally(execution.iterations)
     return [
-        Call(_ids.new_id(), request, execution, number, tally)
+        Call(types.new_id(), request, execution, number, tally, fresh, override)
         for number in range(1, execution.iterations + 1)
     ]
-
-
-def raised(run: Run) -> Run:
-    """The run, or its error at the edge."""
-    if run.error is not None:
-        raise run.error
-    return run
-
-
-def told_of_data(run: Run) -> Run:
-    """The run; a warning where its answer is in another shape, for who reads ``data`` alone."""
-    if run.data_error is not None:
-        user = 4  # frames up: this function, the verb, what gives it its arguments, the user's line
-        warnings.warn(f"run.data is None. {run.data_error}", SchemaWarning, stacklevel=user)
-    return run
-
-
-def tell_progress(event: StreamEvent) -> None:
-    """Where nobody draws a pane: what takes long, on stderr; a bar is one line, written over."""
-    match event:
-        case Preparing(message, fraction) if fraction is not None:
-            end = "\n" if fraction >= 1 else ""
-            sys.stderr.write(f"\r{message:<70} {fraction:>4.0%}{end}")
-        case Waiting(reason):
-            sys.stderr.write(f"{reason}\n")
-        case Retrying(wait_s=wait_s) if wait_s >= 1:
-            sys.stderr.write(f"{footer.retrying(event)}\n")
-        case _:
-            return
-    sys.stderr.flush()

@@ -1,32 +1,48 @@
-"""Several models, several prompts, several iterations: one table of runs."""
+"""``compare``: several prompts and models, ``n`` answers each. Also :func:`diff` of two texts."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 
-from llm_playground import _loop, answers
-from llm_playground.budgeting import check_worst_case
-from llm_playground.call import Call
-from llm_playground.calls import plan, send
+from llm_playground import _runtime, rendering
+from llm_playground.budgeting import confirm_worst_case
+from llm_playground.calls import CallOptions, send
 from llm_playground.errors import InvalidParameterError
 from llm_playground.events import StreamEvent
-from llm_playground.parameters import check_names, iterations_from
-from llm_playground.saved_prompt import Prompt
+from llm_playground.execution import Call
+from llm_playground.request.parameters import check_names, iterations_from
+from llm_playground.request.prompts import Prompt
+from llm_playground.runlog.rows import row_of
 from llm_playground.types import Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
+
+_COLUMNS = (
+    *("run_id", "execution_id", "prompt_id", "model", "iteration_number", "status"),
+    *("response_text", "finish_reason", "input_tokens", "output_tokens", "cost_usd", "ttft_ms"),
+    *("response_time_ms", "error_type", "error_message"),
+)
+
+_WORDS = re.compile(r"\w+|\s+|[^\w\s]")
+_LINES = re.compile(r".*\n|.+")
+# The time of a comparison grows with the product of both counts; longer texts are compared by line.
+MAX_WORDS = 4_000
+
+DiffPiece: TypeAlias = tuple[Literal["=", "-", "+"], str]
 Watch = Callable[[Call, StreamEvent], None]
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The runs of one comparison, in the order they were asked for: by prompt, model, iteration.
+    """The runs of one comparison, by prompt, model and iteration.
 
     ``prompts`` holds the user prompt of each run.
     """
@@ -36,22 +52,22 @@ class Comparison:
 
     @property
     def df(self) -> pd.DataFrame:
-        """One row a run, with the run log's column names; cost in US dollars, times in ms."""
+        """One row per run, with the run log's column names; cost in US dollars, times in ms."""
         table = frame(self.runs)
         table.insert(2, "user_prompt", list(self.prompts))
         return table
 
     def _repr_html_(self) -> str:
         alone = len(set(self.prompts)) == 1
-        return answers.side_by_side(
-            (answers.heading(run.model, prompt, alone=alone), answers.ended(run))
+        return rendering.side_by_side(
+            (rendering.heading(run.model, prompt, alone=alone), rendering.run_to_html(run))
             for run, prompt in zip(self.runs, self.prompts, strict=True)
         )
 
     def __repr__(self) -> str:
-        done = sum(run.status == "completed" for run in self.runs)
+        completed = sum(run.status == "completed" for run in self.runs)
         models = ", ".join(dict.fromkeys(run.model for run in self.runs))
-        return f"Comparison({done} of {len(self.runs)} answers from {models})"
+        return f"Comparison({completed} of {len(self.runs)} answers from {models})"
 
 
 def compare(
@@ -66,23 +82,23 @@ def compare(
     tags: Iterable[str] = (),
     **parameters: Any,  # noqa: ANN401 - checked by name and range in capabilities
 ) -> Comparison:
-    """Send each prompt to each model ``n`` times, all in parallel, and wait for all.
+    """Send each prompt to each model ``n`` times, all in parallel, and wait for all answers.
 
-    Never raises for a failed answer: its run says what happened.
+    A failed call does not raise: see its run.
 
     Args:
         prompt_or_prompts: One prompt or several.
         models: One model or several.
-        n: Iterations of each; also spelled ``iterations``.
-        system: The system prompt of all.
+        n: Iterations of each; ``iterations`` is an alias.
+        system: The system prompt of all calls.
         preset: ``precise``, ``balanced`` or ``creative``.
         variables: Values for ``{{name}}`` in the prompts.
-        override: Why it is to be sent whatever budgets and ``confirm_above_usd`` say.
+        override: Why the calls are made even if they exceed budgets or ``confirm_above_usd``.
         tags: Labels to find the runs by.
         **parameters: ``temperature``, ``top_p``, ``max_tokens``, ...
 
     Raises:
-        ConfigError: The comparison cannot be sent as it stands; nothing was sent.
+        ConfigError: A call cannot be sent; nothing was sent.
         BudgetExceededError: It could cost more than ``confirm_above_usd``; nothing was sent.
 
     Example:
@@ -92,31 +108,28 @@ def compare(
     """
     n = iterations_from(n, parameters)
     check_names(parameters, compare)
-    prompts: list[str | Prompt] = _several(prompt_or_prompts)
-    names: list[str] = _several(models)
+    prompts: list[str | Prompt] = _as_list(prompt_or_prompts)
+    names: list[str] = _as_list(models)
     if not prompts or not names:
         raise InvalidParameterError("A comparison needs at least one prompt and one model.")
-    calls = [
-        call
-        for prompt in prompts
-        for call in plan(
-            prompt,
-            names,
-            system=system,
-            preset=preset,
-            parameters=parameters,
-            iterations=n,
-            variables=variables,
-            override=override,
-            tags=tags,
-        )
-    ]
-    check_worst_case([call.request for call in calls], override)
-    return compared(calls, _loop.run(run_all(calls, _unwatched)))
+    options = CallOptions(
+        None,
+        names,
+        system=system,
+        preset=preset,
+        parameters=parameters,
+        iterations=n,
+        variables=variables,
+        override=override,
+        tags=tags,
+    )
+    calls = [call for prompt in prompts for call in replace(options, prompt=prompt).plan()]
+    confirm_worst_case([call.request for call in calls], override)
+    return compared(calls, _runtime.run(run_all(calls, lambda _call, _event: None)))
 
 
 async def run_all(calls: Sequence[Call], watch: Watch) -> tuple[Run, ...]:
-    """Make all runs in parallel, on the background loop; ``watch`` gets every event."""
+    """Make all calls in parallel, on the background loop; ``watch`` gets every event."""
 
     async def one(call: Call) -> Run:
         return await send(call, lambda event: watch(call, event))
@@ -124,44 +137,46 @@ async def run_all(calls: Sequence[Call], watch: Watch) -> tuple[Run, ...]:
     return tuple(await asyncio.gather(*map(one, calls)))
 
 
-def _several(one_or_more: T | Sequence[T]) -> list[T]:
+def _as_list(one_or_more: T | Sequence[T]) -> list[T]:
     if isinstance(one_or_more, (str, Prompt)):
         return [cast("T", one_or_more)]
     return list(one_or_more) if isinstance(one_or_more, Iterable) else []
 
 
 def compared(calls: Sequence[Call], runs: tuple[Run, ...]) -> Comparison:
-    """What was asked and what came of it, together."""
+    """The comparison of finished calls."""
     return Comparison(runs, tuple(call.request.user_prompt for call in calls))
 
 
 def frame(runs: Iterable[Run]) -> pd.DataFrame:
-    """One row a run, with the run log's column names; cost in US dollars, times in ms."""
+    """One row per run, with the run log's column names; cost in US dollars, times in ms."""
     import pandas as pd  # first use, not import
 
-    return pd.DataFrame([_row(run) for run in runs])
+    rows = [{name: row[name] for name in _COLUMNS} for row in map(row_of, runs)]
+    for row in rows:
+        row["cost_usd"] = None if row["cost_usd"] is None else float(row["cost_usd"])
+    return pd.DataFrame(rows)
 
 
-def _unwatched(_call: Call, _event: StreamEvent) -> None:
-    """Nobody looks while it runs; the runs come back at the end."""
+def diff(before: str, after: str) -> list[DiffPiece]:
+    """The word diff of two texts: ``=`` is in both, ``-`` only in the first, ``+`` in the second.
+
+    Joined without the ``+`` pieces it is ``before``, without the ``-`` pieces ``after``. Texts of
+    more than :data:`MAX_WORDS` words and punctuation marks are compared line by line.
+
+    >>> diff("Sales rose 4 %", "Sales grew 4 %")
+    [('=', 'Sales '), ('-', 'rose'), ('+', 'grew'), ('=', ' 4 %')]
+    """
+    first, second = _WORDS.findall(before), _WORDS.findall(after)
+    if max(len(first), len(second)) > MAX_WORDS:
+        first, second = _LINES.findall(before), _LINES.findall(after)
+    return [piece for piece in _pieces(first, second) if piece[1]]
 
 
-def _row(run: Run) -> dict[str, Any]:
-    usage = run.usage
-    return {
-        "run_id": run.id,
-        "execution_id": run.execution_id,
-        "prompt_id": run.prompt_id,
-        "model": run.model,
-        "iteration_number": run.iteration_number,
-        "status": run.status,
-        "response_text": run.text,
-        "finish_reason": run.finish_reason,
-        "input_tokens": usage.input_tokens if usage else None,
-        "output_tokens": usage.output_tokens if usage else None,
-        "cost_usd": None if run.cost_usd is None else float(run.cost_usd),
-        "ttft_ms": run.ttft_ms,
-        "response_time_ms": run.response_time_ms,
-        "error_type": type(run.error).__name__ if run.error else None,
-        "error_message": str(run.error) if run.error else None,
-    }
+def _pieces(first: list[str], second: list[str]) -> Iterator[DiffPiece]:
+    for tag, i, j, k, m in SequenceMatcher(None, first, second, autojunk=False).get_opcodes():
+        if tag == "equal":
+            yield "=", "".join(first[i:j])
+        else:
+            yield "-", "".join(first[i:j])
+            yield "+", "".join(second[k:m])

@@ -1,4 +1,4 @@
-"""What works here and what does not: ten lines, no secret, safe to paste into a bug report."""
+"""``%llm doctor``: the state of this installation in ten lines, without secrets."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import ssl
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from llm_playground import _loop, config, credentials, provenance
+from llm_playground import _runtime, config, provenance
+from llm_playground.config import credentials
 from llm_playground.errors import LLMError
-from llm_playground.redact import redact
+from llm_playground.formatting import count
+from llm_playground.redaction import redact
 from llm_playground.runlog import open_log
 
 _VERSIONS = ("llm_playground", "openai", "anthropic", "google-genai", "duckdb", "ipykernel")
@@ -23,14 +25,18 @@ _TIMEOUT_S = 3.0
 def report() -> list[str]:
     """Ten lines: versions, front end, providers, embedded model, default model, log, last error.
 
-    One more for each further provider whose key is set. Reaches out to each provider's host (DNS,
-    TCP, TLS) for at most 3 s; sends no request.
+    One more for each further provider whose key is set. A connection (DNS, TCP, TLS) to each
+    provider's host is tried for at most 3 s; no request is sent.
     """
-    reached = _loop.run(_reach_all(_providers()))
+    connections = _runtime.run(_reach_all(_providers()))
+    versions = (f"{name} {_version(name) or 'missing'}" for name in _VERSIONS)
     lines = [
-        f"Versions     {_versions()}",
+        f"Versions     {' · '.join((f'Python {platform.python_version()}', *versions))}",
         f"Front end    {_front_end()}",
-        *(f"{config.label(name):<12} {_key(name)} · {said}" for name, said in reached.items()),
+        *(
+            f"{config.label(name):<12} {_key(name)} · {state}"
+            for name, state in connections.items()
+        ),
         f"Local model  {_local()}",
         f"Default      {config.default_model()}",
         f"Run log      {_log()}",
@@ -38,11 +44,6 @@ def report() -> list[str]:
         f"Last error   {_last_error()}",
     ]
     return [redact(line) for line in lines]
-
-
-def _versions() -> str:
-    named = [f"{name} {_version(name) or 'missing'}" for name in _VERSIONS]
-    return f"Python {platform.python_version()} · " + " · ".join(named)
 
 
 def _version(distribution: str) -> str | None:
@@ -67,7 +68,7 @@ def _key(provider: str) -> str:
 
 
 def _providers() -> list[str]:
-    """Those with a line: the three vendors, and others whose key is set."""
+    """The providers that have a line: the three vendors, and others whose key is set."""
     rows = config.rows()
     keyed = [name for name in credentials.with_key() if rows[name].offered]
     used = [name for name in keyed if credentials.key_status(name).status != "missing"]
@@ -75,17 +76,17 @@ def _providers() -> list[str]:
 
 
 async def _reach_all(names: list[str]) -> dict[str, str]:
-    said = await asyncio.gather(*map(_reach, names))
-    return dict(zip(names, said, strict=True))
+    states = await asyncio.gather(*map(_reach, names))
+    return dict(zip(names, states, strict=True))
 
 
 async def _reach(provider: str) -> str:
-    """How far a connection to a provider's host gets."""
+    """Connect to a provider's host; the result for people."""
     try:
         url = urlsplit(config.base_url(provider) or config.rows()[provider].base_url)
         host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
     except ValueError as error:
-        return f"the base URL is no web address ({error})"
+        return f"the base URL is not a web address ({error})"
     proxy = None if proxy_bypass(host) else getproxies().get(url.scheme)
     if proxy:
         through = urlsplit(proxy)
@@ -107,28 +108,29 @@ def _not_reached(error: Exception) -> str:
     import socket  # only to name its error
 
     kinds = (
-        (socket.gaierror, "DNS does not know it"),
+        (socket.gaierror, "not found in DNS"),
         (ssl.SSLError, "TLS fails"),
         (TimeoutError, "no answer"),
         (ConnectionRefusedError, "refused"),
     )
-    said = next((words for kind, words in kinds if isinstance(error, kind)), "not reached")
-    return f"{said} ({type(error).__name__})"
+    state = next((text for kind, text in kinds if isinstance(error, kind)), "not reached")
+    return f"{state} ({type(error).__name__})"
 
 
 def _local() -> str:
-    from llm_playground.providers import local, weights  # zip and hash tools: first use
+    from llm_playground.providers import local  # zip and hash tools: first use
+    from llm_playground.providers.local import weights
 
     if not local.installed():
         return f"not installed: {local.INSTALL}"
     try:
-        found = weights.find()
+        file = weights.find()
     except LLMError as error:
         return str(error)
-    if found is None:
+    if file is None:
         size = weights.SMOLLM2.wheel_bytes / 1e6
-        return f"its weights are fetched at the first use ({size:.0f} MB)"
-    return f"{found.name}, {found.stat().st_size // 1_000_000} MB"
+        return f"its weights are downloaded at the first use ({size:.0f} MB)"
+    return f"{file.name}, {file.stat().st_size // 1_000_000} MB"
 
 
 def _log() -> str:
@@ -137,7 +139,9 @@ def _log() -> str:
         rows = open_log(url).frame("SELECT count(*) AS n FROM results")
     except LLMError as error:
         return str(error)
-    return f"{_without_password(url)} · {int(rows['n'].iloc[0]):,} runs"
+    password = urlsplit(url).password
+    place = url.replace(f":{password}@", ":…@") if password else url
+    return f"{place} · {count(int(rows['n'].iloc[0]), 'run')}"
 
 
 def _waiting() -> str:
@@ -145,7 +149,7 @@ def _waiting() -> str:
         waiting = open_log().waiting()
     except LLMError as error:
         return str(error)
-    return f"{waiting:,} runs wait for the log"
+    return f"{count(waiting, 'run')} not yet in the log"
 
 
 def _last_error() -> str:
@@ -164,8 +168,3 @@ def _last_error() -> str:
     request_id = tries[-1].get("request_id") if tries else None
     when = row["started_at"].strftime("%d %b %H:%M UTC")
     return f"{when} · {row['model']} · {row['error_type']} · request {request_id or 'id unknown'}"
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return url.replace(f":{parts.password}@", ":…@") if parts.password else url

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree.
+"""The exceptions of this package, as one tree.
 
 ::
 
@@ -17,31 +17,31 @@
       RunLogError
 
 A message is one line: what happened, then what to do. Technical detail goes to ``detail``
-(shown by ``%llm doctor`` and stored with the run), never a key in either.
+(shown by ``%llm doctor`` and stored with the run). Keys are redacted in both.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llm_playground.redact import redact
+from llm_playground.redaction import redact
 
 if TYPE_CHECKING:
     from llm_playground.budgeting.budget import Budget
-    from llm_playground.estimates import Estimate
+    from llm_playground.catalog.estimates import Estimate
     from llm_playground.types import Run
 
 
 class LLMError(Exception):
-    """Base of every error this package raises.
+    """Base class of all errors that this package raises.
 
     Args:
         message: One line: what happened, then what to do.
-        provider: The provider's name, where one was involved.
-        model: The model as ``provider:name``, where one was involved.
-        detail: What the technical reader needs; None when the message says it all.
+        provider: The provider's name, if any.
+        model: The model as ``provider:name``, if any.
+        detail: Technical detail beyond the message, if any.
 
-    ``retryable`` is whether another attempt may mend it.
+    ``retryable`` is whether another attempt may succeed.
     """
 
     retryable: bool = False
@@ -54,19 +54,20 @@ class LLMError(Exception):
         model: str | None = None,
         detail: str | None = None,
     ) -> None:
-        super().__init__(redact(message))  # it may quote what was given, such as a key for a model
+        # The message may quote user input, such as a key in place of a model.
+        super().__init__(redact(message))
         self.provider = provider
         self.model = None if model is None else redact(model)
         self.detail = None if detail is None else redact(detail)
         self.run: Run | None = None
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython prints in a cell: one line instead of a stack."""
+        """One line for IPython to show instead of a traceback."""
         return [f"{type(self).__name__}: {self}"]
 
 
 class ConfigError(LLMError):
-    """Something must be set or corrected before anything can be sent. Leaves no row."""
+    """A setting or argument must be corrected. Nothing is sent or logged."""
 
 
 class UnknownModelError(ConfigError):
@@ -74,7 +75,7 @@ class UnknownModelError(ConfigError):
 
 
 class MissingKeyError(ConfigError):
-    """The provider needs a key, and none was found or the one found is malformed."""
+    """The provider needs a key, which is missing or malformed."""
 
 
 class InvalidParameterError(ConfigError):
@@ -86,15 +87,11 @@ class TemplateError(ConfigError):
 
 
 class ProviderError(LLMError):
-    """The provider was reached, or should have been.
+    """An error of a provider, or of the connection to it.
 
-    Args:
-        message: One line: what happened, then what to do.
-        status_code: The HTTP status, None when there was no response.
-        request_id: What the provider calls this request; quote it to its support.
-        provider: The provider's name.
-        model: The model as ``provider:name``.
-        detail: The redacted response body or exception.
+    Args, beside those of :class:`LLMError`:
+        status_code: The HTTP status; None if there was no response.
+        request_id: The provider's id of the request, for its support.
     """
 
     def __init__(
@@ -113,10 +110,9 @@ class ProviderError(LLMError):
 
 
 class RequestRejectedError(ProviderError):
-    """The provider refuses this request as it stands (400, 404, 413, 422).
+    """The provider rejects the request as invalid (400, 404, 413, 422).
 
-    ``refused_parameter`` names the one of our parameters that it does not take, None where it
-    says of none.
+    ``refused_parameter`` is the parameter that the provider does not support; None if unknown.
     """
 
     refused_parameter: str | None = None
@@ -127,11 +123,11 @@ class ContextLengthError(RequestRejectedError):
 
 
 class AuthenticationError(ProviderError):
-    """The key is not accepted, or not for this model (401, 403)."""
+    """The key is invalid or has no access to the model (401, 403)."""
 
 
 class RateLimitError(ProviderError):
-    """Too many requests or tokens (429). ``retry_after`` is in seconds, None when not told."""
+    """Too many requests or tokens (429). ``retry_after`` is in seconds; None if not given."""
 
     retryable = True
     retry_after: float | None = None
@@ -140,7 +136,7 @@ class RateLimitError(ProviderError):
 class ProviderUnavailableError(ProviderError):
     """The provider cannot answer now: 5xx, refused, DNS, TLS.
 
-    ``retry_after`` is in seconds, None when not told.
+    ``retry_after`` is in seconds; None if not given.
     """
 
     retryable = True
@@ -158,9 +154,9 @@ class StreamInterruptedError(ProviderError):
 
 
 class ContentBlockedError(ProviderError):
-    """The provider's safety system refused the prompt or the answer.
+    """The provider's safety system blocked the prompt or the answer.
 
-    ``stage`` is ``"prompt"`` or ``"answer"``; ``category`` and ``reason`` are the provider's words.
+    ``stage`` is ``"prompt"`` or ``"answer"``; ``category`` and ``reason`` are the provider's terms.
     """
 
     stage: str | None = None
@@ -169,10 +165,10 @@ class ContentBlockedError(ProviderError):
 
 
 class BudgetExceededError(LLMError):
-    """Not sent: it could cost more than may be spent.
+    """The request was not sent because its worst case exceeds a budget.
 
-    ``budget`` is the one that is in the way, None where ``confirm_above_usd`` is; ``estimate``
-    is what was about to be sent.
+    ``budget`` is the exceeded one; None if the limit is ``confirm_above_usd``. ``estimate`` is for
+    the request.
     """
 
     budget: Budget | None = None
@@ -180,4 +176,4 @@ class BudgetExceededError(LLMError):
 
 
 class RunLogError(LLMError):
-    """The run log cannot be read or written. Runs go on into the journal."""
+    """The run log cannot be read or written. Runs are still recorded in the journal."""

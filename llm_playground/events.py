@@ -1,4 +1,4 @@
-"""The events of a stream, in the order in which a run may tell them."""
+"""The events of a stream, in the order in which a run may emit them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from llm_playground.types import FinishReason, Run, TokenLogprob, Usage
 
 @dataclass(frozen=True, slots=True)
 class Preparing:
-    """Something long happens before anything is sent, such as fetching weights.
+    """A long operation before the request is sent, such as a download of weights.
 
-    ``fraction`` is how much of it is done, 0 to 1, None when unknown.
+    ``fraction`` is the completed share, 0 to 1; None if unknown.
     """
 
     message: str
@@ -21,14 +21,14 @@ class Preparing:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Nothing is sent yet; ``reason`` says in a line what is waited for."""
+    """The call is queued; ``reason`` is one line about why it waits."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Retrying:
-    """An attempt failed and another follows after ``wait_s``. ``number`` is the next attempt's."""
+    """An attempt failed, and attempt ``number`` follows after ``wait_s``."""
 
     number: int
     of: int
@@ -38,7 +38,7 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """What a provider says of one of its limits; None where it does not."""
+    """One rate limit; fields that the provider does not report are None."""
 
     limit: int | None = None
     remaining: int | None = None
@@ -47,7 +47,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Responded:
-    """The provider has begun to answer. For the engine; surfaces do not see it."""
+    """The provider has started to answer; only passed to the engine."""
 
     status_code: int
     request_id: str | None = None
@@ -57,23 +57,23 @@ class Responded:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
-    """More of the model's reasoning, apart from the answer."""
+    """New text of the model's reasoning, separate from the answer."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """More of the answer."""
+    """New text of the answer."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """More of a tool call. ``index`` tells the calls of one answer apart.
+    """A new piece of a tool call. ``index`` identifies the call within the answer.
 
-    The first delta of a call brings its ``id`` and ``name``; ``arguments_json`` grows.
+    The first delta of a call has its ``id`` and ``name``; pieces of ``arguments_json`` are joined.
     """
 
     index: int
@@ -85,7 +85,7 @@ class ToolCallDelta:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A provider's safety system said no: where (prompt or answer), to what, and in which words."""
+    """A block by a provider's safety system: the stage, the category and the reason."""
 
     stage: Literal["prompt", "answer"]
     category: str | None = None
@@ -94,10 +94,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The provider's last word. ``response_model`` is what it says answered.
+    """The end of the answer. ``response_model`` is the model that the provider reports.
 
     ``block`` is set when ``finish_reason`` is ``content_filter``. ``skipped_events`` counts events
-    of the stream that could not be read. ``reasoning_signature`` seals the reasoning as a whole.
+    of the stream that could not be parsed. ``reasoning_signature`` signs the reasoning as a whole.
     """
 
     finish_reason: FinishReason

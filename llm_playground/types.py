@@ -1,17 +1,25 @@
-"""The words of the package as frozen values. Unknown is None; zero means zero."""
+"""Frozen data types shared by the whole package. Unknown values are None, never zero.
+
+Identifiers are UUIDv7, sortable by time (RFC 9562, section 5.7).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Literal
+from uuid import UUID
 
+from llm_playground._validation import shorten
 from llm_playground.errors import LLMError
-from llm_playground.redact import redact
+from llm_playground.redaction import redact
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_call", "other"]
@@ -19,8 +27,6 @@ Status = Literal[
     "running", "completed", "blocked", "failed", "cancelled", "interrupted", "over_budget"
 ]
 UsageSource = Literal["provider", "estimated", "none"]
-# How deep a JSON value may be nested that is to be hashed, checked and sent: no vendor takes more.
-DEEPEST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,7 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class ImagePart:
-    """A picture in a message: its bytes, or the URL where the provider finds it; never both."""
+    """An image in a message: either its bytes or its URL."""
 
     media_type: str | None
     data: bytes | None = field(default=None, repr=False)
@@ -40,15 +46,15 @@ class ImagePart:
 
     @property
     def sha256(self) -> str | None:
-        """The hash of the bytes in hex, None for a URL."""
+        """The hash of the bytes in hex; None for a URL."""
         return None if self.data is None else hashlib.sha256(self.data).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningPart:
-    """Reasoning of an earlier turn, which some providers want back beside its tool calls.
+    """Reasoning of an earlier turn, which some providers require along with its tool calls.
 
-    ``signature`` is the provider's own seal on it, None where it gives none.
+    ``signature`` is the provider's signature of it; None if it has none.
     """
 
     text: str
@@ -57,9 +63,9 @@ class ReasoningPart:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """The model asks for a tool. ``arguments_json`` is what it wrote, a JSON object as text.
+    """A tool call by the model. ``arguments_json`` is the JSON object as the model wrote it.
 
-    ``signature`` is a seal some providers want back with the call, None where they give none.
+    ``signature`` is required by some providers when the call is sent back; None if it has none.
     """
 
     id: str
@@ -69,24 +75,23 @@ class ToolCall:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The arguments, parsed.
+        """The parsed arguments.
 
         Raises:
-            ValueError: The model wrote no JSON object.
+            ValueError: The arguments are not a JSON object.
 
         >>> ToolCall("1", "weather", '{"city": "Oslo"}').arguments
         {'city': 'Oslo'}
         """
         value = json.loads(self.arguments_json or "{}")
         if not isinstance(value, dict):
-            said = self.arguments_json[:80]
-            raise ValueError(f"the arguments are no JSON object: {said}")  # noqa: TRY004 - a text of the wrong shape, not a wrong type
+            raise ValueError(f"the arguments are not a JSON object: {self.arguments_json[:80]}")  # noqa: TRY004 - invalid text, not a wrong type
         return value
 
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool gave back for the call of the same ``id``."""
+    """The result of the tool call with the same ``id``."""
 
     id: str
     name: str
@@ -118,8 +123,8 @@ class Message:
 class Parameters:
     """Sampling settings. None is ``auto``: the parameter is not sent.
 
-    ``logprobs`` is how many alternatives to each token are wanted, 0 for the token alone. ``extra``
-    is passed to the provider's request body unread.
+    ``logprobs`` is the number of alternatives per token, 0 for the token alone. ``extra`` is added
+    to the request body unchanged.
     """
 
     temperature: float | None = None
@@ -135,7 +140,7 @@ class Parameters:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Only what was set.
+        """The parameters that are set.
 
         >>> Parameters(temperature=0.2).as_dict()
         {'temperature': 0.2}
@@ -145,7 +150,7 @@ class Parameters:
         return present | ({"extra": dict(self.extra)} if self.extra else {})
 
     def without(self, names: Iterable[str]) -> Parameters:
-        """These parameters with some unset.
+        """A copy with some parameters unset.
 
         >>> Parameters(seed=1, top_p=0.5).without(["seed"]).as_dict()
         {'top_p': 0.5}
@@ -156,10 +161,10 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function a model may ask for.
+    """A function that a model may call.
 
     ``parameters`` is the JSON schema of its arguments, an object. ``call`` takes the arguments
-    by name; None for a tool that nobody here can execute.
+    by name; None for a tool that cannot be executed here.
     """
 
     name: str
@@ -170,10 +175,10 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The shape an answer must have.
+    """The schema of an answer.
 
-    ``parse`` turns the answer's text into data and raises ValueError, with one line that explains,
-    when it has another shape.
+    ``parse`` converts the text of an answer to data; for an answer that does not match, it raises
+    ValueError with one line that explains why.
     """
 
     name: str
@@ -181,12 +186,12 @@ class Schema:
     parse: Callable[[str], Any] = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: they exclude cached_property
 class Request:
-    """What one provider call needs.
+    """One request to a provider.
 
-    ``model`` is always resolved: ``provider:name``. ``endpoint`` is the base URL where it is not
-    the provider's own.
+    ``model`` is always resolved: ``provider:name``. ``endpoint`` is the base URL if it is not the
+    provider's default.
     """
 
     model: str
@@ -203,37 +208,55 @@ class Request:
 
     @property
     def model_name(self) -> str:
-        """The part of the model after the colon, as the provider knows it."""
+        """The part of the model after the colon, as the provider calls it."""
         return self.model.partition(":")[2]
 
     @property
     def system(self) -> str | None:
-        """The text of the system messages, None when there are none."""
+        """The text of the system messages; None if there are none."""
         texts = [message.text for message in self.messages if message.role == "system"]
         return "\n\n".join(texts) if texts else None
 
     @property
     def user_prompt(self) -> str:
-        """The text of the last user message, empty when there is none."""
+        """The text of the last user message; empty if there is none."""
         return next((m.text for m in reversed(self.messages) if m.role == "user"), "")
 
+    def as_sent(self, dropped: Iterable[str] = (), max_tokens_cap: int | None = None) -> Request:
+        """The request without ``dropped`` parameters, which the model does not support.
+
+        ``max_tokens_cap`` is the ``max_tokens`` that a budget sets; None for the request's own.
+
+        >>> request = Request("local:m", (), Parameters(seed=1, top_p=0.5))
+        >>> request.as_sent(["seed"], max_tokens_cap=9).parameters.as_dict()
+        {'top_p': 0.5, 'max_tokens': 9}
+        """
+        parameters = self.parameters.without(dropped)
+        if max_tokens_cap is not None:
+            parameters = replace(parameters, max_tokens=max_tokens_cap)
+        return replace(self, parameters=parameters)
+
     def prompt_hash(self) -> str:
-        """SHA-256 over the canonical request, in hex; independent of key order.
+        """SHA-256 over the canonical request, in hex; independent of key order. Computed once.
 
         >>> a = Request("local:m", (Message("user", (TextPart("hi"),)),), Parameters(top_p=1))
         >>> b = Request("local:m", (Message("user", (TextPart("hi"),)),), Parameters(top_p=1.0))
         >>> a.prompt_hash() == b.prompt_hash()
         True
         """
+        return self._prompt_hash
+
+    @cached_property
+    def _prompt_hash(self) -> str:
         canonical: dict[str, Any] = {
             "model": self.model,
             "messages": _canonical(messages_as_json(self.messages)),
             "parameters": _canonical(self.parameters.as_dict()),
         }
         if self.tools:
-            canonical["tools"] = [
-                _canonical([tool.name, tool.description, tool.parameters]) for tool in self.tools
-            ]
+            canonical["tools"] = _canonical(
+                [[t.name, t.description, t.parameters] for t in self.tools]
+            )
         if self.endpoint is not None:
             canonical["endpoint"] = self.endpoint
         if self.schema is not None:
@@ -241,9 +264,35 @@ class Request:
         text = json.dumps(canonical, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
+    @cached_property
+    def size_bytes(self) -> int:
+        """The size of all text in UTF-8: messages, tools and schema.
+
+        >>> Request("local:m", (Message("user", (TextPart("é!"),)),)).size_bytes
+        3
+        """
+        texts = [_part_text(part) for message in self.messages for part in message.content]
+        texts += [f"{tool.name}{tool.description}" for tool in self.tools]
+        schemas = [tool.parameters for tool in self.tools]
+        if self.schema is not None:
+            schemas.append(self.schema.json_schema)
+        texts += [json.dumps(schema, default=str) for schema in schemas]
+        return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+
+
+def _part_text(part: Part) -> str:
+    match part:
+        case TextPart(text) | ReasoningPart(text):
+            return text
+        case ToolCall():
+            return part.name + part.arguments_json
+        case ToolResult():
+            return part.name + part.text
+    return ""
+
 
 def messages_as_json(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
-    """Messages as plain values, for the log and the hash; pictures by their SHA-256.
+    """Messages as plain values, for the log and the hash; images by their SHA-256.
 
     >>> messages_as_json((Message("user", (TextPart("hi"),)),))
     [{'role': 'user', 'content': [{'type': 'text', 'text': 'hi'}]}]
@@ -254,65 +303,37 @@ def messages_as_json(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
     ]
 
 
+_AS_JSON: dict[type[Part], tuple[str, tuple[str, ...]]] = {
+    TextPart: ("text", ("text",)),
+    ImagePart: ("image", ("media_type", "sha256", "url")),
+    ReasoningPart: ("reasoning", ("text", "signature")),
+    ToolCall: ("tool_call", ("id", "name", "arguments_json", "signature")),
+    ToolResult: ("tool_result", ("id", "name", "text")),
+}
+
+
 def _part_as_json(part: Part) -> dict[str, Any]:
-    match part:
-        case TextPart(text):
-            return {"type": "text", "text": text}
-        case ImagePart():
-            values = {"media_type": part.media_type, "sha256": part.sha256, "url": part.url}
-            kind = "image"
-        case ReasoningPart():
-            values, kind = {"text": part.text, "signature": part.signature}, "reasoning"
-        case ToolCall():
-            values = {
-                "id": part.id,
-                "name": part.name,
-                "arguments": part.arguments_json,
-                "signature": part.signature,
-            }
-            kind = "tool_call"
-        case ToolResult():
-            values = {"id": part.id, "name": part.name, "text": part.text}
-            kind = "tool_error" if part.is_error else "tool_result"
+    kind, names = next(row for of, row in _AS_JSON.items() if isinstance(part, of))
+    if isinstance(part, ToolResult) and part.is_error:
+        kind = "tool_error"
+    values = {name.removesuffix("_json"): getattr(part, name) for name in names}
     return {"type": kind} | {name: value for name, value in values.items() if value is not None}
 
 
 def _canonical(value: Any) -> Any:  # noqa: ANN401 - a JSON value is any of six types
-    """1 and 1.0 are one number to every provider, so they hash alike."""
+    """Replace 1.0 by 1, which is the same to every provider, so that hashes are equal."""
     if isinstance(value, Mapping):
         return {str(key): _canonical(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_canonical(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
-
-
-def nested_too_deeply(value: object) -> bool:
-    """Whether a JSON value's brackets go deeper than :data:`DEEPEST`, or without end.
-
-    >>> nested_too_deeply([[1]])
-    False
-    """
-    level = [value]
-    for _ in range(DEEPEST + 1):
-        level = [inner for outer in level for inner in _inside(outer)]
-        if not level:
-            return False
-    return True
-
-
-def _inside(value: object) -> Iterable[object]:
-    if isinstance(value, Mapping):
-        return value.values()
-    return value if isinstance(value, (list, tuple)) else ()
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts, inclusive: input holds cached input, output holds reasoning.
+    """Token counts. Input includes cached input, and output includes reasoning.
 
-    As OpenTelemetry's GenAI semantic conventions count them. None where nobody said.
+    The counts follow OpenTelemetry's GenAI semantic conventions; None if not reported.
     """
 
     input_tokens: int | None = None
@@ -323,7 +344,7 @@ class Usage:
 
     @property
     def total_tokens(self) -> int | None:
-        """Input plus output, None unless both are known."""
+        """Input plus output; None unless both are known."""
         if self.input_tokens is None or self.output_tokens is None:
             return None
         return self.input_tokens + self.output_tokens
@@ -331,7 +352,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """One token of the answer, its log probability, and the likeliest alternatives."""
+    """One token of the answer, its log probability, and the most likely alternatives."""
 
     token: str
     logprob: float
@@ -340,7 +361,7 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try inside one run, the successful one included.
+    """One attempt of a run, failed or successful.
 
     ``wait_ms`` is the pause before it; ``duration_ms`` from sending to its end.
     """
@@ -357,10 +378,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One prompt sent ``iterations`` times, and where it came from.
+    """One prompt sent ``iterations`` times, with its origin.
 
-    ``variables`` holds the SHA-256 in hex of every value that was filled in, by its name.
-    ``process`` tells whose it is, see :func:`llm_playground.provenance.process`.
+    ``variables`` has the SHA-256 in hex of each template value by its name.
+    ``process`` identifies the process, see :func:`llm_playground.provenance.process`.
     """
 
     id: str
@@ -380,12 +401,12 @@ class Execution:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Run:
-    """One answer with everything known about it. Times in ms, ``started_at`` in UTC.
+    """One answer and its metadata. Times in ms, ``started_at`` in UTC.
 
-    ``data`` is the answer parsed when a schema was given; ``data_error`` says in one line why it
-    could not be. A re-used answer is ``cached``, costs 0, and ``saved_usd`` is what it cost before.
-    ``max_tokens_cap`` is the limit of the answer that was sent because a budget applies and nobody
-    set one; ``budget_notices`` are lines of budgets that let it pass.
+    ``data`` is the answer parsed by the schema, if any; ``data_error`` is one line with the reason
+    why it could not be parsed. A re-used answer is ``cached``, costs 0, and has its original cost
+    in ``saved_usd``. ``max_tokens_cap`` is the limit of the answer that was added because a budget
+    applies and the request set none; ``budget_notices`` are notices of budgets that only warn.
     """
 
     id: str
@@ -431,7 +452,7 @@ class Run:
 
     @property
     def cut_off_at(self) -> int | None:
-        """After how many tokens the answer was cut off; None where it was not, or nobody knows."""
+        """Number of tokens after which the answer was cut off; None if it was not, or unknown."""
         if self.finish_reason != "length":
             return None
         used = self.usage.output_tokens if self.usage else None
@@ -443,24 +464,32 @@ class Run:
 
     def __repr__(self) -> str:
         cost = [] if self.cost_usd is None else [f"${self.cost_usd.normalize():f}"]
-        parts = [self.model, self.status, repr(_start(self.text)), *cost, self.id]
+        # The repr is saved with the notebook, so keys are removed.
+        start = shorten(redact(self.text[:1_000]))
+        parts = [self.model, self.status, repr(start), *cost, self.id]
         return f"Run({', '.join(parts)})"
 
 
-def _start(text: str) -> str:
-    """The first words, on one line and without keys: what is shown is saved with the notebook."""
-    words = " ".join(redact(text[:1_000]).split())
-    return words if len(words) <= 40 else f"{words[:39]}…"
+def new_id() -> str:
+    """A UUIDv7: 48 bits of Unix milliseconds, then random bits.
+
+    >>> UUID(new_id()).version
+    7
+    """
+    return _as_v7((time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10)))
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """An answer of the past. ``saved_usd`` is what it cost then, None when nobody knows."""
+def id_from_hash(sha256_hex: str) -> str:
+    """An id that depends on the hash only, so that all processes use the same one.
 
-    text: str
-    reasoning: str
-    tool_calls: tuple[ToolCall, ...]
-    response_model: str | None
-    finish_reason: FinishReason | None
-    usage: Usage | None
-    saved_usd: Decimal | None
+    It has the form of a UUIDv7, like all other ids, but its time bits have no meaning.
+
+    >>> id_from_hash("ab" * 32) == id_from_hash("ab" * 32)
+    True
+    """
+    return _as_v7(int(sha256_hex[:32], 16))
+
+
+def _as_v7(bits: int) -> str:
+    text = str(UUID(int=bits, version=4))  # sets the variant; before Python 3.14 it takes no 7
+    return f"{text[:14]}7{text[15:]}"

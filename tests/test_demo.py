@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 import llm_playground as lp
-from llm_playground import reports
 from llm_playground.errors import InvalidParameterError, RunLogError
+from llm_playground.reports import quality, run_rows, savings, spending
 from llm_playground.runlog import open_log
 
 
@@ -36,15 +36,15 @@ def demo(filled, monkeypatch):
 
 def test_every_report_has_something_to_show(demo):
     frames = {
-        "costs": reports.costs(),
-        "latency": reports.latency(),
-        "failures": reports.failures(),
-        "usage_by": reports.usage_by("notebook"),
-        "waste": reports.waste(),
-        "duplicates": reports.duplicates(),
-        "what_if": reports.what_if("local"),
-        "forecast": reports.forecast(),
-        "prompt_cache": reports.prompt_cache(),
+        "costs": spending.costs(),
+        "latency": quality.latency(),
+        "failures": quality.failures(),
+        "usage_by": spending.usage_by("notebook"),
+        "waste": quality.waste(),
+        "duplicates": run_rows.duplicates(),
+        "what_if": savings.what_if("local"),
+        "forecast": spending.forecast(),
+        "prompt_cache": savings.prompt_cache(),
     }
     assert {name for name, frame in frames.items() if frame.empty} == set()
     assert frames["costs"].runs.sum() == 3000
@@ -55,9 +55,9 @@ def test_every_report_has_something_to_show(demo):
 
 
 def test_demo_runs_say_what_they_are(demo):
-    runs = reports.runs(limit=50)
+    runs = run_rows.runs(limit=50)
     assert set(runs.source) == {"demo"}
-    assert len(reports.runs(tag="demo")) == 3000
+    assert len(run_rows.runs(tag="demo")) == 3000
     assert (runs.started_at <= pd.Timestamp.now("UTC")).all()
 
 
@@ -65,7 +65,7 @@ def test_only_an_empty_log_is_filled(empty):
     lp.demo_runs(3)
     with pytest.raises(RunLogError, match="3 runs already"):
         lp.demo_runs(3)
-    assert len(reports.runs()) == 3
+    assert len(run_rows.runs()) == 3
 
 
 @pytest.mark.parametrize("n", [0, -1, True, "5", 2.5, None, 10**9])
@@ -79,7 +79,7 @@ def test_the_runs_are_the_same_each_time_but_for_their_dates(tmp_path, monkeypat
     for name in ("one", "two"):
         monkeypatch.setenv("LLM_PLAYGROUND_LOG", str(tmp_path / f"{name}.duckdb"))
         lp.demo_runs(200)
-        frame = reports.costs(by="model")
+        frame = spending.costs(by="model")
         sums.append((frame.model.tolist(), frame.output_tokens.tolist()))
         open_log().close()
     assert sums[0] == sums[1]

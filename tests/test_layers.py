@@ -1,4 +1,4 @@
-"""The house stands: imports go to lower floors only, and each library has its one room."""
+"""Imports point downwards, and each library is imported in one place."""
 
 import ast
 import subprocess
@@ -9,141 +9,69 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "llm_playground"
 
-# A room's floor; a room is the first part of the module's name below the package.
-FLOORS = {
-    "errors": 0,
-    "deeds": 0,
-    "personal": 0,
-    "key_shapes": 0,
-    "redact": 0,
-    "_ids": 0,
-    "_loop": 0,
-    "_signatures": 0,
-    "_version": 0,
-    "diff": 0,
-    "template": 0,
-    "docstrings": 0,
-    "misfit": 0,
-    "naming": 0,
-    "types": 1,
-    "events": 1,
-    "endpoints": 1,
-    "timeouts": 1,
-    "retries": 1,
-    "guard_modes": 1,
-    "privacy": 1,
-    "policy": 1,
-    "credentials": 1,
-    "vault": 1,
-    "config": 1,
-    "provenance": 1,
-    "revision": 1,
-    "capabilities": 2,
-    "parameters": 2,
-    "guard": 2,
-    "images": 2,
-    "patterns": 2,
-    "schemas": 2,
-    "tools": 2,
-    "toolcalls": 2,
-    "conversation": 2,
-    "saved_prompt": 2,
-    "saved_presets": 2,
-    "prompt_file": 2,
-    "pricing": 2,
-    "tokens": 2,
-    "abilities": 2,
-    "catalog": 2,
-    "limiter": 2,
-    "deadlines": 2,
-    "roles": 2,
-    "call": 2,
-    "fold": 2,
-    "render": 2,
-    "footer": 2,
-    "answers": 2,
-    "providers": 2,
-    "runlog": 2,
-    "estimates": 2,
-    "engine": 3,
-    "prompt_versions": 3,
-    "budgeting": 3,
-    "reuse": 3,
-    "codegen": 3,
-    "exporting": 3,
-    "calls": 4,
-    "comparison": 5,
-    "estimation": 5,
-    "toolloop": 5,
-    "demo": 5,
-    "reports": 5,
-    "audits": 6,
-    "ratings": 6,
-    "retention": 6,
-    "charts": 6,
-    "doctor": 6,
-    "live": 6,
-    "widgets": 6,
-    "key_commands": 6,
-    "code_command": 6,
-    "export_command": 6,
-    "magics": 7,
-    "__init__": 8,
-    "__main__": 8,
-}
-ROOMS_OF_LIBRARY = {
+# Packages and top-level modules from the lowest layer to the highest. Imports point downwards;
+# those of one layer may import each other where no cycle of modules arises.
+LAYERS = (
+    ("_lifecycle",),
+    ("redaction",),
+    ("errors",),
+    ("types", "_validation"),
+    ("events", "config"),
+    ("_runtime", "provenance", "formatting"),
+    ("rendering", "runlog"),
+    ("exporting",),
+    ("request", "catalog", "providers"),
+    ("codegen", "execution", "budgeting", "reports"),
+    ("calls", "retention", "charts", "demo", "doctor"),
+    ("comparison", "tool_use"),
+    ("magics", "widget"),
+    ("__init__", "__main__"),
+)
+LAYER_OF = {name: level for level, names in enumerate(LAYERS) for name in names}
+MODULES_OF_LIBRARY = {
     "openai": {"providers/openai", "providers/http"},
     "anthropic": {"providers/anthropic", "providers/http"},
     "google": {"providers/gemini", "providers/gemini_legacy"},
-    "xllamacpp": {"providers/local", "providers/local_server"},
-    "huggingface_hub": {"providers/hub_download", "providers/hub_errors"},
+    "xllamacpp": {"providers/local"},
+    "huggingface_hub": {"providers/local"},
     "duckdb": {"runlog"},
     "psycopg": {"runlog"},
     "sqlalchemy": {"runlog"},
-    "genai_prices": {"pricing", "catalog"},
+    "genai_prices": {"catalog"},
     "altair": {"charts"},
     "vl_convert": {"charts"},
-    "anywidget": {"widgets"},
-    "ipywidgets": {"widgets"},
-    "IPython": {"magics", "live", "widgets", "provenance"},
-    "markdown_it": {"render"},
-    "nh3": {"render"},
-    "math_core": {"render"},
-    "pygments": {"render"},
+    "anywidget": {"widget"},
+    "ipywidgets": {"widget"},
+    "IPython": {"magics", "widget", "provenance"},
+    "markdown_it": {"rendering"},
+    "nh3": {"rendering"},
+    "math_core": {"rendering"},
+    "pygments": {"rendering"},
     "dotenv": {"config"},
-    "yaml": {"prompt_file"},
-    "keyring": {"vault"},
+    "yaml": {"request/prompty"},
+    "keyring": {"config"},
     "platformdirs": {"config"},
-    "tenacity": {"retries"},
-    "pydantic": {"schemas", "tools"},
-    "pydantic_core": {"answers", "patterns", "toolcalls"},
-    "jsonschema": {"patterns", "schemas"},
+    "tenacity": {"execution/retry"},
+    "jsonschema": {"request/schemas"},
 }
-ENVIRONMENT_READERS = {"config"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
-
-
-def room(path: Path) -> str:
-    return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
 def place(path: Path) -> str:
     return path.relative_to(PACKAGE).with_suffix("").as_posix()
 
 
+def package(path: Path) -> str:
+    return place(path).partition("/")[0]
+
+
 def imported(path: Path) -> set[str]:
-    """Full names of what a module imports when it runs, wherever the import stands."""
-    found = set()
+    """Full names of what a module imports at run time, at its top or inside functions."""
     tree = ast.parse(path.read_text("utf-8"))
-    typing_only = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if id(node) in typing_only:
-            continue
+    blocks = [n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.dump(n)]
+    for_types = {inner for block in blocks for inner in ast.walk(block)}
+    found = set()
+    for node in set(ast.walk(tree)) - for_types:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -151,35 +79,24 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-def rooms_used(path: Path) -> set[str]:
-    ours = {name.split(".")[1] for name in imported(path) if name.startswith("llm_playground.")}
-    return ours & FLOORS.keys()
+@pytest.mark.parametrize("path", MODULES, ids=place)
+def test_imports_point_downwards(path):
+    used = {name.split(".")[1] for name in imported(path) if name.startswith("llm_playground.")}
+    level = LAYER_OF[package(path)]
+
+    assert not {name for name in used & LAYER_OF.keys() if LAYER_OF[name] > level}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=place)
-def test_imports_go_to_lower_floors_only(path):
-    here = room(path)
-    assert here in FLOORS, f"{here} has no floor: add it to FLOORS"
-
-    higher = {
-        used
-        for used in rooms_used(path) - {here}
-        if FLOORS[used] > FLOORS[here] or (FLOORS[used] == FLOORS[here] and FLOORS[here] > 2)
-    }
-
-    assert not higher
-
-
-@pytest.mark.parametrize("path", MODULES, ids=place)
-def test_a_library_is_imported_in_its_own_room_only(path):
+def test_a_library_is_imported_in_its_own_module_only(path):
     for name in imported(path):
-        rooms = ROOMS_OF_LIBRARY.get(name.partition(".")[0])
-        assert rooms is None or place(path) in rooms or room(path) in rooms, name
+        places = MODULES_OF_LIBRARY.get(name.partition(".")[0], {place(path)})
+        assert any(f"{place(path)}/".startswith(f"{allowed}/") for allowed in places), name
 
 
 @pytest.mark.parametrize("path", MODULES, ids=place)
 def test_only_config_reads_the_environment(path):
-    if room(path) in ENVIRONMENT_READERS:
+    if package(path) == "config":
         return
     tree = ast.parse(path.read_text("utf-8"))  # not the text: codegen writes such code
     reading = [
@@ -189,6 +106,23 @@ def test_only_config_reads_the_environment(path):
         or (isinstance(node, ast.ImportFrom) and node.module == "os")
     ]
     assert not reading, "ask llm_playground.config"
+
+
+def test_every_module_can_be_imported_first():
+    """No order of imports fails, so there is no cycle of modules at load time."""
+    code = """if True:
+        import importlib, sys
+        for name in sys.argv[1:]:
+            for loaded in [m for m in sys.modules if m.startswith("llm_playground")]:
+                del sys.modules[loaded]
+            importlib.import_module(name)
+        """
+    names = [f"llm_playground.{place(path)}".replace("/", ".") for path in MODULES]
+    names = [name.removesuffix(".__init__") for name in names if "__main__" not in name]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *names], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
 
 
 HEAVY = (

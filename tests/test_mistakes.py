@@ -1,4 +1,4 @@
-"""What people mistype, and the one line each gets: what is wrong, then what to write."""
+"""Error messages for common mistakes: one line that says what to write."""
 
 import asyncio
 import inspect
@@ -10,30 +10,27 @@ import sys
 import pytest
 
 import llm_playground as lp
-from llm_playground import catalog, config, credentials
-from tests.wire.server import WireServer, json_reply
+from llm_playground import config
+from llm_playground.catalog import models
+from tests.providers.server import WireServer, json_reply
 
 KEY = "sk-" + "planted" * 4
 
 
-@pytest.fixture(autouse=True)
-def as_it_was(home, monkeypatch):
-    """What a test configures is gone after it."""
-    monkeypatch.setattr(config, "_settings", config._settings)
-    monkeypatch.setattr(credentials, "_set_here", {})
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def line_of(call, *args, **kwargs):
-    """The one line that a wrong call gets."""
+    """The message of the ConfigError that a call raises."""
     with pytest.raises(lp.ConfigError) as caught:
         call(*args, **kwargs)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-class TestTheModel:
+class TestModel:
     @pytest.mark.parametrize(
-        ("typed", "said"),
+        ("typed", "expected"),
         [
             (5, "model is 5; it takes a name such as"),
             ("", "model is ''; it takes a name such as"),
@@ -42,29 +39,27 @@ class TestTheModel:
             ("OpenAI:x", "Did you mean openai:x?"),
             ("openai:", "The model's name is missing after 'openai:'."),
             ("openai", "Write openai:NAME"),
-            ("nobody-at-all:x", 'lp.configure(endpoints={"mine": "http://host:port/v1"}) adds'),
+            ("qqqq:x", 'lp.configure(endpoints={"mine": "http://host:port/v1"}) adds'),
         ],
     )
-    def test_is_said_with_what_to_write(self, typed, said):
+    def test_suggests_a_name(self, typed, expected):
         line = line_of(lp.ask, "hi", typed)
 
-        assert said in line
-        assert "groq" not in line, "not all there are"
+        assert expected in line
+        assert "groq" not in line, "lists only close names"
 
-    def test_is_looked_for_among_the_newest_that_stay(self):
-        stay = [
-            c.model for c in catalog.choices() if c.provider == "anthropic" and not c.deprecated
-        ]
+    def test_suggests_newest_models(self):
+        stay = [c.model for c in models.choices() if c.provider == "anthropic" and not c.deprecated]
 
         assert f"Closest: {', '.join(stay[:3])}." in line_of(lp.ask, "hi", "claude")
 
-    def test_is_said_with_the_variable_that_names_it(self, monkeypatch):
+    def test_names_the_variable(self, monkeypatch):
         monkeypatch.setenv("LLM_PLAYGROUND_MODEL", "opnai:x")
 
         assert line_of(lp.ask, "hi").startswith("LLM_PLAYGROUND_MODEL is 'opnai:x'.")
         assert "LLM_PLAYGROUND_MODEL" not in line_of(lp.ask, "hi", "opnai:y")
 
-    def test_is_said_once_in_a_script(self):
+    def test_prints_one_traceback_in_a_script(self):
         done = subprocess.run(
             [sys.executable, "-c", "import llm_playground as lp; lp.ask('hi', 'opnai:x')"],
             capture_output=True,
@@ -77,20 +72,20 @@ class TestTheModel:
         assert done.stderr.count("Did you mean openai:x?") == 1
         assert "During handling" not in done.stderr
 
-    def test_is_checked_where_it_becomes_the_default(self):
+    def test_default_model_is_checked(self):
         assert "Did you mean openai:x?" in line_of(lp.configure, model="opnai:x")
         assert "model is 5" in line_of(lp.configure, model=5)
         assert config.default_model() == "local"
 
-    def test_may_be_of_an_endpoint_that_is_added_with_it(self):
+    def test_default_model_of_a_new_endpoint(self):
         lp.configure(endpoints={"my_lab": "http://127.0.0.1:9/v1"}, model="my_lab:any")
 
         assert config.default_model() == "my_lab:any"
 
 
-class TestTheArguments:
+class TestArguments:
     @pytest.mark.parametrize(
-        ("given", "said"),
+        ("arguments", "expected"),
         [
             ({"n": 3}, "lp.compare(..., n=3)"),
             ({"timeout": 1}, "lp.configure(timeout_s=...)"),
@@ -99,47 +94,49 @@ class TestTheArguments:
             ({"image": "cat.png"}, "Did you mean images?"),
             ({"modle": "local"}, "Did you mean model?"),
             ({"tempature": 1}, "Did you mean temperature?"),
-            ({"zzz": 1}, "There are temperature,"),
+            ({"zzz": 1}, "Available: temperature,"),
         ],
     )
-    def test_of_ask_are_looked_for_among_all(self, given, said):
-        assert said in line_of(lp.ask, "hi", "local", **given)
+    def test_ask_suggests_arguments(self, arguments, expected):
+        assert expected in line_of(lp.ask, "hi", "local", **arguments)
 
     @pytest.mark.parametrize(
-        ("verb", "given", "said"),
+        ("verb", "arguments", "expected"),
         [
             (lp.compare, {"models": "local", "vairables": {}}, "Did you mean variables?"),
             (lp.estimate, {"image": "cat.png"}, "Did you mean images?"),
             (lp.ask_with_tools, {"max_round": 3}, "Did you mean max_rounds?"),
         ],
     )
-    def test_of_other_verbs_too(self, verb, given, said):
-        assert said in line_of(verb, "hi", **given)
+    def test_other_functions_suggest_arguments(self, verb, arguments, expected):
+        assert expected in line_of(verb, "hi", **arguments)
 
     @pytest.mark.parametrize(
-        ("call", "given", "said"),
+        ("call", "arguments", "expected"),
         [
             (lp.configure, {"timeot_s": 3}, "configure has no 'timeot_s'. Did you mean timeout_s?"),
             (lp.Playground, {"tempature": 0.2}, "Did you mean temperature?"),
             (lp.Playground, {"model": "local"}, "Did you mean models?"),
         ],
     )
-    def test_that_are_a_signatures_own_are_looked_for_in_it(self, call, given, said):
-        assert said in line_of(call, **given)
+    def test_configure_and_playground_suggest_arguments(self, call, arguments, expected):
+        assert expected in line_of(call, **arguments)
 
-    def test_too_many_by_place_name_the_verb_that_was_called(self):
-        said = "too many positional arguments. It takes prompt and model by place"
-        assert line_of(lp.ask, "t", "local", "sys").startswith(f"ask: {said}")
-        assert line_of(lp.ask_with_tools, "t", "local", "sys").startswith(f"ask_with_tools: {said}")
-        asking = lp.complete("t", "local", "sys")
-        assert line_of(asyncio.run, asking).startswith(f"complete: {said}")
+    def test_too_many_positional_arguments(self):
+        expected = "too many positional arguments. Only prompt and model can be positional"
+        assert line_of(lp.ask, "t", "local", "sys").startswith(f"ask: {expected}")
+        assert line_of(lp.ask_with_tools, "t", "local", "sys").startswith(
+            f"ask_with_tools: {expected}"
+        )
+        coroutine = lp.complete("t", "local", "sys")
+        assert line_of(asyncio.run, coroutine).startswith(f"complete: {expected}")
 
-    def test_are_still_shown_by_help(self):
+    def test_signatures_are_preserved(self):
         assert "timeout_s" in inspect.signature(lp.configure).parameters
         assert "models" in inspect.signature(lp.Playground).parameters
 
     @pytest.mark.parametrize(
-        ("verb", "given", "said"),
+        ("verb", "arguments", "expected"),
         [
             (lp.compare, {"models": "local", "n": "3"}, "n is '3';"),
             (lp.compare, {"models": "local", "iterations": "3"}, "iterations is '3';"),
@@ -147,22 +144,22 @@ class TestTheArguments:
             (lp.ask, {"system": 5}, "system is text; got int."),
         ],
     )
-    def test_are_named_as_they_were_given(self, verb, given, said):
-        assert line_of(verb, "hi", **given).startswith(said)
+    def test_messages_use_the_argument_name(self, verb, arguments, expected):
+        assert line_of(verb, "hi", **arguments).startswith(expected)
 
 
 class TestSettings:
     @pytest.mark.parametrize(
-        ("setting", "said"),
+        ("setting", "expected"),
         [("5", "timeout_s is '5';"), ({"total": "5"}, "timeout_s['total'] is '5';")],
     )
-    def test_a_time_out_is_named(self, setting, said):
-        assert line_of(lp.configure, timeout_s=setting).startswith(said)
+    def test_invalid_timeouts(self, setting, expected):
+        assert line_of(lp.configure, timeout_s=setting).startswith(expected)
 
-    def test_a_key_that_is_no_text_is_not_repeated(self):
+    def test_invalid_key_is_not_repeated(self):
         assert line_of(lp.set_key, "anthropic", 52) == "Not set: a key is text; got int."
 
-    def test_a_key_that_an_own_endpoint_wants_is_said_with_the_setting(self):
+    def test_missing_key_of_an_own_endpoint(self):
         with WireServer(json_reply(401, {"error": {"message": "No"}})) as server:
             lp.configure(endpoints={"my_lab": f"{server.url}/v1"})
             with pytest.raises(lp.AuthenticationError) as caught:
@@ -171,11 +168,11 @@ class TestSettings:
         setting = 'lp.configure(endpoints={"my_lab": {"key_variable": "NAME"}})'
         assert str(caught.value).endswith(f"None is set. Say which variable holds it: {setting}.")
 
-    def test_an_endpoints_name_may_have_underscores_and_the_line_says_so(self):
+    def test_invalid_endpoint_name(self):
         assert "underscores" in line_of(lp.configure, endpoints={"my lab": "http://x/v1"})
 
     @pytest.mark.parametrize(
-        ("url", "said"),
+        ("url", "expected"),
         [
             (
                 "127.0.0.1:8917",
@@ -190,16 +187,17 @@ class TestSettings:
                 "correct-horse-battery",
                 "OPENAI_BASE_URL cannot be used: it does not begin with http",
             ),
-            ("http://me:horse@x/v1", "OPENAI_BASE_URL cannot be used: a user name or a password"),
+            (
+                "http://me:horse@x/v1",
+                "OPENAI_BASE_URL cannot be used: it contains a user name or a password",
+            ),
         ],
     )
-    def test_a_base_url_is_named_by_its_variable_and_never_with_a_secret(
-        self, monkeypatch, url, said
-    ):
+    def test_invalid_base_urls_without_secrets(self, monkeypatch, url, expected):
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         monkeypatch.setenv("OPENAI_BASE_URL", url)
 
         line = line_of(lp.ask, "hi", "openai:any")
 
-        assert line.startswith(said)
+        assert line.startswith(expected)
         assert not re.search("planted|horse", line)

@@ -1,21 +1,35 @@
-"""Budgets in the run log: the rows that all processes share, and the sums over runs.
+"""SQL of budgets: totals and allocations, statistics of a model, prices of interrupted runs.
 
-A run counts with what it cost; a run that was billed and whose price nobody knows counts with what
-its budget assumes, if it assumes anything. Which runs were billed is told as ``unpriced_runs`` of
-:func:`llm_playground.costs` has it.
+A run counts with its cost. A billed run of unknown price counts with what its budget assumes, if it
+assumes anything; which runs are billed is decided as for ``unpriced_runs`` of
+:func:`llm_playground.costs`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
-from llm_playground.budgeting.budget import Budget, Period, Span, UnknownPrice, full_patterns
-from llm_playground.budgeting.purse import ZERO, growth
-from llm_playground.runlog import Dialect, Session
+from llm_playground.budgeting.budget import (
+    ZERO,
+    Budget,
+    Period,
+    Span,
+    UnknownPrice,
+    full_patterns,
+    growth,
+)
+from llm_playground.catalog import estimates, pricing
+from llm_playground.catalog.estimates import History
+from llm_playground.runlog import open_log
+from llm_playground.runlog.log import RunLog
+from llm_playground.runlog.store import Dialect, ReadSession, Session
+from llm_playground.types import Usage
+
+T = TypeVar("T")
 
 _COLUMNS = (
     "id, limit_usd, period, model, username, tag, action, unknown_price, created_by, created_at"
@@ -29,8 +43,8 @@ _TAGGED: Mapping[Dialect, str] = {
 }
 _ROW_LOCK: Mapping[Dialect, str] = {"duckdb": "", "postgres": " FOR UPDATE"}
 
-# `own`: what the log has of each process's costs; `held`: what of each share is still to come.
-# A process with an interrupted execution is dead, and needs its share no more.
+# `own`: the logged costs of each process; `held`: what its allocation may still cost. A process
+# with an interrupted execution is dead and no longer needs its allocation.
 _TOTALS = """
 WITH charged AS (
     SELECT e.process, {charge} AS usd
@@ -55,7 +69,7 @@ _CHARGE = """CASE WHEN r.cost_usd IS NOT NULL THEN r.cost_usd
         AND (r.usage_source IS DISTINCT FROM 'none'
             OR coalesce(r.status, 'completed') = 'completed')
     THEN CAST($assumed AS DECIMAL(24, 12)) ELSE 0 END"""
-_SHARE = """
+_UPSERT_ALLOCATION = """
 INSERT INTO budget_reservations
     (id, budget_id, process, amount_usd, settled_usd, created_at, expires_at, settled_at)
 VALUES ($id, $budget, $process, CAST($amount AS DECIMAL(24, 12)),
@@ -63,169 +77,192 @@ VALUES ($id, $budget, $process, CAST($amount AS DECIMAL(24, 12)),
 ON CONFLICT (id) DO UPDATE SET amount_usd = excluded.amount_usd,
     settled_usd = excluded.settled_usd, expires_at = excluded.expires_at
 """
-_CLOSE = """
+_CLOSE_ALLOCATIONS = """
 UPDATE budget_reservations SET amount_usd = settled_usd, settled_at = $now
 WHERE process = $process AND settled_at IS NULL
+"""
+
+# With fewer runs, general figures are more reliable than the model's own.
+_MIN_RUNS = 20
+_MAX_RUNS = 200
+# In a shorter text the tokens of the chat format distort the ratio.
+_MIN_BYTES = 400
+
+_BYTES: Mapping[Dialect, str] = {"duckdb": "strlen", "postgres": "octet_length"}
+_LENGTH: Mapping[Dialect, str] = {"duckdb": "json_array_length", "postgres": "jsonb_array_length"}
+# The earlier turns of a conversation are only in `messages`, so only single prompts give a ratio.
+_NEWEST_RUNS = """
+WITH newest AS (
+    SELECT r.input_tokens, r.output_tokens,
+           {bytes}(coalesce(p.system_prompt, '')) + {bytes}(coalesce(p.user_prompt, '')) AS bytes,
+           {length}(p.messages) = CASE WHEN p.system_prompt IS NULL THEN 1 ELSE 2 END AS single
+    FROM results r
+    JOIN executions e ON e.id = r.execution_id JOIN prompts p ON p.id = e.prompt_id
+    WHERE r.model = $model AND r.status = 'completed' AND r.usage_source = 'provider'
+      AND NOT coalesce(r.cached, false)
+    ORDER BY r.started_at DESC LIMIT {limit}
+), ratios AS (
+    SELECT CAST(bytes AS DOUBLE PRECISION) / input_tokens AS ratio FROM newest
+    WHERE single AND bytes >= {min_bytes} AND input_tokens > 0
+)
+SELECT (SELECT count(*) FROM newest), (SELECT avg(output_tokens) FROM newest),
+       (SELECT count(*) FROM ratios), (SELECT avg(ratio) FROM ratios),
+       (SELECT percentile_cont(0.05) WITHIN GROUP (ORDER BY ratio) FROM ratios)
+"""
+
+# Longer than any period except `total`.
+_MAX_AGE = timedelta(days=40)
+
+# As for other runs, a run without text is not considered billed.
+_UNPRICED_INTERRUPTED = """
+SELECT r.id, r.model, r.started_at,
+       {bytes}(coalesce(p.system_prompt, '')) + {bytes}(coalesce(p.user_prompt, '')),
+       {bytes}(r.response_text) + {bytes}(coalesce(r.reasoning_text, ''))
+FROM results r LEFT JOIN executions e ON e.id = r.execution_id
+LEFT JOIN prompts p ON p.id = e.prompt_id
+WHERE r.status = 'interrupted' AND r.cost_usd IS NULL AND r.response_text <> ''
+  AND coalesce(r.usage_source, 'none') = 'none' AND r.started_at >= $since
+"""
+_SET_ESTIMATE = """
+UPDATE results SET input_tokens = $input_tokens, output_tokens = $output_tokens,
+    usage_source = 'estimated',
+    cost_usd = CAST($cost AS DECIMAL(18, 12)), price_source = $source
+WHERE id = $id AND started_at = $at AND status = 'interrupted'
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """One budget in one period, as the log has it, in US dollars.
+    """Logged totals of one budget in one period, in US dollars."""
 
-    Args:
-        spent: What all runs cost.
-        others: What other processes' shares may still cost.
-        mine: What this process's share may still cost.
-        own: What this process's runs cost, in ``spent`` too.
-    """
+    spent_usd: Decimal  # what all runs cost
+    others_reserved_usd: Decimal  # what the allocations of other processes may still cost
+    own_reserved_usd: Decimal  # what the allocation of this process may still cost
+    own_spent_usd: Decimal  # what the runs of this process cost; part of `spent_usd`
 
-    spent: Decimal
-    others: Decimal
-    mine: Decimal
-    own: Decimal
+    @property
+    def reserved_usd(self) -> Decimal:
+        """What the allocations of all processes may still cost."""
+        return self.others_reserved_usd + self.own_reserved_usd
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """A process's share of a budget in one period, as it asks for more.
+class AllocationRequest:
+    """A process's request to grow its allocation of a budget in one period."""
 
-    Args:
-        id: Its row's.
-        budget: Of which budget.
-        span: In which period.
-        process: Whose.
-        begun_at: When the first call that asked was made; in the period.
-        granted: All that was granted, less what is given back now; None before there is a row.
-        settled: What ended calls cost.
-        free: What of it more calls may take.
-        wants: The worst cases of calls about to be sent, those first that came first.
-        block_calls: How many calls to reserve for at once.
-        forced: Grant what is asked for, whatever remains.
-    """
-
-    id: str
+    id: str  # the primary key of the allocation's row
     budget: Budget
     span: Span
     process: str
-    begun_at: datetime
-    granted: Decimal | None
-    settled: Decimal
-    free: Decimal
-    wants: Sequence[Decimal]
-    block_calls: int
-    forced: bool
+    started_at: datetime  # of the first call that needed it; in the period
+    granted_usd: Decimal | None  # all, less what is released now; None before there is a row
+    settled_usd: Decimal  # what ended calls cost
+    available_usd: Decimal  # what new calls may reserve of it
+    worst_cases: Sequence[Decimal]  # of the calls about to be sent, the earliest first
+    block_calls: int  # for how many calls to reserve at once
+    forced: bool  # grant what is requested even if the budget does not allow it
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
-    """What became of a share. ``limit_usd`` is None when the budget is gone by now.
+class Grant:
+    """The answer to an :class:`AllocationRequest`."""
 
-    Args:
-        limit_usd: The budget's limit.
-        granted: As in :class:`Share`, with what was granted now.
-        grown_by: What was granted now.
-        beside_usd: What is left beside all shares.
-        totals: As they were before.
-    """
-
-    limit_usd: Decimal | None
-    granted: Decimal
-    grown_by: Decimal
-    beside_usd: Decimal
-    totals: Totals
+    limit_usd: Decimal | None  # the budget's limit, None if the budget was removed
+    growth_usd: Decimal  # by how much the allocation grew
+    unallocated_usd: Decimal  # what is left outside all allocations
+    totals: Totals  # before it grew
 
 
-def read(session: Session) -> tuple[Budget, ...]:
-    """All budgets that hold."""
+def read_budgets(session: ReadSession) -> tuple[Budget, ...]:
+    """All current budgets."""
     return tuple(_budget(*row) for row in session.rows(_BUDGETS))
 
 
-def totals(
-    session: Session, dialect: Dialect, budget: Budget, span: Span, *, process: str, now: datetime
+def read_totals(
+    session: ReadSession, dialect: Dialect, budget: Budget, span: Span, process: str, now: datetime
 ) -> Totals:
-    """What is spent and held of a budget in one period."""
+    """What is spent and reserved of a budget in one period."""
     conditions, values = _conditions(budget, dialect)
     in_span, edges = _in_span(span)
+    assumes_price = isinstance(budget.unknown_price, Decimal)
     sql = _TOTALS.format(
-        charge=_charge(budget),
+        charge=_CHARGE if assumes_price else "coalesce(r.cost_usd, 0)",
         condition=" AND ".join([in_span.format(column="r.started_at"), *conditions]),
         in_span=in_span.format(column="b.created_at"),
     )
-    said = {"budget": budget.id, "process": process, "now": now}
-    if isinstance(budget.unknown_price, Decimal):
-        said["assumed"] = budget.unknown_price
-    [row] = session.rows(sql, {**said, **values, **edges})
+    values |= edges | {"budget": budget.id, "process": process, "now": now}
+    if assumes_price:
+        values["assumed"] = budget.unknown_price
+    [row] = session.rows(sql, values)
     return Totals(*(Decimal(amount) for amount in row))
 
 
 def grow(
-    session: Session, dialect: Dialect, share: Share, now: datetime, until: datetime
-) -> Granted:
-    """Grant a share what it asks for, as far as the budget goes, until ``until``.
+    session: Session, dialect: Dialect, request: AllocationRequest, now: datetime, until: datetime
+) -> Grant:
+    """Grow an allocation as far as the budget allows, and extend it until ``until``.
 
-    The budget's row is locked meanwhile: two processes that ask at once are served in turn.
+    The budget's row is locked meanwhile, so concurrent requests of two processes are serialized.
     """
-    budget = share.budget
-    found = session.rows(_LIMIT + _ROW_LOCK[dialect], {"id": budget.id})
-    counted = totals(session, dialect, budget, share.span, process=share.process, now=now)
-    before = counted.own if share.granted is None else share.granted
-    limit = Decimal(found[0][0]) if found else None
-    remaining = (limit or ZERO) - counted.spent - counted.others - (before - counted.own)
-    if share.forced or limit is None:
-        grown_by = max(sum(share.wants, ZERO) - share.free, ZERO)
+    budget = request.budget
+    limits = session.rows(_LIMIT + _ROW_LOCK[dialect], {"id": budget.id})
+    limit_usd = Decimal(limits[0][0]) if limits else None
+    totals = read_totals(session, dialect, budget, request.span, request.process, now)
+    own_spent_usd = totals.own_spent_usd
+    is_new = request.granted_usd is None
+    before_usd = own_spent_usd if request.granted_usd is None else request.granted_usd
+    remaining_usd = (limit_usd or ZERO) - totals.spent_usd - totals.others_reserved_usd
+    remaining_usd -= before_usd - own_spent_usd
+    if request.forced or limit_usd is None:
+        growth_usd = max(sum(request.worst_cases, ZERO) - request.available_usd, ZERO)
     else:
-        grown_by = growth(share.wants, share.free, remaining, share.block_calls)
+        growth_usd = growth(
+            request.worst_cases, request.available_usd, remaining_usd, request.block_calls
+        )
     values = {
-        "id": share.id,
+        "id": request.id,
         "budget": budget.id,
-        "process": share.process,
-        "amount": before + grown_by,
-        "settled": counted.own if share.granted is None else share.settled,
-        "created": share.begun_at,
+        "process": request.process,
+        "amount": before_usd + growth_usd,
+        "settled": own_spent_usd if is_new else request.settled_usd,
+        "created": request.started_at,
         "expires": until,
     }
-    session.execute(_SHARE, values)
-    return Granted(limit, before + grown_by, grown_by, remaining - grown_by, counted)
+    session.execute(_UPSERT_ALLOCATION, values)
+    return Grant(limit_usd, growth_usd, remaining_usd - growth_usd, totals)
 
 
-def close(session: Session, process: str, now: datetime) -> None:
-    """A process ends: what it held is free."""
-    session.execute(_CLOSE, {"process": process, "now": now})
+def close_allocations(session: Session, process: str, now: datetime) -> None:
+    """Free what a process that ends had reserved."""
+    session.execute(_CLOSE_ALLOCATIONS, {"process": process, "now": now})
 
 
-def _budget(*row: Any) -> Budget:  # noqa: ANN401 - a row's columns are of several types
-    """A budget of its row. What no budget has, from another program's hand, is read strictly."""
-    said = dict(zip(_COLUMNS.split(", "), row, strict=True))
-    read = {
-        "user": said.pop("username"),
-        "limit_usd": said["limit_usd"] or ZERO,
-        "period": said["period"] if said["period"] in get_args(Period) else "month",
-        "action": "warn" if said["action"] == "warn" else "block",
-        "unknown_price": _unknown_price(said["unknown_price"] or "warn"),
-        "created_by": said["created_by"] or "somebody",
+def _budget(*row: Any) -> Budget:  # noqa: ANN401 - the columns have several types
+    """A budget from its row. Invalid values, written by another program, become strict ones."""
+    columns = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    cleaned = {
+        "user": columns.pop("username"),
+        "limit_usd": columns["limit_usd"] or ZERO,
+        "period": columns["period"] if columns["period"] in get_args(Period) else "month",
+        "action": "warn" if columns["action"] == "warn" else "block",
+        "unknown_price": _unknown_price(columns["unknown_price"] or "warn"),
+        "created_by": columns["created_by"] or "somebody",
     }
-    return Budget(**{**said, **read})
+    return Budget(**{**columns, **cleaned})
 
 
-def _unknown_price(said: str) -> UnknownPrice:
-    if said == "warn":
+def _unknown_price(text: str) -> UnknownPrice:
+    if text == "warn":
         return "warn"
     try:
-        amount = Decimal(said)
+        amount = Decimal(text)
     except ArithmeticError:
         return "block"
     return amount if amount.is_finite() and amount >= 0 else "block"
 
 
-def _charge(budget: Budget) -> str:
-    if isinstance(budget.unknown_price, Decimal):
-        return _CHARGE
-    return "coalesce(r.cost_usd, 0)"
-
-
 def _conditions(budget: Budget, dialect: Dialect) -> tuple[list[str], dict[str, object]]:
-    """Which runs count, and the values in it."""
+    """The SQL conditions on runs that count, and their values."""
     conditions: list[str] = []
     values: dict[str, object] = {}
     if budget.model is not None:
@@ -243,7 +280,7 @@ def _conditions(budget: Budget, dialect: Dialect) -> tuple[list[str], dict[str, 
 
 
 def _in_span(span: Span) -> tuple[str, dict[str, object]]:
-    """The condition on a ``{column}``, and its values."""
+    """The SQL condition on a ``{column}``, and its values."""
     if span.start is None:
         return "true", {}
     edges: dict[str, object] = {"start": span.start, "end": span.end}
@@ -251,7 +288,7 @@ def _in_span(span: Span) -> tuple[str, dict[str, object]]:
 
 
 def _like(pattern: str) -> str:
-    """``*`` as ``%``, everything else as it is.
+    """A LIKE pattern, escaped by ``!``: ``*`` becomes ``%``, other text matches itself.
 
     >>> _like("50%_*!")
     '50!%!_%!!'
@@ -259,3 +296,77 @@ def _like(pattern: str) -> str:
     for special in "!%_":
         pattern = pattern.replace(special, f"!{special}")
     return pattern.replace("*", "%")
+
+
+def read_history(session: ReadSession, dialect: Dialect, model: str) -> History:
+    """Statistics of the newest runs of a model (``provider:name``)."""
+    words = {"bytes": _BYTES[dialect], "length": _LENGTH[dialect]}
+    sql = _NEWEST_RUNS.format(**words, limit=_MAX_RUNS, min_bytes=_MIN_BYTES)
+    [(runs, output_tokens, texts, mean_ratio, low_ratio)] = session.rows(sql, {"model": model})
+    has_ratios = texts >= _MIN_RUNS
+    return History(
+        bytes_per_token=float(mean_ratio) if has_ratios else None,
+        fewest_bytes_per_token=float(low_ratio) if has_ratios else None,
+        output_tokens=(
+            float(output_tokens) if runs >= _MIN_RUNS and output_tokens is not None else None
+        ),
+    )
+
+
+def histories_of(models: Sequence[str]) -> dict[str, History]:
+    """Statistics of the earlier runs of some models, by ``provider:name``.
+
+    They are means over many runs, so the log may lag behind the journals.
+
+    Raises:
+        RunLogError: The log cannot be read.
+    """
+    log = open_log()
+    return log.read(
+        lambda session: {m: read_history(session, log.dialect, m) for m in models}, may_lag=True
+    )
+
+
+def price_interrupted_runs(session: Session, dialect: Dialect, now: datetime) -> None:
+    """Set the usage and cost of interrupted runs, estimated from their texts."""
+    unpriced = _unpriced_interrupted(session, dialect, now)
+    for run_id, model, started_at, sent_bytes, received_bytes in unpriced:
+        usage = Usage(estimates.of_bytes(sent_bytes), estimates.of_bytes(received_bytes))
+        price = pricing.price(model, usage, started_at)
+        values = {
+            "id": run_id,
+            "at": started_at,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cost": price.cost_usd,
+            "source": price.source,
+        }
+        session.execute(_SET_ESTIMATE, values)
+
+
+def read_priced(log: RunLog, work: Callable[[ReadSession], T]) -> T:
+    """Run ``work`` on a log in which interrupted runs are priced.
+
+    Usually all are. The log is then only read, without the exclusive access that a change needs.
+
+    Raises:
+        RunLogError: The log cannot be read, or cannot be changed although it must.
+    """
+    now = datetime.now(UTC)
+
+    def read(session: ReadSession) -> tuple[T, bool]:
+        return work(session), bool(_unpriced_interrupted(session, log.dialect, now))
+
+    def price_and_read(session: Session) -> T:
+        price_interrupted_runs(session, log.dialect, now)
+        return work(session)
+
+    result, is_due = log.read(read)
+    return log.change(price_and_read) if is_due else result
+
+
+def _unpriced_interrupted(
+    session: ReadSession, dialect: Dialect, now: datetime
+) -> list[tuple[Any, ...]]:
+    sql = _UNPRICED_INTERRUPTED.format(bytes=_BYTES[dialect])
+    return session.rows(sql, {"since": now - _MAX_AGE})

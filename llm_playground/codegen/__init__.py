@@ -1,65 +1,72 @@
-"""Code that sends what a run sent: Python, JavaScript and cURL."""
+"""``lp.code``: Python, JavaScript or cURL code that sends what a run sent."""
 
 from __future__ import annotations
 
-import difflib
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from llm_playground import config
-from llm_playground.codegen import curl, javascript, playground, python
-from llm_playground.codegen.source import find
-from llm_playground.codegen.wires import Sending, sending
+from llm_playground import _validation, config, provenance
+from llm_playground.catalog import capabilities
+from llm_playground.codegen import javascript, python
+from llm_playground.codegen.request import PreparedRequest, prepare
 from llm_playground.errors import ConfigError, InvalidParameterError
-from llm_playground.saved_prompt import Prompt
-from llm_playground.types import Request, Run
+from llm_playground.providers.wire_formats import WIRE_FORMATS
+from llm_playground.request.messages import conversation
+from llm_playground.request.parameters import parameters_from
+from llm_playground.request.prompts import Prompt
+from llm_playground.runlog import open_log
+from llm_playground.runlog.rows import has_images, messages_of, unpacked_row
+from llm_playground.types import Message, Parameters, Request, Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
     Source = Run | Request | Prompt | str | Mapping[str, Any] | pd.Series[Any]
 
-__all__ = ["LANGUAGES", "code"]
-
-LANGUAGES = ("python", "javascript", "curl")
-
-# By language and wire format.
-_TEMPLATES: dict[tuple[str, str], Callable[[Sending], str]] = {
-    ("python", "openai"): python.chat_completions,
-    ("python", "anthropic"): python.messages,
-    ("python", "gemini"): python.generate_content,
-    ("python", "gemini-legacy"): python.generate_content,
-    ("javascript", "openai"): javascript.chat_completions,
-    ("javascript", "anthropic"): javascript.messages,
-    ("javascript", "gemini"): javascript.generate_content,
-    ("javascript", "gemini-legacy"): javascript.generate_content,
-    ("curl", "openai"): curl.request,
-    ("curl", "anthropic"): curl.request,
-    ("curl", "gemini"): curl.request,
-    ("curl", "gemini-legacy"): curl.request,
+_WRITERS: dict[str, Callable[[PreparedRequest], str]] = {
+    "python": python.code,
+    "javascript": javascript.code,
+    "curl": javascript.curl,
 }
+LANGUAGES = tuple(_WRITERS)
+LAST = "last"
+
+_RUN = """
+SELECT r.prompt_hash, r.model, CAST(r.dropped_parameters AS VARCHAR) AS dropped,
+       p.system_prompt, p.user_prompt, CAST(p.messages AS VARCHAR) AS messages,
+       CAST(p.parameters AS VARCHAR) AS parameters, p.texts_gz AS _prompt_gz
+FROM results r
+LEFT JOIN executions e ON e.id = r.execution_id LEFT JOIN prompts p ON p.id = e.prompt_id
+"""
+_BY_ID = f"{_RUN} WHERE r.id = $run"
+_NEWEST = f"{_RUN} WHERE e.username = $run ORDER BY r.started_at DESC NULLS LAST, r.id DESC LIMIT 1"
+_INCOMPLETE = (
+    "The log holds less than was sent (a schema, tools, texts that privacy masks, another base "
+    "URL): this is what it holds."
+)
 
 
 def code(run: Source, language: str = "python", *, as_function: bool = False) -> str:
-    """Code that sends the same request: same model, messages, pictures and parameters.
+    """Code that sends the same request: same model, messages, images and parameters.
 
-    It takes the key from the environment's variable and prints the answer as it comes. Python uses
-    the vendors' SDKs, JavaScript ``fetch``, cURL a here-document of the JSON body. The local model
-    is asked through this package, in Python only.
+    It reads the key from the environment variable and prints the answer as it arrives. Python uses
+    the vendors' SDKs, JavaScript ``fetch``, cURL a here-document with the JSON body. The local
+    model is called through this package, in Python only.
 
     Args:
         run: A run, a run's id, ``"last"``, a row of :func:`llm_playground.runs`, a request, or a
-            saved prompt. The log holds neither schemas nor tools: where a run had some, or anything
+            saved prompt. The log holds neither schemas nor tools: if a run had some, or anything
             else is missing, the first line of its code says so.
         language: ``python``, ``javascript`` or ``curl``.
-        as_function: A function ``ask`` that gives the answer's text (in a shell, that prints the
-            stream) in place of a script. Each ``{{name}}`` of a request or saved prompt is a
-            parameter; a run was sent as it stands.
+        as_function: Return a function ``ask`` that returns the answer's text (in a shell, that
+            prints the stream) in place of a script. Each ``{{name}}`` of a request or saved prompt
+            is a parameter of it; in a run it is text, which was sent unchanged.
 
     Raises:
         InvalidParameterError: The language is unknown, or there is no such run.
-        ConfigError: What was sent is not stored, or the language cannot reach the model.
+        ConfigError: The prompt is not stored, or the language cannot reach the model.
         RunLogError: The log cannot be read.
 
     Example:
@@ -75,25 +82,113 @@ def code(run: Source, language: str = "python", *, as_function: bool = False) ->
         <BLANKLINE>
     """
     if language not in LANGUAGES:
-        close = difflib.get_close_matches(str(language), LANGUAGES, n=1)
-        hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(LANGUAGES)}."
+        hint = _validation.closest(str(language), LANGUAGES)
         raise InvalidParameterError(f"There is no code in {language!r}. {hint}")
-    found = find(run)
-    sent = sending(found.request, as_function=as_function, blanks=as_function and found.unfilled)
-    noted = replace(sent, note=" ".join(filter(None, [found.note, sent.note])) or None)
-    return _template(language, sent)(noted)
+    source = find_request(run)
+    has_parameters = as_function and source.has_placeholders
+    prepared = prepare(source.request, as_function=as_function, placeholders=has_parameters)
+    if language != "python" and prepared.wire_format not in WIRE_FORMATS:
+        provider = prepared.request.provider
+        reason = (
+            "The local model has no address outside this kernel"
+            if provider == "local"
+            else f"{config.label(provider)} is reached through a package of its own"
+        )
+        raise ConfigError(f'{reason}. Use language="python", or another model.')
+    notes = " ".join(note for note in (source.note, prepared.note) if note)
+    return _WRITERS[language](replace(prepared, note=notes or None))
 
 
-def _template(language: str, sent: Sending) -> Callable[[Sending], str]:
-    template = _TEMPLATES.get((language, sent.wire_format))
-    if template is not None:
-        return template
-    if language == "python":
-        return playground.ask
-    provider = sent.request.provider
-    reason = (
-        "The local model has no address outside this kernel"
-        if provider == "local"
-        else f"{config.label(provider)} is reached through a package of its own"
-    )
-    raise ConfigError(f'{reason}. Take language="python", or ask another model.')
+@dataclass(frozen=True, slots=True)
+class SentRequest:
+    """A request as it is sent."""
+
+    request: Request
+    has_placeholders: bool = False  # whether `{{name}}` in it is to be filled; in a run it is text
+    note: str | None = None  # which parts are missing
+
+
+def find_request(source: object) -> SentRequest:
+    """The request of a run, a run's id, a row of ``lp.runs()``, a request or a saved prompt.
+
+    Raises:
+        InvalidParameterError: The source is none of these, or the log has no run with this id.
+        ConfigError: The prompt is not stored.
+        RunLogError: The log cannot be read.
+    """
+    if isinstance(source, Request):
+        return SentRequest(_as_sent(source), has_placeholders=True)
+    if isinstance(source, Prompt):
+        model = capabilities.resolve_model(source.model or config.default_model())
+        endpoint = config.base_url(model.partition(":")[0])
+        request = replace(source.request, model=model, endpoint=endpoint)
+        return SentRequest(_as_sent(request), has_placeholders=True)
+    if isinstance(source, Run):  # its own parameters: privacy masks those of the log
+        request, note = _logged_request(_row(source.id), source.model, source.parameters)
+        return SentRequest(
+            request.as_sent(source.dropped_parameters, source.max_tokens_cap), note=note
+        )
+    row = _row(source if isinstance(source, str) else _run_id(source))
+    parameters = parameters_from(json.loads(row["parameters"] or "{}"))
+    request, note = _logged_request(row, row["model"], parameters)
+    dropped = None if row["dropped"] is None else tuple(json.loads(row["dropped"]))
+    return SentRequest(_as_sent(request, dropped), note=note)
+
+
+def _as_sent(request: Request, dropped: tuple[str, ...] | None = None) -> Request:
+    """The request as the engine sends it; ``dropped`` is None where no run has recorded it."""
+    if dropped is None:
+        dropped = capabilities.unsupported_in(request.model, request.parameters)
+    return request.as_sent(dropped)
+
+
+def _run_id(row: object) -> str:
+    get = getattr(row, "get", None)
+    run_id = get("run_id") if callable(get) else None
+    if not isinstance(run_id, str):
+        raise InvalidParameterError(
+            "Code is written for a run, a run's id, one row of lp.runs(), a request or a saved "
+            f"prompt; got {_validation.short_repr(row)}."
+        )
+    return run_id
+
+
+def _row(run_id: str) -> dict[str, Any]:
+    sql, value = (_NEWEST, provenance.username()) if run_id == LAST else (_BY_ID, run_id)
+    rows = open_log().rows(sql, {"run": value})
+    if not rows:
+        missing = f"no run with the id {_validation.short_repr(run_id)}"
+        which = "no run of yours" if run_id == LAST else missing
+        raise InvalidParameterError(f"The log holds {which}. lp.runs() lists all.")
+    return unpacked_row(rows[0])
+
+
+def _logged_request(
+    row: Mapping[str, Any], model: str, parameters: Parameters
+) -> tuple[Request, str | None]:
+    """The request of a logged run, and a note if the log holds less than was sent.
+
+    The log stores neither base URL, schema nor tools, but the prompt's hash covers all of them: if
+    the hash matches with one of the known base URLs, the request is complete.
+    """
+    request = Request(model, _messages(row), parameters)
+    current = config.base_url(request.provider)
+    for endpoint in dict.fromkeys([current, None]):
+        request = replace(request, endpoint=endpoint)
+        if row["prompt_hash"] is None or request.prompt_hash() == row["prompt_hash"]:
+            return request, None
+    return replace(request, endpoint=current), _INCOMPLETE
+
+
+def _messages(row: Mapping[str, Any]) -> tuple[Message, ...]:
+    messages = messages_of(row)
+    if messages is None:
+        raise ConfigError(
+            "The text of this run's prompt is not stored (privacy, or a purge): there is nothing "
+            "to write code for."
+        )
+    if has_images(messages):
+        raise ConfigError(
+            "This run's prompt has images, which are not stored: no code can send them."
+        )
+    return conversation(None, messages=messages)

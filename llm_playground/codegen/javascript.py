@@ -1,32 +1,42 @@
-"""JavaScript, through ``fetch``.
+"""JavaScript through ``fetch``, and cURL with the JSON body in a here-document.
 
-Not through the vendors' packages: fetch is part of Node.js, Deno and Bun, posts the body as it is,
-and so can be shown to send the same without anything from npm.
+``fetch`` in place of the vendors' packages: it is part of Node.js, Deno and Bun, posts the body
+unchanged, and can be tested without anything from npm.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator
 from textwrap import indent
 from typing import Any
 
-from llm_playground.codegen.blanks import Blank
-from llm_playground.codegen.literal import Style, Writer, quoted, surrogates
-from llm_playground.codegen.wires import Sending
+from llm_playground.codegen.request import (
+    LiteralWriter,
+    Placeholder,
+    PreparedRequest,
+    Style,
+    escape_invisible,
+    string_literal,
+    surrogate_escape,
+)
 
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
-_LARGEST = 2**53 - 1  # Number.MAX_SAFE_INTEGER
-_TEXTS = {
-    "openai": 'event.choices?.[0]?.delta?.content ?? ""',
-    "anthropic": 'event.delta?.text ?? ""',
-    "gemini": """(event.candidates?.[0]?.content?.parts ?? [])
+_MAX_SAFE_INTEGER = 2**53 - 1
+_GEMINI_TEXT = """(event.candidates?.[0]?.content?.parts ?? [])
       .filter((part) => part.text && !part.thought)
       .map((part) => part.text)
-      .join("")""",
+      .join("")"""
+# The text of an event of the stream, by wire format.
+_EVENT_TEXTS = {
+    "openai": 'event.choices?.[0]?.delta?.content ?? ""',
+    "anthropic": 'event.delta?.text ?? ""',
+    "gemini": _GEMINI_TEXT,
+    "gemini-legacy": _GEMINI_TEXT,
 }
-_READING = """\
+_READ_STREAM = """\
 let rest = "";
 for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {{
   const lines = (rest + chunk).split("\\n");
@@ -43,79 +53,71 @@ for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {{
 
 
 def _key(name: str, literal: str) -> str:
-    if name == "__proto__":  # which else is no key
+    if name == "__proto__":  # as a plain key it would set the prototype
         return f"[{literal}]"
     return name if _IDENTIFIER.fullmatch(name) else literal
 
 
 STYLE = Style(
-    words=("null", "true", "false"), far=surrogates, key=_key, between=" +", indent=2, pad=" "
+    constants=("null", "true", "false"),
+    astral_escape=surrogate_escape,
+    key=_key,
+    concatenation=" +",
+    indent=2,
+    padding=" ",
 )
 
 
-def chat_completions(sent: Sending) -> str:
-    """Chat Completions."""
-    return _code(sent, _TEXTS["openai"])
-
-
-def messages(sent: Sending) -> str:
-    """Messages."""
-    return _code(sent, _TEXTS["anthropic"])
-
-
-def generate_content(sent: Sending) -> str:
-    """``generateContent``."""
-    return _code(sent, _TEXTS["gemini"])
-
-
-def _code(sent: Sending, text: str) -> str:
+def code(prepared: PreparedRequest) -> str:
+    """A script or function that posts a request of any wire format."""
+    text = _EVENT_TEXTS[prepared.wire_format]
     head = "// Node.js 18 or newer: save as ask.mjs, then: node ask.mjs\n"
-    if sent.note:
-        head = f"// {sent.note}\n{head}"
-    if not sent.as_function:
-        return f"{head}\n{_asking(sent)}{_READING.format(step=f'process.stdout.write({text})')}"
-    parameters = ", ".join(blank.parameter for blank in sent.blanks.all)
-    reading = _READING.format(step=f"text += {text}")
-    body = f'{_asking(sent)}let text = "";\n{reading}return text;\n'
+    if prepared.note:
+        head = f"// {prepared.note}\n{head}"
+    call = _fetch(prepared)
+    if not prepared.as_function:
+        return f"{head}\n{call}{_READ_STREAM.format(step=f'process.stdout.write({text})')}"
+    parameters = ", ".join(each.parameter for each in prepared.placeholders.items)
+    body = f'{call}let text = "";\n{_READ_STREAM.format(step=f"text += {text}")}return text;\n'
     return f"{head}\nasync function ask({parameters}) {{\n{indent(body, '  ')}}}\n"
 
 
-def _asking(sent: Sending) -> str:
-    headers = "".join(f"    {name}: {code},\n" for name, code in _headers(sent).items())
+def _fetch(prepared: PreparedRequest) -> str:
+    headers = "".join(f"    {name}: {code},\n" for name, code in _headers(prepared).items())
     return (
-        f"const response = await fetch({quoted(sent.url)}, {{\n"
+        f"const response = await fetch({string_literal(prepared.url)}, {{\n"
         f'  method: "POST",\n'
         f"  headers: {{\n{headers}  }},\n"
-        f"  body: {_body(sent)},\n"
+        f"  body: {_body(prepared)},\n"
         "});\n"
         "if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);\n"
     )
 
 
-def _headers(sent: Sending) -> Mapping[str, str]:
-    """The headers' values as code, by their names as code."""
-    wire = sent.wire
+def _headers(prepared: PreparedRequest) -> dict[str, str]:
+    """The code of each header's value, by the code of its name."""
+    wire_format = prepared.format
     headers = {'"Content-Type"': '"application/json"'}
-    headers |= {quoted(name): quoted(value) for name, value in wire.headers.items()}
-    if sent.key_variable is not None:
-        key = f"process.env.{sent.key_variable}"
-        scheme = wire.key_scheme
-        headers[quoted(wire.key_header)] = f"`{scheme}${{{key}}}`" if scheme else key
+    headers |= {
+        string_literal(name): string_literal(value) for name, value in wire_format.headers.items()
+    }
+    if prepared.key_variable is not None:
+        key, scheme = f"process.env.{prepared.key_variable}", wire_format.key_scheme
+        headers[string_literal(wire_format.key_header)] = f"`{scheme}${{{key}}}`" if scheme else key
     return headers
 
 
-def _body(sent: Sending) -> str:
-    if all(abs(number) <= _LARGEST for number in _numbers(sent.body)):
-        return f"JSON.stringify({Writer(STYLE, sent.blanks).value(sent.body, 2)})"
-    # JavaScript would write other last digits: the JSON stands as it is.
-    text = json.dumps(sent.body, ensure_ascii=False)
-    return " + ".join(map(_of_json, sent.blanks.split(text)))
-
-
-def _of_json(piece: str | Blank) -> str:
-    if isinstance(piece, Blank):
-        return f"JSON.stringify({piece.parameter}).slice(1, -1)"
-    return quoted(piece)
+def _body(prepared: PreparedRequest) -> str:
+    if all(abs(number) <= _MAX_SAFE_INTEGER for number in _numbers(prepared.body)):
+        value = LiteralWriter(STYLE, prepared.placeholders).write(prepared.body, 2)
+        return f"JSON.stringify({value})"
+    # JavaScript would round such numbers: the JSON is written as text.
+    return " + ".join(
+        f"JSON.stringify({piece.parameter}).slice(1, -1)"
+        if isinstance(piece, Placeholder)
+        else string_literal(piece)
+        for piece in prepared.placeholders.split(json.dumps(prepared.body, ensure_ascii=False))
+    )
 
 
 def _numbers(value: Any) -> Iterator[float]:  # noqa: ANN401 - a JSON value is any of six types
@@ -126,3 +128,62 @@ def _numbers(value: Any) -> Iterator[float]:  # noqa: ANN401 - a JSON value is a
             yield from _numbers(item)
     elif isinstance(value, (int, float)):
         yield value
+
+
+_EXPANDED = re.compile(r"[\\$`]")  # in a here-document that is expanded
+_URL_PATTERN = frozenset("[]{}")  # cURL expands these to several URLs unless -g is given
+# Bash: the JSON escapes of a text.
+_ESCAPED = r"""
+escaped() {
+  local text=${1//\\/\\\\} code char
+  text=${text//\"/\\\"}
+  for code in 0{1..9} 0{a..f} 1{0..9} 1{a..f}; do
+    printf -v char "\\x$code"
+    text=${text//"$char"/\\u00$code}
+  done
+  printf '%s' "$text"
+}
+"""
+
+
+def curl(prepared: PreparedRequest) -> str:
+    """A request of any wire format; prints the stream as it arrives."""
+    note = f"# {prepared.note}\n" if prepared.note else ""
+    # Line breaks in texts are escaped: no line of the JSON can end the here-document.
+    lines = json.dumps(prepared.body, ensure_ascii=False, indent=2).split("\n")
+    body = "\n".join(map(escape_invisible, lines))
+    if not prepared.as_function:
+        return f"{note}{_command(prepared)} <<'EOF'\n{body}\nEOF\n"
+    parameters = [each.parameter for each in prepared.placeholders.items]
+    if not parameters:
+        return f"{note}ask() {{\n{_command(prepared, '  ')} <<'EOF'\n{body}\nEOF\n}}\n"
+    return (
+        f"{note}# bash; usage: ask {' '.join(parameters)}{_ESCAPED}\n"
+        f"ask() {{\n{_command(prepared, '  ')} <<EOF\n{_with_arguments(prepared, body)}\nEOF\n}}\n"
+    )
+
+
+def _command(prepared: PreparedRequest, margin: str = "") -> str:
+    wire_format = prepared.format
+    headers = {"Content-Type": "application/json", **wire_format.headers}
+    flags = "-sSNg" if _URL_PATTERN & set(prepared.url) else "-sSN"
+    lines = [f"curl {flags} {shlex.quote(prepared.url)}"]
+    lines += [f'-H "{name}: {value}"' for name, value in headers.items()]
+    if prepared.key_variable is not None:
+        key = f"{wire_format.key_scheme}${prepared.key_variable}"
+        lines.append(f'-H "{wire_format.key_header}: {key}"')
+    lines.append("--data-binary @-")
+    return f" \\\n{margin}  ".join([f"{margin}{lines[0]}", *lines[1:]])
+
+
+def _with_arguments(prepared: PreparedRequest, body: str) -> str:
+    """The body with the function's arguments in place of the marks."""
+    numbers = {each: number for number, each in enumerate(prepared.placeholders.items, start=1)}
+    pieces = []
+    for piece in prepared.placeholders.split(body):
+        if isinstance(piece, Placeholder):
+            number = numbers[piece]
+            pieces.append(f'$(escaped "${number if number < 10 else f"{{{number}}}"}")')
+        else:
+            pieces.append(_EXPANDED.sub(r"\\\g<0>", piece))
+    return "".join(pieces)

@@ -1,89 +1,66 @@
-"""Python, through the vendors' SDKs.
+"""Python through the vendors' SDKs, and through this package where a vendor has none.
 
-What an SDK would not send as it is, or knows no argument for, goes into its ``extra_body``.
+Fields that an SDK would change or has no argument for go into its ``extra_body``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from textwrap import indent
 from typing import Any
 
 from llm_playground import config
-from llm_playground.codegen.literal import Style, Writer
-from llm_playground.codegen.wires import Sending, without_extra
+from llm_playground.codegen.request import (
+    LiteralWriter,
+    Placeholders,
+    PreparedRequest,
+    Style,
+    string_literal,
+)
+from llm_playground.request import images
+from llm_playground.types import ImagePart, Message, Request, TextPart, messages_as_json
 
 STYLE = Style(
-    words=("None", "True", "False"),
-    far=lambda code: f"\\U{code:08x}",
+    constants=("None", "True", "False"),
+    astral_escape=lambda code: f"\\U{code:08x}",
     key=lambda _, literal: literal,
-    between="",
+    concatenation="",
     indent=4,
-    pad="",
+    padding="",
 )
 
-# Arguments of the SDKs' create() among what our bodies hold; anthropic 2 has none for sampling.
-_OPENAI = """
-model messages temperature top_p seed presence_penalty frequency_penalty reasoning_effort max_tokens
-max_completion_tokens stop logprobs top_logprobs tools response_format stream_options stream
-"""
-_ANTHROPIC = "model max_tokens messages system stop_sequences output_config tools stream"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_list_of_text(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-# google-genai's names for what it sends as it is, where the value is of its kind. What it would
-# rewrite is not among them: it writes levels of thinking in upper case, and pictures in another
-# alphabet of base64.
-_GEMINI: dict[str, tuple[str, Callable[[object], bool]]] = {
-    "temperature": ("temperature", _is_number),
-    "topP": ("top_p", _is_number),
-    "topK": ("top_k", _is_number),
-    "maxOutputTokens": ("max_output_tokens", _is_whole),
-    "seed": ("seed", _is_whole),
-    "presencePenalty": ("presence_penalty", _is_number),
-    "frequencyPenalty": ("frequency_penalty", _is_number),
-    "stopSequences": ("stop_sequences", _is_list_of_text),
-    "responseLogprobs": ("response_logprobs", lambda value: isinstance(value, bool)),
-    "logprobs": ("logprobs", _is_whole),
-    "responseMimeType": ("response_mime_type", lambda value: isinstance(value, str)),
-    "responseJsonSchema": ("response_json_schema", lambda value: isinstance(value, dict)),
+# google-genai's names for the fields that it sends unchanged, and the types for which it does.
+# Levels of thinking (it writes them in upper case) and images (other base64 alphabet) are absent.
+_GEMINI_CONFIG: dict[str, tuple[str, tuple[type, ...]]] = {
+    "temperature": ("temperature", (int, float)),
+    "topP": ("top_p", (int, float)),
+    "topK": ("top_k", (int, float)),
+    "maxOutputTokens": ("max_output_tokens", (int,)),
+    "seed": ("seed", (int,)),
+    "presencePenalty": ("presence_penalty", (int, float)),
+    "frequencyPenalty": ("frequency_penalty", (int, float)),
+    "stopSequences": ("stop_sequences", (list,)),
+    "responseLogprobs": ("response_logprobs", (bool,)),
+    "logprobs": ("logprobs", (int,)),
+    "responseMimeType": ("response_mime_type", (str,)),
+    "responseJsonSchema": ("response_json_schema", (dict,)),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class _Sdk:
-    """A vendor's SDK.
-
-    Args:
-        package: What pip installs.
-        imported: Its line of import.
-        client: Its class of clients.
-        variable: The variable that it takes the key from unless told otherwise.
-        base_url: Where it sends to unless told otherwise.
-        reading: The loops over a stream that end at a piece of text, as ``for`` and ``if``.
-        text: That piece of text.
-    """
+    """A vendor's SDK."""
 
     package: str
-    imported: str
+    import_line: str
     client: str
-    variable: str | None
-    base_url: str
-    reading: tuple[str, ...]
-    text: str
+    key_variable: str | None  # which the client reads by default
+    base_url: str  # by default
+    call: str
+    takes: str  # the fields of our bodies that are arguments of the call
+    loops: tuple[str, ...]  # the `for` and `if` clauses over the stream, to a piece of text
+    text: str  # the expression for that piece
 
 
 _OPENAI_SDK = _Sdk(
@@ -92,6 +69,10 @@ _OPENAI_SDK = _Sdk(
     "OpenAI",
     "OPENAI_API_KEY",
     "https://api.openai.com/v1",
+    "client.chat.completions.create",
+    "model messages temperature top_p seed presence_penalty frequency_penalty reasoning_effort "
+    "max_tokens max_completion_tokens stop logprobs top_logprobs tools response_format "
+    "stream_options stream",
     ("for chunk in stream", "for choice in chunk.choices"),
     'choice.delta.content or ""',
 )
@@ -101,6 +82,9 @@ _ANTHROPIC_SDK = _Sdk(
     "Anthropic",
     "ANTHROPIC_API_KEY",
     "https://api.anthropic.com",
+    "client.messages.create",
+    # anthropic 2 takes none for sampling.
+    "model max_tokens messages system stop_sequences output_config tools stream",
     (
         "for event in stream",
         'if event.type == "content_block_delta" and event.delta.type == "text_delta"',
@@ -111,143 +95,198 @@ _GEMINI_SDK = _Sdk(
     "google-genai",
     "from google import genai",
     "genai.Client",
-    None,  # it knows other variables than we do
+    None,  # the variables that it reads differ from ours
     "https://generativelanguage.googleapis.com",
+    "client.models.generate_content_stream",
+    "",  # see _gemini_arguments
     ("for chunk in stream",),
     'chunk.text or ""',
 )
 
 
-def chat_completions(sent: Sending) -> str:
-    """Chat Completions through openai."""
-    client = _client(_OPENAI_SDK, _access(_OPENAI_SDK, sent))
-    arguments = _flat_arguments(sent, _OPENAI)
-    return _code(_OPENAI_SDK, sent, client, "client.chat.completions.create", arguments)
+_SDKS = {
+    "openai": _OPENAI_SDK,
+    "anthropic": _ANTHROPIC_SDK,
+    "gemini": _GEMINI_SDK,
+    "gemini-legacy": _GEMINI_SDK,
+}
 
 
-def messages(sent: Sending) -> str:
-    """Messages through anthropic."""
-    client = _client(_ANTHROPIC_SDK, _access(_ANTHROPIC_SDK, sent))
-    arguments = _flat_arguments(sent, _ANTHROPIC)
-    return _code(_ANTHROPIC_SDK, sent, client, "client.messages.create", arguments)
+def code(prepared: PreparedRequest) -> str:
+    """A script or function, through the vendor's SDK if there is one for the wire format."""
+    sdk = _SDKS.get(prepared.wire_format)
+    return _playground(prepared) if sdk is None else _sdk_code(sdk, prepared)
 
 
-def generate_content(sent: Sending) -> str:
-    """``generateContent`` through google-genai."""
-    access = _access(_GEMINI_SDK, sent)
-    http = {"api_version": config.gemini_api_version()}
-    if "base_url" in access:
-        http["base_url"] = json.loads(access.pop("base_url"))
-    access["http_options"] = Writer(STYLE, sent.blanks).value(http, column=4)
-    arguments = _gemini_arguments(sent)
-    call = "client.models.generate_content_stream"
-    return _code(_GEMINI_SDK, sent, _client(_GEMINI_SDK, access), call, arguments)
-
-
-def _access(sdk: _Sdk, sent: Sending) -> dict[str, str]:
-    """What the client must be told of key and address, as code by argument."""
-    access: dict[str, str] = {}
-    if sent.key_variable is None:
-        access["api_key"] = '"none"'  # which the SDK wants where the server does not
-    elif sent.key_variable != sdk.variable:
-        access["api_key"] = f'os.environ["{sent.key_variable}"]'
-    if sent.base_url != sdk.base_url:
-        access["base_url"] = Writer(STYLE, sent.blanks).value(sent.base_url)
-    return access
-
-
-def _client(sdk: _Sdk, access: Mapping[str, str]) -> str:
-    written = [f"{name}={code}" for name, code in access.items()]
+def _client(sdk: _Sdk, prepared: PreparedRequest) -> str:
+    """The client, with key and base URL where they are not the defaults."""
+    writer = LiteralWriter(STYLE, prepared.placeholders)
+    arguments: dict[str, str] = {}
+    if prepared.key_variable is None:
+        arguments["api_key"] = '"none"'  # required by the SDK, but not by the server
+    elif prepared.key_variable != sdk.key_variable:
+        arguments["api_key"] = f'os.environ["{prepared.key_variable}"]'
+    own_url = {} if prepared.base_url == sdk.base_url else {"base_url": prepared.base_url}
+    if sdk is _GEMINI_SDK:
+        http = {"api_version": config.gemini_api_version(), **own_url}
+        arguments["http_options"] = writer.write(http, column=4)
+    elif own_url:
+        arguments["base_url"] = writer.write(prepared.base_url)
+    written = [f"{name}={code}" for name, code in arguments.items()]
     line = f"client = {sdk.client}({', '.join(written)})"
     if len(line) <= 88 and "\n" not in line:
         return line
-    lines = "".join(f"    {one},\n" for one in written)
+    lines = "".join(f"    {argument},\n" for argument in written)
     return f"client = {sdk.client}(\n{lines})"
 
 
-def _flat_arguments(sent: Sending, names: str) -> dict[str, Any]:
-    """The body as arguments of a call that takes its fields by name."""
-    plain = without_extra(sent)
+def _arguments(prepared: PreparedRequest, names: str) -> dict[str, Any]:
+    """The body as keyword arguments; everything else is in ``extra_body``."""
+    plain = prepared.body_without_extra()
     arguments = {name: value for name, value in plain.items() if name in names.split()}
+    # Compared as JSON: 1 and True are equal in Python only.
+    as_json = {name: json.dumps(value, sort_keys=True) for name, value in arguments.items()}
     extra = {
         name: value
-        for name, value in sent.body.items()
-        if name not in arguments or not _same(arguments[name], value)
+        for name, value in prepared.body.items()
+        if as_json.get(name) != json.dumps(value, sort_keys=True)
     }
     return arguments | ({"extra_body": extra} if extra else {})
 
 
-def _same(one: object, other: object) -> bool:
-    """Whether two values are the same JSON; 1 and True are not."""
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+def _gemini_arguments(prepared: PreparedRequest) -> dict[str, Any]:
+    """The body as arguments; fields that the SDK would change or refuse are in ``extra_body``.
 
-
-def _gemini_arguments(sent: Sending) -> dict[str, Any]:
-    """The body as arguments; what the SDK would change or refuse is in ``extra_body``.
-
-    One request is one request: on its own the SDK sends more where an answer is to go on.
+    Automatic continuation is off: with it, the SDK may send further requests for one answer.
     """
-    rest = dict(sent.body)
-    contents = rest.pop("contents") if _is_text(rest["contents"]) else "-"  # extra_body replaces it
+    rest, contents = dict(prepared.body), prepared.body["contents"]
+    are_texts = isinstance(contents, list) and all(
+        _is_text_turn(turn, {"role", "parts"}) for turn in contents
+    )
+    if are_texts and contents:
+        del rest["contents"]
+    else:  # those in extra_body replace the argument, which is required
+        contents = "-"
     options: dict[str, Any] = {"automatic_continuation": False}
-    if _is_instruction(rest.get("systemInstruction")):
+    if _is_text_turn(rest.get("systemInstruction"), {"parts"}):
         options["system_instruction"] = rest.pop("systemInstruction")
     settings = rest.pop("generationConfig")
     if isinstance(settings, dict):
-        known = {name: value for name, value in settings.items() if _is_plain(name, value)}
-        options |= {_GEMINI[name][0]: value for name, value in known.items()}
-        settings = {name: value for name, value in settings.items() if name not in known}
+        plain = {name: value for name, value in settings.items() if _is_sent_as_is(name, value)}
+        options |= {_GEMINI_CONFIG[name][0]: value for name, value in plain.items()}
+        settings = {name: value for name, value in settings.items() if name not in plain}
     if settings != {}:
         rest["generationConfig"] = settings
     if rest:
         options["http_options"] = {"extra_body": rest}
-    model = sent.request.model_name
-    return {"model": model, "contents": contents, "config": options}
+    return {"model": prepared.request.model_name, "contents": contents, "config": options}
 
 
-def _is_plain(name: str, value: object) -> bool:
-    return name in _GEMINI and _GEMINI[name][1](value)
+def _is_sent_as_is(name: str, value: object) -> bool:
+    types = _GEMINI_CONFIG[name][1] if name in _GEMINI_CONFIG else ()
+    if isinstance(value, bool) and bool not in types:
+        return False
+    if isinstance(value, list):
+        return list in types and all(isinstance(item, str) for item in value)
+    return isinstance(value, types)
 
 
-def _is_text(contents: object) -> bool:
-    """Whether these are turns of texts, and some."""
-    return bool(contents) and isinstance(contents, list) and all(map(_is_turn, contents))
-
-
-def _is_turn(turn: object) -> bool:
-    return isinstance(turn, dict) and turn.keys() == {"role", "parts"} and _are_texts(turn["parts"])
-
-
-def _is_instruction(turn: object) -> bool:
-    return isinstance(turn, dict) and turn.keys() == {"parts"} and _are_texts(turn["parts"])
-
-
-def _are_texts(parts: object) -> bool:
-    return isinstance(parts, list) and all(
-        isinstance(part, dict) and part.keys() == {"text"} and isinstance(part["text"], str)
-        for part in parts
+def _is_text_turn(turn: object, keys: set[str]) -> bool:
+    return (
+        isinstance(turn, dict)
+        and turn.keys() == keys
+        and isinstance(turn["parts"], list)
+        and all(
+            isinstance(part, dict) and part.keys() == {"text"} and isinstance(part["text"], str)
+            for part in turn["parts"]
+        )
     )
 
 
-def _code(sdk: _Sdk, sent: Sending, client: str, call: str, arguments: Mapping[str, Any]) -> str:
-    """The whole of it: imports, client, call, and what is done with the stream."""
-    writer = Writer(STYLE, sent.blanks)
+def _sdk_code(sdk: _Sdk, prepared: PreparedRequest) -> str:
+    """The whole script or function: imports, client, call, and the loop over the stream."""
+    is_gemini = sdk is _GEMINI_SDK
+    arguments = _gemini_arguments(prepared) if is_gemini else _arguments(prepared, sdk.takes)
+    writer = LiteralWriter(STYLE, prepared.placeholders)
     written = "".join(
-        f"    {name}={writer.value(v, 4, len(name) + 1)},\n" for name, v in arguments.items()
+        f"    {name}={writer.write(value, 4, len(name) + 1)},\n"
+        for name, value in arguments.items()
     )
-    body = f"{client}\nstream = {call}(\n{written})\n"
-    imports = ("import os\n\n" if "os.environ" in client else "") + sdk.imported
+    client = _client(sdk, prepared)
+    body = f"{client}\nstream = {sdk.call}(\n{written})\n"
+    imports = ("import os\n\n" if "os.environ" in client else "") + sdk.import_line
     head = f"# pip install {sdk.package}\n{imports}\n"
-    if sent.note:
-        head = f"# {sent.note}\n{head}"
-    if not sent.as_function:
-        return f"{head}\n{body}{_printing(sdk)}"
-    parameters = ", ".join(f"{blank.parameter}: str" for blank in sent.blanks.all)
-    steps = "".join(f"    {step}\n" for step in (sdk.text, *sdk.reading))
-    joined = f'return "".join(\n{steps})\n'
-    return f"{head}\n\ndef ask({parameters}) -> str:\n{indent(body + joined, '    ')}"
+    if prepared.note:
+        head = f"# {prepared.note}\n{head}"
+    if not prepared.as_function:
+        steps = [*(f"{clause}:" for clause in sdk.loops), f'print({sdk.text}, end="", flush=True)']
+        loop = "".join(f"{'    ' * depth}{step}\n" for depth, step in enumerate(steps))
+        return f"{head}\n{body}{loop}"
+    clauses = "".join(f"    {clause}\n" for clause in (sdk.text, *sdk.loops))
+    return f"{head}\n\n" + _function(prepared, f'{body}return "".join(\n{clauses})\n')
 
 
-def _printing(sdk: _Sdk) -> str:
-    steps = (*(f"{step}:" for step in sdk.reading), f'print({sdk.text}, end="", flush=True)')
-    return "".join(f"{'    ' * depth}{step}\n" for depth, step in enumerate(steps))
+def _function(prepared: PreparedRequest, body: str) -> str:
+    parameters = ", ".join(f"{each.parameter}: str" for each in prepared.placeholders.items)
+    return f"def ask({parameters}) -> str:\n{indent(body, '    ')}"
+
+
+def _playground(prepared: PreparedRequest) -> str:
+    """``lp.ask(...)``: for the embedded model and for providers of other packages."""
+    writer = LiteralWriter(STYLE, Placeholders())
+    imports = "import llm_playground as lp\n"
+    request, last = prepared.request, prepared.request.messages[-1]
+    question = last.text if last.role == "user" and _is_single_text(last) else None
+    arguments = [writer.write(argument, 4) for argument in (question, request.model)]
+    arguments += [
+        f"{name}={writer.write(value, 4, len(name) + 1)}"
+        for name, value in _named_arguments(request, question).items()
+    ]
+    if request.schema is not None:
+        imports = f"import json\n\n{imports}"
+        name = string_literal(request.schema.name)
+        shape = writer.write(request.schema.json_schema, 4)
+        arguments.append(f"schema=lp.Schema({name}, {shape}, json.loads)")
+    if prepared.placeholders.items:
+        items = prepared.placeholders.items
+        values = (f"{string_literal(each.name)}: {each.parameter}" for each in items)
+        arguments.append(f"variables={{{', '.join(values)}}}")
+    call = "lp.ask(\n" + "".join(f"    {argument},\n" for argument in arguments) + ")"
+    head = f"# {prepared.note}\n{imports}" if prepared.note else imports
+    if not prepared.as_function:
+        return f"{head}\nprint({call})\n"
+    return f"{head}\n\n" + _function(prepared, f"return {call}.text\n")
+
+
+def _named_arguments(request: Request, question: str | None) -> dict[str, Any]:
+    """The keyword arguments of ``lp.ask``, except the schema."""
+    named: dict[str, Any] = {}
+    messages = list(request.messages if question is None else request.messages[:-1])
+    first = messages[0] if messages else None
+    if first and first.role == "system" and _is_single_text(first) and first.text.strip():
+        named["system"] = messages.pop(0).text
+    if messages:
+        named["messages"] = [_message_json(message) for message in messages]
+    if request.tools:
+        named["tools"] = [
+            {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+            for tool in request.tools
+        ]
+    parameters = request.parameters.as_dict().items()
+    return named | {
+        name: list(value) if isinstance(value, tuple) else value for name, value in parameters
+    }
+
+
+def _is_single_text(message: Message) -> bool:
+    return len(message.content) == 1 and isinstance(message.content[0], TextPart)
+
+
+def _message_json(message: Message) -> dict[str, Any]:
+    """A message as JSON, with its images as data URLs."""
+    [as_json] = messages_as_json((message,))
+    content = [
+        {"type": "image", "image": images.data_url(part)} if isinstance(part, ImagePart) else item
+        for part, item in zip(message.content, as_json["content"], strict=True)
+    ]
+    return as_json | {"content": content}

@@ -1,6 +1,94 @@
 """Runs leave the log and come back: as JSON, Markdown or CSV, and inside saved notebooks."""
 
-from llm_playground.exporting.exports import export
-from llm_playground.exporting.imports import import_runs
+from __future__ import annotations
 
-__all__ = ["export", "import_runs"]
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from llm_playground import _validation, types
+from llm_playground.config import options
+from llm_playground.errors import InvalidParameterError
+from llm_playground.exporting import formats
+from llm_playground.exporting.rows import Row, plain_rows
+
+_WRITERS: dict[str, Callable[[Sequence[Row]], str]] = {
+    "json": formats.to_json,
+    "markdown": formats.to_markdown,
+    "csv": formats.to_csv,
+}
+
+
+def export(runs: object, format: str = "json", path: str | Path | None = None) -> str:  # noqa: A002 - the contract's name
+    """Runs as JSON, Markdown or CSV, without keys. The audit log gets an entry.
+
+    JSON and CSV are exact and can be imported with ``lp.import_runs``. Both hold the columns of the
+    view ``runs``; columns that a run or a narrow frame does not hold come from the log. Values of a
+    frame take precedence over the log, and its additional columns are left out.
+
+    Args:
+        runs: A run, a list of runs, a comparison, a playground, or a frame of runs such as
+            ``lp.runs()``.
+        format: ``json`` (costs are numbers with all their digits), ``markdown`` or ``csv`` (texts
+            that a spreadsheet would take for formulas begin with an apostrophe).
+        path: A file to write the text to as well; an existing one is replaced atomically.
+
+    Returns:
+        The text.
+
+    Raises:
+        InvalidParameterError: ``runs`` is none of these, the format is unknown, or the file cannot
+            be written.
+        RunLogError: The log cannot be read.
+
+    Example:
+        >>> import llm_playground as lp
+        >>> run = lp.ask("Say hello.", max_tokens=8)
+        >>> lp.export(run, "csv").splitlines()[0][:19]
+        'run_id,execution_id'
+    """
+    if not isinstance(format, str) or format not in _WRITERS:
+        raise InvalidParameterError(
+            f"There is no format {_validation.short_repr(format)}. "
+            f"Available: {', '.join(_WRITERS)}."
+        )
+    rows = plain_rows(runs)
+    content = _WRITERS[format](rows)
+    target = None if path is None else str(_write(path, content))
+    options.record("export", target, {"format": format, "runs": len(rows)})
+    return content
+
+
+def _write(path: object, content: str) -> Path:
+    """Write a UTF-8 file atomically: readers see the whole old or the whole new file.
+
+    Raises:
+        InvalidParameterError: It cannot be written; an existing file is unchanged.
+    """
+    if not isinstance(path, (str, Path)) or not str(path):
+        raise InvalidParameterError(
+            f"path takes the path of a file; got {_validation.short_repr(path)}."
+        )
+    try:
+        target = Path(path).expanduser().resolve()
+        if target.is_dir():
+            raise InvalidParameterError(f"{target} is a folder. Give the path of a file in it.")
+        if not target.parent.is_dir():
+            raise InvalidParameterError(f"There is no folder {target.parent}. Create it first.")
+        _replace(target, content.encode("utf-8", "replace"))
+    except (OSError, ValueError, RuntimeError) as error:  # NUL in the path, no home, a link loop
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidParameterError(f"{path} cannot be written ({reason}).") from error
+    return target
+
+
+def _replace(target: Path, content: bytes) -> None:
+    part = target.with_name(f".{types.new_id()}.part")  # in the same folder: a rename is atomic
+    try:
+        with part.open("xb") as file:
+            file.write(content)
+        part.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise

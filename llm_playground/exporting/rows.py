@@ -1,114 +1,262 @@
-"""Runs in whatever form a person has them, as plain rows."""
+"""Runs as plain rows: the columns of the view ``runs`` as JSON-compatible values without keys.
+
+Texts are str, times ISO 8601 in UTC, costs exact Decimals, JSON columns are JSON values, unknown
+values are None. Each row has every column, in the order of the view.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal
 
-from llm_playground import misfit
+from llm_playground import _validation, formatting
 from llm_playground.errors import InvalidParameterError
-from llm_playground.exporting.columns import COLUMNS, Row, plain
-from llm_playground.runlog import open_log, records, texts
-from llm_playground.types import Run
-
-_EXACT = {name for name, kind in COLUMNS.items() if kind == "usd"}
-_SELECTED = ", ".join(
-    f"CAST(v.{name} AS VARCHAR) AS {name}" if name in _EXACT else f"v.{name}" for name in COLUMNS
+from llm_playground.runlog import open_log
+from llm_playground.runlog.rows import (
+    PACKED,
+    RUN_TYPES,
+    clean_json,
+    clean_text,
+    row_of,
+    run_of,
+    selected,
+    unpacked_row,
 )
-_PACKED = ", ".join(f"{column} AS {name}" for name, column in texts.PACKED.items())
+from llm_playground.types import Parameters, Run
+
+Row = dict[str, Any]
+Kind = Literal["text", "time", "json", "count", "number", "usd", "flag"]
+
+_KINDS: dict[str, Kind] = {
+    "VARCHAR": "text",
+    "TIMESTAMPTZ": "time",
+    "JSON": "json",
+    "INTEGER": "count",
+    "BIGINT": "count",
+    "DOUBLE": "number",
+    "DECIMAL(18, 12)": "usd",
+    "BOOLEAN": "flag",
+}
+COLUMNS: dict[str, Kind] = {name: _KINDS[sql_type] for name, sql_type in RUN_TYPES.items()}
+USD_PLACES = Decimal("1e-12")  # as in the log: DECIMAL(18, 12)
+_NO_FRACTION = re.compile(r"\.0+(?=Z$)")
 _BY_ID = f"""
-SELECT {_SELECTED}, {_PACKED}
+SELECT {selected({name: f"v.{name}" for name in COLUMNS})}, {selected(PACKED)}
 FROM runs v JOIN results r ON r.id = v.run_id LEFT JOIN prompts p ON p.id = v.prompt_id
 WHERE v.run_id IN (SELECT unnest(CAST($ids AS VARCHAR[])))
 """  # noqa: S608 - names of columns
 
 
-def rows_of(runs: object) -> list[Row]:
-    """Runs as plain rows, in their order, each with every column.
+def plain_rows(runs: object) -> list[Row]:
+    """Runs as plain rows, in their order.
 
-    What a run object or a narrow frame does not hold, such as who ran it, comes from the log; what
-    neither knows is None.
+    Columns that a run object or a narrow frame does not hold, such as the user, come from the log.
 
     Args:
-        runs: A run, a list of runs, a frame of runs, or what has them as ``runs`` (a comparison)
-            or ``results`` (a playground, which waits for its answers).
+        runs: A run, a list of runs, a frame of runs, or an object with ``runs`` (a comparison) or
+            ``results`` (a playground, which waits for its answers).
 
     Raises:
-        InvalidParameterError: It is none of these.
+        InvalidParameterError: ``runs`` is none of these, or a value does not fit its column.
         RunLogError: The log cannot be read.
     """
-    given = _given(runs)
-    incomplete = [row["run_id"] for row in given if len(row) < len(COLUMNS)]
-    stored = _stored(incomplete) if incomplete else {}
-    return [plain({**stored.get(row["run_id"], {}), **row}) for row in given]
+    rows = _rows_of(runs)
+    incomplete = [row["run_id"] for row in rows if len(row) < len(COLUMNS)]
+    found = open_log().rows(_BY_ID, {"ids": incomplete}) if incomplete else []
+    logged = {row["run_id"]: row for row in map(unpacked_row, found)}
+    return [plain_row({**logged.get(row["run_id"], {}), **row}) for row in rows]
 
 
-def of_run(run: Run) -> Row:
-    """What a run itself holds, as a row with every column."""
-    return plain(_of_run(run))
+def plain_row(run: Run | Mapping[str, object]) -> Row:
+    """A run, or a row of the view, as a plain row; the log is not read.
+
+    Raises:
+        InvalidParameterError: A value does not fit its column.
+
+    >>> plain_row({"run_id": "r1", "cost_usd": 1.5e-06})["cost_usd"]
+    Decimal('0.000001500000')
+    """
+    row = row_of(run) if isinstance(run, Run) else run
+    plain: Row = {}
+    for name, kind in COLUMNS.items():
+        value = row.get(name)
+        is_unknown = value is None or (isinstance(value, float) and math.isnan(value))
+        try:
+            plain[name] = None if is_unknown else _CONVERTERS[kind](value)
+        except (ValueError, TypeError, ArithmeticError, RecursionError):
+            raise InvalidParameterError(
+                f"The run {row.get('run_id')} has {_validation.short_repr(value)} as its {name}."
+            ) from None
+    return plain
 
 
-def _given(runs: Any) -> list[Row]:  # noqa: ANN401 - told apart by what it has
+def utc_text(value: datetime) -> str:
+    """A time in ISO 8601, in UTC; a time without a zone is taken as UTC.
+
+    >>> utc_text(datetime(2026, 3, 31, 12))
+    '2026-03-31T12:00:00Z'
+    """
+    utc = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    text = utc.replace(tzinfo=None).isoformat(timespec="microseconds")
+    return _NO_FRACTION.sub("", f"{text}Z")
+
+
+def _usd(value: object) -> Decimal:
+    amount = Decimal(str(value))
+    if isinstance(value, bool) or not amount.is_finite():
+        raise ValueError(value)
+    return amount.quantize(USD_PLACES)
+
+
+def _time(value: object) -> str:
+    return utc_text(value if isinstance(value, datetime) else datetime.fromisoformat(str(value)))
+
+
+def _json(value: object) -> Any:  # noqa: ANN401 - a JSON value is any of six types
+    """JSON columns are text in frames."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return clean_text(str(value))
+    return clean_json(value)
+
+
+def _count(value: Any) -> int:  # noqa: ANN401 - whatever stands in a frame
+    count = int(value)
+    if count != value or isinstance(value, str):
+        raise ValueError(value)
+    return count
+
+
+def _number(value: Any) -> float:  # noqa: ANN401 - as above
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(value)
+    return number
+
+
+def _flag(value: Any) -> bool:  # noqa: ANN401 - as above
+    if value not in (True, False):
+        raise ValueError(value)
+    return bool(value)
+
+
+_CONVERTERS: dict[Kind, Callable[[Any], Any]] = {
+    "text": lambda value: clean_text(str(value)),
+    "time": _time,
+    "json": _json,
+    "count": _count,
+    "number": _number,
+    "usd": _usd,
+    "flag": _flag,
+}
+
+
+def _rows_of(runs: Any) -> list[Row]:  # noqa: ANN401 - recognised by its attributes
     if isinstance(runs, Run):
-        return [_of_run(runs)]
+        return [_known_columns(runs)]
     if hasattr(runs, "columns") and hasattr(runs, "iloc"):
-        return _of_frame(runs)
+        return _frame_rows(runs)
     if hasattr(runs, "results"):
-        return _given(runs.results)
+        return _rows_of(runs.results)
     if hasattr(runs, "runs"):
-        return _of_comparison(runs.runs, getattr(runs, "prompts", ()))
+        rows = list(map(_known_columns, runs.runs))
+        prompts = getattr(runs, "prompts", ())
+        if len(prompts) == len(rows):
+            pairs = zip(rows, prompts, strict=True)
+            rows = [{**row, "user_prompt": prompt} for row, prompt in pairs]
+        return rows
     if isinstance(runs, Iterable) and not isinstance(runs, (str, bytes, Mapping)):
-        return [_of_run(run) for run in runs]
-    raise _no_runs(runs)
+        return list(map(_known_columns, runs))
+    raise _not_runs(runs)
 
 
-def _of_run(run: object) -> Row:
+def _known_columns(run: object) -> Row:
     if not isinstance(run, Run):
-        raise _no_runs(run)
-    result = records.result_row(run, None)
-    own = {
-        "run_id": run.id,
-        "prompt_id": run.prompt_id,
-        "parameters": run.parameters.as_dict(),
-    }
-    known = {**{name: result[name] for name in COLUMNS if name in result}, **own}
-    return {name: value for name, value in known.items() if value is not None}
+        raise _not_runs(run)
+    return {name: value for name, value in row_of(run).items() if value is not None}
 
 
-def _of_comparison(runs: Iterable[Run], prompts: Sequence[str]) -> list[Row]:
-    rows = [_of_run(run) for run in runs]
-    asked = prompts if len(prompts) == len(rows) else [None] * len(rows)
-    return [
-        row if prompt is None else {**row, "user_prompt": prompt}
-        for row, prompt in zip(rows, asked, strict=True)
-    ]
-
-
-def _of_frame(frame: Any) -> list[Row]:  # noqa: ANN401 - pandas is not imported for its name
+def _frame_rows(frame: Any) -> list[Row]:  # noqa: ANN401 - pandas is not imported for its name
     if not len(frame):
         return []
     names = [name for name in COLUMNS if name in set(frame.columns)]
     if "run_id" not in names:
         raise InvalidParameterError(
-            "The frame has no column run_id, by which runs are known: pass a frame such as "
+            "The frame has no column run_id, which identifies runs: pass a frame such as "
             "lp.runs() gives."
         )
     narrow = frame.loc[:, ~frame.columns.duplicated()][names]
-    known = narrow.astype(object).where(narrow.notna(), None)
-    rows = [dict(zip(names, values, strict=True)) for values in known.to_numpy()]
+    values = narrow.astype(object).where(narrow.notna(), None).to_numpy()
+    rows = [dict(zip(names, row, strict=True)) for row in values]
     if any(row["run_id"] is None for row in rows):
-        raise InvalidParameterError("A row of the frame has no run_id, by which runs are known.")
+        raise InvalidParameterError("A row of the frame has no run_id, which identifies runs.")
     return [{**row, "run_id": str(row["run_id"])} for row in rows]
 
 
-def _stored(ids: Sequence[str]) -> dict[str, Row]:
-    """What the log knows of runs, by id."""
-    found = texts.unpacked(open_log().frame(_BY_ID, {"ids": list(ids)}))
-    return {row["run_id"]: row for row in _of_frame(found)}
-
-
-def _no_runs(value: object) -> InvalidParameterError:
+def _not_runs(value: object) -> InvalidParameterError:
     return InvalidParameterError(
-        "What is exported is a run, a comparison, a playground, a list of runs or a frame such as "
-        f"lp.runs() gives; got {misfit.got(value)}."
+        "What can be exported is a run, a comparison, a playground, a list of runs or a frame such "
+        f"as lp.runs() gives; got {_validation.short_repr(value)}."
     )
+
+
+def footer(row: Row) -> str:
+    """The line under the answer: cost, time, tokens."""
+    return formatting.footer(_run(row))
+
+
+def notices(row: Row) -> list[str]:
+    """The notices about the answer, without advice that only helps the person who ran it."""
+    return [notice for notice in formatting.notices(_run(row)) if notice != formatting.LOCAL_NOTE]
+
+
+def figures(row: Row) -> tuple[str, str, str, str]:
+    """How the run ended, its cost, time and output tokens; empty where unknown."""
+    run, ms, tokens = _run(row), row["response_time_ms"], row["output_tokens"]
+    cut_off = row["status"] == "completed" and row["finish_reason"] == "length"
+    return (
+        "cut off" if cut_off else (row["status"] or "").replace("_", " "),
+        "nothing billed" if run.status == "over_budget" else formatting.cost(run),
+        "" if ms is None else formatting.duration(ms),
+        "" if tokens is None else f"{tokens:,}",
+    )
+
+
+def start_time(row: Row) -> str | None:
+    """When the run began, to the second."""
+    started = row["started_at"]
+    return None if started is None else f"{started[:19].replace('T', ' ')} UTC"
+
+
+def parameter_items(parameters: object) -> list[tuple[str, str]]:
+    """Names and values of parameters, for display.
+
+    >>> parameter_items({"temperature": 0.2, "stop": ["END"]})
+    [('temperature', '0.2'), ('stop', "['END']")]
+    """
+    if not isinstance(parameters, Mapping):
+        return []
+    return [(str(name), str(value)) for name, value in parameters.items()]
+
+
+def _run(row: Row) -> Run:
+    """The row as a run, with what the footer and the notices need."""
+    parameters, attempts = row["parameters"], row["attempts"]
+    max_tokens = parameters.get("max_tokens") if isinstance(parameters, Mapping) else None
+    if not isinstance(max_tokens, int) or isinstance(max_tokens, bool):
+        max_tokens = None
+    known_attempts = []
+    for number, attempt in enumerate(attempts if isinstance(attempts, list) else (), 1):
+        skipped = attempt.get("skipped_events") if isinstance(attempt, Mapping) else None
+        skipped_events = skipped if isinstance(skipped, int) else 0
+        times = {"number": number, "wait_ms": 0.0, "duration_ms": 0.0}
+        known_attempts.append({**times, "skipped_events": skipped_events})
+    known = {"status": row["status"] or "running", "attempts": known_attempts}
+    return run_of(row | known, Parameters(max_tokens=max_tokens))

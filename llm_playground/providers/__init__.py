@@ -1,42 +1,135 @@
-"""The registry: from a provider's name to the one object that speaks its wire format."""
+"""Providers: what the engine calls, where one is reached, and the registry of connected ones.
+
+README.md in this folder says how to add a provider.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import atexit
-import os
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import cast
+from typing import Protocol, cast
 
-from llm_playground import _loop, config, credentials
+from llm_playground import _lifecycle, _runtime, config, formatting
+from llm_playground.config import credentials
 from llm_playground.errors import ConfigError
-from llm_playground.events import Preparing
-from llm_playground.providers.base import Endpoint, Provider
+from llm_playground.events import Preparing, ProviderEvent
+from llm_playground.providers.wire_formats import WIRE_FORMATS
+from llm_playground.redaction import mask
+from llm_playground.types import Parameters, Request
 
-# Which module and class speak a wire format. Modules load on first use: each pulls in its
-# vendor's SDK. A row of another package names its own as module:Class.
-_WIRE_FORMATS = {
-    "openai": ("llm_playground.providers.openai", "OpenAIProvider"),
-    "anthropic": ("llm_playground.providers.anthropic", "AnthropicProvider"),
-    "gemini": ("llm_playground.providers.gemini", "GeminiProvider"),
-    "gemini-legacy": ("llm_playground.providers.gemini_legacy", "GeminiLegacyProvider"),
-}
-_EXTRAS = {"gemini-legacy": "Install it: pip install 'llm_playground[gemini-legacy]'."}
-# What a server without keys is sent where a key belongs.
+# Sent as the key to a server without keys.
 NO_KEY = "none"
 _EXIT_S = 2.0
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where requests of one provider go.
+
+    ``base_url`` is None for the vendor's own; ``connect_timeout_s`` is None for no limit.
+    """
+
+    provider: str
+    api_key: str = field(repr=False)
+    base_url: str | None = None
+    connect_timeout_s: float | None = 10.0
+
+    @property
+    def address(self) -> str:
+        """The base URL, the vendor's own where none is set."""
+        return self.base_url or config.rows()[self.provider].base_url
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """The facts of one request that error messages name."""
+
+    endpoint: Endpoint
+    model: str
+    parameters: Parameters = field(default_factory=Parameters)
+
+    @property
+    def label(self) -> str:
+        """The provider's display name, as within a sentence."""
+        return config.label(self.endpoint.provider)
+
+    @property
+    def host(self) -> str:
+        """The host as written in the base URL; the provider's name for the vendor's own."""
+        import httpx2  # first use, not import
+
+        base_url = self.endpoint.base_url
+        return httpx2.URL(base_url).netloc.decode() if base_url else self.label
+
+    @property
+    def proxy(self) -> str | None:
+        """The proxy on the way to the host as ``host:port``, None without one."""
+        from llm_playground.providers.http import proxy_for  # loads httpx2: first use, not import
+
+        row = config.rows().get(self.endpoint.provider)
+        base_url = self.endpoint.base_url or (row.base_url if row else None)
+        return proxy_for(base_url) if base_url else None
+
+    @property
+    def key_origin(self) -> str:
+        """The source of the key and its last characters, as a sentence."""
+        if self.endpoint.api_key == NO_KEY:
+            return "None is set."
+        masked = mask(self.endpoint.api_key)
+        source = credentials.source_of(self.endpoint.provider, self.endpoint.api_key)
+        if source is not None:
+            return f"It came from {formatting.article(source)} and ends in {masked}."
+        return f"It ends in {masked}."
+
+    @property
+    def key_advice(self) -> str:
+        """What to do about a refused key, as a sentence."""
+        provider = self.endpoint.provider
+        if self.endpoint.api_key == NO_KEY:
+            setting = f'{{"{provider}": {{"key_variable": "NAME"}}}}'
+            return f"Say which variable holds it: lp.configure(endpoints={setting})."
+        row = config.rows().get(provider)
+        if row is None or not row.key_variables:
+            return "Restart the kernel."  # the embedded server has a key of its own
+        check = f", or check {row.base_url_variable}" if row.base_url_variable else ""
+        return f"Set another with %llm keys set {provider}{check}."
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """The provider's id of the request, from the response headers."""
+    return next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), None)
+
+
+class Provider(Protocol):
+    """A service reached by one wire format."""
+
+    def stream(self, request: Request) -> AsyncGenerator[ProviderEvent, None]:
+        """Send the request and yield its events: one ``Responded``, deltas, one ``Finish``.
+
+        Closing the generator, or cancelling the task that reads it, closes the connection.
+
+        Raises:
+            ProviderError: Translated from the SDK's or the transport's exception.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...
+
+
 _connected: dict[tuple[Endpoint, str], Provider] = {}
 _inherited: list[dict[tuple[Endpoint, str], Provider]] = []
 
 
 async def connect(model: str, progress: Callable[[Preparing], None]) -> Provider:
-    """The provider, ready to be asked; one object, and so one set of connections, per endpoint.
+    """The provider of a model; one object, and so one connection pool, per endpoint.
 
-    Args:
-        model: ``provider:name``.
-        progress: Told what takes long, such as fetching the embedded model.
+    ``progress`` is called while something slow is prepared, such as fetching the embedded model.
 
     Raises:
         ConfigError: A key or a model file is missing, or a package's provider cannot be loaded;
@@ -46,23 +139,46 @@ async def connect(model: str, progress: Callable[[Preparing], None]) -> Provider
     wire_format = config.rows()[endpoint.provider].wire_format
     key = (endpoint, wire_format)
     if key not in _connected:
-        # An SDK takes up to 1.4 s to load: not on the loop, where other answers stream.
-        build = await asyncio.to_thread(_class_of, endpoint.provider, wire_format)
+        # Loading an SDK takes up to 1.4 s, so it happens off the loop, where answers stream.
+        build = await asyncio.to_thread(provider_class, wire_format, endpoint.provider)
         if key not in _connected:  # another call may have waited for the same module
             _connected[key] = build(endpoint)
     return _connected[key]
 
 
 def endpoint_of(provider: str) -> Endpoint:
-    """Where a provider is reached, and with which key. Not for ``local``, which must be started.
+    """The endpoint and key of a provider other than ``local``, which has to be started.
 
     Raises:
-        MissingKeyError: It wants a key, and none was found or the one found is malformed.
+        MissingKeyError: It needs a key, and none was found or the one found is malformed.
     """
     row = config.rows()[provider]
     key = credentials.key(provider) if row.key_variables else NO_KEY
     base_url = config.base_url(provider) or row.base_url
-    return Endpoint(provider, key, base_url, config.timeouts().connect)
+    return Endpoint(provider, key, base_url, config.settings().timeouts.connect)
+
+
+def provider_class(wire_format: str, provider: str) -> Callable[[Endpoint], Provider]:
+    """The class of a wire format, imported together with the SDK it needs.
+
+    ``wire_format`` is the name of a row of ``wire_formats``, or a package's ``module:Class``; the
+    message of an error names the ``provider``.
+
+    Raises:
+        ConfigError: It is missing or broken.
+    """
+    row = WIRE_FORMATS.get(wire_format)
+    module, name = (row.provider if row else wire_format).split(":")
+    try:
+        if row and row.sdk:
+            import_module(row.sdk)
+        return cast("Callable[[Endpoint], Provider]", getattr(import_module(module), name))
+    except Exception as error:  # a package's module may raise anything
+        hint = (row and row.install) or f"Install or correct the package that brings {wire_format}."
+        raise ConfigError(
+            f"The provider {provider} cannot be loaded ({type(error).__name__}: {error}). {hint}",
+            provider=provider,
+        ) from error
 
 
 async def _endpoint(model: str, progress: Callable[[Preparing], None]) -> Endpoint:
@@ -77,25 +193,7 @@ async def _endpoint(model: str, progress: Callable[[Preparing], None]) -> Endpoi
             if isinstance(event, Endpoint):
                 return event
             progress(event)
-    raise AssertionError("the last thing local.start yields is an Endpoint")
-
-
-def _class_of(provider: str, wire_format: str) -> Callable[[Endpoint], Provider]:
-    """What builds a provider of a wire format.
-
-    Raises:
-        ConfigError: It is not there, or broken.
-    """
-    module, name = _WIRE_FORMATS.get(wire_format) or wire_format.split(":")
-    try:
-        return cast("Callable[[Endpoint], Provider]", getattr(import_module(module), name))
-    except Exception as error:  # a package may be broken in any way
-        fault = f"{type(error).__name__}: {error}"
-        hint = _EXTRAS.get(wire_format, f"Install or correct what brings {wire_format}.")
-        raise ConfigError(
-            f"The provider {provider} cannot be loaded ({fault}). {hint}",
-            provider=provider,
-        ) from error
+    raise AssertionError("local.start yields an Endpoint last")
 
 
 async def close() -> None:
@@ -107,18 +205,14 @@ async def close() -> None:
 
 def _close_at_exit() -> None:
     if _connected:
-        with suppress(Exception):  # nobody is left to be told
-            _loop.submit(close()).result(_EXIT_S)
-
-
-atexit.register(_close_at_exit)
+        with suppress(Exception):  # the interpreter ends: no one is left to read an error
+            _runtime.submit(close()).result(_EXIT_S)
 
 
 def _leave_to_parent() -> None:
-    """A forked child must not share its parent's sockets, nor close them."""
+    """In a forked child: neither use nor close the parent's sockets."""
     _inherited.append(dict(_connected))
     _connected.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_to_parent)
+_lifecycle.register(at_exit=_close_at_exit, after_fork_in_child=_leave_to_parent)

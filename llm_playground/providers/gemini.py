@@ -1,42 +1,387 @@
-"""``streamGenerateContent?alt=sse`` over google-genai: it builds and sends the request.
+"""Gemini's generateContent: :func:`body`, :class:`Reader`, and the provider over google-genai.
 
-It offers no door to the bytes of a response and spends ten times as long on parsing them, but it
-takes an HTTP client of ours: that one keeps the response, and hands the SDK an empty one.
+Format: https://ai.google.dev/api/generate-content, streamed with ``alt=sse``. The SDK gives no
+access to the bytes of a response and takes ten times as long to parse them, but it accepts an HTTP
+client: the one used here keeps the response and returns an empty one to the SDK.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+import json
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from itertools import zip_longest
 from typing import Any
 
 import httpx2
-from google import genai
-from google.genai import types as sdk
 
 from llm_playground import config
-from llm_playground.events import ProviderEvent
-from llm_playground.providers import answer, breaks, faults
-from llm_playground.providers.base import Endpoint
-from llm_playground.providers.call import Call
-from llm_playground.providers.generate_content import Reader, body
+from llm_playground.errors import InvalidParameterError
+from llm_playground.events import (
+    Block,
+    Finish,
+    ProviderEvent,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+)
+from llm_playground.providers import Endpoint, RequestContext, errors, streaming
 from llm_playground.providers.http import client_for
-from llm_playground.types import Request
+from llm_playground.request import images
+from llm_playground.types import (
+    FinishReason,
+    ImagePart,
+    Message,
+    ReasoningPart,
+    Request,
+    TextPart,
+    TokenLogprob,
+    ToolCall,
+    ToolResult,
+)
 
-_kept: ContextVar[list[httpx2.Response] | None] = ContextVar("_kept", default=None)
+_FINISH_REASONS: dict[str | None, FinishReason] = {"STOP": "stop", "MAX_TOKENS": "length"}
+_FILTERED = frozenset({
+    "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR",
+    "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION",
+})  # fmt: skip
+# Enums as numbers are those of ``google.ai.generativelanguage.v1beta``; their names:
+# https://ai.google.dev/api/generate-content#HarmCategory
+_FINISH_NUMBERS = (
+    "FINISH_REASON_UNSPECIFIED", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER",  # 0 to 5
+    "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MALFORMED_FUNCTION_CALL",  # to 10
+    "IMAGE_SAFETY", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS",  # to 13
+    "IMAGE_PROHIBITED_CONTENT", "IMAGE_OTHER", "NO_IMAGE", "IMAGE_RECITATION",  # to 17
+)  # fmt: skip
+_BLOCK_NUMBERS = (
+    "BLOCK_REASON_UNSPECIFIED", "SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT",  # 0 to 4
+    "IMAGE_SAFETY",
+)  # fmt: skip
+_CATEGORY_NUMBERS = (
+    "HARM_CATEGORY_UNSPECIFIED", "HARM_CATEGORY_DEROGATORY", "HARM_CATEGORY_TOXICITY",  # 0 to 2
+    "HARM_CATEGORY_VIOLENCE", "HARM_CATEGORY_SEXUAL", "HARM_CATEGORY_MEDICAL",  # to 5
+    "HARM_CATEGORY_DANGEROUS", "HARM_CATEGORY_HARASSMENT", "HARM_CATEGORY_HATE_SPEECH",  # to 8
+    "HARM_CATEGORY_SEXUALLY_EXPLICIT", "HARM_CATEGORY_DANGEROUS_CONTENT",  # to 10
+    "HARM_CATEGORY_CIVIC_INTEGRITY",
+)  # fmt: skip
+_PROBABILITIES = ("HARM_PROBABILITY_UNSPECIFIED", "NEGLIGIBLE", "LOW", "MEDIUM", "HIGH")
 
 
-class _KeepingClient(httpx2.AsyncClient):
-    """Keeps each response for who asked, and gives the SDK an empty one that it finds fine."""
+def finish_reason(value: object) -> FinishReason:
+    """A candidate's ``finishReason``, name or number, as a :data:`FinishReason`.
 
-    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:  # noqa: ANN401 - the parent's own options, handed on unread
-        request.extensions["timeout"] = self.timeout.as_dict()  # the SDK turns them off
+    >>> finish_reason("SAFETY"), finish_reason(2)
+    ('content_filter', 'length')
+    """
+    name = _name(value, _FINISH_NUMBERS)
+    if name in _FILTERED:
+        return "content_filter"
+    return _FINISH_REASONS.get(name, "other")
+
+
+def prompt_block(feedback: Mapping[str, Any]) -> Block | None:
+    """The block that ``promptFeedback`` reports, None where it reports none."""
+    reason = _name(feedback.get("blockReason"), _BLOCK_NUMBERS)
+    return None if reason is None else _block("prompt", reason, feedback.get("safetyRatings"))
+
+
+def answer_block(candidate: Mapping[str, Any]) -> Block | None:
+    """Why the safety system cut off a candidate, None where it did not."""
+    reason = _name(candidate.get("finishReason"), _FINISH_NUMBERS)
+    return _block("answer", reason, candidate.get("safetyRatings")) if reason in _FILTERED else None
+
+
+def _block(stage: Any, reason: str, ratings: object) -> Block:  # noqa: ANN401 - "prompt" or "answer"
+    """With the decisive rating: the one marked as blocking, else the most probable harm."""
+    ratings = ratings if isinstance(ratings, Sequence) else ()
+    valid = [rating for rating in ratings if isinstance(rating, Mapping)]
+    blocking = [rating for rating in valid if rating.get("blocked") is True] or valid
+    worst = max(blocking, key=_probability, default=None)
+    if worst is None or (worst.get("blocked") is not True and _probability(worst) < 2):
+        return Block(stage, None, reason)
+    category = _name(worst.get("category"), _CATEGORY_NUMBERS)
+    probability = _name(worst.get("probability"), _PROBABILITIES)
+    return Block(stage, category, f"{reason}, {probability}" if probability else reason)
+
+
+def _probability(rating: Mapping[str, Any]) -> int:
+    name = _name(rating.get("probability"), _PROBABILITIES)
+    return _PROBABILITIES.index(name) if name in _PROBABILITIES else 0
+
+
+def _name(value: object, by_number: tuple[str, ...]) -> str | None:
+    """The name of an enum's value, given as name or number; None for the unspecified."""
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        return None
+    if isinstance(value, str):
+        if not value.isdigit():
+            return None if not value or value == by_number[0] else value
+        value = int(value)
+    if value == 0:
+        return None
+    return by_number[value] if value < len(by_number) else str(value)
+
+
+_CONFIG_NAMES = {
+    "temperature": "temperature",
+    "top_p": "topP",
+    "top_k": "topK",
+    "max_tokens": "maxOutputTokens",
+    "seed": "seed",
+    "presence_penalty": "presencePenalty",
+    "frequency_penalty": "frequencyPenalty",
+}
+_ROLES = {"user": "user", "assistant": "model", "tool": "user"}
+# Gemini 2 takes a budget in tokens where later models take a level; the numbers are those of
+# Google's own OpenAI-compatible endpoint (https://ai.google.dev/gemini-api/docs/openai#thinking).
+_BUDGETS = {"none": 0, "minimal": 512, "low": 1_024, "medium": 8_192, "high": 24_576}
+# These refuse tools together with a schema: "Function calling with a response mime type:
+# 'application/json' is unsupported".
+_EITHER_TOOLS_OR_SCHEMA = ("gemini-1", "gemini-2")
+# Prefix of ids made up here for calls without one. They are not sent: Gemini then matches results
+# to calls by name.
+_OWN_ID = "unnamed-"
+
+
+def body(request: Request) -> dict[str, Any]:
+    """The request's JSON body for the REST API; parameters that are not set are left out.
+
+    ``generationConfig`` is present even if empty, as in the SDK's own requests.
+
+    Raises:
+        InvalidParameterError: The model does not take a schema together with tools.
+
+    >>> from llm_playground.types import Message, Parameters, TextPart
+    >>> body(Request("gemini:m", (Message("user", (TextPart("hi"),)),), Parameters(top_p=0.5)))
+    ... # doctest: +NORMALIZE_WHITESPACE
+    {'contents': [{'role': 'user', 'parts': [{'text': 'hi'}]}],
+     'generationConfig': {'topP': 0.5}}
+    """
+    name = request.model_name
+    if request.tools and request.schema and name.startswith(_EITHER_TOOLS_OR_SCHEMA):
+        raise InvalidParameterError(
+            f"{name} takes tools or a schema, not both. Leave one out, or choose a later model."
+        )
+    content: dict[str, Any] = {"contents": _contents(request.messages)}
+    if request.system is not None:
+        content["systemInstruction"] = {"parts": [{"text": request.system}]}
+    if request.tools:
+        declarations = [
+            {
+                "name": tool.name,
+                "description": tool.description,
+                "parametersJsonSchema": tool.parameters,
+            }
+            for tool in request.tools
+        ]
+        content["tools"] = [{"functionDeclarations": declarations}]
+    content["generationConfig"] = _generation_config(request)
+    return _merged(content, request.parameters.extra)
+
+
+def _generation_config(request: Request) -> dict[str, Any]:
+    parameters = request.parameters
+    settings = {sent: getattr(parameters, name) for name, sent in _CONFIG_NAMES.items()}
+    settings["stopSequences"] = None if parameters.stop is None else list(parameters.stop)
+    settings["thinkingConfig"] = _thinking(request.model_name, parameters.reasoning_effort)
+    if parameters.logprobs is not None:
+        settings |= {"responseLogprobs": True, "logprobs": parameters.logprobs or None}
+    if request.schema is not None:
+        settings["responseMimeType"] = "application/json"
+        settings["responseJsonSchema"] = request.schema.json_schema
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _thinking(model_name: str, effort: str | None) -> dict[str, Any] | None:
+    if effort is None:
+        return None
+    if model_name.startswith("gemini-2") and effort in _BUDGETS:
+        return {"thinkingBudget": _BUDGETS[effort], "includeThoughts": True}
+    return {"thinkingLevel": effort, "includeThoughts": True}
+
+
+def _merged(content: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """The body with ``extra``, merged field by field; fields of ``extra`` win."""
+    merged = dict(content)
+    for name, value in extra.items():
+        present = merged.get(name)
+        if isinstance(present, Mapping) and isinstance(value, Mapping):
+            value = _merged(present, value)
+        merged[name] = value
+    return merged
+
+
+def _contents(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+    """Messages as contents; consecutive tool results share one content."""
+    contents: list[dict[str, Any]] = []
+    previous_role = ""
+    for message in messages:
+        if message.role not in _ROLES:
+            continue
+        if message.role == previous_role == "tool":
+            contents[-1]["parts"] += _parts(message)
+        else:
+            contents.append({"role": _ROLES[message.role], "parts": _parts(message)})
+        previous_role = message.role
+    return contents
+
+
+def _parts(message: Message) -> list[dict[str, Any]]:
+    if all(isinstance(part, TextPart) for part in message.content):
+        return [{"text": message.text}]
+    parts = [part for item in message.content if (part := _part(item)) is not None]
+    reasoning = (item for item in message.content if isinstance(item, ReasoningPart))
+    signature = next((item.signature for item in reasoning if item.signature), None)
+    texts = [part for part in parts if "text" in part]
+    if signature is not None and texts:  # it was received with the last text part
+        texts[-1]["thoughtSignature"] = signature
+    return parts
+
+
+def _part(part: object) -> dict[str, Any] | None:
+    """A part; None for reasoning, whose text is not sent back."""
+    match part:
+        case TextPart(text):
+            return {"text": text}
+        case ImagePart():
+            return _image(part)
+        case ToolCall():
+            call = {"functionCall": _call_name(part.id, part.name) | {"args": _arguments(part)}}
+            return call | ({"thoughtSignature": part.signature} if part.signature else {})
+        case ToolResult():
+            response = {"error" if part.is_error else "output": part.text}
+            return {"functionResponse": _call_name(part.id, part.name) | {"response": response}}
+    return None
+
+
+def _image(part: ImagePart) -> dict[str, Any]:
+    inline = images.inline(part)
+    if inline is not None:
+        return {"inlineData": {"mimeType": inline[0], "data": inline[1]}}
+    media_type = images.media_type(part)
+    return {"fileData": {"fileUri": part.url} | ({"mimeType": media_type} if media_type else {})}
+
+
+def _call_name(call_id: str, name: str) -> dict[str, Any]:
+    return {"name": name} if call_id.startswith(_OWN_ID) else {"id": call_id, "name": name}
+
+
+def _arguments(call: ToolCall) -> dict[str, Any]:
+    try:
+        return call.arguments
+    except ValueError:
+        return {"invalid_json": call.arguments_json}
+
+
+class Reader:
+    """Reads a stream of Gemini; see :class:`llm_playground.providers.streaming.Reader`."""
+
+    ended = False  # the format has no mark for the end of a stream
+
+    def __init__(self) -> None:
+        self.complete = False
+        self._finish_reason: FinishReason = "other"
+        self._block: Block | None = None
+        self._usage: dict[str, Any] = {}
+        self._model: str | None = None
+        self._calls = 0
+        self._signature: str | None = None
+        self._logprobs: list[TokenLogprob] = []
+
+    def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
+        if event.get("error"):
+            raise streaming.StreamError(errors.status_in(event["error"]) or 500, json.dumps(event))
+        if not self._model:
+            self._model = event.get("modelVersion")
+        usage = event.get("usageMetadata")
+        if isinstance(usage, dict):  # cumulative: the latest of each count holds
+            self._usage |= usage
+        if event.get("promptFeedback"):
+            self._set_block(prompt_block(event["promptFeedback"]))
+        candidates = event.get("candidates")
+        if not candidates or candidates[0].get("index"):  # a further answer, of candidateCount
+            return []
+        candidate = candidates[0]
+        if candidate.get("finishReason"):
+            self.complete = True
+            self._finish_reason = finish_reason(candidate["finishReason"])
+            self._set_block(answer_block(candidate))
+        if candidate.get("logprobsResult"):
+            self._logprobs += _tokens(candidate["logprobsResult"])
+        parts = (candidate.get("content") or {}).get("parts") or ()
+        return [delta for part in parts if (delta := self._delta(part)) is not None]
+
+    def finish(self, request_id: str | None) -> Finish:
+        reason = self._finish_reason
+        if reason == "stop" and self._calls:
+            reason = "tool_call"
+        return Finish(
+            reason,
+            streaming.of_generate_content(self._usage),
+            self._model if isinstance(self._model, str) else None,
+            request_id,
+            block=self._block,
+            logprobs=tuple(self._logprobs),
+            reasoning_signature=self._signature,
+        )
+
+    def _set_block(self, block: Block | None) -> None:
+        if block is not None and self._block is None:
+            self.complete = True
+            self._finish_reason, self._block = "content_filter", block
+
+    def _delta(self, part: dict[str, Any]) -> ProviderEvent | None:
+        call = part.get("functionCall")
+        if call:
+            return self._call(call, part.get("thoughtSignature"))
+        if part.get("thoughtSignature"):
+            self._signature = part["thoughtSignature"]
+        text = part.get("text")
+        if not text or not isinstance(text, str):
+            return None
+        return ReasoningDelta(text) if part.get("thought") else TextDelta(text)
+
+    def _call(self, call: dict[str, Any], signature: str | None) -> ToolCallDelta:
+        number, self._calls = self._calls, self._calls + 1
+        return ToolCallDelta(
+            number,
+            json.dumps(call.get("args") or {}, ensure_ascii=False),
+            call.get("id") or f"{_OWN_ID}{uuid.uuid4().hex}",
+            call["name"],
+            signature,
+        )
+
+
+def _tokens(result: object) -> Iterator[TokenLogprob]:
+    """The chosen token of each step of ``logprobsResult``, with its alternatives."""
+    given = streaming.fields(result)
+    steps = given.get("topCandidates") or ()
+    for chosen, step in zip_longest(given.get("chosenCandidates") or (), steps):
+        if chosen is None:
+            return
+        top = (step or {}).get("candidates") or ()
+        yield TokenLogprob(*_token(chosen), tuple(map(_token, top)))
+
+
+def _token(token: Mapping[str, Any]) -> tuple[str, float]:
+    return token.get("token", ""), token.get("logProbability", 0.0)  # a zero is left out
+
+
+_responses: ContextVar[list[httpx2.Response] | None] = ContextVar("_responses", default=None)
+
+
+class _CapturingClient(httpx2.AsyncClient):
+    """Keeps each response in ``_responses`` and returns an empty, successful one to the SDK."""
+
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:  # noqa: ANN401 - the parent's options, passed on unread
+        request.extensions["timeout"] = self.timeout.as_dict()  # the SDK turns timeouts off
         response = await super().send(request, **options)
-        kept = _kept.get()
-        if kept is None:
+        responses = _responses.get()
+        if responses is None:
             return response
-        kept.append(response)
+        responses.append(response)
         return httpx2.Response(200, request=request, content=b"")
 
 
@@ -44,8 +389,11 @@ class GeminiProvider:
     """Speaks streamGenerateContent to one endpoint."""
 
     def __init__(self, endpoint: Endpoint) -> None:
+        from google import genai  # takes long; code generation uses this module without it
+        from google.genai import types as sdk
+
         self._endpoint = endpoint
-        self._http_client = client_for(endpoint, _KeepingClient)
+        self._http_client = client_for(endpoint, _CapturingClient)
         self._client = genai.Client(
             vertexai=False,
             api_key=endpoint.api_key,
@@ -56,53 +404,46 @@ class GeminiProvider:
             ),
         )
 
-    async def stream(self, request: Request) -> AsyncGenerator[ProviderEvent, None]:
-        """See :class:`llm_playground.providers.base.Provider`."""
-        call = Call(self._endpoint, request.model, request.parameters)
-        try:
-            async with self._response(call, request) as response:
-                if response.status_code != httpx2.codes.OK:
-                    await response.aread()
-                    raise faults.status_error(
-                        call, response.status_code, response.text, response.headers
-                    )
-                chunks = response.aiter_bytes()
-                reading = answer.stream_events(call, response.headers, chunks, Reader())
-                async with aclosing(reading) as events:
-                    async for event in events:
-                        yield event
-        except breaks.TRANSPORT_FAULTS as error:
-            raise breaks.transport_error(call, error) from None
+    def stream(self, request: Request) -> AsyncGenerator[ProviderEvent, None]:
+        call = RequestContext(self._endpoint, request.model, request.parameters)
+        return streaming.sdk_events(call, lambda: self._response(call, request), Reader())
 
     async def aclose(self) -> None:
-        """Close the connections."""
         await self._http_client.aclose()
 
     @asynccontextmanager
-    async def _response(self, call: Call, request: Request) -> AsyncIterator[httpx2.Response]:
+    async def _response(
+        self, call: RequestContext, request: Request
+    ) -> AsyncIterator[streaming.Received]:
         """Send the request; the response is closed on leaving."""
-        if "#" in request.model_name:  # what follows would be no part of the URL
-            raise faults.unsendable(call, ValueError(f"no model is called {request.model_name}"))
-        kept = list[httpx2.Response]()
+        from google.genai import types as sdk
+
+        if "#" in request.model_name:  # it would cut off the rest of the URL
+            raise errors.unsendable(call, ValueError(f"no model is called {request.model_name}"))
+        responses = list[httpx2.Response]()
         options = sdk.GenerateContentConfig(
             automatic_function_calling=sdk.AutomaticFunctionCallingConfig(disable=True),
-            automatic_continuation=False,  # it sends further requests on its own
-            # The body goes as it is: what the SDK makes of the contents is replaced by it.
+            automatic_continuation=False,  # it would send further requests
+            # This replaces the body that the SDK builds.
             http_options=sdk.HttpOptions(extra_body=body(request)),
         )
         try:
-            token = _kept.set(kept)
+            token = _responses.set(responses)
             try:
                 sending = await self._client.aio.models.generate_content_stream(
                     model=request.model_name, contents="-", config=options
                 )
-                async for _ in sending:  # it sends at its first step, and reads nothing
+                async for _ in sending:  # the first step sends; the response is empty
                     pass
-            except ValueError as error:  # a name that would leave its place in the URL
-                raise faults.unsendable(call, error) from None
+            except ValueError as error:  # a model name that would change the URL's path
+                raise errors.unsendable(call, error) from None
             finally:
-                _kept.reset(token)
-            yield kept[0]
+                _responses.reset(token)
+            response, status = responses[0], responses[0].status_code
+            if status != httpx2.codes.OK:
+                await response.aread()
+                raise errors.status_error(call, status, response.text, response.headers)
+            yield streaming.Received(status, response.headers, response.aiter_bytes)
         finally:
-            for response in kept:
+            for response in responses:
                 await response.aclose()

@@ -1,37 +1,326 @@
-"""Chat Completions over the openai SDK: it builds and sends the request.
+"""Chat Completions: :func:`body`, :class:`Reader`, and the provider over the openai SDK.
 
-The response is read as bytes, at a sixth of what the SDK's parsed stream costs.
+Format: https://platform.openai.com/docs/api-reference/chat-streaming. It is used by OpenAI, the
+embedded server and all OpenAI-compatible endpoints. The SDK builds and sends the HTTP request; the
+response is read as bytes, at a sixth of the cost of the SDK's parsed stream.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import json
+import re
+import uuid
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-import openai
-
-from llm_playground.events import ProviderEvent
-from llm_playground.providers import sdk_response
-from llm_playground.providers.base import Endpoint
-from llm_playground.providers.call import Call
-from llm_playground.providers.chat_completions import Reader, body
+from llm_playground.events import (
+    Block,
+    Finish,
+    ProviderEvent,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+)
+from llm_playground.providers import Endpoint, RequestContext, errors, streaming, strict_schema
 from llm_playground.providers.http import client_for
-from llm_playground.types import Request
+from llm_playground.request import images
+from llm_playground.types import (
+    FinishReason,
+    ImagePart,
+    Message,
+    Request,
+    Schema,
+    TextPart,
+    TokenLogprob,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
 
-_RAISED = sdk_response.Errors(openai.APIStatusError, openai.APIConnectionError)
+# Parameters with the same name in the body.
+_SAME_NAME = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "reasoning_effort",
+)
+# llama.cpp sends no log probabilities at all for top_logprobs=0.
+_LLAMA_CPP = frozenset({"local", "llama.cpp"})
+_FINISH_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "content_filter": "content_filter",
+    "tool_calls": "tool_call",
+    "function_call": "tool_call",
+}
+# OpenAI's codes and types of errors inside a stream, with the status they have outside one.
+_ERROR_STATUS = {
+    "context_length_exceeded": 400,
+    "invalid_request_error": 400,
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "model_not_found": 404,
+    "insufficient_quota": 429,
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "tokens": 429,
+    "requests": 429,
+}
+
+
+def body(request: Request) -> dict[str, Any]:
+    """The request's JSON body; parameters that are not set are left out.
+
+    ``openai`` gets ``max_completion_tokens``; all others ``max_tokens``, which compatible servers
+    understand.
+
+    >>> from llm_playground.types import Message, Parameters, TextPart
+    >>> body(Request("local:m", (Message("user", (TextPart("hi"),)),), Parameters(max_tokens=5)))
+    ... # doctest: +NORMALIZE_WHITESPACE
+    {'model': 'm', 'messages': [{'role': 'user', 'content': 'hi'}], 'max_tokens': 5,
+     'stream_options': {'include_usage': True}, 'stream': True}
+    """
+    parameters = request.parameters
+    limit = "max_completion_tokens" if request.provider == "openai" else "max_tokens"
+    settings = {name: getattr(parameters, name) for name in _SAME_NAME}
+    settings |= {
+        limit: parameters.max_tokens,
+        "stop": None if parameters.stop is None else list(parameters.stop),
+        **_logprobs(request),
+        "tools": [_tool(tool, request.provider) for tool in request.tools] or None,
+        "response_format": None if request.schema is None else _format(request.schema),
+    }
+    return {
+        "model": request.model_name,
+        "messages": [turn for message in request.messages for turn in _turns(message)],
+        **{name: value for name, value in settings.items() if value is not None},
+        "stream_options": {"include_usage": True},
+        **parameters.extra,
+        "stream": True,  # last, so that extra cannot turn it off
+    }
+
+
+def _logprobs(request: Request) -> dict[str, Any]:
+    wanted = request.parameters.logprobs
+    if wanted is None:
+        return {}
+    return {
+        "logprobs": True,
+        "top_logprobs": max(wanted, 1) if request.provider in _LLAMA_CPP else wanted,
+    }
+
+
+def _tool(tool: Tool, provider: str) -> dict[str, Any]:
+    """A tool; OpenAI enforces its schema where that has a strict form."""
+    function: dict[str, Any] = {"name": tool.name, "description": tool.description}
+    rewritten = strict_schema.strict(tool.parameters, strict_schema.OPENAI)
+    if provider == "openai" and rewritten is not None:
+        function |= {"parameters": rewritten, "strict": True}
+    else:  # a compatible server may reject "strict"
+        function["parameters"] = tool.parameters
+    return {"type": "function", "function": function}
+
+
+def _format(schema: Schema) -> dict[str, Any]:
+    rewritten = strict_schema.strict(schema.json_schema, strict_schema.OPENAI)
+    return {
+        "type": "json_schema",
+        "json_schema": {
+            "name": re.sub(r"[^A-Za-z0-9_-]", "_", schema.name)[:64] or "answer",
+            "schema": schema.json_schema if rewritten is None else rewritten,
+            "strict": rewritten is not None,
+        },
+    }
+
+
+def _turns(message: Message) -> Iterator[dict[str, Any]]:
+    """The turns of one message: each tool result is its own turn, reasoning is not sent."""
+    results = [part for part in message.content if isinstance(part, ToolResult)]
+    for result in results:
+        yield {"role": "tool", "tool_call_id": result.id, "content": result.text}
+    calls = [
+        {
+            "id": part.id,
+            "type": "function",
+            "function": {"name": part.name, "arguments": part.arguments_json},
+        }
+        for part in message.content
+        if isinstance(part, ToolCall)
+    ]
+    if calls:
+        yield {"role": "assistant", "content": message.text or None, "tool_calls": calls}
+    elif any(isinstance(part, ImagePart) for part in message.content):
+        parts = [_part(part) for part in message.content if isinstance(part, (TextPart, ImagePart))]
+        yield {"role": message.role, "content": parts}
+    elif message.text or not results:
+        yield {"role": message.role, "content": message.text}
+
+
+def _part(part: TextPart | ImagePart) -> dict[str, Any]:
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    return {"type": "image_url", "image_url": {"url": images.data_url(part)}}
+
+
+class Reader:
+    """Reads a stream of Chat Completions; see :class:`llm_playground.providers.streaming.Reader`.
+
+    Sources: the format's documentation, and recorded streams of compatible servers.
+    """
+
+    def __init__(self) -> None:
+        self.complete = False
+        self.ended = False
+        self._finish_reason: FinishReason = "other"
+        self._usage: object = None
+        self._model: str | None = None
+        self._refusal: list[str] = []
+        self._filtered: str | None = None
+        self._calls = _ToolCalls()
+        self._logprobs: list[Mapping[str, Any]] = []
+
+    def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
+        if event.get("error"):
+            raise streaming.StreamError(_error_status(event["error"]), json.dumps(event))
+        if not self._model:
+            self._model = event.get("model")
+        if event.get("usage"):  # cumulative where it comes more than once
+            self._usage = event["usage"]
+        choices = event.get("choices")
+        if not choices:  # the usage chunk; some send null
+            return []
+        choice = choices[0]
+        if choice.get("index"):  # a further answer, requested with extra's n
+            return []
+        if choice.get("logprobs"):
+            self._logprobs += _tokens(choice["logprobs"], "content")
+        if choice.get("finish_reason"):
+            self._end(choice)
+        return self._deltas(choice.get("delta") or {})
+
+    def finish(self, request_id: str | None) -> Finish:
+        reason, block = self._finish_reason, None
+        if self._refusal:
+            reason, block = "content_filter", Block("answer", reason="".join(self._refusal))
+        elif reason == "content_filter":
+            block = Block("answer", self._filtered)
+        elif reason == "stop" and self._calls.ids:  # some compatible servers end tool calls so
+            reason = "tool_call"
+        return Finish(
+            reason,
+            streaming.of_chat_completions(self._usage),
+            self._model if isinstance(self._model, str) else None,
+            request_id,
+            block=block,
+            logprobs=tuple(map(_token, self._logprobs)),
+        )
+
+    def _end(self, choice: dict[str, Any]) -> None:
+        self.complete = True
+        self._finish_reason = _FINISH_REASONS.get(choice["finish_reason"], "other")
+        if choice.get("usage"):  # Moonshot AI sends it here
+            self._usage = choice["usage"]
+        if choice.get("content_filter_results"):  # Azure's
+            self._filtered = _filtered(choice["content_filter_results"])
+
+    def _deltas(self, delta: dict[str, Any]) -> list[ProviderEvent]:
+        deltas: list[ProviderEvent] = []
+        # The first name is that of vLLM, DeepSeek and llama.cpp, the second that of OpenRouter.
+        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        if reasoning and isinstance(reasoning, str):
+            deltas.append(ReasoningDelta(reasoning))
+        text = delta.get("content")
+        if text:
+            if isinstance(text, str):
+                deltas.append(TextDelta(text))
+            else:
+                deltas += _from_parts(text)
+        refusal = delta.get("refusal")
+        if refusal and isinstance(refusal, str):
+            self._refusal.append(refusal)
+            deltas.append(TextDelta(refusal))
+        if delta.get("tool_calls"):
+            deltas += map(self._calls.delta, delta["tool_calls"])
+        return deltas
+
+
+class _ToolCalls:
+    """Assigns entries of ``delta.tool_calls`` to calls, by index and, where that repeats, by id."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self._numbers: dict[object, int] = {}
+
+    def delta(self, entry: dict[str, Any]) -> ToolCallDelta:
+        function = entry.get("function") or {}
+        arguments = function.get("arguments", "")
+        if not isinstance(arguments, str):
+            arguments = "" if arguments is None else json.dumps(arguments)
+        number = self._numbers.get(entry.get("index"))
+        if number is not None and entry.get("id") in (None, "", self.ids[number]):
+            return ToolCallDelta(number, arguments)
+        number, call_id = len(self.ids), entry.get("id") or f"call_{uuid.uuid4().hex}"
+        self.ids.append(call_id)
+        self._numbers[entry.get("index")] = number
+        return ToolCallDelta(number, arguments, call_id, function.get("name"))
+
+
+def _from_parts(parts: list[dict[str, Any]]) -> Iterator[ProviderEvent]:
+    """Deltas of content in parts, as Mistral's reasoning models stream it."""
+    for part in parts:
+        if part.get("type") == "text" and part.get("text"):
+            yield TextDelta(part["text"])
+        elif part.get("type") == "thinking":
+            yield from (ReasoningDelta(piece["text"]) for piece in part["thinking"])
+
+
+def _filtered(results: object) -> str | None:
+    """The category for which Azure's content filter withheld the answer."""
+    for name, result in streaming.fields(results).items():
+        if streaming.fields(result).get("filtered") is True:
+            return name
+    return None
+
+
+def _tokens(parent: object, field: str) -> list[Mapping[str, Any]]:
+    """The well-formed entries of a list of tokens with log probabilities."""
+    entries = streaming.fields(parent).get(field)
+    return [
+        entry
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, Mapping)
+        and isinstance(entry.get("token"), str)
+        and isinstance(entry.get("logprob"), (int, float))
+    ]
+
+
+def _token(entry: Mapping[str, Any]) -> TokenLogprob:
+    top = [(one["token"], one["logprob"]) for one in _tokens(entry, "top_logprobs")]
+    return TokenLogprob(entry["token"], entry["logprob"], tuple(top))
+
+
+def _error_status(error: object) -> int:
+    """The status that an error object stands for; 500 where that is unknown."""
+    status = errors.status_in(error)  # OpenRouter, llama.cpp
+    if status is not None or not isinstance(error, dict):
+        return status or 500
+    names = (error.get("code"), error.get("type"))
+    return next((_ERROR_STATUS[name] for name in names if name in _ERROR_STATUS), 500)
 
 
 class OpenAIProvider:
-    """Speaks Chat Completions to one endpoint.
-
-    Args:
-        endpoint: Anything but ``openai`` gets ``max_tokens``, which imitations understand, in
-            place of OpenAI's ``max_completion_tokens``.
-    """
+    """Speaks Chat Completions to one endpoint."""
 
     def __init__(self, endpoint: Endpoint) -> None:
+        import openai  # takes 0.6 s; code generation uses this module without it
+
         self._endpoint = endpoint
+        self._errors = (openai.APIStatusError, openai.APIConnectionError)
         http_client = client_for(endpoint, openai.DefaultAioHttpClient)
         self._client = openai.AsyncOpenAI(
             api_key=endpoint.api_key,
@@ -41,20 +330,18 @@ class OpenAIProvider:
             max_retries=0,
             http_client=http_client,
         )
-        if endpoint.provider != "openai":  # the environment's account is none of theirs
+        if endpoint.provider != "openai":  # OPENAI_ORG_ID and OPENAI_PROJECT_ID are OpenAI's only
             self._client.organization = self._client.project = None
 
     def stream(self, request: Request) -> AsyncGenerator[ProviderEvent, None]:
-        """See :class:`llm_playground.providers.base.Provider`."""
-        call = Call(self._endpoint, request.model, request.parameters)
-        return sdk_response.events(call, lambda: self._send(body(request)), Reader(), _RAISED)
+        call = RequestContext(self._endpoint, request.model, request.parameters)
+        return streaming.sdk_events(call, lambda: self._send(request), Reader(), *self._errors)
 
-    def _send(self, content: dict[str, Any]) -> AbstractAsyncContextManager[sdk_response.Response]:
-        """The body goes as it is: what the SDK asks for is replaced by it."""
+    def _send(self, request: Request) -> AbstractAsyncContextManager[streaming.Response]:
+        # extra_body replaces the placeholders that the SDK requires.
         return self._client.chat.completions.with_streaming_response.create(
-            model="", messages=[], stream=True, extra_body=content
+            model="", messages=[], stream=True, extra_body=body(request)
         )
 
     async def aclose(self) -> None:
-        """Close the connections."""
         await self._client.close()

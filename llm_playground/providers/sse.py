@@ -1,22 +1,31 @@
-"""Server-sent events: bytes in, events out, wherever the bytes were cut.
+r"""Server-sent events, decoded from chunks of bytes cut anywhere; surrogate pairs cut in half.
 
 The format is the WHATWG HTML standard's "event stream" (section 9.2, server-sent events). ``id``
-and ``retry`` serve a browser's reconnection and are ignored: a prompt is never sent again unasked.
+and ``retry`` are ignored: they are for a browser's reconnection, and a prompt is never sent again
+automatically.
+
+Some providers split a character: ``\ud83d`` in one delta, ``\ude00`` in the next. JSON allows lone
+surrogates, but a text with one can be neither printed nor stored; :class:`SurrogateJoiner` joins
+them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
-# Longer than any answer's delta, shorter than a kernel's memory.
+from llm_playground.events import ProviderEvent, ReasoningDelta, TextDelta, ToolCallDelta
+
+# No delta is that long; without a limit an endless event would fill the kernel's memory.
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 
 
 class Event(NamedTuple):
-    """One event; a tuple because a long answer makes thousands.
+    """One event, with an empty ``name`` where the stream gives none.
 
-    ``name`` is empty where the stream gives none.
+    A tuple, since a long answer has thousands.
     """
 
     name: str
@@ -50,9 +59,9 @@ class EventDecoder:
         """The events that ``chunk`` completes.
 
         Raises:
-            EventTooLongError: The stream holds a line or an event beyond the limit.
+            EventTooLongError: A line or an event exceeds the limit.
         """
-        if self._after_cr and chunk:  # CR ended the line already; LF after it is no second end
+        if self._after_cr and chunk:  # CR has ended the line; LF belongs to the same line end
             chunk = chunk.removeprefix(b"\n")
             self._after_cr = False
         if not chunk:
@@ -70,10 +79,9 @@ class EventDecoder:
         return events
 
     def flush(self) -> list[Event]:
-        """The event that the end of the stream left without its blank line, if any.
+        """The event at the end of the stream that lacks its blank line, if any.
 
-        The standard drops it. Some servers forget the last newline, so readers get it and skip
-        what does not parse.
+        The standard drops it, but some servers omit the last newline.
         """
         rest = [bytes(self._tail), b""] if self._tail else [b""]
         self._tail.clear()
@@ -114,3 +122,65 @@ class EventDecoder:
         event = Event(self._name.decode("utf-8", "replace"), data.decode("utf-8", "replace"))
         self._name, self._data, self._size = b"", [], 0
         return event
+
+
+_Delta = TextDelta | ReasoningDelta | ToolCallDelta
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+def may_have_surrogates(json_text: str) -> bool:
+    """Whether a value of this JSON may contain a surrogate, which only an escape can write."""
+    return "\\u" in json_text and ("\\ud" in json_text or "\\uD" in json_text)
+
+
+def join_surrogates(text: str) -> str:
+    r"""A text with surrogate pairs joined; a lone one becomes U+FFFD.
+
+    >>> join_surrogates("\ud83d\ude00, \ude00")
+    '😀, �'
+    """
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+class SurrogateJoiner:
+    r"""Holds back a high surrogate until the next delta; make one per answer.
+
+    >>> joiner = SurrogateJoiner()
+    >>> list(joiner.join([TextDelta("a\ud83d")])), list(joiner.join([TextDelta("\ude00b")]))
+    ([TextDelta(text='a')], [TextDelta(text='😀b')])
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[type[_Delta], int], tuple[_Delta, str]] = {}
+
+    @property
+    def holding(self) -> bool:
+        """Whether a high surrogate is held back."""
+        return bool(self._held)
+
+    def join(self, items: Iterable[ProviderEvent]) -> Iterator[ProviderEvent]:
+        """The deltas; a surrogate at the end of one moves to the start of the next."""
+        for item in items:
+            if not isinstance(item, (TextDelta, ReasoningDelta, ToolCallDelta)):
+                yield item
+                continue
+            key = (type(item), item.index if isinstance(item, ToolCallDelta) else 0)
+            _, first = self._held.pop(key, (item, ""))
+            text = first + (item.arguments_json if isinstance(item, ToolCallDelta) else item.text)
+            if "\ud800" <= text[-1:] <= "\udbff":
+                text, high = text[:-1], text[-1]
+                self._held[key] = (item, high)
+            if text or isinstance(item, ToolCallDelta):
+                yield _with_text(item, join_surrogates(text))
+
+    def flush(self) -> Iterator[ProviderEvent]:
+        """A replacement character for each surrogate that is still held back."""
+        for item, _ in self._held.values():
+            yield _with_text(item, _REPLACEMENT)
+        self._held.clear()
+
+
+def _with_text(item: _Delta, text: str) -> _Delta:
+    if isinstance(item, ToolCallDelta):
+        return replace(item, arguments_json=text)
+    return replace(item, text=text)

@@ -1,8 +1,8 @@
-"""JSON schemas as vendors take them who hold a model to them while it writes.
+"""JSON schemas in the strict dialects of OpenAI and Anthropic, which constrain decoding.
 
-Both take a part of JSON Schema and want every object closed. What is rewritten here asks for no
-less than the original: whatever fits the result fits the original, but for constraints (such as
-``minLength``) that move into the description, where the model reads them.
+Both support a part of JSON Schema and require closed objects. Values that fit the rewritten schema
+fit the original, except for constraints (such as ``minLength``) that move into the description,
+where the model reads them.
 """
 
 from __future__ import annotations
@@ -13,19 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 
 _DEFINITIONS = ("$defs", "definitions")
-# Says nothing of the shape.
+# Keywords without influence on valid values.
 _ANNOTATIONS = frozenset({"$schema", "$id", "$comment", "discriminator", "deprecated", "readOnly"})
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What one vendor takes.
+    """What one vendor supports: keywords, and values of ``format``.
 
-    Args:
-        constraints: Keywords that are taken as they are.
-        formats: Values of ``format`` that are taken.
-        all_required: Whether an object must name all its properties as required.
-        takes: Whether a constraint is taken with this value.
+    ``all_required`` is whether all properties of an object must be required, ``takes`` whether a
+    constraint is supported with this value.
     """
 
     constraints: frozenset[str]
@@ -38,22 +35,15 @@ _FORMATS = frozenset(
     {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
 )
 # https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
+_CONSTRAINTS = frozenset({
+    "pattern", "multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+    "minItems", "maxItems",
+})  # fmt: skip
 OPENAI = Dialect(
-    constraints=frozenset(
-        {
-            "pattern",
-            "multipleOf",
-            "minimum",
-            "maximum",
-            "exclusiveMinimum",
-            "exclusiveMaximum",
-            "minItems",
-            "maxItems",
-        }
-    ),
+    constraints=_CONSTRAINTS,
     formats=_FORMATS,
     all_required=True,
-    takes=lambda name, value: name != "pattern" or "(?" not in str(value),  # no looking around
+    takes=lambda name, value: name != "pattern" or "(?" not in str(value),  # no lookaround
 )
 # https://docs.claude.com/en/docs/build-with-claude/structured-outputs#json-schema-limitations
 ANTHROPIC = Dialect(
@@ -64,16 +54,16 @@ ANTHROPIC = Dialect(
 )
 
 
-class _CannotBeMetError(Exception):
-    """The vendor cannot hold a model to this schema."""
+class _NotExpressibleError(Exception):
+    """The schema has no equivalent in the vendor's dialect."""
 
 
 def strict(schema: Mapping[str, Any], dialect: Dialect) -> dict[str, Any] | None:
-    """The schema in a vendor's dialect, None where it cannot be said there.
+    """The schema in a vendor's dialect, None where that cannot express it.
 
-    It cannot where an object is open (``dict[str, int]``), where something may be anything, and,
-    if all must be required, where a property may be left out that has no default and cannot be
-    null: the model would have to make it up.
+    That is the case for an open object (``dict[str, int]``), for a value of any type, and, if all
+    properties must be required, for an optional property without a default that cannot be null:
+    the model would have to invent a value.
 
     >>> strict({"type": "object", "properties": {"a": {"type": "string", "minLength": 2}},
     ...         "required": ["a"]}, OPENAI)  # doctest: +NORMALIZE_WHITESPACE
@@ -82,13 +72,13 @@ def strict(schema: Mapping[str, Any], dialect: Dialect) -> dict[str, Any] | None
     """
     try:
         rewritten = _rewritten(_with_root(schema), dialect)
-    except _CannotBeMetError:
+    except _NotExpressibleError:
         return None
     return rewritten if rewritten.get("type") == "object" else None
 
 
 def _with_root(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A schema that is a reference to one of its own definitions, as that definition."""
+    """A schema that only refers to one of its own definitions, replaced by that definition."""
     _, _, place = str(schema.get("$ref", "")).partition("#/")
     key, _, name = place.partition("/")
     definitions = schema.get(key)
@@ -98,23 +88,24 @@ def _with_root(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _rewritten(schema: object, dialect: Dialect) -> dict[str, Any]:
     if not isinstance(schema, Mapping):
-        raise _CannotBeMetError
+        raise _NotExpressibleError
     rest = {name: value for name, value in schema.items() if name not in _ANNOTATIONS}
     definitions = {name: _each(rest.pop(name), dialect) for name in _DEFINITIONS if name in rest}
-    rewritten = _shape(rest, dialect)
-    rewritten = _noted(rewritten, rest)
+    rewritten = _described(_shape(rest, dialect), rest)
     if rest.get("title"):
         rewritten["title"] = rest["title"]
     return rewritten | definitions
 
 
 def _shape(rest: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
-    """The part that says the shape; taken out of ``rest``."""
+    """Type, properties, items and constraints; they are removed from ``rest``."""
     if "$ref" in rest:
         return {"$ref": rest.pop("$ref")}
     union = rest.pop("anyOf", None) or rest.pop("oneOf", None)
     if union is not None:
-        return {"anyOf": _all(union, dialect)}
+        if not isinstance(union, list):
+            raise _NotExpressibleError
+        return {"anyOf": [_rewritten(schema, dialect) for schema in union]}
     if isinstance(rest.get("allOf"), list) and len(rest["allOf"]) == 1:
         return _rewritten(rest.pop("allOf")[0], dialect)
     values: dict[str, Any] = {name: rest.pop(name) for name in ("enum", "const") if name in rest}
@@ -122,7 +113,7 @@ def _shape(rest: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
     if kind is None and values:
         return values
     if kind is None or "allOf" in rest:
-        raise _CannotBeMetError
+        raise _NotExpressibleError
     shape = {"type": kind} | values
     if kind == "object":
         return shape | _object(rest, dialect)
@@ -134,10 +125,11 @@ def _shape(rest: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
 def _object(rest: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
     properties, required = rest.pop("properties", None), rest.pop("required", [])
     if not properties or rest.pop("additionalProperties", False) or "patternProperties" in rest:
-        raise _CannotBeMetError
+        raise _NotExpressibleError
     if dialect.all_required:
-        if any(_must_be_made_up(properties[name]) for name in properties if name not in required):
-            raise _CannotBeMetError
+        optional = (schema for name, schema in properties.items() if name not in required)
+        if any(map(_needs_value, optional)):
+            raise _NotExpressibleError
         required = properties
     return {
         "properties": _each(properties, dialect),
@@ -146,20 +138,21 @@ def _object(rest: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
     }
 
 
-def _must_be_made_up(schema: object) -> bool:
+def _needs_value(schema: object) -> bool:
+    """Whether an optional property has neither a default nor null for leaving it out."""
     if not isinstance(schema, Mapping):
-        raise _CannotBeMetError
+        raise _NotExpressibleError
     if "default" in schema:
         return False
     kinds = schema.get("type")
     if kinds == "null" or (isinstance(kinds, list) and "null" in kinds):
         return False
     union = schema.get("anyOf") or schema.get("oneOf")
-    return not union or all(map(_must_be_made_up, union))
+    return not union or all(map(_needs_value, union))
 
 
 def _taken(rest: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
-    """The constraints that the vendor takes; taken out of ``rest``."""
+    """The supported constraints; they are removed from ``rest``."""
     names = [name for name in rest if name in dialect.constraints]
     taken = {name: rest.pop(name) for name in names if dialect.takes(name, rest[name])}
     if rest.get("format") in dialect.formats:
@@ -167,30 +160,21 @@ def _taken(rest: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
     return taken
 
 
-def _noted(shape: dict[str, Any], rest: Mapping[str, Any]) -> dict[str, Any]:
-    """The shape with what it does not say in its description."""
-    notes = [
+def _described(shape: dict[str, Any], rest: Mapping[str, Any]) -> dict[str, Any]:
+    """The shape with the unsupported constraints in its description."""
+    constraints = [
         f"{name}: {json.dumps(value, ensure_ascii=False, default=str)}"
         for name, value in rest.items()
-        if name not in _SAID_APART and value is not None
+        if name not in ("description", "title") and value is not None
     ]
-    said = [rest.get("description"), f"{{{', '.join(notes)}}}" if notes else None]
-    described = {"description": "\n\n".join(filter(None, said))} if any(said) else {}
-    if "$ref" in shape and described:  # which stands alone
+    texts = [rest.get("description"), f"{{{', '.join(constraints)}}}" if constraints else None]
+    described = {"description": "\n\n".join(filter(None, texts))} if any(texts) else {}
+    if "$ref" in shape and described:  # $ref allows no other keyword beside it
         return {"anyOf": [shape]} | described
     return shape | described
 
 
-_SAID_APART = ("description", "title")
-
-
 def _each(schemas: object, dialect: Dialect) -> dict[str, Any]:
     if not isinstance(schemas, Mapping):
-        raise _CannotBeMetError
+        raise _NotExpressibleError
     return {name: _rewritten(schema, dialect) for name, schema in schemas.items()}
-
-
-def _all(schemas: object, dialect: Dialect) -> list[dict[str, Any]]:
-    if not isinstance(schemas, list):
-        raise _CannotBeMetError
-    return [_rewritten(schema, dialect) for schema in schemas]

@@ -1,39 +1,34 @@
-"""What the run log says, as pandas frames, computed in the database.
+"""Reports over the run log, as pandas frames: see :mod:`llm_playground.reports.query`."""
 
-Every report asks the narrowest table: what needs no user, notebook, tag or text reads ``results``
-alone. Rows that another program inserted with nothing but a ``results`` row are in every report.
-"""
+from __future__ import annotations
 
-from llm_playground.reports.coach import prompt_cache
-from llm_playground.reports.faults import failures
-from llm_playground.reports.filters import Filters
-from llm_playground.reports.groups import By
-from llm_playground.reports.losses import waste
-from llm_playground.reports.moments import When
-from llm_playground.reports.month_end import forecast
-from llm_playground.reports.query import sql
-from llm_playground.reports.reconciliation import reconcile
-from llm_playground.reports.repeats import duplicates
-from llm_playground.reports.repricing import what_if
-from llm_playground.reports.run_rows import runs
-from llm_playground.reports.speed import latency
-from llm_playground.reports.spending import costs
-from llm_playground.reports.usage import usage_by
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "By",
-    "Filters",
-    "When",
-    "costs",
-    "duplicates",
-    "failures",
-    "forecast",
-    "latency",
-    "prompt_cache",
-    "reconcile",
-    "runs",
-    "sql",
-    "usage_by",
-    "waste",
-    "what_if",
-]
+from llm_playground.errors import InvalidParameterError
+from llm_playground.runlog import open_log
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def sql(query: str, params: Sequence[object] | Mapping[str, object] = ()) -> pd.DataFrame:
+    """The result of one SELECT over the run log's tables and views.
+
+    Args:
+        query: One statement that reads, with ``?`` or ``$name`` for ``params``.
+        params: Values in order, or by name.
+
+    Raises:
+        InvalidParameterError: ``query`` is not text, or ``params`` is neither a list nor a dict.
+        RunLogError: The log cannot be read, or the statement is wrong or would write.
+
+    Example:
+        >>> list(sql("SELECT model, count(*) AS n FROM runs GROUP BY ALL"))
+        ['model', 'n']
+    """
+    if not isinstance(query, str):
+        raise InvalidParameterError(f"query is {query!r}; it takes one SELECT as text.")
+    if isinstance(params, str) or not isinstance(params, (Sequence, Mapping)):
+        raise InvalidParameterError(f"params is {params!r}; it takes a list, or a dict by name.")
+    return open_log().frame(query, params)

@@ -1,34 +1,418 @@
-"""The users' door to the run log's tables."""
+"""Which runs a report is about, how they are grouped, and the one way a report is computed.
+
+A report is a public function with a template of SQL, given to :func:`report` (or, where aggregates
+per group are all it needs, to :func:`grouped`). Figures are computed in the database and come back
+as a pandas frame. A report reads the narrowest tables: those that need no user, notebook, tag or
+text read ``results`` alone. Rows that another program inserted into ``results`` only are included.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+import re
+from calendar import monthrange
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from numbers import Integral
+from typing import TYPE_CHECKING, Literal, TypedDict, get_args
+from zoneinfo import ZoneInfo
 
+from llm_playground.config.endpoints import LOCAL_MODEL
 from llm_playground.errors import InvalidParameterError
 from llm_playground.runlog import open_log
+from llm_playground.runlog.store import Dialect
+from llm_playground.types import Status
 
 if TYPE_CHECKING:
     import pandas as pd
 
+By = Literal["month", "day", "model", "provider", "user", "notebook", "tag", "status"]
+When = str | date | datetime
 
-def sql(query: str, params: Sequence[object] | Mapping[str, object] = ()) -> pd.DataFrame:
-    """What one SELECT finds in the run log's tables and views.
+# Rows of other programs may have no status: those calls completed.
+STATUS = "coalesce(status, 'completed')"
+# Over `r`: runs that were sent to a provider and have ended; re-used answers were not sent.
+SENT = (
+    "NOT coalesce(r.cached, false) "
+    "AND coalesce(r.status, 'completed') NOT IN ('running', 'over_budget')"
+)
+
+_ENGINES: tuple[Dialect, ...] = get_args(Dialect)
+_JOINS = {
+    "e": "LEFT JOIN executions e ON e.id = r.execution_id",
+    "p": "LEFT JOIN prompts p ON p.id = e.prompt_id",
+}
+_COLUMN_OF = {
+    "model": "r.model",
+    "provider": "r.provider",
+    "status": "r.status",
+    "user": "e.username",
+    "notebook": "e.notebook",
+}
+# A run counts once under each of its tags.
+_TAG: dict[Dialect, str] = {
+    "duckdb": "unnest(CASE WHEN json_array_length(e.tags) > 0 "
+    "THEN CAST(e.tags AS VARCHAR[]) ELSE [NULL] END)",
+    "postgres": "jsonb_array_elements_text(CASE WHEN jsonb_typeof(e.tags) = 'array' "
+    "AND e.tags <> '[]' THEN e.tags ELSE '[null]' END)",
+}
+_LOCAL_TIME = "r.started_at AT TIME ZONE $tz::TEXT"
+# DuckDB's time zones are slow, even UTC: this is five times as fast.
+_UTC: dict[Dialect, str] = {
+    "duckdb": "make_timestamp(epoch_us(r.started_at))",
+    "postgres": "r.started_at AT TIME ZONE 'UTC'",
+}
+# Formatted after grouping: once for each group instead of once for each run.
+_SHOWN: dict[Dialect, Mapping[str, str]] = {
+    "duckdb": {"month": "strftime(month_, '%Y-%m')", "day": "strftime(day_, '%Y-%m-%d')"},
+    "postgres": {"month": "to_char(month_, 'YYYY-MM')", "day": "to_char(day_, 'YYYY-MM-DD')"},
+}
+_SEARCHED = "lower(concat_ws(chr(10), p.system_prompt, p.user_prompt, r.response_text))"
+# Of each filter's value: the tables it reads beside `r`, and its condition for each engine.
+_CONDITIONS: dict[str, tuple[str, Mapping[Dialect, str]]] = {
+    "models": (
+        "",
+        {
+            "duckdb": r"list_bool_or([r.model LIKE m ESCAPE '\' FOR m IN $models])",
+            "postgres": "r.model LIKE ANY($models)",
+        },
+    ),
+    "since": ("", dict.fromkeys(_ENGINES, "r.started_at >= $since::TIMESTAMPTZ")),
+    "until": ("", dict.fromkeys(_ENGINES, "r.started_at < $until::TIMESTAMPTZ")),
+    "statuses": (
+        "",
+        {"duckdb": "list_contains($statuses, r.status)", "postgres": "r.status = ANY($statuses)"},
+    ),
+    "user": ("e", dict.fromkeys(_ENGINES, "e.username = $user")),
+    "notebook": (
+        "e",
+        dict.fromkeys(_ENGINES, r"('/' || e.notebook) LIKE ('%/' || $notebook::TEXT) ESCAPE '\'"),
+    ),
+    "tag": (
+        "e",
+        {
+            "duckdb": "json_contains(e.tags, to_json($tag::VARCHAR))",
+            "postgres": "e.tags @> to_jsonb($tag::TEXT)",
+        },
+    ),
+    "search": (
+        "ep",
+        {
+            "duckdb": f"contains({_SEARCHED}, $search)",
+            "postgres": f"strpos({_SEARCHED}, $search) > 0",
+        },
+    ),
+}
+
+
+class Filters(TypedDict, total=False):
+    """The filters that every report takes by name. None filters nothing.
 
     Args:
-        query: One statement that reads; ``?`` or ``$name`` where ``params`` go.
-        params: Values in order, or by name.
+        model: ``"local"``, ``provider:name``, or a bare name of any provider; ``*`` stands for
+            any text. Several are alternatives.
+        user: Who ran it.
+        since: The first moment: a datetime, a date, or either in ISO form, or ``"2026-03"``.
+            Without a zone, UTC.
+        until: The moment before which runs started; a date or month is included to its end.
+        status: One status or several.
+        tag: A tag of the execution.
+        notebook: The notebook's path or file name; ``*`` stands for any text.
+        search: Text in prompts or answer, in any case.
+    """
+
+    model: str | Sequence[str] | None
+    user: str | None
+    since: When | None
+    until: When | None
+    status: Status | Sequence[Status] | None
+    tag: str | None
+    notebook: str | None
+    search: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A WHERE clause over the tables ``r`` (results), ``e`` (executions) and ``p`` (prompts)."""
+
+    sql: str  # with `$name` for values
+    values: Mapping[str, object]
+    tables: frozenset[str]  # those it reads beside `r`
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """What a report groups runs by, as SQL of one engine."""
+
+    inner: str  # the columns of a subquery over `r` and `e`, each followed by a comma
+    shown: str  # the same columns as the report shows them, each followed by a comma
+    columns: Sequence[str]  # the names of the subquery's columns
+    order: Sequence[str]  # the same for ORDER BY
+    tables: frozenset[str]  # those they read beside `r`
+    values: Mapping[str, object]  # of their parameters
+
+
+def grouped(
+    figures: str,
+    by: By | Sequence[By],
+    filters: Filters,
+    *,
+    which: str = "true",
+    tz: str = "UTC",
+    order: str | None = None,
+) -> pd.DataFrame:
+    """A frame of ``figures`` over runs, one row for each group.
+
+    ``figures`` are aggregates over the columns of ``results``, in SQL of both engines; ``which`` is
+    a further condition on ``results r``; the rows are ordered by ``order`` instead of ``by``.
+    """
+    template = (
+        f"SELECT {{shown}}{figures} FROM ({{runs}}) AS chosen "  # noqa: S608 - constants
+        f"GROUP BY {{group}} HAVING count(*) > 0 ORDER BY {order or '{order_or_1}'}"
+    )
+    return report(template, by, filters, which=which, tz=tz)
+
+
+def report(
+    template: str,
+    by: By | Sequence[By] = (),
+    filters: Filters | None = None,
+    *,
+    which: str = "true",
+    tz: str = "UTC",
+    tables: frozenset[str] = frozenset(),
+    values: Mapping[str, object] | None = None,
+    **fields: str,
+) -> pd.DataFrame:
+    """The frame of a report's SQL.
+
+    Args:
+        template: The SQL, with any of these fields: ``{runs}``, a subquery with the columns of
+            ``results`` and those of ``by``; ``{from_runs}``, its part from FROM on, over ``r``,
+            ``e`` and ``p``; ``{where}``, its condition; ``{inner}``, the columns of ``by`` in it;
+            ``{shown}``, the same as the report shows them; ``{columns}``, their names;
+            ``{order}``, the same for ORDER BY. Of the last four each column has a comma behind.
+            ``{group}`` and ``{order_or_1}`` are whole lists for GROUP BY and ORDER BY.
+        by: One name or several of :data:`By`.
+        filters: Which runs.
+        which: A further condition on ``results r``.
+        tz: The time zone of months and days.
+        tables: Tables that the template reads beside ``r``: ``"e"``, ``"p"``.
+        values: Values for further ``$name`` in the template.
+        **fields: SQL for further fields of the template.
 
     Raises:
-        InvalidParameterError: ``query`` is no text, or ``params`` are no values.
-        RunLogError: The log cannot be read, or the statement is wrong or would write.
-
-    Example:
-        >>> list(sql("SELECT model, count(*) AS n FROM runs GROUP BY ALL"))
-        ['model', 'n']
+        InvalidParameterError: ``by``, ``tz`` or a filter is invalid.
+        RunLogError: The log cannot be read.
     """
-    if not isinstance(query, str):
-        raise InvalidParameterError(f"query is {query!r}; it takes one SELECT as text.")
-    if isinstance(params, str) or not isinstance(params, (Sequence, Mapping)):
-        raise InvalidParameterError(f"params is {params!r}; it takes a list, or a dict by name.")
-    return open_log().frame(query, params)
+    log = open_log()
+    keys, where = grouping(by, tz, log.dialect), condition(filters or {}, log.dialect)
+    needed = joined(keys.tables | where.tables | tables)
+    from_runs = f"FROM {needed} WHERE {where.sql} AND {which}"
+    sql = template.format(
+        runs=f"SELECT {keys.inner}r.* {from_runs}",
+        from_runs=from_runs,
+        where=where.sql,
+        inner=keys.inner,
+        shown=keys.shown,
+        columns="".join(f"{column}, " for column in keys.columns),
+        order="".join(f"{column}, " for column in keys.order),
+        group=", ".join(keys.columns) or "()",
+        order_or_1=", ".join(keys.order) or "1",
+        **fields,
+    )
+    return log.frame(sql, {**keys.values, **where.values, **(values or {})})
+
+
+def joined(tables: frozenset[str] | set[str], first: str = "results r") -> str:
+    """``results`` joined with those of ``executions e`` and ``prompts p`` that are needed.
+
+    ``first`` may be another table or subquery that has the alias ``r``.
+
+    >>> joined({"e"})
+    'results r LEFT JOIN executions e ON e.id = r.execution_id'
+    """
+    needed = tables | {"e"} if "p" in tables else tables
+    return " ".join([first, *(join for name, join in _JOINS.items() if name in needed)])
+
+
+def limit_clause(limit: object) -> str:
+    """The LIMIT of a SELECT; empty for None."""
+    if limit is None:
+        return ""
+    if isinstance(limit, bool) or not isinstance(limit, Integral) or limit < 0:
+        raise InvalidParameterError(f"limit is {limit!r}; it takes a whole number of at least 0.")
+    return f"LIMIT {int(limit)}"
+
+
+def grouping(by: By | Sequence[By], tz: str, dialect: Dialect) -> Grouping:
+    """The columns that ``by`` names, for one engine."""
+    listed = by if isinstance(by, Sequence) and not isinstance(by, str) else [by]
+    for name in listed:
+        if name not in get_args(By):
+            raise InvalidParameterError(f"by is {name!r}; it takes {', '.join(get_args(By))}.")
+    names, zone = list(dict.fromkeys(listed)), time_zone(tz).key
+    moment = _UTC[dialect] if zone == "UTC" else _LOCAL_TIME
+    sql_of = {
+        "month": f"date_trunc('month', {moment})",
+        "day": f"({moment})::DATE",
+        "tag": _TAG[dialect],
+        **_COLUMN_OF,
+    }
+    times = {"month", "day"} & set(names)
+    return Grouping(
+        inner="".join(f"{sql_of[name]} AS {name}_, " for name in names),
+        shown="".join(f'{_SHOWN[dialect].get(name, f"{name}_")} AS "{name}", ' for name in names),
+        columns=[f"{name}_" for name in names],
+        order=[
+            f"{name}_ NULLS LAST" if name in times else f'{name}_ COLLATE "C" NULLS LAST'
+            for name in names
+        ],
+        tables=frozenset("e" if {"user", "notebook", "tag"} & set(names) else ""),
+        values={"tz": zone} if times and zone != "UTC" else {},
+    )
+
+
+def condition(filters: Filters, dialect: Dialect) -> Condition:
+    """The WHERE clause of ``filters`` on one engine.
+
+    Raises:
+        InvalidParameterError: A filter is unknown or its value is invalid.
+    """
+    values = _filter_values(filters)
+    parts = [_CONDITIONS[name] for name in values]
+    return Condition(
+        sql=" AND ".join(["true", *(sql[dialect] for _, sql in parts)]),
+        values=values,
+        tables=frozenset(table for tables, _ in parts for table in tables),
+    )
+
+
+def limits(since: When | None, until: When | None) -> dict[str, str | None]:
+    """The values of ``$since`` and ``$until`` in SQL."""
+    return {
+        "since": None if since is None else span("since", since)[0].isoformat(),
+        "until": None if until is None else span("until", until)[1].isoformat(),
+    }
+
+
+def is_month(when: object) -> bool:
+    """Whether it is a whole month as text, such as ``"2026-03"``."""
+    return isinstance(when, str) and re.fullmatch(r"\d{4}-\d{2}", when.strip()) is not None
+
+
+def time_zone(tz: str) -> ZoneInfo:
+    """The time zone of a name; InvalidParameterError if there is none."""
+    try:
+        return ZoneInfo(tz)
+    except (KeyError, ValueError, TypeError, OSError, AttributeError):
+        raise InvalidParameterError(
+            f'tz is {tz!r}; it takes a time zone such as "Europe/Berlin".'
+        ) from None
+
+
+def _filter_values(filters: Filters) -> dict[str, object]:
+    """The values of the filters that are set, by their names in :data:`_CONDITIONS`."""
+    for name in filters:
+        if name not in Filters.__annotations__:
+            names = ", ".join(Filters.__annotations__)
+            raise InvalidParameterError(f"{name!r} is not a filter. Available: {names}.")
+    notebook, search = _text(filters, "notebook"), _text(filters, "search")
+    values: dict[str, object] = {
+        "models": [like for name in _texts(filters, "model") for like in _model_patterns(name)],
+        "user": _text(filters, "user"),
+        **limits(filters.get("since"), filters.get("until")),
+        "statuses": _texts(filters, "status"),
+        "tag": _text(filters, "tag"),
+        "notebook": None if notebook is None else _like(notebook),
+        "search": None if search is None else search.lower(),
+    }
+    for status in _texts(filters, "status"):
+        if status not in get_args(Status):
+            statuses = ", ".join(get_args(Status))
+            raise InvalidParameterError(f"status is {status!r}; it takes {statuses}.")
+    return {name: value for name, value in values.items() if value not in (None, [])}
+
+
+def _text(filters: Filters, name: str) -> str | None:
+    value: object = dict(filters).get(name)
+    return None if value is None else _checked_text(name, value)
+
+
+def _texts(filters: Filters, name: str) -> list[str]:
+    value: object = dict(filters).get(name)
+    if value is None:
+        return []
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return [_checked_text(name, value)]
+    return [_checked_text(name, each) for each in value]
+
+
+def _checked_text(name: str, value: object) -> str:
+    """Text that a database takes: without NUL and without unpaired surrogates."""
+    try:
+        if isinstance(value, str) and "\0" not in value:
+            value.encode()
+            return value
+    except UnicodeEncodeError:
+        pass
+    raise InvalidParameterError(f"{name} is {value!r}; it takes text.")
+
+
+def _model_patterns(name: str) -> list[str]:
+    """LIKE patterns over ``provider:name`` for a model's name as users write it.
+
+    >>> _model_patterns("gpt-*")
+    ['gpt-%', '%:gpt-%']
+    """
+    if name == "local":
+        return [_like(LOCAL_MODEL)]
+    return [_like(name)] if ":" in name else [_like(name), _like(f"*:{name}")]
+
+
+def _like(text: str) -> str:
+    r"""A LIKE pattern with ``*`` for any text and every other character for itself.
+
+    >>> _like("50%_*")
+    '50\\%\\_%'
+    """
+    return re.sub(r"([%_\\])", r"\\\1", text).replace("*", "%")
+
+
+def span(name: str, when: When) -> tuple[datetime, datetime]:
+    """The first moment of a time, date or month, and the moment after its end; without zone, UTC.
+
+    ``name`` is the parameter's, for the InvalidParameterError if it is none of these.
+
+    >>> [moment.isoformat() for moment in span("since", "2026-02")]
+    ['2026-02-01T00:00:00+00:00', '2026-03-01T00:00:00+00:00']
+    """
+    value = _parsed(name, when) if isinstance(when, str) else when
+    if isinstance(value, datetime) and value == value:  # pandas' NaT is a datetime
+        moment = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return moment, moment
+    if isinstance(value, date) and not isinstance(value, datetime):
+        midnight = datetime.combine(value, time(), UTC)
+        days = monthrange(value.year, value.month)[1] if is_month(when) else 1
+        try:
+            return midnight, midnight + timedelta(days=days)
+        except OverflowError:  # after the year 9999
+            return midnight, datetime.max.replace(tzinfo=UTC)
+    raise _not_a_time(name, when)
+
+
+def _parsed(name: str, text: str) -> date | datetime:
+    text = text.strip()
+    try:
+        if is_month(text):
+            return date.fromisoformat(f"{text}-01")
+        return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
+    except ValueError:
+        raise _not_a_time(name, text) from None
+
+
+def _not_a_time(name: str, value: object) -> InvalidParameterError:
+    return InvalidParameterError(
+        f"{name} is {value!r}; it takes a datetime, a date, or text such as "
+        '"2026-03-01", "2026-03-01T12:00" or "2026-03".'
+    )

@@ -1,36 +1,69 @@
-"""Runs as a frame."""
+"""Runs as rows: the newest runs, requests sent more than once, ratings, and the audit log."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Unpack
+from datetime import UTC, datetime
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Unpack
 
-from llm_playground.reports.filters import Condition, Filters, bound, condition
-from llm_playground.reports.groups import tables
-from llm_playground.runlog import RunLog, open_log, schema, texts
+from llm_playground import _validation, provenance, types
+from llm_playground.errors import InvalidParameterError
+from llm_playground.redaction import redact
+from llm_playground.reports import query
+from llm_playground.reports.query import Filters, When, condition, joined, limit_clause
+from llm_playground.runlog import open_log, rows, schema
+from llm_playground.runlog.store import Dialect
+from llm_playground.types import Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# The columns of the view `runs`, over the tables themselves: through the view, the newest 100 of a
-# million are found only after a million are joined.
-_COMPRESSED = "r.texts_gz IS NOT NULL OR p.texts_gz IS NOT NULL"
-_COLUMNS = f"""
-    r.id AS run_id, r.execution_id, e.prompt_id, r.prompt_hash, r.started_at,
-    e.username, e.notebook, e.cell_id, e.git_commit, e.tags, e.source,
-    r.provider, r.model, r.response_model, p.system_prompt, p.user_prompt, p.parameters,
-    r.response_text, r.reasoning_text, r.status, r.finish_reason,
-    r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_tokens,
-    r.reasoning_tokens, r.usage_source, r.cost_usd, r.price_source,
-    r.ttft_ms, r.response_time_ms, r.queue_ms, r.attempts, r.error_type, r.error_message,
-    r.iteration_number, coalesce(r.cached, false) AS cached, s.rating,
-    r.saved_usd, e.git_dirty, e.variables,
-    {_COMPRESSED} AS compressed
-"""
-_PACKED = "".join(f", {column} AS {name}" for name, column in texts.PACKED.items())
+
+_COMPRESSED = rows.RUN_COLUMNS["compressed"]
+# The columns of the view `runs` over its tables: through the view, a million rows are joined before
+# the newest 100 of them are taken.
+_COLUMNS = rows.selected(rows.RUN_COLUMNS | rows.PACKED)
 _RATINGS = f"LEFT JOIN ({schema.RATINGS}) s ON s.result_id = r.id"
-_SEARCHED = ("system_prompt", "user_prompt", "response_text")
+_SEARCHED_COLUMNS = ("system_prompt", "user_prompt", "response_text")
 _NEWEST_FIRST = "ORDER BY r.started_at DESC NULLS LAST, r.id DESC"
+_WAS_SENT = "NOT coalesce(r.cached, false) AND r.prompt_hash IS NOT NULL"
+# One pass over the results; texts of prompts are read for those that were found only.
+_DUPLICATES = """
+WITH found AS (
+    SELECT prompt_hash, max(model) AS model, count(*) AS runs,
+        count(DISTINCT execution_id) AS executions,
+        count(DISTINCT response_text) AS answers,
+        sum(cost_usd)::FLOAT8 AS cost_usd,
+        (sum(cost_usd) FILTER (WHERE number > 1))::FLOAT8 AS repeated_usd,
+        min(started_at) AS first_at, max(started_at) AS last_at
+    FROM (
+        SELECT r.*, row_number() OVER (
+            PARTITION BY r.prompt_hash ORDER BY r.started_at NULLS LAST, r.id) AS number
+        {from_runs}
+    ) AS numbered
+    GROUP BY prompt_hash HAVING count(*) > 1
+)
+SELECT found.prompt_hash, model, texts.user_prompt, runs, executions, answers, cost_usd,
+    repeated_usd, first_at, last_at
+FROM found LEFT JOIN (
+    SELECT prompt_hash, min(user_prompt) AS user_prompt FROM prompts
+    WHERE prompt_hash IN (SELECT prompt_hash FROM found) GROUP BY prompt_hash
+) AS texts ON texts.prompt_hash = found.prompt_hash
+ORDER BY repeated_usd DESC NULLS LAST, runs DESC, found.prompt_hash
+"""
+_INSERT_RATING = """
+INSERT INTO ratings (id, result_id, username, score, note, blind, created_at)
+VALUES ($id, $run, $username, $score, $note, false, $at)
+"""
+_AUDIT_CONDITIONS = {
+    "action": "action = $action",
+    "user": "username = $user",
+    "since": "created_at >= $since::TIMESTAMPTZ",
+    "until": "created_at < $until::TIMESTAMPTZ",
+}
 
 
 def runs(
@@ -39,13 +72,13 @@ def runs(
     """Runs, newest first: the columns of the view ``runs``, compressed texts included.
 
     Args:
-        limit: The most rows to give.
-        search_compressed: Whether ``search`` looks into compressed texts too, which takes longer:
-            each is unpacked.
+        limit: The highest number of rows.
+        search_compressed: Whether ``search`` includes compressed texts. That takes longer: each is
+            decompressed.
         **filters: See :class:`Filters`.
 
     Raises:
-        InvalidParameterError: A filter is unknown or cannot be understood.
+        InvalidParameterError: A filter is unknown or its value is invalid.
         RunLogError: The log cannot be read.
 
     Example:
@@ -53,36 +86,164 @@ def runs(
         0
     """
     log = open_log()
-    where, most = condition(filters, log.dialect), bound(limit)
-    if not (search_compressed and "search" in where.values):
-        return _found(log, where, most)
-    others = condition(_but_search(filters), log.dialect).sql
-    more = f"({where.sql}) OR {others} AND ({_COMPRESSED})"
-    frame = _found(log, replace(where, sql=more), "")
-    mentioned = frame[_mentions(frame, str(where.values["search"]))]
-    return mentioned.iloc[:limit].reset_index(drop=True)
+    sql, values, text = _newest(log.dialect, limit, filters, search_compressed)
+    frame = rows.unpacked(log.frame(sql, values))
+    if text is None:
+        return frame
+    searched = frame[list(_SEARCHED_COLUMNS)].astype(object).fillna("").to_dict("records")
+    matching = [_contains(row, text) for row in searched]
+    return frame[matching].iloc[:limit].reset_index(drop=True)
 
 
-def _found(log: RunLog, where: Condition, most: str) -> pd.DataFrame:
-    found = f"SELECT r.* FROM {tables(where.tables)} WHERE {where.sql} {_NEWEST_FIRST} {most}"  # noqa: S608 - all parts are constants, values are bound
-    return texts.unpacked(
-        log.frame(
-            f"WITH r AS MATERIALIZED ({found}) "  # noqa: S608 - as above
-            f"SELECT {_COLUMNS}{_PACKED} FROM {tables({'e', 'p'}, 'r')} {_RATINGS} {_NEWEST_FIRST}",
-            where.values,
-        )
+def newest(
+    *, limit: int | None = None, search_compressed: bool = False, **filters: Unpack[Filters]
+) -> list[rows.Row]:
+    """As :func:`runs`, as dictionaries and without pandas."""
+    log = open_log()
+    sql, values, text = _newest(log.dialect, limit, filters, search_compressed)
+    found = [rows.unpacked_row(row) for row in log.rows(sql, values)]
+    return [row for row in found if text is None or _contains(row, text)][:limit]
+
+
+def _newest(
+    dialect: Dialect, limit: int | None, filters: Filters, search_compressed: bool
+) -> tuple[str, Mapping[str, object], str | None]:
+    """The query, its values, and the text in lower case that its rows have yet to be searched for.
+
+    The database cannot search compressed texts: then the query selects all rows that may match.
+    """
+    where, limiting = condition(filters, dialect), limit_clause(limit)
+    text = str(where.values["search"]) if search_compressed and "search" in where.values else None
+    if text is not None:
+        others: Filters = {**filters}
+        others.pop("search", None)
+        other_filters = condition(others, dialect).sql
+        where = replace(where, sql=f"({where.sql}) OR {other_filters} AND ({_COMPRESSED})")
+        limiting = ""
+    matching = (
+        f"SELECT r.* FROM {joined(where.tables)} WHERE {where.sql} {_NEWEST_FIRST} {limiting}"  # noqa: S608 - all parts are constants, values are bound
+    )
+    sql = (
+        f"WITH r AS MATERIALIZED ({matching}) "  # noqa: S608 - as above
+        f"SELECT {_COLUMNS} FROM {joined({'e', 'p'}, 'r')} {_RATINGS} {_NEWEST_FIRST}"
+    )
+    return sql, where.values, text
+
+
+def _contains(row: Mapping[Any, Any], text: str) -> bool:
+    """Whether the prompts or the answer contain a text that is in lower case."""
+    return text in "\n".join(row[column] or "" for column in _SEARCHED_COLUMNS).lower()
+
+
+def duplicates(**filters: Unpack[Filters]) -> pd.DataFrame:
+    """Requests that were sent more than once, by ``prompt_hash``; the most expensive first.
+
+    Columns: ``prompt_hash``, ``model``, ``user_prompt``, ``runs``, ``executions`` (one call with
+    ``n=5`` is one execution), ``answers`` (different texts), ``cost_usd``, ``repeated_usd`` (all
+    runs but the first), ``first_at``, ``last_at``. Re-used answers were not sent and are left out.
+
+    Args:
+        **filters: See :class:`Filters`.
+
+    Raises:
+        InvalidParameterError: A filter is unknown or its value is invalid.
+        RunLogError: The log cannot be read.
+    """
+    return query.report(_DUPLICATES, (), filters, which=_WAS_SENT)
+
+
+def rate(run: Run | str, score: float, note: str | None = None) -> None:
+    """Rate an answer. ``lp.runs().rating`` is the mean of each rater's latest score.
+
+    Args:
+        run: A run, or its id.
+        score: Any number, on a scale of your choice: 1 to 5, 0 or 1, percent.
+        note: A reason to keep with it.
+
+    Raises:
+        InvalidParameterError: The score is not a number, or the run is not in the log.
+        RunLogError: The log cannot be written.
+
+    Example:
+        >>> import llm_playground as lp
+        >>> run = lp.ask("Say hello.", max_tokens=8)
+        >>> lp.rate(run, 4, note="short and kind")
+        >>> float(lp.runs(limit=1).rating[0])
+        4.0
+    """
+    if isinstance(score, bool) or not isinstance(score, Real) or not math.isfinite(score):
+        raise InvalidParameterError(f"score is {_validation.short_repr(score)}; it takes a number.")
+    comment = _text("note", note)
+    values = {
+        "id": types.new_id(),
+        "run": _run_id(run),
+        "username": provenance.username(),
+        "score": float(score),
+        "note": None if comment is None else redact(comment),
+        "at": datetime.now(UTC),
+    }
+    log = open_log()
+    if log.frame("SELECT 1 FROM results WHERE id = $run", {"run": values["run"]}).empty:
+        raise InvalidParameterError(f"No run in {log.place} has the id {values['run']}.")
+    log.change(lambda session: session.execute(_INSERT_RATING, values))
+
+
+def _run_id(run: object) -> str:
+    if isinstance(run, Run):
+        return run.id
+    if isinstance(run, str) and run:
+        return run
+    raise InvalidParameterError(f"rate takes a run or its id; got {_validation.short_repr(run)}.")
+
+
+def audit(
+    *,
+    action: str | None = None,
+    user: str | None = None,
+    since: When | None = None,
+    until: When | None = None,
+    limit: int | None = None,
+) -> pd.DataFrame:
+    """The audit log, newest first: actions that change what others can see, spend or find.
+
+    Recorded are keys that are set and removed, budgets and their overrides, purges, exports,
+    backups, and settings of log, privacy, prices, endpoints and secret guard. Entries are written
+    to this process's journal and drained from there, as runs are.
+
+    Args:
+        action: Such as ``"purge"``, ``"set_budget"``, ``"configure"``.
+        user: Who did it.
+        since: The first moment, as for ``lp.runs``.
+        until: The end; a date or month is included to its end.
+        limit: The highest number of rows.
+
+    Returns:
+        ``created_at``, ``username``, ``action``, ``target``, ``detail`` (JSON), ``notebook``,
+        ``id``.
+
+    Raises:
+        InvalidParameterError: A filter is invalid.
+        RunLogError: The log cannot be read.
+
+    Example:
+        >>> len(audit(action="purge", limit=0))
+        0
+    """
+    values = {
+        "action": _text("action", action),
+        "user": _text("user", user),
+        **query.limits(since, until),
+    }
+    present = {name: value for name, value in values.items() if value is not None}
+    where = " AND ".join(["true", *(_AUDIT_CONDITIONS[name] for name in present)])
+    return open_log().frame(
+        "SELECT created_at, username, action, target, detail, notebook, id FROM audit_log "  # noqa: S608 - conditions are constants, values are bound
+        f"WHERE {where} ORDER BY created_at DESC, id DESC {limit_clause(limit)}",
+        present,
     )
 
 
-def _but_search(filters: Filters) -> Filters:
-    others: Filters = {**filters}
-    others.pop("search", None)
-    return others
-
-
-def _mentions(frame: pd.DataFrame, searched: str) -> pd.Series[bool]:
-    """In which rows a lower-cased text is."""
-    together = frame[_SEARCHED[0]].fillna("")
-    for column in _SEARCHED[1:]:
-        together = together + "\n" + frame[column].fillna("")
-    return together.str.lower().str.contains(searched, regex=False)
+def _text(name: str, value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise InvalidParameterError(f"{name} takes text; got {_validation.short_repr(value)}.")
+    return value

@@ -1,83 +1,89 @@
-"""The run log: every run, on disk before its call returns, readable as pandas.
+"""The run log: every run is on disk before its call returns, and can be read as a data frame.
 
-A process writes what it does into a journal of its own (one ``write(2)``) and never waits for the
-database. Draining brings journals into the DuckDB file:
+A process writes its runs to its own journal (one ``write(2)``) and never waits for the database.
+Draining ingests journals into the database:
 
-- every process drains within a second after a run finished, on a daemon thread, and at its end;
-- every reader drains first, and *reads* the journals of other living processes without touching
-  them, so that one notebook sees another's runs at once;
-- journals whose owner died are taken over; what ran in them becomes ``interrupted``.
+- every process drains within a second after a run finished, on a daemon thread, and at its exit;
+- every reader drains first, and also *reads* the journals of other live processes without changing
+  them, so that a notebook sees the runs of another one at once;
+- journals of dead processes are taken over; runs that were running become ``interrupted``.
 
-Why both the timer and the reading: the timer alone would show a neighbour's run up to a second
-late, and not at all while that kernel is suspended; reading alone would leave journals to grow, to
-be read again each time. Bringing in one run takes 80 ms (open 20, statements 45, close 15) on two
-cores, as long at 300,000 rows as at 10,000, nearly all of it outside Python's global lock;
-a neighbour's drained journal adds nothing, because a drain starts it anew.
+Both the timer and the reading are needed. The timer alone would show other processes' runs up to a
+second late, and not at all while their kernel is suspended. Reading alone would let journals grow,
+to be read again each time. Draining one run takes 80 ms (open 20, statements 45, close 15) on two
+cores, at 300,000 rows as at 10,000, nearly all of it without Python's interpreter lock.
 
-Running runs are rows too, with their text as of the last drain: their updates cost no more than
-inserts and the file does not grow by them. All of it is idempotent by id, and a finished record is
-never undone by an older one.
+Running runs are rows too, with their text as of the last drain. Draining is idempotent by id, and a
+finished record is never overwritten by an older one.
 """
 
 from __future__ import annotations
 
-import atexit
 import json
-import os
+import logging
+import re
 import threading
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from llm_playground import config, deeds
-from llm_playground.errors import RunLogError
+from llm_playground import _lifecycle, config, provenance, types
+from llm_playground.errors import LLMError, RunLogError
+from llm_playground.redaction import redact
 from llm_playground.runlog.duckdb_store import DuckDBStore
 from llm_playground.runlog.log import RunLog
-from llm_playground.runlog.postgres_store import PostgresStore
-from llm_playground.runlog.records import AUDIT_COLUMNS
-from llm_playground.runlog.server import Server
-from llm_playground.runlog.store import Dialect, Session, Store
+from llm_playground.runlog.postgres_store import PostgresStore, Server
+from llm_playground.runlog.rows import AUDIT_COLUMNS, Row, json_value
+from llm_playground.runlog.store import Session
 
-__all__ = [
-    "Dialect",
-    "RunLog",
-    "Session",
-    "backup",
-    "migrate",
-    "open_log",
-    "restore",
-    "set_aside_log",
-]
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
+_log = logging.getLogger(__name__)
 _logs: dict[str, RunLog] = {}
 _lock = threading.Lock()
 
+# Credentials in URLs.
+_LOGIN = re.compile(r"(?<=://)[^/\s\"]*@|(?<=password=)[^&\s\"]*")
+_AUDIT_VALUES = {name: f"${name}" for name in AUDIT_COLUMNS} | {"detail": "CAST($detail AS JSON)"}
+_INSERT_AUDIT = f"""
+INSERT INTO audit_log ({", ".join(_AUDIT_VALUES)}) VALUES ({", ".join(_AUDIT_VALUES.values())})
+"""  # noqa: S608 - names of columns
+_AUDIT_LOG = f"SELECT {', '.join(AUDIT_COLUMNS)} FROM audit_log ORDER BY created_at"  # noqa: S608 - a constant
+
 
 def open_log(url: str | None = None) -> RunLog:
-    """The run log at ``url``: one object per process, whoever asks.
+    """The run log at ``url``, the same object for the whole process.
 
-    Nothing is opened or created before it is used.
+    Nothing is opened or created before the first use.
 
     Args:
         url: ``duckdb:///path``, a path or ``postgresql://user@host/database``; None for
             :func:`llm_playground.config.log_url`.
 
     Raises:
-        ConfigError: Another kind of database, or psycopg is missing.
+        ConfigError: The URL is of another database, or psycopg is not installed.
     """
     place = config.log_url() if url is None else config.as_log_url(url)
     with _lock:
         if place not in _logs:
-            _logs[place] = RunLog(_store(place))
+            kind, _, path = place.partition(":///")
+            _logs[place] = RunLog(
+                DuckDBStore(Path(path)) if kind == "duckdb" else PostgresStore(Server.at(place))
+            )
         return _logs[place]
 
 
 def migrate() -> int:
-    """Bring the run log's tables to the newest version, as their owner; the version.
+    """Migrate the run log's tables to the newest version, which is returned.
 
-    A DuckDB file does so by itself, after a copy of the file. On PostgreSQL this also makes the
-    partitions of the next months and sums up the monthly costs; run it once a month, or let a
-    process of the owner run. Also ``python -m llm_playground migrate``.
+    A DuckDB file is migrated when it is opened, after a copy was made. On PostgreSQL only the
+    tables' owner can migrate; this also creates the partitions of the next months and refreshes the
+    monthly costs, so run it once a month, or keep a process of the owner running. Also
+    ``python -m llm_playground migrate``.
 
     Raises:
         RunLogError: It is not allowed, or a newer version of this package wrote the log.
@@ -85,96 +91,132 @@ def migrate() -> int:
     return open_log().migrate()
 
 
-def backup(path: str | Path) -> Path:
-    """Write the whole run log into one new DuckDB file, from either engine; the file.
+def engine() -> Engine:
+    """A SQLAlchemy engine that only reads the run log, for ``pandas.read_sql`` and other tools.
+
+    A connection sees everything recorded until it is opened, on DuckDB until each statement. It
+    holds no file: the log goes on while it is open. On DuckDB there is one SELECT per statement,
+    and reflection lists tables and views but no columns.
 
     Raises:
-        RunLogError: There is such a file already, or one of both cannot be read or written.
+        RunLogError: When a connection is opened or used: the log cannot be read, or the statement
+            is wrong or would write.
+
+    Example:
+        >>> import llm_playground as lp, pandas
+        >>> list(pandas.read_sql("SELECT model, cost_usd FROM runs", lp.engine()).columns)
+        ['model', 'cost_usd']
+    """
+    return open_log().engine()
+
+
+def backup(path: str | Path) -> Path:
+    """Write the whole run log, from either engine, to one new DuckDB file; its path.
+
+    Raises:
+        RunLogError: The file exists, or the log or the file cannot be read or written.
     """
     written = open_log().backup(path)
-    deeds.tell("backup", str(written))
+    record("backup", str(written))
     return written
 
 
 def restore(path: str | Path) -> Path | None:
-    """Take the run log from a file that :func:`backup` wrote or that a migration kept.
+    """Restore the run log from a file of :func:`backup`, or from the copy made by a migration.
 
-    On DuckDB it takes the place of the log's file, which moves aside; on PostgreSQL it goes into
-    empty tables.
+    On DuckDB the file replaces the log's file, which is renamed; on PostgreSQL its rows are
+    inserted into empty tables.
 
     Returns:
-        Where the file is that was the log before; None where there was none.
+        The new path of the previous file; None if there was none.
 
     Raises:
-        RunLogError: The file is no run log, or what is there cannot be replaced.
+        RunLogError: The file is not a run log, or the present log cannot be replaced.
     """
     log = open_log()
-    entries = _audit_entries(log)
+    entries: list[Row] = []
+    with suppress(RunLogError):  # the audit log cannot be read, such as in a damaged file
+        entries = log.rows(_AUDIT_LOG)
     before = log.restore(path)
-    for entry in entries:  # what was done since the backup is not undone there
-        log.audit(entry)
-    deeds.tell("restore", str(path), {"before": None if before is None else str(before)})
+    for entry in entries:  # the audit log keeps what was done since the backup
+        log.audit(entry | {"detail": json_value(entry["detail"])})
+    record("restore", str(path), {"before": None if before is None else str(before)})
     return before
 
 
 def set_aside_log() -> Path:
-    """Move the log's database file aside, whatever is in it, and start a new one.
+    """Rename the log's database file, whatever its content, and start a new one.
 
-    For a file that is damaged, or that a newer version wrote. Runs that wait go into the new one.
+    For a file that is damaged, or that a newer version wrote. Runs in journals go into the new one.
 
     Returns:
-        Where the old file is now.
+        The new path of the old file.
 
     Raises:
-        RunLogError: There is no file, or it cannot be moved.
+        RunLogError: There is no file, or it cannot be renamed.
     """
     aside = open_log().set_aside()
-    deeds.tell("set_aside_log", str(aside))
+    record("set_aside_log", str(aside))
     return aside
 
 
-def _audit_entries(log: RunLog) -> list[dict[str, Any]]:
-    """The entries of the audit log as rows; none where it cannot be read, as a damaged one."""
-    with suppress(RunLogError):
-        found = log.frame(f"SELECT {', '.join(AUDIT_COLUMNS)} FROM audit_log ORDER BY created_at")  # noqa: S608 - a constant
-        known = found.astype(object).where(found.notna(), None)
-        rows = [dict(zip(AUDIT_COLUMNS, row, strict=True)) for row in known.to_numpy()]
-        return [row | {"detail": json.loads(row["detail"] or "null")} for row in rows]
-    return []
+def record(
+    action: str, target: str | None = None, detail: Mapping[str, object] | None = None
+) -> None:
+    """Add an entry to ``audit_log``: who changed what others can see, spend or find, and when.
+
+    It goes through this process's journal, as runs do: it needs no database and survives this
+    process's death. Never raises; a failure is a warning of the logger.
+    """
+    try:
+        open_log().audit(_audit_row(action, target, detail or {}))
+    except LLMError as error:
+        _log.warning("%s is not in the audit log: %s", action, error)
 
 
-def _store(url: str) -> Store:
-    if url.startswith("duckdb:///"):
-        return DuckDBStore(Path(url.removeprefix("duckdb:///")))
-    return PostgresStore(Server.at(url))
+def insert_audit_entry(
+    session: Session, action: str, target: str | None, detail: Mapping[str, object]
+) -> None:
+    """Add an entry to ``audit_log`` in the transaction that it belongs to."""
+    row = _audit_row(action, target, detail)
+    session.execute(_INSERT_AUDIT, row | {"detail": json.dumps(row["detail"])})
 
 
-def _close_all() -> None:
+def _audit_row(action: str, target: str | None, detail: Mapping[str, object]) -> Row:
+    """The entry's row, without API keys and passwords in URLs.
+
+    ``action`` is a verb and its object (``set_budget``), ``target`` the object's id, if it has one,
+    ``detail`` further plain values.
+    """
+    return {
+        "id": types.new_id(),
+        "created_at": datetime.now(UTC),
+        "username": provenance.username(),
+        "action": action,
+        "target": None if target is None else _clean(target),
+        "detail": json.loads(_clean(json.dumps(dict(detail), default=str))),
+        "notebook": provenance.notebook(),
+    }
+
+
+def _clean(text: str) -> str:
+    return _LOGIN.sub("", redact(text))
+
+
+def _on_each_log(action: Callable[[RunLog], None]) -> None:
     for log in list(_logs.values()):
-        log.close()
-
-
-def _before_fork() -> None:
-    for log in _logs.values():
-        log.before_fork()
-
-
-def _after_fork_in_parent() -> None:
-    for log in _logs.values():
-        log.after_fork_in_parent()
+        action(log)
 
 
 def _after_fork() -> None:
     global _lock
     _lock = threading.Lock()
-    for log in _logs.values():
-        log.after_fork()
+    _on_each_log(RunLog.after_fork)
 
 
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork,
-    )
+_lifecycle.register(
+    at_exit=partial(_on_each_log, RunLog.close),
+    before_fork=partial(_on_each_log, RunLog.before_fork),
+    after_fork_in_parent=partial(_on_each_log, RunLog.after_fork_in_parent),
+    after_fork_in_child=_after_fork,
+)

@@ -1,26 +1,263 @@
-"""A run log in a DuckDB file: every opening under the lock file, closed again at once."""
+"""A run log in a DuckDB file, which is opened only for moments and under the lock file.
+
+DuckDB locks its file per process, and processes that open it in turn lose committed rows unless
+something else orders them. That is the lock file ``<file>.lock``.
+"""
 
 from __future__ import annotations
 
 import itertools
+import os
+import re
+import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
 
 from llm_playground.errors import RunLogError
-from llm_playground.runlog import database, drain, migration, space
-from llm_playground.runlog.store import Batch, Dialect, Session, SqlParams
-from llm_playground.runlog.turns import Turns
+from llm_playground.runlog import duckdb_ingest, schema, store
+from llm_playground.runlog.journal import FairFileLock
+from llm_playground.runlog.store import Batch, Dialect, Session, SqlParams, Table, quoted
 
 if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
+    from sqlalchemy import Engine
+
+    from llm_playground.runlog.log import RunLog
+
+
+_OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+# Batches are small: a second thread would take 10 MB and save no time.
+_WRITING = _OFFLINE | {"threads": "1"}
+_READ_ONLY = _OFFLINE | {
+    "access_mode": "READ_ONLY",
+    "enable_external_access": "false",
+    "python_enable_replacements": "false",
+}
+_RETRY_S = 0.05
+_ZONED = "TIMESTAMP WITH TIME ZONE"
+
+
+@contextmanager
+def writing(path: Path, patience_s: float) -> Iterator[DuckDBPyConnection]:
+    """Open the database for a ``with``, with its tables, created or migrated to the newest.
+
+    If a program holds the file without our lock, wait for it for at most ``patience_s``.
+
+    Raises:
+        RunLogError: It cannot be opened or written, is damaged, is newer than this package, or is
+            not a run log.
+    """
+    with explaining(path):
+        connection = _open(path, _WRITING, patience_s)
+        try:
+            version = schema.version_of(connection)
+            if 0 < version < schema.NEWEST:
+                connection.execute("CHECKPOINT")
+                connection.close()
+                schema.copy_file(path, _beside(path, f".before-v{schema.NEWEST}"))
+                connection = _open(path, _WRITING, patience_s)
+            connection.execute("SET TimeZone = 'UTC'")
+            if version < schema.NEWEST:
+                schema.migrate(connection, version)
+            yield connection
+        finally:
+            connection.close()
+
+
+@contextmanager
+def reading(path: Path, patience_s: float) -> Iterator[DuckDBPyConnection]:
+    """Like :func:`writing`, but so that SQL can change neither it, nor files, nor settings.
+
+    Older tables are migrated first.
+    """
+    with explaining(path):
+        connection = _open(path, _READ_ONLY, patience_s)
+        try:
+            if schema.version_of(connection) < schema.NEWEST:
+                connection.close()
+                with writing(path, patience_s):
+                    pass
+                connection = _open(path, _READ_ONLY, patience_s)
+            connection.execute("SET TimeZone = 'UTC'; SET lock_configuration = true")
+            yield connection
+        finally:
+            connection.close()
+
+
+def query(
+    connection: DuckDBPyConnection,
+    sql: str,
+    params: SqlParams,
+    fetch: Callable[[DuckDBPyConnection], T],
+) -> T:
+    """What ``fetch`` returns for one SELECT (also DESCRIBE, SHOW, SUMMARIZE, EXPLAIN).
+
+    Raises:
+        RunLogError: It is not one statement that reads, or the database refuses it.
+    """
+    with refusing("answer this"):
+        _check_reads(sql)
+        bound = dict(params) if isinstance(params, Mapping) else list(params)
+        return _interruptible(connection, lambda: fetch(connection.execute(sql, bound or None)))
+
+
+def _kinds(done: DuckDBPyConnection) -> list[str]:
+    return [str(column[1]) for column in done.description or ()]
+
+
+def _arrays(done: DuckDBPyConnection) -> tuple[Mapping[str, Any], list[str]]:
+    """Masked numpy arrays by column, and the columns' types."""
+    kinds = _kinds(done)
+    return done.fetchnumpy(), kinds
+
+
+def _table(done: DuckDBPyConnection) -> Table:
+    arrays, kinds = _arrays(done)  # with equal names made distinct
+    columns = map(_values, arrays.values(), kinds)
+    return list(arrays), list(zip(*columns, strict=True))
+
+
+def _values(column: Any, kind: str) -> list[Any]:  # noqa: ANN401 - any masked numpy array
+    values = column.tolist()  # None where masked
+    if kind == _ZONED:
+        return [  # a time that Python has no datetime for, such as infinity, is a number here
+            value.replace(tzinfo=UTC) if isinstance(value, datetime) else None for value in values
+        ]
+    if kind.startswith("DECIMAL"):
+        digits = Decimal(1).scaleb(-int(kind.rstrip(")").rpartition(",")[2]))
+        return [None if value is None else Decimal(value).quantize(digits) for value in values]
+    return [str(value) if isinstance(value, UUID) else value for value in values]
+
+
+@contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """Turn DuckDB's errors about a statement into a RunLogError: the log cannot do ``what``."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise RunLogError(f"The run log cannot {what}: {_one_line(error)}") from error
+
+
+def _interruptible(connection: DuckDBPyConnection, work: Callable[[], T]) -> T:
+    """Call ``work`` so that Ctrl+C ends it: on the main thread DuckDB misses every other one."""
+    main = threading.main_thread()
+    if threading.current_thread() is not main or not main.is_alive():  # at exit no thread starts
+        return work()
+    with ThreadPoolExecutor(1) as executor:
+        future = executor.submit(work)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            connection.interrupt()
+            raise
+
+
+@contextmanager
+def explaining(path: Path) -> Iterator[None]:
+    """Turn errors of DuckDB and of the system into one that says what to do.
+
+    Raises:
+        RunLogError: What happened to the file at ``path``, and what to do.
+    """
+    import duckdb
+
+    try:
+        yield
+    except OSError as error:
+        raise RunLogError(not_writable(path, error)) from error
+    except RuntimeError as error:  # what DuckDB raises for Ctrl+C
+        if str(error) != "Query interrupted":
+            raise
+        raise KeyboardInterrupt from None
+    except duckdb.Error as error:
+        text = _one_line(error)
+        found = (message for pattern, message in _REASONS if re.search(pattern, text))
+        message = next(found, _DAMAGED).format(path=path, text=text)
+        raise RunLogError(message, detail=text) from error
+
+
+def not_writable(path: Path, error: OSError) -> str:
+    """The message for a log that cannot be written."""
+    return _NOT_WRITABLE.format(path=path, text=error.strerror or error)
+
+
+_DAMAGED = (
+    "The run log {path} cannot be read ({text}). The file is left as it is, and new runs are kept "
+    "in its journal. llm_playground.set_aside_log() renames the file and starts a new one."
+)
+_NOT_WRITABLE = (
+    "The run log {path} cannot be written ({text}). "
+    "Set LLM_PLAYGROUND_LOG to a file in a folder you can write; runs go on meanwhile."
+)
+_REASONS = (
+    (
+        r"Conflicting lock|Could not set lock",
+        "The run log {path} is open in another program ({text}). "
+        "Close it there; new runs are kept in the journal.",
+    ),
+    (
+        r"different configuration|Unique file handle conflict",
+        "The run log {path} is open in this process through duckdb itself. Close that connection "
+        "and use llm_playground.sql() instead; new runs are kept in the journal.",
+    ),
+    (
+        r"(?i)permission denied|read-only file system|not a directory|no such file|no space left|"
+        r"quota exceeded|file too large|could not write",
+        _NOT_WRITABLE,
+    ),
+    (
+        r"(?i)out of memory",
+        "The run log {path} needs more memory than is available ({text}). Runs go on.",
+    ),
+)
+
+
+def _open(path: Path, config: Mapping[str, str], patience_s: float) -> DuckDBPyConnection:
+    """Open the file; another program may hold it for ``patience_s``."""
+    import duckdb
+
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            return duckdb.connect(str(path), config=dict(config))
+        except duckdb.Error as error:
+            if "lock on file" not in str(error) or time.monotonic() > until:
+                raise
+        time.sleep(_RETRY_S)
+
+
+def _check_reads(sql: str) -> None:
+    import duckdb
+
+    statements = duckdb.extract_statements(sql)
+    allowed = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+    if len(statements) != 1 or statements[0].type not in allowed:
+        found = [statement.type.name for statement in statements]
+        raise RunLogError(
+            "The run log takes one SELECT at a time here, "
+            f"not {' and '.join(found) or 'an empty statement'}. Nothing was changed."
+        )
+
+
+def _one_line(error: BaseException) -> str:
+    """The message without DuckDB's quotation of the statement."""
+    text = str(error).split("\n\nLINE ", 1)[0]
+    return re.sub(r"\s+", " ", text).strip()
+
 
 _STRANGER_WAIT_S = 3.0
-_NONE: Mapping[str, object] = {}
 
 T = TypeVar("T")
 
@@ -38,95 +275,100 @@ class DuckDBStore:
         self.after_fork()
 
     def after_fork(self) -> None:
-        """See :meth:`Store.after_fork`."""
-        self._turns = Turns(_beside(self.path, ".lock"))
+        self._lock = FairFileLock(_beside(self.path, ".lock"))
 
     @contextmanager
-    def alone(self, wait_s: float) -> Iterator[None]:
-        """See :meth:`Store.alone`."""
+    def exclusive(self, wait_s: float) -> Iterator[None]:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._turns.acquire(wait_s)
+            self._lock.acquire(wait_s)
         except TimeoutError as error:
             raise RunLogError(
                 f"Another process has kept the run log {self.path} for {wait_s:g} s. "
                 "Try again, or close that process."
             ) from error
         except OSError as error:
-            raise RunLogError(database.not_writable(self.path, error)) from error
+            raise RunLogError(not_writable(self.path, error)) from error
         try:
             yield
         finally:
-            self._turns.release()
+            self._lock.release()
 
     def unfinished(self) -> bool:
-        """See :meth:`Store.unfinished`: there is no file yet, or one that was not closed."""
         return not self.path.exists() or self._wal.exists()
 
     @contextmanager
-    def writing(self) -> Iterator[DuckDBWriter]:
-        """See :meth:`Store.writing`."""
-        with database.writing(self.path, _STRANGER_WAIT_S) as connection:
-            yield DuckDBWriter(connection, self.path)
+    def writing(self, *, patient: bool = True) -> Iterator[DuckDBSession]:
+        with writing(self.path, _STRANGER_WAIT_S if patient else 0) as connection:
+            yield DuckDBSession(connection, self.path)
+
+    @contextmanager
+    def reading(self) -> Iterator[DuckDBSession]:
+        with reading(self.path, _STRANGER_WAIT_S) as connection:
+            yield DuckDBSession(connection, self.path)
 
     def frame(self, sql: str, params: SqlParams) -> pd.DataFrame:
-        """See :meth:`Store.frame`."""
-        with database.reading(self.path, _STRANGER_WAIT_S) as connection:
-            return database.query(connection, sql, params)
+        with reading(self.path, _STRANGER_WAIT_S) as connection:
+            return store.frame(*query(connection, sql, params, _arrays))
+
+    def select(self, sql: str, params: SqlParams) -> Table:
+        with reading(self.path, _STRANGER_WAIT_S) as connection:
+            return query(connection, sql, params, _table)
+
+    def engine(self, log: RunLog) -> Engine:
+        from llm_playground.runlog import sql_engine  # SQLAlchemy is imported on first use
+
+        return sql_engine.duckdb_engine(log.select)
 
     def waiting(self, files: Sequence[Path]) -> int:
-        """See :meth:`Store.waiting`."""
         try:
-            with database.writing(self.path, 0) as connection:
-                drain.read(connection, Batch(files, ()))
-                return drain.count_new(connection)
+            with writing(self.path, 0) as connection:
+                duckdb_ingest.read(connection, Batch(files, ()))
+                return duckdb_ingest.count_new(connection)
         except RunLogError:
-            return drain.count(files)
+            return len(duckdb_ingest.ids(files))
 
     def migrate(self) -> int:
-        """See :meth:`Store.migrate`."""
-        with database.writing(self.path, _STRANGER_WAIT_S) as connection:
-            return migration.version_of(connection)
+        with writing(self.path, _STRANGER_WAIT_S) as connection:
+            return schema.version_of(connection)
 
     def backup(self, path: Path) -> None:
-        """See :meth:`Store.backup`: the file as it is, whatever version wrote it."""
-        with database.explaining(path):
+        with explaining(path):
             _copy(self.path, path)
 
     def restore(self, path: Path) -> Path | None:
-        """See :meth:`Store.restore`: a copy takes the place of the file, which moves aside."""
         with TemporaryDirectory(dir=self.path.parent) as name:
             copy = Path(name) / "log.duckdb"
-            with database.explaining(path):
+            with explaining(path):
                 _copy(path, copy)
-            with database.reading(copy, _STRANGER_WAIT_S):
-                pass  # it is a run log, and now of the newest version
+            with reading(copy, _STRANGER_WAIT_S):
+                pass  # checks that it is a run log, and migrates it
             aside = self._set_aside() if self.path.exists() else None
-            with database.explaining(self.path):
+            with explaining(self.path):
                 copy.replace(self.path)
         return aside
 
     def compact(self) -> int:
-        """See :meth:`Store.compact`: a copy without gaps takes the place of the file."""
-        with database.explaining(self.path):
-            with database.writing(self.path, _STRANGER_WAIT_S) as connection:
-                copy = space.copy_over(connection, self.path)
+        with explaining(self.path):
+            with writing(self.path, _STRANGER_WAIT_S) as connection:
+                copy = _compact_copy(connection, self.path)
             before = self.path.stat().st_size
-            space.put_in_place(copy, self.path)
+            shutil.copymode(self.path, copy)
+            with copy.open("rb+") as file:
+                os.fsync(file.fileno())
+            copy.replace(self.path)
         return before - self.path.stat().st_size
 
     def summed_until(self) -> datetime | None:
-        """See :meth:`Store.summed_until`: DuckDB counts as fast without."""
         return None
 
     def set_aside(self, wait_s: float) -> Path:
-        """See :meth:`Store.set_aside`."""
         if self.path.exists() and not self.path.is_file():
             raise RunLogError(
                 f"{self.path} is not a file and stays where it is. "
                 "Set LLM_PLAYGROUND_LOG to the path of a file."
             )
-        with self.alone(wait_s):
+        with self.exclusive(wait_s):
             return self._set_aside()
 
     def _set_aside(self) -> Path:
@@ -137,55 +379,49 @@ class DuckDBStore:
                 self._wal.rename(_beside(aside, ".wal"))
         except OSError as error:
             raise RunLogError(
-                f"{self.path} cannot be moved aside ({error.strerror}). Move it by hand."
+                f"{self.path} cannot be renamed ({error.strerror}). Rename it yourself."
             ) from error
         return aside
 
 
-class DuckDBWriter:
-    """The open file; see :class:`Writer`."""
+class DuckDBSession:
+    """Implements :class:`Writer` and :class:`Session`, or only the latter's reading half."""
 
     def __init__(self, connection: DuckDBPyConnection, path: Path) -> None:
         self._connection = connection
         self._path = path
 
-    def bring_in(self, batch: Batch) -> None:
-        """See :meth:`Writer.bring_in`."""
+    def ingest(self, batch: Batch) -> None:
         if batch.files:
-            drain.read(self._connection, batch)
-            drain.write(self._connection)
+            duckdb_ingest.read(self._connection, batch)
+            duckdb_ingest.write(self._connection)
 
     def change(self, work: Callable[[Session], T]) -> T:
-        """See :meth:`Writer.change`."""
         self._connection.begin()
         try:
-            done = work(DuckDBSession(self._connection))
+            done = work(self)
         except BaseException:
             self._connection.rollback()
             raise
-        with database.explaining(self._path):  # such as a disk that is full
+        with explaining(self._path):  # such as a full disk
             self._connection.commit()
         return done
 
+    def rows(self, sql: str, params: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
+        with refusing("do this"):
+            done = self._connection.execute(sql, dict(params or {}) or None)
+            # DuckDB's own ``fetchall`` needs ``pytz`` for times with a zone.
+            return _table(done)[1] if _ZONED in _kinds(done) else done.fetchall()
 
-class DuckDBSession:
-    """One transaction on the open file; see :class:`Session`."""
-
-    def __init__(self, connection: DuckDBPyConnection) -> None:
-        self._connection = connection
-
-    def rows(self, sql: str, params: Mapping[str, object] = _NONE) -> list[tuple[Any, ...]]:
-        """See :meth:`Session.rows`."""
-        with database.refusing():
-            return database.rows(self._connection.execute(sql, dict(params) or None))
-
-    def execute(self, sql: str, params: Mapping[str, object] = _NONE) -> int:
-        """See :meth:`Session.execute`."""
-        with database.refusing():
-            return database.changed(self._connection.execute(sql, dict(params) or None))
+    def execute(self, sql: str, params: Mapping[str, object] | None = None) -> int:
+        with refusing("do this"):
+            done = self._connection.execute(sql, dict(params or {}) or None)
+            counts = [column[0] for column in done.description or ()] == ["Count"]
+            row = done.fetchone() if counts else None
+            return int(row[0]) if row else 0
 
     def lock(self, name: str) -> None:
-        """See :meth:`Session.lock`."""
+        pass  # there is only one transaction at a time
 
 
 def _beside(path: Path, ending: str) -> Path:
@@ -193,13 +429,34 @@ def _beside(path: Path, ending: str) -> Path:
 
 
 def _free(path: Path) -> Path:
-    """This place, or one beside it where nothing is: two moves within a second lose nothing."""
+    """The path, or a numbered one if it exists: two renames within a second lose nothing."""
     numbered = (_beside(path, f"-{number}") for number in itertools.count(2))
-    return next(place for place in itertools.chain([path], numbered) if not place.exists())
+    return next(free for free in itertools.chain([path], numbered) if not free.exists())
 
 
 def _copy(source: Path, target: Path) -> None:
-    """A closed file, with what a program that died wrote beside it."""
-    migration.copy_file(source, target)
+    """Copy a closed file, with the write-ahead log that a dead process left."""
+    schema.copy_file(source, target)
     if _beside(source, ".wal").exists():
-        migration.copy_file(_beside(source, ".wal"), _beside(target, ".wal"))
+        schema.copy_file(_beside(source, ".wal"), _beside(target, ".wal"))
+
+
+def _compact_copy(connection: DuckDBPyConnection, path: Path) -> Path:
+    """Copy the open database to a compact file beside it; the copy's path.
+
+    Raises:
+        duckdb.Error: It cannot be written, such as on a full disk. No partial file is left.
+    """
+    copy = path.with_name(f"{path.name}.compact")
+    copy.unlink(missing_ok=True)
+    try:
+        connection.execute(f"ATTACH {quoted(str(copy))} AS compacted")
+        row = connection.execute("SELECT current_database()").fetchone()
+        name = str(row[0] if row else path.stem).replace('"', '""')
+        connection.execute(f'COPY FROM DATABASE "{name}" TO compacted')
+        connection.execute("DETACH compacted")
+    except BaseException:
+        with suppress(OSError):
+            copy.unlink(missing_ok=True)
+        raise
+    return copy

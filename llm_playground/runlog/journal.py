@@ -1,8 +1,12 @@
-"""Journals: one append-only file of JSON lines per process and log, beside the database.
+"""Journals, and the file lock that orders the processes which open one database file.
 
-The owner holds a lock on its file for as long as it lives; the kernel frees it on any death, so
-a free lock says that nobody writes there any more. Names carry host, boot, pid, start and random
+A journal is an append-only file of JSON lines, one per process and run log, beside the database.
+Its owner locks it for as long as it lives. The system releases the lock when the process dies, so a
+journal whose lock is free has no writer any more. Its name holds host, boot, pid, start and random
 characters: two pid namespaces may share a folder and a pid.
+
+:class:`FairFileLock` grants a lock in the order of the requests. Both locks belong to open files of
+the operating system, taken through filelock's descriptor functions where those keep the promises.
 """
 
 from __future__ import annotations
@@ -13,33 +17,21 @@ import secrets
 import socket
 import stat
 import sys
+import threading
 import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(descriptor: int) -> None:
-        # Locked bytes cannot be read by others, so the byte lies far behind any content.
-        os.lseek(descriptor, 1 << 40, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
 SUFFIX = ".jsonl"
-# A journal of another host or an earlier boot is taken over when its lock is free and nobody has
-# written for this long: a lock may be invisible across machines, a living writer is not.
+# A journal of another host or an earlier boot is taken over if its lock is free and it was not
+# written for this long: locks may be invisible across machines, writes are not.
 STRANGER_QUIET_S = 3600.0
+_POLL_S = 0.01
 
 
 class Journal:
-    """One file this process holds the lock of, its own or one it has taken over."""
+    """A journal that this process has locked: its own, or one that it has taken over."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
@@ -49,7 +41,7 @@ class Journal:
 
     @classmethod
     def create(cls, folder: Path) -> Journal:
-        """A new, empty, locked journal in ``folder``, which is made when missing.
+        """A new, empty, locked journal in ``folder``, which is created if missing.
 
         Raises:
             OSError: The folder or the file cannot be written.
@@ -58,23 +50,25 @@ class Journal:
         path = folder / f"{identity()}~{secrets.token_hex(6)}{SUFFIX}"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         descriptor = os.open(path, flags, 0o600)
-        _lock(descriptor)
+        if not _try_to_own(descriptor):
+            raise OSError(f"{path.name} is locked by another process")
         return cls(path, descriptor)
 
     @classmethod
     def take_over(cls, path: Path) -> Journal | None:
-        """The journal at ``path`` when its owner is gone, renamed; None when it is not ours."""
+        """The journal at ``path``, renamed, if its owner is gone; None otherwise."""
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0))
         except OSError:
             return None
         try:
-            _lock(descriptor)
-            if not _may_take(path):
+            if not _try_to_own(descriptor) or not _may_take(path):
                 os.close(descriptor)
                 return None
             taken = path.with_name(f"taken~{path.name.removeprefix('taken~')}")
-            with suppress(PermissionError):  # Windows renames no open file; the lock is enough
+            with suppress(
+                PermissionError
+            ):  # Windows cannot rename an open file; the lock is enough
                 path = path.rename(taken)
         except OSError:
             os.close(descriptor)
@@ -82,10 +76,10 @@ class Journal:
         return cls(path, descriptor)
 
     def append(self, lines: bytes) -> None:
-        """Write whole lines with one ``write(2)``; on disk for any death of this process.
+        """Write whole lines with one ``write(2)``, which survives the death of this process.
 
         Raises:
-            OSError: Nothing, or not all, could be written. A torn line harms no later one.
+            OSError: Nothing, or not everything, could be written. Later lines are not affected.
         """
         content = b"\n" + lines if self._torn else lines
         written = os.write(self._descriptor, content)
@@ -95,23 +89,23 @@ class Journal:
             raise OSError(f"only {written} of {len(content)} bytes could be written")
 
     def deleted(self) -> bool:
-        """Whether somebody removed the file under us."""
+        """Whether the file was deleted by another process."""
         return os.fstat(self._descriptor).st_nlink == 0
 
     def close(self) -> None:
-        """Give the lock back and leave the file."""
+        """Release the lock and keep the file."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
     def remove(self) -> None:
-        """Delete the file: everything in it is in the database."""
+        """Delete the file, whose content is in the database."""
         self.close()
         self.path.unlink(missing_ok=True)
 
 
 def files(folder: Path) -> list[Path]:
-    """All journals with content, whoever wrote them."""
+    """All journals with content, of all processes."""
     try:
         found = sorted(folder.glob(f"*{SUFFIX}"))
     except OSError:
@@ -120,12 +114,12 @@ def files(folder: Path) -> list[Path]:
 
 
 def _size(path: Path) -> int:
-    """In bytes; 0 also for what no journal is: a folder, a pipe, a link to a file elsewhere."""
+    """In bytes; 0 for anything but a regular file: a folder, a pipe, a symbolic link."""
     try:
-        found = path.lstat()
-    except OSError:  # brought in and removed by its owner in this very moment
+        status = path.lstat()
+    except OSError:  # ingested and removed by its owner at this moment
         return 0
-    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 @cache
@@ -147,3 +141,123 @@ def _may_take(path: Path) -> bool:
     if path.name.removeprefix("taken~").startswith(f"{_machine()}~"):
         return True
     return time.time() - path.stat().st_mtime > STRANGER_QUIET_S
+
+
+def _lock_if_free(descriptor: int) -> bool:
+    """Take filelock's lock on an open file; whether it was free."""
+    from filelock import lock_descriptor  # first use, not import: 7 ms
+
+    return lock_descriptor(descriptor, blocking=False)
+
+
+def _unlock(descriptor: int) -> None:
+    from filelock import unlock_descriptor
+
+    unlock_descriptor(descriptor)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_to_own(descriptor: int) -> bool:
+        # filelock locks the first byte, and no other process could read a locked byte: this one
+        # lies far behind any content.
+        os.lseek(descriptor, 1 << 40, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _wait_for(descriptor: int) -> None:
+        from filelock import lock_descriptor  # first use, not import
+
+        lock_descriptor(descriptor, poll_interval=_POLL_S)
+else:
+    import fcntl
+
+    def _try_to_own(descriptor: int) -> bool:
+        return _lock_if_free(descriptor)
+
+    def _wait_for(descriptor: int) -> None:
+        # filelock would poll; the system grants the lock in the order of the requests.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+class FairFileLock:
+    """A lock on the file ``path`` among processes, granted in the order of the requests.
+
+    For one thread of each process at a time. It ends with the process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._held: int | None = None
+
+    def acquire(self, wait_s: float) -> None:
+        """Take the lock.
+
+        Raises:
+            TimeoutError: It was not granted within ``wait_s``.
+            OSError: The file cannot be opened.
+        """
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(self._path, flags, 0o600)
+        if not _lock_if_free(descriptor):
+            _Waiting(descriptor).wait(wait_s)
+        self._held = descriptor
+
+    def release(self) -> None:
+        """Release the lock; a second call does nothing."""
+        descriptor, self._held = self._held, None
+        if descriptor is not None:
+            _unlock(descriptor)  # also for a child process that was forked meanwhile
+            os.close(descriptor)
+
+
+class _Waiting:
+    """A request for a lock, which a thread waits for so that the caller can give up."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._granted = threading.Event()
+        self._deciding = threading.Lock()
+        self._given_up = False
+
+    def wait(self, wait_s: float) -> None:
+        try:
+            threading.Thread(target=self._block, name="llm_playground-lock", daemon=True).start()
+        except RuntimeError:  # no thread can be started at the interpreter's exit
+            self._poll(wait_s)
+            return
+        try:
+            self._granted.wait(wait_s)
+        except BaseException:  # Ctrl+C: a lock that was granted meanwhile must be released
+            if not self._give_up():
+                _unlock(self._descriptor)
+                os.close(self._descriptor)
+            raise
+        if self._give_up():
+            raise TimeoutError
+
+    def _give_up(self) -> bool:
+        """Give up unless the lock was granted; whether it was given up."""
+        with self._deciding:
+            self._given_up = not self._granted.is_set()
+        return self._given_up
+
+    def _block(self) -> None:
+        _wait_for(self._descriptor)
+        with self._deciding:
+            if self._given_up:
+                os.close(self._descriptor)
+            else:
+                self._granted.set()
+
+    def _poll(self, wait_s: float) -> None:
+        until = time.monotonic() + wait_s
+        while not _lock_if_free(self._descriptor):
+            if time.monotonic() > until:
+                os.close(self._descriptor)
+                raise TimeoutError
+            time.sleep(_POLL_S)

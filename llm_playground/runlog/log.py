@@ -1,4 +1,8 @@
-"""The run log as the rest of the package sees it: record, drain, read, change."""
+"""The run log: recording, draining, reading and changing.
+
+Draining ingests journals into the database: those of this process, those of dead processes, which
+are taken over, and those of live processes, which are only read.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +15,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from llm_playground._runtime import Debouncer
 from llm_playground.errors import RunLogError
-from llm_playground.runlog import drain, journal, others
-from llm_playground.runlog.later import Later
+from llm_playground.runlog import duckdb_ingest, journal
+from llm_playground.runlog.journal import Journal
 from llm_playground.runlog.recorder import Recorder
-from llm_playground.runlog.records import Row
+from llm_playground.runlog.rows import Row
 from llm_playground.runlog.store import (
     Batch,
-    Dialect,
+    ReadSession,
     Session,
     SqlParams,
     Store,
+    Table,
     Unavailable,
     Writer,
 )
@@ -29,22 +35,26 @@ from llm_playground.types import Execution, Request, Run
 
 if TYPE_CHECKING:
     import pandas as pd
+    from sqlalchemy import Engine
 
-_DRAIN_AFTER_S = 0.8  # a drain takes about 0.08 s: in the database within a second
+
+# Readers ingest the journals of up to this many live processes, to see their runs at once. On a hub
+# with more, each process would read all others, so runs are seen once their owner drains.
+_MAX_LIVE = 12
+_DRAIN_AFTER_S = 0.8  # a drain takes about 0.08 s, so runs are in the database within a second
 _WAIT_S = 30.0
 _CHECK_WAIT_S = 5.0
 _FORK_WAIT_S = 5.0
 _EXIT_WAIT_S = 2.0
 _BACKGROUND_WAIT_S = 30.0
-_RETRY_S = 1.0  # after a first failure in the background, then twice as long each time
+_RETRY_S = 1.0  # after the first failure in the background; doubled after each further one
 _LONGEST_RETRY_S = 20.0
-# Of our own: a notebook that seeds the common one gets the numbers it expects.
-_chance = random.Random()  # noqa: S311 - so that not all processes come at once
-_PATIENCE = 4  # so many failures in a row of what mostly passes are told
+# Separate from the shared generator, so that a notebook's random.seed() is not disturbed.
+_random = random.Random()  # noqa: S311 - spreads load, not for security
+_WARN_AFTER_FAILURES = 4  # of a kind that usually passes
 
-# Whose journals are brought in: only this process's own, or also those of others: of the dead,
-# to keep, and of the living, to see them at once.
-Whose = Literal["own", "everyone's"]
+# The journals to drain: those of this process, or also those of others.
+Which = Literal["own", "all"]
 
 _log = logging.getLogger(__name__)
 
@@ -54,43 +64,30 @@ T = TypeVar("T")
 class RunLog:
     """One run log of this process. Get it from :func:`llm_playground.runlog.open_log`.
 
-    ``started``, ``text``, ``finished`` and ``execution_finished`` never raise; a log that cannot
-    be written says so once, in one line, on the logger ``llm_playground.runlog``.
+    ``started``, ``text``, ``finished``, ``execution_finished`` and ``audit`` never raise. If the
+    log cannot be written, the logger ``llm_playground.runlog`` gets one warning.
+
+    The methods that read or change the database raise RunLogError if it cannot be opened, read or
+    written, or if a statement is wrong or would write. The journals are kept.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.dialect = store.dialect
+        self.path = store.path  # None for a server
+        self.place = store.place  # the path, or the URL without a password
+        self.journals = store.folder
         self._recorder = Recorder(store.folder)
         self._reset()
 
     def _reset(self) -> None:
-        self._turn = threading.Lock()
-        self._drainer = Later(self._drain_quietly, _DRAIN_AFTER_S, "llm_playground-drain")
-        self._failures = 0  # in the background, one after another
+        self._thread_lock = threading.Lock()
+        self._drainer = Debouncer(self._drain_quietly, _DRAIN_AFTER_S, "llm_playground-drain")
+        self._failures = 0  # of background drains, in a row
         self._unavailable_since: datetime | None = None
-        self._adopted = False  # journals of dead processes, at least once
+        self._adopted = False  # whether journals of dead processes were taken over once
         self._used = False
         self._closed = False
-
-    @property
-    def dialect(self) -> Dialect:
-        """``"duckdb"`` or ``"postgres"``, for the few fragments of SQL that must differ."""
-        return self._store.dialect
-
-    @property
-    def path(self) -> Path | None:
-        """The database's file, None where it is a server."""
-        return self._store.path
-
-    @property
-    def place(self) -> str:
-        """The database's name for people: a path, or a URL without a password."""
-        return self._store.place
-
-    @property
-    def journals(self) -> Path:
-        """The folder in which runs wait for the database."""
-        return self._store.folder
 
     def started(self, run: Run, request: Request, execution: Execution) -> None:
         """Record a run, its prompt and its execution, before anything is sent."""
@@ -102,275 +99,278 @@ class RunLog:
         self._recorder.text(run_id, delta)
 
     def finished(self, run: Run) -> None:
-        """Record how a run ended. It survives this process's death once this returns."""
+        """Record a run's end, which survives a crash of this process once this returns."""
         self._used = True
         self._recorder.finished(run)
         self._drainer.soon()
 
     def execution_finished(self, execution_id: str, status: str, completed_at: datetime) -> None:
-        """Record how an execution ended."""
+        """Record an execution's end."""
         self._recorder.execution_finished(execution_id, status, completed_at)
         self._drainer.soon()
 
     def audit(self, row: Row) -> None:
-        """Record an entry of ``audit_log``. It survives this process's death once this returns."""
+        """Record an entry of ``audit_log``, which survives a crash once this returns."""
         self._used = True
         self._recorder.audit(row)
         self._drainer.soon()
 
     def frame(self, sql: str, params: SqlParams = ()) -> pd.DataFrame:
-        """What one SELECT finds, everything recorded until now included.
+        """The rows of one SELECT, with everything recorded until now.
 
-        Args:
-            sql: One statement that reads tables and views of DESIGN 5.4.
-            params: Values for ``?`` in order, or for ``$name`` by name.
-
-        Raises:
-            RunLogError: The log cannot be opened, or the statement is wrong or would write.
+        ``params`` are values for ``?`` in order, or for ``$name`` by name.
         """
-        return self._frame(sql, params, _WAIT_S)
+        with self._up_to_date():
+            return self._store.frame(sql, params)
+
+    def rows(self, sql: str, params: SqlParams = ()) -> list[Row]:
+        """The rows of one SELECT as dictionaries; otherwise like :meth:`frame`.
+
+        Values have the same Python types on both engines: NULL is None, JSON and UUIDs are text,
+        times are datetimes in UTC, DECIMAL is Decimal, BLOB is bytes.
+        """
+        names, rows = self.select(sql, params)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def select(self, sql: str, params: SqlParams = ()) -> Table:
+        """The column names and the rows of one SELECT; otherwise like :meth:`rows`."""
+        with self._up_to_date():
+            return self._store.select(sql, params)
+
+    def engine(self) -> Engine:
+        """A SQLAlchemy engine that only reads the log; see :func:`llm_playground.runlog.engine`."""
+        return self._store.engine(self)
+
+    def read(self, work: Callable[[ReadSession], T], *, may_lag: bool = False) -> T:
+        """Return the result of ``work``, which reads everything recorded until now.
+
+        Unlike :meth:`change`, it works while another program has the file open for reading, as long
+        as the journals are empty: draining needs exclusive access to the file. With ``may_lag``,
+        ``work`` reads the database even if some runs cannot be drained now.
+        """
+        with self._exclusive():
+            with suppress(RunLogError) if may_lag else nullcontext():
+                self._drain("own", patient=not may_lag)
+            with self._store.reading() as session:
+                return work(session)
 
     def change(self, work: Callable[[Session], T]) -> T:
-        """What ``work`` returns, done in one write transaction on the drained log.
+        """Return the result of ``work``, called in one write transaction on the drained log.
 
-        Committed when ``work`` returns, undone when it raises. On DuckDB nobody else has the file
-        meanwhile; on Postgres others go on, so lock what must not change (:meth:`Session.lock`).
-        ``work`` is quick and touches nothing but its session: it may hold up everybody else.
-
-        Raises:
-            RunLogError: The log cannot be opened or written, or a statement is refused.
+        The transaction is committed when ``work`` returns and rolled back when it raises. On DuckDB
+        no other process has the file open meanwhile; on PostgreSQL others continue, so lock what
+        must not change (:meth:`Session.lock`). ``work`` must be quick and use only its session,
+        because other processes may be waiting.
         """
-        with self._alone(_WAIT_S), self._drained("own") as writer:
+        with self._exclusive(), self._drained("own") as writer:
             return writer.change(work)
 
     def drain(self) -> None:
-        """Bring every journal that may be read into the database.
-
-        Raises:
-            RunLogError: The database cannot be opened or written. The journals stay.
-        """
-        with self._alone(_WAIT_S):
-            self._drain("everyone's")
+        """Ingest all journals that may be read."""
+        with self._up_to_date():
+            pass
 
     def waiting(self) -> int:
-        """How many runs are in journals and not, or not finished, in the database."""
-        with self._alone(_WAIT_S):
-            files = journal.files(self._recorder.folder)
+        """The number of runs in journals that are not, or not finished, in the database."""
+        with self._exclusive():
+            files = journal.files(self.journals)
             return self._store.waiting(files) if files else 0
 
     def check(self) -> str:
-        """``"ok"``, or one line saying why the log cannot be read or written."""
+        """``"ok"``, or the reason why the log cannot be read or written, in one line."""
         try:
-            self._frame("SELECT 1", (), _CHECK_WAIT_S)
+            with self._up_to_date(_CHECK_WAIT_S):
+                self._store.frame("SELECT 1", ())
         except RunLogError as error:
             return str(error)
         return self._recorder.failing or "ok"
 
     def migrate(self) -> int:
-        """Bring the tables to the newest version that this package knows.
-
-        A DuckDB file does so by itself. On PostgreSQL only the tables' owner can; this also makes
-        the partitions of the next months and sums up ``monthly_costs`` anew.
-
-        Returns:
-            The tables' version.
-
-        Raises:
-            RunLogError: It is not allowed, or a newer version of this package wrote the log.
-        """
-        with self._alone(_WAIT_S):
+        """See :func:`llm_playground.runlog.migrate`."""
+        with self._exclusive():
             version = self._store.migrate()
-            self._drain("everyone's")
+            self._drain("all")
         return version
 
     def backup(self, path: str | Path) -> Path:
-        """Write the whole log into a new DuckDB file, which can be opened as a run log itself.
+        """Write the whole log to a new DuckDB file, which is a run log itself, and return its path.
 
-        A DuckDB log is copied as it is, even when a newer version of this package wrote it.
-
-        Returns:
-            The file.
-
-        Raises:
-            RunLogError: There is such a file already, or one of both cannot be read or written.
+        A DuckDB log is copied unchanged, even if a newer version of this package wrote it.
         """
         target = Path(path).expanduser().absolute()
         if target.exists():
-            raise RunLogError(f"{target} is there already. Give a path where nothing is.")
-        with self._alone(_WAIT_S):
+            raise RunLogError(f"{target} already exists. Choose another path.")
+        with self._exclusive():
             with suppress(RunLogError) if self.path else nullcontext():
-                self._drain("everyone's")
+                self._drain("all")
             self._store.backup(target)
         return target
 
     def restore(self, path: str | Path) -> Path | None:
-        """Take everything from a file that :meth:`backup` wrote, or that a migration kept.
-
-        On DuckDB it takes the place of the log's file, which moves aside. On PostgreSQL it goes
-        into empty tables. Runs that wait in journals come on top of it.
-
-        Returns:
-            Where the file is that was the log before; None where there was none.
-
-        Raises:
-            RunLogError: The file is no run log, or what is there cannot be replaced.
-        """
-        with self._alone(_WAIT_S):
+        """See :func:`llm_playground.runlog.restore`. Runs in journals are added to the log."""
+        with self._exclusive():
             return self._store.restore(Path(path).expanduser().absolute())
 
     def compact(self) -> int:
-        """Give space back that removed rows and texts took; it takes as much room for a moment.
+        """Free the disk space of deleted rows and texts, and return the number of bytes.
 
-        A DuckDB file is copied, and the copy takes its place. On PostgreSQL the tables' owner
-        writes worn ones anew; whoever wants one waits meanwhile, new runs in their journals.
-
-        Returns:
-            How many bytes the database takes less.
-
-        Raises:
-            RunLogError: It cannot be done; the log is as before.
+        A DuckDB file is replaced by a compact copy. On PostgreSQL the tables' owner rewrites tables
+        with much dead space; other processes wait for these tables meanwhile, and new runs stay in
+        their journals. If it fails, the log is unchanged.
         """
-        with self._alone(_WAIT_S):
-            self._drain("everyone's")
+        with self._up_to_date():
             return self._store.compact()
 
     def elsewhere(self) -> list[str]:
-        """The runs, by id, in journals of other living processes, which bring their rows back.
-
-        Raises:
-            RunLogError: The log cannot be drained.
-        """
-        with self._alone(_WAIT_S):
-            self._drain("everyone's")
-            return drain.ids(others.files(self._recorder))
+        """Ids of the runs in journals of other live processes, which would insert them again."""
+        with self._up_to_date():
+            return duckdb_ingest.ids(self._foreign_files())
 
     def summed_until(self) -> datetime | None:
-        """Before which moment, the first of a month in UTC, ``monthly_costs`` is exact.
+        """The start of a month (UTC) before which the table ``monthly_costs`` is up to date.
 
         The table (PostgreSQL only) has ``month`` (``2026-03``), ``provider``, ``model``,
         ``username``, ``notebook``, ``status``, and over them ``runs``, ``input_tokens``,
-        ``output_tokens``, ``cost_usd``, ``unpriced_runs``, ``estimated_runs``. Later months are
-        to be counted from ``runs``. None: all of them.
-
-        Raises:
-            RunLogError: The log cannot be read.
+        ``output_tokens``, ``cost_usd``, ``unpriced_runs``, ``estimated_runs``. Later months must be
+        counted from ``runs``; so must all months if this is None.
         """
-        with self._alone(_WAIT_S):
-            self._drain("everyone's")
+        with self._up_to_date():
             return self._store.summed_until()
 
     def set_aside(self) -> Path:
-        """Move the database file aside, whatever is in it, and start a new one. On request only.
-
-        Returns:
-            Where the old file is now. The journals stay, and go into the new file.
-
-        Raises:
-            RunLogError: There is no file (but a folder or a device, say), or it cannot be moved.
-        """
-        with self._turn_of_threads(_WAIT_S):
+        """See :func:`llm_playground.runlog.set_aside_log`."""
+        with self._exclusive_among_threads(_WAIT_S):
             return self._store.set_aside(_WAIT_S)
 
     def close(self) -> None:
-        """At the interpreter's end: drain once, quickly; what is left, the next reader takes."""
-        if self._used and not self._closed:
-            with suppress(RunLogError), self._alone(_EXIT_WAIT_S):
-                self._drain("own")
+        """Drain once, quickly, at the interpreter's exit; the next reader ingests the rest.
+
+        Daemon threads cannot use the log afterwards: one that is in DuckDB while Python ends would
+        abort the process.
+        """
+        if self._closed:
+            return
         self._closed = True
+        exclusive = self._exclusive if self._used else self._exclusive_among_threads
+        with suppress(RunLogError), exclusive(_EXIT_WAIT_S):
+            if self._used:
+                self._drain("own")
 
     def before_fork(self) -> None:
-        """Wait until no thread has the database open: a child would get half of its state."""
-        self._held_for_fork = self._turn.acquire(timeout=_FORK_WAIT_S)
+        """Wait until no thread has the database open, which a child would inherit."""
+        self._held_for_fork = self._thread_lock.acquire(timeout=_FORK_WAIT_S)
 
     def after_fork_in_parent(self) -> None:
-        """Go on as before."""
+        """Release the lock of :meth:`before_fork`."""
         if self._held_for_fork:
-            self._turn.release()
+            self._thread_lock.release()
 
     def after_fork(self) -> None:
-        """In a child: own journal, own lock, own threads."""
+        """Start with a new journal, lock and threads in a forked child."""
         self._recorder.after_fork()
         self._store.after_fork()
         self._reset()
 
-    def _frame(self, sql: str, params: SqlParams, wait_s: float) -> pd.DataFrame:
-        with self._alone(wait_s):
-            self._drain("everyone's")
-            return self._store.frame(sql, params)
+    @contextmanager
+    def _up_to_date(self, wait_s: float = _WAIT_S) -> Iterator[None]:
+        """Exclusive access to the database after all journals that may be read were ingested."""
+        with self._exclusive(wait_s):
+            self._drain("all")
+            yield
 
     def _drain_quietly(self) -> float | None:
-        """Drain in the background; trouble is told once, the journals wait, and it tries again."""
+        """Drain in the background; after a failure, log one warning and try again later."""
         if self._closed:
             return None
-        if not self._turn.acquire(blocking=False):  # whoever has it drains, too
+        if not self._thread_lock.acquire(blocking=False):  # the holder of the lock drains too
             return _DRAIN_AFTER_S
         try:
-            with self._store.alone(_BACKGROUND_WAIT_S):
-                self._drain("own" if self._adopted else "everyone's")
+            with self._store.exclusive(_BACKGROUND_WAIT_S):
+                self._drain("own" if self._adopted else "all")
         except Exception as error:
+            if not threading.main_thread().is_alive():  # DuckDB interrupts statements at exit
+                return None
             return self._try_again_after(error)
         finally:
-            self._turn.release()
+            self._thread_lock.release()
         self._failures = 0
         return None
 
     def _try_again_after(self, error: Exception) -> float:
-        """Seconds, longer each time; a warning the first time, or when it does not pass."""
+        """Seconds until the next attempt, longer each time; logs a warning once."""
         self._failures += 1
-        passes = isinstance(error, Unavailable) and error.passes
-        if self._failures == (_PATIENCE if passes else 1) and not self._recorder.failing:
-            said = self._waits(error) if isinstance(error, Unavailable) else error
-            _log.warning("%s", said)
+        usually_passes = isinstance(error, Unavailable) and error.passes
+        if (
+            self._failures == (_WARN_AFTER_FAILURES if usually_passes else 1)
+            and not self._recorder.failing
+        ):
+            reported = self._waiting_error(error) if isinstance(error, Unavailable) else error
+            _log.warning("%s", reported)
         longest_s = min(_RETRY_S * 2**self._failures, _LONGEST_RETRY_S)
-        return _chance.uniform(longest_s / 2, longest_s)
+        return _random.uniform(longest_s / 2, longest_s)
 
-    def _drain(self, whose: Whose) -> None:
-        waits = self._recorder.paths() if whose == "own" else journal.files(self._recorder.folder)
-        if waits or self._store.unfinished():
-            with self._drained(whose):
+    def _drain(self, which: Which, *, patient: bool = True) -> None:
+        files = self._recorder.paths() if which == "own" else journal.files(self.journals)
+        if files or self._store.unfinished():
+            with self._drained(which, patient=patient):
                 pass
 
     @contextmanager
-    def _drained(self, whose: Whose) -> Iterator[Writer]:
-        """The database open for changes, with everything in it that journals told.
+    def _drained(self, which: Which, *, patient: bool = True) -> Iterator[Writer]:
+        """The database open for changes after the journals were ingested.
 
-        A journal goes only when the database is closed again: then its content is safe there.
+        Journals are deleted only after the database is closed, when their content is safe there.
         """
         failed: BaseException | None = None
-        with ExitStack() as held:
-            with self._store.writing() as writer:
-                own = self._recorder.retire()  # only now: without a database they would pile up
-                everyones = others.others(self._recorder)
-                found = others.NOBODY if whose == "own" else held.enter_context(everyones)
-                dead = [taken.path for taken in found.dead]
-                writer.bring_in(Batch([*(mine.path for mine in own), *dead, *found.living], dead))
+        with ExitStack() as stack:
+            with self._store.writing(patient=patient) as writer:
+                # After opening, since journals would pile up without a database.
+                own = self._recorder.retire()
+                taken, live = self._foreign_journals() if which == "all" else ([], [])
+                for abandoned in taken:
+                    stack.callback(abandoned.close)
+                dead = [journal.path for journal in taken]
+                files = [*(journal.path for journal in own), *dead, *live]
+                writer.ingest(Batch(files, dead))
                 try:
                     yield writer
-                except BaseException as error:  # the caller's own; what was brought in stays
+                except BaseException as error:  # raised below, once the ingested rows are committed
                     failed = error
             self._recorder.remove(own)
-            for taken in found.dead:
-                taken.remove()
-        self._adopted |= whose == "everyone's"
+            for abandoned in taken:
+                abandoned.remove()
+        self._adopted |= which == "all"
         if failed is not None:
             raise failed
 
+    def _foreign_files(self) -> list[Path]:
+        """Paths of the journals of other processes."""
+        own = set(self._recorder.paths())
+        return [path for path in journal.files(self.journals) if path not in own]
+
+    def _foreign_journals(self) -> tuple[list[Journal], list[Path]]:
+        """The journals of dead processes, taken over, and those of live ones if these are few."""
+        journals = {path: Journal.take_over(path) for path in self._foreign_files()}
+        dead = [journal for journal in journals.values() if journal is not None]
+        live = [path for path, journal in journals.items() if journal is None]
+        return dead, live if len(live) <= _MAX_LIVE else []
+
     @contextmanager
-    def _alone(self, wait_s: float) -> Iterator[None]:
-        """The only one to open the database, in this process and where needed among all others."""
-        with self._turn_of_threads(wait_s):
+    def _exclusive(self, wait_s: float = _WAIT_S) -> Iterator[None]:
+        """Exclusive access to the database, in this process and on DuckDB among all processes."""
+        with self._exclusive_among_threads(wait_s):
             try:
-                with self._store.alone(wait_s):
+                with self._store.exclusive(wait_s):
                     yield
             except Unavailable as error:
-                raise self._waits(error) from error
+                raise self._waiting_error(error) from error
             self._unavailable_since = None
 
-    def _waits(self, why: Unavailable) -> RunLogError:
-        """What a person reads while the database is not there."""
+    def _waiting_error(self, why: Unavailable) -> RunLogError:
+        """The error that users see while the database is unavailable."""
         self._unavailable_since = self._unavailable_since or datetime.now(UTC).astimezone()
         since = f" since {self._unavailable_since:%H:%M}" if why.lasts else ""
-        count = drain.count(journal.files(self._recorder.folder))
+        count = len(duckdb_ingest.ids(journal.files(self.journals)))
         waiting = "1 run waits" if count == 1 else f"{count:,} runs wait"
         return RunLogError(
             f"{waiting if count else 'New runs will wait'} for the log ({why.reason}{since}). "
@@ -379,10 +379,12 @@ class RunLog:
         )
 
     @contextmanager
-    def _turn_of_threads(self, wait_s: float) -> Iterator[None]:
-        if not self._turn.acquire(timeout=wait_s):
-            raise RunLogError(f"The run log {self._store.place} is busy. Try again in a moment.")
+    def _exclusive_among_threads(self, wait_s: float) -> Iterator[None]:
+        if not self._thread_lock.acquire(timeout=wait_s):
+            raise RunLogError(f"The run log {self.place} is busy. Try again in a moment.")
         try:
+            if self._closed and threading.current_thread() is not threading.main_thread():
+                raise RunLogError("The run log is closed, since Python ends.")
             yield
         finally:
-            self._turn.release()
+            self._thread_lock.release()

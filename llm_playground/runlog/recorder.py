@@ -1,7 +1,12 @@
-"""The writing half of the run log: what this process does, into its own journal.
+"""Recording of the runs of this process in its journal.
 
-Recording never raises: a run is returned to its user whatever happens to the log. What could not
-be written (a full disk) is kept in memory, up to a bound, and goes first with the next write.
+Recording never raises: a run is returned to its user even if the log cannot be written. Bytes that
+cannot be written, such as to a full disk, are kept in memory up to a limit and written first next
+time.
+
+Before a row is written, the settings of ``lp.configure(privacy=...)`` are applied: texts are left
+out, or personal data in them is masked. A prompt stored without its text has another id than the
+same prompt with its text, which another user may store; both rows have the prompt's hash.
 """
 
 from __future__ import annotations
@@ -9,39 +14,113 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from llm_playground import config
-from llm_playground.privacy import Privacy
-from llm_playground.runlog import discretion, records
+from llm_playground._runtime import Debouncer
+from llm_playground.config.options import Privacy
+from llm_playground.redaction import StreamRedactor
+from llm_playground.redaction.pii import Kind, masked
 from llm_playground.runlog.journal import Journal
-from llm_playground.runlog.later import Later
-from llm_playground.runlog.partial import Partial
+from llm_playground.runlog.rows import (
+    Row,
+    execution_row,
+    journal_line,
+    prompt_row,
+    result_row,
+    text_line,
+)
 from llm_playground.types import Execution, Request, Run
+
+# Columns and parameters with texts of users, models or providers.
+PROMPT_TEXTS = ("system_prompt", "user_prompt", "messages")
+RESULT_TEXTS = ("response_text", "reasoning_text", "tool_calls", "error_message", "error_detail")
+TEXT_PARAMETERS = ("stop", "extra")
+_NEXT_DIGIT = str.maketrans("0123456789abcdef", "123456789abcdef0")
+
+
+def id_without_text(prompt_id: str) -> str:
+    """The id of a prompt's row without text, from that of its row with text.
+
+    >>> id_without_text("0190c7e2-0000-7000-8000-00000000000f")
+    '0190c7e2-0000-7000-8000-000000000000'
+    """
+    return prompt_id[:-1] + prompt_id[-1:].translate(_NEXT_DIGIT)
+
+
+def private_prompt(row: Row, privacy: Privacy) -> Row:
+    """The row of ``prompts`` as the privacy settings allow to store it."""
+    if privacy.store == "texts":
+        return _masked(row, (*PROMPT_TEXTS, "parameters"), privacy.redact)
+    parameters = row["parameters"].items()
+    return row | {
+        **dict.fromkeys(PROMPT_TEXTS),
+        "id": id_without_text(row["id"]),
+        "parameters": {name: value for name, value in parameters if name not in TEXT_PARAMETERS},
+    }
+
+
+def private_execution(row: Row, privacy: Privacy) -> Row:
+    """The row of ``executions`` as the privacy settings allow to store it.
+
+    Without texts it also has no hashes of variables: short values can be guessed from a hash.
+    """
+    if privacy.store == "texts":
+        return row
+    return row | {"prompt_id": id_without_text(row["prompt_id"]), "variables": None}
+
+
+def private_result(row: Row, privacy: Privacy) -> Row:
+    """The row of ``results`` as the privacy settings allow to store it."""
+    if privacy.store == "texts":
+        return _masked(row, (*RESULT_TEXTS, "attempts"), privacy.redact)
+    attempts = [dict(attempt) for attempt in row["attempts"]]
+    for attempt in attempts:
+        attempt.pop("reason", None)
+    return row | dict.fromkeys(RESULT_TEXTS) | {"attempts": attempts}
+
+
+def _masked(row: Row, columns: Sequence[str], kinds: Sequence[Kind]) -> Row:
+    if not kinds:
+        return row
+    return row | {name: _masked_json(row[name], kinds) for name in columns}
+
+
+def _masked_json(value: object, kinds: Sequence[Kind]) -> object:
+    """A JSON value with personal data masked in its texts and names."""
+    if isinstance(value, str):
+        return masked(value, kinds)
+    if isinstance(value, Mapping):
+        return {masked(str(name), kinds): _masked_json(item, kinds) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_masked_json(item, kinds) for item in value]
+    return value
+
 
 _TEXT_EVERY_S = 0.05
 _UNSAVED_BYTES = 16 << 20
-# A journal that waits for its database is followed by a new one: each is brought in at one go.
+# A journal above this size is followed by a new one, since one statement ingests a whole journal.
 _JOURNAL_BYTES = 8 << 20
 _NOT_LOGGED = (
     "Runs are not being logged: {folder} cannot be written ({why}). Runs go on; "
     "set LLM_PLAYGROUND_LOG to a file in a folder you can write."
 )
 
-# A logger, not warnings.warn: a filter may turn a warning into an exception, and recording never
-# raises. Without any set-up Python prints the line to stderr.
+# A logger instead of warnings.warn: a filter may turn a warning into an exception, and recording
+# never raises. Without configuration Python prints the line to stderr.
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Running:
-    result: records.Row
+    result: Row
     privacy: Privacy
-    text: Partial
+    text: StreamRedactor
+    written: list[str] = field(default_factory=list)
     begun: bool = False
 
 
@@ -56,16 +135,16 @@ class Recorder:
         self._lock = threading.Lock()
         self._current: Journal | None = None
         self._retired: list[Journal] = []
-        self._known: set[str] = set()  # prompts and executions that the current journal holds
+        self._journaled: set[str] = set()  # ids of prompts and executions in the current journal
         self._runs: dict[str, _Running] = {}
-        self._executions: dict[str, records.Row] = {}
-        self._unlogged: set[str] = set()  # runs and executions of which nothing is to be stored
-        self._unwritten: set[str] = set()  # runs with text that waits for the next write
+        self._executions: dict[str, Row] = {}
+        self._unlogged: set[str] = set()  # ids of runs and executions that privacy settings exclude
+        self._unwritten: set[str] = set()  # ids of runs with text for the next write
         self._unsaved = b""
-        self._carried = 0  # bytes of the current journal that an earlier one has too
-        self.failing = ""  # what was said of it, until a write succeeds again
+        self._copied_bytes = 0  # bytes at its start that were copied from the previous journal
+        self.failing = ""  # the warning that was logged, until a write succeeds
         self._order = itertools.count()
-        self._flusher = Later(self._flush, _TEXT_EVERY_S, "llm_playground-text")
+        self._flusher = Debouncer(self._flush, _TEXT_EVERY_S, "llm_playground-text")
 
     def started(self, run: Run, request: Request, execution: Execution) -> None:
         """Record a run before it is sent."""
@@ -76,20 +155,20 @@ class Recorder:
                     self._unlogged |= {run.id, execution.id}
                 return
             prompt_hash = request.prompt_hash()
-            result = discretion.result(records.result_row(run, prompt_hash), privacy)
-            prompt = records.prompt_row(run, request, prompt_hash)
+            result = private_result(result_row(run, prompt_hash), privacy)
+            prompt = prompt_row(run, request, prompt_hash)
             rows = {
-                "prompt": discretion.prompt(prompt, privacy),
-                "execution": discretion.execution(records.execution_row(execution), privacy),
+                "prompt": private_prompt(prompt, privacy),
+                "execution": private_execution(execution_row(execution), privacy),
             }
             with self._lock:
-                self._runs[run.id] = _Running(result, privacy, Partial(privacy.redact))
+                self._runs[run.id] = _Running(result, privacy, StreamRedactor(privacy.redact))
                 self._executions.setdefault(execution.id, rows["execution"])
                 self._write(self._started_line(result, rows))
 
     def text(self, run_id: str, delta: str) -> None:
         """Record new text: the first of a run at once, later text every 50 ms at most."""
-        try:  # not a context manager: this is done for every delta
+        try:  # no context manager, which would cost time for each delta
             with self._lock:
                 running = self._runs.get(run_id)
                 if running is None or running.privacy.store != "texts":
@@ -105,15 +184,15 @@ class Recorder:
             self._warn(error)
 
     def finished(self, run: Run) -> None:
-        """Record a run's end; on disk when this returns."""
+        """Record a run's end; it is in the journal when this returns."""
         with self._never_raising():
             running = self._runs.get(run.id)
             privacy = running.privacy if running else config.privacy().of(run.execution_id)
             if run.id in self._unlogged or privacy.store == "off":
                 self._unlogged.discard(run.id)
                 return
-            result = records.result_row(run, running.result["prompt_hash"] if running else None)
-            line = records.line("finished", result=discretion.result(result, privacy))
+            result = result_row(run, running.result["prompt_hash"] if running else None)
+            line = journal_line("finished", result=private_result(result, privacy))
             with self._lock:
                 self._runs.pop(run.id, None)
                 self._unwritten.discard(run.id)
@@ -127,105 +206,106 @@ class Recorder:
                 return
             row = self._executions.pop(execution_id, {"id": execution_id})
             ended = row | {"status": status, "completed_at": completed_at}
-            self._write(records.line("execution_finished", execution=ended))
+            self._write(journal_line("execution_finished", execution=ended))
 
-    def audit(self, row: records.Row) -> None:
-        """Record an entry of the audit log; on disk when this returns."""
+    def audit(self, row: Row) -> None:
+        """Record an entry of the audit log; it is in the journal when this returns."""
         with self._never_raising():
-            line = records.line("audit", audit=row)
+            line = journal_line("audit", audit=row)
             with self._lock:
                 self._write(line)
 
     def retire(self) -> list[Journal]:
-        """Start a new journal; give those whose content is to be brought into the database.
+        """Start a new journal and return the previous ones, for ingestion.
 
-        What still runs is carried over, so that each journal tells the whole state of its runs.
+        Unfinished runs are copied to the new journal, so that each journal has the complete state
+        of its runs.
         """
         with self._lock:
-            self._save_rest()
-            self._start_anew()
+            self._write_unsaved()
+            self._rotate()
             return list(self._retired)
 
-    def _start_anew(self) -> None:
+    def _rotate(self) -> None:
         if self._current is not None:
             self._retired.append(self._current)
             self._current = None
-            self._known.clear()
-            carried = b"".join(self._still_open())
-            self._carried = len(carried)
-            self._write(carried)
+            self._journaled.clear()
+            copied = b"".join(self._running_lines())
+            self._copied_bytes = len(copied)
+            self._write(copied)
 
     def remove(self, journals: list[Journal]) -> None:
-        """Delete retired journals: everything in them is in the database."""
-        for journal in journals:  # without the lock: recording need not wait for the disk
+        """Delete retired journals, whose content is in the database."""
+        for journal in journals:  # outside the lock, so that recording does not wait for the disk
             journal.remove()
         with self._lock:
             self._retired = [journal for journal in self._retired if journal not in journals]
 
     def paths(self) -> list[Path]:
-        """The files of this process, with what could not be written before if it can be now."""
+        """The journals of this process, after another attempt to write unsaved lines."""
         with self._never_raising(), self._lock:
-            self._save_rest()
+            self._write_unsaved()
         with self._lock:
-            current = [] if self._current is None else [self._current]
-            return [journal.path for journal in (*self._retired, *current)]
+            return [journal.path for journal in self._journals()]
+
+    def _journals(self) -> list[Journal]:
+        return self._retired if self._current is None else [*self._retired, self._current]
 
     def after_fork(self) -> None:
-        """In a child: leave the parent's journals to the parent, and begin with none."""
-        for journal in (*self._retired, *([self._current] if self._current else [])):
+        """Close the parent's journals in a forked child, which starts without any."""
+        for journal in self._journals():
             journal.close()
         self._reset()
 
-    def _started_line(self, result: records.Row, rows: dict[str, records.Row]) -> bytes:
-        fresh = {name: row for name, row in rows.items() if row["id"] not in self._known}
-        line = records.line("started", **fresh, result=result)
-        self._known.update(row["id"] for row in fresh.values())
+    def _started_line(self, result: Row, rows: dict[str, Row]) -> bytes:
+        new_rows = {name: row for name, row in rows.items() if row["id"] not in self._journaled}
+        line = journal_line("started", **new_rows, result=result)
+        self._journaled.update(row["id"] for row in new_rows.values())
         return line
 
-    def _still_open(self) -> Iterator[bytes]:
+    def _running_lines(self) -> Iterator[bytes]:
         for row in self._executions.values():
-            yield records.line("started", execution=row)
+            yield journal_line("started", execution=row)
         for running in self._runs.values():
-            yield records.line("started", result=running.result)
-        texts = {run_id: running.text.so_far() for run_id, running in self._runs.items()}
+            yield journal_line("started", result=running.result)
+        texts = {run_id: "".join(running.written) for run_id, running in self._runs.items()}
         if any(texts.values()):
-            yield records.text_line(next(self._order), texts)
+            yield text_line(next(self._order), texts)
 
     def _flush(self) -> None:
         with self._never_raising(), self._lock:
             self._write_text()
 
     def _write_text(self) -> None:
-        taken = {run_id: self._runs[run_id].text.take() for run_id in self._unwritten}
+        texts = {run_id: self._runs[run_id].text.take() for run_id in self._unwritten}
         self._unwritten.clear()
-        pieces = {run_id: text for run_id, text in taken.items() if text}
+        pieces = {run_id: text for run_id, text in texts.items() if text}
+        for run_id, text in pieces.items():
+            self._runs[run_id].written.append(text)
         if pieces:
-            self._write(records.text_line(next(self._order), pieces))
+            self._write(text_line(next(self._order), pieces))
 
     def _write(self, lines: bytes) -> None:
-        """Append to the current journal; what cannot be written waits for the next time."""
-        if not lines:
-            return
-        self._unsaved += lines
-        self._save_rest()
+        """Append to the current journal, with lines that could not be written before."""
+        if lines:
+            self._unsaved += lines
+            self._write_unsaved()
 
-    def _save_rest(self) -> None:
+    def _write_unsaved(self) -> None:
         if not self._unsaved:
             return
         try:
-            self._journal().append(self._unsaved)
+            journal = self._journal()
+            journal.append(self._unsaved)
         except OSError as error:
             self._unsaved = self._unsaved[-_UNSAVED_BYTES:]
             self._warn(error)
         else:
             self._unsaved = b""
             self.failing = ""
-            self._retire_when_full()
-
-    def _retire_when_full(self) -> None:
-        new = 0 if self._current is None else self._current.size - self._carried
-        if new > max(_JOURNAL_BYTES, self._carried):
-            self._start_anew()
+            if journal.size - self._copied_bytes > max(_JOURNAL_BYTES, self._copied_bytes):
+                self._rotate()
 
     def _journal(self) -> Journal:
         if self._current is not None and self._current.deleted():

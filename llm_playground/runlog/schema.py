@@ -1,24 +1,37 @@
 """The tables of the run log: one append-only list of migrations for both engines.
 
 Ids are text, so that they join whatever program wrote them and come back as ``str`` in frames.
-There are no foreign keys and no generated columns: rows that another program inserts are welcome
-and appear in every report, even when only their ``results`` row exists. Times are TIMESTAMPTZ.
+There are no foreign keys and no generated columns: rows that other programs insert appear in every
+report, even if only their ``results`` row exists. Times are TIMESTAMPTZ.
 
-Migrations only add. A version that is not the newest known here is read and written all the same,
-as long as it is of the same major: whatever was added has a default or may be NULL. A change that
-is more than adding would be version ``MAJOR`` and start the next major.
+Migrations only add columns, tables and views; what they add has a default or may be NULL. A later
+version of the same major can therefore be read and written too. An incompatible change would be
+version ``MAJOR``, the first of the next major.
+
+A DuckDB file is migrated when it is opened, after a copy of the file was made. On PostgreSQL the
+tables' owner runs ``python -m llm_playground migrate``, see
+:mod:`llm_playground.runlog.postgres_admin`.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llm_playground.errors import RunLogError
+from llm_playground.runlog.rows import RUN_COLUMNS, selected
 from llm_playground.runlog.store import Dialect
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
 
 MAJOR = 1000  # versions 1 to 999 are the first major
 
-# Where the engines have different words for one thing.
+# SQL in which the engines differ.
 _WORDS: dict[Dialect, Mapping[str, str]] = {
     "duckdb": {
         "id": "VARCHAR PRIMARY KEY DEFAULT (uuidv7()::VARCHAR)",
@@ -27,12 +40,7 @@ _WORDS: dict[Dialect, Mapping[str, str]] = {
         "double": "DOUBLE",
         "bytes": "BLOB",
         "result_time": "TIMESTAMPTZ DEFAULT now()",
-        "result_key": "",
-        "parts": "",
-        "db_role": "",
-        "as_reader": "",
-        "first": "",
-        "second": "",
+        **dict.fromkeys(("result_key", "parts", "db_role", "as_reader", "first", "second"), ""),
     },
     "postgres": {
         "id": "VARCHAR PRIMARY KEY DEFAULT llm_playground_id()",
@@ -54,8 +62,8 @@ CREATE FUNCTION llm_playground_id() RETURNS VARCHAR LANGUAGE sql VOLATILE AS $$
         FROM 1 FOR 6), 52, 1), 53, 1), 'hex')::UUID::VARCHAR
 $$;
 """,
-        # `db_role` is the server's word for who wrote a row, for row-level security;
-        # `recorded_at` is when, for the freshness of `monthly_costs`.
+        # `db_role`: the database role that wrote the row, for row-level security.
+        # `recorded_at`: when the row was written, to know whether `monthly_costs` is up to date.
         "second": """
 ALTER TABLE prompts ADD COLUMN db_role VARCHAR DEFAULT current_user;
 ALTER TABLE executions ADD COLUMN db_role VARCHAR DEFAULT current_user;
@@ -67,7 +75,7 @@ CREATE INDEX results_by_recording ON results (recorded_at);
 CREATE INDEX executions_by_prompt ON executions (prompt_id);
 CREATE INDEX ratings_by_result ON ratings (result_id);
 CREATE TABLE monthly_costs_state (refreshed_at TIMESTAMPTZ);
--- What is taken away is in no row any more: the summary is not exact until it is made anew.
+-- After a deletion the summary is wrong until the next refresh.
 CREATE FUNCTION llm_playground_removed() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER
     SET search_path FROM CURRENT AS $$
     BEGIN DELETE FROM monthly_costs_state; RETURN NULL; END
@@ -91,6 +99,31 @@ WITH NO DATA;
 """,
     },
 }
+
+# The rating of a run is the mean over its raters, of the latest row of each; unsigned rows count
+# each. A vote between two answers (`against_result_id`) is no rating.
+RATINGS = """
+SELECT result_id, avg(score) AS rating FROM (
+    SELECT DISTINCT ON (result_id, coalesce(username, id)) result_id, score FROM ratings
+    WHERE against_result_id IS NULL
+    ORDER BY result_id, coalesce(username, id), created_at DESC, id DESC
+) AS newest GROUP BY result_id
+"""
+_ALL_RATINGS = "SELECT result_id, avg(score) AS rating FROM ratings GROUP BY result_id"  # until v3
+
+
+def _runs_view(last: str, ratings: str) -> str:
+    """The view ``runs`` with the columns up to ``last``."""
+    names = list(RUN_COLUMNS)
+    columns = {name: RUN_COLUMNS[name] for name in names[: names.index(last) + 1]}
+    return f"""CREATE OR REPLACE VIEW runs {{as_reader}}AS
+SELECT {selected(columns)}
+FROM results r
+LEFT JOIN executions e ON e.id = r.execution_id
+LEFT JOIN prompts p ON p.id = e.prompt_id
+LEFT JOIN ({ratings}) s ON s.result_id = r.id;
+"""  # noqa: S608 - names of columns
+
 
 _V1 = """{first}
 CREATE TABLE prompts (
@@ -162,22 +195,8 @@ CREATE TABLE ratings (
     blind BOOLEAN DEFAULT false,
     created_at TIMESTAMPTZ DEFAULT now()
 );
-CREATE VIEW runs {as_reader}AS
-SELECT
-    r.id AS run_id, r.execution_id, e.prompt_id, r.prompt_hash, r.started_at,
-    e.username, e.notebook, e.cell_id, e.git_commit, e.tags, e.source,
-    r.provider, r.model, r.response_model, p.system_prompt, p.user_prompt, p.parameters,
-    r.response_text, r.reasoning_text, r.status, r.finish_reason,
-    r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_tokens,
-    r.reasoning_tokens, r.usage_source, r.cost_usd, r.price_source,
-    r.ttft_ms, r.response_time_ms, r.queue_ms, r.attempts, r.error_type, r.error_message,
-    r.iteration_number, coalesce(r.cached, false) AS cached, s.rating
-FROM results r
-LEFT JOIN executions e ON e.id = r.execution_id
-LEFT JOIN prompts p ON p.id = e.prompt_id
-LEFT JOIN (SELECT result_id, avg(score) AS rating FROM ratings GROUP BY result_id) s
-    ON s.result_id = r.id;
 """
+_V1 += _runs_view("rating", _ALL_RATINGS)
 
 _V2 = """
 ALTER TABLE executions ADD COLUMN git_dirty BOOLEAN;
@@ -240,56 +259,16 @@ CREATE TABLE audit_log (
     detail {json},
     notebook VARCHAR
 );
-CREATE OR REPLACE VIEW runs {as_reader}AS
-SELECT
-    r.id AS run_id, r.execution_id, e.prompt_id, r.prompt_hash, r.started_at,
-    e.username, e.notebook, e.cell_id, e.git_commit, e.tags, e.source,
-    r.provider, r.model, r.response_model, p.system_prompt, p.user_prompt, p.parameters,
-    r.response_text, r.reasoning_text, r.status, r.finish_reason,
-    r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_tokens,
-    r.reasoning_tokens, r.usage_source, r.cost_usd, r.price_source,
-    r.ttft_ms, r.response_time_ms, r.queue_ms, r.attempts, r.error_type, r.error_message,
-    r.iteration_number, coalesce(r.cached, false) AS cached, s.rating,
-    r.saved_usd, e.git_dirty, e.variables
-FROM results r
-LEFT JOIN executions e ON e.id = r.execution_id
-LEFT JOIN prompts p ON p.id = e.prompt_id
-LEFT JOIN (SELECT result_id, avg(score) AS rating FROM ratings GROUP BY result_id) s
-    ON s.result_id = r.id;
 """
+_V2 += _runs_view("variables", _ALL_RATINGS)
 
-# A rating of a run is the mean over its raters, the newest word of each; a vote between two answers
-# (`against_result_id`) is none. Rows that nobody signed count each.
-RATINGS = """
-SELECT result_id, avg(score) AS rating FROM (
-    SELECT DISTINCT ON (result_id, coalesce(username, id)) result_id, score FROM ratings
-    WHERE against_result_id IS NULL
-    ORDER BY result_id, coalesce(username, id), created_at DESC, id DESC
-) AS newest GROUP BY result_id
+_V3 = """
+ALTER TABLE prompts ADD COLUMN texts_gz {bytes};
+ALTER TABLE results ADD COLUMN texts_gz {bytes};
 """
+_V3 += _runs_view("compressed", RATINGS)
 
-_V3 = f"""
-ALTER TABLE prompts ADD COLUMN texts_gz {{bytes}};
-ALTER TABLE results ADD COLUMN texts_gz {{bytes}};
-CREATE OR REPLACE VIEW runs {{as_reader}}AS
-SELECT
-    r.id AS run_id, r.execution_id, e.prompt_id, r.prompt_hash, r.started_at,
-    e.username, e.notebook, e.cell_id, e.git_commit, e.tags, e.source,
-    r.provider, r.model, r.response_model, p.system_prompt, p.user_prompt, p.parameters,
-    r.response_text, r.reasoning_text, r.status, r.finish_reason,
-    r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_tokens,
-    r.reasoning_tokens, r.usage_source, r.cost_usd, r.price_source,
-    r.ttft_ms, r.response_time_ms, r.queue_ms, r.attempts, r.error_type, r.error_message,
-    r.iteration_number, coalesce(r.cached, false) AS cached, s.rating,
-    r.saved_usd, e.git_dirty, e.variables,
-    r.texts_gz IS NOT NULL OR p.texts_gz IS NOT NULL AS compressed
-FROM results r
-LEFT JOIN executions e ON e.id = r.execution_id
-LEFT JOIN prompts p ON p.id = e.prompt_id
-LEFT JOIN ({RATINGS}) s ON s.result_id = r.id;
-"""  # noqa: S608 - a constant of this module
-
-# Which migrations a database has seen.
+# Which migrations were applied to a database.
 VERSIONS_TABLE = (
     "CREATE TABLE IF NOT EXISTS schema_migrations "
     "(version INTEGER PRIMARY KEY, applied_at TIMESTAMPTZ DEFAULT now())"
@@ -298,7 +277,7 @@ VERSION = "SELECT coalesce(max(version), 0) FROM schema_migrations"
 _MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3)  # append only: version n is entry n - 1
 NEWEST = len(_MIGRATIONS)
 
-# What a backup holds, in the order in which it is restored.
+# The tables of a backup, in the order in which they are restored.
 TABLES = (
     "prompts",
     "executions",
@@ -314,19 +293,71 @@ TABLES = (
 
 
 def statements(version: int, dialect: Dialect) -> str:
-    """What brings the tables from the version before to ``version``."""
+    """The SQL that migrates the tables from the previous version to ``version``."""
     return _MIGRATIONS[version - 1].format_map(_WORDS[dialect])
 
 
 def check_major(version: int) -> None:
-    """Refuse tables that this package cannot write without harm.
-
-    Raises:
-        RunLogError: They are of a later major.
-    """
+    """Raise RunLogError for tables of a later major, which this package could damage."""
     if version >= MAJOR:
         raise RunLogError(
             f"The run log was written by a newer version of llm_playground (tables {version}, "
             f"known here {NEWEST}). Upgrade llm_playground; "
-            "runs go on into the log's journal until then."
+            "until then runs are kept in the log's journal."
         )
+
+
+_OURS = {"schema_migrations", "results"}
+_TABLES = "SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary"
+
+
+def version_of(connection: DuckDBPyConnection) -> int:
+    """The version of the file's tables, 0 for an empty file.
+
+    Raises:
+        RunLogError: A later major wrote the file, or it is not a run log.
+    """
+    tables = {row[0] for row in connection.execute(_TABLES).fetchall()}
+    if tables >= _OURS:
+        version = _number(connection)
+        check_major(version)
+        return version
+    if tables <= {"schema_migrations"} and not (tables and _number(connection)):
+        return 0
+    named = ", ".join(sorted(tables)[:3])
+    raise RunLogError(
+        f"This DuckDB file is not a run log: it holds {named}. It is not changed. "
+        "Set LLM_PLAYGROUND_LOG to another file."
+    )
+
+
+def _number(connection: DuckDBPyConnection) -> int:
+    row = connection.execute(VERSION).fetchone()
+    return int(row[0]) if row else 0
+
+
+def migrate(connection: DuckDBPyConnection, version: int) -> None:
+    """Migrate the tables from ``version`` to the newest, each step in a transaction."""
+    connection.execute(VERSIONS_TABLE)
+    for number in range(version + 1, NEWEST + 1):
+        connection.begin()
+        connection.execute(statements(number, "duckdb"))
+        connection.execute("INSERT INTO schema_migrations (version) VALUES (?)", [number])
+        connection.commit()
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a closed database file; ``target`` is complete or unchanged.
+
+    Raises:
+        OSError: The copy cannot be written.
+    """
+    part = target.with_name(target.name + ".part")
+    try:
+        with source.open("rb") as old, part.open("wb") as new:
+            shutil.copyfileobj(old, new, 1 << 20)
+            os.fsync(new.fileno())
+        shutil.copymode(source, part)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,7 +1,13 @@
-"""What the run log needs of a database: DuckDB's file and a PostgreSQL server both offer it."""
+"""The interface of a database for the run log, and helpers for SQL and data frames.
+
+:class:`Store` is implemented for a DuckDB file and for a PostgreSQL server. Both take SQL with
+``$name`` and ``?`` as placeholders and return the same column types.
+"""
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,21 +18,26 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import pandas as pd
+    from sqlalchemy import Engine
+
+    from llm_playground.runlog.log import RunLog
+
 
 Dialect = Literal["duckdb", "postgres"]
 SqlParams = Sequence[object] | Mapping[str, object]
+Table = tuple[list[str], list[tuple[Any, ...]]]  # names of columns, rows
 T = TypeVar("T")
 
 
-class Unavailable(Exception):  # noqa: N818 - a state of the world; the log makes an error of it
-    """The database cannot be used now; runs wait for it.
+class Unavailable(Exception):  # noqa: N818 - a state; the log turns it into an error
+    """The database cannot be used now; runs wait in the journals.
 
     Args:
-        reason: What is the matter, without a full stop.
-        advice: A sentence with what to do.
-        lasts: Whether it helps to say since when.
-        passes: Whether it is mostly over in a moment, so that nobody need be told at once.
-        detail: What the technical reader needs.
+        reason: What happened, without a full stop.
+        advice: A sentence about what to do.
+        lasts: Whether the message should include the time of the first failure.
+        passes: Whether it usually passes soon, so that the first failures are not reported.
+        detail: The technical error message.
     """
 
     def __init__(
@@ -46,33 +57,32 @@ class Unavailable(Exception):  # noqa: N818 - a state of the world; the log make
         self.detail = detail
 
 
-class Session(Protocol):
-    """One write transaction. SQL takes ``$name`` for values, on both engines."""
+class ReadSession(Protocol):
+    """Reads the database. Placeholders in SQL are ``$name`` on both engines.
+
+    Methods raise RunLogError if the database rejects the statement.
+    """
 
     def rows(self, sql: str, params: Mapping[str, object] = ...) -> list[tuple[Any, ...]]:
-        """What a statement gives back: a SELECT, or a change with RETURNING.
+        """The rows of a SELECT or, in a :class:`Session`, of a statement with RETURNING."""
 
-        Raises:
-            RunLogError: The database refuses the statement.
-        """
+
+class Session(ReadSession, Protocol):
+    """One write transaction."""
 
     def execute(self, sql: str, params: Mapping[str, object] = ...) -> int:
-        """Do one statement; how many rows it changed.
-
-        Raises:
-            RunLogError: The database refuses the statement.
-        """
+        """Execute one statement and return the number of changed rows."""
 
     def lock(self, name: str) -> None:
-        """Wait until nobody else is in a transaction that locked ``name``; held to its end.
+        """Wait for the lock ``name`` and hold it until the end of the transaction.
 
-        On DuckDB every change is alone anyway.
+        On DuckDB there is only one transaction at a time.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Journals to be brought in. ``dead``: those whose owner is gone."""
+    """Journals to ingest; ``dead`` are those of processes that have ended."""
 
     files: Sequence[Path]
     dead: Collection[Path]
@@ -81,112 +91,202 @@ class Batch:
 class Writer(Protocol):
     """The database, open for changes."""
 
-    def bring_in(self, batch: Batch) -> None:
-        """Bring journals into the tables and commit. Idempotent by id.
+    def ingest(self, batch: Batch) -> None:
+        """Insert the journals' rows into the tables and commit. Idempotent by id.
 
         Raises:
-            RunLogError: It cannot be done now. The journals stay.
+            RunLogError: The rows cannot be inserted. The journals are kept.
         """
 
     def change(self, work: Callable[[Session], T]) -> T:
-        """What ``work`` returns, done in one transaction: committed, or undone when it raises."""
+        """Return the result of ``work`` in one transaction, rolled back if it raises."""
 
 
 class Store(Protocol):
-    """A database for a run log."""
+    """A database for a run log.
+
+    Methods raise RunLogError if the database or a file cannot be opened, read or written, or if a
+    statement is wrong or would write; they raise Unavailable if the database cannot be reached now.
+    """
 
     @property
     def dialect(self) -> Dialect:
-        """Which engine answers: for the few fragments of SQL that must differ."""
+        """The engine, for SQL in which the engines differ."""
 
     @property
     def place(self) -> str:
-        """The database's name for people, never with a password."""
+        """The database's path, or its URL without a password."""
 
     @property
     def folder(self) -> Path:
-        """Where this machine's journals for it are."""
+        """The folder of this machine's journals for it."""
 
     @property
     def path(self) -> Path | None:
-        """The file, where the database is one."""
+        """The database file; None for a server."""
 
-    def alone(self, wait_s: float) -> AbstractContextManager[None]:
-        """This process's turn among all that open the database, where they must take turns.
+    def exclusive(self, wait_s: float) -> AbstractContextManager[None]:
+        """Exclusive access among all processes, for databases that need it.
 
         Raises:
-            RunLogError: The turn did not come within ``wait_s``, or nothing can be written there.
+            RunLogError: Another process kept it for ``wait_s``, or the lock cannot be written.
         """
 
     def unfinished(self) -> bool:
-        """Whether opening it for changes does something even when no journal waits."""
+        """Whether the database must be opened for changes even without journals."""
 
-    def writing(self) -> AbstractContextManager[Writer]:
-        """The database open for changes, its tables there; closed at the end.
+    def writing(self, *, patient: bool = True) -> AbstractContextManager[Writer]:
+        """Open the database for changes, with its tables; closed at the end.
 
-        Raises:
-            RunLogError: It cannot be opened or written.
-            Unavailable: It is not there now.
+        If ``patient``, wait a little for another program that has the file open.
+        """
+
+    def reading(self) -> AbstractContextManager[ReadSession]:
+        """Open the database read-only; closed at the end.
+
+        Another program may have a DuckDB file open for reading meanwhile.
         """
 
     def frame(self, sql: str, params: SqlParams) -> pd.DataFrame:
-        """What one SELECT finds.
+        """The rows of one SELECT."""
 
-        Raises:
-            RunLogError: It cannot be opened, or the statement is wrong or would write.
-            Unavailable: It is not there now.
-        """
+    def select(self, sql: str, params: SqlParams) -> Table:
+        """The column names and the rows of one SELECT, as plain Python values."""
+
+    def engine(self, log: RunLog) -> Engine:
+        """A read-only SQLAlchemy engine, which drains ``log`` first."""
 
     def waiting(self, files: Sequence[Path]) -> int:
-        """How many of the runs in ``files`` have not ended in the database.
+        """The number of runs in ``files`` that are not, or not finished, in the database.
 
-        Without a database that can be asked, all of them.
+        All runs in ``files`` if the database cannot be read.
         """
 
     def set_aside(self, wait_s: float) -> Path:
-        """Move the database aside, whatever is in it, in its own turn; where it is now.
-
-        Raises:
-            RunLogError: It cannot be moved.
-        """
+        """Rename the database file, even if it is damaged, and return its new path."""
 
     def migrate(self) -> int:
-        """Bring the tables to the newest version that this package knows; their version.
-
-        Raises:
-            RunLogError: It is not allowed, or they are of a later major.
-            Unavailable: The database is not there now.
-        """
+        """Migrate the tables to the newest version of this package and return that version."""
 
     def backup(self, path: Path) -> None:
-        """Write everything into a new DuckDB file at ``path``.
-
-        Raises:
-            RunLogError: It cannot be read or written.
-            Unavailable: The database is not there now.
-        """
+        """Write the whole log to a new DuckDB file at ``path``."""
 
     def restore(self, path: Path) -> Path | None:
-        """Take everything from a DuckDB file; where what was there before is now, if anywhere.
+        """Restore the log from a DuckDB file and return the new path of the previous file, if any.
 
-        Raises:
-            RunLogError: The file is no run log, or what is there cannot be replaced.
-            Unavailable: The database is not there now.
+        If the file is not a run log, or the current log cannot be replaced, the log is unchanged.
         """
 
     def compact(self) -> int:
-        """Give back space that nothing uses any more; how many bytes less it takes.
+        """Free unused disk space and return the number of bytes.
 
-        Raises:
-            RunLogError: It cannot be done; everything is as before.
-            Unavailable: The database is not there now.
+        If that fails, the log is unchanged.
         """
 
     def summed_until(self) -> datetime | None:
-        """Before which moment (the first of a month, UTC) the table ``monthly_costs`` is exact.
+        """The start of a month (UTC) before which the table ``monthly_costs`` is up to date.
 
-        None where there is no such table, it was never filled, or this user may not read it.
+        None if there is no such table, it was never filled, or this user may not read it.
         """
 
     def after_fork(self) -> None:
-        """In a child: leave what is open to the parent, and begin with nothing."""
+        """Abandon open connections in a forked child, since they belong to the parent."""
+
+
+# Parts of SQL without placeholders (texts, quoted names, comments, dollar-quoted texts), then the
+# placeholders themselves.
+_TOKENS = re.compile(
+    r"""
+      (?P<text>   (?i:\be)'(?:[^'\\]|''|\\.)*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
+                | --[^\n]* | /\*.*?\*/ | \$(?P<tag>[A-Za-z_]\w*)?\$.*?\$(?P=tag)\$ | \$\$.*?\$\$ )
+    | \$(?P<name>\w+)
+    | (?P<mark>\?)
+    | (?P<percent>%)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def for_psycopg(sql: str, params: SqlParams) -> tuple[str, dict[str, object]]:
+    """The statement with ``%(name)s`` for each ``$name``, ``$1`` or ``?``, and the values.
+
+    ``?`` is a placeholder only if the values are a sequence; else it is PostgreSQL's operator.
+
+    >>> for_psycopg("SELECT '?', a FROM t WHERE b LIKE '5%' AND c = ?", [1])
+    ("SELECT '?', a FROM t WHERE b LIKE '5%%' AND c = %(1)s", {'1': 1})
+    >>> for_psycopg("SELECT $a::INT", {"a": 1})
+    ('SELECT %(a)s::INT', {'a': 1})
+    """
+    in_order = not isinstance(params, Mapping)
+    values = params.items() if isinstance(params, Mapping) else enumerate(params, start=1)
+    numbers = itertools.count(1)
+
+    def replacement(token: re.Match[str]) -> str:
+        if token["name"]:
+            return f"%({token['name']})s"
+        if token["mark"] and in_order:
+            return f"%({next(numbers)})s"
+        return token[0].replace("%", "%%")
+
+    return _TOKENS.sub(replacement, sql), {str(name): value for name, value in values}
+
+
+def quoted(text: str) -> str:
+    """A text as an SQL literal, for statements without placeholders.
+
+    >>> quoted("it's")
+    "'it''s'"
+    """
+    return "'" + text.replace("'", "''") + "'"
+
+
+def reads(sql: str) -> bool:
+    """Whether a statement starts with a keyword of reading statements.
+
+    >>> reads("/* why */ SELECT 1"), reads("COPY results TO '/tmp/x'")
+    (True, False)
+    """
+    bare = re.sub(r"--[^\n]*|/\*.*?\*/", " ", sql, flags=re.DOTALL).lstrip(" \t\r\n(")
+    return re.match(r"(?i)(select|with|values|table|explain|show)\b", bare) is not None
+
+
+def frame(columns: Mapping[str, Any], kinds: Sequence[str]) -> pd.DataFrame:
+    """A frame with times in UTC with their zone, ids as str, and NULL as NA.
+
+    DuckDB's ``.df()`` warns about times with a zone under pandas 3.1, and needs ``pytz``.
+
+    Args:
+        columns: Masked numpy arrays by name.
+        kinds: DuckDB's type of each column, in order.
+    """
+    import pandas as pd
+
+    # By position, since duplicate names were made unique.
+    typed = zip(columns.items(), kinds, strict=True)
+    return pd.DataFrame({name: _series(values, kind) for (name, values), kind in typed})
+
+
+def _series(values: Any, kind: str) -> pd.Series[Any]:  # noqa: ANN401 - any numpy array
+    import numpy as np
+    import pandas as pd
+
+    mask = np.ma.getmaskarray(values)
+    plain = np.ma.getdata(values)
+    if plain.dtype.kind in "iu":
+        wide = plain if plain.dtype == "uint64" else plain.astype("int64")
+        return pd.Series(pd.arrays.IntegerArray(wide, mask))
+    if plain.dtype.kind == "b":
+        return pd.Series(pd.arrays.BooleanArray(plain, mask))
+    if plain.dtype.kind == "f":
+        return pd.Series(np.where(mask, np.nan, plain))
+    if plain.dtype.kind in "mM":
+        times = pd.Index(np.where(mask, np.array("NaT", plain.dtype), plain))
+        if isinstance(times, pd.DatetimeIndex) and kind == "TIMESTAMP WITH TIME ZONE":
+            times = times.tz_localize("UTC")
+        return pd.Series(times)
+    text = kind in ("VARCHAR", "JSON", "UUID") or kind.startswith("ENUM")
+    objects = [
+        None if hidden else (str(value) if kind == "UUID" else value)
+        for value, hidden in zip(plain, mask, strict=True)
+    ]
+    return pd.Series(objects, dtype="str" if text else "object")

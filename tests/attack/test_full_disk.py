@@ -1,4 +1,4 @@
-"""The disk is full, and has room again: nothing is lost, and one line says how it is."""
+"""A full disk, later with free space again: nothing is lost."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 60
 
-# A file that may not grow stands for a disk without room.
+# A file size limit simulates a full disk.
 FULL = """
 import os, resource
 import llm_playground as lp
@@ -19,7 +19,7 @@ log.frame("SELECT 1")
 limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (64, limits[1]))
 """
-ROOM = """
+FREE = """
 resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 """
 
@@ -39,40 +39,40 @@ def run_script(code, tmp_path):
     return done.stdout.splitlines()
 
 
-def test_with_room_again_a_reader_sees_what_waited_in_memory(tmp_path):
+def test_buffered_runs_are_read_after_space_is_freed(tmp_path):
     code = f"""{FULL}
 record(log, text="refused")
-{ROOM}
+{FREE}
 print(*log.frame("SELECT response_text FROM runs").response_text)
 """
     assert run_script(code, tmp_path) == ["refused"]
 
 
-def test_what_waited_in_memory_is_kept_when_python_ends(tmp_path):
-    run_script(f"{FULL}\nrecord(log, text='refused')\n{ROOM}", tmp_path)
+def test_buffered_runs_are_written_at_exit(tmp_path):
+    run_script(f"{FULL}\nrecord(log, text='refused')\n{FREE}", tmp_path)
     code = "import llm_playground as lp; print(*lp.runs().response_text)"
     assert run_script(code, tmp_path) == ["refused"]
 
 
-def test_a_log_whose_journal_is_not_written_is_not_called_fine(tmp_path):
+def test_check_reports_an_unwritten_journal(tmp_path):
     code = f"""{FULL}
 record(log, text="refused")
 print(log.check())
-{ROOM}
+{FREE}
 print(log.check())
 """
-    full, room = run_script(code, tmp_path)
+    full, free = run_script(code, tmp_path)
     assert full.startswith("Runs are not being logged: ")
-    assert room == "ok"
+    assert free == "ok"
 
 
-def test_a_change_that_finds_no_room_is_one_error_and_the_file_is_not_called_damaged(tmp_path):
+def test_failed_change_is_not_reported_as_damage(tmp_path):
     code = f"""{FULL}
 try:
     lp.save_preset("terse", temperature=0)
 except lp.RunLogError as error:
     print(error)
-{ROOM}
+{FREE}
 print(len(lp.presets()))
 """
     refused, presets = run_script(code, tmp_path)

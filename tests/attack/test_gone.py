@@ -1,11 +1,11 @@
-"""Somebody deletes the folder this process works in."""
+"""The working directory was deleted."""
 
 import pytest
 
 import llm_playground as lp
 
 
-def test_without_a_working_folder_keys_and_runs_are_still_found(home, monkeypatch):
+def test_works_without_a_working_directory(home, monkeypatch):
     gone = home.parent / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)

@@ -1,4 +1,4 @@
-"""Ctrl+C while the run log works."""
+"""KeyboardInterrupt during a statement of the run log."""
 
 import os
 import subprocess
@@ -8,11 +8,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 60
 
-# One thread: with several DuckDB itself misses some interrupts, with one it sees each.
-INTERRUPTED = """
+# With several threads, DuckDB itself misses some interrupts.
+INTERRUPTED_WRITE = """
 import os, signal, threading
 from pathlib import Path
-from llm_playground.runlog import database, open_log
+from llm_playground.runlog import duckdb_store as database, open_log
 path = Path(os.environ["LOG"])
 try:
     with database.writing(path, 1) as connection:
@@ -22,10 +22,10 @@ try:
 except KeyboardInterrupt:
     print("interrupted, then", len(open_log(str(path)).frame("SELECT 1")), "row")
 """
-# Would take minutes; it stands for any statement in which a person loses patience.
+# Takes minutes.
 ENDLESS = "SELECT sum(sqrt(range * 1.0)) FROM range(100000000000)"
 ROUNDS = 4  # DuckDB alone would miss about two
-IMPATIENT = f"""
+INTERRUPTED_QUERIES = f"""
 import os, signal, threading
 from llm_playground.runlog import open_log
 log = open_log(os.environ["LOG"])
@@ -56,19 +56,19 @@ def run_script(code, tmp_path):
     )
 
 
-def test_an_interrupted_statement_is_a_keyboard_interrupt_and_the_log_goes_on(tmp_path):
-    done = run_script(INTERRUPTED, tmp_path)
+def test_interrupted_write(tmp_path):
+    done = run_script(INTERRUPTED_WRITE, tmp_path)
 
     assert done.stdout == "interrupted, then 1 row\n", done.stderr
 
 
-def test_every_interrupt_of_a_query_is_heard(tmp_path):
-    done = run_script(IMPATIENT, tmp_path)
+def test_interrupted_queries(tmp_path):
+    done = run_script(INTERRUPTED_QUERIES, tmp_path)
 
     assert done.stdout == "interrupted, then 1 row\n" * ROUNDS, done.stderr
 
 
-def test_a_script_can_read_the_log_at_its_very_end(tmp_path):
+def test_log_is_readable_at_exit(tmp_path):
     done = run_script(AT_EXIT, tmp_path)
 
     assert done.stdout == "1 row\n", done.stderr

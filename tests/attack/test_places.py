@@ -1,4 +1,4 @@
-"""The run log is pointed at something that is not a file."""
+"""Paths of the run log that are not ordinary files."""
 
 import os
 from pathlib import Path
@@ -10,26 +10,26 @@ from llm_playground.runlog import open_log
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["a folder", "a pipe"])
-def test_what_is_not_a_file_is_never_moved_aside(tmp_path, make):
-    place = tmp_path / "log"
-    make(place)
+def test_only_files_are_set_aside(tmp_path, make):
+    path = tmp_path / "log"
+    make(path)
     with pytest.raises(RunLogError, match="is not a file and stays where it is"):
-        open_log(str(place)).set_aside()
+        open_log(str(path)).set_aside()
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
 
-def test_a_path_that_duckdb_would_cut_in_two_is_refused_before_anything_is_sent(tmp_path):
+def test_path_with_a_question_mark_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="question mark"):
         open_log(str(tmp_path / "what?.duckdb"))
 
 
 @pytest.mark.parametrize("name", ["a b.duckdb", "it's.duckdb", "50% [ü] *{x}.duckdb"])
-def test_odd_file_names_are_names(tmp_path, name):
+def test_unusual_file_names(tmp_path, name):
     assert len(open_log(str(tmp_path / name)).frame("SELECT 1")) == 1
     assert (tmp_path / name).is_file()
 
 
-def test_what_is_set_aside_never_takes_the_place_of_what_was_set_aside_before(tmp_path):
+def test_setting_aside_never_overwrites(tmp_path):
     log = open_log(str(tmp_path / "runs.duckdb"))
     kept = []
     for number in range(3):  # within a second
@@ -38,7 +38,7 @@ def test_what_is_set_aside_never_takes_the_place_of_what_was_set_aside_before(tm
     assert [path.read_text() for path in kept] == ["file 0", "file 1", "file 2"]
 
 
-def test_what_is_no_journal_in_their_folder_is_left_alone(tmp_path):
+def test_other_files_beside_journals_are_ignored(tmp_path):
     log = open_log(str(tmp_path / "runs.duckdb"))
     log.frame("SELECT 1")
     log.journals.mkdir(exist_ok=True)
@@ -55,7 +55,7 @@ def test_what_is_no_journal_in_their_folder_is_left_alone(tmp_path):
     assert left <= {path.name for path in log.journals.iterdir()}
 
 
-def test_a_run_without_a_status_in_a_journal_costs_nobody_the_log(tmp_path):
+def test_journaled_run_without_a_status(tmp_path):
     log = open_log(str(tmp_path / "runs.duckdb"))
     log.journals.mkdir(parents=True)
     strange = '{"result": {"id": "strange"}, "execution": {"id": "strange"}}\n'

@@ -1,4 +1,4 @@
-"""Rows that another program wrote into the log, and what nobody can write as JSON."""
+"""Rows written by other programs, and values that JSON cannot hold."""
 
 import os
 from datetime import UTC, datetime
@@ -7,21 +7,21 @@ import duckdb
 import pytest
 
 import llm_playground as lp
-from llm_playground.widgets import draft
-from llm_playground.widgets.draft import Answer
+from llm_playground.widget import drafts
+from llm_playground.widget.drafts import DraftAnswer
 
 
 @pytest.fixture
 def insert(home):
     def insert(statement):
-        lp.runs()  # the file is there
+        lp.runs()  # creates the file
         with duckdb.connect(str(home / "runs.duckdb")) as connection:
             connection.execute(statement)
 
     return insert
 
 
-def test_a_run_with_an_id_of_another_programs_kind_is_opened_by_it(insert):
+def test_opens_a_run_by_an_id_of_another_program(insert):
     insert("INSERT INTO results (id, response_text) VALUES ('run_1000', 'a'), ('run_10002', 'b')")
     panel = lp.Playground(run="run_1000")
     assert list(panel.results.response_text) == ["a"]
@@ -34,31 +34,37 @@ def test_a_run_with_an_id_of_another_programs_kind_is_opened_by_it(insert):
         "tool_calls) VALUES ('strange', '5'",
         "attempts) VALUES ('strange', '[{\"foo\": 1}]'",
         "dropped_parameters) VALUES ('strange', '7'",
-        "started_at) VALUES ('strange', '290000-01-01'",
     ],
 )
-def test_a_run_that_is_not_as_runs_are_is_refused_in_one_line(insert, columns):
+def test_invalid_run_is_refused(insert, columns):
     insert(f"INSERT INTO results (id, {columns})")
     with pytest.raises(lp.InvalidParameterError, match="strange"):
         lp.Playground(run="strange")
 
 
-def test_what_is_no_json_is_not_kept_and_the_panel_says_so(home):
+def test_run_with_a_time_that_python_cannot_hold_is_opened(insert):
+    insert("INSERT INTO results (id, started_at) VALUES ('strange', '290000-01-01')")
+    panel = lp.Playground(run="strange")
+    assert panel.results.run_id.tolist() == ["strange"]
+    panel.close()
+
+
+def test_draft_with_nan_is_not_kept(home):
     panel = lp.Playground("letters")
     panel.temperature = float("nan")
-    panel.kept_draft.keep()
+    panel.draft_store.save()
     assert panel.draft["state"] == "not kept"
     panel.close()
 
 
-def test_a_form_that_is_too_long_to_keep_does_not_cost_the_answers(home):
+def test_answers_are_kept_without_a_form_that_is_too_long(home):
     panel = lp.Playground("letters")
     panel.prompt = "a" * 2_000_000
-    panel.kept_draft.note_answers([Answer("0123456789")], datetime.now(UTC))
-    panel.kept_draft.keep()
+    panel.draft_store.record_answers([DraftAnswer("0123456789")], datetime.now(UTC))
+    panel.draft_store.save()
     assert panel.draft["state"] == "not kept"
     panel.close()
-    assert draft.read("name letters").answers == (Answer("0123456789"),)
+    assert drafts.read_draft("name letters").answers == (DraftAnswer("0123456789"),)
 
 
 @pytest.mark.parametrize(
@@ -70,14 +76,14 @@ def test_a_form_that_is_too_long_to_keep_does_not_cost_the_answers(home):
         {"images": ["a.png"]},
     ],
 )
-def test_a_draft_with_values_of_another_kind_is_left_out(form):
-    document = draft.document("", draft.Draft(datetime.now(UTC), form=form))
+def test_invalid_drafts_are_refused(form):
+    document = drafts.as_json("", drafts.Draft(datetime.now(UTC), form=form))
     with pytest.raises(ValueError, match="another kind"):
-        draft.of_document(document)
+        drafts.from_json(document)
 
 
-def test_a_pipe_in_the_place_of_a_draft_stops_nobody(home):
-    lp.Playground("letters").kept_draft.note_answers([], datetime.now(UTC))
+def test_pipe_instead_of_a_draft(home):
+    lp.Playground("letters").draft_store.record_answers([], datetime.now(UTC))
     panel = lp.Playground("letters")  # the other one's draft is there now
     [path] = (home / "drafts").glob("*.json")
     panel.close()
@@ -96,7 +102,7 @@ def test_a_pipe_in_the_place_of_a_draft_stops_nobody(home):
         ("unknown_price = 'NaN'", (1000, "month", "block", "block")),
     ],
 )
-def test_a_budget_that_another_program_wrote_wrongly_is_read_strictly(insert, columns, shown):
+def test_invalid_budgets_are_read_strictly(insert, columns, shown):
     insert(
         "INSERT INTO budgets (id, limit_usd, period, action, unknown_price)"
         f"VALUES ('strange', 1000, 'month', 'block', 'warn'); UPDATE budgets SET {columns}"
@@ -107,7 +113,7 @@ def test_a_budget_that_another_program_wrote_wrongly_is_read_strictly(insert, co
     assert len(lp.budgets()) == 2
 
 
-def test_what_a_process_killed_while_writing_left_is_cleared_up(home):
+def test_partial_files_of_killed_processes_are_removed(home):
     panel = lp.Playground("letters")
     panel.prompt = "Typed"
     panel.close()
@@ -115,6 +121,6 @@ def test_what_a_process_killed_while_writing_left_is_cleared_up(home):
     old, new = (path.with_name(f"{path.stem}.{name}.part") for name in ("old", "new"))
     old.write_text("half a")
     os.utime(old, (0, 0))
-    new.write_text("half a")  # somebody may be writing it
+    new.write_text("half a")  # may still be written
     assert lp.Playground("letters").prompt == "Typed"
     assert sorted((home / "drafts").iterdir()) == sorted([path, new])

@@ -10,7 +10,7 @@ import statistics
 import tempfile
 import time
 
-from llm_playground.providers import weights
+from llm_playground.providers.local import weights
 from tests.kernel import kernel
 
 ROUNDS = 5

@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.wire.formats import (
+from tests.providers.formats import (
     ANTHROPIC_USAGE,
     OPENAI_USAGE,
     anthropic_stream,

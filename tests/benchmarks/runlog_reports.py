@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import duckdb
 
 from llm_playground import config, reports
+from llm_playground.reports import quality, run_rows, savings, spending
 from llm_playground.runlog import open_log
 from tests.benchmarks.many_runs import fill
 from tests.runlog.actors import record
@@ -53,7 +54,7 @@ def costs_query():
     log = open_log()
     asked = log.frame
     log.frame = lambda sql, params=(): seen.append((sql, params or None)) or asked(sql, params)
-    reports.costs()
+    spending.costs()
     del log.frame
     return seen[0]
 
@@ -110,17 +111,17 @@ def run(rows, folder):
     config.configure(log=path)
     opened = best(lambda: reports.sql("SELECT 1"))
     say("opening and closing the log", opened)
-    costs = best(reports.costs)
+    costs = best(spending.costs)
     open_already = of_open_connection(path, costs_query())
     say("lp.costs(), opening included", costs, f"{costs[0] / open_already[0]:.1f} x the next")
     say("  the same on an open DuckDB connection", open_already)
     say("  the same in SQLite", of_sqlite(path, folder))
     (folder / "runs.sqlite").unlink()
-    say('lp.costs(tz="Europe/Berlin")', best(lambda: reports.costs(tz="Europe/Berlin")))
-    say('lp.costs("user")', best(lambda: reports.costs("user")))
-    say("lp.latency()", best(reports.latency))
-    say("lp.runs(limit=100)", best(lambda: reports.runs(limit=100)))
-    say("lp.what_if(...)", best(lambda: reports.what_if("gemini-2.5-pro")))
+    say('lp.costs(tz="Europe/Berlin")', best(lambda: spending.costs(tz="Europe/Berlin")))
+    say('lp.costs("user")', best(lambda: spending.costs("user")))
+    say("lp.latency()", best(quality.latency))
+    say("lp.runs(limit=100)", best(lambda: run_rows.runs(limit=100)))
+    say("lp.what_if(...)", best(lambda: savings.what_if("gemini-2.5-pro")))
 
 
 def main():

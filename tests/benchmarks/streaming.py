@@ -30,7 +30,7 @@ from google.genai import types as genai_types
 import llm_playground as lp
 from llm_playground.runlog import open_log
 from tests.benchmarks.loopback import BASE_URLS, KEY, alone, loopback
-from tests.wire import vendors
+from tests.providers import vendors
 
 DELTAS = 2_000
 ROUNDS = 9

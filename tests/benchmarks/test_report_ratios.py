@@ -6,7 +6,8 @@ Limits are well above what is measured at rest, so that a busy machine does not 
 import duckdb
 import pytest
 
-from llm_playground import config, reports
+from llm_playground import _lifecycle, config, reports
+from llm_playground.reports import run_rows, spending
 from llm_playground.reports.spending import FIGURES
 from tests.benchmarks import runlog_reports
 from tests.benchmarks.many_runs import fill
@@ -25,10 +26,9 @@ def cpu_ms(work):
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     """A log with many runs, which reports read."""
-    with pytest.MonkeyPatch.context() as patch:
+    with _lifecycle.isolated_state():
         path = str(tmp_path_factory.mktemp("large") / "runs.duckdb")
         fill(path, ROWS)
-        patch.setattr(config, "_settings", config._settings)
         config.configure(log=path)
         yield path
 
@@ -40,7 +40,7 @@ def opening(path):
 
 @pytest.fixture(scope="module")
 def costs(path):
-    return cpu_ms(reports.costs)
+    return cpu_ms(spending.costs)
 
 
 def test_monthly_costs_are_little_more_than_their_query_and_the_opening(path, opening, costs):
@@ -60,7 +60,7 @@ def test_monthly_costs_are_faster_than_sqlites(path, costs, tmp_path):
 
 
 def test_the_newest_runs_are_found_before_anything_is_joined(opening):
-    newest = cpu_ms(lambda: reports.runs(limit=100))
+    newest = cpu_ms(lambda: run_rows.runs(limit=100))
     naive = "SELECT * FROM runs ORDER BY started_at DESC, run_id DESC LIMIT 100"
     joined = cpu_ms(lambda: reports.sql(naive))
     assert newest - opening < 0.5 * (joined - opening)

@@ -8,6 +8,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.pages import NotebookPage, Server, serving
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply, WireServer
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 Opener = Callable[..., NotebookPage]
@@ -23,6 +25,15 @@ def server(tmp_path_factory) -> Iterator[Server]:
     model = {"LLM_PLAYGROUND_LOCAL_MODEL": os.environ["LLM_PLAYGROUND_LOCAL_MODEL"]}
     with serving(tmp_path_factory.mktemp("jupyter"), environment=model) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def story_model() -> Iterator[str]:
+    """A cell's first lines: ``ollama:story`` takes ten seconds, however busy the machine is."""
+    words = ["The ", "sea ", "was ", "calm. "] * 50
+    with WireServer(Reply(openai_stream(words), pause_s=0.05)) as server:
+        endpoints = {"ollama": f"{server.url}/v1"}
+        yield f"import llm_playground as lp\nlp.configure(endpoints={endpoints})\n"
 
 
 @pytest.fixture(scope="module")

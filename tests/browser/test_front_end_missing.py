@@ -89,7 +89,7 @@ def test_a_living_panel_has_no_such_sentence(open_notebook):
     notebook.run_cell(0)
     expect(notebook.by("run")).to_be_visible()
 
-    notebook.in_kernel("import time; from llm_playground.widgets import notice")
-    notebook.in_kernel("time.sleep(notice.WAIT_S + 1)")
+    notebook.in_kernel("import time; from llm_playground.widget import fallback_output")
+    notebook.in_kernel("time.sleep(fallback_output.WAIT_S + 1)")
 
     expect(notebook.page.locator(".jp-OutputArea").first).not_to_contain_text("not installed")

@@ -1,6 +1,6 @@
 """No hostile answer runs or loads anything, wherever a person can see it.
 
-The corpus of ``tests/render/hostile.py`` is streamed in small pieces through the panel, its
+The corpus of ``tests/rendering/hostile.py`` is streamed in small pieces through the panel, its
 difference view, its history, the representation in the saved notebook, and ``%%llm``.
 """
 
@@ -9,9 +9,9 @@ import itertools
 import pytest
 from playwright.sync_api import expect
 
-from tests.render.hostile import hostile_answers
-from tests.wire.formats import openai_stream
-from tests.wire.server import Reply, WireServer
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply, WireServer
+from tests.rendering.hostile import hostile_answers
 
 PIECE = 7
 AT_ONCE = 36  # so many answers of one Run are all on the page
@@ -93,9 +93,9 @@ def test_the_corpus_is_large_enough():
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_in_the_panel_and_its_difference_view(notebook, batch):
-    before = int(notebook.in_kernel("print(pg.sheet.run)"))
+    before = int(notebook.in_kernel("print(pg.answers.run_number)"))
     notebook.by("run").click()
-    notebook.expect_in_kernel("pg.sheet.run, pg.running", f"({before + 1}, False)")
+    notebook.expect_in_kernel("pg.answers.run_number, pg.running", f"({before + 1}, False)")
     all_ended(notebook)
     assert_nothing_happened(notebook, "[data-llm=answer]")
 

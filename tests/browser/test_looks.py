@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.wire.formats import openai_stream
-from tests.wire.server import Reply, WireServer
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply, WireServer
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 ANSWER = """Sales rose **4 %** in the third quarter, and three things drove it:

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.wire.server import WireServer, json_reply
+from tests.providers.server import WireServer, json_reply
 
 KEY = "-".join(["sk", "planted", "for", "this", "test"])
 PLAYGROUND = """import os, time, llm_playground as lp

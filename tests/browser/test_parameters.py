@@ -124,7 +124,7 @@ def test_own_presets_are_saved_applied_deleted_and_brought_back(notebook):
     press(notebook, "Delete preset terse")
     expect(mine).to_be_hidden()
     assert notebook.page.evaluate("document.activeElement.closest('.llm-playground') !== null")
-    undo(notebook, "“terse” is deleted.")
+    undo(notebook, "Preset “terse” was deleted.")
     expect(mine).to_have_attribute("aria-pressed", "true")
 
 
@@ -135,7 +135,7 @@ def test_a_preset_without_a_fit_name_is_explained_in_place(notebook):
     notebook.page.keyboard.press("Enter")
 
     expect(
-        notebook.panel.get_by_text("'precise' is a preset of the playground. Take another name.")
+        notebook.panel.get_by_text("'precise' is a built-in preset. Use another name.")
     ).to_be_visible()
     notebook.page.keyboard.press("Escape")
     expect(notebook.panel.get_by_label("Name of the preset")).to_be_hidden()
@@ -147,7 +147,7 @@ def test_reset_can_be_undone(notebook):
     press(notebook, "Reset")
     notebook.expect_in_kernel("pg.temperature, pg.top_p", "(None, None)")
 
-    undo(notebook, "All parameters are auto.")
+    undo(notebook, "All parameters were reset to auto.")
 
     notebook.expect_in_kernel("pg.temperature, pg.top_p", "(0.3, 0.5)")
     assert notebook.page.evaluate("document.activeElement.closest('.llm-playground') !== null")

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from tests.wire.server import WireServer, json_reply
+from tests.providers.server import WireServer, json_reply
 
 PLAYGROUND = """import os, time, llm_playground as lp
 os.environ["MINE_API_KEY"] = "any"

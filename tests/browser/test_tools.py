@@ -6,8 +6,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.wire.formats import openai_stream
-from tests.wire.server import Reply, WireServer, json_reply
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply, WireServer, json_reply
 
 PIECES = ["Sales ", "rose ", "by ", "four ", "percent."]
 KEY = "sk-" + "planted" * 4 + "7Qa"
@@ -164,7 +164,7 @@ def test_save_as_says_which_version_it_is(notebook, answer):
     assert notebook.in_kernel(f"print({note})").strip() == "('first', 'Summarise {{n}}.')"
     save.get_by_role("combobox", name="Name").fill("a@b")
     press(notebook, "Enter")
-    expect(save.get_by_role("alert")).to_contain_text("A prompt's name is a text without @")
+    expect(save.get_by_role("alert")).to_contain_text("A prompt name is text without @")
     press(notebook, "Escape")
 
 
@@ -212,7 +212,7 @@ def test_history_says_when_nothing_matches_and_when_the_log_cannot_be_read(noteb
         history.get_by_text("Nothing matches. Texts older than 90 days are compressed")
     ).to_be_visible()
     history.get_by_role("button", name="Search them").click()
-    expect(history.get_by_text("Nothing matches, in compressed texts neither.")).to_be_visible()
+    expect(history.get_by_text("Nothing matches, not even in compressed texts.")).to_be_visible()
 
     notebook.in_kernel("os.environ['LLM_PLAYGROUND_LOG'] = 'postgresql://127.0.0.1:1/none'")
     history.get_by_role("combobox").fill("x")

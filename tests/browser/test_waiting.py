@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.test_looks import DARK, LIGHT, NARROW, TOO_FAINT, picture, use_theme
-from tests.wire.formats import openai_stream
-from tests.wire.server import Reply, WireServer, json_reply
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply, WireServer, json_reply
 
 LIMITED = json_reply(429, {"error": {"message": "Slow down."}}, {"retry-after": "50"})
 ANSWER = Reply(openai_stream(["Here ", "it ", "is."]))

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import llm_playground as lp
-from llm_playground.charts.kinds import KINDS
+from llm_playground.charts import KINDS
 from llm_playground.errors import ConfigError, InvalidParameterError
 
 NAMES = sorted(kind.name for kind in KINDS)
@@ -49,9 +49,9 @@ def test_every_report_has_a_chart_and_a_picture(reports_of_demo, name):
 def test_what_is_drawn_adds_up_to_the_report(reports_of_demo, name):
     frame = reports_of_demo[name]
     drawn = lp.chart(frame).points
-    told = sum(row["value"] for row in drawn.rows)
-    columns = [column for column, _ in drawn.kind.values]
-    assert told == pytest.approx(frame[columns].sum().sum())
+    drawn_sum = sum(row["value"] for row in drawn.rows)
+    columns = list(drawn.kind.values)
+    assert drawn_sum == pytest.approx(frame[columns].sum().sum())
 
 
 def test_months_are_side_by_side_and_small_series_are_summed_up():
@@ -72,7 +72,7 @@ def test_of_many_rows_the_largest_are_drawn_and_the_rest_counted():
     assert "75 smaller ones" in drawn.html()
 
 
-def test_what_nobody_knows_is_not_drawn():
+def test_unknown_figures_are_not_drawn():
     drawn = lp.chart(costs_of(known=1.0, unknown=float("nan"))).points
     assert [row["label"] for row in drawn.rows] == ["known"]
 
@@ -144,10 +144,10 @@ def test_a_chart_is_saved_as_its_ending_says(tmp_path, ending, begins):
     assert path.read_bytes().startswith(begins)
 
 
-def test_what_cannot_be_drawn_or_saved_is_said(tmp_path):
+def test_invalid_frames_and_paths_are_errors(tmp_path):
     with pytest.raises(InvalidParameterError, match="costs, duplicates"):
         lp.chart(pd.DataFrame({"a": [1]}))
-    with pytest.raises(InvalidParameterError, match="not of int"):
+    with pytest.raises(InvalidParameterError, match="not int"):
         lp.chart(5)
     drawn = lp.chart(costs_of(a=1.0))
     with pytest.raises(InvalidParameterError, match=r"not '\.pdf'"):

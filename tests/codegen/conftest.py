@@ -4,9 +4,8 @@ import os
 
 import pytest
 
-from llm_playground import config
 from tests.codegen.running import KEYS, PythonWorker, run
-from tests.wire import vendors
+from tests.providers import vendors
 
 _UNWANTED = ("_proxy", "openai_", "anthropic_", "google_", "gemini_")
 
@@ -16,7 +15,6 @@ def clean_environment(monkeypatch, home):
     for name in list(os.environ):
         if any(part in name.lower() for part in _UNWANTED):
             monkeypatch.delenv(name)
-    monkeypatch.setattr(config, "_settings", config._settings)
 
 
 @pytest.fixture

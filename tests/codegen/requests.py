@@ -17,8 +17,8 @@ from llm_playground.types import (
     ToolCall,
     ToolResult,
 )
-from tests.wire.server import Reply, WireRequest, WireServer
-from tests.wire.vendors import Vendor
+from tests.providers.server import Reply, WireRequest, WireServer
+from tests.providers.vendors import Vendor
 
 # What follows the server's address in a vendor's base URL.
 BASE_PATH = {"openai": "/v1", "anthropic": "", "gemini": ""}

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.kernel import kernel
-from tests.wire.formats import openai_stream
-from tests.wire.server import Reply, WireServer
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply, WireServer
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_what_cannot_be_is_said_in_one_line(nb):
     assert said["ename"] == "ConfigError"
     assert "no address outside this kernel" in said["evalue"]
     assert "no run with the id 'golf'" in nb.run("%llm code golf").error["evalue"]
-    assert "Write %llm code" in nb.run("%llm code --lang curl").error["evalue"]
+    assert "Write %llm code" in nb.run("%llm code --lang curl").text
     assert "Did you mean" in nb.run("%llm code --language pyton").error["evalue"]
 
 

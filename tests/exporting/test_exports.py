@@ -100,7 +100,6 @@ class TestWhatIsExported:
     @pytest.mark.parametrize(
         "wrong",
         [None, 3, "a text", b"bytes", {"run_id": "x"}, ["x"], [run(), 3], pd.DataFrame({"a": [1]})],
-        ids=repr,
     )
     def test_what_are_no_runs_is_said_in_a_line(self, log, wrong):
         with pytest.raises(InvalidParameterError) as error:
@@ -115,7 +114,7 @@ class TestWhatIsExported:
 
     @pytest.mark.parametrize("wrong", ["papyrus", "", "JSON", None, ["json"]])
     def test_an_unknown_format_names_those_there_are(self, log, wrong):
-        with pytest.raises(InvalidParameterError, match="There are json, markdown, csv") as error:
+        with pytest.raises(InvalidParameterError, match="Available: json, markdown, csv") as error:
             lp.export([], wrong)
         assert "\n" not in str(error.value)
 

@@ -6,13 +6,15 @@ import os
 import re
 
 import nbformat
+import pandas as pd
 import pytest
 
 import llm_playground as lp
 from llm_playground.errors import InvalidParameterError
-from llm_playground.exporting import sources
-from llm_playground.exporting.columns import COLUMNS
-from llm_playground.exporting.static import MIME, runs_in, static
+from llm_playground.exporting import importing
+from llm_playground.exporting.formats import MIME_TYPE, extract_rows
+from llm_playground.exporting.notebook_output import mime_bundle
+from llm_playground.exporting.rows import COLUMNS
 from llm_playground.runlog import open_log
 from tests.exporting.shelf import run
 
@@ -67,13 +69,13 @@ def complaint(source):
         (None, "imported from"),
         (3, "imported from"),
         ([], "imported from"),
-        (b"", "no JSON"),
+        (b"", "not JSON"),
         (b"\xff\xfe\x00", "UTF-8"),
-        (b"PK\x03\x04", "no JSON"),
-        ("{", "no JSON"),
-        ("[]", "no JSON object"),
-        (b"null", "no JSON object"),
-        (b"3", "no JSON object"),
+        (b"PK\x03\x04", "not JSON"),
+        ("{", "not JSON"),
+        ("[]", "not a JSON object"),
+        (b"null", "not a JSON object"),
+        (b"3", "not a JSON object"),
         ("{}", "holds no runs"),
         ({"runs": []}, "its format is null"),
         ({"format": "other", "version": 1, "runs": []}, "its format is 'other'"),
@@ -83,25 +85,25 @@ def complaint(source):
         (GOOD | {"version": True, "runs": []}, "its version is true"),
         (GOOD | {"version": "1", "runs": []}, "its version is '1'"),
         (GOOD | {"version": 0, "runs": []}, "its version is 0"),
-        (GOOD, "its runs are no list"),
-        (GOOD | {"runs": {}}, "its runs are no list"),
-        (GOOD | {"runs": [3]}, r"runs\[0\]: an object was wanted, got 3"),
+        (GOOD, "its runs are not a list"),
+        (GOOD | {"runs": {}}, "its runs are not a list"),
+        (GOOD | {"runs": [3]}, r"runs\[0\]: expected an object, got 3"),
         (GOOD | {"runs": [{}]}, r"runs\[0\]\.run_id: missing"),
         ({"cells": []}, "outputs hold no runs"),
-        ({"cells": [{"outputs": [{"data": {MIME: {}}}]}]}, "its format is null"),
-        ({"cells": [{"outputs": [{"data": {MIME: "{"}}]}]}, "are no JSON"),
+        ({"cells": [{"outputs": [{"data": {MIME_TYPE: {}}}]}]}, "its format is null"),
+        ({"cells": [{"outputs": [{"data": {MIME_TYPE: "{"}}]}]}, "are not JSON"),
         ({"cells": [3, {"outputs": 3}, {"outputs": [3, {"data": 3}]}]}, "outputs hold no runs"),
-        ('{"format": "llm_playground.runs", "version": 1, "runs": [NaN]}', "NaN is no JSON"),
+        ('{"format": "llm_playground.runs", "version": 1, "runs": [NaN]}', "NaN is not JSON"),
         ('{"a":' * 100_000, "too deeply"),
         ("[" * 100_000, "too deeply"),
-        (f'{{"version": {"9" * 5_000}}}', "no JSON"),
+        (f'{{"version": {"9" * 5_000}}}', "not JSON"),
         ("run_id,\n", "it has no column execution_id"),
-        ('run_id,"x\n', "no CSV"),
+        ('run_id,"x\n', "not CSV"),
         (f"{HEAD}\na\n", "row 2 has 1 cells"),
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_what_is_no_export_is_refused(source, said):
+def test_refuses_other_documents(source, said):
     line = refused(source)
     assert re.search(said, line), line
 
@@ -119,9 +121,9 @@ def test_what_is_no_export_is_refused(source, said):
         "parameters": ["x", [], 3, True],
         "attempts": ["x", {}, [3], [[]]],
         "variables": ["x", [3]],
-        "status": ["done", 3, "", []],
-        "finish_reason": ["because", 3],
-        "usage_source": ["rumour", 3],
+        "status": ["done", 3, "", [], pd.NA],
+        "finish_reason": ["because", 3, pd.NA, {}],
+        "usage_source": ["rumour", 3, pd.NA, []],
         "input_tokens": [-1, 1.5, "3", True, 1 << 63, 1e300, float("nan"), float("inf")],
         "iteration_number": [-1, 1 << 31, "1"],
         "cost_usd": [-1, "-0.5", 1_000_000, "1e6", "NaN", "inf", True, [], "1" * 200, 1e400],
@@ -130,7 +132,7 @@ def test_what_is_no_export_is_refused(source, said):
         "cached": [0, "false", []],
     }.items(),
 )
-def test_a_value_of_another_kind_is_refused_and_named(rows, column, values):
+def test_refuses_and_names_values_of_another_type(rows, column, values):
     for value in values:
         document = GOOD | {"runs": [rows[0], rows[1] | {column: value}]}
         assert complaint(document).startswith(f"runs[1].{column}: "), value
@@ -144,14 +146,14 @@ def test_every_column_of_an_export_is_needed(rows):
     untouched()
 
 
-def test_columns_that_came_later_may_be_missing_and_others_are_passed_over(rows):
+def test_newer_columns_may_be_missing_and_unknown_ones_are_ignored(rows):
     older = {
         name: value for name, value in rows[0].items() if name not in ("saved_usd", "variables")
     }
     assert lp.import_runs(GOOD | {"runs": [older | {"of_tomorrow": 1}]}) == 1
 
 
-def test_nesting_without_end_is_refused(rows):
+def test_refuses_endless_nesting(rows):
     deep = {}
     deep["a"] = deep
     refused(GOOD | {"runs": [rows[0] | {"parameters": deep}]})
@@ -159,7 +161,7 @@ def test_nesting_without_end_is_refused(rows):
     refused(text.replace('"HERE"', '{"a":' * 500 + "1" + "}" * 500))
 
 
-def test_a_file_that_is_too_large_is_not_even_read(tmp_path):
+def test_a_file_that_is_too_large_is_not_read(tmp_path):
     path = tmp_path / "large.json"
     with path.open("wb") as file:
         file.truncate(1 << 30)  # takes no room on the disk
@@ -167,14 +169,14 @@ def test_a_file_that_is_too_large_is_not_even_read(tmp_path):
     assert "lp.restore" in refused(str(path))
 
 
-def test_so_is_a_text_that_is_too_large(monkeypatch, rows):
-    monkeypatch.setattr(sources, "MOST_BYTES", 1000)
+def test_refuses_a_text_that_is_too_large(monkeypatch, rows):
+    monkeypatch.setattr(importing, "MAX_BYTES", 1000)
     text = json.dumps(GOOD | {"runs": rows})
     for source in (text, text.encode()):
         assert "imported at once" in refused(source)
 
 
-def test_a_pipe_is_no_file_to_wait_for(tmp_path):
+def test_does_not_wait_for_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert "There is no file" in refused(tmp_path / "pipe")
 
@@ -186,7 +188,7 @@ def test_the_same_run_twice_is_one(rows):
     assert len(lp.runs()) == 1
 
 
-def test_no_value_gets_out_of_its_place_in_a_statement(rows):
+def test_values_are_not_interpolated_into_sql(rows):
     sly = "'; DROP TABLE results; -- $rows $1 ? % \\ {shape}"
     names = ("model", "username", "notebook", "response_text", "user_prompt", "source")
     assert lp.import_runs(GOOD | {"runs": [rows[0] | dict.fromkeys(names, sly)]}) == 1
@@ -217,7 +219,7 @@ class TestNotebooks:
         return nbformat.v4.new_notebook(cells=cells)
 
     def test_runs_come_out_of_a_saved_notebook(self, tmp_path):
-        bundle = static("mine", {"prompt": "Why?"}, [run("one"), run("two")])
+        bundle = mime_bundle("mine", {"prompt": "Why?"}, [run("one"), run("two")])
         nbformat.write(self.notebook(bundle), tmp_path / "mine.ipynb")
         assert lp.import_runs(tmp_path / "mine.ipynb") == 2
         assert lp.import_runs("mine.ipynb") == 0
@@ -227,19 +229,19 @@ class TestNotebooks:
         assert set(frame.cost_usd) == {0.00054}
 
     def test_they_are_found_in_a_notebook_a_bundle_an_output_or_an_export(self):
-        bundle = static("mine", {}, [run("one")])
+        bundle = mime_bundle("mine", {}, [run("one")])
         notebook = self.notebook(bundle)
-        places = (notebook, bundle, notebook.cells[1].outputs[0], bundle[MIME])
-        assert [len(runs_in(place)) for place in places] == [1, 1, 1, 1]
+        places = (notebook, bundle, notebook.cells[1].outputs[0], bundle[MIME_TYPE])
+        assert [len(extract_rows(place)) for place in places] == [1, 1, 1, 1]
 
     def test_a_run_in_several_outputs_is_one_with_its_longest_text(self):
         whole = run("a long answer " * 100)
-        short = copy.deepcopy(static("mine", {}, [whole], most_bytes=2_600))
-        notebook = self.notebook(short, static("mine", {}, [whole]), short)
-        [found] = runs_in(notebook)
+        short = copy.deepcopy(mime_bundle("mine", {}, [whole], max_bytes=2_600))
+        notebook = self.notebook(short, mime_bundle("mine", {}, [whole]), short)
+        [found] = extract_rows(notebook)
         assert found["response_text"] == "a long answer " * 100
 
-    def test_one_output_of_tomorrow_stops_all(self):
-        bundle = static("mine", {}, [run("one")])
-        newer = {MIME: bundle[MIME] | {"version": 9}}
+    def test_one_output_of_a_newer_version_stops_all(self):
+        bundle = mime_bundle("mine", {}, [run("one")])
+        newer = {MIME_TYPE: bundle[MIME_TYPE] | {"version": 9}}
         assert "newer" in refused(self.notebook(bundle, newer))

@@ -1,4 +1,4 @@
-"""Whatever the texts are, nothing is lost and nothing gets out."""
+"""Whatever the texts are, exports keep them exactly and confine them."""
 
 import csv
 import io
@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from llm_playground.errors import InvalidParameterError
-from llm_playground.exporting import as_csv, as_json, as_markdown, sources
-from llm_playground.exporting.checks import checked
-from llm_playground.exporting.columns import COLUMNS, plain
-from llm_playground.exporting.rows import of_run
+from llm_playground.exporting import formats, importing
+from llm_playground.exporting.row_checks import check_rows
+from llm_playground.exporting.rows import COLUMNS, plain_row
 from tests.exporting.shelf import run
 
 SIGNS = st.text(alphabet="=+-@'\"\t\r\n ,;|`~#<>\\\0$[]{}()a1é日🎈\u2028\ud800\uff1d", max_size=30)
@@ -23,7 +22,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=6,
 )
-BARE = of_run(run())
+BARE = plain_row(run())
 SOME = settings(max_examples=200, deadline=2_000)
 
 
@@ -34,32 +33,32 @@ def rows(draw):
     changed |= {"response_text": draw(TEXTS), "model": draw(TEXTS)}
     changed |= {"tags": draw(st.lists(TEXTS, max_size=3))}
     changed |= {"parameters": draw(st.dictionaries(TEXTS, JSON, max_size=3))}
-    return plain({**BARE, **changed})
+    return plain_row({**BARE, **changed})
 
 
 @SOME
 @given(st.lists(rows(), max_size=3))
-def test_json_tells_the_same(found):
-    text = as_json.text(found)
-    assert checked(sources.read(text)) == checked(as_json.document(found)["runs"])
-    assert [row["response_text"] for row in sources.read(text)] == [
+def test_json_round_trip(found):
+    text = formats.to_json(found)
+    assert check_rows(importing.read_rows(text)) == check_rows(formats.json_document(found)["runs"])
+    assert [row["response_text"] for row in importing.read_rows(text)] == [
         row["response_text"] for row in found
     ]
 
 
 @SOME
 @given(rows())
-def test_csv_tells_the_same(row):
-    [read] = sources.read(as_csv.text([row]))
-    [again] = checked([read])
-    [known] = checked([row])
+def test_csv_round_trip(row):
+    [read] = importing.read_rows(formats.to_csv([row]))
+    [again] = check_rows([read])
+    [known] = check_rows([row])
     assert again == known
 
 
 @SOME
 @given(st.lists(rows(), max_size=3))
 def test_csv_is_rfc_4180_and_has_no_formulas(found):
-    text = as_csv.text(found)
+    text = formats.to_csv(found)
     lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     assert len(lines) == len(found) + 1
     assert {len(line) for line in lines} == {len(COLUMNS)}
@@ -71,15 +70,17 @@ def test_csv_is_rfc_4180_and_has_no_formulas(found):
 
 @SOME
 @given(st.lists(st.lists(st.none() | TEXTS, min_size=2, max_size=4), min_size=1, max_size=4))
-def test_csv_cells_come_back_as_they_were(lines):
-    text = "".join(",".join(as_csv.cell(value) for value in line) + "\r\n" for line in lines)
-    assert list(as_csv.read(text)) == lines
+def test_csv_cells_round_trip(lines):
+    text = "".join(
+        ",".join(formats.to_csv_cell(value) for value in line) + "\r\n" for line in lines
+    )
+    assert list(formats.read_csv(text)) == lines
 
 
 @SOME
 @given(TEXTS, TEXTS)
-def test_markdown_keeps_what_was_said_in_its_place(name, content):
-    fenced, title = as_markdown.fenced(content), f"# x{as_markdown.escaped(name)}"
+def test_markdown_confines_texts(name, content):
+    fenced, title = formats.fence(content), f"# x{formats.escape_markdown(name)}"
     tokens = MarkdownIt("commonmark", {"html": True}).parse(f"{title}\n\n{fenced}\n\nend")
     assert [token.type for token in tokens] == [
         *("heading_open", "inline", "heading_close", "fence"),
@@ -91,8 +92,8 @@ def test_markdown_keeps_what_was_said_in_its_place(name, content):
 
 @SOME
 @given(st.lists(JSON, max_size=4))
-def test_whatever_stands_in_a_table_it_has_as_many_cells(values):
-    table = as_markdown.table(("name", "value"), [("x", value) for value in values])
+def test_a_markdown_table_has_one_cell_per_value(values):
+    table = formats.markdown_table(("name", "value"), [("x", value) for value in values])
     tokens = MarkdownIt("commonmark").enable("table").parse(table)
     assert sum(token.type == "td_open" for token in tokens) == 2 * len(values)
     assert sum(token.type == "table_open" for token in tokens) == 1
@@ -100,7 +101,7 @@ def test_whatever_stands_in_a_table_it_has_as_many_cells(values):
 
 @SOME
 @given(JSON)
-def test_what_is_no_export_is_said_in_one_line(value):
+def test_refuses_other_documents_in_one_line(value):
     with pytest.raises(InvalidParameterError) as error:
-        checked(sources.read(json.dumps(value).encode()))
+        check_rows(importing.read_rows(json.dumps(value).encode()))
     assert "\n" not in str(error.value)

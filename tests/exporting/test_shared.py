@@ -8,7 +8,7 @@ import pytest
 
 import llm_playground as lp
 from llm_playground.errors import RunLogError
-from llm_playground.runlog import open_log, rights
+from llm_playground.runlog import open_log, postgres_admin
 from tests.exporting.shelf import fill, run
 from tests.runlog.conftest import server, template, url
 
@@ -19,7 +19,7 @@ __all__ = ["server", "template", "url"]
 def member_of(server, url):
     """Where the log is for somebody with a role of their own."""
     database = url.partition("?")[0].rpartition("/")[2]
-    server.execute(database, rights.sql())
+    server.execute(database, postgres_admin.sql())
 
     def join(name):
         server.execute(database, f"CREATE ROLE {name} LOGIN IN ROLE llm_playground_member")
@@ -75,6 +75,6 @@ def test_two_who_import_the_same_at_once_import_each_run_once(url, tmp_path, mon
         )
         for name in ("a.json", "b.json")
     ]
-    said = [int(process.communicate(timeout=90)[0]) for process in started]
-    assert sum(said) == 600
+    printed = [process.communicate(timeout=90)[0] for process in started]
+    assert sum(map(int, printed)) == 600
     assert sorted(lp.runs().run_id) == ids

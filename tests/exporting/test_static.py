@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 import llm_playground as lp
-from llm_playground import redact
-from llm_playground.exporting.checks import checked
-from llm_playground.exporting.rows import of_run, rows_of
-from llm_playground.exporting.static import MIME, MOST_BYTES, static
+from llm_playground import redaction
+from llm_playground.exporting.formats import MIME_TYPE
+from llm_playground.exporting.notebook_output import MAX_BYTES, mime_bundle
+from llm_playground.exporting.row_checks import check_rows
+from llm_playground.exporting.rows import plain_row, plain_rows
 from llm_playground.runlog import open_log
 from tests.exporting.shelf import HOSTILE, KEY, run
 from tests.reports.shelf import add
@@ -102,8 +103,8 @@ def several():
 
 
 def test_every_form_tells_name_prompts_settings_answers_and_what_they_cost():
-    bundle = static("invoice-summary", FORM, several())
-    assert bundle.keys() == {"text/plain", "text/markdown", "text/html", MIME}
+    bundle = mime_bundle("invoice-summary", FORM, several())
+    assert bundle.keys() == {"text/plain", "text/markdown", "text/html", MIME_TYPE}
     texts = {
         "html": harmless(bundle["text/html"]).text,
         "markdown": bundle["text/markdown"].replace("\\", ""),
@@ -116,33 +117,33 @@ def test_every_form_tells_name_prompts_settings_answers_and_what_they_cost():
             *("$0.0005 · 1.9 s · 195 tokens", "price unknown · 1.9 s", "2026-03-31 12:00:00 UTC"),
         ):
             assert said in text, (form, said)
-        assert "top_p" not in text  # auto: nobody set it
+        assert "top_p" not in text  # automatic: not set
         assert ("Revenue grew." in text) is (form != "plain"), form
     assert "<strong>Sales</strong> rose." in bundle["text/html"]
 
 
 def test_several_answers_are_compared_in_a_table_and_one_is_not():
     head = "<th>cost</th><th>time</th><th>tokens</th>"
-    assert head in static("x", FORM, several())["text/html"]
-    assert head not in static("x", FORM, several()[:1])["text/html"]
+    assert head in mime_bundle("x", FORM, several())["text/html"]
+    assert head not in mime_bundle("x", FORM, several()[:1])["text/html"]
     assert (
         "| answer | model | ended | cost | time | tokens |"
-        in (static("x", FORM, several())["text/markdown"])
+        in (mime_bundle("x", FORM, several())["text/markdown"])
     )
 
 
 def test_without_answers_or_a_name_it_says_what_to_do():
-    bundle = static(None, {}, [])
+    bundle = mime_bundle(None, {}, [])
     for form in ("text/html", "text/markdown", "text/plain"):
         assert "Playground" in bundle[form]
         assert "No answers yet. Run this cell to ask." in bundle[form]
-    assert bundle[MIME]["runs"] == []
+    assert bundle[MIME_TYPE]["runs"] == []
 
 
 def test_an_answer_that_is_data_is_shown_as_it_is():
     text = '{"a_b_c": "*x*"}'
-    assert text in harmless(static("x", {}, [run(text)])["text/html"]).text
-    assert "<em>x</em>" not in static("x", {}, [run(text)])["text/html"]
+    assert text in harmless(mime_bundle("x", {}, [run(text)])["text/html"]).text
+    assert "<em>x</em>" not in mime_bundle("x", {}, [run(text)])["text/html"]
 
 
 @pytest.mark.parametrize(
@@ -158,18 +159,18 @@ def test_an_answer_that_is_data_is_shown_as_it_is():
     ],
 )
 def test_formulas_stay_as_they_were_written(answer):
-    page = harmless(static("x", {}, [run(answer)])["text/html"])
+    page = harmless(mime_bundle("x", {}, [run(answer)])["text/html"])
     said = "".join(page.text.split())
     for formula in re.findall(r"\$[^$ ]+\$|\\\(.+\\\)|\\\[.+\\\]", answer):
         assert "".join(formula.split()) in said
 
 
 def test_two_amounts_are_not_the_ends_of_a_formula():
-    row = {**of_run(run()), "error_message": "$0.0151 of $50.00 left."}
-    html = static("x", {}, [row])["text/html"]
+    row = {**plain_row(run()), "error_message": "$0.0151 of $50.00 left."}
+    html = mime_bundle("x", {}, [row])["text/html"]
     assert "<span>$</span>0.0151 of <span>$</span>50.00 left." in html
     known = run('It costs $5 to $10, [a](https://example.com/$1 "$2 > $3"), and $x^2$ of `$7 $8`.')
-    html = static("x", {}, [known])["text/html"]
+    html = mime_bundle("x", {}, [known])["text/html"]
     assert "It costs <span>$</span>5 to <span>$</span>10, " in html
     assert "and $x^2$ of" in html
     assert 'href="https://example.com/$1" title="$2 > $3"' in html.replace("&gt;", ">")
@@ -181,7 +182,9 @@ def test_nothing_hostile_becomes_markup(evil):
     form = {"prompt": evil, "system": evil, "models": [evil], "preset": evil, "iterations": evil}
     form["parameters"] = {evil: evil}
     error = lp.RateLimitError(evil)
-    bundle = static(evil, form, [run(evil, evil), run(evil, evil, status="failed", error=error)])
+    bundle = mime_bundle(
+        evil, form, [run(evil, evil), run(evil, evil, status="failed", error=error)]
+    )
     page = harmless(bundle["text/html"])
     assert not {"src", "onerror", "onload"} & {name for name, _ in page.attributes}
     tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(bundle["text/markdown"])
@@ -197,19 +200,19 @@ def test_nothing_hostile_becomes_markup(evil):
 )
 def test_whatever_is_said_the_page_is_whole(one, other):
     form = {"prompt": one, "system": other, "models": [one], "parameters": {other: one}}
-    bundle = static(other, form, [run(one, other), run(other, one)])
+    bundle = mime_bundle(other, form, [run(one, other), run(other, one)])
     harmless(bundle["text/html"])
     assert json.loads(json.dumps(bundle)) == bundle  # what a notebook file can hold
     "".join(map(str, bundle.values())).encode()
 
 
-def test_no_key_is_in_any_form(monkeypatch):
-    monkeypatch.setattr(redact, "_known", ("opensesame12",))
+def test_no_key_is_in_any_form():
+    redaction.remember("opensesame12")
     for secret in (KEY, "opensesame12"):
         form = dict.fromkeys(("prompt", "system", "preset"), secret) | {"models": [secret]}
         form["parameters"] = {"stop": [secret]}
         known = run(secret, f"x:{secret}", error=lp.RateLimitError(secret))
-        bundle = json.dumps(static(secret, form, [known]))
+        bundle = json.dumps(mime_bundle(secret, form, [known]))
         assert secret not in bundle
         assert "[redacted]" in bundle
 
@@ -217,16 +220,16 @@ def test_no_key_is_in_any_form(monkeypatch):
 class TestSize:
     def size(self, bundle):
         return max(
-            len(json.dumps(bundle[MIME], **options).encode())
+            len(json.dumps(bundle[MIME_TYPE], **options).encode())
             for options in ({}, {"indent": 1}, {"indent": 1, "ensure_ascii": False})
         )
 
     @pytest.mark.parametrize("text", ["word ", "日", "🎈", '"', "\0", "\n", "&<"])
     def test_long_texts_are_cut_and_say_how_much_is_missing(self, text):
         long = run(text * 400_000)
-        bundle = static("x", {}, [long, run("short")])
-        assert MOST_BYTES * 0.9 < self.size(bundle) <= MOST_BYTES
-        kept, short = (row["response_text"] for row in bundle[MIME]["runs"])
+        bundle = mime_bundle("x", {}, [long, run("short")])
+        assert MAX_BYTES * 0.9 < self.size(bundle) <= MAX_BYTES
+        kept, short = (row["response_text"] for row in bundle[MIME_TYPE]["runs"])
         [missing] = re.findall(r"… \[([\d,]+) more characters are not kept in the notebook\]", kept)
         shown = kept.partition("… [")[0]
         assert len(shown) + int(missing.replace(",", "")) == len(long.text)
@@ -234,16 +237,16 @@ class TestSize:
         assert short == "short"
 
     def test_the_page_is_cut_with_them(self):
-        bundle = static("x", {"prompt": "p" * 10**6}, [run("word " * 400_000)])
-        assert len(bundle["text/html"]) < 3 * MOST_BYTES
+        bundle = mime_bundle("x", {"prompt": "p" * 10**6}, [run("word " * 400_000)])
+        assert len(bundle["text/html"]) < 3 * MAX_BYTES
         assert "more characters are not kept" in bundle["text/html"]
         assert "more characters are not kept" in bundle["text/markdown"]
 
     @pytest.mark.parametrize("most", [0, 100, 5_000, 40_000])
     def test_what_does_not_fit_at_all_is_left_out_and_counted(self, most):
         runs = [run(f"answer {number}") for number in range(60)]
-        bundle = static("x", {}, runs, most_bytes=most)
-        kept = bundle[MIME]["runs"]
+        bundle = mime_bundle("x", {}, runs, max_bytes=most)
+        kept = bundle[MIME_TYPE]["runs"]
         assert [row["run_id"] for row in kept] == [one.id for one in runs[: len(kept)]]
         assert len(kept) < 60
         assert not kept or self.size(bundle) <= most
@@ -251,19 +254,19 @@ class TestSize:
 
     def test_an_answer_made_of_empty_cells_does_not_grow_without_end(self):
         table = "|" * 3_000 + "\n" + "|-" * 3_000 + "\n" + "x\n" * 20_000
-        bundle = static("x", {}, [run(table), run("> " * 40_000), run("*a" * 40_000)])
+        bundle = mime_bundle("x", {}, [run(table), run("> " * 40_000), run("*a" * 40_000)])
         harmless(bundle["text/html"])
-        assert len(bundle["text/html"]) < 12 * MOST_BYTES
+        assert len(bundle["text/html"]) < 12 * MAX_BYTES
 
     def test_a_key_at_the_cut_does_not_show_its_beginning(self):
         text = f"{'x ' * 130_000}{KEY} {'x ' * 130_000}"
         for most in range(250_000, 280_000, 3_000):
-            assert "planted" not in json.dumps(static("x", {}, [run(text)], most_bytes=most))
+            assert "planted" not in json.dumps(mime_bundle("x", {}, [run(text)], max_bytes=most))
 
 
 class TestNotebooks:
     def converted(self, form, runs):
-        bundle = static("invoice </h3>", form, runs)
+        bundle = mime_bundle("invoice </h3>", form, runs)
         output = nbformat.v4.new_output("display_data", data=bundle)
         cell = nbformat.v4.new_code_cell("pg", outputs=[output])
         notebook = nbformat.v4.new_notebook(cells=[cell])
@@ -299,8 +302,8 @@ class TestNotebooks:
 
 class TestRuns:
     def test_they_are_what_is_imported(self):
-        bundle = static("x", FORM, several())
-        rows = checked(bundle[MIME]["runs"])
+        bundle = mime_bundle("x", FORM, several())
+        rows = check_rows(bundle[MIME_TYPE]["runs"])
         assert [row["response_text"] for row in rows] == ["**Sales** rose.", "Revenue grew.", ""]
         assert {(row["user_prompt"], row["system_prompt"]) for row in rows} == {
             ("Summarise {{article}}", "Be brief.")
@@ -309,13 +312,13 @@ class TestRuns:
     def test_rows_of_the_log_tell_all_that_the_log_knows(self, monkeypatch, new_url):
         monkeypatch.setenv("LLM_PLAYGROUND_LOG", new_url("duckdb"))
         kept = add(open_log(), user="eve", question="What was sent?")
-        bundle = static("x", FORM, rows_of([kept]))
+        bundle = mime_bundle("x", FORM, plain_rows([kept]))
         exported = json.loads(lp.export(kept))
-        assert bundle[MIME] == exported
-        assert bundle[MIME]["runs"][0]["user_prompt"] == "What was sent?"
+        assert bundle[MIME_TYPE] == exported
+        assert bundle[MIME_TYPE]["runs"][0]["user_prompt"] == "What was sent?"
 
     def test_the_log_is_not_asked(self, monkeypatch, tmp_path):
         place = tmp_path / "log" / "runs.duckdb"
         monkeypatch.setenv("LLM_PLAYGROUND_LOG", str(place))
-        static("x", FORM, several())
+        mime_bundle("x", FORM, several())
         assert not place.parent.exists()

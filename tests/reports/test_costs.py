@@ -6,7 +6,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from llm_playground import reports
+from llm_playground.reports import quality, run_rows, spending
 from llm_playground.runlog import open_log
 from llm_playground.types import Usage
 from tests.reports.shelf import NEW_YEAR, add, add_row
@@ -15,12 +15,12 @@ COSTS = ["runs", "input_tokens", "output_tokens", "cost_usd", "unpriced_runs", "
 
 
 def test_an_empty_log_gives_empty_frames_with_the_right_columns(log):
-    assert list(reports.costs().columns) == ["month", "model", *COSTS]
-    assert len(reports.costs()) == len(reports.latency()) == len(reports.runs()) == 0
-    assert len(reports.costs(by=())) == 0
-    assert pd.api.types.is_integer_dtype(reports.costs().runs.dtype)
-    assert pd.api.types.is_float_dtype(reports.costs().cost_usd.dtype)
-    assert reports.runs().started_at.dt.tz is not None
+    assert list(spending.costs().columns) == ["month", "model", *COSTS]
+    assert len(spending.costs()) == len(quality.latency()) == len(run_rows.runs()) == 0
+    assert len(spending.costs(by=())) == 0
+    assert pd.api.types.is_integer_dtype(spending.costs().runs.dtype)
+    assert pd.api.types.is_float_dtype(spending.costs().cost_usd.dtype)
+    assert run_rows.runs().started_at.dt.tz is not None
 
 
 def test_costs_add_up_and_the_unknown_is_never_zero(log):
@@ -29,7 +29,7 @@ def test_costs_add_up_and_the_unknown_is_never_zero(log):
     add(log, cost_usd=None, usage=None)
     add(log, model="ownserver:m", cost_usd=None)
     add(log, model="local:m", cost_usd=Decimal(0))
-    frame = reports.costs().set_index("model")
+    frame = spending.costs().set_index("model")
     priced = frame.loc["openai:gpt-x"]
     assert (priced.month, priced.runs, priced.input_tokens, priced.output_tokens) == (
         "2026-01",
@@ -62,7 +62,7 @@ def test_costs_are_grouped_by_what_is_named(log, by, groups):
     add(log, at=NEW_YEAR - timedelta(hours=1), tags=("x", "y"))
     add(log, user="bob", notebook="n.ipynb", tags=("x",))
     add(log, model="local:m", status="failed")
-    frame = reports.costs(by=by)
+    frame = spending.costs(by=by)
     assert list(frame.columns) == [by, *COSTS]
     names = [None if pd.isna(name) else name for name in frame[by]]
     assert dict(zip(names, frame.runs, strict=True)) == groups
@@ -71,7 +71,7 @@ def test_costs_are_grouped_by_what_is_named(log, by, groups):
 def test_several_names_group_together_in_their_order(log):
     add(log)
     add(log, user="bob")
-    frame = reports.costs(by=["user", "month"])
+    frame = spending.costs(by=["user", "month"])
     assert list(frame.columns)[:2] == ["user", "month"]
     assert frame.user.tolist() == ["ada", "bob"]
 
@@ -79,22 +79,22 @@ def test_several_names_group_together_in_their_order(log):
 def test_no_name_gives_the_total(log):
     add(log, cost_usd=Decimal("0.1"))
     add(log, model="local:m", cost_usd=Decimal("0.2"))
-    frame = reports.costs(by=())
+    frame = spending.costs(by=())
     assert list(frame.columns) == COSTS
     assert frame.cost_usd[0] == pytest.approx(0.3)
 
 
 def test_months_are_utc_unless_a_zone_is_named(log):
     add(log, at=datetime(2025, 12, 31, 23, 30, tzinfo=UTC))
-    assert reports.costs(by="month").month.tolist() == ["2025-12"]
-    assert reports.costs(by="month", tz="Europe/Berlin").month.tolist() == ["2026-01"]
+    assert spending.costs(by="month").month.tolist() == ["2025-12"]
+    assert spending.costs(by="month", tz="Europe/Berlin").month.tolist() == ["2026-01"]
 
 
 def test_filters_hold_for_costs_and_latency_too(log):
     add(log, user="bob")
     add(log)
-    assert reports.costs(by="model", user="bob").runs.tolist() == [1]
-    assert reports.latency(user="bob").runs.tolist() == [1]
+    assert spending.costs(by="model", user="bob").runs.tolist() == [1]
+    assert quality.latency(user="bob").runs.tolist() == [1]
 
 
 def test_a_bare_row_of_another_program_counts(log):
@@ -102,13 +102,13 @@ def test_a_bare_row_of_another_program_counts(log):
     add_row(log, **row, status="completed", started_at=NEW_YEAR)
     add_row(log, **row, started_at=NEW_YEAR, response_time_ms=50.0)
     for by in ("month", "model", "provider", "user", "notebook", "tag", "status", "day"):
-        frame = reports.costs(by=by)
+        frame = spending.costs(by=by)
         assert (frame.runs.sum(), frame.cost_usd.sum()) == (2, 1.0)
-    assert reports.latency().runs.tolist() == [2]
-    assert reports.latency().p50_ms.tolist() == [50]
+    assert quality.latency().runs.tolist() == [2]
+    assert quality.latency().p50_ms.tolist() == [50]
 
 
-@pytest.mark.parametrize("report", [reports.costs, reports.latency, reports.waste])
+@pytest.mark.parametrize("report", [spending.costs, quality.latency, quality.waste])
 def test_what_needs_no_more_reads_results_alone(tmp_path, monkeypatch, report):
     """Seen by taking the other tables away."""
     monkeypatch.setenv("LLM_PLAYGROUND_LOG", str(tmp_path / "runs.duckdb"))

@@ -7,6 +7,7 @@ import pytest
 
 from llm_playground import reports
 from llm_playground.errors import InvalidParameterError
+from llm_playground.reports import quality, run_rows, spending
 from llm_playground.runlog import open_log
 from tests.reports.conftest import ENGINES
 from tests.reports.shelf import NEW_YEAR, add
@@ -33,7 +34,7 @@ def filled(shelf, monkeypatch):
 
 
 def texts(**filters):
-    return list(reports.runs(**filters).response_text)
+    return list(run_rows.runs(**filters).response_text)
 
 
 @pytest.mark.parametrize(
@@ -86,41 +87,41 @@ def test_a_model_is_found_as_people_write_it(filled, model, found):
         ({"user": "bob' OR true --"}, []),
     ],
 )
-def test_filters_choose_and_a_last_day_or_month_is_included_to_its_end(filled, filters, found):
+def test_filters_select_and_include_the_last_day_or_month(filled, filters, found):
     assert sorted(texts(**filters)) == found
 
 
 @pytest.mark.parametrize(
-    ("ask", "says"),
+    ("report", "message"),
     [
-        (lambda: reports.costs(by="week"), "month, day, model, provider"),
-        (lambda: reports.latency(by=("model", "nope")), "'nope'"),
-        (lambda: reports.costs(by="month", tz="Mars/Olympus"), "time zone"),
-        (lambda: reports.runs(since="yesterday"), "'yesterday'"),
-        (lambda: reports.runs(until=20260101), "20260101"),
-        (lambda: reports.runs(since="2026-13"), "2026-13"),
-        (lambda: reports.runs(status="done"), "completed"),
-        (lambda: reports.runs(limit=-1), "limit"),
-        (lambda: reports.runs(limit=True), "limit"),
-        (lambda: reports.runs(modle="x"), "'modle'"),
-        (lambda: reports.costs(users="x"), "'users'"),
-        (lambda: reports.costs(5), "month, day, model"),
-        (lambda: reports.costs([5]), "month, day, model"),
-        (lambda: reports.costs(by=None), "month, day, model"),
-        (lambda: reports.runs(model=5), "model is 5"),
-        (lambda: reports.runs(model=["local", None]), "model is None"),
-        (lambda: reports.runs(user=b"ada"), "user is"),
-        (lambda: reports.runs(search="a\0b"), "search is"),
-        (lambda: reports.runs(tag="\ud800"), "tag is"),
-        (lambda: reports.runs(since=pd.NaT), "NaT"),
-        (lambda: reports.runs(status=5), "status is 5"),
-        (lambda: reports.runs(limit="5"), "limit"),
+        (lambda: spending.costs(by="week"), "month, day, model, provider"),
+        (lambda: quality.latency(by=("model", "nope")), "'nope'"),
+        (lambda: spending.costs(by="month", tz="Mars/Olympus"), "time zone"),
+        (lambda: run_rows.runs(since="yesterday"), "'yesterday'"),
+        (lambda: run_rows.runs(until=20260101), "20260101"),
+        (lambda: run_rows.runs(since="2026-13"), "2026-13"),
+        (lambda: run_rows.runs(status="done"), "completed"),
+        (lambda: run_rows.runs(limit=-1), "limit"),
+        (lambda: run_rows.runs(limit=True), "limit"),
+        (lambda: run_rows.runs(modle="x"), "'modle'"),
+        (lambda: spending.costs(users="x"), "'users'"),
+        (lambda: spending.costs(5), "month, day, model"),
+        (lambda: spending.costs([5]), "month, day, model"),
+        (lambda: spending.costs(by=None), "month, day, model"),
+        (lambda: run_rows.runs(model=5), "model is 5"),
+        (lambda: run_rows.runs(model=["local", None]), "model is None"),
+        (lambda: run_rows.runs(user=b"ada"), "user is"),
+        (lambda: run_rows.runs(search="a\0b"), "search is"),
+        (lambda: run_rows.runs(tag="\ud800"), "tag is"),
+        (lambda: run_rows.runs(since=pd.NaT), "NaT"),
+        (lambda: run_rows.runs(status=5), "status is 5"),
+        (lambda: run_rows.runs(limit="5"), "limit"),
         (lambda: reports.sql(5), "query is 5"),
         (lambda: reports.sql("SELECT 1", 5), "params is 5"),
     ],
 )
-def test_what_cannot_be_understood_is_said_in_one_line(filled, ask, says):
+def test_invalid_arguments_are_errors_in_one_line(filled, report, message):
     with pytest.raises(InvalidParameterError) as error:
-        ask()
-    assert says in str(error.value)
+        report()
+    assert message in str(error.value)
     assert "\n" not in str(error.value)

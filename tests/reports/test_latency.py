@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from llm_playground import reports
+from llm_playground.reports import quality
 from llm_playground.types import Usage
 from tests.reports.shelf import add
 
@@ -16,7 +16,7 @@ def test_latency_is_over_completed_runs_and_errors_over_all(log):
         add(log, response_time_ms=float(ms), ttft_ms=float(ms) / 2, usage=Usage(1, ms))
     add(log, status="failed", response_time_ms=99_999.0)
     add(log, cached=True, response_time_ms=0.0)
-    frame = reports.latency()
+    frame = quality.latency()
     assert list(frame.columns) == ["model", *LATENCY]
     row = frame.iloc[0]
     times = pd.Series(range(1, 101), dtype=float)
@@ -32,7 +32,7 @@ def test_latency_is_over_completed_runs_and_errors_over_all(log):
 
 def test_runs_that_never_answered_have_no_latency(log):
     add(log, status="failed", ttft_ms=None, response_time_ms=None)
-    row = reports.latency().iloc[0]
+    row = quality.latency().iloc[0]
     assert pd.isna(row.p50_ms)
     assert pd.isna(row.tokens_per_second)
     assert row.error_rate == 1.0

@@ -1,4 +1,4 @@
-"""What prompts begin with alike, and what a prompt cache could have saved."""
+"""Prefixes that prompts share, and what a prompt cache could have saved."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import llm_playground as lp
-from llm_playground import config, reports
+from llm_playground.reports import savings
 from llm_playground.types import Usage
 from tests.reports.shelf import NEW_YEAR, add, add_row
 
@@ -17,9 +17,8 @@ LONG = "You are a careful assistant. " * 300  # 8,700 characters
 
 
 @pytest.fixture(autouse=True)
-def prices(monkeypatch):
+def prices():
     """Ten dollars for a million tokens, one from the cache, twelve and a half into it."""
-    monkeypatch.setattr(config, "_settings", config._settings)
     rates = {"input_usd_per_mtok": 10, "output_usd_per_mtok": 20, "cache_read_usd_per_mtok": 1}
     lp.configure(
         prices={
@@ -37,7 +36,7 @@ def ask(log, question, *, after_s=0, system=LONG, read=0, tokens=2000, **known):
 def test_a_shared_beginning_is_found_with_what_it_could_save(log):
     for number in range(5):
         ask(log, f"{number} is the question", after_s=60 * number)
-    frame = reports.prompt_cache()
+    frame = savings.prompt_cache()
     assert list(frame) == COLUMNS
     [row] = frame.itertuples()
     assert (row.model, row.prompts, row.runs, row.repeat_runs) == ("openai:gpt-x", 5, 5, 4)
@@ -53,7 +52,7 @@ def test_writing_into_the_cache_costs_where_it_does(log):
     model = "anthropic:claude-x"
     for number in range(3):
         ask(log, f"{number}?", after_s=number, model=model)
-    [row] = reports.prompt_cache().itertuples()
+    [row] = savings.prompt_cache().itertuples()
     once = row.prefix_tokens
     assert row.missed_usd == pytest.approx((2 * once * 9 - once * 2.5) / 1e6)
     assert "cache_control" in row.advice
@@ -62,10 +61,10 @@ def test_writing_into_the_cache_costs_where_it_does(log):
 def test_what_was_cached_is_not_missed(log):
     for number in range(4):
         ask(log, f"{number}?", after_s=number, read=0 if number == 0 else 1950)
-    assert reports.prompt_cache().empty
+    assert savings.prompt_cache().empty
     ask(log, "4?", after_s=5)
     ask(log, "5?", after_s=6)
-    [row] = reports.prompt_cache().itertuples()
+    [row] = savings.prompt_cache().itertuples()
     assert (row.cached_tokens, row.missed_tokens) == (5850, 5 * row.prefix_tokens - 5850)
 
 
@@ -84,17 +83,17 @@ def test_what_a_cache_would_not_help_is_not_listed(log, known):
     """Too short, too late, below a provider's minimum, free, or answered out of the log."""
     ask(log, "First?", **known | {"after_s": 0})
     ask(log, "Second?", **known)
-    frame = reports.prompt_cache()
+    frame = savings.prompt_cache()
     assert frame.empty
     assert list(frame) == COLUMNS
 
 
-def test_beginnings_are_told_apart_and_the_dearest_comes_first(log):
+def test_prefixes_are_separate_and_sorted_by_saving(log):
     other = "Another text altogether. " * 800
     for number in range(3):
         ask(log, f"{number}?", after_s=number)
         ask(log, f"{number}?", after_s=number, system=other, tokens=5000)
-    frame = reports.prompt_cache()
+    frame = savings.prompt_cache()
     assert [text[:7] for text in frame.prefix] == ["Another", "You are"]
     assert frame.missed_usd.is_monotonic_decreasing
 
@@ -102,13 +101,13 @@ def test_beginnings_are_told_apart_and_the_dearest_comes_first(log):
 def test_a_question_before_the_long_part_shares_nothing(log):
     for number in range(3):
         ask(log, f"{number}?", after_s=number, system=f"Case {number}. {LONG}")
-    assert reports.prompt_cache().empty
+    assert savings.prompt_cache().empty
 
 
 def test_an_unknown_price_is_not_zero(log):
     for number in range(2):
         ask(log, f"{number}?", after_s=number, model="openrouter:none/such", cost_usd=None)
-    [row] = reports.prompt_cache().itertuples()
+    [row] = savings.prompt_cache().itertuples()
     assert row.missed_tokens > 0
     assert pd.isna(row.missed_usd)
 
@@ -116,11 +115,11 @@ def test_an_unknown_price_is_not_zero(log):
 def test_runs_are_chosen_as_in_every_report(log):
     for number in range(2):
         ask(log, f"{number}?", after_s=number, user="bob")
-    assert len(reports.prompt_cache(user="bob")) == len(reports.prompt_cache(tag=None)) == 1
-    assert reports.prompt_cache(user="ada").empty
+    assert len(savings.prompt_cache(user="bob")) == len(savings.prompt_cache(tag=None)) == 1
+    assert savings.prompt_cache(user="ada").empty
 
 
 def test_rows_without_a_prompt_do_no_harm(log):
     for _ in range(2):
         add_row(log, model="theirs:m", input_tokens=5000, started_at=NEW_YEAR, cost_usd=Decimal(1))
-    assert reports.prompt_cache().empty
+    assert savings.prompt_cache().empty

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from llm_playground import reports
 from llm_playground.errors import InvalidParameterError
+from llm_playground.reports import reconciliation
 from tests.reports.shelf import add, add_row
 
 COLUMNS = ["day", "model", "theirs_usd", "ours_usd", "difference_usd", "runs", "unpriced_runs"]
@@ -33,7 +33,7 @@ def reasons(frame):
 
 def test_openais_costs_export_is_compared_by_day_and_model(log):
     add(log, model="openai:gpt-x", response_model="gpt-x-2026-01-15", at=MARCH, cost_usd=Decimal(2))
-    frame = reports.reconcile(EXPORTS / "openai-costs.csv", "openai", "2026-03")
+    frame = reconciliation.reconcile(EXPORTS / "openai-costs.csv", "openai", "2026-03")
     assert list(frame) == COLUMNS
     assert reasons(frame) == {
         "2026-03-01 openai:gpt-x": "agrees",
@@ -57,7 +57,7 @@ def test_openais_costs_api_gives_the_same(log, export):
     add(log, model="openai:gpt-x", at=MARCH, cost_usd=Decimal(2))
     path = export(json.dumps(page), "costs.json")
     for report in (page, [page], str(path), path):
-        frame = reports.reconcile(report, "openai", "2026-03")
+        frame = reconciliation.reconcile(report, "openai", "2026-03")
         assert reasons(frame) == {"2026-03-01 openai:gpt-x": "agrees"}
 
 
@@ -67,14 +67,14 @@ def test_a_report_without_models_is_compared_by_day(log):
     )
     add(log, model="openai:gpt-x", at=MARCH, cost_usd=Decimal(1))
     add(log, model="openai:gpt-y", at=MARCH, cost_usd=Decimal(2))
-    [row] = reports.reconcile(report, "openai", "2026-03").itertuples()
+    [row] = reconciliation.reconcile(report, "openai", "2026-03").itertuples()
     assert (row.model, row.runs, row.ours_usd, row.reason) == (None, 2, 3.0, "agrees")
 
 
 def test_anthropics_export_names_models_as_people_do(log):
     model = "anthropic:claude-haiku-4-5"
     add(log, model=model, response_model="claude-haiku-4-5-20251001", at=MARCH, cost_usd=Decimal(1))
-    frame = reports.reconcile(EXPORTS / "anthropic-cost.csv", "anthropic", "2026-03")
+    frame = reconciliation.reconcile(EXPORTS / "anthropic-cost.csv", "anthropic", "2026-03")
     assert reasons(frame) == {f"2026-03-01 {model}": "agrees"}
 
 
@@ -82,14 +82,14 @@ def test_anthropics_cost_api_counts_in_cents(log):
     result = {"amount": "100.0", "currency": "USD", "model": "claude-haiku-4-5-20251001"}
     page = {"data": [{"starting_at": "2026-03-01T00:00:00Z", "results": [result]}]}
     add(log, model="anthropic:claude-haiku-4-5", at=MARCH, cost_usd=Decimal(1))
-    frame = reports.reconcile(page, "anthropic", "2026-03")
+    frame = reconciliation.reconcile(page, "anthropic", "2026-03")
     assert (frame.theirs_usd[0], frame.reason[0]) == (1.0, "agrees")
 
 
 def test_googles_report_has_days_of_pacific_time_and_other_services(log):
     early = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)  # 23:30 of the day before in California
     add(log, model="gemini:gemini-2.5-flash", at=early, cost_usd=Decimal("1000.5"))
-    frame = reports.reconcile(EXPORTS / "google-reports.csv", "gemini", "2026-03")
+    frame = reconciliation.reconcile(EXPORTS / "google-reports.csv", "gemini", "2026-03")
     assert reasons(frame) == {"2026-03-01 gemini:gemini-2.5-flash": "agrees"}
 
 
@@ -98,7 +98,7 @@ def test_googles_cost_table_is_compared_by_month(log):
         at = MARCH.replace(day=day)
         model = "gemini:gemini-2.5-flash-preview-09-2025"
         add(log, model=model, at=at, cost_usd=Decimal("1.125"))
-    frame = reports.reconcile(EXPORTS / "google-cost-table.csv", "gemini", "2026-03")
+    frame = reconciliation.reconcile(EXPORTS / "google-cost-table.csv", "gemini", "2026-03")
     assert frame.day.tolist() == ["2026-03"]
     assert (frame.runs[0], frame.reason[0]) == (2, "agrees")
 
@@ -107,7 +107,7 @@ def test_the_export_to_bigquery_is_known_too(log):
     row = {"usage_start_time": "2026-03-01 20:00:00 UTC", "cost": 1.0, "currency": "USD"}
     row["sku"] = {"description": "Generate content input token count gemini 2.5 pro"}
     add(log, model="gemini:gemini-2.5-pro", at=MARCH.replace(hour=20), cost_usd=Decimal(1))
-    assert reports.reconcile([row], "gemini", "2026-03").reason.tolist() == ["agrees"]
+    assert reconciliation.reconcile([row], "gemini", "2026-03").reason.tolist() == ["agrees"]
 
 
 def own_report(**usd):
@@ -129,22 +129,22 @@ def own_report(**usd):
 )
 def test_a_difference_has_a_reason(log, theirs, known, reason):
     add(log, model="openrouter:m", at=MARCH, **known)
-    frame = reports.reconcile(own_report(m=theirs), "openrouter", "2026-03")
+    frame = reconciliation.reconcile(own_report(m=theirs), "openrouter", "2026-03")
     assert frame.reason.tolist() == [reason]
 
 
 def test_unknown_costs_are_not_zero(log):
     add(log, model="openrouter:m", at=MARCH, cost_usd=None)
-    [row] = reports.reconcile(own_report(m=1.0), "openrouter", "2026-03").itertuples()
+    [row] = reconciliation.reconcile(own_report(m=1.0), "openrouter", "2026-03").itertuples()
     assert pd.isna(row.ours_usd)
     assert row.difference_usd == 1.0
 
 
-def test_what_they_do_not_count_is_told(log):
+def test_runs_missing_in_the_report_are_listed(log):
     add(log, model="openrouter:other", at=MARCH, cost_usd=Decimal(1))
     add(log, model="openrouter:m", cached=True, at=MARCH, cost_usd=Decimal(0))
     add(log, model="openai:gpt-x", at=MARCH, cost_usd=Decimal(5))
-    frame = reports.reconcile(own_report(m=2.0), "openrouter", "2026-03")
+    frame = reconciliation.reconcile(own_report(m=2.0), "openrouter", "2026-03")
     assert reasons(frame) == {
         "2026-03-01 openrouter:m": "not through us",
         "2026-03-01 openrouter:other": "not in the report",
@@ -153,7 +153,9 @@ def test_what_they_do_not_count_is_told(log):
 
 def test_a_bare_row_of_another_program_counts(log):
     add_row(log, model="openrouter:m", cost_usd=Decimal(2), started_at=MARCH)
-    assert reports.reconcile(own_report(m=2.0), "openrouter", "2026-03").reason[0] == "agrees"
+    assert (
+        reconciliation.reconcile(own_report(m=2.0), "openrouter", "2026-03").reason[0] == "agrees"
+    )
 
 
 @pytest.mark.parametrize(
@@ -162,13 +164,13 @@ def test_a_bare_row_of_another_program_counts(log):
         (pd.DataFrame({"spent": [1]}), "openai", "2026-03", "start_time_iso.*has spent"),
         (pd.DataFrame(), "openai", "2026-03", "has nothing"),
         (own_report(m=1.0), "openai", "2026-04", "goes from 2026-03-01 to 2026-03-01"),
-        (own_report(m="much"), "openai", "2026-03", "'much' for an amount"),
-        (own_report(m=1.0), "nobody", "2026-03", "provider is 'nobody'"),
+        (own_report(m="much"), "openai", "2026-03", "the amount 'much'"),
+        (own_report(m=1.0), "unknown", "2026-03", "provider is 'unknown'"),
         (own_report(m=1.0), "openai", "March", "month is 'March'"),
         (own_report(m=1.0), "openai", 3, "month is 3"),
         (5, "openai", "2026-03", "not int"),
         ("/no/such/file.csv", "openai", "2026-03", "cannot be read"),
-        ([{"day": "some day", "cost_usd": 1}], "openai", "2026-03", "'some day' for a day"),
+        ([{"day": "some day", "cost_usd": 1}], "openai", "2026-03", "the day 'some day'"),
         (
             [{"date": "2026-03-01", "cost_usd": 1, "currency": "eur"}],
             "openai",
@@ -177,14 +179,14 @@ def test_a_bare_row_of_another_program_counts(log):
         ),
     ],
 )
-def test_what_cannot_be_compared_is_said_in_one_line(log, report, provider, month, says):
+def test_an_invalid_report_is_an_error_in_one_line(log, report, provider, month, says):
     with pytest.raises(InvalidParameterError, match=says) as error:
-        reports.reconcile(report, provider, month)
+        reconciliation.reconcile(report, provider, month)
     assert "\n" not in str(error.value)
 
 
-def test_a_file_that_is_no_report_is_said_to_be_none(log, export):
-    with pytest.raises(InvalidParameterError, match="is no JSON"):
-        reports.reconcile(export("{", "x.json"), "openai", "2026-03")
+def test_a_file_without_a_report_is_an_error(log, export):
+    with pytest.raises(InvalidParameterError, match="is not valid JSON"):
+        reconciliation.reconcile(export("{", "x.json"), "openai", "2026-03")
     with pytest.raises(InvalidParameterError, match="has nothing"):
-        reports.reconcile(export(""), "openai", "2026-03")
+        reconciliation.reconcile(export(""), "openai", "2026-03")

@@ -1,4 +1,4 @@
-"""Runs as a frame, and the door to the tables."""
+"""``lp.runs`` and ``lp.sql``."""
 
 from datetime import timedelta
 
@@ -6,11 +6,12 @@ import pytest
 
 from llm_playground import reports
 from llm_playground.errors import RunLogError
+from llm_playground.reports import run_rows
 from tests.reports.shelf import NEW_YEAR, add, add_row
 
 
 def texts(**filters):
-    return list(reports.runs(**filters).response_text)
+    return list(run_rows.runs(**filters).response_text)
 
 
 def test_runs_are_newest_first_and_limited(log):
@@ -25,14 +26,14 @@ def test_sql_reads_what_was_just_recorded(log):
     add(log, text="fresh")
     frame = reports.sql("SELECT response_text FROM runs WHERE model = ?", ["openai:gpt-x"])
     assert frame.response_text.tolist() == ["fresh"]
-    with pytest.raises(RunLogError, match="only reads"):
+    with pytest.raises(RunLogError, match="SELECT"):
         reports.sql("DROP TABLE results")
 
 
 def test_runs_have_the_columns_of_the_view(log):
     add(log)
-    assert list(reports.runs()) == list(reports.sql("SELECT * FROM runs"))
-    assert list(reports.runs(limit=1)) == list(reports.runs())
+    assert list(run_rows.runs()) == list(reports.sql("SELECT * FROM runs"))
+    assert list(run_rows.runs(limit=1)) == list(run_rows.runs())
 
 
 def test_a_bare_row_of_another_program_is_a_run(log):
@@ -59,6 +60,6 @@ def test_runs_bring_their_prompt_execution_and_rating(log):
                 {"id": f"rating {number}", "run": run.id, "score": score},
             )
         )
-    [found] = reports.runs(limit=1).itertuples()
+    [found] = run_rows.runs(limit=1).itertuples()
     assert (found.user_prompt, found.notebook, found.username) == ("Why?", "n.ipynb", "bob")
     assert found.rating == 2.5

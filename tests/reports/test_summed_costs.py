@@ -1,4 +1,4 @@
-"""Costs of months that PostgreSQL has summed up: the same figures, without counting anew."""
+"""Costs of months that PostgreSQL has summed up: the same figures, read from the summary."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -6,7 +6,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from llm_playground import reports
+from llm_playground.reports import spending
 from llm_playground.runlog import open_log
 from tests.reports.shelf import NEW_YEAR, add
 
@@ -21,7 +21,7 @@ ASKED = [
     {"notebook": "n.ipynb"},
     {"status": ["failed", "completed"]},
     {"since": "2026-02", "until": "2026-03"},
-    # what the summary does not know
+    # not in the summary
     {"since": "2026-01-15"},
     {"by": "day"},
     {"by": "tag"},
@@ -71,9 +71,9 @@ def age(log):
 @pytest.mark.parametrize("asked", ASKED, ids=str)
 def test_the_figures_are_the_same(counted, monkeypatch, asked):
     assert counted.summed_until().isoformat() == "2026-03-01T00:00:00+00:00"
-    found = reports.costs(**asked)
+    found = spending.costs(**asked)
     monkeypatch.setattr(type(counted), "summed_until", lambda _log: None)
-    pd.testing.assert_frame_equal(found, reports.costs(**asked))
+    pd.testing.assert_frame_equal(found, spending.costs(**asked))
     assert len(found)
 
 
@@ -88,6 +88,6 @@ def test_summed_months_are_not_counted_again(new_url, monkeypatch):
     log.migrate()
     for statement in ("ALTER TABLE results DISABLE TRIGGER USER", "DELETE FROM results"):
         log.change(lambda session, statement=statement: session.execute(statement))
-    assert reports.costs(by="month").runs.tolist() == [3]
-    assert reports.costs(by="day").empty
+    assert spending.costs(by="month").runs.tolist() == [3]
+    assert spending.costs(by="day").empty
     log.close()

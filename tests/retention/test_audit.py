@@ -1,4 +1,4 @@
-"""The audit log: who did what, when, on what; never lost, never with a key in it."""
+"""The audit log."""
 
 import ast
 import json
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import llm_playground as lp
-from llm_playground import config, deeds
+from llm_playground import config
+from llm_playground.config import options
 from llm_playground.errors import InvalidParameterError
 from llm_playground.runlog import open_log
 from tests.reports.shelf import add
@@ -27,9 +28,9 @@ def actions(**filters):
     return list(lp.audit(**filters).action)
 
 
-def test_what_was_done_is_told_newest_first(log):
-    deeds.tell("first", "a target", {"why": "so"})
-    deeds.tell("second")
+def test_newest_first(log):
+    options.record("first", "a target", {"why": "so"})
+    options.record("second")
     frame = lp.audit()
     assert frame.action.tolist() == ["second", "first"]
     assert frame.username.tolist() == ["ada", "ada"]
@@ -38,10 +39,10 @@ def test_what_was_done_is_told_newest_first(log):
     assert frame.created_at.dt.tz is not None
 
 
-def test_it_is_filtered_by_action_user_and_time(log, monkeypatch):
-    deeds.tell("one")
+def test_filters(log, monkeypatch):
+    options.record("one")
     monkeypatch.setenv("LLM_PLAYGROUND_USER", "bob")
-    deeds.tell("two")
+    options.record("two")
     assert actions(action="one") == ["one"]
     assert actions(user="bob") == ["two"]
     assert actions(limit=1) == ["two"]
@@ -54,25 +55,27 @@ def test_it_is_filtered_by_action_user_and_time(log, monkeypatch):
         lp.audit(action=3)
 
 
-def test_an_entry_is_on_disk_before_the_database_knows_it(log):
-    deeds.tell("set_key", "openai")
+def test_entries_are_journaled(log):
+    options.record("set_key", "openai")
     written = b"".join(path.read_bytes() for path in log.journals.glob("*.jsonl"))
     assert b"set_key" in written
     assert actions() == ["set_key"]
-    assert actions() == ["set_key"]  # brought in once
+    assert actions() == ["set_key"]  # ingested once
 
 
-def test_no_key_and_no_login_gets_in(log):
-    deeds.tell("configure", f"openai {KEY}", {"log": "postgresql://ada:hush@db.example.org/x"})
-    deeds.tell("configure", "log", {"log": "postgresql://db/x?user=a&password=hush&sslmode=off"})
-    said = lp.audit().to_csv()
-    assert KEY not in said
-    assert "hush" not in said
-    assert "db.example.org" in said
-    assert "sslmode=off" in said
+def test_keys_and_logins_are_removed(log):
+    options.record("configure", f"openai {KEY}", {"log": "postgresql://ada:hush@db.example.org/x"})
+    options.record(
+        "configure", "log", {"log": "postgresql://db/x?user=a&password=hush&sslmode=off"}
+    )
+    entries = lp.audit().to_csv()
+    assert KEY not in entries
+    assert "hush" not in entries
+    assert "db.example.org" in entries
+    assert "sslmode=off" in entries
 
 
-def test_settings_that_others_must_know_of_are_entries(log):
+def test_audited_settings(log):
     lp.configure(privacy={"redact": ["email"]}, secret_guard="warn")
     lp.configure(prices={"openai:x": {"input_usd_per_mtok": 1, "output_usd_per_mtok": 2}})
     lp.configure(endpoints={"mine": "http://127.0.0.1:9/v1"})
@@ -82,13 +85,13 @@ def test_settings_that_others_must_know_of_are_entries(log):
     assert json.loads(frame.detail[2])["privacy"] == {"redact": ["email"]}
 
 
-def test_a_refused_setting_is_no_entry(log):
+def test_refused_setting_is_not_audited(log):
     with pytest.raises(InvalidParameterError):
         lp.configure(privacy="everything")
     assert actions() == []
 
 
-def test_keys_set_and_forgotten_are_entries_without_the_key(log):
+def test_keys_set_and_forgotten(log):
     lp.set_key("openai", KEY)
     lp.forget_key("openai")
     lp.forget_key("openai")
@@ -98,13 +101,13 @@ def test_keys_set_and_forgotten_are_entries_without_the_key(log):
     assert KEY not in frame.to_csv()
 
 
-def test_budgets_are_entries(log):
+def test_budgets(log):
     lp.set_budget(5, tag="x")
     lp.set_budget(None, tag="x")
     assert actions() == ["remove_budget", "set_budget"]
 
 
-def test_backups_and_restores_are_entries(tmp_path, monkeypatch):
+def test_backups_and_restores(tmp_path, monkeypatch):
     monkeypatch.setenv("LLM_PLAYGROUND_LOG", str(tmp_path / "runs.duckdb"))
     add(open_log(), text="kept")
     lp.backup(tmp_path / "backup.duckdb")
@@ -112,41 +115,32 @@ def test_backups_and_restores_are_entries(tmp_path, monkeypatch):
     open_log().drain()
     lp.restore(tmp_path / "backup.duckdb")
     assert lp.runs().response_text.tolist() == ["kept"]
-    assert actions() == ["restore", "backup"]  # what was done since is not undone
+    assert actions() == ["restore", "backup"]  # entries are not restored to an earlier state
     lp.set_aside_log()
     assert actions() == ["set_aside_log"]
 
 
-def test_where_no_log_can_be_opened_it_is_said(tmp_path, monkeypatch, caplog):
+def test_unusable_log_is_a_logged_warning(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("LLM_PLAYGROUND_LOG", "mysql://nowhere")
-    deeds.tell("set_key", "openai")
+    options.record("set_key", "openai")
     assert "set_key is not in the audit log" in caplog.text
 
 
-def test_what_is_told_before_anybody_listens_waits(monkeypatch):
-    heard = []
-    monkeypatch.setattr(deeds, "_listener", None)
-    deeds.tell("early")
-    deeds.listen(heard.append)
-    deeds.tell("later")
-    assert [deed.action for deed in heard] == ["early", "later"]
-
-
-def test_a_setting_of_the_environment_file_is_no_policy(tmp_path, monkeypatch):
+def test_env_file_cannot_set_a_policy(tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("LLM_PLAYGROUND_POLICY=nowhere.toml\n")
     monkeypatch.chdir(tmp_path)
     assert config.policy().models is None
 
 
 def statements():
-    """Every text in the package's code, with the file that holds it."""
+    """Every string in the package's code, with its file name."""
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield path.name, " ".join(node.value.lower().split())
 
 
-def test_no_statement_of_ours_changes_or_removes_an_entry():
+def test_no_statement_changes_entries():
     changing = (
         "update audit_log",
         "delete from audit_log",
@@ -154,4 +148,4 @@ def test_no_statement_of_ours_changes_or_removes_an_entry():
         "table audit_log",
     )
     found = {(name, sign) for name, text in statements() for sign in changing if sign in text}
-    assert found == {("schema.py", "table audit_log")}  # where it is made
+    assert found == {("schema.py", "table audit_log")}  # CREATE TABLE

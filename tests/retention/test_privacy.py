@@ -1,4 +1,4 @@
-"""What privacy keeps off the disk: file, journals, server. The run in memory is whole."""
+"""``configure(privacy=...)``: what is stored. Runs in memory are always complete."""
 
 import json
 import os
@@ -10,16 +10,14 @@ from pathlib import Path
 import pytest
 
 import llm_playground as lp
-from llm_playground import config, personal, reuse
-from llm_playground.errors import (
-    ConfigError,
-    InvalidParameterError,
-    ProviderUnavailableError,
-)
+from llm_playground import config
+from llm_playground.errors import ConfigError, InvalidParameterError, ProviderUnavailableError
+from llm_playground.redaction import pii
+from llm_playground.runlog import replay
 from llm_playground.types import Attempt, ToolCall
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply, WireServer
 from tests.runlog.actors import begin, completed, execution_of, prompt, record
-from tests.wire.formats import openai_stream
-from tests.wire.server import Reply, WireServer
 
 ROOT = Path(__file__).parents[2]
 SECRET = "the-whale-is-called-Ishmael"
@@ -28,20 +26,20 @@ KEY = "sk" + "-" + "planted" * 4
 TABLES = ("prompts", "executions", "results", "audit_log")
 
 
-def whole(log, said=SECRET):
-    """A run with a text wherever a run can have one; the run in memory."""
-    request = prompt(f"ask {said}", f"system {said}", temperature=0.5, stop=(said,))
+def whole(log, secret=SECRET):
+    """A run that has every kind of text."""
+    request = prompt(f"ask {secret}", f"system {secret}", temperature=0.5, stop=(secret,))
     execution = execution_of(request, variables={"name": "ab" * 32})
     run = begin(log, request, execution)
-    log.text(run.id, f"partly {said} and ")
+    log.text(run.id, f"partly {secret} and ")
     ended = completed(
         run,
-        text=f"answer {said}",
-        reasoning=f"because {said}",
-        tool_calls=(ToolCall("1", "look_up", json.dumps({"word": said})),),
-        attempts=[Attempt(1, 0.0, 9.5, 503, reason=f"down: {said}")],
+        text=f"answer {secret}",
+        reasoning=f"because {secret}",
+        tool_calls=(ToolCall("1", "look_up", json.dumps({"word": secret})),),
+        attempts=[Attempt(1, 0.0, 9.5, 503, reason=f"down: {secret}")],
         status="failed",
-        error=ProviderUnavailableError(f"It is down: {said}.", detail=f"detail {said}"),
+        error=ProviderUnavailableError(f"It is down: {secret}.", detail=f"detail {secret}"),
     )
     log.finished(ended)
     log.execution_finished(run.execution_id, "failed", run.started_at)
@@ -49,14 +47,14 @@ def whole(log, said=SECRET):
 
 
 def on_disk(log):
-    """Everything the journals hold now and the tables hold after a drain."""
+    """The content of the journals, and of the tables after a drain."""
     journals = b"".join(path.read_bytes() for path in log.journals.glob("*.jsonl")).decode()
     tables = " ".join(log.frame(f"SELECT * FROM {table}").to_csv() for table in TABLES)
     return f"{journals}\n{tables}"
 
 
 class TestMetrics:
-    def test_no_text_is_ever_on_disk(self, log):
+    def test_no_text_is_on_disk(self, log):
         lp.configure(privacy="metrics")
         run = whole(log)
         assert SECRET in run.text
@@ -64,7 +62,7 @@ class TestMetrics:
         if log.path is not None:
             assert SECRET.encode() not in log.path.read_bytes()
 
-    def test_the_metrics_are_all_there(self, log):
+    def test_metrics_are_complete(self, log):
         lp.configure(privacy="metrics")
         run = whole(log)
         row = lp.runs().iloc[0]
@@ -82,7 +80,7 @@ class TestMetrics:
         assert json.loads(row.attempts)[0]["status_code"] == 503
         assert float(lp.costs().cost_usd[0]) > 0
 
-    def test_who_stores_texts_still_does_for_the_same_prompt(self, log):
+    def test_same_prompt_with_and_without_texts(self, log):
         lp.configure(privacy="metrics")
         record(log, prompt("the same"), text="mine")
         lp.configure(privacy="texts")
@@ -94,7 +92,7 @@ class TestMetrics:
         assert shown.prompt_hash.nunique() == 1
         assert len(log.frame("SELECT * FROM prompts")) == 2
 
-    def test_a_killed_process_leaves_no_text(self, log):
+    def test_killed_process_leaves_no_text(self, log):
         code = (
             "import sys, llm_playground as lp\n"
             "from llm_playground.runlog import open_log\n"
@@ -118,36 +116,36 @@ class TestMetrics:
 
 
 class TestRedaction:
-    @pytest.mark.parametrize("said", PERSONAL)
-    def test_personal_data_is_nowhere_on_disk(self, log, said):
+    @pytest.mark.parametrize("personal", PERSONAL)
+    def test_personal_data_is_not_on_disk(self, log, personal):
         lp.configure(privacy={"redact": ["email", "phone", "card"]})
-        run = whole(log, said)
-        assert said in run.text
-        assert said not in on_disk(log)
+        run = whole(log, personal)
+        assert personal in run.text
+        assert personal not in on_disk(log)
         row = lp.runs().iloc[0]
         assert row.response_text == "answer [redacted]"
         assert row.user_prompt == "ask [redacted]"
         assert "[redacted]" in row.error_message
 
-    def test_only_what_was_asked_for_is_taken_out(self, log):
+    def test_redacts_only_chosen_kinds(self, log):
         lp.configure(privacy={"redact": "email"})
         whole(log, "ada@example.org or +49 30 901820")
         assert lp.runs().response_text[0] == "answer [redacted] or +49 30 901820"
 
-    @pytest.mark.parametrize("said", PERSONAL)
-    def test_not_in_text_that_comes_in_pieces_either(self, log, said):
+    @pytest.mark.parametrize("personal", PERSONAL)
+    def test_redacts_streamed_text(self, log, personal):
         lp.configure(privacy={"redact": ["email", "phone", "card"]})
         run = begin(log)
-        text = f"Write to {said} today, or call. Then wait a while and see. "
+        text = f"Write to {personal} today, or call. Then wait a while and see. "
         for character in text:
             log.text(run.id, character)
             log._recorder._flush()
-        assert said not in on_disk(log)
+        assert personal not in on_disk(log)
         so_far = lp.runs().response_text[0]
         assert "[redacted] today" in so_far
         log.finished(completed(run, text=text))
 
-    def test_ids_and_times_are_not_taken_for_numbers(self, log):
+    def test_ids_and_times_are_not_redacted(self, log):
         lp.configure(privacy={"redact": ["email", "phone", "card"]})
         run = whole(log)
         row = lp.runs().iloc[0]
@@ -157,13 +155,13 @@ class TestRedaction:
             "SELECT prompt_hash FROM prompts"
         ).prompt_hash.tolist()
 
-    def test_keys_are_taken_out_whatever_is_set(self, log):
+    def test_keys_are_always_redacted(self, log):
         whole(log, KEY)
         assert KEY not in on_disk(log)
 
 
 class TestSample:
-    def test_a_share_keeps_its_texts_and_all_keep_their_metrics(self, log):
+    def test_sample_keeps_some_texts_and_all_metrics(self, log):
         lp.configure(privacy={"sample": 0.5})
         for number in range(60):
             record(log, prompt(f"q {number}"), text=f"a {number}")
@@ -173,7 +171,7 @@ class TestSample:
         assert (shown.response_text.notna() == shown.user_prompt.notna()).all()
         assert shown.cost_usd.notna().all()
 
-    def test_the_iterations_of_one_execution_are_alike(self, log):
+    def test_iterations_are_sampled_together(self, log):
         lp.configure(privacy={"sample": 0.5})
         for number in range(10):
             request = prompt(f"q {number}")
@@ -183,7 +181,7 @@ class TestSample:
         kept = lp.runs().groupby("execution_id").response_text.count()
         assert set(kept) <= {0, 3}
 
-    def test_none_and_all(self, log):
+    def test_sample_of_none_and_all(self, log):
         lp.configure(privacy={"sample": 0})
         record(log)
         lp.configure(privacy={"sample": 1})
@@ -200,7 +198,7 @@ class TestOff:
         assert SECRET not in on_disk(log)
         assert log.frame("SELECT * FROM executions").empty
 
-    def test_turning_it_off_in_the_middle_of_a_run_lets_it_end(self, log):
+    def test_turning_it_off_during_a_run(self, log):
         run = begin(log)
         lp.configure(privacy="off")
         log.finished(completed(run))
@@ -222,7 +220,7 @@ def ask(text="hi", **known):
 
 
 class TestCalls:
-    def test_a_run_is_whole_in_memory_and_its_row_has_no_text(self, server):
+    def test_run_in_memory_is_complete(self, server):
         lp.configure(privacy="metrics")
         run = ask(SECRET)
         assert run.text == "fine"
@@ -230,38 +228,38 @@ class TestCalls:
         assert row.run_id == run.id
         assert row[["user_prompt", "response_text"]].isna().all()
 
-    def test_re_use_says_that_it_has_nothing_to_keep(self, server):
+    def test_reuse_needs_stored_texts(self, server):
         lp.configure(privacy="metrics", mode="reuse")
         with pytest.raises(ConfigError, match="privacy") as error:
             ask()
         assert "\n" not in str(error.value)
         assert len(server.requests) == 0
 
-    def test_an_answer_without_its_text_is_not_re_used(self, server):
+    def test_answer_without_text_is_not_reused(self, server):
         lp.configure(privacy="metrics")
         ask("again?")
         lp.configure(privacy="texts", mode="reuse")
         assert not ask("again?").cached
         assert len(server.requests) == 2
 
-    def test_a_compressed_answer_is_re_used(self, server):
+    def test_compressed_answer_is_reused(self, server):
         ask("again?")
         lp.purge("0d", dry_run=False)
-        reuse._asked.clear()
+        replay.reset()
         lp.configure(mode="replay")
         again = ask("again?")
         assert (again.text, again.cached) == ("fine", True)
 
-    def test_what_a_budget_blocks_is_not_sent_unlogged(self, server):
+    def test_blocking_budget_needs_logged_runs(self, server):
         lp.set_budget(5)
         lp.configure(privacy="off")
-        with pytest.raises(ConfigError, match="Budgets count what is logged"):
+        with pytest.raises(ConfigError, match="Budgets count logged runs"):
             ask()
         assert len(server.requests) == 0
         assert ask(override="I know").text == "fine"
         lp.set_budget(None)
 
-    def test_without_a_budget_off_is_sent(self, server):
+    def test_off_without_a_budget(self, server):
         lp.configure(privacy="off")
         assert ask().text == "fine"
         lp.configure(privacy="texts")
@@ -270,7 +268,7 @@ class TestCalls:
 
 class TestSettings:
     @pytest.mark.parametrize(
-        ("wrong", "said"),
+        ("wrong", "expected"),
         [
             ("none", "texts, metrics, off"),
             ({"redact": ["names"]}, "email, phone, card"),
@@ -280,11 +278,11 @@ class TestSettings:
             ({"keep": "x"}, "store, redact, sample"),
         ],
     )
-    def test_what_cannot_be_understood_is_said(self, wrong, said):
-        with pytest.raises(InvalidParameterError, match=said):
+    def test_invalid_settings(self, wrong, expected):
+        with pytest.raises(InvalidParameterError, match=expected):
             lp.configure(privacy=wrong)
 
-    def test_parts_are_set_one_by_one(self, log):
+    def test_parts_are_set_separately(self, log):
         lp.configure(privacy={"redact": ["card"]})
         lp.configure(privacy="metrics")
         assert config.privacy().redact == ("card",)
@@ -304,8 +302,8 @@ class TestPersonalData:
             "@decorator and a@b, x @ y",
         ],
     )
-    def test_what_is_none_stays(self, text):
-        assert personal.masked(text, ["email", "phone", "card"]) == text
+    def test_other_text_is_kept(self, text):
+        assert pii.masked(text, ["email", "phone", "card"]) == text
 
     @pytest.mark.parametrize(
         ("text", "masked"),
@@ -320,8 +318,8 @@ class TestPersonalData:
             ("ada@example.org,bob@example.org", "[redacted],[redacted]"),
         ],
     )
-    def test_what_is_some_goes(self, text, masked):
-        assert personal.masked(text, ["email", "phone", "card"]) == masked
+    def test_personal_data_is_masked(self, text, masked):
+        assert pii.masked(text, ["email", "phone", "card"]) == masked
 
 
 class TestPolicy:
@@ -334,7 +332,7 @@ class TestPolicy:
 
         return write
 
-    def test_what_it_says_of_privacy_holds_and_can_only_be_tightened(self, log, policy):
+    def test_privacy_can_only_be_tightened(self, log, policy):
         policy('privacy = { store = "metrics", redact = ["email"] }')
         whole(log)
         assert SECRET not in on_disk(log)
@@ -345,7 +343,7 @@ class TestPolicy:
         lp.configure(privacy="off")
         assert config.privacy().store == "off"
 
-    def test_a_log_it_sets_is_the_log_and_stays_on(self, policy, tmp_path):
+    def test_log_cannot_be_changed(self, policy, tmp_path):
         policy(f'log = "{tmp_path / "theirs.duckdb"}"')
         assert config.log_url().endswith("theirs.duckdb")
         with pytest.raises(ConfigError, match="policy"):
@@ -353,26 +351,26 @@ class TestPolicy:
         with pytest.raises(ConfigError, match="cannot be off"):
             lp.configure(privacy="off")
 
-    def test_models_it_does_not_allow_are_not_asked(self, server, policy):
+    def test_allowed_models(self, server, policy):
         policy('models = ["local:*", "gpt-4o-*"]')
-        with pytest.raises(ConfigError, match="may not be used here"):
+        with pytest.raises(ConfigError, match="is not allowed here"):
             ask()
         assert len(server.requests) == 0
         assert lp.runs().empty
         assert lp.ask("hi", "openai:gpt-4o-mini", max_tokens=5).text == "fine"
 
-    def test_addresses_it_does_not_allow_are_not_asked(self, server, policy):
+    def test_allowed_endpoints(self, server, policy):
         policy('endpoints = ["openai"]')
         with pytest.raises(ConfigError, match=r"openai at http://127\.0\.0\.1"):
             ask()
         policy(f'endpoints = ["{server.url}/"]')
         assert ask().text == "fine"
         policy(f'endpoints = ["{server.url}0/v1"]')
-        with pytest.raises(ConfigError, match="may not be used"):
+        with pytest.raises(ConfigError, match="is not allowed here"):
             ask()
         assert len(server.requests) == 1
 
-    def test_the_secret_guard_can_only_be_tightened(self, log, policy):
+    def test_secret_guard_can_only_be_tightened(self, log, policy):
         policy('secret_guard = { email = "block", cards = "warn" }')
         assert config.secret_guard().email == "block"
         with pytest.raises(ConfigError, match="cards"):
@@ -381,37 +379,37 @@ class TestPolicy:
         assert config.secret_guard().cards == "block"
         assert config.secret_guard().keys == "warn"
 
-    def test_its_prices_win(self, policy):
+    def test_prices_take_precedence(self, policy):
         lp.configure(prices={"openai:x": {"input_usd_per_mtok": 1, "output_usd_per_mtok": 1}})
         policy('[prices."openai:*"]\ninput_usd_per_mtok = 5\noutput_usd_per_mtok = 6\n')
         assert float(config.rates("openai:x").input_usd_per_mtok) == 5
 
     @pytest.mark.parametrize(
-        ("text", "said"),
+        ("text", "expected"),
         [
             ("models = 3", "list of texts"),
             ("modles = []", "modles"),
             ('privacy = "some"', "texts, metrics, off"),
             ("not toml", "cannot be used"),
             ('secret_guard = { cards = "maybe" }', "off, warn, block"),
-            ('log = ""', "log takes text"),
+            ('log = ""', "it takes text"),
             ('[prices."openai:x"]\ninput_usd_per_mtok = 5\n', "price of openai:x"),
         ],
     )
-    def test_one_that_cannot_be_understood_stops_everything(self, server, policy, text, said):
+    def test_invalid_policy_stops_all_calls(self, server, policy, text, expected):
         policy(text)
-        with pytest.raises(ConfigError, match=said) as error:
+        with pytest.raises(ConfigError, match=expected) as error:
             ask()
         assert "policy" in str(error.value)
         assert len(server.requests) == 0
 
-    def test_one_that_is_not_there_stops_everything(self, server, monkeypatch, tmp_path):
+    def test_missing_policy_stops_all_calls(self, server, monkeypatch, tmp_path):
         monkeypatch.setenv("LLM_PLAYGROUND_POLICY", str(tmp_path / "none.toml"))
         with pytest.raises(ConfigError, match="cannot be used"):
             ask()
         assert len(server.requests) == 0
 
-    def test_a_changed_one_holds_at_once(self, policy):
+    def test_changed_policy_applies_at_once(self, policy):
         policy('privacy = "metrics"')
         assert config.privacy().store == "metrics"
         policy('privacy = "off" # tighter')

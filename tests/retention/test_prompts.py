@@ -1,4 +1,4 @@
-"""Saved prompts: versions, asking them again, and .prompty files."""
+"""Saved prompts: versions, calls, and .prompty files."""
 
 import json
 
@@ -10,18 +10,18 @@ from IPython.core.interactiveshell import InteractiveShell
 import llm_playground as lp
 from llm_playground import config
 from llm_playground.errors import ConfigError, InvalidParameterError, TemplateError
-from llm_playground.prompt_file import read
+from llm_playground.request.prompty import from_text
 from llm_playground.types import Message, Parameters, TextPart
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply, WireServer
 from tests.reports.shelf import add
-from tests.wire.formats import openai_stream
-from tests.wire.server import Reply, WireServer
 
 KEY = "sk" + "-" + "planted" * 4
 
 
 @pytest.fixture
-def asked(log, monkeypatch):
-    """An endpoint that answers; the bodies that were sent to it."""
+def sent_bodies(log, monkeypatch):
+    """A function that returns the request bodies sent to a scripted endpoint."""
     with WireServer(lambda _request: Reply(openai_stream(["fine"]))) as server:
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
@@ -41,14 +41,14 @@ def turn(text, role="user"):
 
 
 class TestVersions:
-    def test_they_count_from_one_and_the_same_content_is_the_same_version(self, log):
+    def test_same_content_is_the_same_version(self, log):
         assert lp.save_prompt("greet", form("Say hello.")) == 1
         assert lp.save_prompt("greet", form("Say hello."), note="again") == 1
         assert lp.save_prompt("greet", form("Say hi."), note="shorter") == 2
         assert lp.save_prompt("greet", form("Say hello.")) == 3
         assert lp.save_prompt("other", form("Say hello.")) == 1
 
-    def test_a_name_is_the_newest_and_a_number_is_exact(self, log):
+    def test_newest_and_exact_versions(self, log):
         lp.save_prompt("greet", form("one"))
         lp.save_prompt("greet", form("two"), note="why")
         assert str(lp.prompt("greet")) == "two"
@@ -58,7 +58,7 @@ class TestVersions:
         assert newest.username == config.username()
         assert newest.created_at.tzinfo is not None
 
-    def test_a_playground_is_saved_with_its_names_unfilled(self, log):
+    def test_playground_is_saved_with_placeholders(self, log):
         lp.save_prompt("p", form(system="Be {{mood}}.", temperature=0.5, max_tokens=9))
         found = lp.prompt("p")
         assert (found.system, str(found), found.model) == (
@@ -68,7 +68,7 @@ class TestVersions:
         )
         assert found.parameters == Parameters(temperature=0.5, max_tokens=9)
 
-    def test_a_run_is_saved_as_it_was_sent(self, asked):
+    def test_run_is_saved_as_sent(self, sent_bodies):
         earlier = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
         run = lp.ask("c", "openai:gpt-4o", system="s", messages=earlier, top_p=0.5)
         assert lp.save_prompt("talk", run) == lp.save_prompt("talk", run.id) == 1
@@ -77,31 +77,31 @@ class TestVersions:
         assert found.model == run.model
         assert found.parameters == Parameters(top_p=0.5)
 
-    def test_a_purged_prompt_is_still_found(self, log):
+    def test_saved_prompt_survives_a_purge(self, log):
         run = add(log, question="kept")
         lp.save_prompt("p", run)
         lp.purge("0d", dry_run=False)
         lp.purge("0d", keep="nothing", dry_run=False)
         assert str(lp.prompt("p")) == "kept"
 
-    def test_a_prompt_whose_text_is_compressed_is_found(self, log):
+    def test_compressed_prompt_is_found(self, log):
         run = add(log, question="kept")
         lp.purge("0d", dry_run=False)
         lp.save_prompt("p", run)
         assert str(lp.prompt("p")) == "kept"
 
-    def test_a_run_without_its_text_cannot_be_saved(self, log):
+    def test_run_without_text_cannot_be_saved(self, log):
         run = add(log, question="gone")
         lp.purge(run=run, keep="metrics", dry_run=False)
         with pytest.raises(InvalidParameterError, match="not stored"):
             lp.save_prompt("p", run)
 
-    def test_a_key_is_not_saved(self, log):
+    def test_keys_are_not_saved(self, log):
         lp.save_prompt("p", form(f"use {KEY}"))
         everything = log.frame("SELECT * FROM prompts").to_csv()
         assert KEY not in everything
 
-    def test_all_are_listed(self, log):
+    def test_lists_all_versions(self, log):
         lp.save_prompt("b", form("one"))
         lp.save_prompt("b", form("two"))
         lp.save_prompt("a", form("three"), note="n")
@@ -113,23 +113,23 @@ class TestVersions:
         ]
 
     @pytest.mark.parametrize("name", ["", " ", "a@b", 3, "x" * 201, "two\nlines"])
-    def test_a_name_that_cannot_be_one_is_refused(self, log, name):
+    def test_invalid_names(self, log, name):
         with pytest.raises(InvalidParameterError, match="name"):
             lp.save_prompt(name, form())
 
-    def test_what_is_not_there_is_said_with_what_is_close(self, log):
+    def test_unknown_names_and_versions(self, log):
         lp.save_prompt("greeting", form())
-        for wrong, said in [
+        for wrong, expected in [
             ("greetign", "Did you mean greeting"),
             ("zzz", "lp.prompts"),
             ("greeting@7", "versions 1 to 1"),
             ("greeting@x", "name@3"),
             (3, "name@3"),
         ]:
-            with pytest.raises(InvalidParameterError, match=said):
+            with pytest.raises(InvalidParameterError, match=expected):
                 lp.prompt(wrong)
 
-    def test_nothing_else_can_be_saved(self, log):
+    def test_other_objects_cannot_be_saved(self, log):
         for wrong in (3, None, ["x"]):
             with pytest.raises(InvalidParameterError, match="can be saved"):
                 lp.save_prompt("p", wrong)
@@ -137,34 +137,34 @@ class TestVersions:
             lp.save_prompt("p", "no-such")
 
 
-class TestAsking:
-    def test_it_is_asked_with_all_that_was_saved(self, asked):
+class TestCalls:
+    def test_call_uses_everything_saved(self, sent_bodies):
         lp.save_prompt("p", form(system="Be brief.", temperature=0.5))
         run = lp.ask(lp.prompt("p"), variables={"word": "hello"})
-        [body] = asked()
+        [body] = sent_bodies()
         assert run.model == "openai:gpt-4o"
         assert body["temperature"] == 0.5
         assert [m["role"] for m in body["messages"]] == ["system", "user"]
         assert "Say hello." in json.dumps(body["messages"])
 
-    def test_what_is_said_beside_it_wins(self, asked):
+    def test_arguments_take_precedence(self, sent_bodies):
         lp.save_prompt("p", form(system="Be brief.", temperature=0.5, max_tokens=5))
         lp.ask(lp.prompt("p"), "openai:gpt-4.1", system="Be kind.", temperature=0.1)
         lp.ask(lp.prompt("p"), preset="creative")
-        first, second = asked()
+        first, second = sent_bodies()
         assert (first["model"], first["temperature"]) == ("gpt-4.1", 0.1)
         assert "Be kind." in json.dumps(first)
         assert "Be brief." not in json.dumps(first)
         assert second["temperature"] == 1.0
 
-    def test_two_versions_are_compared(self, asked):
+    def test_compare_versions(self, sent_bodies):
         lp.save_prompt("p", form("one"))
         lp.save_prompt("p", form("two"))
         compared = lp.compare([lp.prompt("p@1"), lp.prompt("p@2")], "openai:gpt-4o")
         assert compared.prompts == ("one", "two")
         assert lp.compare(lp.prompt("p"), "openai:gpt-4o").prompts == ("two",)
 
-    def test_in_a_cell_it_takes_the_notebooks_variables(self, asked):
+    def test_cell_magic_fills_placeholders(self, sent_bodies):
         shell = InteractiveShell.instance()
         shell.run_line_magic("load_ext", "llm_playground")
         shell.user_ns["word"] = "hello"
@@ -172,13 +172,13 @@ class TestAsking:
         shell.run_cell_magic("llm", "--prompt p@1 -o out", "\n")
         shell.run_cell_magic("llm", "--prompt p -o out", "Shout {{word}}!\n")
         shell.run_line_magic("llm", "--prompt p -o out")
-        said = [json.dumps(body["messages"]) for body in asked()]
-        assert ["Say hello." in s for s in said] == [True, False, True]
-        assert "Shout hello!" in said[1]
-        assert all("Be brief." in s for s in said)
+        sent = [json.dumps(body["messages"]) for body in sent_bodies()]
+        assert ["Say hello." in s for s in sent] == [True, False, True]
+        assert "Shout hello!" in sent[1]
+        assert all("Be brief." in s for s in sent)
         assert shell.user_ns["out"].text == "fine"
 
-    def test_a_name_without_a_value_is_said(self, asked):
+    def test_missing_value_of_a_placeholder(self, sent_bodies):
         lp.save_prompt("p", form())
         with pytest.raises(TemplateError, match="word"):
             lp.ask(lp.prompt("p"), variables={})
@@ -216,7 +216,7 @@ user:
 
 
 class TestFiles:
-    def test_a_file_of_the_format_is_read(self, tmp_path):
+    def test_reads_a_file(self, tmp_path):
         path = tmp_path / "basic.prompty"
         path.write_text(PROMPTY)
         found = lp.prompt_from_file(path)
@@ -231,7 +231,7 @@ class TestFiles:
             max_tokens=128, temperature=0.2, extra={"response_format": {"type": "json_object"}}
         )
 
-    def test_a_file_is_saved_asked_and_written_again(self, asked, tmp_path):
+    def test_file_round_trip(self, sent_bodies, tmp_path):
         path = tmp_path / "basic.prompty"
         path.write_text(PROMPTY)
         lp.save_prompt("basic", lp.prompt_from_file(path))
@@ -241,7 +241,7 @@ class TestFiles:
         assert again.request == saved.request
         assert again.request.prompt_hash() == saved.request.prompt_hash()
         lp.ask(again, variables={"firstName": "Ada", "question": "Why?"})
-        assert "You are helping Ada." in json.dumps(asked())
+        assert "You are helping Ada." in json.dumps(sent_bodies())
 
     @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(
@@ -258,42 +258,42 @@ class TestFiles:
             max_size=4,
         )
     )
-    def test_whatever_text_is_written_is_read_as_it_was(self, turns):
+    def test_any_text_round_trips(self, turns):
         messages = (*(turn(text, role) for role, text in turns), turn("the end"))
         prompt = lp.Prompt(messages, Parameters(top_p=0.5, stop=("a", "b")), "openai:gpt-4o")
-        again = read(prompt.to_prompty())
+        again = from_text(prompt.to_prompty())
         assert again.messages == messages
         assert again.parameters == prompt.parameters
         assert again.model == prompt.model
 
     @pytest.mark.parametrize(
-        ("text", "said"),
+        ("text", "expected"),
         [
-            ("just text", "no .prompty file"),
+            ("just text", "not a .prompty file"),
             ("---\nname: [\n---\nuser:\nhi\n", "YAML"),
             ("---\nname: x\n---\nsystem:\nhi\n", "no user prompt"),
-            ("---\n---\nuser:\n{% for x in y %}hi{% endfor %}\n", "more of Jinja"),
-            ("---\n---\nuser:\n{{ item.name }}\n", "more of Jinja"),
-            ("---\n---\nuser:\n{{ '\\x' }}\n", "no quoted text"),
+            ("---\n---\nuser:\n{% for x in y %}hi{% endfor %}\n", "Of Jinja, use only"),
+            ("---\n---\nuser:\n{{ item.name }}\n", "Of Jinja, use only"),
+            ("---\n---\nuser:\n{{ '\\x' }}\n", "not quoted text"),
             ("---\nmodel:\n  parameters:\n    stop: 3\n---\nuser:\nhi\n", "stop"),
         ],
     )
-    def test_what_cannot_be_read_is_said_in_one_line(self, tmp_path, text, said):
+    def test_unreadable_files(self, tmp_path, text, expected):
         path = tmp_path / "bad.prompty"
         path.write_text(text)
-        with pytest.raises(ConfigError, match=said) as error:
+        with pytest.raises(ConfigError, match=expected) as error:
             lp.prompt_from_file(path)
         assert "bad.prompty" in str(error.value)
         assert "\n" not in str(error.value)
 
-    def test_a_file_that_is_not_there(self, tmp_path):
+    def test_missing_file(self, tmp_path):
         with pytest.raises(ConfigError, match="cannot be read"):
             lp.prompt_from_file(tmp_path / "none.prompty")
 
-    def test_pictures_do_not_go_into_a_file(self):
+    def test_images_cannot_be_written(self):
         picture = lp.ImagePart("image/png", b"x")
         prompt = lp.Prompt((Message("user", (picture, TextPart("what?"))),))
-        with pytest.raises(ConfigError, match="pictures"):
+        with pytest.raises(ConfigError, match="images"):
             prompt.to_prompty()
 
     @pytest.mark.parametrize(
@@ -306,8 +306,8 @@ class TestFiles:
             ),
             ("model: {configuration: {type: azure_openai, azure_deployment: mine}}", None),
             ("model: {configuration: {type: openai, name: '${env:M}'}}", None),
-            ("model: {configuration: {name: nobody-knows}}", None),
+            ("model: {configuration: {name: unlisted-model}}", None),
         ],
     )
-    def test_a_model_is_taken_where_it_is_known(self, model, resolved):
-        assert read(f"---\n{model}\n---\nuser:\nhi\n").model == resolved
+    def test_model_of_a_file(self, model, resolved):
+        assert from_text(f"---\n{model}\n---\nuser:\nhi\n").model == resolved

@@ -1,4 +1,4 @@
-"""``lp.purge``: what it says, what it does, and what stays."""
+"""``lp.purge``."""
 
 import json
 import os
@@ -24,9 +24,9 @@ METRICS = ["run_id", "model", "status", "input_tokens", "output_tokens", "cost_u
 METRICS += ["response_time_ms", "prompt_hash", "started_at", "username", "tags", "parameters"]
 
 
-def purge(*given, **named):
-    """Do it; the one row that says what was done."""
-    return lp.purge(*given, dry_run=False, **named).iloc[0]
+def purge(*arguments, **named):
+    """The row returned by a purge that is not a dry run."""
+    return lp.purge(*arguments, dry_run=False, **named).iloc[0]
 
 
 def texts(log):
@@ -38,7 +38,7 @@ def same(one, other):
 
 
 def whole(log, **known):
-    """A run with a text wherever a run can have one."""
+    """A run that has every kind of text."""
     attempts = [Attempt(1, 0.0, 5.0, 503, reason="it is down"), Attempt(2, 5.0, 9.5, 200)]
     request = prompt("What is it?", "Be brief.", temperature=0.5, stop=("END",))
     execution = execution_of(request, started_at=LONG_AGO, username="ada", tags=("sea",))
@@ -50,26 +50,26 @@ def whole(log, **known):
         reasoning="Whales, then. " * 40,
         tool_calls=(ToolCall("1", "look_up", '{"word": "whale"}'),),
         attempts=attempts,
-        error=ProviderUnavailableError("It is down.", detail="said: whale"),
+        error=ProviderUnavailableError("It is down.", detail="message: whale"),
         **known,
     )
 
 
-def test_by_default_it_says_what_it_would_do_and_does_nothing(log):
+def test_dry_run_is_the_default(log):
     add(log, at=LONG_AGO, text=ANSWER, question="an old one")
     add(log, at=datetime.now(UTC), text="new")
     before = log.frame("SELECT * FROM results")
 
-    said = lp.purge().iloc[0]
+    planned = lp.purge().iloc[0]
 
-    assert (said.runs, said.done, said.keep) == (1, False, "compressed")
-    assert said.texts >= 2
-    assert said.bytes >= len(ANSWER)
+    assert (planned.runs, planned.done, planned.keep) == (1, False, "compressed")
+    assert planned.texts >= 2
+    assert planned.bytes >= len(ANSWER)
     assert lp.purge().given_back_bytes.isna().all()
     assert same(log.frame("SELECT * FROM results"), before)
 
 
-def test_compressed_texts_are_read_as_before(log):
+def test_compressed_texts_are_readable(log):
     whole(log)
     add(log, at=datetime.now(UTC), text="new")
     before = lp.runs()
@@ -86,7 +86,7 @@ def test_compressed_texts_are_read_as_before(log):
     assert view.isna().all(axis=None)
 
 
-def test_compressing_twice_changes_nothing_more(log):
+def test_compressing_twice_changes_nothing(log):
     whole(log)
     before = lp.runs()
     purge()
@@ -95,7 +95,7 @@ def test_compressing_twice_changes_nothing_more(log):
     assert same(lp.runs().drop(columns="compressed"), before.drop(columns="compressed"))
 
 
-def test_compressed_texts_are_searched_on_request(log):
+def test_search_in_compressed_texts(log):
     add(log, at=LONG_AGO, text="An old WHALE.", user="ada")
     add(log, at=LONG_AGO, text="An old shark.", user="ada")
     add(log, at=datetime.now(UTC), text="A new whale.", user="bob")
@@ -108,7 +108,7 @@ def test_compressed_texts_are_searched_on_request(log):
     assert len(lp.runs(search="whale", search_compressed=True, limit=1)) == 1
 
 
-def test_a_prompt_that_a_newer_run_sent_too_stays_as_it_is(log):
+def test_prompt_of_a_newer_run_is_not_compressed(log):
     add(log, at=LONG_AGO, question="the same", text="old")
     add(log, at=datetime.now(UTC), question="the same", text="new")
     purge()
@@ -116,7 +116,7 @@ def test_a_prompt_that_a_newer_run_sent_too_stays_as_it_is(log):
     assert lp.runs(search="the same").response_text.tolist() == ["new", "old"]
 
 
-def test_a_compressed_prompt_that_is_sent_again_is_still_one_row(log):
+def test_sending_a_compressed_prompt_again_adds_no_row(log):
     add(log, at=LONG_AGO, question="the same", text="old")
     purge()
     add(log, at=datetime.now(UTC), question="the same", text="new")
@@ -124,7 +124,7 @@ def test_a_compressed_prompt_that_is_sent_again_is_still_one_row(log):
     assert lp.runs().user_prompt.tolist() == ["the same", "the same"]
 
 
-def test_metrics_stay_and_no_text_does(log):
+def test_metrics_keeps_no_text(log):
     run = whole(log)
     lp.rate(run, 4, note="about the whale")
     before = lp.runs()
@@ -148,7 +148,7 @@ def test_metrics_stay_and_no_text_does(log):
     assert "brief" not in everything
 
 
-def test_metrics_of_compressed_runs_stay_without_the_compressed_texts(log):
+def test_metrics_removes_compressed_texts(log):
     whole(log)
     purge()
     done = purge(keep="metrics")
@@ -158,7 +158,7 @@ def test_metrics_of_compressed_runs_stay_without_the_compressed_texts(log):
     assert not lp.runs().compressed.any()
 
 
-def test_what_others_sent_too_they_keep_and_who_left_does_not_show_it(log):
+def test_other_users_keep_a_shared_prompt(log):
     for user in ("ada", "bob"):
         add(log, user=user, question="the same", text=f"for {user}")
     purge(user="ada", keep="metrics")
@@ -168,7 +168,7 @@ def test_what_others_sent_too_they_keep_and_who_left_does_not_show_it(log):
     assert lp.runs().prompt_hash.nunique() == 1
 
 
-def test_a_prompt_without_its_text_is_sent_again_with_it(log):
+def test_sending_a_purged_prompt_again_stores_it(log):
     add(log, question="the same")
     purge(keep="metrics", user="ada")
     add(log, question="the same", user="bob")
@@ -176,7 +176,7 @@ def test_a_prompt_without_its_text_is_sent_again_with_it(log):
     assert lp.runs(user="ada").user_prompt.isna().all()
 
 
-def test_nothing_stays_of_a_person_who_leaves(log):
+def test_removes_all_rows_of_a_user(log):
     mine = add(log, user="ada", question="of ada", at=datetime.now(UTC))
     add(log, user="bob", question="of bob", at=datetime.now(UTC))
     save = "INSERT INTO presets (username, name) VALUES ($user, 'mine')"
@@ -195,7 +195,7 @@ def test_nothing_stays_of_a_person_who_leaves(log):
     assert len(log.frame("SELECT * FROM ratings")) == 0
 
 
-def test_an_age_and_a_user_together_choose_fewer(log):
+def test_filters_are_combined(log):
     add(log, user="ada", at=LONG_AGO, text="old")
     add(log, user="ada", at=datetime.now(UTC), text="new")
     add(log, user="bob", at=LONG_AGO, text="of bob")
@@ -210,7 +210,7 @@ def test_by_tag(log):
     assert lp.runs().response_text.tolist() == ["two"]
 
 
-def test_by_run_its_siblings_keep_their_prompt(log):
+def test_by_run_keeps_the_prompt_of_its_execution(log):
     request = prompt("three times")
     execution = execution_of(request, iterations=2)
     first, _ = (record(log, request, execution, text=text) for text in ("one", "two"))
@@ -222,7 +222,7 @@ def test_by_run_its_siblings_keep_their_prompt(log):
     assert lp.runs().response_text.tolist() == ["two"]
 
 
-def test_a_run_that_still_runs_is_left(log):
+def test_running_runs_are_left(log):
     running = begin(log)
     add(log, text="ended")
     done = purge("0d", keep="nothing")
@@ -230,7 +230,7 @@ def test_a_run_that_still_runs_is_left(log):
     assert lp.runs().run_id.tolist() == [running.id]
 
 
-def test_rows_of_another_program_are_purged_too(log):
+def test_rows_of_other_programs(log):
     values = {"id": "x~1", "response_text": "theirs", "started_at": LONG_AGO, "status": "completed"}
     add_row(log, **values)
     assert purge().runs == 1
@@ -249,7 +249,7 @@ def test_saved_prompts_stay(log):
     assert log.frame("SELECT user_prompt FROM prompts").user_prompt.tolist() == ["to be kept"]
 
 
-def test_pictures_that_nobody_shows_any_more_go(log):
+def test_unused_images_are_removed(log):
     kept, gone = "a" * 64, "b" * 64
     picture = "INSERT INTO attachments (sha256, created_at) VALUES ($sha, $at)"
     shows = "UPDATE prompts SET messages = $messages WHERE user_prompt = $question"
@@ -267,7 +267,7 @@ def test_pictures_that_nobody_shows_any_more_go(log):
     assert log.frame("SELECT sha256 FROM attachments").sha256.tolist() == [kept]
 
 
-def test_it_is_in_the_audit_log(log):
+def test_is_audited(log):
     add(log, at=LONG_AGO)
     lp.purge(keep="metrics")
     assert lp.audit(action="purge").empty
@@ -277,7 +277,7 @@ def test_it_is_in_the_audit_log(log):
     assert json.loads(row.detail)["runs"] == 1
 
 
-def test_space_is_given_back(log, everything_is_worn):
+def test_frees_disk_space(log, everything_is_worn):
     for number in range(60):
         add(log, at=LONG_AGO, question=f"q {number}", text=f"{number}" + ANSWER * 2_000)
     done = purge(keep="nothing")
@@ -285,8 +285,8 @@ def test_space_is_given_back(log, everything_is_worn):
     assert done.given_back_bytes > 100_000
 
 
-def test_many_texts_are_compressed_in_several_turns(log, monkeypatch):
-    monkeypatch.setattr("llm_playground.retention.compressing._ROWS", 3)
+def test_compresses_in_batches(log, monkeypatch):
+    monkeypatch.setattr("llm_playground.retention._BATCH_ROWS", 3)
     for number in range(8):
         add(log, at=LONG_AGO, question=f"q {number}", text=f"a {number}")
     before = lp.runs()
@@ -295,7 +295,7 @@ def test_many_texts_are_compressed_in_several_turns(log, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("arguments", "expected"),
     [
         ({"older_than": "90"}, "older_than"),
         ({"older_than": 90}, "older_than"),
@@ -306,14 +306,14 @@ def test_many_texts_are_compressed_in_several_turns(log, monkeypatch):
         ({"dry_run": "no"}, "dry_run"),
     ],
 )
-def test_what_cannot_be_understood_is_said_in_one_line(log, given, said):
-    with pytest.raises(InvalidParameterError, match=said) as error:
-        lp.purge(**given)
+def test_invalid_arguments(log, arguments, expected):
+    with pytest.raises(InvalidParameterError, match=expected) as error:
+        lp.purge(**arguments)
     assert "\n" not in str(error.value)
 
 
-class TestTheFile:
-    """What only a log in a file can show."""
+class TestFile:
+    """Behaviour of logs in files."""
 
     @pytest.fixture
     def log(self, tmp_path, monkeypatch):
@@ -323,7 +323,7 @@ class TestTheFile:
         log.close()
 
     @pytest.mark.parametrize("keep", ["metrics", "nothing"])
-    def test_what_was_removed_is_in_no_byte_of_any_file(self, log, tmp_path, keep):
+    def test_removed_texts_are_in_no_file(self, log, tmp_path, keep):
         whole(log)
         log.drain()
         assert b"whale" in log.path.read_bytes()
@@ -332,7 +332,7 @@ class TestTheFile:
         assert b"whale" not in left
         assert b"brief" not in left
 
-    def test_the_log_written_anew_is_as_before_and_goes_on(self, log):
+    def test_compacted_log_is_complete_and_writable(self, log):
         for number in range(5):
             add(log, at=LONG_AGO, question=f"q {number}", text=ANSWER * 3_000)
         before = log.frame("SELECT * FROM duckdb_indexes()").index_name.tolist()
@@ -345,17 +345,17 @@ class TestTheFile:
         assert lp.runs().response_text[0] == "later"
         assert not list(log.path.parent.glob("*.compact*"))
 
-    def test_no_room_for_the_copy_leaves_the_log_and_says_so(self, log):
+    def test_failed_compaction_is_reported(self, log):
         add(log, at=LONG_AGO)
         in_the_way = log.path.with_name(f"{log.path.name}.compact")
         in_the_way.mkdir()
-        with pytest.raises(RunLogError, match="It is done, but"):
+        with pytest.raises(RunLogError, match="Purged, but"):
             purge(keep="nothing")
         assert lp.runs().empty
         in_the_way.rmdir()
         assert purge(keep="nothing").runs == 0
 
-    def test_earlier_states_of_the_log_are_named(self, log):
+    def test_copies_of_the_log_are_listed(self, log):
         add(log, at=LONG_AGO)
         log.drain()
         aside = lp.set_aside_log()
@@ -363,7 +363,7 @@ class TestTheFile:
         add(log, at=LONG_AGO)
         assert set(lp.purge().copies[0].split(", ")) == {aside.name, "runs.duckdb.before-v3"}
 
-    def test_what_a_sleeping_process_would_bring_back_is_left(self, log, tmp_path):
+    def test_runs_in_journals_of_other_processes_are_left(self, log, tmp_path):
         actor = [sys.executable, str(ROOT / "tests/runlog/actors.py"), "break_off", str(log.path)]
         process = subprocess.Popen(
             actor,

@@ -1,4 +1,4 @@
-"""Ratings: the mean of everybody's newest word, and who said what."""
+"""Ratings: the mean of the latest rating of each user."""
 
 import pytest
 
@@ -19,13 +19,13 @@ def rating():
     return lp.runs().rating.tolist()
 
 
-def test_a_rating_is_seen_in_the_runs(log):
+def test_rating_is_shown_in_runs(log):
     lp.rate(add(log), 4)
     assert rating() == [4.0]
     assert lp.sql("SELECT rating FROM runs").rating.tolist() == [4.0]
 
 
-def test_it_is_the_mean_over_raters_and_the_newest_word_of_each(log, person):
+def test_mean_of_latest_ratings(log, person):
     run = add(log)
     person("ada")
     lp.rate(run, 1)
@@ -40,7 +40,7 @@ def test_it_is_the_mean_over_raters_and_the_newest_word_of_each(log, person):
     assert kept.note[1] == "on second thought"
 
 
-def test_a_vote_between_two_answers_is_no_rating(log):
+def test_votes_are_not_ratings(log):
     one, two = add(log), add(log)
     vote = "INSERT INTO ratings (id, result_id, against_result_id, score) VALUES ('v', $a, $b, 1)"
     log.change(lambda session: session.execute(vote, {"a": one.id, "b": two.id}))
@@ -48,7 +48,7 @@ def test_a_vote_between_two_answers_is_no_rating(log):
     assert sorted(lp.runs().rating.fillna(-1)) == [-1, 3]
 
 
-def test_ratings_that_nobody_signed_count_each(log):
+def test_ratings_without_a_user_count_separately(log):
     run = add(log)
     insert = "INSERT INTO ratings (id, result_id, score) VALUES ($id, $run, $score)"
     for name, score in (("a", 2.0), ("b", 4.0)):
@@ -57,22 +57,22 @@ def test_ratings_that_nobody_signed_count_each(log):
     assert rating() == [3.0]
 
 
-def test_a_key_in_a_note_is_not_kept(log):
-    lp.rate(add(log), 1, note=f"it said {KEY}")
+def test_keys_in_notes_are_redacted(log):
+    lp.rate(add(log), 1, note=f"the key is {KEY}")
     assert KEY not in log.frame("SELECT note FROM ratings").note[0]
 
 
 @pytest.mark.parametrize("score", ["5", None, float("nan"), True, float("inf")])
-def test_a_score_is_a_number(log, score):
+def test_invalid_scores(log, score):
     run = add(log)
     with pytest.raises(InvalidParameterError, match="score"):
         lp.rate(run, score)
 
 
-def test_what_is_not_in_the_log_cannot_be_rated(log):
+def test_unknown_runs_cannot_be_rated(log):
     with pytest.raises(InvalidParameterError, match="no-such-run"):
         lp.rate("no-such-run", 1)
-    with pytest.raises(InvalidParameterError, match="A run, or its id"):
+    with pytest.raises(InvalidParameterError, match="a run or its id"):
         lp.rate(3, 1)
     with pytest.raises(InvalidParameterError, match="note"):
         lp.rate(add(log), 1, note=3)

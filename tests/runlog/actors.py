@@ -8,10 +8,19 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from llm_playground._ids import id_from_hash, new_id
 from llm_playground.errors import RunLogError
 from llm_playground.runlog import open_log
-from llm_playground.types import Execution, Message, Parameters, Request, Run, TextPart, Usage
+from llm_playground.types import (
+    Execution,
+    Message,
+    Parameters,
+    Request,
+    Run,
+    TextPart,
+    Usage,
+    id_from_hash,
+    new_id,
+)
 
 
 def prompt(text="What is a run log?", system=None, model="local:tiny", **parameters):

@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +73,8 @@ def one_round(place, notes, seed):
         if not child:
             try:
                 write(place, notes, f"{seed}-{number}")
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(1)
         children.append(child)

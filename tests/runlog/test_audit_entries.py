@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 import llm_playground as lp
-from llm_playground._ids import new_id
 from llm_playground.errors import RunLogError
-from llm_playground.runlog import open_log, rights
+from llm_playground.runlog import open_log, postgres_admin
+from llm_playground.types import new_id
 from tests.runlog.actors import record
 
 
@@ -30,7 +30,7 @@ def test_an_entry_comes_with_the_runs_and_only_once(log, journals):
 
 def test_members_add_entries_that_they_cannot_read_and_purge_nothing(server, url, monkeypatch):
     database = url.partition("?")[0].rpartition("/")[2]
-    server.execute(database, rights.sql())
+    server.execute(database, postgres_admin.sql())
     server.execute(database, "CREATE ROLE dora LOGIN IN ROLE llm_playground_member")
     member = open_log(url.replace("owner:", "dora:"))
     member.audit(entry("dived"))

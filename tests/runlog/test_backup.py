@@ -86,7 +86,7 @@ def test_a_backup_can_be_opened_as_a_log_itself(log, tmp_path):
 
 def test_a_backup_replaces_nothing(log, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(RunLogError, match="is there already"):
+    with pytest.raises(RunLogError, match="already exists"):
         log.backup(tmp_path / "mine.txt")
     assert (tmp_path / "mine.txt").read_text() == "mine"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from llm_playground.errors import AuthenticationError
-from llm_playground.redact import MASK, remember
+from llm_playground.redaction import MASK, remember
 from tests.runlog.actors import begin, completed, execution_of, prompt
 
 KNOWN = "-".join(["planted", "key", "0f9a", "77b1", "c3d2"])

@@ -148,7 +148,7 @@ def test_a_file_that_is_no_run_log_is_refused_in_one_line_and_left_alone(path, s
     log = open_log(str(path))
     record(log)
     for _ in range(2):
-        with pytest.raises(RunLogError, match="is no run log") as error:
+        with pytest.raises(RunLogError, match="is not a run log") as error:
             log.frame("SELECT 1")
         assert "\n" not in str(error.value)
     assert path.read_bytes() == before

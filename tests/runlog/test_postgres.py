@@ -5,13 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from llm_playground.errors import ConfigError, RunLogError
-from llm_playground.runlog import open_log, recorder, rights, schema
+from llm_playground.runlog import open_log, postgres_admin, recorder, schema
 from tests.postgres import PASSWORD
 from tests.runlog.actors import begin, completed, execution_of, prompt, record
 
@@ -167,7 +170,7 @@ def test_without_tables_one_line_says_who_makes_them_and_runs_wait(server, tmp_p
     with pytest.raises(RunLogError) as error:
         log.frame("SELECT 1")
     assert one_line(error) == (
-        "The run log's tables are not there yet. Its owner runs: python -m llm_playground migrate"
+        "The run log has no tables yet. Its owner must run: python -m llm_playground migrate"
     )
     assert log.waiting() == 1
     assert log.migrate() == schema.NEWEST
@@ -265,6 +268,51 @@ def test_a_process_of_the_owner_makes_the_next_partitions_by_itself(server, url)
     assert lies_in(log) == [name]
 
 
+def waiting_for_a_lock(server, url):
+    """How many connections wait for a lock."""
+    found = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = "
+    return server.execute("postgres", f"{found}'{database_of(url)}'")[0][0]
+
+
+@contextmanager
+def reading_the_default_partition(server, url):
+    """A transaction that keeps the default partition from being locked."""
+    with psycopg.connect(server.url(database_of(url), "postgres", None)) as reader:
+        reader.execute("SELECT count(*) FROM results_default")
+        yield
+
+
+def test_a_run_that_is_written_while_its_month_gets_a_partition_is_kept(
+    server, url, until, monkeypatch
+):
+    monkeypatch.setattr(postgres_admin, "_PARTITION_LOCK_WAIT", "60s")
+    log = open_log(url)
+    log.change(lambda _: None)
+    record_at(log, at(2026, 1))
+    log.drain()
+    record_at(log, at(2026, 1, 2))
+    with psycopg.connect(url, autocommit=True) as owner, ThreadPoolExecutor() as pool:
+        with reading_the_default_partition(server, url):
+            created = pool.submit(postgres_admin.create_partitions, owner)
+            until(lambda: waiting_for_a_lock(server, url) == 1)
+            written = pool.submit(log.drain)
+            until(lambda: waiting_for_a_lock(server, url) == 2)
+        created.result(TIMEOUT_S)
+        written.result(TIMEOUT_S)
+    assert lies_in(log) == ["results_2026_01"] * 2
+
+
+def test_runs_are_written_while_the_next_partitions_cannot_be_made(server, url, monkeypatch):
+    monkeypatch.setattr(postgres_admin, "_PARTITION_LOCK_WAIT", "10ms")
+    name = f"results_{today():%Y_%m}"
+    server.execute(database_of(url), f"DROP TABLE {name}")
+    log = open_log(url)
+    record(log)
+    with reading_the_default_partition(server, url):
+        assert lies_in(log) == ["results_default"]
+    assert log.waiting() == 0
+
+
 def test_costs_are_summed_up_and_the_log_says_up_to_when_they_are_exact(url):
     log = open_log(url)
     for when in (at(2026, 1), at(2026, 1, 2), at(2026, 2)):
@@ -288,8 +336,8 @@ def member(server, url, name, role="llm_playground_member"):
 
 
 def test_members_see_their_own_runs_and_cannot_change_what_is_everybodys(server, url):
-    server.execute(database_of(url), rights.sql())
-    server.execute(database_of(url), rights.sql())  # again, as after an upgrade
+    server.execute(database_of(url), postgres_admin.sql())
+    server.execute(database_of(url), postgres_admin.sql())  # again, as after an upgrade
     logs = [member(server, url, name) for name in ("anna", "bert")]
     for log, text in zip(logs, ("hers", "his"), strict=True):
         run = begin(log)  # the same prompt for both
@@ -387,7 +435,7 @@ def test_a_server_that_does_not_let_us_in_is_named_without_the_password(
     "place", ["postgresql://u:se@cret@host/db", "postgresql://u:se%ZZcret@host/db"]
 )
 def test_a_url_that_cannot_be_understood_is_refused_without_repeating_it(place):
-    with pytest.raises(ConfigError, match="cannot be understood") as error:
+    with pytest.raises(ConfigError, match="is invalid") as error:
         open_log(place)
     assert "cret" not in str(error.value)
 

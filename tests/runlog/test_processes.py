@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from llm_playground import reports
+from llm_playground.reports import spending
 from llm_playground.runlog import journal
 from tests.runlog.actors import begin, completed
 
@@ -39,7 +39,7 @@ def test_six_writers_and_a_reader_lose_and_double_nothing(log, path, actor, monk
     writers = [actor("write_many", RUNS_EACH) for _ in range(PEOPLE)]
     seen = [0]
     while any(writer.poll() is None for writer in writers):
-        seen.append(int(reports.costs(by=()).runs.sum()))
+        seen.append(int(spending.costs(by=()).runs.sum()))
     for writer in writers:
         _, complaints = writer.communicate(timeout=TIMEOUT_S)
         assert (writer.returncode, complaints) == (0, "")

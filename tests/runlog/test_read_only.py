@@ -1,10 +1,13 @@
 """The users' door to the file reads, and does nothing else."""
 
+from decimal import Decimal
+
 import pytest
 
 from llm_playground.errors import RunLogError
 from llm_playground.runlog import open_log
 from tests.runlog.actors import record
+from tests.runlog.holding import held
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +102,39 @@ def test_months_are_utc_wherever_the_kernel_stands(log, monkeypatch):
     record(log)
     zone = log.frame("SELECT current_setting('TimeZone') AS zone").zone[0]
     assert zone == "UTC"
+
+
+COUNT = "SELECT count(*) FROM results"
+
+
+def count(session):
+    return session.rows(COUNT)[0][0]
+
+
+def test_a_look_sees_what_was_recorded_in_values_of_python(log):
+    run = record(log)
+    sql = "SELECT cost_usd, started_at FROM runs WHERE run_id = $id"
+
+    found = log.read(lambda session: session.rows(sql, {"id": run.id}))
+
+    assert found == [(Decimal("0.000001500000"), run.started_at)]
+
+
+def test_a_look_changes_nothing(log):
+    with pytest.raises(RunLogError) as error:
+        log.read(lambda session: session.rows("DELETE FROM ratings RETURNING id"))
+    assert "\n" not in str(error.value)
+
+
+def test_a_look_works_beside_another_program_that_reads(log, path):
+    record(log)
+    log.drain()
+
+    with held(path):
+        assert log.read(count) == 1
+        record(log)
+        with pytest.raises(RunLogError, match="another program"):
+            log.read(count)
+        assert log.read(count, may_lag=True) == 1
+
+    assert log.read(count) == 2

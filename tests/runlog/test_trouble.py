@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import duckdb
@@ -12,6 +13,7 @@ import pytest
 from llm_playground.errors import RunLogError
 from llm_playground.runlog import open_log
 from tests.runlog.actors import begin, completed, record
+from tests.runlog.holding import held
 
 TIMEOUT_S = 60
 
@@ -130,27 +132,13 @@ def test_a_newer_log_is_refused_in_one_line_and_runs_go_on(path):
 def test_a_file_held_by_another_program_is_waited_for_and_then_named(log, path, until):
     record(log)
     log.drain()
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    try:
-        assert holder.stdout.readline() == b"held\n"
+    with held(path, "writing") as holder:
         record(log)
         with pytest.raises(RunLogError, match="another program") as error:
             log.frame("SELECT 1")
         assert str(holder.pid) in one_line(error)
-    finally:
-        holder.communicate(timeout=TIMEOUT_S)
     assert statuses(log) == ["completed", "completed"]
     assert log.check() == "ok"
-
-
-HOLD = """
-import sys, duckdb
-held = duckdb.connect(sys.argv[1])
-print("held", flush=True)
-sys.stdin.read()
-"""
 
 
 def test_a_file_open_in_this_process_is_named_too(log, path):
@@ -208,3 +196,42 @@ def test_a_clock_that_jumps_backwards_loses_and_doubles_nothing(log, monkeypatch
     assert found.run_id.is_unique
     assert journals() == []
     assert log.waiting() == 0
+
+
+def test_drain_that_the_end_of_python_interrupts_logs_no_warning(path, warnings_of, monkeypatch):
+    log = open_log(str(path))
+    record(log)
+    path.mkdir()  # a drain fails
+    monkeypatch.setattr(threading.main_thread(), "is_alive", lambda: False)
+
+    assert log._drain_quietly() is None
+
+    assert warnings_of() == []
+
+
+READ_UNTIL_THE_END = """
+import sys, threading, time
+from llm_playground.errors import RunLogError
+from llm_playground.runlog import open_log
+
+def read():
+    try:
+        while True:
+            log.select("SELECT count(*) FROM runs")
+            begun.set()
+    except RunLogError:
+        pass
+
+log, begun = open_log(sys.argv[1]), threading.Event()
+threading.Thread(target=read, daemon=True).start()
+begun.wait()
+"""
+
+
+def test_daemon_thread_that_reads_while_python_ends_does_not_abort_it(path):
+    done = subprocess.run(
+        [sys.executable, "-c", READ_UNTIL_THE_END, path],
+        capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")

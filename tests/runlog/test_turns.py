@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from llm_playground.runlog.turns import Turns
+from llm_playground.runlog.journal import FairFileLock
 
 TIMEOUT_S = 20
 
@@ -24,18 +24,18 @@ def holding(lock):
 
 def test_a_turn_that_does_not_come_is_given_up_and_blocks_nobody_later(lock):
     held = holding(lock)
-    turns = Turns(lock)
+    turns = FairFileLock(lock)
     with pytest.raises(TimeoutError):
         turns.acquire(0.1)
     held.close()
     turns.acquire(TIMEOUT_S)
     turns.release()
-    Turns(lock).acquire(TIMEOUT_S)
+    FairFileLock(lock).acquire(TIMEOUT_S)
 
 
 def test_a_turn_comes_as_soon_as_it_is_free(lock):
     held = holding(lock)
-    turns = Turns(lock)
+    turns = FairFileLock(lock)
     waiting = threading.Thread(target=turns.acquire, args=(TIMEOUT_S,))
     waiting.start()
     waiting.join(0.2)
@@ -50,7 +50,7 @@ def test_who_asks_without_pause_keeps_nobody_waiting(lock):
     ended = threading.Event()
 
     def greedy():
-        turns = Turns(lock)
+        turns = FairFileLock(lock)
         while not ended.is_set():
             turns.acquire(TIMEOUT_S)
             time.sleep(0.02)
@@ -59,7 +59,7 @@ def test_who_asks_without_pause_keeps_nobody_waiting(lock):
     others = [threading.Thread(target=greedy) for _ in range(2)]
     for other in others:
         other.start()
-    turns = Turns(lock)
+    turns = FairFileLock(lock)
     for _ in range(20):
         turns.acquire(TIMEOUT_S)
         turns.release()

@@ -1,4 +1,4 @@
-"""Panels for tests of what a view asks of the kernel, on the embedded model or a scripted one."""
+"""Panels for tests of views' requests, on the embedded model or a scripted endpoint."""
 
 import itertools
 import json
@@ -8,8 +8,8 @@ import time
 import pytest
 
 import llm_playground as lp
-from llm_playground.widgets.replies import reply
-from tests.wire.server import WireServer
+from llm_playground.widget.requests import reply
+from tests.providers.server import WireServer
 
 KEY = "sk-" + "planted" * 4 + "7Qa"
 ANSWER_S = 60
@@ -44,13 +44,29 @@ def served(home, monkeypatch):
         one.close()
 
 
-def ask(panel, what, **given):
-    """What a view gets for a question; a refusal is raised as its line."""
-    told = reply(panel, {"id": "1", "what": what, "given": given})
-    assert json.dumps(told["value"] if "value" in told else told["error"])
-    if "error" in told:
-        raise lp.LLMError(told["error"])
-    return told["value"]
+@pytest.fixture
+def closed(home, monkeypatch):
+    """Every playground that a test makes is closed at its end, with its drafts in a new home."""
+    made = []
+    make = lp.Playground
+
+    def record(*arguments, **named):
+        made.append(make(*arguments, **named))
+        return made[-1]
+
+    monkeypatch.setattr(lp, "Playground", record)
+    yield made
+    for panel in made:
+        panel.close()
+
+
+def ask(panel, name, /, **arguments):
+    """The value that a view gets for a request; an error in the reply is raised."""
+    answer = reply(panel, {"id": "1", "name": name, "arguments": arguments})
+    assert json.dumps(answer["value"] if "value" in answer else answer["error"])
+    if "error" in answer:
+        raise lp.LLMError(answer["error"])
+    return answer["value"]
 
 
 def answered(panel):
@@ -63,6 +79,15 @@ def until(condition, timeout_s=ANSWER_S):
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         threading.Event().wait(0.01)
+
+
+def retried(panel, number):
+    """The ids of the runs after an answer was retried."""
+    until(lambda: not panel.running)
+    before = panel.results.run_id.tolist()
+    panel._handle_custom_msg({"type": "retry", "number": number, "changes": {}}, [])
+    until(lambda: not panel.running and panel.results.run_id.tolist() != before)
+    return panel.results.run_id.tolist()
 
 
 def logged(*prompts, **parameters):

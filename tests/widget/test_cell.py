@@ -10,8 +10,8 @@ from traitlets.config import Config
 import llm_playground as lp
 from llm_playground import comparison, magics
 from llm_playground.errors import ConfigError, InvalidParameterError
-from llm_playground.widgets.cell_text import as_cell
-from llm_playground.widgets.form import Form, order
+from llm_playground.widget.cell_source import as_cell
+from llm_playground.widget.form import Form, plan_calls
 
 NOTEBOOK = {"n": 3, "name": "Ada", "case": "mine", "temperature": "warm"}
 
@@ -49,7 +49,7 @@ def asked(shell, monkeypatch):
 
 
 def of_form(form):
-    return sorted(one.call.request.prompt_hash() for one in order(form, NOTEBOOK))
+    return sorted(one.call.request.prompt_hash() for one in plan_calls(form, NOTEBOOK))
 
 
 # Whatever a shell, IPython, a template or Python could take for something else.
@@ -102,7 +102,7 @@ forms = st.builds(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(form=forms)
-def test_the_cell_asks_what_the_form_asks_whatever_stands_in_it(asked, form):
+def test_cell_makes_the_calls_of_any_form(asked, form):
     try:
         wanted = of_form(form)
     except ConfigError:
@@ -127,11 +127,11 @@ def test_the_cell_asks_what_the_form_asks_whatever_stands_in_it(asked, form):
         ),
     ],
 )  # fmt: skip
-def test_what_a_magic_can_say_is_a_magic(form, cell):
+def test_prefers_the_magic(form, cell):
     assert as_cell(form) == cell
 
 
-def test_a_sweep_over_cases_is_one_comprehension_whose_names_are_not_the_notebooks(asked, shell):
+def test_sweep_over_cases_is_a_comprehension_with_own_names(asked, shell):
     form = Form(
         "{{temperature}} {{case}} {{n}}",
         models=["local"],
@@ -144,7 +144,7 @@ def test_a_sweep_over_cases_is_one_comprehension_whose_names_are_not_the_noteboo
     assert shell.user_ns["case"] == "mine"
 
 
-def test_a_key_in_the_form_is_in_no_cell():
+def test_cell_has_no_keys():
     key = "-".join(["sk", "planted" * 4])
     form = Form(f"Use {key}.", f"It is {key}", ["local"], parameters={"temperature": [0, 1]})
 
@@ -160,12 +160,12 @@ def test_a_key_in_the_form_is_in_no_cell():
         (Form("Hi", models=["local"], images=["a.png"]), "A cell cannot hold the pictures"),
     ],
 )
-def test_a_form_that_no_cell_can_hold_is_explained(form, line):
+def test_form_that_no_cell_can_hold_is_explained(form, line):
     with pytest.raises(InvalidParameterError, match=line):
         as_cell(form)
 
 
-def test_executed_on_the_embedded_model_the_same_requests_are_logged(shell, home, capsys):
+def test_executed_cell_logs_the_same_requests(shell, home, capsys):
     form = Form("Say {{n}} words.\n%%time", "Be 'brief'.", ["local"],
                 parameters={"max_tokens": 1, "seed": 1}, iterations=2)  # fmt: skip
     swept = Form("Say >>> hello.", models=["local"], parameters={"max_tokens": [1, 2]})

@@ -4,26 +4,26 @@ import pytest
 
 import llm_playground as lp
 from llm_playground import provenance
-from llm_playground.widgets import history
+from llm_playground.widget import requests
 from tests.widget import panels
 from tests.widget.panels import ask, logged
 
 pg = panels.pg
 
 
-def test_history_lists_runs_newest_first_in_short(pg):
+def test_lists_runs_newest_first(pg):
     runs = logged("First line.\nSecond line.", "Another.")
 
-    told = ask(pg, "history")
+    page = ask(pg, "history")
 
-    assert [row["run_id"] for row in told["rows"]] == [run.id for run in reversed(runs)]
-    row = told["rows"][1]
+    assert [row["run_id"] for row in page["rows"]] == [run.id for run in reversed(runs)]
+    row = page["rows"][1]
     assert row["prompt"] == "First line. Second line."
     assert (row["model"], row["status"]) == ("local:smollm2-135m-instruct", "completed")
-    assert (row["cost"], told["more"]) == ("free", False)
+    assert (row["cost"], page["more"]) == ("free", False)
 
 
-def test_history_is_searched_in_prompts_and_answers(pg):
+def test_searches_prompts_and_answers(pg):
     logged("About whales.", "About snow.")
 
     assert [row["prompt"] for row in ask(pg, "history", search=" WHALES ")["rows"]] == [
@@ -32,37 +32,37 @@ def test_history_is_searched_in_prompts_and_answers(pg):
     assert ask(pg, "history", search="nothing like it")["rows"] == []
 
 
-def test_history_of_an_empty_log_is_empty(pg):
+def test_empty_log(pg):
     assert ask(pg, "history") == {"rows": [], "more": False, "notebook": ""}
 
 
-def test_history_goes_on_page_by_page_without_gaps_or_doubles(pg, monkeypatch):
-    monkeypatch.setattr(history, "PAGE", 3)
+def test_pages_have_no_gaps_or_duplicates(pg, monkeypatch):
+    monkeypatch.setattr(requests, "HISTORY_PAGE_ROWS", 3)
     runs = [run.id for run in reversed(lp.compare("Hi", "local", n=8, max_tokens=1).runs)]
     shown, after = [], None
     for _ in range(4):
-        told = ask(pg, "history", after=after)
-        shown += [row["run_id"] for row in told["rows"]]
-        after = told["rows"][-1] if told["rows"] else after
-        if not told["more"]:
+        page = ask(pg, "history", after=after)
+        shown += [row["run_id"] for row in page["rows"]]
+        after = page["rows"][-1] if page["rows"] else after
+        if not page["more"]:
             break
 
     assert sorted(shown) == sorted(runs)
     assert shown == list(lp.runs().run_id)
 
 
-def test_history_of_this_notebook_alone(pg, monkeypatch):
+def test_this_notebook_only(pg, monkeypatch):
     logged("Elsewhere.")
     monkeypatch.setattr(provenance, "notebook", lambda: "work/mine.ipynb")
     logged("Here.")
 
-    told = ask(pg, "history", here=True)
+    page = ask(pg, "history", here=True)
 
-    assert [row["prompt"] for row in told["rows"]] == ["Here."]
-    assert told["notebook"] == "mine.ipynb"
+    assert [row["prompt"] for row in page["rows"]] == ["Here."]
+    assert page["notebook"] == "mine.ipynb"
 
 
-def test_a_log_that_cannot_be_read_is_one_line(pg, monkeypatch, home):
+def test_unreadable_log_is_explained_in_one_line(pg, monkeypatch, home):
     monkeypatch.setenv("LLM_PLAYGROUND_LOG", "postgresql://127.0.0.1:1/none")
 
     with pytest.raises(lp.LLMError) as caught:
@@ -71,8 +71,8 @@ def test_a_log_that_cannot_be_read_is_one_line(pg, monkeypatch, home):
     assert "\n" not in str(caught.value)
 
 
-def test_no_key_is_in_a_row_of_history(pg, monkeypatch):
-    monkeypatch.setattr(history, "redact", lambda text: text.replace("whale", "[redacted]"))
+def test_rows_have_no_keys(pg, monkeypatch):
+    monkeypatch.setattr(requests, "redact", lambda text: text.replace("whale", "[redacted]"))
     logged("A whale.")
 
     assert ask(pg, "history")["rows"][0]["prompt"] == "A [redacted]."

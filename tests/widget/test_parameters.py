@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 import llm_playground as lp
-from llm_playground.widgets.dials import dials
-from llm_playground.widgets.form import order
+from llm_playground.widget.controls import parameter_controls
+from llm_playground.widget.form import plan_calls
 
 OPENAI, CLAUDE, REASONER = "openai:gpt-4o", "anthropic:claude-haiku-4-5", "openai:o3"
 
@@ -21,12 +21,14 @@ def pg(home):
     made.close()
 
 
-def ask(pg, what, **given):
-    """A question of a view, and the kernel's reply to it."""
+def ask(pg, name, /, **arguments):
+    """The kernel's reply to a view's request."""
     replies = []
     send, pg.send = pg.send, replies.append
     try:
-        pg._handle_custom_msg({"type": "ask", "id": "q", "what": what, "given": given}, [])
+        pg._handle_custom_msg(
+            {"type": "request", "id": "q", "name": name, "arguments": arguments}, []
+        )
         deadline = time.monotonic() + 30
         while not any(reply["type"] == "reply" for reply in replies):
             assert time.monotonic() < deadline, "no reply"
@@ -37,19 +39,19 @@ def ask(pg, what, **given):
 
 
 class TestControls:
-    def test_there_is_one_for_every_parameter(self):
+    def test_every_parameter_has_a_control(self):
         every = (
             *("temperature", "top_p", "max_tokens", "reasoning_effort", "stop_at", "seed"),
             *("top_k", "presence_penalty", "frequency_penalty"),
         )
 
-        assert tuple(dials([], {})) == every
+        assert tuple(parameter_controls([], {})) == every
 
-    def test_its_range_and_rest_are_the_models(self):
-        both = dials([OPENAI, CLAUDE], {})["temperature"]
+    def test_range_and_default_come_from_the_models(self):
+        both = parameter_controls([OPENAI, CLAUDE], {})["temperature"]
         assert (both["min"], both["max"], both["rest"]) == (0, 1, 1)
-        assert dials(["local:any"], {})["temperature"]["default"] == 0.8
-        assert dials([OPENAI], {})["presence_penalty"]["min"] == -2
+        assert parameter_controls(["local:any"], {})["temperature"]["default"] == 0.8
+        assert parameter_controls([OPENAI], {})["presence_penalty"]["min"] == -2
 
     @pytest.mark.parametrize(
         ("models", "values", "trait", "note", "off"),
@@ -66,16 +68,20 @@ class TestControls:
             ([CLAUDE], {"top_p": 0.5}, "top_p", "", False),
         ],
     )
-    def test_it_says_who_does_not_take_it_and_why(self, models, values, trait, note, off):
-        dial = dials(models, values)[trait]
+    def test_note_explains_which_models_do_not_take_it(self, models, values, trait, note, off):
+        dial = parameter_controls(models, values)[trait]
 
         assert note in dial["note"]
         assert bool(note) == bool(dial["note"])
         assert dial["off"] is off
 
-    def test_the_efforts_are_those_that_all_chosen_models_take(self):
-        assert dials(["openai:gpt-6-luna"], {})["reasoning_effort"]["words"][0] == "none"
-        both = dials(["openai:gpt-6-luna", "gemini:gemini-2.5-flash"], {})["reasoning_effort"]
+    def test_efforts_are_those_that_all_models_take(self):
+        assert (
+            parameter_controls(["openai:gpt-6-luna"], {})["reasoning_effort"]["words"][0] == "none"
+        )
+        both = parameter_controls(["openai:gpt-6-luna", "gemini:gemini-2.5-flash"], {})[
+            "reasoning_effort"
+        ]
         assert both["words"] == ["none", "minimal", "low", "medium", "high"]
 
     def test_they_follow_the_chosen_models_and_values(self, pg):
@@ -100,7 +106,7 @@ class TestValues:
         }
         pg = lp.Playground(models=["local"], prompt="Hi", **given)
 
-        [one] = order(pg.form(), {})
+        [one] = plan_calls(pg.form(), {})
 
         assert one.call.request.parameters.as_dict() == given | {"stop": ("END",)}
         assert pg.stop_at == ["END"]
@@ -115,7 +121,7 @@ class TestValues:
             ("top_k", list(range(1, 60)), "top_k has more than 50 values."),
         ],
     )
-    def test_a_wrong_one_is_explained(self, pg, trait, value, line):
+    def test_wrong_value_is_explained(self, pg, trait, value, line):
         setattr(pg, trait, value)
 
         assert pg.problem.startswith(line)
@@ -127,7 +133,7 @@ class TestASweep:
     def test_asks_once_with_each_value(self, pg):
         pg.temperature, pg.max_tokens, pg.iterations = [0, 0.5, 1], [10, 20], 2
 
-        calls = order(pg.form(), {})
+        calls = plan_calls(pg.form(), {})
 
         assert len(calls) == 3 * 2 * 2
         assert pg.problem == ""
@@ -140,7 +146,7 @@ class TestASweep:
             "temperature, top_p, seed are all lists; a sweep goes over one or two parameters."
         )
 
-    def test_takes_what_python_calls_a_list(self, pg):
+    def test_takes_ranges_series_and_arrays(self, pg):
         for several in (range(1, 4), (1, 2, 3), np.array([1, 2, 3]), pd.Series([1, 2, 3])):
             pg.top_k = several
             assert pg.top_k == [1, 2, 3]
@@ -150,13 +156,13 @@ class TestASweep:
     def test_of_stop_is_a_list_of_lists(self, pg):
         pg.stop_at = [["."], ["!", "?"]]
 
-        stops = [one.call.request.parameters.stop for one in order(pg.form(), {})]
+        stops = [one.call.request.parameters.stop for one in plan_calls(pg.form(), {})]
 
         assert stops == [(".",), ("!", "?")]
 
 
 class TestPresets:
-    def test_an_own_one_sets_every_parameter(self, pg):
+    def test_saved_preset_sets_every_parameter(self, pg):
         lp.save_preset("terse", temperature=0.1, stop=["END"], reasoning_effort="low")
         pg.top_p = 0.5
 
@@ -166,7 +172,7 @@ class TestPresets:
         assert pg.top_p is None
         assert pg.problem == ""
 
-    def test_another_value_leaves_it(self, pg):
+    def test_another_value_leaves_the_preset(self, pg):
         lp.save_preset("terse", temperature=0.1)
         pg.preset = "terse"
 
@@ -174,37 +180,37 @@ class TestPresets:
 
         assert (pg.preset, pg.temperature) == (None, 0.1)
 
-    def test_its_values_are_what_is_sent(self, pg):
+    def test_preset_values_are_sent(self, pg):
         lp.save_preset("terse", temperature=0.1)
         pg.preset = "terse"
         lp.save_preset("terse", temperature=0.9)
 
-        [one] = order(pg.form(), {})
+        [one] = plan_calls(pg.form(), {})
 
         assert one.call.request.parameters.as_dict() == {"temperature": 0.1}
 
-    def test_the_constructor_takes_its_name_and_what_is_said_beside_it_wins(self, home):
+    def test_arguments_take_precedence_over_the_preset(self, home):
         lp.save_preset("terse", temperature=0.1, max_tokens=9)
 
         pg = lp.Playground(models=["local"], preset="terse", max_tokens=20)
 
         assert (pg.temperature, pg.max_tokens) == (0.1, 20)
 
-    def test_an_unknown_one_is_explained(self, pg):
+    def test_unknown_preset_is_explained(self, pg):
         lp.save_preset("terse", temperature=0.1)
 
         pg.preset = "ters"
 
         assert pg.problem == "No preset is called 'ters'. Did you mean terse?"
 
-    def test_a_preset_that_comes_with_its_values_stays_whatever_comes_first(self, pg):
+    def test_preset_sent_with_its_values_stays(self, pg):
         pg.preset = "creative"
 
         pg.set_state({"temperature": 0.2, "preset": "precise"})
 
         assert (pg.preset, pg.temperature) == ("precise", 0.2)
 
-    def test_a_view_saves_and_deletes(self, pg):
+    def test_view_saves_and_deletes_presets(self, pg):
         reply = ask(pg, "save_preset", name=" mine ", parameters={"seed": 7, "stop_at": ["END"]})
         assert reply["value"] == "mine"
         assert pg.own_presets["mine"]["parameters"] == {"seed": 7, "stop_at": ["END"]}
@@ -215,16 +221,16 @@ class TestPresets:
         assert pg.own_presets == {}
         assert (pg.preset, pg.seed) == (None, 7)
 
-    def test_a_view_is_told_in_one_line_why_nothing_was_saved(self, pg):
+    def test_refused_preset_is_explained(self, pg):
         reply = ask(pg, "save_preset", name="mine", parameters={"temperature": [0, 1]})
 
         assert reply["error"] == (
             "temperature is a list of values; a preset has one value of each parameter."
         )
 
-    def test_what_others_saved_is_shown_to_a_view_that_opens(self, pg):
+    def test_opened_view_shows_presets_of_others(self, pg):
         lp.save_preset("theirs", seed=1)
 
-        ask(pg, "presets")
+        ask(pg, "refresh_presets")
 
         assert list(pg.own_presets) == ["theirs"]

@@ -1,7 +1,6 @@
-"""The price tag beside Run: what it says, how soon, and what a press of Run does about it."""
+"""The price beside Run: its text, how soon it follows, and what a press of Run does about it."""
 
 # ruff: noqa: RUF001 - the multiplication sign is what people read
-
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,14 +9,13 @@ from decimal import Decimal
 import pytest
 
 import llm_playground as lp
-from llm_playground.budgeting import standing
-from llm_playground.budgeting.standing import Outlook
-from llm_playground.widgets import outlooks, pricer
-from llm_playground.widgets.form import Form
-from llm_playground.widgets.newest import Newest
-from llm_playground.widgets.pricer import price
-from tests.budgets.conftest import shop  # noqa: F401 - a fixture
-from tests.budgets.shopper import KEY, MODEL, answer, endless
+from llm_playground.budgeting.enforcer import CostContext, budget_statuses
+from llm_playground.widget import cost_context, price_worker
+from llm_playground.widget.cost_context import cost_contexts, log_readers
+from llm_playground.widget.form import Form
+from llm_playground.widget.price_worker import LatestOnly, preview_for_form
+from tests.budgeting.client import KEY, MODEL, answer, endless
+from tests.budgeting.conftest import serve  # noqa: F401 - a fixture
 
 SOON_S = 20
 
@@ -30,20 +28,18 @@ def until(condition, timeout_s=SOON_S):
 
 
 @pytest.fixture(autouse=True)
-def fresh(monkeypatch):
+def fresh():
     """Nothing is known of another test's log."""
-    monkeypatch.setattr(outlooks, "outlooks", outlooks.Outlooks())
-    for module in ("pricer", "presses", "spending"):
-        monkeypatch.setattr(f"llm_playground.widgets.{module}.outlooks", outlooks.outlooks)
+    cost_contexts.clear()
 
 
 @pytest.fixture
-def panel(shop):  # noqa: F811 - the fixture
-    """Makes a panel on the scripted shop, where a token of an answer costs a tenth of a cent."""
+def panel(serve):  # noqa: F811 - the fixture
+    """Makes a panel on the scripted endpoint; an output token costs a tenth of a cent."""
     made = []
 
     def make(script=None, **given):
-        server = shop(script or answer(1))
+        server = serve(script or answer(1))
         given = {"models": [MODEL], "prompt": "hi", "max_tokens": 5} | given
         made.append(lp.Playground("shop", **given))
         made[-1]._handle_custom_msg({"type": "sync", "view": "v"}, [])
@@ -53,7 +49,7 @@ def panel(shop):  # noqa: F811 - the fixture
     yield make
     for pg in made:
         pg.close()
-    for thread in (pricer._prices, pricer._readers):
+    for thread in (price_worker._prices, log_readers):
         thread.submit(lambda: None).result(SOON_S)  # nothing is left to meet the next test's log
 
 
@@ -65,14 +61,14 @@ def views(monkeypatch):
     return messages
 
 
-def says(pg, text):
+def shows(pg, text):
     until(lambda: pg.price.get("text") == text)
 
 
-def look_again(pg):
+def refresh_price(pg):
     """As after each cell."""
-    outlooks.outlooks.expire()
-    pg.price_anew()
+    cost_contexts.expire_budgets()
+    pg.refresh_price()
 
 
 def questions(views):
@@ -83,8 +79,8 @@ def form_of(pg, **changes):
     return {"prompt": pg.prompt, "models": pg.models, "iterations": pg.iterations} | changes
 
 
-def press(pg, **said):
-    pg._handle_custom_msg({"type": "run", "form": {}, "view": "v", **said}, [])
+def press(pg, **arguments):
+    pg._handle_custom_msg({"type": "run", "form": {}, "view": "v", **arguments}, [])
 
 
 @pytest.mark.parametrize(
@@ -102,14 +98,14 @@ def press(pg, **said):
             "1 call · about $0.5000, at most about $4.10",
         ),
         (
-            Form("hi", models=["openai:any", "deepseek:nobody-knows"], iterations=3),
+            Form("hi", models=["openai:any", "deepseek:unlisted"], iterations=3),
             "2 models × 3 = 6 calls · 3 priced at about $1.50, 3 of unknown price",
         ),
         (
-            Form("hi", models=["local", "deepseek:nobody-knows"]),
+            Form("hi", models=["local", "deepseek:unlisted"]),
             "2 calls · 1 free, 1 of unknown price",
         ),
-        (Form("hi", models=["deepseek:nobody-knows"]), "1 call · price unknown"),
+        (Form("hi", models=["deepseek:unlisted"]), "1 call · price unknown"),
         (
             Form(
                 "hi {{a}}",
@@ -123,81 +119,81 @@ def press(pg, **said):
         ),
     ],
 )
-def test_the_line_says_how_many_calls_and_what_they_cost(shop, form, text):  # noqa: F811
-    shop(answer())
+def test_text_has_calls_and_cost(serve, form, text):  # noqa: F811
+    serve(answer())
 
-    assert price(form, {}).text == text
+    assert preview_for_form(form, {}).text == text
 
 
-def test_a_prompt_that_is_not_written_yet_has_a_price(shop):  # noqa: F811
-    shop(answer())
+def test_empty_prompt_has_a_price(serve):  # noqa: F811
+    serve(answer())
 
-    assert price(Form("", models=[MODEL], parameters={"max_tokens": 5}), {}).text == (
+    assert preview_for_form(Form("", models=[MODEL], parameters={"max_tokens": 5}), {}).text == (
         "1 call · about $0.0050, at most $0.0050"
     )
 
 
-def test_what_cannot_be_sent_has_no_price_and_says_why(shop):  # noqa: F811
-    shop(answer())
+def test_form_that_cannot_be_sent_has_a_problem_and_no_price(serve):  # noqa: F811
+    serve(answer())
 
-    tag = price(Form("{{article}}", models=[MODEL]), {})
+    preview = preview_for_form(Form("{{article}}", models=[MODEL]), {})
 
-    assert (tag.text, tag.calls) == ("", 0)
-    assert tag.problem == (
+    assert (preview.text, preview.calls) == ("", 0)
+    assert preview.problem == (
         "{{article}} is not defined. Run the cell that defines it, or type a value."
     )
-    assert price(Form("{{article}}", models=[MODEL]), {"article": "news"}).problem == ""
+    assert preview_for_form(Form("{{article}}", models=[MODEL]), {"article": "news"}).problem == ""
 
 
-def test_the_tag_follows_the_form(panel):
+def test_preview_follows_the_form(panel):
     pg, _ = panel()
-    says(pg, "1 call · about $0.0050, at most $0.0050")
+    shows(pg, "1 call · about $0.0050, at most $0.0050")
 
     pg.iterations = 4
 
-    says(pg, "4 calls · about $0.0200, at most $0.0200")
+    shows(pg, "4 calls · about $0.0200, at most $0.0200")
     pg.models = []
-    says(pg, "No model chosen")
+    shows(pg, "No model chosen")
 
 
-def test_the_log_of_earlier_runs_makes_the_price_a_better_guess(panel):
+def test_earlier_runs_improve_the_estimate(panel):
     pg, _ = panel(max_tokens=100, n=1)
-    says(pg, "1 call · about $0.1000, at most $0.1000")
+    shows(pg, "1 call · about $0.1000, at most $0.1000")
 
     lp.compare("hi", MODEL, n=20, max_tokens=5)
-    outlooks.outlooks.expire()
-    outlooks.outlooks._histories_at.clear()
-    pg.price_anew()
+    assert len(lp.runs()) == 20  # in the log: the statistics do not wait for that
+    cost_contexts.clear()
+    pg.refresh_price()
 
-    says(pg, "1 call · about $0.0010, at most $0.1000")
+    shows(pg, "1 call · about $0.0010, at most $0.1000")
 
 
-def test_a_budget_that_gets_low_makes_the_tag_amber(panel):
+def test_low_budget_turns_the_preview_amber(panel):
     pg, _ = panel()
     lp.set_budget(0.0051, period="total")
 
-    look_again(pg)
+    refresh_price(pg)
 
-    says(pg, "1 call · about $0.0050, at most $0.0050 · leaves $0.0001 of $0.0051 in all")
+    shows(pg, "1 call · about $0.0050, at most $0.0050 · leaves $0.0001 of $0.0051 in total")
     assert (pg.price["tone"], pg.price["fits"]) == ("amber", None)
 
 
-def test_a_budget_that_only_warns_never_takes_calls_away(panel):
+def test_warning_budget_removes_no_calls(panel):
     pg, _ = panel(n=3)
     lp.set_budget(0.005, period="total", action="warn")
 
-    look_again(pg)
+    refresh_price(pg)
 
     until(lambda: pg.price["tone"] == "amber")
-    assert pg.price["text"].endswith("· over $0.0050 in all, which only warns")
+    assert pg.price["text"].endswith("· over $0.0050 in total, which only warns")
     assert (pg.price["button"], pg.price["fits"]) == ("Run", None)
 
 
-def test_over_a_budget_run_sends_what_fits(panel):
+def test_run_sends_the_calls_that_fit(panel):
     pg, server = panel(n=6)
     lp.set_budget(0.0221, period="total")
-    look_again(pg)
-    says(pg, "Fits 4 of 6 calls: $0.0221 of $0.0221 left in all")
+    refresh_price(pg)
+    shows(pg, "Fits 4 of 6 calls: $0.0221 of $0.0221 left in total")
     assert (pg.price["tone"], pg.price["button"]) == ("red", "Run 4")
 
     press(pg, fits=4)
@@ -206,32 +202,32 @@ def test_over_a_budget_run_sends_what_fits(panel):
     assert pg.results.status.tolist() == ["completed"] * 4
 
 
-def test_what_comes_after_a_call_that_does_not_fit_may_fit_all_the_same(panel):
+def test_call_after_one_that_does_not_fit_may_fit(panel):
     pg, _ = panel(models=[MODEL, "local"], n=2)
     lp.set_budget(0.006, period="total")
-    look_again(pg)
+    refresh_price(pg)
 
     until(lambda: pg.price["fits"] == 3)
 
 
-def test_when_other_calls_fit_than_were_shown_nothing_is_sent(panel, views):
+def test_nothing_is_sent_if_other_calls_fit_than_were_shown(panel, views):
     pg, server = panel(n=6)
     lp.set_budget(0.0221, period="total")
-    look_again(pg)
+    refresh_price(pg)
     until(lambda: pg.price["fits"])
 
     press(pg, fits=5)
 
-    until(lambda: [message for message in views if message["type"] == "look"])
-    [look] = [message for message in views if message["type"] == "look"]
-    assert look["says"] == "4 of 6 calls fit the budget now. Nothing was sent."
+    until(lambda: [message for message in views if message["type"] == "notice"])
+    [notice] = [message for message in views if message["type"] == "notice"]
+    assert notice["message"] == "4 of 6 calls fit the budget now. Nothing was sent."
     assert (server.requests, pg.problem) == ([], "")
 
 
-def test_a_reason_overrides_the_budget_and_is_audited(panel):
+def test_override_exceeds_the_budget_and_is_audited(panel):
     pg, server = panel(n=3)
     lp.set_budget(0.006, period="total")
-    look_again(pg)
+    refresh_price(pg)
     until(lambda: pg.price["fits"])
 
     press(pg, override="the report is due")
@@ -243,20 +239,19 @@ def test_a_reason_overrides_the_budget_and_is_audited(panel):
     assert len(audited)
 
 
-def test_a_model_of_unknown_price_can_be_refused_by_a_budget(panel):
-    pg, _ = panel(models=["openai:any", "deepseek:nobody-knows"])
+def test_budget_may_refuse_unknown_prices(panel):
+    pg, _ = panel(models=["openai:any", "deepseek:unlisted"])
     lp.set_budget(5, period="total", unknown_price="block")
-    look_again(pg)
+    refresh_price(pg)
 
-    says(
+    shows(
         pg,
-        "Fits 1 of 2 calls: the price of nobody-knows is unknown, which $5.00 in all does not"
-        " allow",
+        "Fits 1 of 2 calls: the price of unlisted is unknown, which $5.00 in total does not allow",
     )
-    assert pg.price["unpriced"] == ["deepseek:nobody-knows"]
+    assert pg.price["unpriced"] == ["deepseek:unlisted"]
 
 
-def test_a_first_press_asks_and_the_second_sends(panel, views):
+def test_first_press_asks_and_second_sends(panel, views):
     pg, server = panel(n=2, max_tokens=600)
     until(lambda: pg.price["second_press"])
 
@@ -265,14 +260,14 @@ def test_a_first_press_asks_and_the_second_sends(panel, views):
     until(lambda: questions(views))
     [asked] = questions(views)
     assert (asked["button"], asked["view"]) == ("Run · up to $1.20", "v")
-    assert asked["says"] == "Press again to send 2 calls"
+    assert asked["message"] == "Press again to send 2 calls"
     assert server.requests == []
     press(pg, confirmed=asked["confirmed"])
     until(lambda: len(server.requests) == 2)
     assert len(pg.results) == 2
 
 
-def test_a_form_that_changed_after_the_question_is_asked_about_again(panel, views):
+def test_changed_form_is_asked_about_again(panel, views):
     pg, server = panel(n=2, max_tokens=600)
     press(pg)
     until(lambda: questions(views))
@@ -285,7 +280,7 @@ def test_a_form_that_changed_after_the_question_is_asked_about_again(panel, view
     assert server.requests == []
 
 
-def test_a_made_up_confirmation_sends_nothing(panel, views):
+def test_invented_confirmation_sends_nothing(panel, views):
     pg, server = panel(n=2, max_tokens=600)
 
     press(pg, confirmed="yes")
@@ -294,7 +289,7 @@ def test_a_made_up_confirmation_sends_nothing(panel, views):
     assert server.requests == []
 
 
-def test_from_python_too_much_is_an_error_unless_a_reason_is_given(panel):
+def test_python_gets_an_error_unless_it_overrides(panel):
     pg, server = panel(n=2, max_tokens=600)
 
     with pytest.raises(lp.BudgetExceededError, match=r"up to \$1\.20 \(2 calls\)"):
@@ -305,7 +300,7 @@ def test_from_python_too_much_is_an_error_unless_a_reason_is_given(panel):
     assert len(pg.results) == 2
 
 
-def test_an_override_is_a_reason(panel):
+def test_override_must_be_a_reason(panel):
     pg, server = panel()
 
     with pytest.raises(lp.InvalidParameterError, match="override takes the reason as text"):
@@ -313,7 +308,7 @@ def test_an_override_is_a_reason(panel):
     assert server.requests == []
 
 
-def test_try_one_makes_the_first_call_alone(panel):
+def test_try_one_sends_the_first_call_only(panel):
     pg, server = panel(models=[MODEL, "local"], n=3)
     pg.temperature = [0, 1]
     until(lambda: pg.price["calls"] == 12)
@@ -325,18 +320,18 @@ def test_try_one_makes_the_first_call_alone(panel):
     assert server.requests[0].json["temperature"] == 0
 
 
-def test_while_it_runs_the_cost_so_far_is_said_and_then_the_estimate(panel, views):
+def test_summary_has_cost_so_far_then_the_estimate(panel, views):
     pg, _ = panel(endless(), n=2, max_tokens=100)
 
     pg.run()
-    until(lambda: pg.sheet.summary() == "$0.0040 so far, at most $0.2000")  # four times a second
+    until(lambda: pg.answers.summary() == "$0.0040 so far, at most $0.2000")  # four times a second
 
-    said = [m["summary"] for m in views if "so far" in m.get("summary", "")]
-    assert said
-    assert all(line.endswith("so far, at most $0.2000") for line in said)
+    lines = [m["summary"] for m in views if "so far" in m.get("summary", "")]
+    assert lines
+    assert all(line.endswith("so far, at most $0.2000") for line in lines)
     pg.stop()
     assert len(pg.results) == 2
-    until(lambda: "(estimate $0.2000)" in pg.sheet.summary())
+    until(lambda: "(estimate $0.2000)" in pg.answers.summary())
 
 
 def test_free_answers_have_no_estimate(home):
@@ -344,41 +339,45 @@ def test_free_answers_have_no_estimate(home):
     pg.run()
 
     assert len(pg.results) == 1
-    assert pg.sheet.summary().startswith("1 answer · free · ")
+    assert pg.answers.summary().startswith("1 answer · free · ")
     pg.close()
 
 
-def test_a_price_set_in_the_panel_is_this_kernels(panel, views):
-    pg, _ = panel(models=["deepseek:nobody-knows"], max_tokens=1000)
-    says(pg, "1 call · price unknown")
-    asked = {"model": "deepseek:nobody-knows", "input_usd": 1, "output_usd": 2}
+def test_price_set_in_the_panel_applies_to_the_kernel(panel, views):
+    pg, _ = panel(models=["deepseek:unlisted"], max_tokens=1000)
+    shows(pg, "1 call · price unknown")
+    asked = {"model": "deepseek:unlisted", "input_usd": 1, "output_usd": 2}
 
-    pg._handle_custom_msg({"type": "ask", "id": "1", "what": "set_price", "given": asked}, [])
+    pg._handle_custom_msg(
+        {"type": "request", "id": "1", "name": "set_price", "arguments": asked}, []
+    )
 
-    says(pg, "1 call · about $0.0010, at most $0.0020")
-    assert lp.estimate("hi", "deepseek:nobody-knows", max_tokens=1000).worst_case_usd > 0
+    shows(pg, "1 call · about $0.0010, at most $0.0020")
+    assert lp.estimate("hi", "deepseek:unlisted", max_tokens=1000).worst_case_usd > 0
 
 
-def test_a_price_that_is_no_price_is_refused_in_a_line(panel, views):
-    pg, _ = panel(models=["deepseek:nobody-knows"])
-    asked = {"model": "deepseek:nobody-knows", "input_usd": -1, "output_usd": 2}
+def test_invalid_price_is_refused(panel, views):
+    pg, _ = panel(models=["deepseek:unlisted"])
+    asked = {"model": "deepseek:unlisted", "input_usd": -1, "output_usd": 2}
 
-    pg._handle_custom_msg({"type": "ask", "id": "1", "what": "set_price", "given": asked}, [])
+    pg._handle_custom_msg(
+        {"type": "request", "id": "1", "name": "set_price", "arguments": asked}, []
+    )
 
     until(lambda: any(m["type"] == "reply" for m in views))
     [reply] = [m for m in views if m["type"] == "reply"]
     assert "input_usd_per_mtok" in reply["error"]
 
 
-def test_a_normal_form_is_priced_within_50_ms(shop):  # noqa: F811
-    shop(answer())
+def test_usual_form_is_priced_within_50_ms(serve):  # noqa: F811
+    serve(answer())
     given = {"models": ["openai:any", "openai:gpt-4o"], "iterations": 3}
-    price(Form("warm up", **given), {})
+    preview_for_form(Form("warm up", **given), {})
     took = []
 
     for number in range(20):  # as while typing: each time another prompt
         began = time.perf_counter()
-        price(
+        preview_for_form(
             Form(f"Summarise {{{{article}}}}. {'word ' * number}", **given), {"article": "x" * 5000}
         )
         took.append(time.perf_counter() - began)
@@ -386,7 +385,7 @@ def test_a_normal_form_is_priced_within_50_ms(shop):  # noqa: F811
     assert sorted(took)[10] < 0.05
 
 
-def test_typing_into_a_form_of_3000_calls_waits_for_nothing(panel):
+def test_typing_into_a_form_of_3000_calls_is_not_delayed(panel):
     pg, _ = panel(models=[MODEL, "openai:gpt-4o", "anthropic:claude-haiku-4-5"])
     pg.cases = [{"a": f"{number} " * (number % 300)} for number in range(1000)]
 
@@ -400,7 +399,7 @@ def test_typing_into_a_form_of_3000_calls_waits_for_nothing(panel):
     until(lambda: pg.price["text"].startswith("3 models × 1,000 cases = 3,000 calls"))
 
 
-def test_the_newest_wins_and_what_is_outdated_is_given_up():
+def test_newest_request_wins_and_older_work_is_outdated():
     began, release, done = threading.Event(), threading.Event(), []
     given = ["first"]
 
@@ -411,69 +410,68 @@ def test_the_newest_wins_and_what_is_outdated_is_given_up():
         done.append((now, wanted()))
 
     with ThreadPoolExecutor(1) as thread:
-        newest = Newest(work, thread)
-        newest.ask()
+        newest = LatestOnly(work, thread)
+        newest.request()
         assert began.wait(SOON_S)
         for given[0] in ("second", "third", "fourth"):
-            newest.ask()
+            newest.request()
         release.set()
         until(lambda: len(done) == 2)
 
     assert done == [("first", False), ("fourth", True)]
 
 
-def test_work_that_fails_does_not_end_the_work(caplog):
+def test_failing_work_does_not_stop_later_work(caplog):
     done = threading.Event()
     works = iter([lambda: 1 / 0, done.set])
 
     with ThreadPoolExecutor(1) as thread:
-        newest = Newest(lambda _wanted: next(works)(), thread)
-        newest.ask()
-        until(lambda: "could not work something out" in caplog.text)
-        newest.ask()
+        newest = LatestOnly(lambda _wanted: next(works)(), thread)
+        newest.request()
+        until(lambda: "background update of the playground failed" in caplog.text)
+        newest.request()
         assert done.wait(SOON_S)
 
 
-def test_a_log_without_budgets_is_never_opened(home, shop):  # noqa: F811
-    shop(answer())
+def test_reading_budgets_of_no_log_creates_none(home):
+    assert cost_contexts.refresh([MODEL]) is False
+    assert cost_contexts.current() == CostContext()
+    assert not home.exists()
 
-    assert outlooks.outlooks.read([MODEL]) is False or outlooks.outlooks.known() == Outlook()
-    assert not (home / "runs.duckdb").exists()
 
-
-def test_a_tag_of_one_log_says_nothing_of_another(panel, tmp_path):
+def test_budgets_of_one_log_do_not_apply_to_another(panel, tmp_path):
     panel()
     lp.set_budget(1, period="total")
-    outlooks.outlooks.expire()
-    outlooks.outlooks.read([])
-    assert outlooks.outlooks.known().standings[0].left_usd == Decimal(1)
+    cost_contexts.expire_budgets()
+    cost_contexts.refresh([])
+    assert cost_contexts.current().statuses[0].remaining_usd == Decimal(1)
 
     lp.configure(log=tmp_path / "other.duckdb")
 
-    assert outlooks.outlooks.known().standings == ()
+    assert cost_contexts.current().statuses == ()
 
 
-def test_what_was_read_while_the_log_changed_is_forgotten(home, shop, monkeypatch):  # noqa: F811
-    shop(answer())
+def test_read_during_a_change_of_log_is_discarded(home, serve, monkeypatch):  # noqa: F811
+    serve(answer())
     lp.set_budget(1, period="total")
 
     def read_slowly():
-        found = standing.standings()
+        found = budget_statuses()
         lp.configure(log=home / "other.duckdb")
         return found
 
-    monkeypatch.setattr(outlooks, "standings", read_slowly)
+    monkeypatch.setattr(cost_context, "budget_statuses", read_slowly)
 
-    assert outlooks.outlooks.read([]) is False
-    assert outlooks.outlooks.known() == Outlook()
+    assert cost_contexts.refresh([]) is False
+    assert cost_contexts.current() == CostContext()
 
     lp.configure(log=home / "runs.duckdb")
 
-    assert outlooks.outlooks.known() == Outlook()
-    assert outlooks.outlooks.is_stale([])
+    assert cost_contexts.current() == CostContext()
+    assert cost_contexts.is_stale([])
 
 
-def test_no_tag_holds_a_key(panel):
+def test_preview_has_no_key(panel):
     pg, _ = panel()
 
     assert KEY not in str(pg.price)

@@ -5,22 +5,22 @@ import re
 import pytest
 
 import llm_playground as lp
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply
 from tests.widget import panels
 from tests.widget.panels import KEY, answered, ask, values
-from tests.wire.formats import openai_stream
-from tests.wire.server import Reply
 
 pg, served = panels.pg, panels.served
 
 
-def test_code_of_the_form_is_that_of_its_first_call(served):
+def test_code_of_the_form_is_of_its_first_call(served):
     pg, _ = served(Reply(openai_stream(["A"])), temperature=0.5)
     pg.models = ["openai:gpt-4o", "local"]
 
-    told = ask(pg, "code")
+    reply = ask(pg, "code")
 
-    assert told["of"] == "The first call · openai:gpt-4o"
-    texts = {tab["language"]: tab["text"] for tab in told["tabs"]}
+    assert reply["of"] == "The first call · openai:gpt-4o"
+    texts = {tab["language"]: tab["text"] for tab in reply["tabs"]}
     assert set(texts) == {"python", "javascript", "curl"}
     for text in texts.values():
         assert "Say hello." in text
@@ -28,20 +28,20 @@ def test_code_of_the_form_is_that_of_its_first_call(served):
         assert KEY not in text
 
 
-def test_code_of_an_answer_is_that_of_its_run(pg):
+def test_code_of_an_answer_is_of_its_run(pg):
     run_id = answered(pg).run_id[0]
     pg.prompt = "Another one."
 
-    told = ask(pg, "code", number=1)
+    reply = ask(pg, "code", number=1)
 
-    assert told["of"] == "Answer 1 · local:smollm2-135m-instruct"
-    python, javascript = told["tabs"][0], told["tabs"][1]
+    assert reply["of"] == "Answer 1 · local:smollm2-135m-instruct"
+    python, javascript = reply["tabs"][0], reply["tabs"][1]
     assert python["text"] == lp.code(run_id)
     assert "Say hello." in python["text"]
     assert "no address outside this kernel" in javascript["error"]
 
 
-def test_code_of_a_form_that_cannot_be_sent_is_one_line(pg):
+def test_form_that_cannot_be_sent_has_no_code(pg):
     pg.prompt = "{{nothing_of_the_kind}}"
 
     with pytest.raises(lp.LLMError, match="nothing_of_the_kind"):
@@ -56,18 +56,18 @@ def test_code_of_a_form_that_cannot_be_sent_is_one_line(pg):
         ("csv", ".csv", "text/csv"),
     ],
 )
-def test_an_export_is_a_text_with_a_name_for_its_file(pg, form, suffix, kind):
+def test_export_has_a_text_and_a_file_name(pg, form, suffix, kind):
     frame = answered(pg)
 
-    told = ask(pg, "export", format=form)
+    reply = ask(pg, "export", format=form)
 
-    assert told["text"] == lp.export(frame, form)
-    assert re.match(r"invoice summary \d+ 20\d\d-", told["name"])
-    assert told["name"].endswith(suffix)
-    assert told["kind"] == kind
+    assert reply["text"] == lp.export(frame, form)
+    assert re.match(r"invoice summary \d+ 20\d\d-", reply["name"])
+    assert reply["name"].endswith(suffix)
+    assert reply["kind"] == kind
 
 
-def test_a_name_that_no_file_may_have_is_made_one(pg):
+def test_file_name_is_valid(pg):
     pg.name = '../..\\a:b*"<>|?\n'
     answered(pg)
 
@@ -78,16 +78,16 @@ def test_a_name_that_no_file_may_have_is_made_one(pg):
 
 
 @pytest.mark.parametrize("what", ["export", "link"])
-def test_nothing_leaves_before_there_are_answers(pg, what):
+def test_nothing_to_export_or_share_before_a_run(pg, what):
     with pytest.raises(lp.LLMError, match="yet: run first"):
         ask(pg, what, format="json")
 
 
-def test_the_cell_is_that_of_the_form(pg):
+def test_cell_of_the_form(pg):
     assert ask(pg, "cell") == "%%llm -m local --max-tokens 8\nSay hello."
 
 
-def test_the_form_is_saved_as_the_next_version_and_fills_a_panel_again(pg):
+def test_saved_form_fills_a_panel(pg):
     pg.system, pg.prompt, pg.temperature = "Be {{how}}.", "Say {{what}}.", 0.5
 
     assert ask(pg, "save_prompt", name=" invoice-summary ", note="first") == "invoice-summary@1"
@@ -100,7 +100,7 @@ def test_the_form_is_saved_as_the_next_version_and_fills_a_panel_again(pg):
     assert lp.prompt("invoice-summary@1").note == "first"
 
 
-def test_what_is_said_beside_a_saved_prompt_wins(pg):
+def test_arguments_take_precedence_over_a_saved_prompt(pg):
     pg.system, pg.temperature = "Old.", 0.5
     ask(pg, "save_prompt", name="a")
     saved = lp.prompt("a")
@@ -111,7 +111,7 @@ def test_what_is_said_beside_a_saved_prompt_wins(pg):
     assert again.max_tokens == 8
 
 
-def test_turns_and_every_parameter_are_saved_with_it(pg):
+def test_saved_prompt_has_turns_and_parameters(pg):
     pg.turns = [{"role": "user", "content": "A"}, {"role": "assistant", "content": "B"}]
     pg.seed, pg.stop_at = 3, ["x", "y"]
     ask(pg, "save_prompt", name="talk")
@@ -126,12 +126,12 @@ def test_turns_and_every_parameter_are_saved_with_it(pg):
 
 
 @pytest.mark.parametrize("name", ["", "a@3", " "])
-def test_a_name_that_is_none_is_explained(pg, name):
-    with pytest.raises(lp.LLMError, match="A prompt's name is a text without @"):
+def test_invalid_prompt_name_is_explained(pg, name):
+    with pytest.raises(lp.LLMError, match="A prompt name is text without @"):
         ask(pg, "save_prompt", name=name)
 
 
-def test_lp_save_prompt_takes_the_panel_with_all_it_has(pg):
+def test_save_prompt_takes_a_panel(pg):
     pg.seed = 5
 
     assert lp.save_prompt("whole", pg) == 1

@@ -1,0 +1,227 @@
+"""Expected and worst-case usage and cost of a call, before it is made.
+
+Budgets reserve the worst case, an upper bound: text counts more tokens than it probably has, and
+the answer is as long as allowed. Reasoning is part of the answer. Tokens are counted without a
+tokenizer; these counts are also used for answers whose provider reports no usage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from math import ceil
+from typing import Any
+
+from llm_playground.catalog import pricing
+from llm_playground.types import ImagePart, Request, Usage
+
+# OpenAI's rule of thumb: one token is about four characters of English, three quarters of a word
+# (https://help.openai.com/en/articles/4936856). Scripts without spaces take about one a character.
+_BYTES_PER_TOKEN = 4
+
+
+def estimate(text: str) -> int:
+    """Estimated number of tokens in a text: a quarter of its UTF-8 bytes, rounded up.
+
+    >>> estimate("twelve bytes"), estimate("")
+    (3, 0)
+    """
+    return of_bytes(len(text.encode("utf-8", "surrogatepass")))
+
+
+def of_bytes(count: int) -> int:
+    """Estimated number of tokens in ``count`` UTF-8 bytes."""
+    return -(-count // _BYTES_PER_TOKEN)
+
+
+def estimate_usage(request: Request, answer: str) -> Usage:
+    """Estimated usage of a request without reported usage, such as a stopped stream."""
+    prompt = sum(estimate(message.text) for message in request.messages)
+    return Usage(input_tokens=prompt, output_tokens=estimate(answer))
+
+
+# The longest answer that is assumed if it has no limit.
+ASSUMED_MAX_TOKENS = 4096
+# Bytes per token that nearly all text exceeds: digits, code and scripts without spaces have 2.5 to
+# 3, English prose 4 and more.
+_FEWEST_BYTES_PER_TOKEN = 2.5
+# Roles and separators: 3 to 7 tokens per message in the published chat formats.
+_TOKENS_PER_MESSAGE = 8
+# Anthropic's maximum for one image (https://docs.claude.com/en/docs/build-with-claude/vision);
+# others count 85 to 1,500.
+_TOKENS_PER_IMAGE = 1600
+# Expected length of an answer without a history of the model.
+_LIKELY_OUTPUT_TOKENS = 500
+# Worst-case input is rounded up to steps, so that price look-ups of similar prompts are cached.
+_STEP = 64
+# Vendors' names in `parameters.extra` for the limit of an answer and the number of answers.
+_LIMIT_NAMES = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens")
+_COUNT_NAMES = ("n", "candidateCount")
+_NESTED_IN = "generationConfig"
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Statistics of a model's logged runs; None if there are too few."""
+
+    bytes_per_token: float | None = None  # mean of sent text
+    fewest_bytes_per_token: float | None = None  # a low quantile of sent text
+    output_tokens: float | None = None  # mean length of answers
+
+
+NO_HISTORY = History()
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Usage and cost of calls before they are made; all figures are sums over the calls.
+
+    ``str()`` is one line: ``about $0.0054, at most $0.0232``.
+
+    Args:
+        model: ``provider:name``; several are joined by commas.
+        calls: Number of calls.
+        input_tokens: Expected input.
+        output_tokens: Expected output.
+        most_input_tokens: Upper bound of the input.
+        most_output_tokens: Upper bound of the output.
+        expected_usd: Expected cost; None if a price is unknown.
+        worst_case_usd: Upper bound of the cost; None if a price is unknown.
+        assumed: Whether an answer has no limit, so that its upper bound is an assumption.
+    """
+
+    model: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    most_input_tokens: int
+    most_output_tokens: int
+    expected_usd: Decimal | None
+    worst_case_usd: Decimal | None
+    assumed: bool = False
+
+    def __str__(self) -> str:
+        if self.expected_usd is None or self.worst_case_usd is None:
+            return "price unknown"
+        if self.worst_case_usd == 0:
+            return "free"
+        about = "about " if self.assumed else ""
+        return f"about ${self.expected_usd:.4f}, at most {about}${self.worst_case_usd:.4f}"
+
+
+def of(
+    request: Request, at: datetime, history: History = NO_HISTORY, cap: int | None = None
+) -> Estimate:
+    """Estimated usage and cost of one call.
+
+    Args:
+        request: The request to be sent.
+        at: Time of the call; prices are dated.
+        history: Statistics of the model's earlier runs.
+        cap: The limit of the answer that is sent if the request sets none.
+    """
+    most = most_usage(request, history, cap)
+    likely = _likely_usage(request, history, most)
+    return Estimate(
+        model=request.model,
+        calls=1,
+        input_tokens=likely.input_tokens or 0,
+        output_tokens=likely.output_tokens or 0,
+        most_input_tokens=most.input_tokens or 0,
+        most_output_tokens=most.output_tokens or 0,
+        expected_usd=pricing.price(request.model, likely, at).cost_usd,
+        worst_case_usd=pricing.price(request.model, most, at).cost_usd,
+        assumed=cap is None and limit_of(request) is None,
+    )
+
+
+def together(estimates: Iterable[Estimate]) -> Estimate:
+    """The sum of estimates; a cost is None if any of them is.
+
+    >>> one = Estimate("a:b", 1, 10, 20, 30, 40, Decimal(1), Decimal(2))
+    >>> both = together([one, one])
+    >>> both.calls, both.worst_case_usd
+    (2, Decimal('4'))
+    """
+    every = tuple(estimates)
+    return Estimate(
+        model=", ".join(dict.fromkeys(each.model for each in every)),
+        calls=sum(each.calls for each in every),
+        input_tokens=sum(each.input_tokens for each in every),
+        output_tokens=sum(each.output_tokens for each in every),
+        most_input_tokens=sum(each.most_input_tokens for each in every),
+        most_output_tokens=sum(each.most_output_tokens for each in every),
+        expected_usd=_sum(each.expected_usd for each in every),
+        worst_case_usd=_sum(each.worst_case_usd for each in every),
+        assumed=any(each.assumed for each in every),
+    )
+
+
+def most_usage(request: Request, history: History = NO_HISTORY, cap: int | None = None) -> Usage:
+    """Worst-case usage of one call; the arguments are those of :func:`of`.
+
+    >>> from llm_playground.types import Message, Parameters, TextPart
+    >>> hello = Message("user", (TextPart("Say hello."),))
+    >>> most_usage(Request("openai:any", (hello,), Parameters(max_tokens=100))).output_tokens
+    100
+    """
+    fewest = history.fewest_bytes_per_token or _FEWEST_BYTES_PER_TOKEN
+    pieces = len(request.messages) + 1 + len(request.tools)
+    overhead = pieces * _TOKENS_PER_MESSAGE + _image_tokens(request)
+    sent = ceil(request.size_bytes / fewest) + overhead
+    input_tokens = ceil(sent / _STEP) * _STEP if sent > _STEP else sent
+    answers = max([1, *_numbers(request.parameters.extra, _COUNT_NAMES)])
+    output_tokens = (limit_of(request) or cap or ASSUMED_MAX_TOKENS) * answers
+    if "cache_control" in request.parameters.extra:  # cache writes cost more
+        return Usage(input_tokens, output_tokens, cache_write_tokens=input_tokens)
+    return Usage(input_tokens, output_tokens)
+
+
+def limit_of(request: Request) -> int | None:
+    """The limit of the answer that the request sets, in tokens; None if it sets none.
+
+    >>> from llm_playground.types import Parameters
+    >>> limit_of(Request("openai:any", (), Parameters(extra={"max_completion_tokens": 9})))
+    9
+    """
+    limits = _numbers(request.parameters.extra, _LIMIT_NAMES)
+    if request.parameters.max_tokens is not None:
+        limits.append(request.parameters.max_tokens)
+    return max(limits, default=None)
+
+
+def _likely_usage(request: Request, history: History, most: Usage) -> Usage:
+    size = request.size_bytes
+    ratio = history.bytes_per_token
+    text_tokens = of_bytes(size) if ratio is None else ceil(size / ratio)
+    output_tokens = ceil(history.output_tokens or _LIKELY_OUTPUT_TOKENS)
+    return Usage(
+        min(text_tokens + _image_tokens(request), most.input_tokens or 0),
+        min(output_tokens, most.output_tokens or 0),
+    )
+
+
+def _image_tokens(request: Request) -> int:
+    parts = (part for message in request.messages for part in message.content)
+    return _TOKENS_PER_IMAGE * sum(isinstance(part, ImagePart) for part in parts)
+
+
+def _numbers(extra: Mapping[str, Any], names: Iterable[str]) -> list[int]:
+    """The positive integers under any of the names, at the top level or nested as for Gemini."""
+    if not extra:
+        return []
+    nested = extra.get(_NESTED_IN)
+    levels = (extra, nested) if isinstance(nested, Mapping) else (extra,)
+    values = [level[name] for level in levels for name in names if name in level]
+    return [value for value in values if isinstance(value, int) and value > 0]
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    total = Decimal(0)
+    for amount in amounts:
+        if amount is None:
+            return None
+        total += amount
+    return total

@@ -1,0 +1,397 @@
+"""Settings: the only reader of the environment and of ``.env``."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from types import EllipsisType
+from typing import Any, Literal, cast, get_args
+
+from llm_playground import _lifecycle
+from llm_playground._validation import checks_arguments, one_of, usd, whole_number
+from llm_playground.config import endpoint_table, options
+from llm_playground.config.endpoint_table import EndpointRow
+from llm_playground.config.endpoints import Setting as EndpointSetting
+from llm_playground.config.endpoints import from_packages, merge_endpoints, resolve_model
+from llm_playground.config.options import (
+    GuardModes,
+    Privacy,
+    Rates,
+    Retry,
+    Timeouts,
+    merge_prices,
+    merge_retry,
+    merge_timeouts,
+    rates_of,
+    tightest,
+)
+from llm_playground.config.options import Setting as PriceSetting
+from llm_playground.config.policy import Policy, read_policy
+from llm_playground.errors import ConfigError
+
+Mode = Literal["live", "reuse", "replay"]
+ReuseFrom = Literal["me", "everyone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What :func:`configure` set; None if it is not set. See its arguments."""
+
+    log: str | None = None
+    model: str | None = None
+    concurrency: int | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    retry: Retry = field(default_factory=Retry)
+    endpoints: Mapping[str, EndpointRow] = field(default_factory=dict)
+    prices: Mapping[str, Rates] = field(default_factory=dict)
+    mode: Mode | None = None
+    reuse_from: ReuseFrom = "me"
+    secret_guard: GuardModes = field(default_factory=GuardModes)
+    confirm_above_usd: Decimal | None = Decimal(1)
+    budget_max_tokens: int = 4096
+    privacy: Privacy = field(default_factory=Privacy)
+
+
+_settings = Settings()
+_lifecycle.register_state(globals(), "_settings", Settings)
+_NO_POLICY = Policy()
+_concurrency_listeners: list[Callable[[], None]] = []
+
+
+@checks_arguments("configure")
+def configure(
+    *,
+    log: str | Path | None = None,
+    model: str | None = None,
+    concurrency: int | None = None,
+    timeout_s: float | Mapping[str, float | None] | None = None,
+    retry: int | Mapping[str, float] | None = None,
+    endpoints: Mapping[str, EndpointSetting] | None = None,
+    prices: Mapping[str, PriceSetting] | None = None,
+    mode: Mode | None = None,
+    reuse_from: ReuseFrom | None = None,
+    secret_guard: str | Mapping[str, str] | None = None,
+    privacy: str | Mapping[str, Any] | None = None,
+    confirm_above_usd: Decimal | float | EllipsisType | None = ...,
+    budget_max_tokens: int | None = None,
+) -> None:
+    """Set defaults for this kernel. Settings whose argument is omitted do not change.
+
+    Args:
+        log: The run log: a path, ``duckdb:///path``, or ``postgresql://...``.
+        model: The model used when a call names none, for example ``"local"``.
+        concurrency: Maximum number of simultaneous calls, per provider and in total.
+        timeout_s: Seconds for connect, first delta and between deltas; or a mapping of these and
+            ``total``, such as ``{"total": 60}``.
+        retry: Maximum number of attempts per call, 1 for no retry; or a mapping of ``attempts``,
+            ``first_wait_s``, ``max_wait_s``, ``total_s``.
+        endpoints: Further providers by name: the base URL of an OpenAI-compatible server, or a
+            mapping with ``base_url``, ``key_variable``, ``label``, ``free``, ``wire_format``,
+            ``priced_as``. The name of a known provider changes that provider; None removes what
+            was set.
+        prices: US dollars per million tokens by ``provider:name`` or ``provider:*``:
+            ``input_usd_per_mtok``, ``output_usd_per_mtok``, and if they differ
+            ``cache_read_usd_per_mtok``, ``cache_write_usd_per_mtok``. They take precedence over
+            all other sources; None removes what was set.
+        mode: ``live`` sends every call; ``reuse`` answers the k-th identical request of this
+            kernel from the k-th stored answer and sends if there is none; ``replay`` never sends.
+        reuse_from: The users whose stored answers are used: ``me`` or ``everyone``.
+        secret_guard: The action if a request contains a key, a card number or an e-mail address:
+            ``off``, ``warn``, ``block``, or a mapping of ``keys`` (``block`` by default),
+            ``cards`` (``warn``) and ``email`` (``off``). A key in use is never sent in a prompt.
+        privacy: What is stored: ``texts`` (everything), ``metrics`` (no text, but hash, tokens,
+            cost and times), ``off`` (nothing; calls under a blocking budget then fail,
+            since budgets count stored runs); or a mapping of ``store`` (one of these), ``redact``
+            (a list of ``email``, ``phone``, ``card``) and ``sample`` (the share of executions
+            whose texts are stored). Keys are never stored.
+        confirm_above_usd: The most that all calls of one request may cost together without
+            ``override="reason"``: 1 US dollar by default; None for no limit.
+        budget_max_tokens: ``max_tokens`` of calls under a blocking budget that set none: 4,096 by
+            default.
+
+    Raises:
+        InvalidParameterError: A name is unknown, or a value has the wrong type or is out of range.
+        UnknownModelError: The model's provider is unknown.
+        ConfigError: The administrator's policy does not allow it.
+
+    Example:
+        >>> configure(model="local")
+    """
+    global _settings
+    own = _settings
+    readers: dict[str, tuple[Any, Callable[[Any], object]]] = {
+        "concurrency": (concurrency, lambda new: whole_number("concurrency", new)),
+        "budget_max_tokens": (
+            budget_max_tokens,
+            lambda new: whole_number("budget_max_tokens", new),
+        ),
+        "timeouts": (timeout_s, lambda new: merge_timeouts(own.timeouts, new)),
+        "retry": (retry, lambda new: merge_retry(own.retry, new)),
+        "mode": (mode, lambda new: one_of("mode", new, get_args(Mode))),
+        "reuse_from": (reuse_from, lambda new: one_of("reuse_from", new, get_args(ReuseFrom))),
+        "secret_guard": (secret_guard, lambda new: policy().merged_guard(own.secret_guard, new)),
+        "privacy": (privacy, lambda new: policy().merged_privacy(own.privacy, new)),
+        "log": (log, lambda new: _own_log(str(new))),
+        "endpoints": (endpoints, lambda new: merge_endpoints(own.endpoints, new, rows())),
+    }
+    changes: dict[str, Any] = {
+        name: read(value) for name, (value, read) in readers.items() if value is not None
+    }
+    providers = {**rows(), **changes.get("endpoints", {})}
+    if model is not None:
+        changes["model"] = resolve_model(model, providers)
+    if prices is not None:
+        changes["prices"] = merge_prices(own.prices, prices, providers)
+    if confirm_above_usd is not ...:  # None is a value of this setting
+        changes["confirm_above_usd"] = (
+            None
+            if confirm_above_usd is None
+            else usd("confirm_above_usd", confirm_above_usd, "US dollars, or None")
+        )
+    _settings = replace(_settings, **changes)  # another thread may have changed others
+    if concurrency is not None:
+        for listener in _concurrency_listeners:
+            listener()
+    audited = {"log": log, "privacy": privacy, "prices": prices, "endpoints": endpoints}
+    audited |= {"secret_guard": secret_guard}
+    changed = {name: value for name, value in audited.items() if value is not None}
+    if changed:
+        options.record("configure", ", ".join(changed), changed)
+
+
+def _own_log(location: str) -> str:
+    as_log_url(location)  # so that errors are raised now, not at the first run
+    if policy().log is not None:
+        raise ConfigError("The run log is set by the administrator's policy.")
+    return location
+
+
+def settings() -> Settings:
+    """What :func:`configure` set."""
+    return _settings
+
+
+def mode() -> Mode:
+    """``configure(mode=)``, then ``LLM_PLAYGROUND_MODE``, then ``live``.
+
+    Raises:
+        InvalidParameterError: The variable has another value.
+    """
+    if _settings.mode is not None:
+        return _settings.mode
+    chosen = read("LLM_PLAYGROUND_MODE")
+    return cast("Mode", one_of("LLM_PLAYGROUND_MODE", chosen, get_args(Mode))) if chosen else "live"
+
+
+def secret_guard() -> GuardModes:
+    """The action for keys, card numbers and e-mail addresses in a request.
+
+    Raises:
+        ConfigError: The administrator's policy cannot be used.
+    """
+    rules = policy()
+    return _settings.secret_guard if rules is _NO_POLICY else rules.guard(_settings.secret_guard)
+
+
+def privacy() -> Privacy:
+    """What is stored of runs: the stricter of the user's settings and the policy.
+
+    Raises:
+        ConfigError: The administrator's policy cannot be used.
+    """
+    return tightest(_settings.privacy, policy().privacy)
+
+
+def policy() -> Policy:
+    """The administrator's policy: the file that ``LLM_PLAYGROUND_POLICY`` names, or no rules.
+
+    Raises:
+        ConfigError: The file cannot be read or is invalid.
+    """
+    # Not from .env, which users can write.
+    path = os.environ.get("LLM_PLAYGROUND_POLICY", "").strip()
+    return read_policy(Path(path).expanduser()) if path else _NO_POLICY
+
+
+def check_allowed(model: str) -> None:
+    """Check that the administrator allows a model, given as ``provider:name``.
+
+    Raises:
+        ConfigError: The model is not allowed, or not at its provider's present base URL.
+    """
+    rules = policy()
+    if rules is not _NO_POLICY:
+        rules.check(model, base_url(model.partition(":")[0]))
+
+
+def on_new_concurrency(listener: Callable[[], None]) -> None:
+    """Call ``listener`` after each change of the concurrency, on the thread that made it.
+
+    The limiter, which depends on this module, uses it to start queued calls.
+    """
+    _concurrency_listeners.append(listener)
+
+
+def home() -> Path:
+    """The user's data folder: ``LLM_PLAYGROUND_HOME`` or the platform's folder for user data."""
+    chosen = read("LLM_PLAYGROUND_HOME")
+    if chosen:
+        return Path(chosen).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("llm_playground", appauthor=False)
+
+
+def log_url() -> str:
+    """The URL of the run log, as ``duckdb:///absolute/path`` or ``postgresql://...``.
+
+    Raises:
+        ConfigError: The setting names a database that is not supported.
+    """
+    own = _settings.log or read("LLM_PLAYGROUND_LOG") or str(home() / "runs.duckdb")
+    return as_log_url(policy().log or own)
+
+
+def as_log_url(location: str) -> str:
+    """A path or URL of a run log in the form of :func:`log_url`.
+
+    Raises:
+        ConfigError: The database is not supported, or DuckDB cannot open the path.
+
+    >>> as_log_url("/data/runs.duckdb")
+    'duckdb:////data/runs.duckdb'
+    """
+    scheme, separator, rest = location.partition("://")
+    if separator and scheme in ("postgresql", "postgres"):
+        return location
+    if separator and (scheme != "duckdb" or not rest.startswith("/")):
+        raise ConfigError(
+            f"The run log cannot be {scheme}://. Use a path such as logs/runs.duckdb."
+        )
+    if "\0" in location:
+        raise ConfigError("The run log's path contains a null byte. Remove it.")
+    if "?" in location:  # DuckDB would read the rest as options
+        raise ConfigError(
+            f"The run log's path contains a question mark: {location}. Use another path."
+        )
+    path = Path(rest[1:] if separator else location).expanduser()
+    return f"duckdb:///{path.absolute()}"
+
+
+def default_model() -> str:
+    """``configure(model=)`` or ``%llm use``, then ``LLM_PLAYGROUND_MODEL``, then ``local``."""
+    return _settings.model or read("LLM_PLAYGROUND_MODEL") or "local"
+
+
+def local_model_path() -> Path | None:
+    """The GGUF file that ``LLM_PLAYGROUND_LOCAL_MODEL`` names; None if it is not set."""
+    chosen = read("LLM_PLAYGROUND_LOCAL_MODEL")
+    return Path(chosen).expanduser() if chosen else None
+
+
+def username() -> str:
+    """The user's name. On JupyterHub it is the name there, which cannot be overridden."""
+    return read("JUPYTERHUB_USER") or read("LLM_PLAYGROUND_USER") or _login_name()
+
+
+@lru_cache(maxsize=1)
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no login name in a bare container
+        return "unknown"
+
+
+def notebook() -> str | None:
+    """The notebook's path, if the Jupyter server passed it to the kernel."""
+    return os.environ.get("JPY_SESSION_NAME")
+
+
+def rows() -> dict[str, EndpointRow]:
+    """All providers by name: built in, from packages and from ``configure(endpoints=)``."""
+    return {**_known_rows(), **_settings.endpoints}
+
+
+def _known_rows() -> dict[str, EndpointRow]:
+    return {**endpoint_table.BUILT_IN, **from_packages()}
+
+
+def rates(model: str) -> Rates | None:
+    """``configure(prices=)`` for a model as ``provider:name``; None if not set."""
+    return rates_of(model, policy().prices) or rates_of(model, _settings.prices)
+
+
+def label(provider: str) -> str:
+    """A provider's display name, for use within a sentence."""
+    row = rows().get(provider)
+    return provider if row is None else row.label
+
+
+def base_url(provider: str) -> str | None:
+    """The base URL that the user set for a provider; None for its default one."""
+    own, known = _settings.endpoints.get(provider), _known_rows().get(provider)
+    if own is not None and (known is None or own.base_url != known.base_url):
+        return own.base_url
+    return read(known.base_url_variable) if known and known.base_url_variable else None
+
+
+def gemini_api_version() -> str:
+    """``GOOGLE_GEMINI_API_VERSION``, or ``v1beta``, which has all documented features.
+
+    Raises:
+        ConfigError: The variable is not a version.
+    """
+    version = read("GOOGLE_GEMINI_API_VERSION") or "v1beta"
+    if not (version.isascii() and version.isalnum()):
+        raise ConfigError(
+            "GOOGLE_GEMINI_API_VERSION is not a version. Set it to v1beta, or unset it."
+        )
+    return version
+
+
+def read(variable: str) -> str | None:
+    """A variable from the environment, else from ``.env`` here or above; empty counts as unset."""
+    return os.environ.get(variable, "").strip() or _dotenv().get(variable, "").strip() or None
+
+
+def sources() -> tuple[tuple[str, Mapping[str, str]], ...]:
+    """The sources of variables with their display names, in order of precedence."""
+    return ("environment", os.environ), (".env", _dotenv())
+
+
+def _dotenv() -> dict[str, str]:
+    """Variables of the ``.env`` files here and above, the nearest first; cached by file."""
+    try:
+        here = os.getcwd()  # noqa: PTH109 - called often; Path is ten times slower
+    except FileNotFoundError:  # the working folder was deleted
+        return {}
+    values: dict[str, str] = {}
+    for path in _dotenv_paths(here):
+        try:
+            stat = os.stat(path)  # noqa: PTH116 - as above
+        except OSError:
+            continue
+        values |= _parse_dotenv(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    return values
+
+
+@lru_cache(maxsize=8)
+def _dotenv_paths(folder: str) -> tuple[str, ...]:
+    here = Path(folder)
+    return tuple(str(parent / ".env") for parent in (*reversed(here.parents), here))
+
+
+@lru_cache(maxsize=32)
+def _parse_dotenv(path: str, _version: tuple[int, int, int]) -> dict[str, str]:
+    from dotenv import dotenv_values
+
+    try:
+        values = dotenv_values(path, interpolate=False)
+    except (OSError, UnicodeDecodeError):
+        return {}
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,399 @@
+"""Makes runs: from a request to a logged answer. A failed run is data, not an exception.
+
+:meth:`Engine.execute` is the whole path of one call. Budgets, which belong to a higher layer,
+implement the protocols of this module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from llm_playground import config
+from llm_playground.catalog import capabilities, estimates
+from llm_playground.config.options import Retry, Timeouts
+from llm_playground.errors import (
+    BudgetExceededError,
+    ContentBlockedError,
+    LLMError,
+    ProviderError,
+    ProviderTimeoutError,
+    RateLimitError,
+    RequestRejectedError,
+)
+from llm_playground.events import (
+    Preparing,
+    ReasoningDelta,
+    Responded,
+    Retrying,
+    RunFinished,
+    StreamEvent,
+    TextDelta,
+    Waiting,
+)
+from llm_playground.execution import limiter
+from llm_playground.execution.retry import DeadlineError, Deadlines, Part, Pause, retrying
+from llm_playground.execution.run_builder import RunBuilder
+from llm_playground.providers import Provider
+from llm_playground.redaction import redact
+from llm_playground.types import Execution, Request, Run, Status
+
+if TYPE_CHECKING:
+    from llm_playground.runlog.log import RunLog
+    from llm_playground.runlog.replay import StoredAnswer
+
+Emit = Callable[[StreamEvent], None]
+# Returns the connected provider of a model, and reports slow steps to the second argument.
+Connect = Callable[[str, Callable[[Preparing], None]], Awaitable[Provider]]
+
+# Priorities of waiting calls by source; lower goes first. Scripts and others are in between.
+_PRIORITY = {"widget": 0, "magic": 0, "map": 2}
+_DEFAULT_PRIORITY = 1
+# The status of a run by its error; with any other error it has failed.
+_STATUSES: dict[type[LLMError], Status] = {
+    ContentBlockedError: "blocked",
+    BudgetExceededError: "over_budget",
+}
+_SHORTEST_SHOWN_WAIT_S = 1.0
+# Never left out of a second attempt: it limits what the call may cost.
+_NEVER_DROPPED = ("max_tokens",)
+# Counted towards a limit of tokens where max_tokens is not set.
+_EXPECTED_OUTPUT_TOKENS = 500
+_TIMEOUT_MESSAGES: dict[Part, str] = {
+    "first_delta": "{label} sent nothing for {limit_s:g} s. Run again, choose a faster model, "
+    'or allow more time: lp.configure(timeout_s={{"first_delta": ...}}).',
+    "between_deltas": "{label} stopped sending for {limit_s:g} s. The text so far is kept. "
+    "Run again for a full answer.",
+    "total": "{label} took longer than {limit_s:g} s in total. The text so far is kept. "
+    'To allow more time: lp.configure(timeout_s={{"total": ...}}).',
+}
+
+
+class Reservation(Protocol):
+    """The amount reserved for one call, from before it is sent until it has ended."""
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The ``max_tokens`` to send where the request has none; None for no limit."""
+        ...
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """Sentences to show with the run."""
+        ...
+
+    async def hold(self) -> bool:
+        """Reserve the amount; False when it does not fit until other calls have ended.
+
+        Raises:
+            BudgetExceededError: It will not fit.
+            RunLogError: Whether it fits cannot be determined.
+        """
+        ...
+
+    async def wait(self, notify: Callable[[str], None]) -> None:
+        """Wait until it is reserved; ``notify`` gets the reason for waiting. Raises as `hold`."""
+        ...
+
+    def settle(self, run: Run) -> None:
+        """Replace the reserved amount by the cost of the run, which is logged."""
+        ...
+
+
+class Budget(Protocol):
+    """Decides what a call may cost."""
+
+    async def reservation_for(
+        self, run: Run, request: Request, execution: Execution, override: str | None
+    ) -> Reservation:
+        """The reservation that a new call needs; nothing is reserved yet.
+
+        Raises:
+            BudgetExceededError: The call must not be sent, whatever amount is left.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts the ended runs of an execution. Used on the background loop only."""
+
+    expected: int
+    ended: list[Status] = field(default_factory=list)
+
+    def add(self, status: Status) -> str | None:
+        """Count an ended run; the execution's status once all have ended, else None.
+
+        >>> tally = Tally(2)
+        >>> tally.add("completed"), tally.add("failed")
+        (None, 'partial')
+        """
+        self.ended.append(status)
+        return self._outcome()
+
+    def skip(self) -> str | None:
+        """Count a run that leaves no row; returns the same as :meth:`add`."""
+        self.expected -= 1
+        return self._outcome()
+
+    def _outcome(self) -> str | None:
+        if not self.ended or len(self.ended) < self.expected:
+            return None
+        kinds = set(self.ended)
+        if len(kinds) > 1:
+            return "partial"
+        return "failed" if kinds <= {"blocked", "over_budget"} else self.ended[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A run that is to be made, and its execution.
+
+    A ``fresh`` call is sent even if an answer is stored. ``override`` is why it is sent regardless
+    of budgets; None obeys them. ``pause`` are its waits between attempts.
+    """
+
+    run_id: str
+    request: Request
+    execution: Execution
+    iteration_number: int
+    tally: Tally
+    fresh: bool = False
+    override: str | None = None
+    pause: Pause = field(default_factory=Pause, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Makes runs, and logs them. Without a ``budget``, a call may cost any amount."""
+
+    connect: Connect
+    log: RunLog
+    timeouts: Timeouts
+    retry: Retry
+    budget: Budget | None = None
+
+    async def execute(self, call: Call, emit: Emit) -> Run:
+        """Make one run and log it.
+
+        The steps: connect, log the start, reserve the cost; then for each attempt wait for the
+        limiter and the budget, send, read the stream, and after an error decide whether to retry;
+        at last log the run, settle its cost, and emit ``RunFinished``.
+
+        ``emit`` gets every event on this loop; the last is always ``RunFinished``. A failure is in
+        the run's ``status`` and ``error``.
+
+        Raises:
+            asyncio.CancelledError: The task was cancelled. The connection is closed, the partial
+                text is logged, and ``RunFinished`` was emitted.
+        """
+        run = _ActiveRun(call)
+        try:
+            provider = await self.connect(call.request.model, emit)
+            self.log.started(run.builder.run(), call.request, call.execution)
+        except asyncio.CancelledError:
+            self._finish_unsent(run.ended("cancelled"), emit, call)
+            raise
+        except Exception as error:
+            return self._finish_unsent(run.failed(_as_llm_error(error, call.request)), emit, call)
+        try:
+            if self.budget is not None:
+                run.reservation = await self.budget.reservation_for(
+                    run.builder.skeleton, call.request, call.execution, call.override
+                )
+            await self._attempts(provider, run, emit)
+        except asyncio.CancelledError:
+            self._finish(run.ended("cancelled"), emit, run)
+            raise
+        except Exception as error:
+            return self._finish(run.failed(_as_llm_error(error, call.request)), emit, run)
+        return self._finish(run.answered(), emit, run)
+
+    async def _attempts(self, provider: Provider, run: _ActiveRun, emit: Emit) -> None:
+        """Make attempts until one succeeds; raises the error of the last one."""
+
+        def on_wait(error: Exception, wait_s: float) -> None:
+            run.builder.waiting(wait_s)
+            number = len(run.builder.attempts) + 1
+            emit(Retrying(number, self.retry.attempts, wait_s, redact(str(error))))
+
+        async def sleep(wait_s: float) -> None:
+            started_at = time.perf_counter()
+            if await run.call.pause.sleep(wait_s):
+                run.builder.waiting(time.perf_counter() - started_at)
+                limiter.release(run.call.request.model)
+
+        async for attempt in retrying(self.retry, run.is_retryable, on_wait, sleep):
+            with attempt:
+                await self._attempt(provider, run, emit)
+
+    async def _attempt(self, provider: Provider, run: _ActiveRun, emit: Emit) -> None:
+        request, builder = run.call.request, run.builder
+        builder.queued()
+        deadlines = Deadlines(self.timeouts, builder.spent_ms / 1000)
+        try:
+            async with self._turn(run, emit), deadlines:
+                builder.sent()
+                await self._read(provider, run, emit, deadlines)
+        except asyncio.CancelledError:
+            builder.attempted(None)
+            raise
+        except Exception as exception:
+            error = _as_llm_error(exception, request)
+            if isinstance(error, RateLimitError) and error.retry_after is not None:
+                limiter.hold(request.model, min(error.retry_after, self.retry.max_wait_s))
+            builder.attempted(error)
+            raise error from None
+        builder.attempted(None)
+
+    @asynccontextmanager
+    async def _turn(self, run: _ActiveRun, emit: Emit) -> AsyncIterator[None]:
+        """Entered when the limiter allows the call and its cost is reserved.
+
+        While a call waits for the budget, other calls use its slot.
+        """
+        request, reservation = run.call.request, run.reservation
+        tokens = estimates.of_bytes(request.size_bytes)
+        tokens += request.parameters.max_tokens or _EXPECTED_OUTPUT_TOKENS
+        priority = _PRIORITY.get(run.call.execution.source, _DEFAULT_PRIORITY)
+        while True:
+            wait_s = limiter.expected_wait_s(request.model, tokens=tokens, priority=priority)
+            if wait_s is not None and wait_s >= _SHORTEST_SHOWN_WAIT_S:
+                label = config.label(request.provider)
+                emit(Waiting(f"Waiting {wait_s:.0f} s for the rate limit of {label}."))
+            async with limiter.slot(request.model, tokens=tokens, priority=priority):
+                if reservation is None or await reservation.hold():
+                    yield
+                    return
+            await reservation.wait(lambda reason: emit(Waiting(reason)))
+
+    async def _read(
+        self, provider: Provider, run: _ActiveRun, emit: Emit, deadlines: Deadlines
+    ) -> None:
+        async with aclosing(provider.stream(run.request_as_sent())) as events:
+            async for event in events:
+                run.builder.add(event)
+                if isinstance(event, Responded):
+                    limiter.learn(run.call.request.model, event)
+                    continue
+                deadlines.delta_received()
+                if isinstance(event, TextDelta):
+                    self.log.text(run.call.run_id, event.text)
+                emit(event)
+
+    def repeat(self, call: Call, stored: StoredAnswer, emit: Emit) -> Run:
+        """Make a run of a stored answer: nothing is sent, and it costs nothing.
+
+        ``emit`` gets its text as one delta, then ``RunFinished``.
+        """
+        run = _ActiveRun(call)
+        self.log.started(run.builder.run(), call.request, call.execution)
+        if stored.reasoning:
+            emit(ReasoningDelta(stored.reasoning))
+        if stored.text:
+            emit(TextDelta(stored.text))
+        return self._finish(run.builder.repeated(stored), emit, run)
+
+    def refuse(self, call: Call, error: LLMError, emit: Emit) -> Run:
+        """End a call that is not sent; it leaves no row."""
+        return self._finish_unsent(_ActiveRun(call).failed(error), emit, call)
+
+    def _finish(self, run: Run, emit: Emit, active: _ActiveRun) -> Run:
+        self.log.finished(run)
+        if active.reservation is not None:  # after the log, in which budgets find the cost
+            active.reservation.settle(run)
+        if run.error is not None:  # only here, where the run has a row
+            run.error.run = run
+        self._finish_execution(active.call, active.call.tally.add(run.status))
+        emit(RunFinished(run))
+        return run
+
+    def _finish_unsent(self, run: Run, emit: Emit, call: Call) -> Run:
+        """Finish a run of which nothing was sent; it leaves no row."""
+        self._finish_execution(call, call.tally.skip())
+        emit(RunFinished(run))
+        return run
+
+    def _finish_execution(self, call: Call, status: str | None) -> None:
+        if status is not None:
+            self.log.execution_finished(call.execution.id, status, datetime.now(UTC))
+
+
+class _ActiveRun:
+    """A run in progress: its call, its reservation, and what it has received."""
+
+    def __init__(self, call: Call) -> None:
+        request, execution = call.request, call.execution
+        skeleton = Run(
+            id=call.run_id,
+            execution_id=execution.id,
+            prompt_id=execution.prompt_id,
+            iteration_number=call.iteration_number,
+            model=request.model,
+            provider=request.provider,
+            started_at=datetime.now(UTC),
+            parameters=request.parameters,
+        )
+        self.call = call
+        self.reservation: Reservation | None = None
+        self.builder = RunBuilder(skeleton, request)
+        self._dropped = capabilities.unsupported_in(request.model, request.parameters)
+
+    def request_as_sent(self) -> Request:
+        cap = None if self.reservation is None else self.reservation.max_tokens
+        return self.call.request.as_sent(self._dropped, cap)
+
+    def is_retryable(self, error: BaseException) -> bool:
+        """Whether to make another attempt; a refused parameter is left out of it.
+
+        After the first delta there is none: the text is kept, and nothing is paid twice.
+        """
+        if self.builder.delivered or not isinstance(error, LLMError):
+            return False
+        refused = error.refused_parameter if isinstance(error, RequestRejectedError) else None
+        if refused is not None and refused not in (*_NEVER_DROPPED, *self._dropped):
+            self._dropped += (refused,)
+            return True
+        return error.retryable
+
+    def answered(self) -> Run:
+        """The run after its last attempt succeeded; the provider may have blocked the answer."""
+        finish, request = self.builder.finish, self.call.request
+        if finish is None or finish.finish_reason != "content_filter":
+            return self.ended("completed")
+        from llm_playground.providers.errors import blocked_error  # compiles many patterns
+
+        label = config.label(request.provider)
+        return self.failed(
+            blocked_error(finish, provider=request.provider, model=request.model, label=label)
+        )
+
+    def failed(self, error: LLMError) -> Run:
+        error.provider = error.provider or self.call.request.provider
+        error.model = error.model or self.call.request.model
+        return self.ended(_STATUSES.get(type(error), "failed"), error)
+
+    def ended(self, status: Status, error: LLMError | None = None) -> Run:
+        run = self.builder.ended(status, error, self._dropped)
+        if self.reservation is None:
+            return run
+        notices = tuple(self.reservation.notices)
+        return replace(run, max_tokens_cap=self.reservation.max_tokens, budget_notices=notices)
+
+
+def _as_llm_error(error: Exception, request: Request) -> LLMError:
+    if isinstance(error, LLMError):
+        return error
+    if isinstance(error, DeadlineError):
+        label = config.label(request.provider)
+        line = _TIMEOUT_MESSAGES[error.part].format(label=label, limit_s=error.limit_s)
+        return ProviderTimeoutError(line[:1].upper() + line[1:])
+    return ProviderError(
+        f"Unexpected {type(error).__name__} while calling {request.model}: {redact(str(error))}",
+        detail=redact(repr(error)),
+    )

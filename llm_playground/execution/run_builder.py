@@ -1,0 +1,210 @@
+"""Builds a :class:`~llm_playground.types.Run` from the events of its attempts."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from llm_playground.catalog import estimates, pricing
+from llm_playground.errors import LLMError
+from llm_playground.events import (
+    Finish,
+    ProviderEvent,
+    ReasoningDelta,
+    Responded,
+    TextDelta,
+    ToolCallDelta,
+)
+from llm_playground.redaction import redact
+from llm_playground.types import Attempt, Request, Run, Status, ToolCall, Usage, UsageSource
+
+if TYPE_CHECKING:
+    from llm_playground.runlog.replay import StoredAnswer
+
+
+@dataclass(slots=True)
+class RunBuilder:
+    """Collects the attempts and events of a run in order.
+
+    ``skeleton`` is the run before its first attempt, ``finish`` the provider's last event.
+    """
+
+    skeleton: Run
+    request: Request
+    attempts: list[Attempt] = field(default_factory=list)
+    delivered: bool = False
+    finish: Finish | None = None
+    _texts: list[str] = field(default_factory=list)
+    _reasonings: list[str] = field(default_factory=list)
+    _calls: dict[int, list[ToolCallDelta]] = field(default_factory=dict)
+    _responded: Responded | None = None
+    _queued_ms: float | None = None
+    _waited_ms: float = 0.0
+    _queued_at: float | None = None
+    _sent_at: float | None = None
+    _ttft_ms: float | None = None
+    _ended_at: float | None = None
+
+    @property
+    def spent_ms(self) -> float:
+        """The duration of the ended attempts and the waits between them."""
+        return sum(attempt.wait_ms + attempt.duration_ms for attempt in self.attempts)
+
+    def queued(self) -> None:
+        """The wait for the limiter and the budget begins."""
+        self._queued_at = time.perf_counter()
+
+    def waiting(self, wait_s: float) -> None:
+        """Set the wait between the failed attempt and the next, planned or as it was."""
+        self._waited_ms = wait_s * 1000
+
+    def sent(self) -> None:
+        """An attempt begins."""
+        self._sent_at = now = time.perf_counter()
+        if self._queued_at is not None:
+            self._queued_ms = (self._queued_ms or 0.0) + (now - self._queued_at) * 1000
+            self._queued_at = None
+        self._responded, self._ended_at = None, None
+
+    def add(self, event: ProviderEvent) -> None:
+        """Add an event of the current attempt."""
+        match event:
+            case TextDelta(text):
+                self._texts.append(text)
+            case ReasoningDelta(text):
+                self._reasonings.append(text)
+            case ToolCallDelta():
+                self._calls.setdefault(event.index, []).append(event)
+            case Finish():
+                self.finish, self._ended_at = event, time.perf_counter()
+                return
+            case Responded():
+                self._responded = event
+                return
+        if not self.delivered:
+            self.delivered = True
+            self._ttft_ms = (
+                self.spent_ms + self._waited_ms + self._since_sent_ms(time.perf_counter())
+            )
+
+    def attempted(self, error: LLMError | None) -> None:
+        """The current attempt has ended; without one, do nothing."""
+        if self._sent_at is None:
+            return
+        duration_ms = self._since_sent_ms(self._ended_at or time.perf_counter())
+        self.attempts.append(self._attempt(duration_ms, error))
+        self._sent_at, self._waited_ms = None, 0.0
+
+    def run(self) -> Run:
+        """The run so far, still running."""
+        return replace(
+            self.skeleton, text="".join(self._texts), reasoning="".join(self._reasonings)
+        )
+
+    def ended(self, status: Status, error: LLMError | None, dropped: tuple[str, ...]) -> Run:
+        """The run after its end; ``dropped`` parameters were set and not sent."""
+        run, finish = self.run(), self.finish or Finish("other")
+        usage, usage_source = self._usage(run, finish)
+        cost = _price(run, usage)
+        ended = replace(
+            run,
+            status=status,
+            finish_reason=self.finish.finish_reason if self.finish else None,
+            tool_calls=tuple(map(_tool_call, self._calls.values())),
+            logprobs=finish.logprobs,
+            response_model=finish.response_model and redact(finish.response_model),
+            usage=usage,
+            usage_source=usage_source,
+            cost_usd=cost.cost_usd,
+            price_source=cost.source,
+            ttft_ms=self._ttft_ms,
+            response_time_ms=self.spent_ms if self.attempts else None,
+            queue_ms=self._queued_ms,
+            attempts=self.attempts,
+            error=error,
+            dropped_parameters=dropped,
+        )
+        return self._with_data(ended)
+
+    def repeated(self, stored: StoredAnswer) -> Run:
+        """The run that reuses a stored answer."""
+        repeated = replace(
+            self.skeleton,
+            status="completed",
+            text=stored.text,
+            reasoning=stored.reasoning,
+            tool_calls=stored.tool_calls,
+            response_model=stored.response_model,
+            finish_reason=stored.finish_reason,
+            usage=stored.usage,
+            usage_source="provider" if stored.usage else "none",
+            cost_usd=Decimal(0),
+            price_source="reused",
+            cached=True,
+            saved_usd=stored.cost_usd,
+        )
+        return self._with_data(repeated)
+
+    def _since_sent_ms(self, now: float) -> float:
+        return 0.0 if self._sent_at is None else (now - self._sent_at) * 1000
+
+    def _attempt(self, duration_ms: float, error: LLMError | None) -> Attempt:
+        responded, finish = self._responded, self.finish
+        status_code = responded.status_code if responded else None
+        request_id = finish.request_id if finish else responded.request_id if responded else None
+        request_id = getattr(error, "request_id", None) or request_id
+        return Attempt(
+            number=len(self.attempts) + 1,
+            wait_ms=self._waited_ms,
+            duration_ms=duration_ms,
+            status_code=getattr(error, "status_code", None) or status_code,
+            request_id=request_id and redact(request_id),  # a server may echo the key
+            error_type=type(error).__name__ if error else None,
+            reason=redact(error.detail or str(error)) if error else None,
+            skipped_events=finish.skipped_events if finish else 0,
+        )
+
+    def _usage(self, run: Run, finish: Finish) -> tuple[Usage | None, UsageSource]:
+        if finish.usage is not None:
+            return finish.usage, "provider"
+        if not self.delivered:
+            return None, "none"
+        calls = "".join(delta.arguments_json for call in self._calls.values() for delta in call)
+        return estimates.estimate_usage(self.request, run.reasoning + run.text + calls), "estimated"
+
+    def _with_data(self, run: Run) -> Run:
+        """The run with its text parsed by the schema, or the reason why that failed."""
+        schema = self.request.schema
+        if schema is None or run.status != "completed" or (run.tool_calls and not run.text):
+            return run
+        try:
+            return replace(run, data=schema.parse(run.text))
+        except ValueError as error:
+            reason = _cut_off(run) if run.finish_reason == "length" else redact(str(error))
+            return replace(run, data_error=reason)
+        except Exception as error:  # a user's validator may raise anything; the answer is kept
+            return replace(run, data_error=redact(f"{type(error).__name__}: {error}"))
+
+
+def _price(run: Run, usage: Usage | None) -> pricing.Price:
+    """The price of the run; unknown where the price list fails, since the answer is kept."""
+    try:
+        return pricing.price(run.model, usage, run.started_at)
+    except Exception:  # genai-prices may raise anything
+        return pricing.UNKNOWN
+
+
+def _cut_off(run: Run) -> str:
+    at = f" at {run.cut_off_at:,} tokens" if run.cut_off_at else ""
+    return f"The answer was cut off{at}, before its JSON was complete. Set a higher max_tokens."
+
+
+def _tool_call(deltas: list[ToolCallDelta]) -> ToolCall:
+    return ToolCall(
+        id=next((delta.id for delta in deltas if delta.id), ""),
+        name=next((delta.name for delta in deltas if delta.name), ""),
+        arguments_json="".join(delta.arguments_json for delta in deltas) or "{}",
+        signature=next((delta.signature for delta in deltas if delta.signature), None),
+    )

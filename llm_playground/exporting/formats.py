@@ -1,0 +1,295 @@
+"""JSON, CSV and Markdown of plain rows, and the rows in an export or a saved notebook.
+
+JSON: ``{"format": "llm_playground.runs", "version": 1, "runs": [...]}``, with the columns of the
+view ``runs`` as one object and line per run. Costs are numbers with all their digits;
+``json.loads(text, parse_float=decimal.Decimal)`` reads them exactly.
+
+CSV: RFC 4180 in UTF-8, safe to open in a spreadsheet. Spreadsheets take a cell that begins with
+``=``, ``+``, ``-`` or ``@`` for a formula, so such texts (not numbers) get an apostrophe in front,
+which reading removes again. None is an empty cell, an empty text is ``""``.
+
+Markdown: grouped by prompt, each answer in a fence that it cannot break out of.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+from llm_playground import _validation
+from llm_playground.errors import InvalidParameterError
+from llm_playground.exporting.rows import (
+    COLUMNS,
+    Row,
+    footer,
+    notices,
+    parameter_items,
+    start_time,
+)
+
+FORMAT = "llm_playground.runs"
+VERSION = 1
+MIME_TYPE = "application/vnd.llm_playground.runs+json"
+
+
+def to_json(rows: Iterable[Row]) -> str:
+    """The whole document, one run per line, ending in a newline."""
+    lines = []
+    for row in rows:
+        pairs = (f"{json.dumps(name)}: {_json_literal(value)}" for name, value in row.items())
+        lines.append("{" + ", ".join(pairs) + "}")
+    runs = ",\n".join(lines)
+    head = f'{{"format": "{FORMAT}", "version": {VERSION}, "runs": ['
+    return f"{head}\n{runs}\n]}}\n" if runs else f"{head}]}}\n"
+
+
+def json_document(rows: Iterable[Row]) -> dict[str, Any]:
+    """The document as JSON values; a cost that a float cannot represent exactly is text.
+
+    >>> json_document([])
+    {'format': 'llm_playground.runs', 'version': 1, 'runs': []}
+    """
+    runs = [{name: _json_value(value) for name, value in row.items()} for row in rows]
+    return {"format": FORMAT, "version": VERSION, "runs": runs}
+
+
+def _json_literal(value: object) -> str:
+    if isinstance(value, Decimal):
+        return _decimal_text(value)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _json_value(value: object) -> object:
+    if not isinstance(value, Decimal):
+        return value
+    number = float(value)
+    return number if Decimal(repr(number)) == value else _decimal_text(value)
+
+
+def _decimal_text(value: Decimal) -> str:
+    """An amount with the digits it needs, without an exponent.
+
+    >>> _decimal_text(Decimal("0.000001500000")), _decimal_text(Decimal("1E+2"))
+    ('0.0000015', '100')
+    """
+    return f"{value.normalize():f}"
+
+
+# Signs that make spreadsheets evaluate a cell (full-width ones too), and blanks that they skip
+# before. Apostrophes in front may be the text's own: another one keeps them apart.
+_FORMULA = re.compile(r"'*(?:[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20])")
+_TO_QUOTE = re.compile(r'[",\r\n]|^\s|\s$')
+_CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))(,|\r\n|\n|\r|\Z)')
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+    """A header with the names of the columns and one line per run, each ending in CR LF."""
+    lines = [",".join(COLUMNS), *(",".join(map(to_csv_cell, row.values())) for row in rows)]
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def to_csv_cell(value: object) -> str:
+    """A value as a cell; None as an empty one."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return _decimal_text(value)
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if not isinstance(value, str):
+        value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if _FORMULA.match(value):
+        value = f"'{value}"
+    if value and not _TO_QUOTE.search(value):
+        return value
+    return '"' + value.replace('"', '""') + '"'
+
+
+def read_csv(csv: str) -> Iterator[list[str | None]]:
+    r"""The cells of each line, without the apostrophes; None for an empty cell.
+
+    Raises:
+        ValueError: The text is not CSV; the message says where.
+
+    >>> list(read_csv("a,b\n,'=1"))
+    [['a', 'b'], [None, '=1']]
+    """
+    cells: list[str | None] = []
+    position, line = 0, 1
+    while position < len(csv):
+        match = _CELL.match(csv, position)
+        if match is None:
+            raise ValueError(f"line {line}")
+        quoted, bare, end = match.groups()
+        cell = bare or None if quoted is None else quoted.replace('""', '"')
+        if cell and cell.startswith("'") and _FORMULA.match(cell):
+            cell = cell[1:]
+        cells.append(cell)
+        position = match.end()
+        at_end = position == len(csv)
+        if end == "," and at_end:
+            cells.append(None)
+        if end != "," or at_end:
+            yield cells
+            cells, line = [], line + 1
+
+
+_MARKDOWN_SIGNS = re.compile(r"[\\`*_\[\]<>#|~&$@!{}]")
+_MAX_HEADING_CHARS = 80
+
+
+def to_markdown(rows: Iterable[Row]) -> str:
+    """A section for each prompt: its texts, its parameters as a table, its answers."""
+    sections = [_section(list(group)) for _, group in groupby(rows, _prompt)]
+    return "\n".join(sections) if sections else "No runs.\n"
+
+
+def _prompt(row: Row) -> tuple[object, ...]:
+    return row["system_prompt"], row["user_prompt"], row["parameters"]
+
+
+def _section(rows: Sequence[Row]) -> str:
+    system, user, parameters = _prompt(rows[0])
+    items = parameter_items(parameters)
+    heading = escape_markdown(_validation.shorten(str(user or ""), _MAX_HEADING_CHARS))
+    prompts = (("System prompt", system), ("User prompt", user))
+    parts = [
+        f"# {heading or 'A run without its prompt'}",
+        *(f"**{title}**\n\n{fence(str(text))}" for title, text in prompts if text),
+        markdown_table(("parameter", "value"), items) if items else "No parameter was set.",
+        *map(_answer, rows),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _answer(row: Row) -> str:
+    model = escape_markdown(row["model"] or "model unknown")
+    origin = (start_time(row), row["username"], row["notebook"], f"run {row['run_id']}")
+    parts = [
+        f"## {model} · answer {row['iteration_number'] or 1}",
+        fence(row["response_text"]) if row["response_text"] else "",
+        "\n".join(f"- {escape_markdown(notice)}" for notice in notices(row)),
+        escape_markdown(footer(row)),
+        " · ".join(escape_markdown(part) for part in origin if part),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def fence(content: str) -> str:
+    """Text in a fence longer than any in it.
+
+    >>> print(fence("```"))
+    ````text
+    ```
+    ````
+    """
+    longest = max(map(len, re.findall("`+", content)), default=0)
+    ticks = "`" * max(longest + 1, 3)
+    return f"{ticks}text\n{content.rstrip()}\n{ticks}"
+
+
+def escape_markdown(content: object) -> str:
+    r"""Text on one line in which Markdown has no effect.
+
+    >>> print(escape_markdown("a <b> | *c*"))
+    a \<b\> \| \*c\*
+    """
+    return _MARKDOWN_SIGNS.sub(r"\\\g<0>", " ".join(str(content).split()))
+
+
+def markdown_table(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """A table of texts."""
+    escaped = ([escape_markdown(cell) for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *escaped))
+
+
+def extract_rows(document: Mapping[str, Any]) -> list[Any]:
+    """The rows of an export, a notebook (nbformat 4), an output or its MIME bundle, unchecked.
+
+    A run in several outputs is returned once, from the output with its longest answer.
+
+    Raises:
+        InvalidParameterError: The document holds no runs, or a newer version wrote them.
+    """
+    exports = list(_exports(document))
+    if not exports:
+        what = "The notebook's outputs hold" if "cells" in document else "The document holds"
+        raise InvalidParameterError(f"{what} no runs that llm_playground saved.")
+    rows = [row for export in exports for row in _rows_of(export)]
+    return rows if len(exports) == 1 else _without_duplicates(rows)
+
+
+def _exports(document: Mapping[str, Any]) -> Iterator[object]:
+    if "format" in document or "runs" in document:
+        yield document
+        return
+    outputs = (
+        [{"data": document}, document]
+        if "cells" not in document
+        else [output for cell in _list(document, "cells") for output in _list(cell, "outputs")]
+    )
+    for output in outputs:
+        data = output.get("data") if isinstance(output, Mapping) else None
+        if isinstance(data, Mapping) and MIME_TYPE in data:
+            yield _parsed(data[MIME_TYPE])
+
+
+def _list(holder: object, name: str) -> list[Any]:
+    value = holder.get(name) if isinstance(holder, Mapping) else None
+    return value if isinstance(value, list) else []
+
+
+def _parsed(export: object) -> object:
+    """Some programs save the JSON of outputs as text, or as a list of lines."""
+    if isinstance(export, list):
+        export = "".join(map(str, export))
+    if not isinstance(export, str):
+        return export
+    try:
+        return json.loads(export)
+    except (ValueError, RecursionError):
+        raise InvalidParameterError("The runs in the notebook's outputs are not JSON.") from None
+
+
+def not_an_export(reason: str) -> InvalidParameterError:
+    """The error for a source that is another thing than an export."""
+    return InvalidParameterError(f"This is not an export of runs: {reason}.")
+
+
+def _rows_of(export: object) -> list[Any]:
+    if not isinstance(export, Mapping) or export.get("format") != FORMAT:
+        name = export.get("format") if isinstance(export, Mapping) else export
+        raise not_an_export(f"its format is {_validation.short_repr(name)}, not {FORMAT}")
+    version = export.get("version")
+    shown = _validation.short_repr(version)
+    if isinstance(version, int) and version > VERSION:
+        raise InvalidParameterError(
+            f"A newer llm_playground wrote these runs (version {shown}, known here: {VERSION}). "
+            "Upgrade llm_playground to import them."
+        )
+    if version != VERSION or isinstance(version, bool):
+        raise not_an_export(f"its version is {shown}, not {VERSION}")
+    rows = export.get("runs")
+    if not isinstance(rows, list):
+        raise not_an_export("its runs are not a list")
+    return rows
+
+
+def _without_duplicates(rows: list[Any]) -> list[Any]:
+    def answer_length(row: Mapping[str, Any]) -> int:
+        text = row.get("response_text")
+        return len(text) if isinstance(text, str) else 0
+
+    longest: dict[str, Any] = {}
+    for index, row in enumerate(rows):
+        run_id = row.get("run_id") if isinstance(row, Mapping) else None
+        name = run_id if isinstance(run_id, str) else f"row {index}"
+        if name not in longest or answer_length(row) > answer_length(longest[name]):
+            longest[name] = row
+    return list(longest.values())

@@ -1,0 +1,360 @@
+"""``lp.import_runs``: exported runs enter the log, once each, all of them or none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, NoReturn
+
+from llm_playground import _validation, config
+from llm_playground.config import options
+from llm_playground.config.options import Privacy
+from llm_playground.errors import InvalidParameterError, RunLogError
+from llm_playground.exporting.formats import extract_rows, not_an_export, read_csv
+from llm_playground.exporting.row_checks import OPTIONAL_COLUMNS, check_rows
+from llm_playground.exporting.rows import COLUMNS, Row, utc_text
+from llm_playground.runlog import open_log, postgres_ingest, recorder
+from llm_playground.runlog.rows import EXECUTION_COLUMNS, PROMPT_COLUMNS, RESULT_COLUMNS
+from llm_playground.runlog.store import Dialect, Session
+from llm_playground.types import (
+    Message,
+    Parameters,
+    Request,
+    TextPart,
+    id_from_hash,
+    messages_as_json,
+)
+
+MAX_BYTES = 256 << 20
+_CSV_HEAD = f"{next(iter(COLUMNS))},"
+_ROWS_PER_STATEMENT = 500
+_COUNTS = ("input", "output", "cache_read", "cache_write", "reasoning")
+_TABLES: Mapping[str, Mapping[str, str]] = {
+    "prompts": PROMPT_COLUMNS,
+    "executions": EXECUTION_COLUMNS,
+    "results": RESULT_COLUMNS,
+    "ratings": {
+        "id": "VARCHAR",
+        "result_id": "VARCHAR",
+        "score": "DOUBLE",
+        "note": "VARCHAR",
+        "blind": "BOOLEAN",
+        "created_at": "TIMESTAMPTZ",
+    },
+}
+_EXISTING = "SELECT id FROM results WHERE id IN (SELECT unnest(CAST($ids AS VARCHAR[])))"
+_ROWS: Mapping[Dialect, str] = {
+    "duckdb": "(SELECT unnest(row) FROM (SELECT unnest(from_json_strict(CAST($rows AS JSON), "
+    "'[{shape}]')) AS row))",
+    "postgres": "jsonb_populate_recordset(CAST(NULL AS {table}), CAST($rows AS JSONB))",
+}
+# ON CONFLICT names no column: members of a shared log may add rows, but not read those of others.
+_INSERT = "INSERT INTO {table} ({names}) SELECT {names} FROM {rows} ON CONFLICT DO NOTHING"
+
+
+def import_runs(source: str | Path | bytes | Mapping[str, Any]) -> int:
+    """Import runs that ``lp.export`` wrote, or that a saved notebook holds, into the log.
+
+    User, time, notebook and cost are kept as they are; a run that is in the log already is left
+    unchanged. All runs are imported or none. They count in reports and budgets, and with
+    ``configure(mode="reuse")`` their answers are used again: import only what you trust. Runs that
+    were still running when they were exported become ``interrupted``. Privacy settings apply: what
+    is not stored here is not imported either.
+
+    Args:
+        source: The path of a JSON or CSV export or of a notebook (``.ipynb``); its text or bytes;
+            or its document as a dict.
+
+    Returns:
+        How many runs are new in the log.
+
+    Raises:
+        InvalidParameterError: The source cannot be read, or a value in it does not fit its column.
+        RunLogError: The log cannot be written, or stores no runs.
+
+    Example:
+        >>> import llm_playground as lp
+        >>> lp.import_runs(lp.export(lp.runs()))          # all are in the log already
+        0
+    """
+    rows = check_rows(read_rows(source))
+    privacy = config.privacy()
+    if privacy.store == "off":
+        raise RunLogError(
+            'No run is stored here: privacy is "off". lp.configure(privacy="texts") changes that.'
+        )
+    log = open_log()
+    ids = [row["run_id"] for row in rows]
+    existing = {row["id"] for row in log.rows(_EXISTING, {"ids": ids})} if ids else set()
+    new_rows = [row for row in rows if row["run_id"] not in existing]
+    tables = _table_rows(new_rows, privacy)
+
+    def insert(session: Session) -> int:
+        new = {name: _insert(session, name, tables[name], log.dialect) for name in _TABLES}
+        return new["results"]
+
+    new = log.change(insert) if new_rows else 0
+    is_path = isinstance(source, Path) or (isinstance(source, str) and not _is_content(source))
+    options.record("import_runs", str(source) if is_path else None, {"runs": len(rows), "new": new})
+    return new
+
+
+def read_rows(source: object) -> list[Any]:
+    """The unchecked rows of an export or of a notebook: a path, its text or bytes, or a dict.
+
+    Raises:
+        InvalidParameterError: The source cannot be read, is too large, or holds no runs.
+    """
+    if isinstance(source, Mapping):
+        return extract_rows(source)
+    if isinstance(source, (bytes, bytearray)):
+        return _rows_of_text(_decode(source))
+    if isinstance(source, str) and _is_content(source):
+        _check_size(len(source))
+        return _rows_of_text(source)
+    if isinstance(source, (str, Path)) and str(source):
+        return _rows_of_text(_decode(_read_file(source)))
+    raise InvalidParameterError(
+        "Runs are imported from a path, from the text of an export or from a notebook; got "
+        f"{_validation.short_repr(source)}."
+    )
+
+
+def _is_content(text: str) -> bool:
+    """Whether a text is an export itself rather than the path of one."""
+    start = text[:100].lstrip("\ufeff \t\r\n")
+    return start.startswith(("{", "[", _CSV_HEAD)) or "\n" in text
+
+
+def _read_file(path: str | Path) -> bytes:
+    try:
+        file_path = Path(path).expanduser()
+        if not file_path.is_file():
+            raise InvalidParameterError(f"There is no file {path}.")
+        _check_size(file_path.stat().st_size)
+        with file_path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidParameterError(f"{path} cannot be read ({reason}).") from error
+
+
+def _decode(content: bytes | bytearray) -> str:
+    _check_size(len(content))
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise not_an_export("it is not UTF-8") from None
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_BYTES:
+        raise InvalidParameterError(
+            f"This is {size >> 20:,} MB; up to {MAX_BYTES >> 20} MB can be imported at once. "
+            "Use lp.backup and lp.restore for whole logs."
+        )
+
+
+def _rows_of_text(text: str) -> list[Any]:
+    text = text.lstrip("\ufeff")
+    if text.startswith(_CSV_HEAD):
+        return _rows_of_csv(text)
+    try:
+        document = _load_json(text)
+    except RecursionError:
+        raise not_an_export("nested too deeply") from None
+    except ValueError as error:
+        raise not_an_export(f"not JSON ({_validation.shorten(str(error), 80)})") from None
+    if not isinstance(document, dict):
+        raise not_an_export("not a JSON object")
+    return extract_rows(document)
+
+
+class _ExactFloat(float):
+    """A float whose text is the number as it was written, so that costs are not rounded."""
+
+    __slots__ = ("_text",)
+
+    _text: str
+
+    def __new__(cls, text: str) -> _ExactFloat:
+        number = super().__new__(cls, text)
+        number._text = text
+        return number
+
+    def __str__(self) -> str:
+        return self._text
+
+
+def _load_json(text: str) -> Any:  # noqa: ANN401 - a JSON value is any of six types
+    return json.loads(text, parse_float=_ExactFloat, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _rows_of_csv(text: str) -> list[Any]:
+    try:
+        header, *lines = read_csv(text)
+    except ValueError as error:
+        raise _not_csv(str(error)) from None
+    names = [str(name) for name in header]
+    missing = next((name for name in COLUMNS if name not in {*names, *OPTIONAL_COLUMNS}), None)
+    if missing is not None:
+        raise _not_csv(f"it has no column {missing}")
+    rows = []
+    for number, cells in enumerate(lines, 2):
+        if cells == [None]:
+            continue
+        if len(cells) != len(names):
+            raise _not_csv(f"row {number} has {len(cells)} cells, the header has {len(names)}")
+        rows.append(dict(zip(names, map(_cell_value, names, cells), strict=True)))
+    return rows
+
+
+def _not_csv(reason: str) -> InvalidParameterError:
+    return InvalidParameterError(f"This is not CSV of runs ({reason}).")
+
+
+def _cell_value(name: str, cell: str | None) -> Any:  # noqa: ANN401 - a JSON value is any of six types
+    """A cell as a JSON value; one that is not JSON stays text, which the checks then reject."""
+    if cell is None or COLUMNS.get(name, "text") in {"text", "time"}:
+        return cell
+    try:
+        return _load_json(cell)
+    except (ValueError, RecursionError):
+        return cell
+
+
+def _table_rows(rows: Sequence[Row], privacy: Privacy) -> dict[str, list[Row]]:
+    """The rows of each table, as far as the privacy settings allow storing them."""
+    tables: Mapping[str, Iterable[Row]] = {
+        "prompts": _prompts(rows, privacy),
+        "executions": (
+            recorder.private_execution(row, privacy.of(row["id"])) for row in _executions(rows)
+        ),
+        "results": (
+            recorder.private_result(_result(row), privacy.of(row["execution_id"] or ""))
+            for row in rows
+        ),
+        "ratings": (_rating(row) for row in rows if row["rating"] is not None),
+    }
+    # Ordered by id, so that concurrent imports of the same runs cannot deadlock.
+    return {name: sorted(table, key=itemgetter("id")) for name, table in tables.items()}
+
+
+def _prompts(rows: Iterable[Row], privacy: Privacy) -> Iterable[Row]:
+    """Each prompt once; with sampled privacy, once with texts and once without."""
+    prompts = {}
+    for row in rows:
+        store = privacy.of(row["execution_id"] or "")
+        key = (row["prompt_id"], store)
+        if row["prompt_id"] is not None and key not in prompts:
+            prompts[key] = recorder.private_prompt(_prompt(row), store)
+    return prompts.values()
+
+
+def _prompt(row: Row) -> Row:
+    return {
+        "id": row["prompt_id"],
+        "created_at": row["started_at"],
+        "system_prompt": row["system_prompt"],
+        "user_prompt": row["user_prompt"],
+        "messages": _messages(row),
+        "parameters": row["parameters"] or {},
+        "selected_model": row["model"],
+        "prompt_hash": row["prompt_hash"],
+    }
+
+
+def _messages(row: Row) -> list[dict[str, Any]] | None:
+    """The messages, if the prompt's hash proves that the two prompt texts are all of them."""
+    system, user, model = row["system_prompt"], row["user_prompt"], row["model"]
+    if row["prompt_hash"] is None or user is None or model is None:
+        return None
+    messages: tuple[Message, ...] = (Message("user", (TextPart(user),)),)
+    if system is not None:
+        messages = (Message("system", (TextPart(system),)), *messages)
+    try:
+        values = row["parameters"] or {}
+        stop = {"stop": tuple(values["stop"])} if values.get("stop") else {}
+        request = Request(model, messages, Parameters(**{**values, **stop}))
+        is_complete = request.prompt_hash() == row["prompt_hash"]
+    except (TypeError, ValueError, AttributeError):  # parameters of another program
+        return None
+    return messages_as_json(messages) if is_complete else None
+
+
+def _executions(rows: Sequence[Row]) -> Iterable[Row]:
+    by_execution: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["execution_id"] is not None:
+            by_execution.setdefault(row["execution_id"], []).append(row)
+    for execution_id, runs in by_execution.items():
+        first = runs[0]
+        statuses = {run["status"] for run in runs}
+        yield {
+            **{name: first[name] for name in EXECUTION_COLUMNS if name in first},
+            "id": execution_id,
+            "iterations": max(len(runs), *(run["iteration_number"] or 1 for run in runs)),
+            "status": first["status"] if len(statuses) == 1 else "partial",
+            "started_at": min(run["started_at"] for run in runs),
+            "completed_at": max(map(_end_time, runs)),
+            "process": None,
+        }
+
+
+def _end_time(row: Row) -> str:
+    started = datetime.fromisoformat(row["started_at"])
+    try:
+        return utc_text(started + timedelta(milliseconds=row["response_time_ms"] or 0))
+    except OverflowError:
+        return str(row["started_at"])
+
+
+def _result(row: Row) -> Row:
+    counts = {name: row[f"{name}_tokens"] for name in _COUNTS}
+    if row["input_tokens"] is not None and row["output_tokens"] is not None:
+        counts["total"] = row["input_tokens"] + row["output_tokens"]
+    tokens_used = {name: count for name, count in counts.items() if count is not None}
+    return {
+        **{name: row.get(name) for name in RESULT_COLUMNS},
+        "id": row["run_id"],
+        "tokens_used": tokens_used or None,
+        "attempts": row["attempts"] or [],
+        "iteration_number": 1 if row["iteration_number"] is None else row["iteration_number"],
+        "cached": bool(row["cached"]),
+    }
+
+
+def _rating(row: Row) -> Row:
+    """One anonymous rating: the mean of the ratings in the exporting log."""
+    return {
+        "id": id_from_hash(hashlib.sha256(f"rating of {row['run_id']}".encode()).hexdigest()),
+        "result_id": row["run_id"],
+        "score": row["rating"],
+        "note": "the mean of the ratings before the import",
+        "blind": False,
+        "created_at": row["started_at"],
+    }
+
+
+def _insert(session: Session, table: str, rows: Sequence[Row], dialect: Dialect) -> int:
+    """Insert rows; returns how many are new. Concurrent imports of a run insert one."""
+    columns = _TABLES[table]
+    shape = ", ".join(f'"{name}": "{sql_type}"' for name, sql_type in columns.items())
+    selected = _ROWS[dialect].format(shape=f"{{{shape}}}", table=table)
+    sql = _INSERT.format(table=table, names=", ".join(columns), rows=selected)
+    inserted = 0
+    for start in range(0, len(rows), _ROWS_PER_STATEMENT):
+        batch = rows[start : start + _ROWS_PER_STATEMENT]
+        # Amounts are written as text, which both databases read exactly.
+        text = json.dumps(batch, ensure_ascii=False, allow_nan=False, default=str)
+        text = text if dialect == "duckdb" else postgres_ingest.storable(text)
+        inserted += session.execute(sql, {"rows": text})
+    return inserted

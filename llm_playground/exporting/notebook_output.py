@@ -1,0 +1,377 @@
+r"""A playground as a notebook saves it: readable without a kernel, small, importable again.
+
+The HTML has no scripts, style sheets or addresses to load from. It consists of headings, tables and
+``pre``, because GitHub and an untrusted JupyterLab strip most other tags; without own colours it
+suits light and dark themes.
+
+Formulas are kept as written: GitHub and an untrusted JupyterLab strip MathML's tags, which would
+turn one half into 12. Pages with MathJax, such as JupyterLab's and nbconvert's, typeset what stands
+between ``$`` or ``\\(`` themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import chain, zip_longest
+from typing import Any
+
+from llm_playground import rendering
+from llm_playground._validation import shorten
+from llm_playground.exporting import formats, rows
+from llm_playground.exporting.formats import MIME_TYPE
+from llm_playground.exporting.rows import Row, plain_row
+from llm_playground.runlog.rows import clean_text
+from llm_playground.types import Run
+
+MAX_BYTES = 256 << 10
+NOTE = "Saved answers. Run this cell to go on."
+EMPTY_NOTE = "No answers yet. Run this cell to ask."
+_MAX_LINE_CHARS = 300  # of a name or a setting
+
+
+def mime_bundle(
+    name: str | None,
+    form: Mapping[str, Any],
+    runs: Sequence[Run | Row],
+    *,
+    max_bytes: int = MAX_BYTES,
+) -> dict[str, Any]:
+    """A playground and its answers as a MIME bundle that needs neither kernel nor script.
+
+    The log is not read. Rows of :func:`llm_playground.exporting.rows.plain_rows` hold more than
+    bare runs, such as the user, and are kept for importing.
+
+    Args:
+        name: The name of the playground, which is the heading.
+        form: ``prompt``, ``system``, ``models``, ``parameters``, ``preset``, ``iterations``; each
+            may be missing.
+        runs: The answers, in order.
+        max_bytes: The maximum size of the runs in the notebook. Longer texts are truncated, which
+            they say; if that is not enough, the last runs are left out.
+
+    Returns:
+        ``text/html`` (plain tags, answers sanitised) and ``text/markdown`` with the same content,
+        ``text/plain`` without the answers' texts, and the runs under :data:`MIME_TYPE` as
+        ``lp.import_runs`` takes them. None of them contains a key.
+
+    Raises:
+        InvalidParameterError: A run has a value that does not fit its column.
+
+    >>> mime_bundle("greetings", {"prompt": "Say hello."}, [])["text/plain"].splitlines()[0]
+    'greetings'
+    """
+    plain = [_with_prompt(plain_row(run), form) for run in runs]
+    kept = _fit_rows(plain, max_bytes)
+    page = NotebookPage.of(name, _fit_form(form, max_bytes), kept, len(plain) - len(kept))
+    return {
+        "text/plain": _page_text(page),
+        "text/markdown": _page_markdown(page),
+        "text/html": _page_html(page),
+        MIME_TYPE: formats.json_document(kept),
+    }
+
+
+def _with_prompt(row: Row, form: Mapping[str, Any]) -> Row:
+    """The row with the form's prompt, if it has none: bare runs do not hold their prompt."""
+    if row["user_prompt"] is not None or row["system_prompt"] is not None:
+        return row
+    prompts = {"user_prompt": form.get("prompt"), "system_prompt": form.get("system") or None}
+    return plain_row({**row, **prompts})
+
+
+@dataclass(frozen=True, slots=True)
+class NotebookPage:
+    """One playground with its answers; the texts contain no keys and are not escaped."""
+
+    HEAD = ("answer", "model", "ended", "cost", "time", "tokens")
+
+    name: str
+    note: str
+    prompts: tuple[tuple[str, str], ...]  # titles and texts
+    settings: tuple[tuple[str, str], ...]  # names and values
+    comparison: tuple[tuple[str, ...], ...]  # of several answers, a row for each, under `HEAD`
+    answers: tuple[Answer, ...]
+
+    @classmethod
+    def of(
+        cls, name: str | None, form: Mapping[str, Any], kept: Sequence[Row], left_out: int
+    ) -> NotebookPage:
+        """The page of a playground with the answers that fit; ``left_out`` others did not."""
+        note = NOTE if kept or left_out else EMPTY_NOTE
+        if left_out:
+            more = f"{left_out:,} more answers are" if left_out > 1 else "1 more answer is"
+            note = f"{note} {more} not kept in the notebook."
+        prompts = (("System prompt", form.get("system")), ("User prompt", form.get("prompt")))
+        answers = tuple(Answer.of(number, row) for number, row in enumerate(kept, 1))
+        lines = [
+            (str(answer.number), _line(row["model"] or ""), *rows.figures(row))
+            for answer, row in zip(answers, kept, strict=True)
+        ]
+        return cls(
+            name=_line(name or "") or "Playground",
+            note=note,
+            prompts=tuple((title, str(text)) for title, text in prompts if text),
+            settings=tuple(_settings(form)),
+            comparison=tuple(lines) if len(lines) > 1 else (),
+            answers=answers,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer: its title and text, and the lines below (notices, footer, settings)."""
+
+    number: int
+    model: str
+    text: str
+    lines: tuple[str, ...]
+
+    @classmethod
+    def of(cls, number: int, row: Row) -> Answer:
+        """The answer of a row."""
+        items = rows.parameter_items(row["parameters"])
+        parameters = " · ".join(f"{name} {value}" for name, value in items)[:_MAX_LINE_CHARS]
+        settings = " · ".join(part for part in (parameters, rows.start_time(row)) if part)
+        lines = (*rows.notices(row), rows.footer(row), settings)
+        return cls(
+            number=number,
+            model=_line(row["model"] or "model unknown"),
+            text=row["response_text"] or "",
+            lines=tuple(line for line in lines if line),
+        )
+
+
+def _settings(form: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    models = form.get("models")
+    names = [models] if isinstance(models, str) else list(models or ())
+    if names:
+        yield "models" if len(names) > 1 else "model", _line(", ".join(map(str, names)))
+    for name in ("preset", "iterations"):
+        if form.get(name) is not None:
+            yield name, _line(form[name])
+    for name, value in rows.parameter_items(form.get("parameters")):
+        if value != "None":  # automatic: the parameter is not sent
+            yield _line(name), _line(value)
+
+
+def _line(value: object) -> str:
+    return shorten(clean_text(str(value)), _MAX_LINE_CHARS)
+
+
+def _page_html(page: NotebookPage) -> str:
+    """The page as one ``div`` of safe HTML."""
+    parts = [
+        f"<h3>{_html_lines([page.name])}</h3>",
+        f"<p><em>{_html_lines([page.note])}</em></p>",
+        *(f"<p><strong>{title}</strong></p>\n{_pre(text)}" for title, text in page.prompts),
+        _html_table(("setting", "value"), page.settings) if page.settings else "",
+        _html_table(page.HEAD, page.comparison) if page.comparison else "",
+        *map(_answer_html, page.answers),
+    ]
+    return "<div>\n" + "\n".join(part for part in parts if part) + "\n</div>"
+
+
+def _page_markdown(page: NotebookPage) -> str:
+    """The page as Markdown, each text in a fence of its own."""
+    parts = [
+        f"### {formats.escape_markdown(page.name)}",
+        f"*{formats.escape_markdown(page.note)}*",
+        *(f"**{title}**\n\n{formats.fence(text)}" for title, text in page.prompts),
+        formats.markdown_table(("setting", "value"), page.settings) if page.settings else "",
+        formats.markdown_table(page.HEAD, page.comparison) if page.comparison else "",
+        *map(_answer_markdown, page.answers),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _page_text(page: NotebookPage) -> str:
+    """The page as plain text, without the answers' texts: the notebook holds them three times."""
+    parts = [
+        f"{page.name}\n{page.note}",
+        *(f"{title}:\n{content}" for title, content in page.prompts),
+        "\n".join(f"{name}: {value}" for name, value in page.settings),
+        *("\n".join((_title(answer, str), *answer.lines)) for answer in page.answers),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _answer_html(answer: Answer) -> str:
+    title = _html_lines([_title(answer, str)])
+    return (
+        f"<details open>\n<summary><strong>{title}</strong></summary>\n"
+        f"{static_html(answer.text)}\n"
+        f"<p><small>{_html_lines(answer.lines)}</small></p>\n</details>"
+    )
+
+
+def _answer_markdown(answer: Answer) -> str:
+    parts = [
+        f"#### {_title(answer, formats.escape_markdown)}",
+        formats.fence(answer.text) if answer.text else "",
+        "\n".join(f"- {formats.escape_markdown(line)}" for line in answer.lines),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _title(answer: Answer, escape: Callable[[str], str]) -> str:
+    return f"{answer.number} · {escape(answer.model)}"
+
+
+def _html_table(head: Sequence[str], table: Iterable[Sequence[str]]) -> str:
+    """A table of texts, aligned left except for figures; JupyterLab aligns all cells right."""
+    figures = ("cost", "time", "tokens")
+    styles = ["" if title in figures else ' style="text-align:left"' for title in head]
+
+    def html_row(tag: str, cells: Sequence[str]) -> str:
+        pairs = zip(styles, cells, strict=True)
+        written = (f"<{tag}{style}>{_html_lines([cell])}</{tag}>" for style, cell in pairs)
+        return f"<tr>{''.join(written)}</tr>"
+
+    body = "\n".join(html_row("td", cells) for cells in table)
+    return f"<table>\n<thead>{html_row('th', head)}</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+
+
+# As for `rendering`, a formula contains neither an empty line nor a code fence.
+_FORMULA = re.compile(
+    r"(?<!\\)(?:"
+    r"\$\$(?:(?!\$\$|\n\s*\n|```|~~~)[\s\S]){1,4000}?\$\$"
+    r"|\$(?![\s$])[^$\n`]{1,4000}(?<![\s\\])\$(?!\d)"
+    r"|\\\((?:(?!\\\)|\n\s*\n|```|~~~)[\s\S]){1,4000}?\\\)"
+    r"|\\\[(?:(?!\\\]|\n\s*\n|```|~~~)[\s\S]){1,4000}?\\\])"
+)
+_MATHML = "<math"
+_TAG = re.compile(r'(<(?:[^<>"]|"[^"]*")*>)')
+# A few characters of a table may stand for thousands of empty cells.
+_MAX_GROWTH, _FREE_CHARS = 40, 1_000
+
+
+def static_html(answer: str) -> str:
+    r"""Safe HTML of an answer: its Markdown rendered, or its text if rendering would change it.
+
+    >>> static_html("*half*: $\\frac{1}{2}$")
+    '<p><em>half</em>: $\\frac{1}{2}$</p>'
+    """
+    if _is_json(answer):  # Markdown would consume some of its characters
+        return _pre(answer)
+    html = rendering.to_html(answer).rstrip()
+    html = _with_formula_sources(answer) if _MATHML in html else _isolate_dollars(html)
+    return html if len(html) <= _MAX_GROWTH * len(answer) + _FREE_CHARS else _pre(answer)
+
+
+def _pre(text: str) -> str:
+    """Text as it is; readers that strip the style show long lines."""
+    return f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{_escape(text)}</pre>'
+
+
+def _escape(text: str) -> str:
+    return escape(text.replace("\0", "\ufffd"))  # HTML cannot hold NUL
+
+
+def _html_lines(texts: Iterable[str]) -> str:
+    """Lines of text in one paragraph."""
+    return _isolate_dollars("<br>".join(map(_escape, texts)))
+
+
+def _isolate_dollars(html: str) -> str:
+    """HTML with each dollar in an element of its own, so that MathJax finds no formula."""
+    if html.count("$") < 2:
+        return html
+    pieces = _TAG.split(html)  # texts, and tags between them
+    texts = (text.replace("$", "<span>$</span>") for text in pieces[::2])
+    return "".join(chain.from_iterable(zip_longest(texts, pieces[1::2], fillvalue="")))
+
+
+def _with_formula_sources(answer: str) -> str:
+    """Rendered with a mark for each formula, which is then replaced by its source."""
+    mark = f"f{secrets.token_hex(12)}n"  # a word to Markdown; random, so no answer contains it
+    formulas: list[str] = []
+
+    def add_mark(match: re.Match[str]) -> str:
+        formulas.append(match[0])
+        return f"{mark}{len(formulas) - 1}e"
+
+    html = rendering.to_html(_FORMULA.sub(add_mark, answer)).rstrip()
+    # The renderer found a formula that the pattern did not, or a mark is in an address.
+    if _MATHML in html or re.search(rf'="[^"]*{mark}', html):
+        return _pre(answer)
+    html = _isolate_dollars(html)
+    return re.sub(rf"{mark}(\d+)e", lambda match: _escape(formulas[int(match[1])]), html)
+
+
+def _is_json(text: str) -> bool:
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+_TEXT_COLUMNS = ("system_prompt", "user_prompt", "response_text", "reasoning_text", "error_message")
+_FORM_SHARE = 8  # each text of the form takes at most an eighth of the size of the runs
+_MIN_TRUNCATED_CHARS = 70  # truncating less would make no text shorter
+
+
+def _fit_rows(plain: Sequence[Row], max_bytes: int) -> list[Row]:
+    """The rows with their longest texts truncated so that the document takes ``max_bytes``.
+
+    If truncating all texts is not enough, the last rows are left out.
+    """
+    if _document_bytes(plain) <= max_bytes:
+        return list(plain)
+    shortest = [_truncate_row(row, 0) for row in plain]
+    if _document_bytes(shortest) > max_bytes:
+        kept: list[Row] = []
+        for row in shortest:
+            if _document_bytes([*kept, row]) > max_bytes:
+                break
+            kept.append(row)
+        return kept
+    fits, too_long = 0, max(len(row[name] or "") for row in plain for name in _TEXT_COLUMNS)
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        if _document_bytes([_truncate_row(row, middle) for row in plain]) <= max_bytes:
+            fits = middle
+        else:
+            too_long = middle
+    return [_truncate_row(row, fits) for row in plain]
+
+
+def _fit_form(form: Mapping[str, Any], max_bytes: int) -> dict[str, Any]:
+    """The form without keys and with its texts truncated."""
+    max_chars = max(max_bytes // _FORM_SHARE, 0)
+    texts = {
+        name: truncate(clean_text(str(form.get(name) or "")), max_chars)
+        for name in ("prompt", "system")
+    }
+    return {**form, **texts}
+
+
+def truncate(text: str, max_chars: int) -> str:
+    """The first characters of a text, and how many are missing.
+
+    A text that would not become shorter is returned unchanged.
+
+    >>> truncate("a" * 100, 2)
+    'aa… [98 more characters are not kept in the notebook]'
+    """
+    missing = len(text) - max_chars
+    if missing <= _MIN_TRUNCATED_CHARS:
+        return text
+    return f"{text[:max_chars]}… [{missing:,} more characters are not kept in the notebook]"
+
+
+def _truncate_row(row: Row, max_chars: int) -> Row:
+    present = [name for name in _TEXT_COLUMNS if row[name] is not None]
+    return {**row, **{name: truncate(row[name], max_chars) for name in present}}
+
+
+def _document_bytes(plain: Sequence[Row]) -> int:
+    """The most bytes that a program may use for the runs: indented, non-ASCII escaped."""
+    return len(json.dumps(formats.json_document(plain), indent=1))

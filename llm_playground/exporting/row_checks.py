@@ -1,0 +1,174 @@
+"""Checks of rows from an export or a notebook, before any of them enters a log."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any, get_args
+from uuid import UUID
+
+from llm_playground import _validation
+from llm_playground._validation import nested_too_deeply
+from llm_playground.errors import InvalidParameterError
+from llm_playground.exporting.rows import COLUMNS, USD_PLACES, Row, utc_text
+from llm_playground.runlog.rows import RUN_COLUMNS, clean_json, clean_text
+from llm_playground.types import FinishReason, Status, UsageSource
+
+# Columns that may be missing: those after the rating came later than the first exports.
+OPTIONAL_COLUMNS = set(list(RUN_COLUMNS)[list(RUN_COLUMNS).index("rating") + 1 :])
+# Columns that the log stores with the execution or the prompt, whose id a row then needs.
+_EXECUTION_COLUMNS = (
+    *("username", "notebook", "cell_id", "git_commit", "tags", "source", "prompt_id"),
+)
+_PROMPT_COLUMNS = ("system_prompt", "user_prompt", "parameters")
+
+_YEARS = range(1970, 2262)  # what frames can hold, with nanoseconds
+_MAX_BIGINT = (1 << 63) - 1
+_MAX_INTEGER = (1 << 31) - 1
+_MAX_NUMBER = 1e300
+_MAX_USD = Decimal(1_000_000)  # DECIMAL(18, 12)
+_DIGITS = re.compile(r"\d{1,30}(\.\d{1,60})?([eE][+-]?\d{1,3})?")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def check_rows(rows: Sequence[object]) -> list[Row]:
+    """The rows with every value of its column's type and without keys, each run once.
+
+    Raises:
+        InvalidParameterError: A value does not fit; names the first one, with its place.
+
+    >>> check_rows([])
+    []
+    """
+    checked: dict[str, Row] = {}
+    for index, row in enumerate(rows):
+        plain = _check_row(row, f"runs[{index}]")
+        checked.setdefault(plain["run_id"], plain)
+    return list(checked.values())
+
+
+def _check_row(row: object, place: str) -> Row:
+    if not isinstance(row, Mapping):
+        raise InvalidParameterError(
+            f"{place}: expected an object, got {_validation.short_repr(row)}."
+        )
+    checked: Row = {}
+    for name, (expected, is_valid, convert) in _CHECKS.items():
+        if name not in row and name not in OPTIONAL_COLUMNS:
+            raise InvalidParameterError(f"{place}.{name}: missing.")
+        value = row.get(name)
+        try:
+            is_wrong = value is not None and not is_valid(value)
+            checked[name] = None if value is None or is_wrong else convert(value)
+        except (ValueError, OverflowError):
+            is_wrong = True
+        if is_wrong:
+            raise InvalidParameterError(
+                f"{place}.{name}: expected {expected}, got {_validation.short_repr(value)}."
+            )
+    required = ["run_id", "started_at"]
+    if any(checked[name] is not None for name in _EXECUTION_COLUMNS):
+        required.append("execution_id")
+    if any(checked[name] is not None for name in _PROMPT_COLUMNS):
+        required += ["execution_id", "prompt_id"]
+    for name in required:
+        if checked[name] is None:
+            raise InvalidParameterError(f"{place}.{name}: missing.")
+    return checked
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _time(value: str) -> str:
+    time = datetime.fromisoformat(value)
+    if time.year not in _YEARS:
+        raise ValueError(value)
+    return utc_text(time)
+
+
+def _is_number(value: Any) -> bool:  # noqa: ANN401 - a JSON value is any of six types
+    if isinstance(value, (Decimal, float)):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_whole(maximum: int, value: Any) -> bool:  # noqa: ANN401 - as above
+    return _is_number(value) and 0 <= value <= maximum and value == int(value)
+
+
+def _is_usd(value: Any) -> bool:  # noqa: ANN401 - as above
+    """Whether it is a number, or text with one."""
+    if not isinstance(value, str) and not (_is_number(value) and abs(value) < _MAX_USD):
+        return False
+    text = str(value)
+    return _DIGITS.fullmatch(text) is not None and Decimal(text) < _MAX_USD
+
+
+def _is_list_of(item_type: type, value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and all(isinstance(item, item_type) for item in value)
+        and not nested_too_deeply(value)
+    )
+
+
+def _one_of(literal: object) -> tuple[str, Callable[[Any], bool], Callable[[Any], Any]]:
+    names = get_args(literal)
+    return f"one of {', '.join(names)}", lambda v: isinstance(v, str) and v in names, str
+
+
+_COUNT = "a whole number of at least 0"
+_EXPECTED_STATUS, _is_status, _ = _one_of(Status)
+# Of each column: what is expected, whether a value is that, and its conversion; both may raise
+# ValueError.
+_CHECKS: dict[str, tuple[str, Callable[[Any], object], Callable[[Any], Any]]] = {
+    **dict.fromkeys(COLUMNS, ("text", _is_text, clean_text)),
+    **dict.fromkeys(
+        ("run_id", "execution_id", "prompt_id"),
+        ("a UUID", lambda id_: _is_text(id_) and _UUID.fullmatch(id_), lambda id_: str(UUID(id_))),
+    ),
+    "started_at": ("a time such as 2026-03-31T12:00:00Z", _is_text, _time),
+    "tags": ("a list of texts", partial(_is_list_of, str), clean_json),
+    "attempts": ("a list of objects", partial(_is_list_of, Mapping), clean_json),
+    **dict.fromkeys(
+        ("parameters", "variables"),
+        (
+            "an object",
+            lambda value: isinstance(value, Mapping) and not nested_too_deeply(value),
+            clean_json,
+        ),
+    ),
+    # A run that was still running when it was exported is interrupted: it never ends here.
+    "status": (_EXPECTED_STATUS, _is_status, lambda s: "interrupted" if s == "running" else s),
+    "finish_reason": _one_of(FinishReason),
+    "usage_source": _one_of(UsageSource),
+    **{
+        name: (_COUNT, partial(_is_whole, _MAX_BIGINT), int)
+        for name, kind in COLUMNS.items()
+        if kind == "count"
+    },
+    "iteration_number": (_COUNT, partial(_is_whole, _MAX_INTEGER), int),
+    **dict.fromkeys(
+        ("cost_usd", "saved_usd"),
+        (
+            "an amount from 0 to a million",
+            _is_usd,
+            lambda usd: Decimal(str(usd)).quantize(USD_PLACES),  # more decimals are rounded
+        ),
+    ),
+    **dict.fromkeys(
+        ("ttft_ms", "response_time_ms", "queue_ms"),
+        ("a number of at least 0", lambda ms: _is_number(ms) and 0 <= ms < _MAX_NUMBER, float),
+    ),
+    "rating": ("a number", lambda score: _is_number(score) and abs(score) < _MAX_NUMBER, float),
+    **dict.fromkeys(
+        ("cached", "git_dirty", "compressed"),
+        ("true or false", lambda flag: isinstance(flag, bool), bool),
+    ),
+}

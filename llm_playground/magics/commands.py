@@ -1,0 +1,180 @@
+"""What the subcommands of ``%llm`` do; the result of each is shown by the notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from llm_playground import _validation, config
+from llm_playground.budgeting import budgets
+from llm_playground.calls import resolve_model
+from llm_playground.config import credentials
+from llm_playground.errors import ConfigError, InvalidParameterError
+from llm_playground.formatting import article, count
+from llm_playground.redaction import remember
+
+KEY_ACTS = ("set", "forget")
+_FORMATS = {".json": "json", ".md": "markdown", ".markdown": "markdown", ".csv": "csv"}
+_RUNS_SHOWN = 20
+_RUN_COLUMNS = [
+    *("started_at", "model", "user_prompt", "response_text", "status", "cost_usd"),
+    *("response_time_ms", "run_id"),
+]
+
+# Modules that import pandas or the builders of requests are imported in the functions that need
+# them, so that %load_ext stays fast.
+
+
+def models() -> object:
+    """The frame of models and prices."""
+    from llm_playground.catalog import models
+
+    return models.models()
+
+
+def keys(act: str | None, providers: Sequence[str], *, save: bool) -> object:
+    """The frame of keys, or set or remove a provider's key.
+
+    Raises:
+        ConfigError: The key cannot be set or removed.
+        InvalidParameterError: ``providers`` is not one provider.
+    """
+    if act is None and not providers and not save:
+        from llm_playground.catalog import models
+
+        return models.keys()
+    for word in providers[1:]:
+        remember(word)  # it may be a key
+    if len(providers) > 1 and act == "set":
+        raise InvalidParameterError(
+            "Nothing was set. A key on this line stays in the notebook: if there is one, delete it "
+            f"and run %llm keys set {providers[0]}, which asks for it, hidden."
+        )
+    if len(providers) != 1 or (save and act == "forget"):
+        raise InvalidParameterError(f"%llm keys {act} takes one provider, such as openai.")
+    if act == "set":
+        _set_key(providers[0], save=save)
+    else:
+        _forget_key(providers[0])
+    return None
+
+
+def use(model: str) -> None:
+    """Set the default model of this kernel.
+
+    Raises:
+        UnknownModelError: The name resolves to no model.
+    """
+    resolved = resolve_model(model)
+    provider = resolved.partition(":")[0]
+    config.configure(model=resolved)
+    print(f"The default model is now {resolved}.")
+    if provider in credentials.with_key() and credentials.key_status(provider).status != "present":
+        variable = config.rows()[provider].key_variables[0]
+        print(
+            f"It needs a key: put {variable} in .env or the environment, or run %llm keys set "
+            f"{provider}."
+        )
+
+
+def presets() -> object:
+    """The frame of presets."""
+    from llm_playground.request import parameters
+
+    return parameters.presets()
+
+
+def runs() -> object:
+    """The newest runs of the log."""
+    from llm_playground.reports import run_rows
+
+    return run_rows.runs(limit=_RUNS_SHOWN)[_RUN_COLUMNS]
+
+
+def cost() -> object:
+    """Costs by month and model."""
+    from llm_playground.reports import spending
+
+    return spending.costs()
+
+
+def latency() -> object:
+    """Response times by model."""
+    from llm_playground.reports import quality
+
+    return quality.latency()
+
+
+def budget() -> object:
+    """The budgets and what is left of them."""
+    return budgets().drop(columns=["id", "created_at"])
+
+
+def code(run: str, language: str, *, function: bool) -> None:
+    """Print the code of a run, or of the newest with ``last``; as a function or as a script.
+
+    Raises:
+        InvalidParameterError: The language is unknown, or there is no such run.
+        ConfigError: See :func:`llm_playground.code`.
+        RunLogError: The log cannot be read.
+    """
+    from llm_playground import codegen
+
+    print(codegen.code(run, language, as_function=function), end="")
+
+
+def export(path: str | None, format: str | None) -> None:  # noqa: A002 - the option's name
+    """Write all runs of the log to a file, whose suffix may be the format; or print the newest 20.
+
+    Raises:
+        InvalidParameterError: The format is unknown, or the file cannot be written.
+        RunLogError: The log cannot be read.
+    """
+    from llm_playground import exporting
+    from llm_playground.reports import run_rows
+
+    if path is None:
+        print(exporting.export(run_rows.runs(limit=_RUNS_SHOWN), format or "json"), end="")
+        return
+    chosen = format or _FORMATS.get(PurePath(path).suffix.lower())
+    if chosen is None:
+        raise InvalidParameterError(
+            f"The format of {_validation.short_repr(path)} is unknown. End it in .json, .md or "
+            ".csv, or add --format json, markdown or csv. To ask a model that, use %%llm."
+        )
+    exported = run_rows.runs()
+    exporting.export(exported, chosen, path)
+    verb = "is" if len(exported) == 1 else "are"
+    print(f"{count(len(exported), 'run')} {verb} in {path}.")
+
+
+def doctor() -> None:
+    """Print what works here and what does not."""
+    from llm_playground import doctor
+
+    print("\n".join(doctor.report()))
+
+
+def _set_key(provider: str, *, save: bool) -> None:
+    credentials.set_key(provider)
+    status = credentials.key_status(provider)
+    print(f"The key of {config.label(provider)} ({status.masked}) is set for this kernel.")
+    if save:
+        try:
+            credentials.save_key(provider)
+        except ConfigError as error:
+            print(error)
+        else:
+            print("It is saved in the keyring for later kernels.")
+
+
+def _forget_key(provider: str) -> None:
+    removed = credentials.forget_key(provider)
+    key = f"key of {config.label(provider)}"
+    if removed:
+        print(f"The {key} is removed from {' and '.join(map(article, removed))}.")
+    else:
+        print(f"There was no {key} in this kernel or the keyring.")
+    left = credentials.key_status(provider)
+    if left.source is not None:
+        print(f"{left.variable} from {article(left.source)} is used now.")

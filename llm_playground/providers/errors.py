@@ -1,0 +1,427 @@
+"""HTTP statuses and error bodies as errors of :mod:`llm_playground.errors`.
+
+``_BY_STATUS`` maps a status to an error class and its message; ``_BY_BODY`` refines it by patterns
+in the body. :func:`status_error` applies both, to responses and to error objects inside a stream.
+:func:`blocked_error` is for answers that a safety system ended. Exceptions of the connection are in
+:mod:`llm_playground.providers.transport_errors`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from llm_playground.errors import (
+    AuthenticationError,
+    ContentBlockedError,
+    ContextLengthError,
+    ProviderError,
+    ProviderTimeoutError,
+    ProviderUnavailableError,
+    RateLimitError,
+    RequestRejectedError,
+)
+from llm_playground.events import Block, Finish
+from llm_playground.providers import RequestContext, request_id
+from llm_playground.redaction import redact
+from llm_playground.types import Parameters
+
+DETAIL_CHARS = 2_000
+_QUOTED_CHARS = 240  # of the provider's text in a message
+_SEARCHED_CHARS = 500  # for a parameter's name: searching takes longer than the text grows
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An error class and its message, a format string.
+
+    ``{why}`` stands for the status and the provider's own message. ``final`` marks a case that is
+    not retried although its class usually is.
+    """
+
+    kind: type[ProviderError]
+    message: str
+    final: bool = False
+
+    def error(
+        self,
+        call: RequestContext,
+        headers: Mapping[str, str],
+        detail: str,
+        *,
+        status: int | None = None,
+        **fields: object,
+    ) -> ProviderError:
+        """The error, with the fields of its message filled in."""
+        line = self.message.format(label=call.label, status=status, **fields)
+        error = self.kind(
+            _capitalised(line),
+            status_code=status,
+            request_id=request_id(headers),
+            provider=call.endpoint.provider,
+            model=call.model,
+            detail=redact(detail)[:DETAIL_CHARS] or None,
+        )
+        if self.final:
+            error.retryable = False
+        return error
+
+
+_BY_STATUS: dict[int, Rule] = {
+    401: Rule(AuthenticationError, "{label} refused the key (401). {key_origin} {key_advice}"),
+    402: Rule(RequestRejectedError, "{label} requires payment {why}. Add credit to the account."),
+    403: Rule(
+        AuthenticationError, "{label} does not let this key use {model_name} {why}. {key_origin}"
+    ),
+    404: Rule(
+        RequestRejectedError,
+        "{label} has no model {model_name} {why}. "
+        "Choose another model (%llm models), or check the base URL.",
+    ),
+    408: Rule(ProviderTimeoutError, "{label} timed out {why}. Run again."),
+    413: Rule(RequestRejectedError, "{label} refused the request as too large {why}. Send less."),
+    429: Rule(RateLimitError, "{label} limits the rate {why}. {retry_advice}"),
+    503: Rule(ProviderUnavailableError, "{label} is overloaded or down {why}. {retry_advice}"),
+    529: Rule(ProviderUnavailableError, "{label} is overloaded {why}. {retry_advice}"),
+}
+_BY_HUNDRED: dict[int, Rule] = {
+    3: Rule(
+        RequestRejectedError, "{label} redirects to another address ({status}). Check the base URL."
+    ),
+    4: Rule(RequestRejectedError, "{label} rejected the request {why}. Change it and run again."),
+    5: Rule(ProviderUnavailableError, "{label} had an internal error {why}. {retry_advice}"),
+}
+_OTHER_STATUS = Rule(ProviderError, "{label} sent an unexpected response {why}.")
+_REFUSED_PARAMETER = Rule(
+    RequestRejectedError,
+    "{label} does not take {parameter} with {model_name} {why}. Leave it at auto and run again.",
+)
+_TOO_LONG = Rule(
+    ContextLengthError,
+    "The prompt is too long for {model_name} {why}. "
+    "Shorten it, lower max_tokens, or choose a model with a larger context window.",
+)
+
+# Bodies that are more precise than their status; the first match counts. Sources: OpenAI's error
+# codes; Anthropic's "prompt is too long: 1 tokens > 2 maximum" and "input length and `max_tokens`
+# exceed context limit"; Gemini's "input token count (1) exceeds the maximum number of tokens
+# allowed (2)", API_KEY_INVALID (a 400) and the quota ids in google.rpc.QuotaFailure; llama.cpp's
+# exceed_context_size_error; vLLM's "maximum context length".
+_BY_BODY: dict[re.Pattern[str], tuple[set[int], Rule]] = {
+    re.compile(
+        r"context_length_exceeded|maximum context length|prompt is too long"
+        r"|exceed(?:s|ed)? (?:the )?(?:available )?context (?:limit|size|length|window)"
+        r"|input token count.{0,40}exceeds|exceed_context_size",
+        re.IGNORECASE | re.DOTALL,
+    ): ({400, 413, 422}, _TOO_LONG),
+    re.compile("exceed_context_size"): ({500}, _TOO_LONG),
+    re.compile("image input is not supported"): (
+        {400, 500},  # 500 is llama.cpp's
+        Rule(
+            RequestRejectedError, "{model_name} does not take images. Choose a model with vision."
+        ),
+    ),
+    # OpenAI, Azure, DashScope
+    re.compile(r'"code":\s*"(?:content_filter|content_policy_violation|data_inspection_failed)"'): (
+        {400},
+        Rule(
+            ContentBlockedError,
+            "{label} blocked the prompt {why}. Nothing was billed. "
+            "Reword it, or choose another model.",
+        ),
+    ),
+    re.compile("API_KEY_INVALID|API key not valid|API key expired", re.IGNORECASE): (
+        {400},
+        Rule(AuthenticationError, "{label} refused the key (400). {key_origin} {key_advice}"),
+    ),
+    re.compile("insufficient_quota|billing_hard_limit_reached|billing_not_active"): (
+        {429},
+        Rule(
+            RateLimitError,
+            "{label} says the account's quota is used up (429). Add credit or raise its limit.",
+            final=True,
+        ),
+    ),
+    re.compile(r'"quotaId":\s*"[^"]*PerDay'): (
+        {429},
+        Rule(
+            RateLimitError,
+            "{label} says today's quota is used up {why}. Wait until tomorrow or raise the limit.",
+            final=True,
+        ),
+    ),
+}
+
+
+def status_error(
+    call: RequestContext, status: int, body: str, headers: Mapping[str, str] | None = None
+) -> ProviderError:
+    """The error for an HTTP status, or for the status that an error inside a stream stands for.
+
+    ``headers`` are the response headers, names in lower case; for request id and waiting time.
+    """
+    headers = headers or {}
+    text = redact(body[: 10 * DETAIL_CHARS])
+    message, retry_after_s = _one_line(_message_in(text)), _retry_after_s(headers, body)
+    rule = _rule(status, text)
+    parameter = _refused(call, status, text) if rule.kind is RequestRejectedError else None
+    if parameter is not None:
+        rule = _REFUSED_PARAMETER
+    when = "in a moment" if retry_after_s is None else f"in {_readable(retry_after_s)}"
+    error = rule.error(
+        call,
+        headers,
+        text[:DETAIL_CHARS],
+        status=status,
+        model_name=call.model.partition(":")[2],
+        key_origin=call.key_origin,
+        key_advice=call.key_advice,
+        why=f"({status}): {message}" if message else f"({status})",
+        parameter=parameter,
+        retry_advice=f"Run again {when}.",
+    )
+    if isinstance(error, (RateLimitError, ProviderUnavailableError)):
+        error.retry_after = retry_after_s
+    elif isinstance(error, ContentBlockedError):
+        error.stage, error.reason = "prompt", message or None
+    elif isinstance(error, RequestRejectedError):
+        error.refused_parameter = parameter
+    return error
+
+
+def _rule(status: int, body: str) -> Rule:
+    for pattern, (statuses, rule) in _BY_BODY.items():
+        if status in statuses and pattern.search(body):
+            return rule
+    return _BY_STATUS.get(status) or _BY_HUNDRED.get(status // 100) or _OTHER_STATUS
+
+
+def unsendable(call: RequestContext, reason: ValueError) -> RequestRejectedError:
+    """The error for a request that an SDK cannot encode, such as one with a lone surrogate."""
+    return RequestRejectedError(
+        f"This cannot be sent to {call.label}: {_one_line(str(reason))}. Change it and run again.",
+        provider=call.endpoint.provider,
+        model=call.model,
+    )
+
+
+# Reading responses: the provider's message, how long to wait.
+
+
+def status_in(error: object) -> int | None:
+    """The HTTP status in an error object's ``code``, if there is one."""
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, int) and 400 <= code < 600 else None
+
+
+def json_object(body: str) -> dict[str, Any]:
+    """The JSON object in a body; empty when it has another form."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    if isinstance(value, list) and value:  # without alt=sse, Gemini wraps its error in a list
+        value = value[0]
+    return value if isinstance(value, dict) else {}
+
+
+def _message_in(body: str) -> str:
+    """`error.message` of all three formats; vLLM and FastAPI have no `error` around it."""
+    value = json_object(body)
+    error = value.get("error", value)
+    message = error.get("message", error.get("detail")) if isinstance(error, dict) else error
+    return message if isinstance(message, str) else ""
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(redact(text).split()).rstrip(". ")
+    return line if len(line) <= _QUOTED_CHARS else line[: _QUOTED_CHARS - 1] + "…"
+
+
+def _retry_after_s(headers: Mapping[str, str], body: str) -> float | None:
+    """Seconds to wait: `retry-after-ms`, `retry-after` (seconds or a date), Google's RetryInfo."""
+    try:
+        if "retry-after-ms" in headers:
+            seconds = float(headers["retry-after-ms"]) / 1000
+        elif "retry-after" in headers:
+            seconds = _seconds_or_date(headers["retry-after"])
+        elif match := re.search(r'"retryDelay":\s*"(\d+(?:\.\d+)?)s"', body):
+            seconds = float(match[1])
+        else:
+            return None
+    except (ValueError, OverflowError):  # also of a date with an unparsable time zone
+        return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _seconds_or_date(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        from email.utils import parsedate_to_datetime  # rarely needed
+
+        return round(parsedate_to_datetime(value).timestamp() - time.time(), 3)
+
+
+def _readable(seconds: float) -> str:
+    """A waiting time in its largest fitting unit.
+
+    >>> _readable(1.5), _readable(600), _readable(7_200), _readable(3e8)
+    ('1.5 s', '10 min', '2 h', '3,472 days')
+    """
+    for unit, length_s in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length_s:
+            return f"{seconds / length_s:,.0f} {unit}"
+    return f"{seconds:g} s"
+
+
+def _capitalised(line: str) -> str:
+    return f"T{line[1:]}" if line.startswith("the ") else line
+
+
+# Which parameter is refused. Sources: OpenAI's `code` and `param` ("Unsupported value:
+# 'temperature' does not support 0.2 with this model"), Anthropic's "`temperature` is deprecated for
+# this model", "top_p: Extra inputs are not permitted" and "`temperature` and `top_p` cannot both be
+# specified", Gemini's "Penalty is not enabled for models/..." and 'Unknown name "seed"', pydantic's
+# extra_forbidden (vLLM, Mistral), Groq's "property 'top_k' is unsupported", llama.cpp's
+# "Unsupported param: logprobs".
+
+# Parameters by vendors' names, in lower case without underscores; of several the first to drop.
+_PARAMETERS: dict[str, tuple[str, ...]] = {
+    "temperature": ("temperature",),
+    "topp": ("top_p",),
+    "topk": ("top_k",),
+    **dict.fromkeys(("maxtokens", "maxcompletiontokens", "maxoutputtokens"), ("max_tokens",)),
+    **dict.fromkeys(("stop", "stopsequences"), ("stop",)),
+    "seed": ("seed",),
+    "presencepenalty": ("presence_penalty",),
+    "frequencypenalty": ("frequency_penalty",),
+    "penalty": ("presence_penalty", "frequency_penalty"),
+    **dict.fromkeys(("logprobs", "toplogprobs", "responselogprobs"), ("logprobs",)),
+    **dict.fromkeys(("reasoning", "reasoningeffort", "effort"), ("reasoning_effort",)),
+    **dict.fromkeys(
+        ("thinking", "thinkingconfig", "thinkinglevel", "thinkingbudget"), ("reasoning_effort",)
+    ),
+}
+_UNSUPPORTED_CODES = frozenset(
+    {"unsupported_parameter", "unsupported_value", "unknown_parameter", "unrecognized_parameter"}
+)
+_SPELLINGS = "|".join("[_ ]?".join(name) for name in sorted(_PARAMETERS, key=len, reverse=True))
+_NAME = rf"""(?<![\w.])[`'"\\]*(?:[\w\[\]]+\.)*(?P<name>{_SPELLINGS})[`'"\\]*(?!\w)"""
+_NOT = r"(?:deprecated|unsupported|not (?:\w+ )?(?:supported|enabled|allowed|available|permitted))"
+_REFUSALS = (
+    rf"NAME (?:parameter )?(?:is|are) {_NOT}",
+    r"NAME:? extra inputs are not permitted",
+    r"NAME (?:must be unset|may only be set to|cannot be (?:set|used|specified))",
+    r"and NAME cannot both be",
+    r"NAME (?:and|or) [^.]{1,30} cannot both be",
+    r"(?:unsupported|unknown|unrecognized|unexpected) "
+    r"(?:request )?(?:param(?:eter)?|argument|name|field|property|value)"
+    r"(?: supplied)?:? NAME",
+    r"argument not supported on this model:? NAME",
+    r"does not support (?:the )?(?:parameter )?NAME",
+    r"not allowed to request NAME",
+    r"extra_forbidden[^}]{0,80}\bbody[`'\"\\, ]+NAME",
+)
+
+
+@cache
+def _refusals() -> tuple[re.Pattern[str], ...]:
+    """The patterns of ``_REFUSALS``; compiling them takes 20 ms, and most calls need none."""
+    return tuple(re.compile(text.replace("NAME", _NAME), re.IGNORECASE) for text in _REFUSALS)
+
+
+def refused_parameter(message: str, code: object, param: object, sent: Parameters) -> str | None:
+    """The parameter that an error refuses, None where it refuses none of those ``sent``.
+
+    ``code`` and ``param`` are the error's, where the format has them.
+
+    >>> refused_parameter("`top_k` is deprecated for this model.", None, None, Parameters(top_k=5))
+    'top_k'
+    """
+    names = tuple(sent.as_dict())
+    if isinstance(param, str) and code in _UNSUPPORTED_CODES:
+        return next(_named(param.rpartition(".")[2], names), None)
+    matches = (match["name"] for refusal in _refusals() for match in refusal.finditer(message))
+    return next((parameter for name in matches for parameter in _named(name, names)), None)
+
+
+def _named(name: str, sent: Collection[str]) -> Iterator[str]:
+    plain = name.lower().replace("_", "").replace(" ", "")
+    return (parameter for parameter in _PARAMETERS.get(plain, ()) if parameter in sent)
+
+
+def _refused(call: RequestContext, status: int, body: str) -> str | None:
+    if status not in (400, 422):
+        return None
+    error = json_object(body).get("error")
+    error = error if isinstance(error, dict) else {}
+    message = (_message_in(body) or body)[:_SEARCHED_CHARS]
+    return refused_parameter(message, error.get("code"), error.get("param"), call.parameters)
+
+
+# Blocked answers.
+
+# Advice by the provider's reason. Only Gemini's SAFETY depends on a setting.
+_ADVICE = {
+    "SAFETY": "Reword {it} or change the safety setting.",
+    "IMAGE_SAFETY": "Reword {it} or change the safety setting.",
+    "RECITATION": "Ask for it in the model's own words.",
+    "IMAGE_RECITATION": "Ask for another image.",
+    "BLOCKLIST": "Reword {it} without the words that are on the list.",
+    "SPII": "Leave personal data out.",
+}
+_CONSTANT = re.compile(r"[A-Z0-9_]+|[a-z0-9]+(?:_[a-z0-9]+)*")
+_SPELLED_OUT = {"SPII": "personal data", "OTHER": "it does not say why"}
+
+
+def blocked_error(finish: Finish, *, provider: str, model: str, label: str) -> ContentBlockedError:
+    """The error for an answer that ended with ``content_filter``.
+
+    ``label`` is the provider's display name, as within a sentence.
+
+    >>> block = Block("prompt", "HARM_CATEGORY_DANGEROUS_CONTENT", "SAFETY, HIGH")
+    >>> finish = Finish("content_filter", block=block)
+    >>> error = blocked_error(finish, provider="gemini", model="gemini:m", label="Gemini")
+    >>> print(error)  # doctest: +NORMALIZE_WHITESPACE
+    Gemini blocked the prompt: dangerous content, high. Nothing was billed.
+    Reword it or change the safety setting.
+    """
+    block = finish.block or Block("answer")
+    sentences = [f"{label} blocked the {block.stage}{_why(block)}."]
+    if block.stage == "prompt" and finish.usage is None:
+        sentences.append("Nothing was billed.")
+    it = "it" if block.stage == "prompt" else "the prompt"
+    reason = (block.reason or "").partition(", ")[0]  # without the probability of the harm
+    sentences.append(_ADVICE.get(reason, "Reword {it}, or choose another model.").format(it=it))
+    error = ContentBlockedError(
+        _capitalised(" ".join(sentences)),
+        request_id=finish.request_id,
+        provider=provider,
+        model=model,
+    )
+    error.stage, error.category, error.reason = block.stage, block.category, block.reason
+    return error
+
+
+def _why(block: Block) -> str:
+    """Category and reason as `: text`; the reason SAFETY adds nothing to a category."""
+    reason = block.reason or ""
+    if block.category:
+        reason = reason.removeprefix("SAFETY").removeprefix(", ")
+    parts = [_spelled_out(part) for part in (block.category, reason) if part]
+    return f": {', '.join(parts)}" if parts else " for safety"
+
+
+def _spelled_out(text: str) -> str:
+    """``HARM_CATEGORY_DANGEROUS_CONTENT`` as ``dangerous content``; sentences are unchanged."""
+    constant = text.removeprefix("HARM_CATEGORY_")
+    if _CONSTANT.fullmatch(constant):
+        return _SPELLED_OUT.get(constant, constant.replace("_", " ").lower())
+    return _one_line(text)

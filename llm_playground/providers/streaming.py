@@ -1,0 +1,438 @@
+"""Reads a streamed response: events, rate limits from headers, token usage.
+
+The SDKs raise nothing when a stream stops early; :func:`stream_events` does. Each wire format
+brings a :class:`Reader`, which knows when its answers are complete; the rest is the same for all.
+:func:`sdk_events` sends a request through an SDK and reads its response in this way.
+
+``of_chat_completions``, ``of_messages`` and ``of_generate_content`` convert usage to inclusive
+counts: cached input is part of input, reasoning is part of output. A part larger than its whole was
+counted separately, and is added. Invalid counts are unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import re
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from llm_playground.errors import ProviderError
+from llm_playground.events import Finish, ProviderEvent, RateLimit, Responded
+from llm_playground.providers import (
+    RequestContext,
+    errors,
+    http_trace,
+    request_id,
+    sse,
+    transport_errors,
+)
+from llm_playground.providers.sse import Event, EventDecoder, EventTooLongError
+from llm_playground.types import Usage
+
+# How long to read on after the last event: a connection read to its end can be reused.
+_DRAIN_S = 0.1
+_HEAD_BYTES = 20_000
+_END_MARK = "[DONE]"  # of Chat Completions; other formats have none or a typed event
+_MAX_COUNT = 2**53  # larger JSON numbers are not exact
+_log = logging.getLogger(__name__)
+
+
+class StreamError(Exception):
+    """An error object inside a stream. Never leaves a provider.
+
+    ``status`` is the HTTP status that the same error has outside a stream, ``body`` the object as
+    received.
+    """
+
+    def __init__(self, status: int, body: str) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
+
+
+class Reader(Protocol):
+    """Reads the events of one answer in one wire format; of several choices only the first.
+
+    ``complete`` is set once the provider has given its finish reason, ``ended`` once it has marked
+    the end of the stream.
+    """
+
+    complete: bool
+    ended: bool
+
+    def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
+        """The deltas in one event's JSON.
+
+        Raises:
+            StreamError: The event is an error.
+            AttributeError, LookupError, TypeError, ValueError: The JSON has another shape.
+        """
+        ...
+
+    def finish(self, request_id: str | None) -> Finish:
+        """The last event; called once, when ``complete``."""
+        ...
+
+
+async def stream_events(
+    call: RequestContext,
+    headers: Mapping[str, str],
+    chunks: AsyncIterator[bytes],
+    reader: Reader,
+    status_code: int = 200,
+) -> AsyncGenerator[ProviderEvent, None]:
+    """The events of one answer; the first is ``Responded``, the last is one ``Finish``.
+
+    Errors after the answer is complete are ignored. Names of ``headers`` are in lower case,
+    ``chunks`` are the decoded bytes of the response, and the ``reader`` is a new one.
+
+    Raises:
+        ProviderError: The connection broke, the stream ended early or contained an error, or the
+            response was no event stream.
+    """
+    yield Responded(
+        status_code, request_id(headers), requests_limit(headers), tokens_limit(headers)
+    )
+    decoder = _AnswerDecoder(call, reader)
+    delivered = False
+    trip = http_trace.last_trip()
+    try:
+        async for chunk in chunks:
+            if trip is not None:
+                trip.received.add(chunk)
+            for item in decoder.feed(chunk):
+                delivered = True
+                yield item
+            if reader.ended:
+                break
+        else:
+            for item in decoder.flush():
+                delivered = True
+                yield item
+    except (StreamError, EventTooLongError, *transport_errors.TRANSPORT_ERRORS) as error:
+        if not reader.complete:
+            raise _failure(call, error, headers, delivered=delivered) from None
+    if not (reader.complete or (reader.ended and delivered)):
+        raise transport_errors.cut_short(call, headers, bytes(decoder.head), delivered=delivered)
+    for item in decoder.surrogates.flush():
+        yield item
+    finish = reader.finish(request_id(headers))
+    yield replace(finish, skipped_events=decoder.skipped) if decoder.skipped else finish
+    await _drain(chunks)
+
+
+def _failure(
+    call: RequestContext, error: Exception, headers: Mapping[str, str], *, delivered: bool
+) -> ProviderError:
+    if isinstance(error, StreamError):
+        return transport_errors.error_in_stream(
+            call, error.status, error.body, headers, delivered=delivered
+        )
+    return transport_errors.transport_error(call, error, headers, delivered=delivered)
+
+
+class _AnswerDecoder:
+    """Decodes chunks of a response into the deltas of its answer.
+
+    ``head`` keeps the first bytes of a response without any event; ``skipped`` counts events that
+    could not be read, which do not end the answer.
+    """
+
+    def __init__(self, call: RequestContext, reader: Reader) -> None:
+        self.head = bytearray()
+        self.skipped = 0
+        self.surrogates = sse.SurrogateJoiner()
+        self._call = call
+        self._reader = reader
+        self._decoder = EventDecoder()
+        self._has_events = False
+
+    def feed(self, chunk: bytes) -> Iterator[ProviderEvent]:
+        events = self._decoder.feed(chunk)
+        if events:
+            self._has_events = True
+            return self._read(events)
+        if not self._has_events and len(self.head) < _HEAD_BYTES:
+            self.head += chunk[:_HEAD_BYTES]
+        return iter(())
+
+    def flush(self) -> Iterator[ProviderEvent]:
+        return self._read(self._decoder.flush())
+
+    def _read(self, events: list[Event]) -> Iterator[ProviderEvent]:
+        for event in events:
+            if event.data == _END_MARK:
+                self._reader.ended = True
+                continue
+            try:
+                items = self._reader.read(json.loads(event.data))
+            except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
+                self.skipped += 1
+                # The event is not logged: it may contain parts of the prompt.
+                _log.warning("%s sent an event that cannot be read; skipped", self._call.label)
+                continue
+            if self.surrogates.holding or sse.may_have_surrogates(event.data):
+                yield from self.surrogates.join(items)
+            else:
+                yield from items
+
+
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
+    try:
+        async with asyncio.timeout(_DRAIN_S):
+            async for _ in chunks:
+                pass
+    except transport_errors.TRANSPORT_ERRORS:  # the answer is complete without the rest
+        return
+
+
+class Response(Protocol):
+    """A response of an SDK's ``with_streaming_response``."""
+
+    @property
+    def status_code(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    def iter_bytes(self) -> AsyncIterator[bytes]: ...  # the decoded body as it arrives
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A :class:`Response` built from its parts, where the SDK has none."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    iter_bytes: Callable[[], AsyncIterator[bytes]]
+
+
+async def sdk_events(
+    call: RequestContext,
+    send: Callable[[], AbstractAsyncContextManager[Response]],
+    reader: Reader,
+    status_errors: Any = (),  # noqa: ANN401 - the exceptions of the SDKs have no common class
+    connection_error: type[Exception] = OSError,
+) -> AsyncGenerator[ProviderEvent, None]:
+    """Send a request through an SDK and read its answer, as ``Provider.stream``.
+
+    ``send`` sends the request; leaving its context closes the response. Of the SDK's exceptions,
+    ``status_errors`` have ``status_code`` and ``response``.
+    """
+    try:
+        async with send() as response:
+            # The SDKs' own mappings decode all headers at each look-up.
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            events = stream_events(
+                call, headers, response.iter_bytes(), reader, response.status_code
+            )
+            async with aclosing(events):
+                async for event in events:
+                    yield event
+    except UnicodeEncodeError as error:
+        raise errors.unsendable(call, error) from None
+    except status_errors as error:
+        raise errors.status_error(
+            call, error.status_code, error.response.text, error.response.headers
+        ) from None
+    except (connection_error, *transport_errors.TRANSPORT_ERRORS) as error:
+        raise transport_errors.transport_error(call, error) from None
+
+
+# Rate limits. OpenAI and most compatible servers send ``x-ratelimit-remaining-tokens: 149984`` and
+# ``x-ratelimit-reset-tokens: 6m0s`` (https://platform.openai.com/docs/guides/rate-limits);
+# Anthropic sends ``anthropic-ratelimit-tokens-remaining`` and, as the reset, an RFC 3339 time
+# (https://docs.claude.com/en/api/rate-limits). Gemini sends none. Unreadable values are ignored.
+_UNIT_S = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
+_PIECE = re.compile(r"(\d+(?:\.\d+)?)(d|h|ms|us|µs|m|s)")
+_DURATION = re.compile(rf"(?:{_PIECE.pattern})+")
+# Anthropic limits all tokens, or input and output separately.
+_ANTHROPIC_TOKENS = ("tokens", "input-tokens", "output-tokens")
+
+
+def requests_limit(headers: Mapping[str, str], now: float | None = None) -> RateLimit | None:
+    """The limit of requests; None where the headers, with names in lower case, have none.
+
+    ``now`` is in seconds since 1970, for resets given as a time; by default the present.
+
+    >>> requests_limit({"anthropic-ratelimit-requests-remaining": "9"})
+    RateLimit(limit=None, remaining=9, resets_in_s=None)
+    """
+    return _limit(headers, "requests", time.time() if now is None else now)
+
+
+def tokens_limit(headers: Mapping[str, str], now: float | None = None) -> RateLimit | None:
+    """The limit of tokens, the tightest of several; arguments as of :func:`requests_limit`."""
+    now = time.time() if now is None else now
+    limits = [limit for kind in _ANTHROPIC_TOKENS if (limit := _limit(headers, kind, now))]
+    return min(
+        limits,
+        key=lambda limit: math.inf if limit.remaining is None else limit.remaining,
+        default=None,
+    )
+
+
+def _limit(headers: Mapping[str, str], kind: str, now: float) -> RateLimit | None:
+    def value(field: str) -> str:
+        openai, anthropic = f"x-ratelimit-{field}-{kind}", f"anthropic-ratelimit-{kind}-{field}"
+        return headers.get(openai) or headers.get(anthropic) or ""
+
+    limit = RateLimit(
+        _limit_count(value("limit")), _limit_count(value("remaining")), _wait_s(value("reset"), now)
+    )
+    return None if limit == RateLimit() else limit
+
+
+def _limit_count(text: str) -> int | None:
+    text = text.strip()
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        return None
+    return min(int(text), _MAX_COUNT)
+
+
+def _wait_s(text: str, now: float) -> float | None:
+    """Seconds until a reset that is given as a Go duration, as seconds, or as a time."""
+    text = text.strip()
+    if _DURATION.fullmatch(text):
+        return sum(float(number) * _UNIT_S[unit] for number, unit in _PIECE.findall(text))
+    try:
+        seconds = float(text)
+    except ValueError:
+        return _seconds_until(text, now)
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _seconds_until(text: str, now: float) -> float | None:
+    try:
+        reset = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if reset.tzinfo is None:
+        reset = reset.replace(tzinfo=UTC)
+    return max(0.0, reset.timestamp() - now)
+
+
+def of_chat_completions(value: object) -> Usage | None:
+    """Usage from Chat Completions, whose counts are inclusive.
+
+    Fields: https://platform.openai.com/docs/api-reference/chat/object#chat/object-usage. DeepSeek
+    and Moonshot AI have their own names for cached input; xAI counts reasoning separately, as its
+    total shows.
+
+    >>> of_chat_completions({"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11})
+    ... # doctest: +ELLIPSIS
+    Usage(input_tokens=9, output_tokens=2, ...)
+    """
+    usage = fields(value)
+    prompt = fields(usage.get("prompt_tokens_details"))
+    completion = fields(usage.get("completion_tokens_details"))
+    input_tokens = _count(usage, "prompt_tokens")
+    output_tokens = _count(usage, "completion_tokens")
+    reasoning = _count(completion, "reasoning_tokens")
+    if input_tokens is not None and output_tokens is not None and reasoning:
+        total = input_tokens + output_tokens + reasoning
+        output_tokens += reasoning if _count(usage, "total_tokens") == total else 0
+    places = (
+        (prompt, "cached_tokens"),
+        (usage, "prompt_cache_hit_tokens"),
+        (usage, "cached_tokens"),
+    )
+    counts = (_count(*place) for place in places)
+    return _usage(
+        input_tokens,
+        output_tokens,
+        read=next((count for count in counts if count is not None), None),
+        write=_count(prompt, "cache_write_tokens"),
+        reasoning=reasoning,
+    )
+
+
+def of_messages(value: object) -> Usage | None:
+    """Usage from Messages, whose ``input_tokens`` exclude cached input.
+
+    Fields: https://docs.claude.com/en/api/messages#response-usage. For a stream, the counts of
+    ``message_start`` updated with the cumulative ones of ``message_delta``.
+
+    >>> of_messages({"input_tokens": 3, "cache_read_input_tokens": 6, "output_tokens": 2})
+    ... # doctest: +ELLIPSIS
+    Usage(input_tokens=9, output_tokens=2, cache_read_tokens=6, ...)
+    """
+    usage = fields(value)
+    read, write = _count(usage, "cache_read_input_tokens"), _cache_writes(usage)
+    uncached = _count(usage, "input_tokens")
+    return _usage(
+        None if uncached is None else uncached + (read or 0) + (write or 0),
+        _count(usage, "output_tokens"),
+        read=read,
+        write=write,
+        reasoning=_count(fields(usage.get("output_tokens_details")), "thinking_tokens"),
+    )
+
+
+def of_generate_content(value: object) -> Usage | None:
+    """Usage from Gemini's ``usageMetadata``, which counts thoughts and tool results separately.
+
+    Fields: https://ai.google.dev/api/generate-content#UsageMetadata. Zeros are left out of it.
+
+    >>> of_generate_content({"promptTokenCount": 9, "thoughtsTokenCount": 2})
+    ... # doctest: +ELLIPSIS
+    Usage(input_tokens=9, output_tokens=2, ..., reasoning_tokens=2)
+    """
+    usage = fields(value)
+    if not usage:
+        return None
+    thoughts = _count(usage, "thoughtsTokenCount")
+    return _usage(
+        (_count(usage, "promptTokenCount") or 0) + (_count(usage, "toolUsePromptTokenCount") or 0),
+        (_count(usage, "candidatesTokenCount") or 0) + (thoughts or 0),
+        read=_count(usage, "cachedContentTokenCount"),
+        write=None,
+        reasoning=thoughts,
+    )
+
+
+def _cache_writes(usage: Mapping[str, Any]) -> int | None:
+    """Tokens written to the cache, which are given as a sum or by the cache's lifetime."""
+    total = _count(usage, "cache_creation_input_tokens")
+    if total is not None:
+        return total
+    by_lifetime = fields(usage.get("cache_creation"))
+    names = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+    counts = [count for name in names if (count := _count(by_lifetime, name)) is not None]
+    return sum(counts) if counts else None
+
+
+def _usage(
+    input_tokens: int | None,
+    output_tokens: int | None,
+    *,
+    read: int | None,
+    write: int | None,
+    reasoning: int | None,
+) -> Usage | None:
+    cached = (read or 0) + (write or 0)
+    if input_tokens is not None and cached > input_tokens:
+        input_tokens += cached
+    if output_tokens is not None and (reasoning or 0) > output_tokens:
+        output_tokens += reasoning or 0
+    usage = Usage(input_tokens, output_tokens, read, write, reasoning)
+    return None if usage == Usage() else usage
+
+
+def fields(value: object) -> Mapping[str, Any]:
+    """A JSON object's fields; none for another value."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _count(usage: Mapping[str, Any], name: str) -> int | None:
+    value = usage.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return int(value) if 0 <= value < _MAX_COUNT else None

@@ -1,0 +1,107 @@
+"""Answers as safe HTML: no scripts, no style sheets, nothing loaded from elsewhere, no keys.
+
+Raw HTML in Markdown is escaped, images become links (a remote image is a leak without a click),
+and only the allow-listed tags and attributes of ``rendering.markdown`` remain. Code is highlighted
+and formulas become MathML in the kernel, so a page needs no script for them. Keys that an answer
+repeats are redacted, because outputs are saved with the notebook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+from itertools import groupby
+
+from llm_playground import formatting
+from llm_playground.redaction import redact
+from llm_playground.rendering.markdown import parse, render
+from llm_playground.types import Run
+
+_PRE_WRAP = "white-space:pre-wrap;overflow-wrap:anywhere"
+_HAIRLINE = "1px solid var(--jp-border-color2,#e0e0e0)"
+_HEAD = f"font-weight:600;padding-bottom:4px;border-bottom:{_HAIRLINE};overflow-wrap:anywhere"
+_FOOTER = "color:var(--jp-ui-font-color2,#616161);font-size:12px;font-variant-numeric:tabular-nums"
+
+
+def to_html(markdown: str) -> str:
+    r"""Sanitised HTML of a Markdown text, with MathML formulas and highlighted code.
+
+    >>> to_html("**bold** <script>alert(1)</script>")
+    '<p><strong>bold</strong> &lt;script&gt;alert(1)&lt;/script&gt;</p>\n'
+    >>> to_html("![logo](https://example.com/a.png)")
+    '<p><a href="https://example.com/a.png" rel="noopener noreferrer nofollow">logo</a></p>\n'
+    >>> to_html("$5 and $10, but $x$")
+    '<p>$5 and $10, but <math><mi>x</mi></math></p>\n'
+    """
+    return render(parse(redact(markdown), {}))
+
+
+def to_plain_html(text: str) -> str:
+    """The text itself, escaped, with its line breaks; used while an answer is streaming.
+
+    >>> to_plain_html("a < b")
+    '<div style="white-space:pre-wrap;overflow-wrap:anywhere">a &lt; b</div>'
+    """
+    return f'<div style="{_PRE_WRAP}">{escape(redact(text))}</div>'
+
+
+def run_to_html(run: Run) -> str:
+    """An ended run: its answer (Markdown, or JSON where it has data), its notices, its footer."""
+    if run.data is None:
+        answer = to_html(run.text)
+    else:
+        from pydantic_core import to_json  # first use, not import
+
+        json = redact(to_json(run.data, indent=2, fallback=str).decode())
+        answer = f'<pre style="{_PRE_WRAP}">{escape(json)}</pre>'
+    notices = "".join(
+        f'<div style="{_FOOTER}">{escape(notice)}</div>' for notice in formatting.notices(run)
+    )
+    return _framed(answer + notices, formatting.footer(run))
+
+
+def run_to_text(run: Run) -> str:
+    """An ended run as plain text: its answer, its notices, its footer."""
+    return "\n".join([redact(run.text), *formatting.notices(run), formatting.footer(run)])
+
+
+def partial_to_html(text: str, status: str) -> str:
+    """A streaming answer: its text so far, unrendered, above a status line."""
+    return _framed(to_plain_html(text), status)
+
+
+def _framed(body: str, line: str) -> str:
+    """One answer with a line below; ``body`` is safe HTML already, ``line`` is text.
+
+    The class makes MathJax ignore it: its formulas are MathML, and "$5 to $10" is text.
+    """
+    return (
+        '<div class="mathjax_ignore" '
+        f'style="padding:8px 0;border-bottom:{_HAIRLINE};overflow-wrap:anywhere">{body}'
+        f'<div style="{_FOOTER}">{escape(line)}</div></div>'
+    )
+
+
+def side_by_side(answers: Iterable[tuple[str, str]]) -> str:
+    """One column per heading, with its answers below each other.
+
+    Answers are pairs of heading and safe HTML; equal neighbouring headings share a column.
+    """
+    columns = [
+        f'<div style="flex:1 1 18em;min-width:0"><div style="{_HEAD}">{escape(head)}</div>'
+        f"{''.join(html for _, html in group)}</div>"
+        for head, group in groupby(answers, key=lambda answer: answer[0])
+    ]
+    return f'<div style="display:flex;flex-wrap:wrap;gap:24px">{"".join(columns)}</div>'
+
+
+def heading(model: str, prompt: str, *, alone: bool) -> str:
+    """The heading of a column: the model, and the start of the prompt unless it is the only one.
+
+    >>> heading("local:m", "Say hello.", alone=False)
+    'local:m · Say hello.'
+    """
+    if alone:
+        return model
+    start = " ".join(redact(prompt).split())
+    return f"{model} · {start if len(start) <= 60 else start[:59] + '…'}"

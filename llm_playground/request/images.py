@@ -1,0 +1,284 @@
+"""Images of a message: conversion from Python objects, and encoding for requests.
+
+Sources are a path, bytes, an http(s) or ``data:`` URL, a PIL image, a matplotlib figure or axes, or
+a numpy array. PIL and matplotlib are not imported: their objects are recognised by their methods.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from llm_playground._validation import shorten
+from llm_playground.errors import InvalidParameterError
+from llm_playground.types import ImagePart
+
+# The largest request that vendors accept: Gemini 20 MB, Anthropic 32 MB, OpenAI 50 MB.
+MAX_BYTES = 20_000_000
+
+# First bytes of the formats that all vendors read; WebP is recognised in `_media_type`.
+_MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+)
+_SUFFIXES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".gif": "image/gif",
+    ".webp": "image/webp",
+}
+_CHANNELS = {1: 0, 3: 2, 4: 6}  # PNG's colour types: grey, RGB, RGB with transparency
+
+
+def image(source: Any) -> ImagePart:  # noqa: ANN401 - types are checked here
+    """An image to send: ``lp.ask("What is this?", images=[lp.image("cat.png")])``.
+
+    Args:
+        source: A path, bytes, an ``http(s)`` URL (sent as it is, not fetched), a ``data:`` URL, a
+            PIL image, a matplotlib figure or axes, a numpy array of bytes, an open binary file,
+            or any other object that a notebook shows as PNG or JPEG.
+
+    Raises:
+        InvalidParameterError: The file does not exist, is not PNG, JPEG, GIF or WebP, or has more
+            than 20 MB.
+
+    >>> image("https://example.com/cat.png")
+    ImagePart(media_type='image/png', url='https://example.com/cat.png')
+    """
+    if isinstance(source, ImagePart):
+        return source
+    if isinstance(source, str):
+        return _from_text(source.strip())
+    if isinstance(source, os.PathLike):
+        return _from_path(Path(source))
+    return _part(_bytes_of(source), f"This {type(source).__name__}")
+
+
+def images_from(sources: Any) -> tuple[ImagePart, ...]:  # noqa: ANN401 - as image()
+    """One image or a list of images, as parts.
+
+    Raises:
+        InvalidParameterError: See :func:`image`.
+    """
+    return tuple(map(image, sources if isinstance(sources, (list, tuple)) else [sources]))
+
+
+def _from_text(text: str) -> ImagePart:
+    scheme = text.partition(":")[0].lower()
+    if scheme == "data":
+        return _part(_of_data_url(text), "The data: URL")
+    if scheme in {"http", "https"}:
+        return _from_url(text)
+    if "://" in text:
+        raise InvalidParameterError(
+            f"The URL of an image starts with http:// or https://; got {shorten(text, 60)}."
+        )
+    if not text:
+        raise InvalidParameterError("The path of the image is empty.")
+    return _from_path(Path(text))
+
+
+def _from_url(url: str) -> ImagePart:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # "http://[::1"
+        parts = urlsplit("")
+    if not parts.hostname:
+        raise InvalidParameterError(f"{shorten(url, 60)} is not the web address of an image.")
+    return ImagePart(_SUFFIXES.get(Path(parts.path).suffix.lower()), url=url)
+
+
+def _from_path(path: Path) -> ImagePart:
+    try:
+        path = path.expanduser()
+        if path.is_dir():
+            raise InvalidParameterError(f"{path} is a folder, not an image file.")
+        if path.exists() and not path.is_file():  # a device has no end
+            raise InvalidParameterError(f"{path} is not a regular file.")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise InvalidParameterError(
+            f"There is no image at {path} (relative to {Path.cwd()})."
+        ) from None
+    except (OSError, ValueError, RuntimeError) as error:  # a null byte; no home to expand
+        why = getattr(error, "strerror", None) or error
+        raise InvalidParameterError(f"{shorten(str(path), 60)} cannot be read: {why}.") from None
+    return _part(data, str(path))
+
+
+def _of_data_url(url: str) -> bytes:
+    head, comma, content = url.partition(",")
+    try:
+        if head.lower().endswith(";base64"):
+            return base64.b64decode(b"".join(unquote_to_bytes(content).split()), validate=True)
+    except binascii.Error:
+        comma = ""
+    if not comma:
+        raise InvalidParameterError(f"The data: URL cannot be read: {shorten(url, 60)}.")
+    return unquote_to_bytes(content)
+
+
+def _bytes_of(source: object) -> bytes:
+    """The encoded image of a Python object."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
+    try:
+        encoded = None if isinstance(source, type) else _encoded(source)
+    except InvalidParameterError:
+        raise
+    except Exception as error:  # drawing, encoding and reading files raise many types
+        name, why = type(source).__name__, shorten(str(error), 60)
+        raise InvalidParameterError(
+            f"This {name} cannot be converted to an image: {why}."
+        ) from None
+    if not isinstance(encoded, bytes):
+        raise InvalidParameterError(
+            "An image is a path, bytes, a URL, a PIL image, a matplotlib figure or a numpy "
+            f"array; got {type(source).__name__} {shorten(repr(source), 60)}."
+        )
+    return encoded
+
+
+def _encoded(source: Any) -> object:  # noqa: ANN401 - recognised by its methods
+    """The bytes of a figure, axes, a PIL image, an array or a file; None for other objects."""
+    if hasattr(source, "__array_interface__") and hasattr(source, "shape"):
+        return _png(source)
+    if callable(save := getattr(source, "savefig", None)):
+        return _saved(save)
+    if callable(save := getattr(getattr(source, "figure", None), "savefig", None)):
+        return _saved(save)
+    if (png := _call_if_present(source, "_repr_png_")) is not None:
+        return png
+    if callable(convert := getattr(source, "convert", None)):  # a PIL image in CMYK
+        return _call_if_present(convert("RGB"), "_repr_png_")
+    jpeg = _call_if_present(source, "_repr_jpeg_")
+    return _call_if_present(source, "read") if jpeg is None else jpeg
+
+
+def _call_if_present(source: object, method_name: str) -> object:
+    method = getattr(source, method_name, None)
+    return method() if callable(method) else None
+
+
+def _saved(save: Callable[..., object]) -> bytes:
+    buffer = BytesIO()
+    save(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _png(array: Any) -> bytes:  # noqa: ANN401 - a numpy array, without importing numpy
+    """A numpy array as a PNG: height by width, or by 1, 3 or 4 channels, 0 to 255.
+
+    Format: https://www.w3.org/TR/png-3/, sections 5.3, 11.2 and 7.2.
+    """
+    shape: Sequence[int] = array.shape if len(array.shape) == 3 else (*array.shape, 1)
+    if str(array.dtype) != "uint8" or len(shape) != 3 or shape[2] not in _CHANNELS or 0 in shape:
+        raise InvalidParameterError(
+            "An image array is height x width (x 3 or 4) of uint8, 0 to 255; got "
+            f"{'x'.join(map(str, array.shape))} of {array.dtype}. Show it with matplotlib and "
+            "send the figure."
+        )
+    height, width, channels = shape
+    raw, stride = array.tobytes(), width * channels
+    # Each line starts with its filter, 0 for none.
+    lines = b"".join(b"\0" + raw[at : at + stride] for at in range(0, len(raw), stride))
+    head = struct.pack(">IIBBBBB", width, height, 8, _CHANNELS[channels], 0, 0, 0)
+    png = _MAGIC[0][0]
+    # Each block begins with its name, whose four bytes its length does not count.
+    for block in (b"IHDR" + head, b"IDAT" + zlib.compress(lines), b"IEND"):
+        png += struct.pack(">I", len(block) - 4) + block + struct.pack(">I", zlib.crc32(block))
+    return png
+
+
+def _part(data: bytes, name: str) -> ImagePart:
+    if not data:
+        raise InvalidParameterError(f"{name} is empty. Use PNG, JPEG, GIF or WebP.")
+    if len(data) > MAX_BYTES:
+        raise InvalidParameterError(
+            f"{name} has more than {MAX_BYTES // 1_000_000} MB, which providers reject. "
+            "Use a smaller image."
+        )
+    return ImagePart(_media_type(data, name), data)
+
+
+def _media_type(data: bytes, name: str) -> str:
+    for magic, media_type in _MAGIC:
+        if data.startswith(magic):
+            return media_type
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "image/webp"
+    if data.startswith(b"%PDF-"):
+        raise InvalidParameterError(
+            f"{name} is a PDF, which cannot be sent. Save the page you need as PNG."
+        )
+    raise InvalidParameterError(f"{name} is not a supported image. Use PNG, JPEG, GIF or WebP.")
+
+
+def inline(part: ImagePart) -> tuple[str, str] | None:
+    """Media type and base64 bytes of an image; None for one at a URL.
+
+    Raises:
+        InvalidParameterError: The image has bytes but no media type.
+
+    >>> inline(ImagePart("image/png", data=b"abc"))
+    ('image/png', 'YWJj')
+    >>> inline(ImagePart(None, url="data:image/gif;base64,YWJj"))
+    ('image/gif', 'YWJj')
+    """
+    if part.data is not None:
+        if part.media_type is None:
+            raise InvalidParameterError(
+                "An image has no media type. Add one, for example image/png."
+            )
+        return part.media_type, base64.b64encode(part.data).decode()
+    head, _, data = (part.url or "").partition(",")
+    if not head.startswith("data:") or not head.endswith(";base64"):
+        return None
+    return part.media_type or head[5:-7] or "image/png", data
+
+
+def data_url(part: ImagePart) -> str:
+    """The URL of an image, or a data URL of its bytes."""
+    encoded = inline(part)
+    return (part.url or "") if encoded is None else f"data:{encoded[0]};base64,{encoded[1]}"
+
+
+def web_address(part: ImagePart) -> str:
+    """The http URL of an image, for providers that fetch images themselves.
+
+    Raises:
+        InvalidParameterError: The URL has another scheme.
+    """
+    url = part.url or ""
+    if not url.startswith(("http://", "https://")):
+        raise InvalidParameterError(
+            f"An image is at {url[:80]!r}, and this provider only fetches https:// URLs. "
+            "Pass its bytes."
+        )
+    return url
+
+
+def media_type(part: ImagePart) -> str | None:
+    """The media type of an image at a URL; None if the URL does not show it.
+
+    >>> media_type(ImagePart(None, url="https://example.com/a.jpg?size=9"))
+    'image/jpeg'
+    """
+    if part.media_type:
+        return part.media_type
+    import mimetypes  # only for images at a URL
+
+    path = (part.url or "").partition("?")[0].partition("#")[0]
+    return mimetypes.guess_type(path)[0]

@@ -1,0 +1,219 @@
+"""Messages from prompts, earlier turns and images, and ``{{name}}`` templates.
+
+Templates support names only, no attributes or calls. Single braces are left unchanged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, cast, get_args
+
+from llm_playground import _validation
+from llm_playground.errors import InvalidParameterError, TemplateError
+from llm_playground.request.images import image, images_from
+from llm_playground.types import (
+    ImagePart,
+    Message,
+    Part,
+    ReasoningPart,
+    Role,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
+
+_MAX_NAME_CHARS = 100  # of a variable in an error message
+_SLOT = re.compile(r"\{\{\s*([^\W\d]\w*)\s*\}\}")
+
+
+def names(text: str) -> list[str]:
+    """The distinct variables of a template, in order.
+
+    >>> names("{{a}} and {{ b }} and {{a}} but not {c}")
+    ['a', 'b']
+    """
+    return list(dict.fromkeys(_SLOT.findall(text)))
+
+
+def fill(text: str, variables: Mapping[str, object]) -> str:
+    """``text`` with each ``{{name}}`` replaced by ``str`` of its value, not recursively.
+
+    Raises:
+        TemplateError: A name has no value; the message names it.
+
+    >>> fill("{{n}} points, {not this}", {"n": 3})
+    '3 points, {not this}'
+    """
+    missing = [name for name in names(text) if name not in variables]
+    if missing:
+        name = (
+            missing[0] if len(missing[0]) <= _MAX_NAME_CHARS else f"{missing[0][:_MAX_NAME_CHARS]}…"
+        )
+        raise TemplateError(
+            f"{{{{{name}}}}} is not defined. Run the cell that defines it, or type a value."
+        )
+    return _SLOT.sub(lambda match: str(variables[match[1]]), text)
+
+
+Turn = Message | Mapping[str, Any]
+
+
+def conversation(
+    prompt: str | None,
+    *,
+    system: str | None = None,
+    messages: Iterable[Turn] | None = None,
+    images: Any = None,  # noqa: ANN401 - types are checked by images_from
+) -> tuple[Message, ...]:
+    """The messages of a request: system prompt, earlier turns, images and prompt.
+
+    Args:
+        prompt: Text of the last user message; None if ``messages`` contain it.
+        system: The system prompt; a blank one is left out.
+        messages: Earlier turns: ``{"role": ..., "content": text or list of parts}``. A part is a
+            ``TextPart`` or similar, ``{"type": "text", "text": ...}``, ``{"type": "image", "image":
+            source for lp.image}``, or as :func:`llm_playground.types.messages_as_json` writes it.
+        images: Images of the last user message, placed before its text.
+
+    Raises:
+        InvalidParameterError: An argument has the wrong type, or the prompt is empty.
+
+    >>> conversation("hi", system="Be brief.")[0]
+    Message(role='system', content=(TextPart(text='Be brief.'),))
+    """
+    turns = [Message("system", (_text(system, "system"),))] if system is not None else []
+    turns = [turn for turn in turns if turn.text.strip()]
+    turns += map(_turn, _checked_messages(messages))
+    image_parts = () if images is None else images_from(images)
+    if prompt is not None or image_parts:
+        text = () if prompt is None else (_text(prompt),)
+        turns.append(Message("user", (*image_parts, *text)))
+    said = (part for turn in turns if turn.role in {"user", "tool"} for part in turn.content)
+    if not any(not isinstance(part, TextPart) or part.text.strip() for part in said):
+        raise InvalidParameterError("The prompt is empty. Write what you want to ask.")
+    return tuple(turns)
+
+
+def filled(turns: Iterable[Message], variables: Mapping[str, object]) -> tuple[Message, ...]:
+    """The messages with every ``{{name}}`` in their texts replaced by its value.
+
+    Raises:
+        InvalidParameterError: ``variables`` is not a mapping.
+        TemplateError: A name has no value.
+
+    >>> filled(conversation("Say {{n}}."), {"n": 3})[0].text
+    'Say 3.'
+    """
+    if not isinstance(variables, Mapping):
+        raise InvalidParameterError(
+            "variables takes a dictionary of names and values; got "
+            f"{type(variables).__name__} {_validation.short_repr(variables)}."
+        )
+
+    def fill_part(part: Part) -> Part:
+        return TextPart(fill(part.text, variables)) if isinstance(part, TextPart) else part
+
+    return tuple(replace(turn, content=tuple(map(fill_part, turn.content))) for turn in turns)
+
+
+def value_hashes(turns: Iterable[Message], variables: Mapping[str, object]) -> dict[str, str]:
+    """SHA-256 in hex of each value that the messages use, by variable name.
+
+    >>> list(value_hashes(conversation("Say {{n}}."), {"n": 3, "m": 4}))
+    ['n']
+    """
+    used = dict.fromkeys(name for turn in turns for name in names(turn.text))
+    return {
+        name: hashlib.sha256(str(variables[name]).encode("utf-8", "replace")).hexdigest()
+        for name in used
+        if name in variables
+    }
+
+
+def _checked_messages(messages: Iterable[Turn] | None) -> Iterable[Turn]:
+    if messages is None:
+        return ()
+    if isinstance(messages, (str, Mapping)) or not isinstance(messages, Iterable):
+        raise InvalidParameterError(
+            f"messages takes a list; got {_validation.short_repr(messages)}."
+        )
+    return messages
+
+
+def _turn(turn: Turn) -> Message:
+    if isinstance(turn, Message):
+        return turn
+    fields = turn if isinstance(turn, Mapping) else {}
+    role, content = fields.get("role"), fields.get("content")
+    if role not in get_args(Role) or not isinstance(content, (str, list, tuple)):
+        raise InvalidParameterError(
+            'A message is {"role": "system" | "user" | "assistant" | "tool", "content": text or '
+            f"a list of parts}}; got {_validation.short_repr(turn)}."
+        )
+    parts = (_text(content),) if isinstance(content, str) else tuple(map(_part, content))
+    allowed = _PARTS_OF[str(role)]
+    wrong = next((part for part in parts if not isinstance(part, allowed)), None)
+    if wrong is not None:
+        names = " and ".join(kind.__name__ for kind in allowed)
+        raise InvalidParameterError(
+            f"A message with the role {role!r} takes {names}; got {type(wrong).__name__}."
+        )
+    return Message(cast("Role", role), parts)
+
+
+# The parts that providers accept in a message of each role.
+_PARTS_OF: dict[str, tuple[type[Part], ...]] = {
+    "system": (TextPart,),
+    "user": (TextPart, ImagePart),
+    "assistant": (TextPart, ReasoningPart, ToolCall),
+    "tool": (ToolResult,),
+}
+
+
+def _part(source: object) -> Part:
+    if isinstance(source, (TextPart, ImagePart, ReasoningPart, ToolCall, ToolResult)):
+        return source
+    read = _READERS.get(str(source.get("type"))) if isinstance(source, Mapping) else None
+    if read is None:
+        raise InvalidParameterError(
+            'A message part is {"type": "text", "text": ...} or {"type": "image", "image": '
+            f"path, bytes or URL}}; got {_validation.short_repr(source)}."
+        )
+    try:
+        return read(source)
+    except KeyError as missing:
+        raise InvalidParameterError(
+            f"This message part has no {missing}: {_validation.short_repr(source)}."
+        ) from None
+
+
+def _read_call(part: Mapping[str, Any]) -> ToolCall:
+    arguments = part["arguments"]
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    return ToolCall(part["id"], part["name"], text, part.get("signature"))
+
+
+def _read_result(part: Mapping[str, Any]) -> ToolResult:
+    failed = part["type"] == "tool_error"
+    return ToolResult(part["id"], part["name"], _text(part["text"]).text, failed)
+
+
+_READERS: dict[str, Callable[[Any], Part]] = {
+    "text": lambda part: _text(part["text"]),
+    "image": lambda part: image(part.get("url") or part["image"]),
+    "reasoning": lambda part: ReasoningPart(_text(part["text"]).text, part.get("signature")),
+    "tool_call": _read_call,
+    "tool_result": _read_result,
+    "tool_error": _read_result,
+}
+
+
+def _text(text: object, name: str = "A prompt") -> TextPart:
+    if not isinstance(text, str):
+        raise InvalidParameterError(f"{name} is text; got {type(text).__name__}.")
+    # A lone surrogate, such as from a broken paste, cannot be encoded as UTF-8.
+    return TextPart(text.encode("utf-8", "replace").decode("utf-8"))

@@ -1,0 +1,320 @@
+"""Sampling parameters from keyword arguments and presets, built in and saved.
+
+Saved presets are shared by all users of a run log. The latest row for a name wins. Nothing is
+deleted: a removed preset is a newer row without parameters.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+from llm_playground import _validation, provenance
+from llm_playground._validation import DEEPEST, closest, nested_too_deeply
+from llm_playground.errors import InvalidParameterError
+from llm_playground.redaction import redact
+from llm_playground.runlog import open_log
+from llm_playground.runlog.store import Session
+from llm_playground.types import Parameters
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+MAX_ITERATIONS = 1_000
+PRESETS: dict[str, Parameters] = {
+    "precise": Parameters(temperature=0.2),
+    "balanced": Parameters(temperature=0.7),
+    "creative": Parameters(temperature=1.0),
+}
+# Non-numeric parameters: a check of the value and a description of valid values.
+_KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "stop": (
+        lambda value: (
+            isinstance(value, str)
+            or (isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value))
+        ),
+        "text or a list of texts",
+    ),
+    "reasoning_effort": (lambda value: isinstance(value, str), 'a word such as "low"'),
+    "extra": (lambda value: isinstance(value, Mapping), "a dictionary"),
+}
+# Hints for names that are not parameters of one call.
+_ELSEWHERE: dict[str, str] = {
+    "n": "For several answers use lp.compare(..., n=3).",
+    "iterations": "For several answers use lp.compare(..., n=3).",
+    "models": "For several models use lp.compare(...).",
+    "timeout": "Set it with lp.configure(timeout_s=...).",
+    "timeout_s": "Set it with lp.configure(timeout_s=...).",
+    "retry": "Set it with lp.configure(retry=...).",
+    "retries": "Set it with lp.configure(retry=...).",
+    "stream": "For the answer as it comes use lp.stream(...).",
+}
+_WHOLE = frozenset({"top_k", "max_tokens", "seed", "logprobs"})
+_NAMES = tuple(field.name for field in fields(Parameters))
+
+
+def preset(name: str) -> Parameters:
+    """The parameters of a built-in preset, or of one saved in the run log.
+
+    Raises:
+        InvalidParameterError: No preset has this name.
+        RunLogError: The preset is not built in, and the log cannot be read.
+
+    >>> preset("precise").as_dict()
+    {'temperature': 0.2}
+    """
+    if isinstance(name, str) and name in PRESETS:
+        return PRESETS[name]
+    return find(name).parameters
+
+
+def parameters_from(values: Mapping[str, Any], preset_name: str | None = None) -> Parameters:
+    """Parameters from values and a preset; values take precedence.
+
+    Raises:
+        InvalidParameterError: A name is unknown (the message suggests one), or a value that is not
+            a number has the wrong type.
+
+    >>> parameters_from({"top_p": 0.5}, "precise").as_dict()
+    {'temperature': 0.2, 'top_p': 0.5}
+    """
+    _check_names(values)
+    base = preset(preset_name).as_dict() if preset_name else {}
+    own = {name: _as_sent(name, value) for name, value in values.items() if value is not None}
+    return Parameters(**(base | own))
+
+
+def check_names(names: Iterable[str], function: Callable[..., object]) -> None:
+    """Check that all names are parameters or arguments of a function.
+
+    Raises:
+        InvalidParameterError: One is not; the message suggests a name.
+
+    >>> def ask(prompt, *, images=None, **parameters): ...
+    >>> check_names(["image"], ask)
+    Traceback (most recent call last):
+    llm_playground.errors.InvalidParameterError: 'image' is not a parameter. Did you mean images?
+    """
+    names = list(names)
+    if not all(name in _NAMES for name in names):  # fast path: signatures are slow
+        arguments = inspect.signature(function).parameters.values()
+        _check_names(names, [one.name for one in arguments if one.kind is not one.VAR_KEYWORD])
+
+
+def _check_names(names: Iterable[str], arguments: Sequence[str] = ()) -> None:
+    unknown = next((name for name in names if name not in _NAMES), None)
+    if unknown is not None:
+        hint = _ELSEWHERE.get(unknown) or closest(unknown, _NAMES, arguments)
+        raise InvalidParameterError(f"{unknown!r} is not a parameter. {hint}")
+
+
+def _as_sent(name: str, value: Any) -> Any:  # noqa: ANN401 - a parameter is of one of five types
+    if name in _KINDS:
+        is_valid, expected = _KINDS[name]
+        if not is_valid(value):
+            raise InvalidParameterError(f"{name} is {value!r}; it takes {expected}.")
+    if name == "extra" and nested_too_deeply(value):
+        raise InvalidParameterError(f"extra is nested more than {DEEPEST} levels deep.")
+    if name == "stop":
+        return (value,) if isinstance(value, str) else tuple(value)
+    number = _plain_number(value)
+    if isinstance(number, float) and number.is_integer() and name in _WHOLE:
+        return int(number)  # a slider's 5.0, which providers reject
+    return number
+
+
+def _plain_number(value: Any) -> Any:  # noqa: ANN401 - other values are returned unchanged
+    """Numbers of numpy, pandas and decimal as int or float, which JSON can encode."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, (Real, Decimal)) else value
+
+
+def iterations_from(n: int, parameters: dict[str, Any]) -> int:
+    """``n``, or ``iterations`` removed from ``parameters``, as a checked number.
+
+    Raises:
+        InvalidParameterError: It is not a whole number from 1 to 1,000.
+    """
+    name = "iterations" if "iterations" in parameters else "n"
+    return check_iterations(parameters.pop("iterations", n), name)
+
+
+def check_iterations(iterations: int, name: str = "iterations") -> int:
+    """``iterations`` as an int.
+
+    Raises:
+        InvalidParameterError: It is not a whole number from 1 to 1,000.
+    """
+    iterations = _plain_number(iterations)
+    whole = isinstance(iterations, (int, float)) and not isinstance(iterations, bool)
+    if not whole or iterations % 1 or not 1 <= iterations <= MAX_ITERATIONS:
+        raise InvalidParameterError(
+            f"{name} is {iterations!r}; it takes a whole number from 1 to {MAX_ITERATIONS:,}."
+        )
+    return int(iterations)
+
+
+_LONGEST_NAME = 40
+_NEWEST = "SELECT max(created_at) FROM presets WHERE name = $name"
+_SAVE = """
+INSERT INTO presets (username, name, parameters, created_at)
+VALUES ($username, $name, CAST($parameters AS JSON), $at)
+ON CONFLICT (username, name) DO UPDATE
+SET parameters = excluded.parameters, created_at = excluded.created_at
+"""
+_LIST = """
+SELECT name, CAST(parameters AS VARCHAR) AS parameters, username, created_at FROM (
+    SELECT DISTINCT ON (name) name, parameters, username, created_at FROM presets
+    ORDER BY name, created_at DESC, username
+) AS newest WHERE parameters IS NOT NULL ORDER BY name
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPreset:
+    """A preset of the log, with the user and time of its last change."""
+
+    name: str
+    parameters: Parameters
+    username: str | None
+    created_at: datetime
+
+
+def save_preset(name: str, **parameters: Any) -> None:  # noqa: ANN401 - as in ask
+    """Save parameters under a name for ``preset=``, for all users of the run log.
+
+    Args:
+        name: Any text of up to 40 characters; not one of precise, balanced, creative.
+        **parameters: ``temperature``, ``top_p``, ``max_tokens``, ...; at least one.
+
+    Raises:
+        InvalidParameterError: The name is invalid, or a parameter is unknown or has the wrong type.
+        RunLogError: The log cannot be written.
+
+    Example:
+        >>> import llm_playground as lp
+        >>> lp.save_preset("terse", temperature=0, max_tokens=8)
+        >>> lp.ask("Say hello.", preset="terse").parameters.max_tokens
+        8
+    """
+    checked_name = _checked(name)
+    chosen = parameters_from(_single(parameters)).as_dict()
+    if not chosen:
+        raise InvalidParameterError("Nothing to save: every parameter is auto. Set one first.")
+    try:
+        written = json.dumps(chosen, allow_nan=False)
+    except ValueError:
+        raise InvalidParameterError("A preset's numbers must be finite.") from None
+    _save(checked_name, redact(written))
+
+
+def delete_preset(name: str) -> None:
+    """Delete a saved preset for all users of the run log.
+
+    Raises:
+        InvalidParameterError: No preset is saved under this name.
+        RunLogError: The log cannot be written.
+    """
+    _save(find(name).name, None)
+
+
+def presets() -> pd.DataFrame:
+    """All presets: precise, balanced and creative, then those saved in the log, by name.
+
+    Returns:
+        name, parameters (a dictionary), username and created_at (who saved it and when).
+
+    Raises:
+        RunLogError: The log cannot be read.
+    """
+    import pandas as pd  # first use, not import
+
+    built_in = [(name, preset.as_dict(), None, pd.NaT) for name, preset in PRESETS.items()]
+    own = [(one.name, one.parameters.as_dict(), one.username, one.created_at) for one in saved()]
+    frame = pd.DataFrame(
+        [*built_in, *own], columns=["name", "parameters", "username", "created_at"], dtype=object
+    )
+    return frame.assign(created_at=pd.to_datetime(frame["created_at"], utc=True))
+
+
+def saved() -> list[SavedPreset]:
+    """The presets of the log by name. Invalid rows of other programs are skipped.
+
+    Raises:
+        RunLogError: The log cannot be read.
+    """
+    rows = open_log().frame(_LIST)
+    presets = (_read(dict(row)) for _, row in rows.iterrows())
+    return [each for each in presets if each is not None]
+
+
+def find(name: str) -> SavedPreset:
+    """The preset saved under a name.
+
+    Raises:
+        InvalidParameterError: No such preset is saved; the message suggests a name.
+        RunLogError: The log cannot be read.
+    """
+    own = {one.name: one for one in saved()}
+    if not isinstance(name, str) or name.strip() not in own:
+        hint = closest(name, [*PRESETS, *own])
+        raise InvalidParameterError(f"No preset is called {_validation.short_repr(name)}. {hint}")
+    return own[name.strip()]
+
+
+def _save(name: str, parameters: str | None) -> None:
+    """Insert a row that is newer than all existing ones, even if clocks disagree."""
+    values = {"name": name, "username": provenance.username(), "parameters": parameters}
+
+    def save(session: Session) -> None:
+        session.lock("presets")
+        [[newest]] = session.rows(_NEWEST, {"name": name})
+        now = datetime.now(UTC)
+        at = now if newest is None else max(now, newest + timedelta(microseconds=1))
+        session.execute(_SAVE, {**values, "at": at})
+
+    open_log().change(save)
+
+
+def _checked(name: object) -> str:
+    wanted = name.strip() if isinstance(name, str) else ""
+    if not wanted or len(wanted) > _LONGEST_NAME or not wanted.isprintable():
+        raise InvalidParameterError(
+            f"A preset name is text of up to {_LONGEST_NAME} characters; "
+            f"got {_validation.short_repr(name)}."
+        )
+    if wanted.lower() in PRESETS:
+        raise InvalidParameterError(f"{wanted!r} is a built-in preset. Use another name.")
+    return wanted
+
+
+def _single(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Check that no parameter is a sweep."""
+    for name, value in parameters.items():
+        is_sweep = isinstance(value, (list, tuple)) and (
+            name != "stop" or any(isinstance(one, (list, tuple)) for one in value)
+        )
+        if is_sweep:
+            raise InvalidParameterError(
+                f"{name} is a list of values; a preset has one value of each parameter."
+            )
+    return parameters
+
+
+def _read(row: Mapping[str, Any]) -> SavedPreset | None:
+    try:
+        parameters = parameters_from(json.loads(row["parameters"]))
+        name = _checked(row["name"])
+    except (TypeError, ValueError, AttributeError, InvalidParameterError):
+        return None
+    return SavedPreset(name, parameters, row["username"], row["created_at"].to_pydatetime())

@@ -1,0 +1,229 @@
+"""``.prompty`` files.
+
+A ``.prompty`` file (https://prompty.ai, schema ``Prompty.yaml``) is YAML followed by the turns as a
+Jinja template. Of Jinja only ``{{ name }}`` and quoted text, ``{{ 'verbatim' }}``, are supported.
+``${env:NAME}`` is not replaced, so that no key gets into a prompt.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from llm_playground import config
+from llm_playground.catalog import capabilities
+from llm_playground.errors import ConfigError, UnknownModelError
+from llm_playground.request.messages import names
+from llm_playground.request.parameters import parameters_from
+from llm_playground.request.prompts import Prompt
+from llm_playground.types import Message, Parameters, Role, TextPart
+
+_FRONT = re.compile(
+    r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)(.*)\Z", re.DOTALL | re.MULTILINE
+)
+_TURN = re.compile(r"(?i)^\s*#?\s*(system|user|assistant|developer)\s*(?:\[[^\]]*\])?\s*:\s*$")
+_ROLES: dict[str, Role] = {"developer": "system"}
+# Text that Jinja would interpret, and quoted text.
+_SPECIAL = re.compile(r"\{\{(?!\s*[^\W\d]\w*\s*\}\})|\{%|\{#|[\r\0]")
+_QUOTED = re.compile(r"""\{\{\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*\}\}""")
+_LOGIC = re.compile(r"\{%.*?%\}|\{#.*?#\}|\{\{(?!\s*[^\W\d]\w*\s*\}\}).*?\}\}", re.DOTALL)
+_PARAMETERS = frozenset(Parameters.__slots__) - {"extra"}
+# Other names of parameters.
+_ALIASES = {"max_completion_tokens": "max_tokens", "max_output_tokens": "max_tokens"}
+_PLACEHOLDER = "\0{}\0"
+
+
+def prompt_from_file(path: str | Path) -> Prompt:
+    """The prompt of a ``.prompty`` file.
+
+    ``model.configuration`` names the model by ``type`` and ``name``; without a known provider,
+    ``model`` is None. Unknown parameters go to ``extra``. Images in Markdown stay text.
+
+    Raises:
+        ConfigError: The file cannot be read, is not a ``.prompty`` file, or uses more of Jinja than
+            names.
+
+    Example::
+
+        prompt = lp.prompt_from_file("summarise.prompty")
+        lp.ask(prompt, variables={"article": article})
+    """
+    file = Path(path).expanduser()
+    try:
+        return from_text(file.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file} is not UTF-8 text.") from None
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from None
+
+
+def from_text(text: str) -> Prompt:
+    r"""The prompt in the text of a ``.prompty`` file.
+
+    Raises:
+        ConfigError: The text is not a ``.prompty`` file, or uses more of Jinja than names.
+
+    >>> str(from_text("---\nname: say\n---\nuser:\nSay {{ word }}.\n"))
+    'Say {{ word }}.'
+    """
+    match = _FRONT.match(text)
+    if match is None:
+        raise ConfigError("This is not a .prompty file, which begins with --- and YAML.")
+    front = _front(match[1])
+    turns = tuple(_turns(match[2]))
+    if not any(turn.role == "user" for turn in turns):
+        raise ConfigError(
+            "The file has no user prompt. Add a line `user:` and the prompt below it."
+        )
+    model = _mapping(front.get("model"))
+    return Prompt(
+        messages=turns,
+        parameters=_parameters(model),
+        model=_model(front.get("model")),
+        name=_text(front.get("name")),
+        note=_text(front.get("description")),
+    )
+
+
+def to_text(prompt: Prompt) -> str:
+    """The text of a ``.prompty`` file for a prompt.
+
+    Raises:
+        ConfigError: The prompt has images or tool calls.
+    """
+    import yaml  # slow to import
+
+    front: dict[str, Any] = {
+        "name": prompt.name,
+        "description": prompt.note,
+        "version": None if prompt.version is None else str(prompt.version),
+        "model": _model_mapping(prompt),
+    }
+    texts = [_only_text(turn) for turn in prompt.messages]
+    variables = dict.fromkeys(name for text in texts for name in names(text))
+    front["inputs"] = {name: {"type": "string"} for name in variables}
+    present = {name: value for name, value in front.items() if value}
+    header = yaml.safe_dump(present, sort_keys=False, allow_unicode=True)
+    turns = zip(prompt.messages, texts, strict=True)
+    body = "\n".join(f"{turn.role}:\n{_escaped(text)}\n" for turn, text in turns)
+    return f"---\n{header}---\n{body}"
+
+
+def _front(text: str) -> Mapping[str, Any]:
+    import yaml
+
+    try:
+        front = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 2}" if mark else ""
+        why = getattr(error, "problem", None) or "it cannot be read"
+        raise ConfigError(f"The YAML is invalid{where}: {why}.") from None
+    return _mapping(front)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _model(value: object) -> str | None:
+    """``provider:name``; None if the provider is unknown."""
+    model = {"id": value} if isinstance(value, str) else _mapping(value)
+    settings = _mapping(model.get("configuration"))
+    provider = settings.get("type") or model.get("provider")
+    name = settings.get("name") or model.get("id")
+    if not isinstance(name, str) or "${" in name:
+        return None
+    if isinstance(provider, str):
+        return f"{provider}:{name}" if provider in config.rows() else None
+    try:
+        return capabilities.resolve_model(name)
+    except UnknownModelError:
+        return None
+
+
+def _model_mapping(prompt: Prompt) -> dict[str, Any]:
+    provider, _, name = (prompt.model or "").partition(":")
+    parameters = prompt.parameters.as_dict()
+    parameters |= parameters.pop("extra", {})
+    if "stop" in parameters:
+        parameters["stop"] = list(parameters["stop"])
+    model: dict[str, Any] = {"api": "chat"}
+    if name:
+        model["configuration"] = {"type": provider, "name": name}
+    return model | ({"parameters": parameters} if parameters else {})
+
+
+def _parameters(model: Mapping[str, Any]) -> Parameters:
+    values = _mapping(model.get("parameters") or model.get("options"))
+    named = {_ALIASES.get(str(name), str(name)): value for name, value in values.items()}
+    known = {name: value for name, value in named.items() if name in _PARAMETERS}
+    extra = {name: value for name, value in named.items() if name not in _PARAMETERS}
+    return parameters_from(known | ({"extra": extra} if extra else {}))
+
+
+def _turns(body: str) -> Iterator[Message]:
+    """The turns of a template; text before the first role is the system prompt."""
+    quoted: list[str] = []
+
+    def replace_quoted(match: re.Match[str]) -> str:
+        try:
+            quoted.append(ast.literal_eval(match[1].replace("\n", "\\n")))
+        except (ValueError, SyntaxError):
+            raise ConfigError(f"{match[1]} is not quoted text.") from None
+        return _PLACEHOLDER.format(len(quoted) - 1)
+
+    template = _QUOTED.sub(replace_quoted, body.replace("\0", ""))
+    logic = _LOGIC.search(template)
+    if logic:
+        raise ConfigError(
+            f"{logic[0].splitlines()[0]!r} is not supported. Of Jinja, use only {{{{name}}}}."
+        )
+    role: Role = "system"
+    lines: list[str] = []
+    for line in [*re.split("\r?\n", template), "user:"]:
+        header = _TURN.match(line)
+        if header is None:
+            lines.append(line)
+            continue
+        # Space around a turn is removed before quoted space is inserted.
+        text = re.sub("\0(\\d+)\0", lambda mark: quoted[int(mark[1])], "\n".join(lines).strip())
+        if text:
+            yield Message(role, (TextPart(text),))
+        lines = []
+        role = _ROLES.get(header[1].lower(), cast("Role", header[1].lower()))
+
+
+def _only_text(turn: Message) -> str:
+    if turn.role == "tool" or not all(isinstance(part, TextPart) for part in turn.content):
+        raise ConfigError(
+            "A .prompty file contains text only; this prompt has images or tool calls."
+        )
+    return turn.text
+
+
+def _escaped(text: str) -> str:
+    """The text of a turn, escaped so that Jinja and :func:`from_text` return it unchanged."""
+    start = len(text) - len(text.lstrip())
+    end = max(start, len(text.rstrip()))
+    lines = [_escaped_line(line) for line in text[start:end].split("\n")]
+    return _as_quote(text[:start]) + "\n".join(lines) + _as_quote(text[end:])
+
+
+def _escaped_line(line: str) -> str:
+    if _TURN.match(line):
+        return _as_quote(line)
+    return _SPECIAL.sub(lambda match: _as_quote(match[0]), line)
+
+
+def _as_quote(text: str) -> str:
+    return f"{{{{ {text!r} }}}}" if text else ""

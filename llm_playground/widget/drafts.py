@@ -1,0 +1,277 @@
+"""Draft files: the form of each playground as a person left it, and its last answers.
+
+Each playground has one JSON file, ``<home>/drafts/<hash of its identity>.json``, mode 0600. It is
+replaced atomically: if several kernels write it, one whole draft remains, the last. Texts that
+privacy settings keep out of the log are not stored in drafts either.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from llm_playground import config, types
+from llm_playground.errors import ConfigError
+from llm_playground.redaction import redact
+from llm_playground.redaction.pii import masked
+from llm_playground.widget.controls import TRAITS
+
+FORMAT = "llm_playground.draft"
+VERSION = 1
+MOST_BYTES = 1_000_000
+MOST_ANSWERS = 10_000
+_TEMPORARY_FILE_MAX_AGE_S = 60.0
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a file may be a pipe, which would wait for its other end
+_UNREADABLE = "A draft cannot be read and is left out: {}."
+# A preset sets parameters, and another value of one of them ends the preset: they go together.
+_RELATED = {"preset": ("preset", *TRAITS), **{name: (name, "preset") for name in TRAITS}}
+
+
+@dataclass(frozen=True, slots=True)
+class DraftAnswer:
+    """One answer of the last Run: the id of its run, and its label."""
+
+    run_id: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What was typed into one playground."""
+
+    saved_at: datetime  # in UTC
+    arguments: Mapping[str, str] = field(default_factory=dict)  # digests of those it had then
+    form: Mapping[str, Any] = field(default_factory=dict)  # plain values of the changed traits
+    answers: tuple[DraftAnswer, ...] = ()  # of the last Run, in the order of their numbers
+    asked_at: datetime | None = None  # when that Run was started
+
+    def restored(self, arguments: Mapping[str, str]) -> dict[str, Any]:
+        """The traits to restore in a playground with these arguments.
+
+        Executing the same cell again restores what was typed. An argument that was changed in the
+        code since then takes precedence over what was typed.
+
+        >>> draft = Draft(datetime.now(UTC), digests({"prompt": "a"}), {"prompt": "b"})
+        >>> draft.restored(digests({"prompt": "a"})), draft.restored(digests({"prompt": "c"}))
+        ({'prompt': 'b'}, {})
+        """
+        return {
+            name: value
+            for name, value in self.form.items()
+            if all(
+                self.arguments.get(argument) == arguments.get(argument)
+                for argument in _RELATED.get(name, (name,))
+            )
+        }
+
+
+def digests(arguments: Mapping[str, object]) -> dict[str, str]:
+    """A digest of each argument, by which a change in the code is noticed."""
+    return {name: _digest(value) for name, value in arguments.items()}
+
+
+def _digest(value: object) -> str:
+    plain = list(value) if isinstance(value, (tuple, set)) else value
+    text = json.dumps(plain, sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def read_draft(identity: str) -> Draft | None:
+    """The draft of a playground, None if there is none.
+
+    Raises:
+        ConfigError: The file cannot be read; the message names it.
+    """
+    path = _path(identity)
+    _remove_old_temporary_files(path)
+    try:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NO_WAIT)) as file:
+            content = file.read(MOST_BYTES + 1)
+        return from_json(json.loads(content))  # a longer file is cut, so it is not JSON
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
+        raise ConfigError(_UNREADABLE.format(path)) from None
+
+
+def write_draft(identity: str, draft: Draft) -> None:
+    """Save a draft in place of the previous one.
+
+    Raises:
+        ConfigError: It cannot be saved; the message is the reason.
+    """
+    try:
+        text = json.dumps(as_json(identity, draft), allow_nan=False)
+    except (ValueError, TypeError, RecursionError):  # NaN, or a value that contains itself
+        raise ConfigError("a value in it is not JSON") from None
+    if len(text) > MOST_BYTES:
+        raise ConfigError(f"it is longer than {MOST_BYTES:,} bytes")
+    path = _path(identity)
+    temporary = path.with_name(f"{path.stem}.{types.new_id()}.part")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise ConfigError(f"the file cannot be written ({error.strerror})") from None
+
+
+def _path(identity: str) -> Path:
+    digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()
+    return config.home() / "drafts" / f"{digest[:40]}.json"
+
+
+def _remove_old_temporary_files(path: Path) -> None:
+    """Delete the files of processes that were killed while writing: they hold typed text."""
+    for temporary in path.parent.glob(f"{path.stem}.*.part"):
+        with suppress(OSError):
+            if time.time() - temporary.stat().st_mtime > _TEMPORARY_FILE_MAX_AGE_S:
+                temporary.unlink()
+
+
+def as_json(identity: str, draft: Draft) -> dict[str, Any]:
+    """The JSON document of a draft."""
+    asked_at = draft.asked_at
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "identity": identity,
+        "saved_at": draft.saved_at.isoformat(),
+        "given": dict(draft.arguments),
+        "form": dict(draft.form),
+        "answers": [[answer.run_id, answer.label] for answer in draft.answers],
+        "asked_at": None if asked_at is None else asked_at.isoformat(),
+    }
+
+
+def from_json(document: Any) -> Draft:  # noqa: ANN401 - any content of a file
+    """The draft of a JSON document.
+
+    Raises:
+        ValueError, KeyError, TypeError, OverflowError: It is not a draft.
+    """
+    if document["format"] != FORMAT or document["version"] != VERSION:
+        raise ValueError("another format")
+    arguments, form, answers = document["given"], document["form"], document["answers"]
+    is_draft = isinstance(arguments, dict) and isinstance(form, dict)
+    if not is_draft or not _is_texts([*arguments.values()]) or len(answers) > MOST_ANSWERS:
+        raise ValueError("another shape")
+    if not all(_is_texts([run_id, label]) for run_id, label in answers):
+        raise ValueError("another kind of answers")
+    if not all(_CHECKS[name](value) for name, value in form.items() if name in _CHECKS):
+        raise ValueError("a value of another kind")
+    asked_at = document["asked_at"]
+    return Draft(
+        saved_at=_time(document["saved_at"]),
+        arguments=arguments,
+        form=form,
+        answers=tuple(DraftAnswer(run_id, label) for run_id, label in answers),
+        asked_at=None if asked_at is None else _time(asked_at),
+    )
+
+
+def _time(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_entries(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
+
+
+def _is_turns(value: object) -> bool:
+    return _is_entries(value) and all(
+        _is_text(turn.get("role"))
+        and _is_text(turn.get("content"))
+        and _is_entries(turn.get("images", []))
+        for turn in value  # type: ignore[attr-defined]  # a list of dictionaries by now
+    )
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a number, the text of an invalid one, or a list of them, which is a sweep."""
+    values = value if isinstance(value, list) else [value]
+    return all(one is None or isinstance(one, (int, float, str)) for one in values)
+
+
+_CHECKS: Mapping[str, Callable[[object], bool]] = {
+    "prompt": _is_text,
+    "system": _is_text,
+    "models": _is_texts,
+    "preset": lambda value: value is None or isinstance(value, str),
+    "iterations": _is_number,
+    "turns": _is_turns,
+    "images": _is_entries,
+    **dict.fromkeys(TRAITS, _is_number),
+}
+
+
+def storable(form: Mapping[str, Any]) -> dict[str, Any]:
+    """A form as plain values: images without their bytes, a frame of cases as its type.
+
+    >>> storable({"images": [{"name": "a.png", "thumbnail": "data:..."}]})
+    {'images': [{'name': 'a.png'}]}
+    """
+    plain = {name: _plain(value) for name, value in form.items() if name != "cases"}
+    cases = form.get("cases")
+    if "cases" in form:  # the rows of a frame are the notebook's
+        is_plain = cases is None or isinstance(cases, (str, list, tuple))
+        plain["cases"] = _plain(cases) if is_plain else f"a {type(cases).__name__}"
+    return plain
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items() if name != "thumbnail"}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return None
+    return value if value is None or isinstance(value, (str, int, float)) else repr(value)
+
+
+def check_texts(form: Mapping[str, Any]) -> None:
+    """Refuse a form with keys or personal data: masked, it would be restored as another form.
+
+    Raises:
+        ConfigError: It must not be stored; the message is the reason.
+    """
+    kinds = config.privacy().redact
+    for text in _texts(form):
+        if redact(text) != text:
+            raise ConfigError("it holds a key")
+        if kinds and masked(text, kinds) != text:
+            raise ConfigError("it holds personal data")
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in a plain value, including names."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield str(name)
+            yield from _texts(item)
+    elif isinstance(value, Sequence):
+        for item in value:
+            yield from _texts(item)

@@ -1,0 +1,201 @@
+"""The pictures of a prompt: their bytes stay in the kernel, views get descriptions of them.
+
+Jupyter's server closes the connection at a message of 10 MB (tornado's default) and drops what a
+kernel sends beyond 1 MB a second. A view therefore sends each picture once, in pieces, and the
+trait holds entries: names and sizes only.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from llm_playground import types
+from llm_playground.errors import InvalidParameterError
+from llm_playground.request.images import MAX_BYTES, image
+from llm_playground.types import ImagePart
+
+# JSON for the view: id, name, media_type, size_bytes, sha256, and url, path, thumbnail or problem.
+Entry: TypeAlias = dict[str, Any]
+
+THUMBNAIL_PX = 128
+_MOST_THUMBNAIL_CHARACTERS = 40_000
+_SMALL_BYTES = 200_000
+_FIELDS = (
+    "id",
+    "name",
+    "media_type",
+    "size_bytes",
+    "sha256",
+    "url",
+    "path",
+    "thumbnail",
+    "problem",
+)
+_MOST_NAME_CHARACTERS = 120
+
+
+class Pictures:
+    """The pictures behind the entries of one panel, by the entries' ids."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, ImagePart] = {}
+        self._pieces: dict[str, dict[int, bytes]] = {}
+
+    def entries(self, value: object) -> list[Entry]:
+        """Pictures as entries; one that cannot be read has a ``problem``.
+
+        ``value`` is anything that :func:`llm_playground.image` takes, an entry, or a list of these.
+        """
+        sources = value if isinstance(value, (list, tuple)) else [] if value is None else [value]
+        return [self._entry(source) for source in sources]
+
+    def parts(self, entries: Sequence[Mapping[str, Any]]) -> list[ImagePart]:
+        """The pictures of entries, as they are sent.
+
+        Raises:
+            InvalidParameterError: A picture cannot be read, or is not in this kernel.
+        """
+        return [self._part(entry) for entry in entries]
+
+    def add(self, source: Any, name: str | None = None) -> Entry:  # noqa: ANN401 - see image()
+        """Keep a picture; its entry. Raises as :func:`llm_playground.image`."""
+        part = image(source)
+        self.kept[key := types.new_id()] = part
+        shown = (name or _name(source, part))[:_MOST_NAME_CHARACTERS]
+        return {"id": key, "name": shown} | _metadata(part) | _location(source, part)
+
+    def add_piece(self, key: str, at: int, piece: bytes) -> None:
+        """Keep one piece of a picture that a view sends; ``at`` counts the pieces from 0."""
+        pieces = self._pieces.setdefault(key, {})
+        if sum(map(len, pieces.values())) <= MAX_BYTES:  # image() refuses what is larger
+            pieces[at] = bytes(piece)
+
+    def complete(self, key: str, name: str) -> Entry:
+        """Join the pieces of a picture and keep it under the id that the view chose; its entry.
+
+        Raises:
+            InvalidParameterError: It is not a picture, or too large.
+        """
+        pieces = self._pieces.get(key, {})
+        try:
+            part = self.kept[key] = image(b"".join(pieces[at] for at in sorted(pieces)))
+        except InvalidParameterError as error:
+            raise InvalidParameterError(str(error).replace("This bytes", name, 1)) from None
+        finally:
+            self._pieces.pop(key, None)
+        return {"id": key} | _metadata(part)
+
+    def thumbnail(self, key: str) -> str:
+        """A small picture as a ``data:`` URL; empty where none can be made."""
+        part = self.kept.get(key)
+        return "" if part is None or part.data is None else _thumbnail(part.data, part.media_type)
+
+    def keep_only(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Forget the pictures of all other entries."""
+        wanted = {entry.get("id") for entry in entries}
+        for key in self.kept.keys() - wanted:
+            del self.kept[key]
+
+    def _entry(self, source: object) -> Entry:
+        name = None
+        if isinstance(source, Mapping):
+            if "id" in source or "problem" in source:
+                return _checked(source)
+            name, source = source.get("name"), _source_of(source)
+        try:
+            return self.add(source, name)
+        except InvalidParameterError as error:
+            shown = name or (source if isinstance(source, str) else type(source).__name__)
+            shown = shown[:_MOST_NAME_CHARACTERS]
+            return {"id": types.new_id(), "name": shown, "problem": str(error)}
+
+    def _part(self, entry: Mapping[str, Any]) -> ImagePart:
+        if entry.get("problem"):
+            raise InvalidParameterError(str(entry["problem"]))
+        key, name = str(entry.get("id")), entry.get("name", "The picture")
+        if key in self.kept:
+            return self.kept[key]
+        if key in self._pieces:
+            raise InvalidParameterError(f"{name} is still on its way. Run again in a moment.")
+        if location := entry.get("url") or entry.get("path"):  # of a draft, after a restart
+            self.kept[key] = image(location)
+            return self.kept[key]
+        raise InvalidParameterError(f"{name} is not in this kernel. Remove it and add it again.")
+
+
+def _checked(entry: Mapping[str, Any]) -> Entry:
+    """An entry from a view or a draft, without unknown fields and unusual thumbnails."""
+    known = {field: entry[field] for field in _FIELDS if entry.get(field) is not None}
+    thumbnail = str(known.get("thumbnail", ""))
+    if len(thumbnail) > _MOST_THUMBNAIL_CHARACTERS or not thumbnail.startswith("data:image/"):
+        known.pop("thumbnail", None)
+    return known
+
+
+def _source_of(entry: Mapping[str, Any]) -> object:
+    """The source in a dict of ``url``, ``path`` or ``data`` (bytes or base64)."""
+    if data := entry.get("data"):
+        media_type = entry.get("media_type") or "image/png"
+        return data if isinstance(data, bytes) else f"data:{media_type};base64,{data}"
+    return entry.get("url") or entry.get("path") or entry
+
+
+def _metadata(part: ImagePart) -> Entry:
+    """What is known about a picture; empty for one that has not been fetched."""
+    size_bytes = None if part.data is None else len(part.data)
+    metadata = {"media_type": part.media_type, "sha256": part.sha256, "size_bytes": size_bytes}
+    return {name: value for name, value in metadata.items() if value is not None}
+
+
+def _location(source: object, part: ImagePart) -> Entry:
+    """Where the picture can be loaded from again."""
+    if part.url is not None:
+        return {"url": part.url}
+    if _is_path(source):
+        return {"path": str(Path(str(source)).expanduser().resolve())}
+    return {}
+
+
+def _is_path(source: object) -> bool:
+    text = str(source) if isinstance(source, (str, os.PathLike)) else "data:"
+    return not text.strip().lower().startswith("data:")
+
+
+def _name(source: object, part: ImagePart) -> str:
+    if part.url is not None:
+        parts = urlsplit(part.url)
+        return Path(parts.path).name or str(parts.hostname)
+    if _is_path(source):
+        return Path(str(source)).name
+    kind = "picture" if isinstance(source, (str, bytes, bytearray)) else type(source).__name__
+    return f"{kind}.{(part.media_type or 'image/png').partition('/')[2]}"
+
+
+def _thumbnail(data: bytes, media_type: str | None) -> str:
+    """Drawn by Pillow if it is installed, else the picture itself if it is small."""
+    with suppress(Exception):  # no Pillow, or any error of its about a broken or huge picture
+        return f"data:image/png;base64,{base64.b64encode(_shrink(data)).decode()}"
+    if len(data) <= _SMALL_BYTES:
+        return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+    return ""
+
+
+def _shrink(data: bytes) -> bytes:
+    from PIL import Image  # optional
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(BytesIO(data)) as picture:
+            picture.draft("RGB", (THUMBNAIL_PX, THUMBNAIL_PX))
+            picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+            shrunk = BytesIO()
+            picture.convert("RGBA").save(shrunk, "PNG")
+    return shrunk.getvalue()

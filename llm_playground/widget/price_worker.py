@@ -1,0 +1,162 @@
+"""Keeps a panel's price preview up to date as its form, the notebook and the budgets change."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from IPython import get_ipython
+
+from llm_playground import config
+from llm_playground.budgeting.enforcer import CostContext
+from llm_playground.errors import ConfigError
+from llm_playground.widget.cost_context import cost_contexts, log_readers
+from llm_playground.widget.form import Form, known_models
+from llm_playground.widget.price import Outdated, PricePreview, cost_estimates, price_preview
+
+_log = logging.getLogger(__name__)
+
+# Shared by all panels, as a person types into one at a time.
+_prices = ThreadPoolExecutor(1, "llm_playground_prices")
+
+
+class LatestOnly:
+    """Repeats some work in a thread pool, of which only the latest result is wanted.
+
+    Requests that come while it works make it work once more afterwards, however many they are. In
+    contrast to :class:`~llm_playground._runtime.Debouncer` the work starts without a delay, on
+    threads shared with other work, and can see that its result is outdated: it gets a function that
+    returns whether the result is still wanted. Errors are logged.
+    """
+
+    def __init__(
+        self, work: Callable[[Callable[[], bool]], None], threads: ThreadPoolExecutor
+    ) -> None:
+        self._work = work
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._requests = 0
+        self._is_working = False
+
+    def request(self) -> None:
+        """Have the work done with the state from now on; returns at once."""
+        with self._lock:
+            self._requests += 1
+            if not self._is_working:
+                self._is_working = True
+                self._start()
+
+    def _run(self) -> None:
+        number = self._requests
+        try:
+            self._work(lambda: number == self._requests)
+        except Exception:
+            _log.exception("A background update of the playground failed")
+        with self._lock:
+            self._is_working = number != self._requests
+            if self._is_working:  # behind other work that waits for these threads
+                self._start()
+
+    def _start(self) -> None:
+        with suppress(RuntimeError):  # Python is exiting
+            self._threads.submit(self._run)
+
+
+class PriceWorker:
+    """Computes a panel's price preview on a thread of its own.
+
+    ``publish`` is called with each new preview as JSON.
+    """
+
+    def __init__(
+        self,
+        form: Callable[[], Form],
+        notebook: Callable[[], Mapping[str, object]],
+        publish: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._form = form
+        self._notebook = notebook
+        self._publish = publish
+        self._previews = LatestOnly(self._compute, _prices)
+        self._reads = LatestOnly(self._read_log, log_readers)
+        self._context = CostContext()  # of the latest preview
+
+    def refresh_soon(self) -> None:
+        """Compute the preview again; returns at once."""
+        self._previews.request()
+
+    def on_calls_ended(self) -> None:
+        """Read the budgets again, as calls that have ended used some of them."""
+        cost_contexts.expire_budgets()
+        self.refresh_soon()
+
+    def on_view_opened(self) -> None:
+        """From now on, include the budgets, and compute the preview again after each cell."""
+        _visible.add(self)
+        self.refresh_soon()
+        shell = get_ipython()
+        if shell is not None:
+            shell.events.register("post_run_cell", _on_cell_run)
+
+    def close(self) -> None:
+        """Stop listening to cells."""
+        _visible.discard(self)
+
+    def _compute(self, is_wanted: Callable[[], bool]) -> None:
+        try:
+            form = self._form()
+        except ConfigError as error:
+            self._publish(asdict(PricePreview(problem=str(error))))
+            return
+        self._context = cost_contexts.current()
+        with suppress(Outdated):
+            self._publish(asdict(preview_for_form(form, self._notebook(), is_wanted)))
+        # The log is read once a view is open, not while the panel is made and displayed.
+        if self in _visible and cost_contexts.is_stale(known_models(form.models)):
+            self._reads.request()
+
+    def _read_log(self, _is_wanted: Callable[[], bool]) -> None:
+        with suppress(ConfigError):  # the preview shows it
+            cost_contexts.refresh(known_models(self._form().models))
+        if cost_contexts.current() != self._context:  # also if another panel has read it
+            self.refresh_soon()
+
+
+def preview_for_form(
+    form: Form, notebook: Mapping[str, object], is_wanted: Callable[[], bool] = lambda: True
+) -> PricePreview:
+    """The price preview of a form, from budgets and earlier runs as they were read last.
+
+    Raises:
+        Outdated: ``is_wanted`` returned False.
+    """
+    if not form.models:
+        return PricePreview("No model chosen")
+    context = cost_contexts.current()
+    try:
+        return price_preview(
+            form,
+            cost_estimates(form, notebook, context, datetime.now(UTC), is_wanted),
+            context.statuses,
+            confirm_above_usd=config.settings().confirm_above_usd,
+            replays=config.mode() == "replay",
+        )
+    except ConfigError as error:
+        return PricePreview(problem=str(error))
+
+
+_visible: weakref.WeakSet[PriceWorker] = weakref.WeakSet()
+
+
+def _on_cell_run(_result: object) -> None:
+    if _visible:
+        cost_contexts.expire_budgets()
+    for worker in list(_visible):
+        worker.refresh_soon()

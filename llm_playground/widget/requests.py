@@ -1,0 +1,402 @@
+"""What a view may request from the kernel: one handler per request, and the table of all of them.
+
+A view sends ``{"type": "request", "id": ..., "name": ..., "arguments": {...}}`` and gets a message
+of type ``reply`` with the same ``id`` and either ``value``, which is JSON, or ``error``, one line
+for the person. To add a request, add its handler to :data:`REQUESTS`.
+
+Handlers run on threads of their own, so they may wait for the run log or the keyring. Modules that
+load the vendors' SDKs or read the log are imported by the handlers that need them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakKeyDictionary
+
+from llm_playground import comparison, config, formatting, provenance
+from llm_playground.calls import resolve_model
+from llm_playground.config import credentials
+from llm_playground.errors import InvalidParameterError, LLMError
+from llm_playground.redaction import redact
+from llm_playground.rendering.markdown import highlight
+from llm_playground.request import parameters, prompts
+from llm_playground.types import Request, Run
+from llm_playground.widget import controls, inspector, stored_runs
+from llm_playground.widget.controls import TRAIT_OF
+from llm_playground.widget.form import first_only, plan_calls
+from llm_playground.widget.traits import FORM
+
+if TYPE_CHECKING:
+    from llm_playground.widget import Playground
+
+_log = logging.getLogger(__name__)
+
+Arguments: TypeAlias = Mapping[str, Any]
+Handler: TypeAlias = Callable[["Playground", Arguments], object]
+
+HISTORY_PAGE_ROWS = 50
+_SAME_MOMENT_ROWS = 50  # a page may end in the middle of runs that began at the same moment
+_PROMPT_CHARACTERS = 120
+_ANSWER_CHARACTERS = 160
+_MOST_PROMPT_NAMES = 200
+_EXPORT_FILES = {  # suffix and media type by format
+    "json": (".json", "application/json"),
+    "markdown": (".md", "text/markdown"),
+    "csv": (".csv", "text/csv"),
+}
+_previous_forms: WeakKeyDictionary[Playground, dict[str, Any]] = WeakKeyDictionary()
+
+
+def reply(panel: Playground, message: Mapping[str, Any]) -> dict[str, Any]:
+    """The message that answers a view's request."""
+    answer = {"type": "reply", "id": message.get("id")}
+    name = str(message.get("name"))
+    if name not in REQUESTS:
+        return answer | {"error": f"The playground has no request {name!r}. Reload the page."}
+    try:
+        return answer | {"value": REQUESTS[name](panel, message.get("arguments") or {})}
+    except LLMError as error:
+        return answer | {"error": str(error)}
+    except Exception as error:  # a bug must not leave the view waiting
+        _log.exception("The request %s failed", name)
+        return answer | {"error": f"This cannot be shown ({type(error).__name__})."}
+
+
+# Keys and prices
+
+
+def check_keys(panel: Playground, arguments: Arguments) -> str:
+    """Read ``.env`` and the lists of models again; a sentence with the result."""
+    provider = str(arguments.get("provider") or "")
+    panel.refresh_models()
+    if provider in config.rows() and credentials.key_status(provider).status == "present":
+        return f"A key for {config.label(provider)} was found."
+    return f"There is still no key for {config.label(provider)}."
+
+
+def set_key(panel: Playground, arguments: Arguments) -> str:
+    """Set the key that a person typed; it is kept in this kernel's memory only.
+
+    Raises:
+        ConfigError: It is not a key of that provider. The message does not contain it.
+    """
+    provider = str(arguments.get("provider") or "")
+    credentials.set_key(provider, str(arguments.get("key") or ""))
+    panel.refresh_models()
+    return f"The key for {config.label(provider)} is set for this kernel."
+
+
+def set_price(panel: Playground, arguments: Arguments) -> None:
+    """Set the US dollars per million tokens of ``model``, as ``configure(prices=...)`` does.
+
+    Raises:
+        ConfigError: The model is unknown, or ``input_usd`` or ``output_usd`` is not an amount.
+    """
+    rates = {
+        f"{kind}_usd_per_mtok": arguments.get(f"{kind}_usd", "") for kind in ("input", "output")
+    }
+    config.configure(prices={resolve_model(str(arguments.get("model"))): rates})
+    panel.refresh_price()
+
+
+# Presets and saved prompts
+
+
+def save_preset(panel: Playground, arguments: Arguments) -> str:
+    """Save ``parameters`` as the preset ``name``; the name as it is stored."""
+    values = arguments.get("parameters") or {}
+    name = str(arguments.get("name") or "").strip()
+    parameters.save_preset(name, **{name: values.get(trait) for name, trait in TRAIT_OF.items()})
+    controls.load_presets(panel)
+    return name
+
+
+def delete_preset(panel: Playground, arguments: Arguments) -> None:
+    """Delete the preset ``name``; the values in the form stay."""
+    name = str(arguments.get("name") or "")
+    parameters.delete_preset(name)
+    if panel.preset == name:
+        panel.preset = None
+    controls.load_presets(panel)
+
+
+def save_prompt(panel: Playground, arguments: Arguments) -> str:
+    """Save the form under ``name`` with ``note``; the version's name: ``invoice-summary@3``.
+
+    Raises:
+        InvalidParameterError: The name is not allowed, or the form cannot be sent as it is.
+        RunLogError: The log cannot be written.
+    """
+    name = str(arguments.get("name") or "").strip()
+    note = str(arguments.get("note") or "").strip() or None
+    return f"{name}@{prompts.save_prompt(name, panel, note)}"
+
+
+def prompt_names(_panel: Playground, _arguments: Arguments) -> list[str]:
+    """The names of saved prompts."""
+    return list(dict.fromkeys(map(str, prompts.prompts()["name"])))[:_MOST_PROMPT_NAMES]
+
+
+# Parts of the prompt
+
+
+def add_picture(panel: Playground, arguments: Arguments) -> dict[str, Any]:
+    """The entry of the picture at ``path``, or of the one whose pieces were sent with ``id``.
+
+    Raises:
+        InvalidParameterError: It is not a picture.
+    """
+    pictures = panel.inputs.pictures
+    if "path" in arguments:
+        return pictures.add(str(arguments["path"]))
+    return pictures.complete(str(arguments["id"]), str(arguments["name"]))
+
+
+# Answers
+
+
+def difference(panel: Playground, arguments: Arguments) -> list[comparison.DiffPiece]:
+    """The difference between ``answer`` and ``baseline``, word by word."""
+    answers = panel.answers
+    return comparison.diff(answers.text(arguments["baseline"]), answers.text(arguments["answer"]))
+
+
+def wire(panel: Playground, arguments: Arguments) -> dict[str, Any]:
+    """The HTTP requests and responses of the answer ``number``, for the request inspector."""
+    number = arguments["number"]
+    run, recording = panel.answers.run_of(number), panel.recording(number)
+    if recording is not None:
+        exchanges = inspector.inspect_trace(recording, run)
+    elif run is not None:
+        exchanges = inspector.inspect_stored(run)
+    else:
+        raise InvalidParameterError(f"Answer {number} has no run yet: nothing was sent.")
+    return {"title": f"Wire · answer {number}", **exchanges}
+
+
+# Code, exports, links
+
+
+def code(panel: Playground, arguments: Arguments) -> dict[str, Any]:
+    """Code in every language: of the answer ``number``, or of the first call of the form.
+
+    Returns:
+        ``of``, a line that names the call, and ``tabs``, each with its ``language`` and either
+        ``text`` and ``html`` (the same with syntax colours) or ``error``.
+    """
+    from llm_playground import codegen  # loads the vendors' SDKs
+
+    number = arguments.get("number")
+    source: Run | Request | None = None if number is None else panel.answers.run_of(number)
+    if source is not None:
+        title = f"Answer {number} · {source.model}"
+    else:
+        source, title = _first_call(panel)
+    return {"of": title, "tabs": [_code_tab(source, language) for language in codegen.LANGUAGES]}
+
+
+def _first_call(panel: Playground) -> tuple[Request, str]:
+    form = panel.form()
+    [first, *_] = plan_calls(first_only(form), panel.inputs.notebook())
+    request = first.call.request
+    several = len(plan_calls(form, panel.inputs.notebook())) > 1
+    return request, f"The first call · {request.model}" if several else request.model
+
+
+def _code_tab(source: Run | Request, language: str) -> dict[str, str]:
+    from llm_playground import codegen
+
+    try:
+        text = codegen.code(source, language)
+    except LLMError as error:
+        return {"language": language, "error": str(error)}
+    html = highlight(text, "bash" if language == "curl" else language)
+    return {"language": language, "text": text, "html": f"<pre><code>{html}</code></pre>"}
+
+
+def cell(panel: Playground, _arguments: Arguments) -> str:
+    """The form as a cell."""
+    from llm_playground.widget.cell_source import as_cell  # loads the code generation
+
+    return as_cell(panel.form())
+
+
+def export(panel: Playground, arguments: Arguments) -> dict[str, str]:
+    """The answers in ``format``: ``text``, ``name`` of a file for it, and ``kind``, its media type.
+
+    Raises:
+        InvalidParameterError: There are no answers yet, or the format is unknown.
+        RunLogError: The log cannot be read.
+    """
+    from llm_playground import exporting
+
+    runs = panel.answers.runs()
+    if not runs:
+        raise InvalidParameterError("Nothing to export yet: run first.")
+    text = exporting.export(runs, arguments["format"])
+    suffix, media_type = _EXPORT_FILES[arguments["format"]]
+    return {"text": text, "name": f"{_file_stem(panel.name)}{suffix}", "kind": media_type}
+
+
+def _file_stem(name: str | None) -> str:
+    """A valid file name for any playground's name: ``invoice-summary 2026-11-23 1752``."""
+    plain = "".join(char if char.isalnum() or char in "-_ " else "-" for char in name or "answers")
+    words = " ".join(plain.split())[:60].strip("- ") or "answers"
+    return f"{words} {datetime.now(UTC).astimezone():%Y-%m-%d %H%M}"
+
+
+def link(panel: Playground, _arguments: Arguments) -> str:
+    """The code that opens the answers again on any machine with this log.
+
+    Raises:
+        InvalidParameterError: There are no answers yet.
+    """
+    runs = panel.answers.runs()
+    if not runs:
+        raise InvalidParameterError("Nothing to share yet: run first.")
+    ids = [runs[0].id] if len(runs) == 1 else dict.fromkeys(run.execution_id for run in runs)
+    quoted = [f'"{one}"' for one in ids]
+    argument = quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
+    return f"lp.Playground(run={argument})"
+
+
+# Stored answers
+
+
+def reopen(panel: Playground, arguments: Arguments) -> dict[str, Any]:
+    """Open the run ``run`` of the log; ``note`` names what is missing from it."""
+    previous = {name: getattr(panel, name) for name in FORM}
+    note = stored_runs.open_runs(panel, arguments["run"])
+    _previous_forms[panel] = previous
+    return {"note": note}
+
+
+def undo_reopen(panel: Playground, _arguments: Arguments) -> None:
+    """Restore the form as it was before ``reopen``."""
+    panel.set_form(_previous_forms.pop(panel, {}))
+
+
+# History
+
+
+def history(_panel: Playground, arguments: Arguments) -> dict[str, Any]:
+    """A page of the log's runs, newest first.
+
+    The arguments are ``search``, a text in prompts or answers; ``after``, the last row of the page
+    before; ``here``, whether to show this notebook's runs only; ``compressed``, whether to search
+    compressed texts too. The result has ``rows``, ``more`` (whether there is a next page) and
+    ``notebook`` (its name; empty where unknown).
+
+    Raises:
+        RunLogError: The log cannot be read.
+    """
+    from llm_playground.reports import run_rows
+
+    notebook = provenance.notebook()
+    after = arguments.get("after")
+    search = str(arguments.get("search") or "").encode("utf-8", "replace").decode()
+    found = run_rows.newest(
+        limit=HISTORY_PAGE_ROWS + 1 + (_SAME_MOMENT_ROWS if after else 0),
+        search_compressed=bool(arguments.get("compressed")),
+        search=search.replace("\0", "").strip() or None,
+        notebook=notebook if arguments.get("here") else None,
+        until=_until(after) if after else None,
+    )
+    rows = [_history_row(row) for row in found]
+    if after:
+        last = _position(after)
+        rows = [row for row in rows if _position(row) < last]
+    return {
+        "rows": rows[:HISTORY_PAGE_ROWS],
+        "more": len(rows) > HISTORY_PAGE_ROWS,
+        "notebook": notebook.rpartition("/")[2] if notebook else "",
+    }
+
+
+def _until(after: Any) -> datetime:  # noqa: ANN401 - any JSON value from a view
+    """Just after the last row that is shown, as others of the same moment may follow it."""
+    try:
+        return _position(after)[0] + timedelta(microseconds=1)
+    except (TypeError, KeyError, ValueError):
+        raise InvalidParameterError("The last row shown is not known. Reload the page.") from None
+
+
+def _position(row: Mapping[str, Any]) -> tuple[datetime, str]:
+    """The key by which the history is sorted, newest first."""
+    return datetime.fromisoformat(row["started_at"]), str(row["run_id"])
+
+
+def _history_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "run_id": row["run_id"],
+        "started_at": row["started_at"].isoformat(),
+        "model": row["model"] or "",
+        "prompt": _beginning(row["user_prompt"], _PROMPT_CHARACTERS),
+        "answer": _beginning(row["response_text"] or row["error_message"], _ANSWER_CHARACTERS),
+        "status": row["status"] or "",
+        "cost": _cost(row),
+        "compressed": row["compressed"],
+    }
+
+
+def _beginning(text: object, most: int) -> str:
+    """The first words on one line, without keys."""
+    if not isinstance(text, str):
+        return ""
+    words = " ".join(redact(text[: 8 * most]).split())
+    return words if len(words) <= most else f"{words[: most - 1]}…"
+
+
+def _cost(row: Mapping[str, Any]) -> str:
+    if row["cached"]:
+        return "reused"
+    if row["price_source"] == "free":
+        return "free"
+    if row["cost_usd"] is None:
+        no_tokens = row["input_tokens"] is None and row["output_tokens"] is None
+        return "" if no_tokens else "price unknown"
+    return formatting.usd(row["cost_usd"])
+
+
+_FUNCTIONS: tuple[Handler, ...] = (
+    check_keys,
+    set_key,
+    set_price,
+    save_preset,
+    delete_preset,
+    save_prompt,
+    prompt_names,
+    add_picture,
+    difference,
+    wire,
+    code,
+    cell,
+    export,
+    link,
+    reopen,
+    undo_reopen,
+    history,
+)
+REQUESTS: dict[str, Handler] = {
+    **{function.__name__: function for function in _FUNCTIONS},
+    # Shows that the kernel responds.
+    "ping": lambda _panel, _arguments: "pong",
+    # Presets may have been saved elsewhere meanwhile.
+    "refresh_presets": lambda panel, _arguments: controls.load_presets(panel),
+    # A ``data:`` URL; empty where no thumbnail can be made.
+    "thumbnail": lambda panel, arguments: panel.inputs.pictures.thumbnail(str(arguments["id"])),
+    "add_turns": lambda panel, arguments: panel.add_turns(int(arguments["number"])),
+    "text": lambda panel, arguments: panel.answers.text(arguments["answer"]),
+    "discard_draft": lambda panel, _arguments: panel.draft_store.discard(),
+    "restore_draft": lambda panel, _arguments: panel.draft_store.undo(),
+    # The second output, for a view that has to write it into the notebook itself.
+    "saved_output": lambda panel, _arguments: {
+        "widget": panel.model_id,
+        **panel.fallback_output.output(),
+    },
+    # How many of the notebook's runs are new in the log.
+    "import_runs": lambda panel, _arguments: panel.saved_answers.import_runs(),
+}

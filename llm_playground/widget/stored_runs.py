@@ -1,0 +1,276 @@
+"""Runs of the log in the panel: found by id, shown as answers, with the form that sent them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from llm_playground import _validation, config, provenance
+from llm_playground.errors import InvalidParameterError, LLMError
+from llm_playground.events import ReasoningDelta, RunFinished, TextDelta
+from llm_playground.execution import Call, Tally
+from llm_playground.request.messages import conversation
+from llm_playground.request.parameters import parameters_from
+from llm_playground.request.prompts import Prompt
+from llm_playground.runlog import open_log
+from llm_playground.runlog.rows import json_value, messages_of, run_of, unpacked_row
+from llm_playground.types import Execution, Message, Parameters, Request, Run, Usage
+from llm_playground.widget.controls import TRAIT_OF
+from llm_playground.widget.form import Form, PlannedCall, form_from_prompt
+from llm_playground.widget.session import Notify, RunSession
+
+if TYPE_CHECKING:
+    from llm_playground.widget import Playground
+
+SHORTEST_PREFIX = 6
+_MOST_RUNS = 1_000
+_TOKEN_COLUMNS = ", ".join(f"r.{field.name}" for field in fields(Usage))
+_BY_ID = f"""
+SELECT r.id AS run_id, r.execution_id, e.prompt_id, r.iteration_number, r.model, r.provider,
+       r.started_at, r.status, r.response_text, r.reasoning_text, r.response_model,
+       r.finish_reason, r.usage_source, r.price_source, r.ttft_ms, r.response_time_ms, r.queue_ms,
+       r.error_type, r.error_message, r.error_detail, coalesce(r.cached, false) AS cached,
+       {_TOKEN_COLUMNS}, CAST(r.cost_usd AS VARCHAR) AS cost_usd,
+       CAST(r.saved_usd AS VARCHAR) AS saved_usd, CAST(r.tool_calls AS VARCHAR) AS tool_calls,
+       CAST(r.attempts AS VARCHAR) AS attempts,
+       CAST(r.dropped_parameters AS VARCHAR) AS dropped_parameters,
+       p.system_prompt, p.user_prompt, CAST(p.messages AS VARCHAR) AS messages,
+       CAST(p.parameters AS VARCHAR) AS parameters, e.iterations,
+       r.texts_gz AS _result_gz, p.texts_gz AS _prompt_gz
+FROM results r
+LEFT JOIN executions e ON e.id = r.execution_id LEFT JOIN prompts p ON p.id = e.prompt_id
+WHERE r.id IN (SELECT unnest(CAST($ids AS VARCHAR[])))
+"""  # noqa: S608 - names of columns
+# Shortest first: an id of which others are extensions is among the three.
+_BY_PREFIX = """
+SELECT id, kind FROM (
+    SELECT id, 'run' AS kind FROM results WHERE starts_with(id, $prefix)
+    UNION SELECT execution_id, 'execution' FROM results WHERE starts_with(execution_id, $prefix)
+) AS found ORDER BY length(id) LIMIT 3
+"""
+_OF_EXECUTION = f"""
+SELECT id FROM results WHERE execution_id = $id ORDER BY iteration_number, started_at, id
+LIMIT {_MOST_RUNS}
+"""  # noqa: S608 - a number
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run of the log with its request."""
+
+    run: Run
+    # Without images, which the log does not hold; None if the text is not stored.
+    messages: tuple[Message, ...] | None
+    iterations: int = 1
+    had_images: bool = False
+
+
+def resolve_run_ids(runs: object) -> list[str]:
+    """The ids of runs: a run's id or an execution's, or the beginning of one; a run; or several.
+
+    Raises:
+        InvalidParameterError: It is none of these, or the log has no such run, or several.
+        RunLogError: The log cannot be read.
+    """
+    several = [runs] if isinstance(runs, (str, Run)) else runs
+    if not isinstance(several, Iterable) or not all(isinstance(r, (str, Run)) for r in several):
+        raise InvalidParameterError(
+            "run takes a run, its id or an execution's id, or several; "
+            f"got {_validation.short_repr(runs)}."
+        )
+    ids = [i for r in several for i in _ids_of(r.id if isinstance(r, Run) else r)]
+    if not ids:
+        raise InvalidParameterError("run is empty: name a run by its id. lp.runs() lists all.")
+    return list(dict.fromkeys(ids))[:_MOST_RUNS]
+
+
+def _ids_of(text: str) -> list[str]:
+    prefix = text.strip()
+    if len(prefix) < SHORTEST_PREFIX or "%" in prefix:
+        raise InvalidParameterError(
+            f"{_validation.short_repr(text)} is too short to name a run: give at least "
+            f"{SHORTEST_PREFIX} characters of its id. lp.runs() lists all."
+        )
+    found = open_log().rows(_BY_PREFIX, {"prefix": prefix})
+    if not found:
+        raise InvalidParameterError(
+            f"No run of this log has the id {_validation.short_repr(text)}. lp.runs() lists all; "
+            "lp.import_runs(...) imports runs of another log."
+        )
+    exact = [row for row in found if row["id"] == prefix]
+    if len(found) > 1 and not exact:
+        raise InvalidParameterError(
+            f"Several runs have an id that begins with {_validation.short_repr(text)}. "
+            "Give more characters."
+        )
+    row = (exact or found)[0]
+    if row["kind"] == "run":
+        return [row["id"]]
+    return [one["id"] for one in open_log().rows(_OF_EXECUTION, {"id": row["id"]})]
+
+
+def stored_runs(ids: Sequence[str]) -> list[StoredRun]:
+    """Runs by their ids, in this order, without those that the log does not hold.
+
+    Raises:
+        RunLogError: The log cannot be read.
+        InvalidParameterError: A run has a value of another program that no run can have.
+    """
+    if not ids:
+        return []
+    rows = [unpacked_row(row) for row in open_log().rows(_BY_ID, {"ids": list(ids)})]
+    found = {row["run_id"]: stored_run_of(row) for row in rows}
+    return [found[run_id] for run_id in ids if run_id in found]
+
+
+def stored_run_of(row: Mapping[str, Any]) -> StoredRun:
+    """A run from its row, as :func:`llm_playground.runlog.rows.run_of`.
+
+    Raises:
+        InvalidParameterError: The row has a value of another program that no run can have.
+    """
+    had_images = '"sha256"' in (row.get("messages") or "")
+    try:
+        run = run_of(row, parameters_from(json_value(row["parameters"]) or {}))
+        return StoredRun(run, _messages(row), int(row.get("iterations") or 1), had_images)
+    except (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        name = _validation.short_repr(row["run_id"])
+        raise InvalidParameterError(f"The run {name} cannot be read ({error}).") from None
+
+
+def _messages(row: Mapping[str, Any]) -> tuple[Message, ...] | None:
+    try:
+        turns = [_without_images(turn) for turn in messages_of(row) or ()]
+        return conversation(None, messages=turns)
+    except (InvalidParameterError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _without_images(turn: Mapping[str, Any]) -> dict[str, Any]:
+    content = turn["content"]
+    if isinstance(content, list):
+        content = [part for part in content if "sha256" not in part]
+    return {"role": turn["role"], "content": content}
+
+
+def open_runs(panel: Playground, runs: object) -> str:
+    """Show runs in the panel and fill its form with their request.
+
+    Returns:
+        One line with what could not be restored, empty if everything was.
+
+    Raises:
+        InvalidParameterError: There are no such runs, or the panel's answers are still running.
+        RunLogError: The log cannot be read.
+    """
+    stored = stored_runs(resolve_run_ids(runs))
+    if not panel.show(lambda number, notify: session_of(number, stored, notify, {})):
+        raise InvalidParameterError("Still running. Stop all first.")
+    started_at = min(one.run.started_at for one in stored).isoformat()
+    count = len(stored)
+    panel.saved = {"count": count, "wanted": count, "at": started_at, "where": "log"}
+    try:
+        form = form_of(stored)
+    except InvalidParameterError as error:
+        return str(error)
+    panel.set_form(
+        {
+            "prompt": form.prompt,
+            "system": form.system,
+            "models": list(form.models),
+            "iterations": form.iterations,
+            **{trait: form.parameters.get(name) for name, trait in TRAIT_OF.items()},
+            "turns": list(form.turns),
+            # No run has these: its prompt is filled already, and its images are not stored.
+            "images": [],
+            "values": {},
+            "cases": None,
+            "preset": form.preset,
+        }
+    )
+    return " ".join(_not_restored(stored, form))
+
+
+def form_of(stored: Sequence[StoredRun]) -> Form:
+    """The form that sends the same requests; parameters that differ among the runs are a sweep.
+
+    The prompt is the one that was sent, in which ``{{name}}`` is filled already.
+
+    Raises:
+        InvalidParameterError: The text of the prompt is not stored.
+    """
+    messages = stored[0].messages
+    if messages is None:
+        raise InvalidParameterError(
+            "The text of this run's prompt is not stored (privacy, or a purge): only its answer "
+            "is shown."
+        )
+    return replace(
+        form_from_prompt(Prompt(messages)),
+        models=list(dict.fromkeys(one.run.model for one in stored)),
+        parameters=_swept([one.run.parameters for one in stored]),
+        iterations=max(one.iterations for one in stored),
+    )
+
+
+def _swept(all_parameters: Sequence[Parameters]) -> dict[str, Any]:
+    """The value of each parameter, or the list of its values if the runs differ in it."""
+    swept: dict[str, Any] = {}
+    for parameters in all_parameters:
+        for name, value in parameters.as_dict().items():
+            values = swept.setdefault(name, [])
+            plain = list(value) if isinstance(value, tuple) else value
+            if plain not in values:
+                values.append(plain)
+    return {name: values if len(values) > 1 else values[0] for name, values in swept.items()}
+
+
+def _not_restored(stored: Sequence[StoredRun], form: Form) -> Iterator[str]:
+    if any(one.had_images for one in stored):
+        yield "The prompt had images, which are not stored: add them again."
+    without_control = [name for name in form.parameters if name not in TRAIT_OF]
+    if without_control:
+        yield f"The panel has no control for {' and '.join(without_control)}: not in the form."
+    if len({one.messages for one in stored}) > 1:
+        yield "These runs have different prompts: the form has the first."
+
+
+def session_of(
+    number: int, stored: Sequence[StoredRun], notify: Notify, labels: Mapping[str, str]
+) -> RunSession:
+    """A session whose answers are stored runs, with labels by their ids, and have all ended."""
+    calls = [PlannedCall(_call_of(one), labels.get(one.run.id, "")) for one in stored]
+    session = RunSession(number, calls, notify)
+    for place, one in enumerate(stored, 1):
+        run = one.run
+        if run.status == "running":  # another kernel has not ended it
+            error = LLMError("Still running in another kernel.", model=run.model)
+            run = replace(run, status="interrupted", error=error)
+        # Text before reasoning: its end would otherwise show as a thinking time.
+        if run.text:
+            session.answers.apply(place, TextDelta(run.text))
+        if run.reasoning:
+            session.answers.apply(place, ReasoningDelta(run.reasoning))
+        session.answers.apply(place, RunFinished(run))
+        session.refresh_actions(place)
+    return session
+
+
+def _call_of(one: StoredRun) -> Call:
+    """The call that sends the request of a run again."""
+    run = one.run
+    execution = Execution(
+        id=run.execution_id,
+        prompt_id=run.prompt_id,
+        iterations=one.iterations,
+        source="widget",
+        username=provenance.username(),
+        started_at=run.started_at,
+        notebook=provenance.notebook(),
+        cell_id=provenance.cell_id(),
+        process=provenance.process(),
+    )
+    endpoint = config.base_url(run.provider)
+    request = Request(run.model, one.messages or (), run.parameters, endpoint=endpoint)
+    return Call(run.id, request, execution, run.iteration_number, Tally(1))

@@ -1,0 +1,234 @@
+"""The traits of a panel: the form that people and code edit, and what the views show beside it.
+
+Traits may be set on several threads at once: from the main thread, and by views' messages. The
+view's JavaScript modules and styles are joined here into the ones that anywidget loads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets as t
+
+from llm_playground.calls import resolve_model
+from llm_playground.errors import ConfigError
+from llm_playground.request import parameters
+from llm_playground.widget import controls, form
+from llm_playground.widget.controls import TRAIT_OF, TRAITS
+from llm_playground.widget.form import Form
+from llm_playground.widget.notebook_values import cases_from_view, cases_to_view
+from llm_playground.widget.variables import PromptInputs
+
+FORM = (
+    *("prompt", "system", "models", *TRAITS, "preset", "iterations"),
+    *("turns", "values", "cases", "images"),
+)
+_VIEW = Path(__file__).parent / "view"
+# A later file wins over an earlier one where selectors are equally specific.
+_STYLES = (
+    *("base", "overlay", "model_picker", "prompts", "parameters", "run_bar", "answers"),
+    *("restore", "export", "inspector", "history"),
+)
+_RELATIVE_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class)\b)", re.MULTILINE)
+
+
+def joined(modules: Iterable[Path]) -> str:
+    """The text of all modules, in the order of their imports; ``export default`` stays.
+
+    anywidget imports ``_esm`` from a Blob URL, from which a relative import cannot be resolved. The
+    modules, which Node.js can import and test one by one, are therefore joined without their
+    ``import`` lines and ``export`` keywords; as they then share one scope, their top-level names
+    must differ.
+
+    Raises:
+        CycleError: Modules import each other in a circle.
+        KeyError: A module imports one that is not among ``modules``.
+    """
+    texts = {module.name: module.read_text("utf-8") for module in modules}
+    imports = {name: _RELATIVE_IMPORT.findall(text) for name, text in texts.items()}
+    order = TopologicalSorter(imports).static_order()
+    return "\n".join(_EXPORT.sub("", _RELATIVE_IMPORT.sub("", texts[name])) for name in order)
+
+
+def _editable(trait: t.TraitType[Any, Any]) -> t.TraitType[Any, Any]:
+    """A trait that views edit. It is not echoed: a late echo would undo what was typed since.
+
+    Numbers are of type ``Any``, so that a wrong value is kept and explained instead of refused.
+    """
+    return trait.tag(sync=True, echo_update=False)
+
+
+def _shown(trait: t.TraitType[Any, Any]) -> t.TraitType[Any, Any]:
+    """A trait that views only read."""
+    return trait.tag(sync=True)
+
+
+class Panel(anywidget.AnyWidget):
+    """The values of a playground, which code and views may set on any thread.
+
+    A subclass sets ``inputs`` before it calls ``__init__``, as traits are validated there.
+    """
+
+    _esm = joined(sorted(_VIEW.glob("*.js")))
+    _css = "\n".join((_VIEW / f"{name}.css").read_text("utf-8") for name in _STYLES)
+
+    name = _shown(t.Unicode(allow_none=True))
+    prompt = _editable(t.Unicode())
+    system = _editable(t.Unicode())
+    models = _editable(t.Any())
+    temperature = _editable(t.Any(None))
+    top_p = _editable(t.Any(None))
+    max_tokens = _editable(t.Any(None))
+    reasoning_effort = _editable(t.Any(None))
+    stop_at = _editable(t.Any(None))  # the parameter ``stop``; ``stop`` is a method
+    seed = _editable(t.Any(None))
+    top_k = _editable(t.Any(None))
+    presence_penalty = _editable(t.Any(None))
+    frequency_penalty = _editable(t.Any(None))
+    preset = _editable(t.Any(None))
+    iterations = _editable(t.Any(1))
+    values = _editable(t.Dict())
+    cases = _editable(t.Any(None)).tag(to_json=cases_to_view, from_json=cases_from_view)
+    turns = _editable(t.Any())
+    images = _editable(t.Any())
+
+    baseline = _editable(t.Any(None))  # the number of the answer that others are compared with
+
+    running = _shown(t.Bool(False))
+    problem = _shown(t.Unicode())
+    price = _shown(t.Dict())
+    draft = _shown(t.Dict())
+    saved = _shown(t.Dict())
+    saved_id = _shown(t.Unicode())
+    saved_count = _shown(t.Int(0))
+    variables = _shown(t.List(t.Dict()))
+    table = _shown(t.Dict())
+    tables = _shown(t.List(t.Dict()))
+    picture_note = _shown(t.Unicode())
+    choices = _shown(t.List(t.Dict()))
+    unusable = _shown(t.Dict())
+    presets = _shown(t.Dict())
+    own_presets = _shown(t.Dict())
+    dials = _shown(t.Dict())
+
+    inputs: PromptInputs
+
+    def __init__(self, **values: Any) -> None:  # noqa: ANN401 - traits, as anywidget takes them
+        self._per_thread = threading.local()
+        super().__init__(**values)
+        self.observe(self._update_problem, FORM)
+        self.observe(self._update_controls, ("models", *TRAITS))
+        self._update_controls({})
+
+    @t.validate("models")
+    def _validate_models(self, proposal: Mapping[str, Any]) -> list[str]:
+        value = proposal["value"]
+        names = [value] if isinstance(value, str) else list(value or [])
+        return list(dict.fromkeys(map(str, names)))
+
+    @t.validate(*TRAITS)
+    def _validate_parameter(self, proposal: Mapping[str, Any]) -> object:
+        old, new = getattr(self, proposal["trait"].name), form.as_list(proposal["value"])
+        is_same = isinstance(old, float) and type(new) is int and old == new  # JSON's 1 is 1.0 too
+        return old if is_same else new
+
+    @t.validate("turns")
+    def _validate_turns(self, proposal: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return form.turns_from(proposal["value"], self.inputs.pictures.entries)
+
+    @t.validate("images")
+    def _validate_images(self, proposal: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return self.inputs.pictures.entries(proposal["value"])
+
+    @t.validate("values")
+    def _validate_values(self, proposal: Mapping[str, Any]) -> dict[str, str]:
+        return self.inputs.as_texts(proposal["value"])
+
+    @t.observe("preset")
+    def _apply_preset(self, change: Mapping[str, Any]) -> None:
+        if change["new"] is not None and not controls.preset_values(self, change["new"]):
+            controls.load_presets(self)
+        for trait, value in controls.preset_values(self, change["new"]).items():
+            setattr(self, trait, value)
+
+    @t.observe(*TRAITS)
+    def _leave_preset(self, change: Mapping[str, Any]) -> None:
+        if not controls.matches_preset(self, change["name"], change["new"]):
+            self.preset = None
+
+    def _update_problem(self, _change: Mapping[str, Any]) -> None:
+        problem = ""
+        try:
+            parameters.check_iterations(self.iterations)
+            controls.check_preset(self)
+            models = [resolve_model(model) for model in self.models]
+            form.check_parameters(models, self._parameters(), self._built_in_preset())
+        except ConfigError as error:
+            problem = str(error)
+        self.problem = problem
+
+    def _update_controls(self, _change: Mapping[str, Any]) -> None:
+        # A view may send anything; what it sends is checked after all traits are set.
+        chosen = self.models if isinstance(self.models, (list, tuple)) else ()
+        models = form.known_models(chosen)
+        self.dials = controls.parameter_controls(models, self._parameters())
+
+    def _parameters(self) -> dict[str, Any]:
+        return {name: getattr(self, trait) for name, trait in TRAIT_OF.items()}
+
+    def _built_in_preset(self) -> str | None:
+        """The preset that a call must name; the values of a saved one are all in the form."""
+        name: Any = self.preset
+        return None if isinstance(name, str) and name in self.own_presets else name
+
+    def form(self) -> Form:
+        """The form as it is now.
+
+        Raises:
+            ConfigError: A picture cannot be read, a turn is empty, or there is no such table.
+        """
+        return replace(self.written(), **self.inputs.form_fields())
+
+    def written(self) -> Form:
+        """As :meth:`form`, without turns, pictures, typed values and cases."""
+        return Form(
+            prompt=self.prompt,
+            system=self.system,
+            models=self.models,
+            preset=self._built_in_preset(),
+            parameters=self._parameters(),
+            iterations=self.iterations,
+        )
+
+    def set_form(self, values: Mapping[str, Any]) -> None:
+        """Set traits of the form; the preset last, as setting others may reset it."""
+        for name in sorted(values, key=lambda name: name == "preset"):
+            setattr(self, name, values[name])
+
+    def set_state(self, sync_data: Mapping[str, Any]) -> None:
+        """Set what a view sent: a preset first, so that the other values do not reset it."""
+        super().set_state(dict(sorted(sync_data.items(), key=lambda item: item[0] != "preset")))
+
+    @contextlib.contextmanager
+    def hold_trait_notifications(self) -> Iterator[None]:
+        """Hold nothing: traitlets would share the held notifications among all threads."""
+        yield
+
+    @property
+    def _property_lock(self) -> dict[str, Any]:
+        """The values that ``set_state`` is setting: per thread, as two threads may set at once."""
+        held: dict[str, Any] = getattr(self._per_thread, "held", {})
+        return held
+
+    @_property_lock.setter
+    def _property_lock(self, held: dict[str, Any]) -> None:
+        self._per_thread.held = held

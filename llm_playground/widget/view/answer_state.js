@@ -1,0 +1,244 @@
+// The state of the answers: values and pure functions, without DOM, model or clock.
+
+/**
+ * One answer. `state` is "waiting", "running" or the run's final status.
+ * @typedef {object} Pane
+ * @property {number} number counted from 1 over the whole Run
+ * @property {string} model
+ * @property {string} label what distinguishes it: "temperature 0.2"; may be empty
+ * @property {string} state
+ * @property {readonly string[]} blocks the finished parts of the answer as HTML, sanitized by the
+ *   kernel
+ * @property {string} tail the unfinished text after them
+ * @property {string} digest hash of the finished answer; empty before its end
+ * @property {number} revision increases when blocks are replaced, not when blocks are added
+ * @property {string} reasoning
+ * @property {string} thought duration of the reasoning: "3.1 s"
+ * @property {string} status progress before the first text, in words
+ * @property {boolean} waits whether it waits for a retry, which can be started now
+ * @property {string} footer
+ * @property {string} hover details of the footer, shown as its tooltip
+ * @property {string[]} notices its error, or that it was cut off
+ * @property {readonly SuggestedAction[]} actions actions that may help
+ */
+
+/**
+ * A retry with other parameters: "Retry with 2,048 · at most $0.0042".
+ * @typedef {{label: string, changes: Record<string, unknown>}} SuggestedAction
+ */
+
+/**
+ * The changes to one pane in a message: new blocks and text, and any other changed fields. `tail` is
+ * appended to the tail, or replaces it if there are new blocks. `again` restarts the answer; `whole`
+ * replaces all its blocks.
+ * @typedef {Partial<Omit<Pane, "revision">> & {number: number, again?: boolean,
+ *   whole?: readonly string[]}} PaneChange
+ */
+
+/**
+ * All answers of one Run. `run` counts the Runs of this playground, and is 0 before the first.
+ * @typedef {object} AnswerSet
+ * @property {number} run
+ * @property {boolean} running
+ * @property {string} summary cost and duration; while it runs, the cost so far
+ * @property {readonly Pane[]} panes
+ */
+
+/**
+ * @typedef {{type: "run", run: number, panes: PaneChange[]}
+ *   | {type: "events", run: number, panes: PaneChange[], running?: boolean, summary?: string}
+ *   | {type: "snapshot", view: string | null, run: number, running: boolean, summary: string,
+ *      panes: PaneChange[]}} Message
+ */
+
+/** @typedef {{model: string, panes: Pane[]}} Column */
+
+/** @type {AnswerSet} */
+export const NO_ANSWERS = { run: 0, running: false, summary: "", panes: [] };
+
+/** @type {Pane} */
+const BLANK = {
+  number: 0, model: "", label: "", state: "waiting", blocks: [], tail: "", revision: 0, digest: "",
+  reasoning: "", thought: "", status: "", waits: false, footer: "", hover: "", notices: [], actions: [],
+};
+
+/**
+ * Apply one message from the kernel. Messages of an older Run change nothing.
+ * @param {AnswerSet} answers
+ * @param {Message} message
+ * @returns {AnswerSet}
+ */
+export function applyMessage(answers, message) {
+  if (message.type === "events") {
+    return message.run === answers.run ? applyEvents(answers, message) : answers;
+  }
+  if (message.run < answers.run) return answers;
+  const panes = message.panes.map((pane) => applyChange(BLANK, pane));
+  if (message.type === "run") return { run: message.run, running: true, summary: "", panes };
+  return { run: message.run, running: message.running, summary: message.summary, panes };
+}
+
+/**
+ * Mark all unfinished answers as interrupted, as the kernel has stopped. Their text is kept.
+ * @param {AnswerSet} answers
+ * @returns {AnswerSet}
+ */
+export function interruptAll(answers) {
+  const panes = answers.panes.map((pane) =>
+    isOpen(pane) ? { ...pane, state: "interrupted", status: "", waits: false } : pane);
+  return { ...answers, running: false, panes };
+}
+
+/**
+ * @param {AnswerSet} answers
+ * @param {Extract<Message, {type: "events"}>} message
+ * @returns {AnswerSet}
+ */
+function applyEvents(answers, message) {
+  const changes = new Map(message.panes.map((change) => [change.number, change]));
+  return {
+    run: answers.run,
+    running: message.running ?? answers.running,
+    summary: message.summary ?? answers.summary,
+    panes: answers.panes.map((pane) => applyChange(pane, changes.get(pane.number))),
+  };
+}
+
+/**
+ * Append blocks, tail and reasoning; replace all other fields.
+ * @param {Pane} pane
+ * @param {PaneChange | undefined} change
+ * @returns {Pane}
+ */
+function applyChange(pane, change) {
+  if (change === undefined) return pane;
+  const { again = false, reasoning = "", blocks = [], tail = "", whole, ...rest } = change;
+  const { model, label, revision } = pane;
+  const base = again ? { ...BLANK, model, label, revision: revision + 1 } : pane;
+  const next = { ...base, ...rest, reasoning: base.reasoning + reasoning };
+  if (whole) return { ...next, blocks: whole, tail: "", revision: base.revision + 1 };
+  if (blocks.length === 0) return { ...next, tail: base.tail + tail };
+  return { ...next, blocks: [...base.blocks, ...blocks], tail };
+}
+
+/**
+ * Whether an answer has any text.
+ * @param {Pane} pane
+ */
+export function hasText(pane) {
+  return pane.blocks.length > 0 || pane.tail !== "";
+}
+
+/**
+ * Group panes by model, in the order of each model's first answer.
+ * @param {readonly Pane[]} panes
+ * @returns {Column[]}
+ */
+export function columns(panes) {
+  /** @type {Map<string, Pane[]>} */
+  const groups = new Map();
+  for (const pane of panes) {
+    const group = groups.get(pane.model);
+    if (group) group.push(pane);
+    else groups.set(pane.model, [pane]);
+  }
+  return [...groups].map(([model, group]) => ({ model, panes: group }));
+}
+
+/**
+ * Whether an answer is waiting or running.
+ * @param {Pane} pane
+ */
+export function isOpen(pane) {
+  return pane.state === "waiting" || pane.state === "running";
+}
+
+/**
+ * The line above the answers: the progress and cost so far, or the final summary.
+ * @param {AnswerSet} answers
+ */
+export function progress(answers) {
+  if (!answers.running) return answers.summary;
+  /** @param {(pane: Pane) => boolean} test */
+  const count = (test) => answers.panes.filter(test).length;
+  const parts = /** @type {[number, string][]} */ ([
+    [count((pane) => !isOpen(pane)), "done"],
+    [count((pane) => pane.state === "running"), "streaming"],
+    [count((pane) => pane.state === "waiting"), "waiting"],
+  ]);
+  const counts = parts.filter(([number]) => number > 0).map(([number, word]) => `${number} ${word}`);
+  return [plural(answers.panes.length, "call"), counts.join(", "), answers.summary].filter(Boolean).join(" · ");
+}
+
+/**
+ * Sentences for a screen reader about the answers that ended between two states; empty if none did.
+ * @param {AnswerSet} before
+ * @param {AnswerSet} after
+ */
+export function announcement(before, after) {
+  if (after.run !== before.run) {
+    return after.running ? `${plural(after.panes.length, "call")} sent.` : "";
+  }
+  const previous = new Map(before.panes.map((pane) => [pane.number, pane]));
+  const ended = after.panes.filter((pane) => {
+    const old = previous.get(pane.number);
+    return old !== undefined && isOpen(old) && !isOpen(pane);
+  });
+  const sentences = ended.map((pane) => `Answer ${pane.number} ${endingOf(pane)}`);
+  if (before.running && !after.running && after.panes.length > 1) sentences.push("All done.");
+  return sentences.join(" ");
+}
+
+/** @type {Record<string, string>} */
+const ENDING_TEXTS = {
+  completed: "is complete.", cancelled: "was stopped.", blocked: "was blocked.",
+  interrupted: "was interrupted.", over_budget: "was not sent: over budget.",
+};
+
+/** @param {Pane} pane */
+function endingOf(pane) {
+  const ending = ENDING_TEXTS[pane.state] ?? "failed.";
+  return [ending, ...pane.notices].join(" ");
+}
+
+/**
+ * The number of the answer that an arrow key, Home or End moves to from answer `number`.
+ * @param {Column[]} grid
+ * @param {number} number
+ * @param {string} key
+ * @returns {number}
+ */
+export function neighbor(grid, number, key) {
+  const x = grid.findIndex((column) => column.panes.some((pane) => pane.number === number));
+  const column = grid[x];
+  if (!column) return number;
+  const y = column.panes.findIndex((pane) => pane.number === number);
+  const last = grid[grid.length - 1];
+  /** @type {Record<string, Pane | undefined>} */
+  const target = {
+    ArrowUp: column.panes[y - 1],
+    ArrowDown: column.panes[y + 1],
+    ArrowLeft: paneInRow(grid[x - 1], y),
+    ArrowRight: paneInRow(grid[x + 1], y),
+    Home: grid[0]?.panes[0],
+    End: last?.panes[last.panes.length - 1],
+  };
+  return target[key]?.number ?? number;
+}
+
+/**
+ * @param {Column | undefined} column
+ * @param {number} y
+ */
+function paneInRow(column, y) {
+  return column?.panes[Math.min(y, column.panes.length - 1)];
+}
+
+/**
+ * A count with its noun: "1 call", "2 calls".
+ * @param {number} count
+ * @param {string} noun
+ */
+export function plural(count, noun) {
+  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+}

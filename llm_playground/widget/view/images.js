@@ -1,0 +1,281 @@
+// Images of the prompt: dropped, pasted, chosen, or named by a path or web address. Their bytes are
+// sent to the kernel once, in chunks; the trait holds only names and sizes.
+
+import { button, follow, h, newId, setText, show } from "./dom.js";
+
+/** @typedef {import("./dom.js").View} View */
+
+/**
+ * @typedef {object} ImageEntry
+ * @property {string} id
+ * @property {string} name
+ * @property {string} [media_type]
+ * @property {number} [size_bytes]
+ * @property {string} [sha256] hex digest of its bytes
+ * @property {string} [url] web address that the provider fetches
+ * @property {string} [path]
+ * @property {string} [thumbnail] a `data:` URL
+ * @property {string} [problem] why it cannot be sent
+ */
+
+const ACCEPTED_TYPES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+const MAX_BYTES = 20_000_000;
+// Jupyter's server closes the connection at messages over 10 MB; small chunks let other messages
+// through in between.
+const CHUNK_BYTES = 1_000_000;
+const THUMBNAIL_PX = 96;
+
+/**
+ * Why a file is rejected, in one line; empty if it is accepted.
+ * @param {{name: string, type: string, size: number}} file
+ */
+export function rejectionReason({ name, type, size }) {
+  if (!ACCEPTED_TYPES.includes(type)) return `${name} is not a supported image. Use PNG, JPEG, GIF or WebP.`;
+  if (size === 0) return `${name} is empty.`;
+  if (size > MAX_BYTES) return `${name} is ${formatSize(size)}; the limit is 20 MB. Make it smaller.`;
+  return "";
+}
+
+/**
+ * A size in readable units: 980 B, 214 KB, 1.2 MB.
+ * @param {number} bytes
+ */
+export function formatSize(bytes) {
+  if (bytes < 1_000) return `${bytes} B`;
+  if (bytes < 999_500) return `${Math.round(bytes / 1_000)} KB`;
+  return `${(bytes / 1_000_000).toFixed(1)} MB`;
+}
+
+/**
+ * The start and end of each chunk.
+ * @param {number} bytes
+ * @param {number} size of one chunk
+ * @returns {[number, number][]}
+ */
+export function chunks(bytes, size = CHUNK_BYTES) {
+  return Array.from({ length: Math.ceil(bytes / size) },
+    (_, at) => [at * size, Math.min(bytes, (at + 1) * size)]);
+}
+
+/**
+ * @param {View} view
+ * @param {HTMLTextAreaElement} prompt accepts pasted images, and gets the focus when an image is removed
+ * @returns {{element: HTMLElement, opener: HTMLElement, acceptDrops: (place: HTMLElement) => void}}
+ */
+export function createImages(view, prompt) {
+  const { signal } = view;
+  const list = h("ul", { class: "llm-images", "aria-label": "Images", hidden: true });
+  const problem = h("p", { class: "llm-problem", role: "alert" });
+  const note = h("p", { class: "llm-warning" });
+  /** @type {Map<string, string>} */
+  const thumbnails = new Map();
+
+  /** @returns {readonly ImageEntry[]} */
+  const entries = () => view.model.get("images");
+  /** @param {readonly ImageEntry[]} next */
+  const edit = (next) => view.edit("images", next);
+  /** @param {string} id */
+  const drop = (id) => edit(entries().filter((entry) => entry.id !== id));
+  /** @param {string} sentence */
+  const showProblem = (sentence) => setText(problem, sentence);
+
+  /** @param {Iterable<File>} files */
+  const addFiles = async (files) => {
+    showProblem("");
+    for (const file of files) await addFile(file);
+  };
+  /** @param {File} file */
+  const addFile = async (file) => {
+    const reason = rejectionReason(file);
+    if (reason) return showProblem(reason);
+    const id = newId();
+    try {
+      const thumbnail = await createThumbnail(file);
+      // Send the bytes before adding the entry, so that a Run with the entry also has its bytes.
+      const uploaded = upload(view, id, file.name, await file.arrayBuffer());
+      edit([...entries(), { id, name: file.name, media_type: file.type, size_bytes: file.size, thumbnail }]);
+      const facts = await uploaded;
+      edit(entries().map((entry) => (entry.id === id ? { ...entry, ...facts } : entry)));
+      view.announce(`${file.name} added.`);
+    } catch (error) {
+      drop(id);
+      showProblem(error instanceof Error ? error.message : `${file.name} cannot be read.`);
+    }
+  };
+  /** @param {string} path */
+  const addPath = async (path) => {
+    showProblem("");
+    try {
+      const entry = await view.request("add_picture", { path });
+      edit([...entries(), entry]);
+      view.announce(`${entry.name} added.`);
+      return true;
+    } catch (error) {
+      showProblem(/** @type {Error} */ (error).message);
+      return false;
+    }
+  };
+  /** @param {ImageEntry} entry */
+  const remove = (entry) => {
+    drop(entry.id);
+    view.announce(`${entry.name} removed.`);
+    prompt.focus();
+  };
+
+  const paint = () => {
+    show(list, entries().length > 0, prompt);
+    list.replaceChildren(...entries().map((entry) => {
+      const image = h("img", { alt: "", width: 40, height: 40, hidden: true });
+      loadThumbnail(view, thumbnails, entry, (thumbnail) => {
+        image.hidden = thumbnail === "";
+        if (thumbnail) image.src = thumbnail;
+      });
+      const label = `Remove ${entry.name}`;
+      const attributes = { class: "llm-cross", "aria-label": label, title: label };
+      const cross = button("×", attributes, signal, () => remove(entry));
+      return h("li", { class: "llm-picture", title: entry.url ?? entry.path ?? entry.name }, image,
+        h("span", { class: "llm-picture-name" }, entry.name),
+        h("span", { class: entry.problem ? "llm-problem" : "llm-side" }, imageDetails(entry)), cross);
+    }));
+  };
+  follow(view, ["images"], paint);
+  follow(view, ["picture_note"], () => setText(note, view.model.get("picture_note")));
+  acceptPastes(view, prompt, addFiles);
+  const adding = createAddRow(view, addPath, addFiles);
+  const element = h("div", { class: "llm-pictures" }, list, adding.row, problem, note);
+  return { element, opener: adding.opener, acceptDrops: (place) => acceptDrops(view, place, addFiles) };
+}
+
+/** @param {ImageEntry} entry */
+function imageDetails({ problem, size_bytes, url }) {
+  if (problem) return problem;
+  if (url) return "from the web";
+  return size_bytes === undefined ? "" : formatSize(size_bytes);
+}
+
+/**
+ * Find an image's thumbnail in its entry, among those already loaded, or in the kernel.
+ * @param {View} view
+ * @param {Map<string, string>} known
+ * @param {ImageEntry} entry
+ * @param {(thumbnail: string) => void} use
+ */
+function loadThumbnail(view, known, { id, thumbnail, url, problem }, use) {
+  const found = thumbnail ?? known.get(id);
+  // Only the provider fetches web addresses; this page does not.
+  if (found !== undefined || url || problem) return use(found ?? "");
+  view.request("thumbnail", { id }).then((drawing) => {
+    known.set(id, drawing);
+    use(drawing);
+  }, () => {});
+}
+
+/**
+ * Create the button "+ Image" and the row that it opens, for a path, a web address or a local file.
+ * @param {View} view
+ * @param {(path: string) => Promise<boolean>} addPath
+ * @param {(files: Iterable<File>) => void} addFiles
+ */
+function createAddRow(view, addPath, addFiles) {
+  const { signal } = view;
+  const path = h("input", {
+    type: "text", class: "llm-path", "aria-label": "Path or web address of an image", spellcheck: "false",
+    autocomplete: "off", placeholder: "cat.png, or https://…",
+  });
+  const chooser = h("input", { type: "file", accept: ACCEPTED_TYPES.join(","), multiple: true, hidden: true });
+  const add = async () => {
+    const typed = path.value.trim();
+    if (typed && await addPath(typed)) path.value = "";
+  };
+  const row = h("div", { class: "llm-adding", hidden: true }, path,
+    button("Add", {}, signal, add), button("Choose file…", {}, signal, () => chooser.click()), chooser);
+  /** @param {boolean} open */
+  const toggle = (open) => {
+    show(row, open, opener);
+    opener.setAttribute("aria-expanded", String(open));
+    if (open) path.focus();
+  };
+  const opener = button("+ Image", { class: "llm-link", "aria-expanded": "false", title: "Or drop or paste one" },
+    signal, () => toggle(Boolean(row.hidden)));
+  chooser.addEventListener("change", () => {
+    addFiles([...(chooser.files ?? [])]);
+    chooser.value = "";
+  }, { signal });
+  view.localKeys.set(row, (event) => {
+    if (event.key === "Escape") toggle(false);
+    else if (event.key === "Enter" && event.target === path && !event.ctrlKey && !event.metaKey) add();
+    else return false;
+    return true;
+  });
+  return { row, opener };
+}
+
+/**
+ * @param {View} view
+ * @param {HTMLElement} box
+ * @param {(files: Iterable<File>) => void} add
+ */
+function acceptPastes({ signal }, box, add) {
+  box.addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    // Office programs add an image to copied tables and text, of which only the text is wanted.
+    if (files.length === 0 || event.clipboardData?.types.includes("text/plain")) return;
+    event.preventDefault();
+    add(files);
+  }, { signal });
+}
+
+/**
+ * @param {View} view
+ * @param {HTMLElement} place
+ * @param {(files: Iterable<File>) => void} add
+ */
+function acceptDrops({ signal }, place, add) {
+  /** @param {DragEvent} event */
+  const onDrag = (event) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    place.classList.toggle("llm-dropping", event.type === "dragover");
+    if (event.type === "drop") add([...event.dataTransfer.files]);
+  };
+  /** @param {DragEvent} event */
+  const onLeave = (event) => {
+    if (!place.contains(/** @type {Node | null} */ (event.relatedTarget))) place.classList.remove("llm-dropping");
+  };
+  place.addEventListener("dragover", onDrag, { signal });
+  place.addEventListener("drop", onDrag, { signal });
+  place.addEventListener("dragleave", onLeave, { signal });
+}
+
+/**
+ * Send an image's bytes; resolves with the details that the kernel found.
+ * @param {View} view
+ * @param {string} id
+ * @param {string} name
+ * @param {ArrayBuffer} bytes
+ * @returns {Promise<Partial<ImageEntry>>}
+ */
+function upload({ model, request }, id, name, bytes) {
+  for (const [at, [start, end]] of chunks(bytes.byteLength).entries()) {
+    model.send({ type: "piece", id, at }, undefined, [bytes.slice(start, end)]);
+  }
+  return request("add_picture", { id, name });
+}
+
+/**
+ * A thumbnail of an image file, as a `data:` URL.
+ * @param {File} file
+ * @returns {Promise<string>}
+ */
+async function createThumbnail(file) {
+  const bitmap = await createImageBitmap(file).catch(() => null);
+  if (bitmap === null) throw new Error(`${file.name} cannot be read as an image.`);
+  const scale = Math.min(1, THUMBNAIL_PX / Math.max(bitmap.width, bitmap.height));
+  const canvas = h("canvas", {
+    width: Math.max(1, Math.round(bitmap.width * scale)), height: Math.max(1, Math.round(bitmap.height * scale)),
+  });
+  canvas.getContext("2d")?.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  bitmap.close();
+  return canvas.toDataURL("image/webp", 0.8);
+}

@@ -1,0 +1,231 @@
+// One view of a playground: assembles the parts, applies the kernel's messages and handles keys.
+
+import { NO_ANSWERS, announcement, applyMessage, interruptAll } from "./answer_state.js";
+import { createAnswers } from "./answers.js";
+import { follow, frontEnd, h, newId, setText } from "./dom.js";
+import { createToolbar } from "./export.js";
+import { createConnectionStatus, createRequester } from "./kernel.js";
+import { isCaptured, keyAction } from "./keyboard.js";
+import { createPicker } from "./model_picker.js";
+import { createKeysDialog } from "./overlay.js";
+import { createParameters } from "./parameters.js";
+import { createPrompts } from "./prompts.js";
+import { createDraftStatus, createSavedLine, hideSavedCopy, repairSavedCopy } from "./restore.js";
+import { createRunBar } from "./run_bar.js";
+
+/** @typedef {import("./answer_state.js").Message} Message */
+/** @typedef {import("./dom.js").Model} Model */
+/** @typedef {import("./dom.js").View} View */
+/** @typedef {import("./keyboard.js").FocusArea} FocusArea */
+
+const MESSAGES = new Set(["run", "events", "snapshot"]);
+const SAVE_AFTER_MS = 150;
+const FORM_TRAITS = [
+  "prompt", "system", "models", "temperature", "top_p", "max_tokens", "reasoning_effort", "stop_at", "seed",
+  "top_k", "presence_penalty", "frequency_penalty", "preset", "iterations",
+  "turns", "values", "cases", "images",
+];
+
+/**
+ * Called by anywidget for each view.
+ * @param {{model: Model, el: HTMLElement}} context
+ */
+function render({ model, el }) {
+  const controller = new AbortController();
+  const live = h("p", { class: "llm-offscreen", "aria-live": "polite" });
+  const view = createView(model, controller.signal, live);
+  const picker = createPicker(view);
+  const prompts = createPrompts(view);
+  const keys = createKeysDialog(view);
+  const heading = h("h3", {});
+  const answers = createAnswers(view);
+  const bar = createRunBar(view);
+  const toolbar = createToolbar(view, keys);
+  el.classList.add("llm-playground");
+  el.append(
+    h("header", { class: "llm-heading" }, heading, createDraftStatus(view), toolbar.element),
+    toolbar.lines, picker.element,
+    h("div", { class: "llm-form" }, prompts.element, createParameters(view, el)),
+    bar.element, answers.element, live, keys.element, bar.dialog, ...toolbar.dialogs);
+  answers.tools.after(toolbar.exportMenu);
+  follow(view, ["name"], () => setText(heading, model.get("name") ?? "Playground"));
+  const updates = followAnswers(view, (state) => {
+    answers.paint(state);
+    toolbar.paint(state);
+  });
+  const connection = createConnectionStatus(view, updates);
+  bar.element.after(connection.element);
+  view.afterRun = connection.ping;
+  createSavedLine(view, /** @type {Element} */ (answers.element.firstElementChild));
+  hideSavedCopy(view, el);
+  repairSavedCopy(view);
+  listenForKeys(view, el, { picker, prompt: prompts.box, keys, answers, bar, toolbar });
+  return () => controller.abort();
+}
+
+/**
+ * @param {Model} model
+ * @param {AbortSignal} signal
+ * @param {HTMLElement} live
+ * @returns {View}
+ */
+function createView(model, signal, live) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let saving;
+  const save = () => {
+    clearTimeout(saving);
+    saving = undefined;
+    model.save_changes();
+  };
+  signal.addEventListener("abort", () => saving !== undefined && save());
+  /** @type {View} */
+  const view = {
+    model,
+    signal,
+    edit: (name, value) => {
+      model.set(name, value);
+      saving ??= setTimeout(save, SAVE_AFTER_MS);
+    },
+    id: newId(),
+    formTraits: FORM_TRAITS,
+    // The message carries the form: changes of traits may arrive later.
+    run: (extra = {}) => {
+      if (model.get("running")) return;
+      save();
+      const form = Object.fromEntries(FORM_TRAITS.map((trait) => [trait, model.get(trait)]));
+      model.send({ type: "run", form, view: view.id, ...extra });
+      view.afterRun();
+    },
+    flush: () => saving !== undefined && save(),
+    announce: (sentence) => setText(live, sentence),
+    request: createRequester(model, signal),
+    afterRun: () => {},
+    localKeys: new Map(),
+    answerMenuItems: [],
+  };
+  return view;
+}
+
+/**
+ * Apply the kernel's messages to the answers and paint them, at most once per frame.
+ * @param {View} view
+ * @param {(answers: import("./answer_state.js").AnswerSet) => void} paint
+ */
+function followAnswers({ model, signal, announce }, paint) {
+  const id = newId();
+  let answers = NO_ANSWERS;
+  let frame = 0;
+  /** @param {Message} message */
+  const onMessage = (message) => {
+    if (!MESSAGES.has(message.type) || (message.type === "snapshot" && ![id, null].includes(message.view))) return;
+    const before = answers;
+    answers = applyMessage(answers, message);
+    const sentence = announcement(before, answers);
+    if (sentence && message.type !== "snapshot") announce(sentence);
+    frame ||= requestAnimationFrame(() => {
+      frame = 0;
+      paint(answers);
+    });
+  };
+  model.on("msg:custom", onMessage);
+  signal.addEventListener("abort", () => {
+    model.off("msg:custom", onMessage);
+    cancelAnimationFrame(frame);
+  });
+  paint(answers);
+  const resume = () => model.send({ type: "sync", view: id, frontEnd: frontEnd() });
+  resume();
+  return {
+    resume,
+    interrupt: () => {
+      answers = interruptAll(answers);
+      paint(answers);
+    },
+  };
+}
+
+/**
+ * @typedef {object} Parts
+ * @property {ReturnType<typeof createPicker>} picker
+ * @property {HTMLTextAreaElement} prompt
+ * @property {ReturnType<typeof createKeysDialog>} keys
+ * @property {ReturnType<typeof createAnswers>} answers
+ * @property {import("./run_bar.js").RunBarView} bar
+ * @property {import("./export.js").Toolbar} toolbar
+ */
+
+/**
+ * Handle all keys of the panel, as keyboard.js defines them. The listener is on the window in the
+ * capture phase because Notebook 7 listens on the document in that phase. Stopping propagation does
+ * not change the browser's default action for a key.
+ * @param {View} view
+ * @param {HTMLElement} el
+ * @param {Parts} parts
+ */
+function listenForKeys(view, el, { picker, prompt, keys, answers, bar, toolbar }) {
+  /** @type {Record<import("./keyboard.js").KeyAction, (event: KeyboardEvent) => void>} */
+  const actions = {
+    // Holding the key down counts as one press.
+    run: (event) => event.repeat || bar.press(),
+    one: (event) => event.repeat || bar.press(true),
+    escape: () => {
+      if (keys.close() || picker.close() || bar.close()) return;
+      const cell = el.closest(".jp-Cell");
+      if (cell instanceof HTMLElement) cell.focus();
+    },
+    keys: () => keys.open(),
+    stopAll: () => view.model.send({ type: "stop" }),
+    stop: (event) => {
+      const number = answers.numberAt(event.target);
+      if (number) view.model.send({ type: "stop", number });
+    },
+    retry: (event) => answers.retry(answers.numberAt(event.target)),
+    pin: (event) => answers.pin(answers.numberAt(event.target)),
+    enlarge: (event) => answers.pane(answers.numberAt(event.target))?.enlarge(),
+    difference: () => answers.toggleDifference(),
+    onlyDifferent: () => answers.toggleOnlyDifferent(),
+    wire: (event) => toolbar.inspector.open(answers.numberAt(event.target)),
+    history: () => toolbar.history.open(),
+    copy: (event) => answers.pane(answers.numberAt(event.target))?.copy(),
+    prompt: () => prompt.focus(),
+    model: () => picker.input.focus(),
+    move: (event) => answers.move(answers.numberAt(event.target), event.key),
+    scroll: (event) => answers.pane(answers.numberAt(event.target))?.scroll(event.key === "PageUp" ? -1 : 1),
+  };
+  /** @param {KeyboardEvent} event */
+  const onKeyDown = (event) => {
+    if (!event.composedPath().includes(el)) return;
+    if (isCaptured(event)) event.stopImmediatePropagation();
+    if (event.isComposing) return;
+    if (handledLocally(view, event)) return event.preventDefault();
+    const action = keyAction(event, focusAreaOf(event.target));
+    if (action !== null) actions[action](event);
+    if (action !== null || picker.key(event)) event.preventDefault();
+  };
+  window.addEventListener("keydown", onKeyDown, { capture: true, signal: view.signal });
+}
+
+/**
+ * Pass a key to the handlers of elements that contain the focus; returns whether one handled it.
+ * @param {View} view
+ * @param {KeyboardEvent} event
+ */
+function handledLocally({ localKeys }, event) {
+  const path = event.composedPath();
+  return [...localKeys].some(([part, onKey]) => path.includes(part) && onKey(event));
+}
+
+/**
+ * @param {EventTarget | null} target
+ * @returns {FocusArea}
+ */
+function focusAreaOf(target) {
+  if (target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement) return "text";
+  if (target instanceof HTMLInputElement) return target.type === "range" ? "slider" : "text";
+  if (!(target instanceof Element)) return "control";
+  if (target.closest("dialog")) return "text"; // the shortcuts are off while a dialog is open
+  if (target.matches("[data-llm=pane]")) return "pane";
+  return target.closest("[data-llm=pane]") ? "answer" : "control";
+}
+
+export default { render };

@@ -1,0 +1,192 @@
+// Drafts and answers from earlier sessions: the draft's status in the heading, the line above saved
+// answers, and the copy of the answers in the notebook. A view hides that copy while it exists; the
+// copy is for readers of the notebook without a kernel.
+
+import { plural } from "./answer_state.js";
+import { button, follow, h, setText } from "./dom.js";
+
+/** @typedef {import("./dom.js").View} View */
+
+const COPY_AFTER_MS = 1_500;
+const VIEW_MIME = "application/vnd.jupyter.widget-view+json";
+
+/**
+ * Create the draft's status beside the name, with a button Discard or Undo.
+ * @param {View} view
+ */
+export function createDraftStatus(view) {
+  const words = h("span", { class: "llm-draft-words", "data-llm": "draft" });
+  const act = button("", { class: "llm-link", hidden: true }, view.signal, () => {
+    const name = act.textContent === "Undo" ? "restore_draft" : "discard_draft";
+    view.request(name).catch((error) => view.announce(error.message));
+  });
+  const element = h("span", { class: "llm-draft" }, words, act);
+  follow(view, ["draft"], () => {
+    const { text, title, action } = draftStatus(view.model.get("draft"));
+    setText(words, text && `· ${text}`);
+    words.title = title;
+    // Keep the button while it has the focus: after Discard it becomes Undo.
+    setText(act, action);
+    act.hidden = action === "" && document.activeElement !== act;
+  });
+  return element;
+}
+
+/**
+ * Create the line above saved answers.
+ * @param {View} view
+ * @param {Element} head contains the answers' own line, which this one replaces
+ */
+export function createSavedLine(view, head) {
+  const words = h("span", { "data-llm": "saved-line" });
+  const problem = h("span", { class: "llm-problem", role: "alert" });
+  const importRuns = button("Import them", { class: "llm-link" }, view.signal, () => {
+    view.request("import_runs").then(
+      (count) => view.announce(`${plural(count, "run")} imported.`),
+      (error) => setText(problem, error.message));
+  });
+  const runFresh = button("Run fresh", { class: "llm-link" }, view.signal, () => view.run());
+  const element = h("span", { class: "llm-saved" }, words, importRuns, runFresh, problem);
+  head.prepend(element);
+  follow(view, ["saved"], () => {
+    const { text, canImport } = savedLine(view.model.get("saved"));
+    setText(words, text);
+    setText(problem, "");
+    importRuns.hidden = !canImport;
+    element.hidden = text === "";
+    head.classList.toggle("llm-has-saved", text !== "");
+  });
+}
+
+/**
+ * Hide the notebook's copy of the answers while this view exists.
+ * @param {View} view
+ * @param {HTMLElement} el
+ */
+export function hideSavedCopy({ model, signal }, el) {
+  const copy = `[data-llm="saved"][data-id="${CSS.escape(model.get("saved_id"))}"]`;
+  const style = h("style", {}, `.jp-OutputArea-child:has(${copy}), ${copy} { display: none; }`);
+  el.append(style);
+  signal.addEventListener("abort", () => style.remove());
+}
+
+/**
+ * The outputs of a cell in JupyterLab's notebook model.
+ * @typedef {object} Outputs
+ * @property {number} length
+ * @property {(at: number) => {toJSON: () => any}} get
+ * @property {(at: number, output: unknown) => void} set
+ * @property {(output: unknown) => void} add
+ */
+
+/**
+ * Add the copy to the notebook if the kernel's message did not: JupyterLab drops the message on a page
+ * that was loaded after the cell was executed.
+ * @param {View} view
+ */
+export function repairSavedCopy(view) {
+  const { model, signal } = view;
+  const id = model.get("saved_id");
+  /** @param {number} count */
+  const repair = async (count) => {
+    const areas = outputAreas(model);
+    const exists = areas.some((area) => outputsContaining(area, `data-id="${id}" data-count="${count}"`).length > 0);
+    if (signal.aborted || exists || model.get("saved_count") !== count) return;
+    const { widget, data, metadata } = await view.request("saved_output");
+    const output = { output_type: "display_data", data, metadata };
+    for (const area of areas.filter((outputs) => outputsContaining(outputs, widget).length > 0)) {
+      const [at] = outputsContaining(area, `data-id="${id}"`);
+      if (at === undefined) area.add(output);
+      else area.set(at, output);
+    }
+  };
+  follow(view, ["saved_count"], () => {
+    const count = model.get("saved_count");
+    if (count > 0) setTimeout(() => repair(count).catch(() => {}), COPY_AFTER_MS);
+  });
+}
+
+/**
+ * The indices of outputs that contain a text in their HTML or as the id of a widget.
+ * @param {Outputs} outputs
+ * @param {string} text
+ */
+function outputsContaining(outputs, text) {
+  const found = [];
+  for (let at = 0; at < outputs.length; at += 1) {
+    const data = outputs.get(at).toJSON().data ?? {};
+    const content = [data["text/html"] ?? "", data[VIEW_MIME]?.model_id ?? ""].flat().join("");
+    if (content.includes(text)) found.push(at);
+  }
+  return found;
+}
+
+/**
+ * The outputs of all cells, if the front end gives views access to them.
+ * @param {import("./dom.js").Model} model
+ * @returns {Outputs[]}
+ */
+function outputAreas(model) {
+  const { widget_manager: manager } = /** @type {any} */ (model);
+  /** @type {Iterable<{outputs?: Outputs}>} */
+  const cells = manager?.context?.model?.cells ?? [];
+  return [...cells].flatMap(({ outputs }) => outputs ?? []);
+}
+
+/**
+ * The draft's state as the kernel reports it.
+ * @typedef {object} DraftState
+ * @property {"saved" | "restored" | "discarded" | "not kept"} [state]
+ * @property {string | null} [at] ISO time
+ * @property {string} [why] one line, if it is not kept
+ */
+
+/**
+ * Answers that were restored.
+ * @typedef {object} SavedState
+ * @property {number} [count]
+ * @property {number} [wanted] the number of answers that were saved
+ * @property {string | null} [at] ISO time
+ * @property {"kernel" | "log" | "notebook"} [where]
+ */
+
+/**
+ * The text beside the name, and the action that its button offers.
+ * @param {DraftState} draft
+ * @returns {{text: string, title: string, action: "Discard" | "Undo" | ""}}
+ */
+export function draftStatus({ state, at, why = "" }) {
+  if (state === "saved") return { text: "draft saved", title: at ? `Saved ${formatDate(at)}` : "", action: "" };
+  if (state === "restored") {
+    return { text: `draft${at ? ` of ${formatDate(at)}` : ""} restored`, title: "", action: "Discard" };
+  }
+  if (state === "discarded") return { text: "draft discarded", title: "", action: "Undo" };
+  if (state === "not kept") return { text: "draft not kept", title: why, action: "" };
+  return { text: "", title: "", action: "" };
+}
+
+/**
+ * The line above restored answers, and whether they can be imported into the log.
+ * @param {SavedState} saved
+ * @returns {{text: string, canImport: boolean}}
+ */
+export function savedLine({ count = 0, wanted = count, at, where }) {
+  if (count === 0) return { text: "", canImport: false };
+  const number = count < wanted ? `${count} of ${wanted}` : `${count}`;
+  const from = at ? ` from ${formatDate(at)}` : "";
+  const text = `${number} saved answer${wanted === 1 ? "" : "s"}${from}`;
+  if (where === "notebook") return { text: `${text} · in this notebook, not in your log`, canImport: true };
+  return { text: `${text} · nothing paid`, canImport: false };
+}
+
+/**
+ * A date and time: "21 Nov 17:52".
+ * @param {string} iso
+ */
+export function formatDate(iso) {
+  const date = new Date(iso);
+  if (Number.isNaN(date.getTime())) return "an unknown time";
+  const day = date.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+  const time = date.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+  return `${day} ${time}`;
+}

@@ -1,1 +1,0 @@
-"""The widgets: what a person sees and touches in a cell."""

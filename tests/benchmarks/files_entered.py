@@ -1,0 +1,109 @@
+"""How many of our files one warm action enters: ``ask``, ``ask`` with a budget, Run, ``costs``.
+
+    python tests/benchmarks/files_entered.py [--files]
+
+A profile hook on all threads notes the file of every function of the package that is called until
+the action ends; draining the log, up to a second later, belongs to no action. Each action runs
+twice before it is counted. Exits with 1 where a limit is exceeded.
+"""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import llm_playground as lp
+from tests.benchmarks.loopback import alone
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply, WireServer
+
+PACKAGE = f"{Path(lp.__file__).parent}/"
+LIMITS = {"ask": 42, "ask, with a budget": 45, "Run": 58, "costs": 9}
+MODEL = "openai:gpt-4o"
+WARM_UPS = 2
+TIMEOUT_S = 20.0
+SETTLE_S = 1.5
+DRAIN = "llm_playground-drain"
+
+
+class Profile:
+    """A profile hook for this thread and those that start later; off until an action is counted."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] | None = None
+        threading.setprofile(self._note)
+        sys.setprofile(self._note)
+
+    def _note(self, frame: FrameType, event: str, _argument: object) -> None:
+        if self._seen is None or event != "call" or threading.current_thread().name == DRAIN:
+            return
+        self._seen.add(frame.f_code.co_filename)
+
+    def stop(self) -> None:
+        """End the count: what follows is not part of the action."""
+        self._seen = None
+
+    def files_entered(self, action: Callable[[], object]) -> list[str]:
+        """The package's files of which a function is called while the action runs."""
+        for _ in range(WARM_UPS):
+            action()
+        time.sleep(SETTLE_S)
+        seen = self._seen = set()
+        action()
+        self.stop()
+        return sorted(name.removeprefix(PACKAGE) for name in seen if name.startswith(PACKAGE))
+
+
+def press_run(panel: lp.Playground) -> None:
+    """One press of Run, until the answer has ended."""
+    panel.run()
+    deadline = time.monotonic() + TIMEOUT_S
+    while panel.running:
+        assert time.monotonic() < deadline, "the answer did not end"
+        time.sleep(0.02)
+
+
+@contextmanager
+def endpoint() -> Iterator[None]:
+    """A log of its own and a server that answers as OpenAI does."""
+    with alone(), WireServer(Reply(openai_stream(["Hello."]))) as server:
+        os.environ["OPENAI_BASE_URL"] = f"{server.url}/v1"
+        try:
+            yield
+        finally:
+            os.environ.pop("OPENAI_BASE_URL", None)
+
+
+def measure() -> dict[str, list[str]]:
+    """The files that each action enters, by the names of :data:`LIMITS`."""
+    profile = Profile()  # before the package starts its threads
+    entered = {}
+    with endpoint():
+        entered["ask"] = profile.files_entered(lambda: lp.ask("Hi", MODEL))
+        entered["costs"] = profile.files_entered(lp.costs)
+        panel = lp.Playground(prompt="Hi", models=[MODEL])
+        panel.observe(lambda change: change["new"] or profile.stop(), "running")
+        entered["Run"] = profile.files_entered(lambda: press_run(panel))
+        lp.set_budget(100)
+        entered["ask, with a budget"] = profile.files_entered(lambda: lp.ask("Hi", MODEL))
+    return {name: entered[name] for name in LIMITS}
+
+
+def main() -> int:
+    """Print the figures; 1 where a limit is exceeded."""
+    entered = measure()
+    for name, files in entered.items():
+        print(f"{name:20}{len(files):4} files, limit {LIMITS[name]}")
+        if "--files" in sys.argv:
+            print(*(f"    {file}" for file in files), sep="\n")
+    return int(any(len(files) > LIMITS[name] for name, files in entered.items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""Memory and time of waiting calls; several loops and processes."""
+
+import asyncio
+import gc
+import subprocess
+import sys
+import time
+import tracemalloc
+import weakref
+from contextlib import suppress
+
+from llm_playground import config
+from llm_playground.execution import limiter
+from tests.execution.traffic import ANTHROPIC, BATCH, OPENAI, PERSON, Traffic, says, settled
+from tests.execution.virtual_time import in_virtual_time
+
+# What it costs
+
+
+@in_virtual_time
+async def test_memory_of_a_thousand_waiting_calls():
+    limiter.hold(OPENAI, 600)
+
+    async def call():
+        async with limiter.slot(OPENAI, tokens=1000, priority=BATCH):
+            pass
+
+    tracemalloc.start()
+    try:
+        before = held_bytes()
+        calls = [asyncio.ensure_future(call()) for _ in range(1000)]
+        await settled()
+        waiting = held_bytes() - before
+        for task in calls:
+            task.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        del calls, task
+        await settled()
+        left = held_bytes() - before
+    finally:
+        tracemalloc.stop()
+
+    assert waiting < 4_000 * 1000  # tasks and coroutines included
+    assert left < 500 * 1000  # threads of the process may allocate something meanwhile
+
+
+@in_virtual_time
+async def test_cancelled_waits_and_old_models_leave_nothing():
+    limiter.hold(OPENAI, 10**6)
+    tracemalloc.start()
+    try:
+        before = held_bytes()
+        for number in range(1000):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.1), limiter.slot(OPENAI, tokens=1, priority=BATCH):
+                    pass
+            async with limiter.slot(f"openai:{number}", tokens=1, priority=BATCH):
+                pass
+        left = held_bytes() - before
+    finally:
+        tracemalloc.stop()
+
+    assert left < 500 * 1000  # as above; a lane takes more
+
+
+def held_bytes():
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+
+def test_cost_of_a_call_does_not_grow_with_the_queue():
+    few, many = 400, 8000
+
+    @in_virtual_time
+    async def seconds_per_call(calls):
+        traffic = Traffic()
+        started = time.process_time()
+        await asyncio.gather(*(traffic.start(OPENAI, takes_s=0) for _ in range(calls)))
+        return (time.process_time() - started) / calls
+
+    ratio = min(seconds_per_call(many) / seconds_per_call(few) for _ in range(3))
+
+    assert ratio < 5  # twenty where each call looks at all who wait
+
+
+# Loops and processes
+
+
+def test_each_loop_has_its_own_slots():
+    config.configure(concurrency=1)
+    ended = []
+
+    async def call():
+        ended.append(weakref.ref(asyncio.get_running_loop()))
+        limiter.learn(OPENAI, says(limit=100, remaining=0, resets_in_s=3600.0))
+        async with limiter.slot(ANTHROPIC, tokens=1, priority=PERSON):
+            waiting = [asyncio.ensure_future(wait_for(m)) for m in (ANTHROPIC, OPENAI)]
+            await settled()
+            assert not any(task.done() for task in waiting)
+
+    for _ in range(2):
+        asyncio.run(asyncio.wait_for(call(), 10))
+    gc.collect()
+
+    assert [loop() for loop in ended] == [None, None]
+
+
+async def wait_for(model):
+    async with limiter.slot(model, tokens=1, priority=PERSON):
+        pass
+
+
+FORK = """
+import os, sys
+from llm_playground import _runtime as _loop, config
+from llm_playground.execution import limiter
+
+config.configure(concurrency=1)
+
+async def call():
+    async with limiter.slot("openai:x", tokens=1, priority=0):
+        return 7
+
+async def hold_the_only_place():
+    place = limiter.slot("openai:x", tokens=1, priority=0)
+    await place.__aenter__()
+    limiter.hold("openai:x", 600)
+    return place
+
+place = _loop.submit(hold_the_only_place()).result(10)
+limiter._lock.acquire()  # as a thread may, in the moment of the fork
+child = os.fork()
+if child == 0:
+    os._exit(_loop.submit(call()).result(10))
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_forked_child_starts_with_free_slots():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK], timeout=60, check=False
+    )
+
+    assert done.returncode == 7

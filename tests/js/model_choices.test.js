@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  findChoice, closestChoices, extendGroups, labelOf, markOf, matchingChoices, noMatchMessage, groupedChoices, providerOf,
+} from "../../llm_playground/widget/view/model_choices.js";
+
+const VENDORS = { openai: "OpenAI", anthropic: "Anthropic", local: "Local", ollama: "Ollama" };
+const choice = (model, available, more = {}) => {
+  const [provider, label] = model.split(":");
+  const known = { vendor: VENDORS[provider], where: provider === "local" ? "in this kernel" : "" };
+  return {
+    model, label, provider, available, reason: available ? "" : "no key", price: "", context: "", badges: [],
+    about: "", deprecated: false, ...known, ...more,
+  };
+};
+const choices = [
+  choice("local:smollm2", true), choice("anthropic:claude-haiku", true),
+  choice("openai:gpt-6-luna", false, { badges: ["vision", "reasoning"] }), choice("openai:gpt-6-sol", false),
+];
+const names = (found) => found.map(({ label }) => label);
+const listed = (groups) => groups.map((group) => [group.vendor, ...names(group.choices), ...(group.more ? [group.more] : [])]);
+
+test("matches all words in any order", () => {
+  assert.deepEqual(names(matchingChoices(choices, "Luna GPT")), ["gpt-6-luna"]);
+  assert.deepEqual(names(matchingChoices(choices, "openai")), ["gpt-6-luna", "gpt-6-sol"]);
+  assert.deepEqual(names(matchingChoices(choices, "vision")), ["gpt-6-luna"]);
+  assert.deepEqual(names(matchingChoices(choices, "kernel")), ["smollm2"]);
+});
+
+test("groups by provider, available providers first", () => {
+  const found = [choice("openai:a", false), choice("anthropic:b", true), choice("openai:c", false)];
+
+  assert.deepEqual(listed(groupedChoices(found, "")), [["Anthropic", "b"], ["OpenAI", "a", "c"]]);
+});
+
+test("notes local and unavailable providers", () => {
+  assert.deepEqual(groupedChoices(choices, "").map(({ note }) => note), ["in this kernel", "", "no key"]);
+});
+
+test("lists deprecated models last", () => {
+  const found = [choice("openai:old", true, { deprecated: true }), choice("openai:new", true)];
+
+  assert.deepEqual(listed(groupedChoices(found, "")), [["OpenAI", "new", "old"]]);
+});
+
+test("lists five models per provider until something is typed", () => {
+  const many = Array.from({ length: 60 }, (_, at) => choice(`openai:gpt-${at}`, true));
+
+  assert.deepEqual(listed(groupedChoices([...many, choices[0]], ""))[0],
+    ["OpenAI", "gpt-0", "gpt-1", "gpt-2", "gpt-3", "gpt-4", 55]);
+  assert.deepEqual(listed(groupedChoices([...many, choices[0]], "gpt"))[0]?.at(-1), 10);
+});
+
+test("keeps selected models listed", () => {
+  assert.ok(names(groupedChoices(choices, "").flatMap((group) => group.choices)).includes("gpt-6-sol"));
+});
+
+test("keeps listed models in place when more are found", () => {
+  const shown = groupedChoices([choice("openai:a", false), choice("openai:b", true)], "");
+  const found = [choice("ollama:new", true), choice("openai:b", true), choice("openai:a", true)];
+
+  const now = extendGroups(shown, groupedChoices(found, ""), found);
+
+  assert.deepEqual(listed(now), [["OpenAI", "a", "b"], ["Ollama", "new"]]);
+  assert.equal(now[0]?.choices[0]?.available, true);
+});
+
+test("keeps removed models until the picker reopens", () => {
+  assert.deepEqual(listed(extendGroups(groupedChoices([choice("openai:gone", true)], ""), [], [])), [["OpenAI", "gone"]]);
+});
+
+test("names the closest models when nothing matches", () => {
+  assert.equal(noMatchMessage(choices, "gpt6 lunar"), 'No model matches "gpt6 lunar". Closest: gpt-6-luna, gpt-6-sol.');
+  assert.equal(noMatchMessage(choices, "zzz"), 'No model matches "zzz".');
+  assert.deepEqual(closestChoices([], "x"), []);
+});
+
+test("resolves local and bare names", () => {
+  assert.equal(findChoice(choices, "local")?.model, "local:smollm2");
+  assert.equal(labelOf(choices, "local"), "smollm2");
+  assert.equal(findChoice(choices, "gpt-6-sol")?.model, "openai:gpt-6-sol");
+  assert.equal(labelOf(choices, "other:x"), "other:x");
+});
+
+test("finds the provider of unlisted models", () => {
+  assert.equal(providerOf(choices, "groq:anything"), "groq");
+  assert.equal(providerOf(choices, "gpt-6-sol"), "openai");
+});
+
+test("abbreviates providers to two letters", () => {
+  assert.deepEqual(["OpenAI", "Anthropic", "LM Studio", "llama.cpp", "xAI"].map(markOf), ["OA", "An", "LM", "ll", "AI"]);
+});

@@ -1,0 +1,351 @@
+"""``%llm`` and ``%%llm`` in a real kernel, on the embedded model and on scripted endpoints."""
+
+import time
+
+import pytest
+
+from tests.kernel import kernel
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply, WireServer, json_reply
+
+KEY = "sk-" + "planted" * 4
+URL = "https://example.com/cat.png"
+GIF = b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"
+
+
+@pytest.fixture(scope="module")
+def nb(tmp_path_factory):
+    """A kernel with the extension loaded, on a log of its own."""
+    home = tmp_path_factory.mktemp("home")
+    with kernel({"LLM_PLAYGROUND_HOME": str(home)}) as started:
+        started.run("%load_ext llm_playground\nimport llm_playground as lp")
+        yield started
+
+
+@pytest.fixture
+def serve(nb):
+    """Makes a scripted server the OpenAI endpoint of the kernel."""
+    servers = []
+
+    def start(script):
+        server = WireServer(script).__enter__()
+        servers.append(server)
+        nb.run(f"%env OPENAI_API_KEY={KEY}\n%env OPENAI_BASE_URL={server.url}/v1")
+        return server
+
+    yield start
+    nb.run("import os; os.environ.pop('OPENAI_API_KEY', 0); os.environ.pop('OPENAI_BASE_URL', 0)")
+    for server in servers:
+        server.__exit__(None, None, None)
+
+
+def test_the_answer_streams_and_ends_as_markdown_with_a_footer(nb):
+    states = nb.run("%%llm --max-tokens 60\nWrite two sentences about the sea.").html
+
+    assert len(states) >= 3
+    assert "pre-wrap" in states[-2]
+    assert "<p>" in states[-1] or "<li>" in states[-1]
+    assert "free · " in states[-1]
+    assert "tokens" in states[-1]
+    assert "A very small model, to try the tool." in states[-1]
+
+
+def test_a_cut_off_answer_says_so(nb):
+    cell = "%%llm -t 0 --max-tokens 3\nTell me a long story."
+
+    assert "Cut off at 3 tokens" in nb.run(cell).html[-1]
+
+
+def test_the_line_magic_asks_too(nb):
+    assert "free · " in nb.run("%llm Say hello.").html[-1]
+
+
+def test_options_reach_the_request(nb, serve):
+    server = serve(Reply(openai_stream(["fine"])))
+
+    nb.run(
+        "%%llm -m openai:gpt-4o -t 0.3 --top-p 0.9 --max-tokens 50 -s 'Be brief.' "
+        "--param seed=7 -o answer --tag mine\nhi"
+    )
+
+    body = server.requests[0].json
+    assert body["messages"][0] == {"role": "system", "content": "Be brief."}
+    assert body["messages"][1] == {"role": "user", "content": "hi"}
+    sent = {name: body.get(name) for name in ("temperature", "top_p", "seed")}
+    assert sent == {"temperature": 0.3, "top_p": 0.9, "seed": 7}
+    assert body["max_completion_tokens"] == 50
+    assert nb.run("answer.text").result == "'fine'"
+    assert nb.run("len(lp.runs(tag='mine'))").result == "1"
+
+
+def test_a_preset_sets_the_temperature_and_nothing_else(nb, serve):
+    server = serve(Reply(openai_stream(["fine"])))
+
+    nb.run("%%llm -m openai:gpt-4o -p creative\nhi")
+
+    assert server.requests[0].json["temperature"] == 1.0
+    assert "top_p" not in server.requests[0].json
+
+
+def test_names_in_double_braces_take_the_notebooks_values(nb, serve):
+    server = serve(Reply(openai_stream(["fine"])))
+
+    nb.run("topic = 'the sea'")
+    nb.run("%%llm -m openai:gpt-4o\nAbout {{topic}}, {not this}.")
+
+    assert server.requests[0].json["messages"][0]["content"] == "About the sea, {not this}."
+
+
+def test_pictures_are_sent_before_the_prompt(nb, serve, tmp_path):
+    server = serve(Reply(openai_stream(["a dot"])))
+    (tmp_path / "a dot.gif").write_bytes(GIF)
+
+    nb.run(f"%%llm -m openai:gpt-4o --image '{tmp_path}/a dot.gif' --image {URL}\nWhat is this?")
+
+    [message] = server.requests[0].json["messages"]
+    assert [part["type"] for part in message["content"]] == ["image_url", "image_url", "text"]
+    assert message["content"][1]["image_url"]["url"] == URL
+
+
+def test_a_schema_is_named_and_its_data_is_shown_and_kept(nb, serve):
+    serve(Reply(openai_stream(['{"city": "<b>Oslo", "people": 7}'])))
+    nb.run(
+        "import dataclasses\n@dataclasses.dataclass\nclass Town:\n    city: str\n    people: int"
+    )
+
+    shown = nb.run("%%llm -m openai:gpt-4o --schema Town -o answer\nA town.").html[-1]
+
+    assert nb.run("answer.data").result == "Town(city='<b>Oslo', people=7)"
+    assert "&quot;people&quot;: 7\n" in shown
+    assert "&lt;b&gt;Oslo" in shown
+
+
+def test_an_answer_of_another_shape_is_shown_with_the_reason(nb, serve):
+    serve(Reply(openai_stream(["A **town**."])))
+
+    nb.run("shape = list[str]")
+    shown = nb.run("%%llm -m openai:gpt-4o --schema shape -o answer\nA town.").html[-1]
+
+    assert "<strong>town</strong>" in shown
+    assert shown.count("Not the shape that was asked for: The answer is not JSON") == 1
+
+
+def test_a_simple_shape_needs_no_variable(nb, serve):
+    serve(Reply(openai_stream(['["Mars", "Venus"]'])))
+
+    nb.run("%%llm -m openai:gpt-4o --schema 'list[str]' -o answer\nTwo planets.")
+
+    assert nb.run("answer.data").result == "['Mars', 'Venus']"
+
+
+def test_extra_is_written_as_json(nb, serve):
+    server = serve(Reply(openai_stream(["fine"])))
+
+    nb.run("""%%llm -m openai:gpt-4o --param 'extra={"user":"x"}'\nhi""")
+
+    assert server.requests[0].json["user"] == "x"
+
+
+def test_an_output_without_html_has_the_answer_and_its_footer(nb, serve):
+    serve(Reply(openai_stream([f"**fine** {KEY}"])))
+
+    one = nb.run("%%llm -m openai:gpt-4o\nhi").plain[-1].splitlines()
+    two = nb.run("%%llm -m openai:gpt-4o -n 2\nhi").plain[-1].splitlines()
+
+    assert one[0].startswith("**fine** ")
+    assert KEY not in one[0]
+    assert " tokens" in one[-1]
+    assert two == ["openai:gpt-4o", one[0], two[2], "", "openai:gpt-4o", one[0], two[6]]
+
+
+def test_a_comparison_fails_only_where_no_answer_came(nb, serve):
+    def refuse_one(request):
+        if request.json["model"] == "nope":
+            return json_reply(404, {"error": {"message": "no such model"}})
+        return Reply(openai_stream(["fine"]))
+
+    serve(refuse_one)
+
+    some = nb.run("%%llm -m openai:gpt-4o -m openai:nope\nhi")
+    none = nb.run("%%llm -m openai:nope -n 2\nhi")
+
+    assert not some.contents("error")
+    assert "fine" in some.html[-1]
+    assert "(404)" in some.html[-1]
+    assert none.html[-1].count("(404)") == 2
+    assert "(404)" in none.error["evalue"]
+
+
+def test_several_models_or_iterations_are_a_comparison(nb, serve):
+    serve(Reply(openai_stream(["fine"])))
+
+    shown = nb.run("%%llm -m openai:gpt-4o -m openai:gpt-4.1 -n 2 -o both\nhi").html[-1]
+
+    assert shown.count("fine") == 4
+    assert nb.run("both.df.iteration_number.tolist()").result == "[1, 2, 1, 2]"
+    assert nb.run("lp.sql('SELECT iterations FROM executions').iterations.max()").result
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("%%llm -m unknown\nhi", "No provider is known"),
+        ("%%llm -m openai:gpt-4o\nhi", "OPENAI_API_KEY"),
+        ("%%llm\n", "empty"),
+        ("%%llm -t 9\nhi", "temperature"),
+        ("%%llm -t hot\nhi", "invalid float"),
+        ("%%llm --nonsense\nhi", "%llm help"),
+        ("%%llm -s 'open\nhi", "quot"),
+        ("%%llm -n 0\nhi", "iterations"),
+        ("%%llm -p wild\nhi", "precise"),
+        ("%%llm -o 'not a name'\nhi", "variable"),
+        ("%%llm -o class\nhi", "variable"),
+        ("%%llm --schema unknown\nhi", "there is no unknown"),
+        ("%%llm --schema list[open('x')]\nhi", "Put the schema in a variable first"),
+        ("%%llm --param extra=x\nhi", "extra takes a JSON object"),
+        ("%%llm --param extra=7\nhi", "extra"),
+        ("%%llm --schema lp\nhi", "schema takes"),
+        ("%%llm --image nowhere.png\nhi", "no image at nowhere.png"),
+        ("%%llm\n{{undefined}}", "{{undefined}} is not defined"),
+        ("%llm use unknown", "No provider is known"),
+        ("%llm modles", "Did you mean %llm models"),
+        ("%llm models openai", "takes nothing after it"),
+        ("%llm use", "Write %llm use MODEL."),
+        ("%llm --nonsense hi", "no option --nonsense"),
+    ],
+)
+def test_bad_input_is_one_line_and_loses_nothing(nb, code, message):
+    outputs = nb.run(code)
+    errors = outputs.contents("error")
+    lines = errors[0]["traceback"] if errors else outputs.text.strip().splitlines()
+
+    assert len(lines) == 1, lines
+    assert message in lines[0]
+    assert nb.run("1 + 1").result == "2"
+
+
+def test_a_providers_error_is_one_line(nb, serve):
+    serve(json_reply(401, {"error": {"message": f"Incorrect API key: {KEY}"}}))
+
+    error = nb.run("%%llm -m openai:gpt-4o\nhi").error
+
+    assert len(error["traceback"]) == 1
+    assert "401" in error["evalue"]
+    assert KEY not in str(error)
+
+
+def test_interrupting_keeps_the_partial_text(nb, serve):
+    pieces = openai_stream(["one ", "two ", "three "], finish_reason=None)[:4]
+    server = serve(Reply(pieces, end="hang"))
+
+    cell = nb.start("%%llm -m openai:gpt-4o --tag broken\nhi")
+    assert server.wait_for(lambda s: bool(s.requests), 20)
+    time.sleep(1)  # the pieces are on their way to the screen
+    nb.manager.interrupt_kernel()
+    outputs = nb.finish(cell)
+
+    assert server.wait_for(lambda s: bool(s.left_at))
+    assert outputs.error["ename"] == "KeyboardInterrupt"
+    assert "one two three" in outputs.html[-1]
+    assert "stopped after" in outputs.html[-1]
+    status = "lp.runs(tag='broken')[['status', 'response_text']].values.tolist()"
+    assert nb.run(status).result == "[['cancelled', 'one two three ']]"
+
+
+def test_top_level_await_works(nb):
+    assert nb.run("(await lp.complete('Say hello.', max_tokens=8)).status").result == "'completed'"
+
+
+def test_runs_go_on_while_another_cell_is_busy(nb, serve):
+    serve(Reply(openai_stream(["fine"]), delay_s=0.2))
+
+    nb.run(
+        "import threading, time\n"
+        "done = []\n"
+        "threading.Thread(target=lambda: done.append(lp.ask('hi', 'openai:gpt-4o').text)).start()"
+    )
+
+    assert nb.run("time.sleep(3); done").result == "['fine']"
+
+
+@pytest.mark.parametrize("word", ["models", "keys", "preset", "runs", "cost", "latency"])
+def test_look_ups_are_frames(nb, word):
+    [content] = nb.run(f"%llm {word}").contents("execute_result")
+
+    assert "<table" in content["data"]["text/html"]
+
+
+def test_use_sets_the_default_model(nb, serve):
+    server = serve(Reply(openai_stream(["fine"])))
+
+    nb.run("%llm use gpt-4o")
+    nb.run("%llm hi")
+    nb.run("%llm use local")
+
+    assert server.requests[0].json["model"] == "gpt-4o"
+
+
+def test_a_sentence_that_starts_with_a_command_is_a_prompt(nb):
+    assert "free · " in nb.run("%llm runs are fun, say yes").html[-1]
+
+
+def test_the_line_takes_options_too(nb, serve):
+    server = serve(Reply(openai_stream(["fine"])))
+
+    nb.run("%llm -m openai:gpt-4o -t 0.5 Say {hello}, that is 3 - 2.")
+
+    body = server.requests[0].json
+    assert body["messages"][0]["content"] == "Say {hello}, that is 3 - 2."
+    assert body["temperature"] == 0.5
+
+
+def test_use_says_when_the_model_lacks_its_key(nb):
+    text = nb.run("%llm use claude-anything").text
+    nb.run("%llm use local")
+
+    assert "The default model is now anthropic:claude-anything." in text
+    assert "put ANTHROPIC_API_KEY in .env" in text
+
+
+def test_help_lists_every_option(nb):
+    text = nb.run("%llm help").text
+    assert nb.run("%llm --help").text == nb.run("%llm -h").text == text
+
+    for option in (
+        "--image",
+        "--schema",
+        "-m",
+        "-t",
+        "--top-p",
+        "--max-tokens",
+        "-s",
+        "-n",
+        "-o",
+        "-p",
+        "doctor",
+    ):
+        assert option in text
+
+
+def test_doctor_prints_ten_lines_without_a_secret(nb, serve):
+    serve(json_reply(500, {"error": {"message": KEY}}, {"x-request-id": "req_doctor"}))
+    nb.run("%llm use gpt-4o")
+    nb.run("%llm hi")
+    nb.run("%llm use local")
+
+    lines = nb.run("%llm doctor").text.strip().splitlines()
+
+    assert len(lines) == 10
+    assert KEY not in "\n".join(lines)
+    assert "key present, OPENAI_API_KEY from environment · 127.0.0.1: reached" in lines[2]
+    assert "req_doctor" in lines[9]
+
+
+def test_answers_that_are_code_stay_text(nb, serve):
+    hostile = "<script>x()</script><img src=https://example.com onerror=x()> [a](javascript:x)"
+    serve(Reply(openai_stream([hostile])))
+
+    for state in nb.run("%%llm -m openai:gpt-4o\nhi").html:
+        assert "<script" not in state
+        assert "<img" not in state
+        assert 'href="javascript' not in state

@@ -1,0 +1,50 @@
+"""A time limit for each test, and an environment without proxies and SDK settings."""
+
+import asyncio
+import functools
+import inspect
+import os
+from pathlib import Path
+
+import pytest
+
+import llm_playground as lp
+from tests.providers import example_provider, vendors
+
+_HERE = Path(__file__).parent
+_LIMIT_S = 20
+_UNWANTED = ("_proxy", "openai_", "anthropic_", "google_", "gemini_")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch, home):
+    for name in list(os.environ):
+        if any(part in name.lower() for part in _UNWANTED):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def example():
+    """The example provider is there, at prices of its own; what a test configures goes with it."""
+    lp.configure(**example_provider.SETTINGS)
+
+
+@pytest.fixture(params=vendors.ALL, ids=str)
+def vendor(request):
+    return request.param
+
+
+def pytest_collection_modifyitems(items):
+    """A time-out for every asynchronous test of this folder."""
+    for item in items:
+        if item.path.parent == _HERE and inspect.iscoroutinefunction(item.obj):
+            item.obj = limited(item.obj)
+
+
+def limited(test):
+    @functools.wraps(test)
+    async def within_limit(*args, **kwargs):
+        async with asyncio.timeout(_LIMIT_S):
+            return await test(*args, **kwargs)
+
+    return within_limit

@@ -1,0 +1,347 @@
+"""Tools in each vendor's format, and complete tool calls from streams."""
+
+import json
+
+import pytest
+
+from llm_playground.events import Finish, ReasoningDelta, TextDelta, ToolCallDelta
+from llm_playground.providers import anthropic, gemini, openai
+from llm_playground.types import (
+    Message,
+    Parameters,
+    ReasoningPart,
+    Request,
+    TextPart,
+    Tool,
+    ToolResult,
+)
+from tests.providers.formats import anthropic_event, gemini_event, openai_stream
+from tests.providers.server import Reply, WireServer
+from tests.providers.vendors import ANTHROPIC, GEMINI, OPENAI
+
+BODY = {"openai": openai.body, "anthropic": anthropic.body, "gemini": gemini.body}
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string", "minLength": 1}},
+    "required": ["city"],
+}
+OPEN = {"type": "object", "properties": {}}
+WEATHER = Tool("weather", "The weather in a city.", SCHEMA)
+NOW = Tool("now", "The time.", OPEN)
+STRICT = {
+    "type": "object",
+    "properties": {"city": {"type": "string", "description": "{minLength: 1}"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+OFFERED = {
+    "openai": [
+        {
+            "type": "function",
+            "function": {
+                "name": "weather",
+                "description": "The weather in a city.",
+                "parameters": STRICT,
+                "strict": True,
+            },
+        },
+        {
+            "type": "function",
+            "function": {"name": "now", "description": "The time.", "parameters": OPEN},
+        },
+    ],
+    "anthropic": [
+        {"name": "weather", "description": "The weather in a city.", "input_schema": SCHEMA},
+        {"name": "now", "description": "The time.", "input_schema": OPEN},
+    ],
+    "gemini": [
+        {
+            "functionDeclarations": [
+                {
+                    "name": "weather",
+                    "description": "The weather in a city.",
+                    "parametersJsonSchema": SCHEMA,
+                },
+                {"name": "now", "description": "The time.", "parametersJsonSchema": OPEN},
+            ]
+        }
+    ],
+}
+
+
+def request_with_tools(vendor, model=None):
+    messages = (Message("user", (TextPart("Hi"),)),)
+    return Request(model or vendor.model, messages, Parameters(), (WEATHER, NOW))
+
+
+async def test_tools_are_offered_in_the_vendors_form(vendor):
+    request = request_with_tools(vendor)
+    with WireServer(Reply(vendor.stream(["A"]))) as wire:
+        provider = vendor.provider(wire.url)
+        async for _ in provider.stream(request):
+            pass
+        await provider.aclose()
+    assert wire.requests[0].json == BODY[vendor.name](request)
+    assert wire.requests[0].json["tools"] == OFFERED[vendor.name]
+
+
+def test_compatible_server_gets_the_schema_unchanged():
+    function = openai.body(request_with_tools(OPENAI, "ollama:x"))["tools"][0]["function"]
+    assert function["parameters"] == SCHEMA
+    assert "strict" not in function
+
+
+# What comes back.
+
+
+def chat(*deltas, finish_reason="tool_calls"):
+    """A stream of Chat Completions with these deltas."""
+    first, _, last, *rest = openai_stream(["A"], finish_reason=finish_reason)
+    chunks = [
+        b"data: "
+        + json.dumps({"choices": [{"index": 0, "delta": d, "finish_reason": None}]}).encode()
+        + b"\n\n"
+        for d in deltas
+    ]
+    return [first, *chunks, last, *rest]
+
+
+def entry(arguments, index=0, **more):
+    function = {"arguments": arguments} | ({"name": more.pop("name")} if "name" in more else {})
+    said = {"function": function, **more} | ({} if index is None else {"index": index})
+    return {"tool_calls": [said]}
+
+
+async def events_of(vendor, events):
+    with WireServer(Reply(events)) as wire:
+        return await vendor.answer(wire.url)
+
+
+async def test_two_calls_of_chat_completions_grow_side_by_side():
+    events = await events_of(
+        OPENAI,
+        chat(
+            {"content": "Let me see."},
+            entry("", id="call_a", type="function", name="weather"),
+            entry('{"city":'),
+            entry("", index=1, id="call_b", type="function", name="now"),
+            entry(' "Oslo"}'),
+            entry("{}", index=1),
+        ),
+    )
+    assert events[:-1] == [
+        TextDelta("Let me see."),
+        ToolCallDelta(0, "", "call_a", "weather"),
+        ToolCallDelta(0, '{"city":'),
+        ToolCallDelta(1, "", "call_b", "now"),
+        ToolCallDelta(0, ' "Oslo"}'),
+        ToolCallDelta(1, "{}"),
+    ]
+    assert events[-1].finish_reason == "tool_call"
+
+
+IMITATIONS = {
+    "every call at index 0": [
+        entry("{}", id="a", name="f"),
+        entry("[", id="b", name="g"),
+        entry("]", id="b"),
+    ],
+    "no index": [
+        entry("{}", index=None, id="a", name="f"),
+        entry("[", index=None, id="b", name="g"),
+        entry("]", index=None),
+    ],
+    "arguments as an object": [
+        entry({}, id="a", name="f"),
+        entry("[", index=1, id="b", name="g"),
+        entry("]", index=1, id=""),
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", IMITATIONS)
+async def test_distinguishes_calls_of_compatible_servers(kind):
+    *deltas, finish = await events_of(OPENAI, chat(*IMITATIONS[kind], finish_reason="stop"))
+    assert deltas == [
+        ToolCallDelta(0, "{}", "a", "f"),
+        ToolCallDelta(1, "[", "b", "g"),
+        ToolCallDelta(1, "]"),
+    ]
+    assert finish.finish_reason == "tool_call"
+
+
+async def test_a_call_without_an_id_gets_one():
+    [delta, _] = await events_of(OPENAI, chat(entry("{}", name="f")))
+    assert delta.id
+    assert delta.name == "f"
+
+
+def block(index, start, *deltas):
+    return [
+        anthropic_event("content_block_start", {"index": index, "content_block": start}),
+        *(
+            anthropic_event("content_block_delta", {"index": index, "delta": delta})
+            for delta in deltas
+        ),
+        anthropic_event("content_block_stop", {"index": index}),
+    ]
+
+
+def claude(*blocks, stop_reason="tool_use", **delta):
+    """A stream of Messages with these blocks."""
+    said = {"delta": {"stop_reason": stop_reason, **delta}, "usage": {"output_tokens": 5}}
+    return [
+        anthropic_event("message_start", {"message": {"model": "m", "usage": {"input_tokens": 1}}}),
+        *(event for one in blocks for event in one),
+        anthropic_event("message_delta", said),
+        anthropic_event("message_stop", {}),
+    ]
+
+
+def thinking(index, text, signature):
+    return block(
+        index,
+        {"type": "thinking", "thinking": "", "signature": ""},
+        {"type": "thinking_delta", "thinking": text},
+        {"type": "signature_delta", "signature": signature},
+    )
+
+
+def tool_use(index, call_id, name, *pieces):
+    return block(
+        index,
+        {"type": "tool_use", "id": call_id, "name": name, "input": {}},
+        *({"type": "input_json_delta", "partial_json": piece} for piece in pieces),
+    )
+
+
+async def test_messages_reasoning_and_calls_in_order_with_signature():
+    events = await events_of(
+        ANTHROPIC,
+        claude(
+            thinking(0, "Hm", "c2VhbA=="),
+            block(1, {"type": "text", "text": ""}, {"type": "text_delta", "text": "So:"}),
+            tool_use(2, "toolu_a", "weather", "", '{"city":', ' "Oslo"}'),
+            tool_use(3, "toolu_b", "now"),
+        ),
+    )
+    assert events[:-1] == [
+        ReasoningDelta("Hm"),
+        TextDelta("So:"),
+        ToolCallDelta(0, "", "toolu_a", "weather"),
+        ToolCallDelta(0, '{"city":'),
+        ToolCallDelta(0, ' "Oslo"}'),
+        ToolCallDelta(1, "", "toolu_b", "now"),
+    ]
+    assert (events[-1].finish_reason, events[-1].reasoning_signature) == ("tool_call", "c2VhbA==")
+
+
+async def test_tools_of_the_vendors_own_are_no_calls_of_ours():
+    events = await events_of(
+        ANTHROPIC,
+        claude(
+            block(
+                0,
+                {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}},
+                {"type": "input_json_delta", "partial_json": '{"query": "x"}'},
+            ),
+            block(1, {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1"}),
+            block(2, {"type": "text", "text": ""}, {"type": "text_delta", "text": "A"}),
+            stop_reason="end_turn",
+        ),
+    )
+    assert events[:-1] == [TextDelta("A")]
+    assert events[-1].finish_reason == "stop"
+
+
+async def test_redacted_reasoning_goes_back_to_anthropic_block_by_block():
+    redacted = {"type": "redacted_thinking", "data": "ZW5jcnlwdGVk"}
+    blocks = (thinking(0, "Hm", "c2VhbA=="), block(1, redacted), thinking(2, "so", "c2VhbDI="))
+    *deltas, finish = await events_of(ANTHROPIC, claude(*blocks, tool_use(3, "a", "now")))
+    assert deltas[:2] == [ReasoningDelta("Hm"), ReasoningDelta("so")]
+    kept = ReasoningPart("Hmso", finish.reasoning_signature)
+    body = anthropic.body(Request(ANTHROPIC.model, (Message("assistant", (kept,)),)))
+    assert body["messages"][0]["content"] == [
+        {"type": "thinking", "thinking": "Hm", "signature": "c2VhbA=="},
+        redacted,
+        {"type": "thinking", "thinking": "so", "signature": "c2VhbDI="},
+    ]
+
+
+def gemini_chunk(*parts, **more):
+    candidate = {"content": {"parts": list(parts), "role": "model"}, "index": 0, **more}
+    return gemini_event({"candidates": [candidate]})
+
+
+async def test_gemini_calls_arrive_complete_with_signatures():
+    events = await events_of(
+        GEMINI,
+        [
+            gemini_chunk({"text": "Hm", "thought": True}),
+            gemini_chunk(
+                {
+                    "functionCall": {"id": "g1", "name": "weather", "args": {"city": "Tromsø"}},
+                    "thoughtSignature": "c2VhbA==",
+                },
+                {"functionCall": {"id": "g2", "name": "now"}},
+                finishReason="STOP",
+            ),
+        ],
+    )
+    assert events[:-1] == [
+        ReasoningDelta("Hm"),
+        ToolCallDelta(0, '{"city": "Tromsø"}', "g1", "weather", "c2VhbA=="),
+        ToolCallDelta(1, "{}", "g2", "now"),
+    ]
+    assert events[-1].finish_reason == "tool_call"
+
+
+async def test_an_id_that_gemini_did_not_give_is_unique_here_and_not_sent_there():
+    call = {"functionCall": {"name": "now", "args": {}}}
+    events = [gemini_chunk(call, call, finishReason="STOP")]
+    first, second, _ = await events_of(GEMINI, events)
+    assert first.id != second.id
+    result = Message("tool", (ToolResult(first.id, "now", "noon"),))
+    [turn] = gemini.body(Request(GEMINI.model, (result,)))["contents"]
+    assert turn["parts"] == [{"functionResponse": {"name": "now", "response": {"output": "noon"}}}]
+
+
+async def test_gemini_text_signature_is_kept():
+    events = [
+        gemini_chunk({"text": "A"}),
+        gemini_chunk({"text": "", "thoughtSignature": "c2VhbA=="}, finishReason="STOP"),
+    ]
+    assert await events_of(GEMINI, events) == [
+        TextDelta("A"),
+        Finish(
+            "stop",
+            (await events_of(GEMINI, events))[-1].usage,
+            "gemini-2.5-flash",
+            reasoning_signature="c2VhbA==",
+        ),
+    ]
+
+
+# More answers than one, which only extra can ask for.
+
+
+async def test_another_choices_text_is_not_mixed_in():
+    def chunk(index, text, reason=None):
+        choice = {"index": index, "delta": {"content": text}, "finish_reason": reason}
+        return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+
+    events = [chunk(0, "a"), chunk(1, "X"), chunk(1, "Y", "length"), chunk(0, "b", "stop")]
+    *deltas, finish = await events_of(OPENAI, [*events, b"data: [DONE]\n\n"])
+    assert deltas == [TextDelta("a"), TextDelta("b")]
+    assert finish.finish_reason == "stop"
+
+
+async def test_another_candidates_text_is_not_mixed_in():
+    events = [
+        gemini_chunk({"text": "a"}),
+        gemini_chunk({"text": "X"}, index=1, finishReason="MAX_TOKENS"),
+        gemini_chunk({"text": "b"}, finishReason="STOP"),
+    ]
+    *deltas, finish = await events_of(GEMINI, events)
+    assert deltas == [TextDelta("a"), TextDelta("b")]
+    assert finish.finish_reason == "stop"

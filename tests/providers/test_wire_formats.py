@@ -1,0 +1,58 @@
+"""The table of wire formats: its rows are complete, and reading it loads no SDK."""
+
+import subprocess
+import sys
+
+import pytest
+
+from llm_playground import errors, providers
+from llm_playground.catalog import listing
+from llm_playground.config import endpoints
+from llm_playground.providers.wire_formats import WIRE_FORMATS, body_of
+from llm_playground.types import Message, Request, TextPart
+
+SDKS = ("openai", "anthropic", "google.genai", "google.generativeai", "requests")
+
+
+def request(model):
+    return Request(model, (Message("user", (TextPart("Hi"),)),))
+
+
+def test_every_wire_format_can_be_configured_and_lists_models():
+    assert tuple(WIRE_FORMATS) == endpoints.WIRE_FORMATS
+    assert set(WIRE_FORMATS) == set(listing._READERS)
+
+
+@pytest.mark.parametrize("name", WIRE_FORMATS)
+def test_every_wire_format_has_a_provider_class(name):
+    provider_class = providers.provider_class(name, name)
+
+    assert hasattr(provider_class, "stream")
+    assert hasattr(provider_class, "aclose")
+
+
+def test_building_a_body_loads_no_sdk():
+    code = (
+        "import sys\n"
+        "from llm_playground import codegen\n"
+        "from llm_playground.providers.wire_formats import WIRE_FORMATS\n"
+        "from llm_playground.types import Message, Request, TextPart\n"
+        "hi = (Message('user', (TextPart('Hi'),)),)\n"
+        "for name, row in WIRE_FORMATS.items(): row.body(Request(f'{name}:m', hi))\n"
+        f"print(*[name for name in {SDKS!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == []
+
+
+def test_a_package_builds_its_own_body():
+    assert body_of(request("example:example-1")) is None
+    assert body_of(request("openai:gpt-4o"))["model"] == "gpt-4o"
+
+
+@pytest.mark.parametrize("name", ["../files", "m?key=1", "m#x"])
+def test_a_name_that_would_change_the_url_is_refused(name):
+    with pytest.raises(errors.InvalidParameterError, match="No model of Gemini"):
+        WIRE_FORMATS["gemini"].path(request(f"gemini:{name}"))

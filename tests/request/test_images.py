@@ -1,0 +1,209 @@
+"""Pictures: whatever a notebook holds becomes a part of a message, or one clear line."""
+
+import base64
+import io
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+import llm_playground as lp
+from llm_playground.request import images
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def encoded(kind):
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 3), "teal").save(buffer, kind)
+    return buffer.getvalue()
+
+
+def opened(part):
+    """What a program that knows pictures sees in it."""
+    return Image.open(io.BytesIO(part.data))
+
+
+def closed_file():
+    file = io.BytesIO(PNG)
+    file.close()
+    return file
+
+
+class TestSources:
+    @pytest.mark.parametrize("kind", ["png", "jpeg", "gif", "webp"])
+    def test_the_media_type_is_read_from_the_bytes(self, kind):
+        data = encoded(kind)
+
+        assert lp.image(data) == lp.ImagePart(f"image/{kind}", data)
+
+    def test_bytes_may_be_a_bytearray_or_a_memoryview(self):
+        assert lp.image(bytearray(PNG)) == lp.image(memoryview(PNG)) == lp.image(PNG)
+
+    def test_a_path_is_read_whatever_its_suffix_says(self, tmp_path):
+        path = tmp_path / "picture.jpg"
+        path.write_bytes(PNG)
+
+        assert lp.image(path) == lp.image(str(path)) == lp.ImagePart("image/png", PNG)
+
+    def test_a_tilde_is_the_home_folder(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        (tmp_path / "picture.png").write_bytes(PNG)
+
+        assert lp.image("~/picture.png").data == PNG
+
+    def test_an_open_file_is_read(self, tmp_path):
+        (tmp_path / "picture.png").write_bytes(PNG)
+
+        with (tmp_path / "picture.png").open("rb") as file:
+            assert lp.image(file).data == PNG
+
+    @pytest.mark.parametrize(
+        ("url", "media_type"),
+        [
+            ("https://example.com/a/cat.PNG?size=2", "image/png"),
+            ("HTTP://example.com/cat.jpg", "image/jpeg"),
+            ("https://example.com/cat", None),
+        ],
+    )
+    def test_a_web_address_is_sent_as_it_is(self, url, media_type):
+        assert lp.image(url) == lp.ImagePart(media_type, url=url)
+
+    def test_a_data_url_becomes_its_bytes(self):
+        url = "data:image/jpeg;base64," + base64.b64encode(PNG).decode()
+
+        assert lp.image(url) == lp.ImagePart("image/png", PNG)
+
+    @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "1", "CMYK", "I;16"])
+    def test_a_pil_image_of_any_mode_is_sent_as_png(self, mode):
+        part = lp.image(Image.new(mode, (4, 3)))
+
+        assert part.media_type == "image/png"
+        assert opened(part).size == (4, 3)
+
+    def test_a_figure_and_its_axes_are_sent_as_they_are_saved(self):
+        figure = Figure(figsize=(2, 1), dpi=50)
+        axes = figure.subplots()
+        axes.plot([1, 2])
+
+        for source in (figure, axes):
+            assert opened(lp.image(source)).size == (100, 50)
+
+    @pytest.mark.parametrize("shape", [(3, 4), (3, 4, 1), (3, 4, 3), (3, 4, 4)])
+    def test_an_array_of_bytes_is_a_picture(self, shape):
+        array = np.arange(np.prod(shape), dtype="uint8").reshape(shape)
+
+        read = np.asarray(opened(lp.image(array)))
+
+        assert (read == array.reshape(read.shape)).all()
+
+    def test_a_slice_of_an_array_is_a_picture_too(self):
+        array = np.arange(6 * 8 * 3, dtype="uint8").reshape(6, 8, 3)
+
+        assert (np.asarray(opened(lp.image(array[::2, 1:5]))) == array[::2, 1:5]).all()
+
+    def test_a_picture_that_is_one_already_stays(self):
+        part = lp.image(PNG)
+
+        assert lp.image(part) is part
+
+
+class TestTrouble:
+    def error_of(self, source):
+        with pytest.raises(lp.InvalidParameterError) as caught:
+            lp.image(source)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    def test_a_missing_file_is_named_with_the_folder_it_was_sought_from(
+        self, tmp_path, monkeypatch
+    ):
+        monkeypatch.chdir(tmp_path)
+
+        message = self.error_of("nowhere.png")
+
+        assert "nowhere.png" in message
+        assert str(tmp_path) in message
+
+    def test_a_folder_is_no_picture(self, tmp_path):
+        assert "is a folder" in self.error_of(tmp_path)
+
+    def test_a_file_without_an_end_is_not_read(self):
+        assert "not a regular file" in self.error_of("/dev/zero")
+
+    def test_a_pipe_is_not_waited_for(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        said = []
+        reader = threading.Thread(
+            target=lambda: said.append(self.error_of(tmp_path / "pipe")), daemon=True
+        )
+        reader.start()
+        reader.join(10)
+
+        assert "not a regular file" in said[0]
+
+    def test_more_than_twenty_megabytes_are_refused_before_they_are_read(self, tmp_path):
+        path = tmp_path / "huge.png"
+        with path.open("wb") as file:
+            file.write(PNG)
+            file.truncate(100 * images.MAX_BYTES)
+
+        assert "20 MB" in self.error_of(path)
+        assert "20 MB" in self.error_of(PNG + b"\0" * images.MAX_BYTES)
+
+    @pytest.mark.parametrize(
+        ("source", "said"),
+        [
+            (b"", "empty"),
+            ("", "empty"),
+            (b"%PDF-1.7", "PDF"),
+            (b"<svg></svg>", "not a supported image"),
+            (b"RIFF\0\0\0\0WAVE", "not a supported image"),
+            ("s3://bucket/cat.png", "http"),
+            ("https://", "not the web address of an image"),
+            ("http://[::1/cat.png", "not the web address of an image"),
+            ("data:image/png;base64,@@@", "cannot be read"),
+            ("data:image/png", "cannot be read"),
+            ("a\0b", "cannot be read"),
+            ("x" * 5000, "cannot be read"),
+            (7, "int 7"),
+            (None, "NoneType"),
+            (Image, "module"),
+            (Figure, "type"),
+            (io.StringIO("text"), "StringIO"),
+            (np.zeros((2, 2)), "uint8"),
+            (np.zeros((2, 2, 2), "uint8"), "2x2x2"),
+            (np.zeros((0, 2), "uint8"), "0x2"),
+            (closed_file(), "closed file"),
+        ],
+    )
+    def test_what_is_no_picture_is_one_line(self, source, said):
+        assert said in self.error_of(source)
+
+
+LOOKING = """
+import sys
+import llm_playground as lp
+lp.image(sys.stdin.buffer.read())
+print([name for name in ("PIL", "matplotlib", "numpy") if name in sys.modules])
+"""
+
+
+def test_libraries_of_pictures_are_not_imported_for_it():
+    done = subprocess.run(
+        [sys.executable, "-c", LOOKING], input=PNG, capture_output=True, timeout=60, check=True
+    )
+
+    assert done.stdout.strip() == b"[]"
+
+
+def test_a_picture_from_the_web_has_no_hash():
+    assert lp.image(PNG).sha256 == lp.image(bytearray(PNG)).sha256
+    assert lp.image("https://example.com/a.png").sha256 is None

@@ -1,0 +1,58 @@
+"""The queue that brings events from the background loop to the caller's loop."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from llm_playground import _runtime
+from llm_playground._runtime import Handover
+
+ITEMS = range(20_000)
+
+
+def test_many_items_arrive_in_order_and_wake_the_loop_once_a_millisecond(monkeypatch):
+    wakes = []
+
+    async def receive():
+        loop, handover = asyncio.get_running_loop(), Handover()
+        wake = loop.call_soon_threadsafe
+        monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *a: (wakes.append(a), wake(*a)))
+        threading.Thread(target=lambda: [handover.put(item) for item in ITEMS]).start()
+        return [await handover.get() for _ in ITEMS]
+
+    began = time.monotonic()
+    received = asyncio.run(receive())
+    elapsed_ms = (time.monotonic() - began) * 1000
+
+    assert received == list(ITEMS)
+    assert 1 <= len(wakes) <= elapsed_ms + 2
+
+
+async def test_items_arrive_after_a_wait_was_cancelled_in_its_pause(monkeypatch):
+    handover, paused = Handover(), asyncio.Event()
+
+    async def pause(_seconds):
+        paused.set()
+        await asyncio.Event().wait()
+
+    handover.put("first")
+    assert await handover.get() == "first"
+    monkeypatch.setattr(_runtime, "_WAKE_EVERY_S", 60)
+    waiting = asyncio.create_task(handover.get())
+    await asyncio.sleep(0)
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio, "sleep", pause)
+        handover.put("second")
+        await paused.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    monkeypatch.setattr(_runtime, "_WAKE_EVERY_S", 0)
+
+    assert await handover.get() == "second"
+    waiting = asyncio.create_task(handover.get())
+    await asyncio.sleep(0)
+    handover.put("third")
+    assert await asyncio.wait_for(waiting, 10) == "third"

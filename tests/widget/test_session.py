@@ -1,0 +1,131 @@
+"""A Run in a panel: Retry now ends the wait before an attempt; totals; failing requests."""
+
+import pytest
+
+import llm_playground as lp
+from llm_playground import _runtime
+from llm_playground.widget.requests import REQUESTS, reply
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply, json_reply
+from tests.widget import panels
+from tests.widget.panels import retried, until
+
+served = panels.served
+
+HEADERS = {
+    "retry-after": "50",
+    "x-ratelimit-limit-requests": "9",
+    "x-ratelimit-remaining-requests": "0",
+    "x-ratelimit-reset-requests": "50s",
+}
+LIMITED = json_reply(429, {"error": {"message": "Slow down."}}, HEADERS)
+ANSWER = Reply(openai_stream(["Hello"]))
+
+
+def pane(pg, number=1):
+    _, everything = pg.answers.changes_and_snapshot()
+    return everything[number - 1]
+
+
+def retry_now(pg, number=1):
+    pg._handle_custom_msg({"type": "retry_now", "number": number}, [])
+
+
+def test_retry_now_begins_the_attempt_and_records_the_real_wait(served):
+    pg, server = served([LIMITED, ANSWER])
+    pg.run()
+    until(lambda: pane(pg)["waits"])
+    assert "Next try in 5" in pane(pg)["status"]
+    assert pane(pg)["footer"] == "nothing billed yet"
+
+    retry_now(pg)
+
+    assert pg.results.status.tolist() == ["completed"]
+    assert len(server.requests) == 2
+    waited_ms = pg.answers.run_of(1).attempts[1].wait_ms
+    assert 0 < waited_ms < 20_000
+    assert pane(pg)["waits"] is False
+
+
+def test_retry_now_applies_to_one_answer(served):
+    pg, server = served([LIMITED, LIMITED, ANSWER], n=2)
+    pg.run()
+    until(lambda: pane(pg, 1)["waits"] and pane(pg, 2)["waits"])
+
+    retry_now(pg, 2)
+
+    until(lambda: pg.answers.run_of(2))
+    assert pg.answers.run_of(2).text == "Hello"
+    assert pane(pg, 1)["waits"] is True
+    pg.stop()
+    assert len(server.requests) == 3
+
+
+def test_retry_now_at_each_wait(served):
+    pg, _ = served([LIMITED, LIMITED, ANSWER])
+    pg.run()
+
+    for attempt in (2, 3):
+        until(lambda wanted=attempt: pg.answers.pending_attempt(1) == wanted)
+        retry_now(pg)
+
+    assert pg.results.status.tolist() == ["completed"]
+    assert len(pg.answers.run_of(1).attempts) == 3
+
+
+def test_retry_now_without_a_wait_does_nothing(served):
+    pg, server = served([ANSWER])
+    pg.run()
+    assert pg.results.status.tolist() == ["completed"]
+
+    retry_now(pg)
+    retry_now(pg, 7)
+
+    assert pg.results.response_text.tolist() == ["Hello"]
+    assert len(server.requests) == 1
+
+
+def test_wait_that_ended_by_itself_cannot_be_skipped(served):
+    short = json_reply(429, {"error": {"message": "Slow down."}}, {"retry-after": "1"})
+    pg, _ = served([short, Reply((), end="hang")])
+    pg.run()
+    until(lambda: pane(pg)["waits"])
+
+    until(lambda: not pane(pg)["waits"])
+
+    assert pane(pg)["status"].endswith("Trying again, 2 of 5.")
+    pg.stop()
+
+
+def test_time_between_run_and_retry_does_not_count(home):
+    panel = lp.Playground(models=["local"], prompt="Say hello.", max_tokens=2)
+    panel.run()
+    assert len(panel.results) == 1
+    until(lambda: not panel.running)
+    panel.answers._ended_at -= 600  # as if that was ten minutes ago
+    panel.answers._started_at -= 600
+
+    retried(panel, 1)
+
+    assert " min" not in panel.answers.summary()
+    panel.close()
+
+
+def test_request_that_raises_gets_a_reply(home, monkeypatch):
+    panel = lp.Playground(models=["local"])
+    monkeypatch.setitem(REQUESTS, "text", lambda *_: 1 / 0)
+
+    answer = reply(panel, {"id": "7", "name": "text", "arguments": {}})
+
+    assert answer == {
+        "type": "reply",
+        "id": "7",
+        "error": "This cannot be shown (ZeroDivisionError).",
+    }
+
+
+def test_panel_without_a_run_closes_without_the_background_loop(home, monkeypatch):
+    pg = lp.Playground("unused", prompt="Say hello.")
+    monkeypatch.setattr(_runtime, "loop", lambda: pytest.fail("the loop cannot be made at exit"))
+
+    pg.close()
