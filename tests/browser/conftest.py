@@ -8,8 +8,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.pages import NotebookPage, Server, serving
-from tests.providers.formats import openai_stream
-from tests.providers.server import Reply, WireServer
+from tests.browser.stories import Storyteller
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 Opener = Callable[..., NotebookPage]
@@ -28,12 +27,17 @@ def server(tmp_path_factory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def story_model() -> Iterator[str]:
-    """A cell's first lines: ``ollama:story`` takes ten seconds, however busy the machine is."""
-    words = ["The ", "sea ", "was ", "calm. "] * 50
-    with WireServer(Reply(openai_stream(words), pause_s=0.05)) as server:
-        endpoints = {"ollama": f"{server.url}/v1"}
-        yield f"import llm_playground as lp\nlp.configure(endpoints={endpoints})\n"
+def storyteller() -> Iterator[Storyteller]:
+    with Storyteller() as started:
+        yield started
+
+
+@pytest.fixture
+def story(storyteller) -> Iterator[Storyteller]:
+    """``ollama:story`` goes on until ``story.end()``, at the latest until the test ends."""
+    storyteller.begin()
+    yield storyteller
+    storyteller.end()
 
 
 @pytest.fixture(scope="module")

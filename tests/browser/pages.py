@@ -17,7 +17,7 @@ import nbformat
 from playwright.sync_api import Locator, Page, expect
 
 REPOSITORY = Path(__file__).parents[2]
-START_S = 60
+START_S = 180
 STOP_S = 15
 # On a busy machine a page, a kernel and a first cell take their time; nothing waits without need.
 PATIENCE_MS = 60_000
@@ -163,6 +163,7 @@ class NotebookPage:
         )
         nbformat.write(notebook, server.folder / f"{name}.ipynb")
         opened = cls(page, server, app, name)
+        page.set_default_timeout(PATIENCE_MS)
         page.goto(server.address(app, name))
         page.wait_for_function(_KERNEL_IS_READY, timeout=PATIENCE_MS)
         return opened
@@ -186,6 +187,33 @@ class NotebookPage:
         before = self.page.evaluate(f"i => {_CONTENT}.widgets[i].model.executionCount", index)
         self.start_cell(index)
         self.page.wait_for_function(_CELL_HAS_RUN, arg=[index, before], timeout=PATIENCE_MS)
+
+    def run_number(self) -> int:
+        """The number of the last Run of ``pg``."""
+        return int(self.in_kernel("print(pg.answers.run_number)"))
+
+    def expect_ended(self, number: int) -> None:
+        """Wait until ``pg``'s Run of this number has ended and the page shows it."""
+        state = "pg.answers.run_number, pg.answers.ended(), pg.running"
+        self.expect_in_kernel(state, f"({number}, True, False)")
+        self.painted()
+
+    def run_to_end(self) -> None:
+        """Click Run and wait until the new answers have ended and the page shows them."""
+        before = self.run_number()
+        self.by("run").click()
+        self.expect_ended(before + 1)
+
+    def painted(self) -> None:
+        """Wait until the page shows all that it has got: it paints once a frame."""
+        self.page.evaluate("() => new Promise(requestAnimationFrame)")
+
+    def expect_no(self, script: str) -> None:
+        """Wait until a script that lists faults of the page finds none."""
+        until = time.monotonic() + PATIENCE_MS / 1000
+        while found := self.page.evaluate(script):
+            assert time.monotonic() < until, found
+            self.page.wait_for_timeout(50)
 
     def in_kernel(self, code: str) -> str:
         """What ``code`` prints in the notebook's kernel, asked over the page's own connection."""
@@ -230,7 +258,10 @@ _FORGET = """
 import shutil
 from llm_playground import config
 from llm_playground.widget import draft_store
+stores = list(draft_store._stores)
 draft_store.forget_all()
+for store in stores:
+    store.save()  # saves nothing any more, but waits for what is being written
 shutil.rmtree(config.home() / "drafts", ignore_errors=True)
 """
 _KERNEL_IS_READY = """() => {
@@ -251,7 +282,7 @@ _IN_KERNEL = """async code => {
     if (message.header.msg_type === "error") printed += message.content.traceback.join("\\n");
   };
   const late = new Promise((_, reject) => {
-    setTimeout(() => reject(Error("the kernel is busy")), 30000);
+    setTimeout(() => reject(Error("the kernel is busy")), 60000);
   });
   await Promise.race([future.done, late]);
   return printed;

@@ -25,6 +25,7 @@ THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast"
 RUN_AXE = """async () => {
   const rules = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] };
   const panel = document.querySelector(".llm-playground");
+  for (const one of panel.getAnimations({ subtree: true })) one.finish();
   const { violations } = await window.axe.run(panel, rules);
   const told = (id, node) => `${id}: ${node.html.slice(0, 160)}`;
   return violations.flatMap(({ id, nodes }) => nodes.map((node) => told(id, node)));
@@ -59,7 +60,7 @@ def themed(notebook, request):
         request.param,
     )
     expect(notebook.page.locator("body")).to_have_attribute("data-jp-theme-name", request.param)
-    notebook.page.wait_for_timeout(300)
+    expect(notebook.page.locator("#jupyterlab-splash")).to_have_count(0)
     return notebook
 
 
@@ -78,7 +79,7 @@ def opened_by(key):
 
 def with_answers(notebook):
     notebook.in_kernel("points = 3")
-    notebook.by("run").click()
+    notebook.run_to_end()
     expect(notebook.by("footer").nth(3)).not_to_be_empty()
     expect(notebook.by("stop")).to_be_hidden()
 

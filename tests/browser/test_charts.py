@@ -31,13 +31,16 @@ def output(notebook, index):
 def test_a_chart_is_drawn_by_the_front_end(notebook, index):
     drawn = output(notebook, index).locator(".vega-embed").locator("canvas, svg.marks")
     expect(drawn.first).to_be_visible()
-    assert drawn.first.bounding_box()["height"] > 100
+    notebook.page.wait_for_function(
+        "index => document.querySelectorAll('.jp-CodeCell')[index]"
+        ".querySelector('.vega-embed :is(canvas, svg.marks)')?.clientHeight > 100",
+        arg=index,
+    )
 
 
 def test_without_altair_bars_are_shown(notebook):
     bars = output(notebook, 2).locator("svg rect")
-    expect(bars.first).to_be_visible()
-    assert bars.count() > 3
+    expect(bars.nth(3)).to_be_visible()
 
 
 def test_nothing_is_asked_from_elsewhere(notebook):

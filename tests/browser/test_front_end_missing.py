@@ -23,7 +23,7 @@ SENTENCE = (
     "pip install anywidget, then reload the page. %%llm works without it."
 )
 PLAYGROUND = "import llm_playground as lp\npg = lp.Playground(models=['local'])\npg"
-MAGIC = "%load_ext llm_playground\n%llm Say hello."
+MAGIC = "%load_ext llm_playground\n%llm --max-tokens 8 Say hello."
 OUR_KERNEL = "the-kernels-environment"
 INSTALLED = Path(sysconfig.get_path("data")) / "share" / "jupyter" / "labextensions"
 
@@ -52,7 +52,7 @@ def bare_lab(tmp_path):
     place = tmp_path / "bare"
     venv.create(place, with_pip=True)
     python = str(place / "bin" / "python")
-    subprocess.run([python, "-m", "pip", "install", "-q", "jupyterlab"], check=True, timeout=300)
+    subprocess.run([python, "-m", "pip", "install", "-q", "jupyterlab"], check=True, timeout=900)
     return python
 
 

@@ -80,11 +80,20 @@ def assert_nothing_happened(notebook, selector):
     assert notebook.page.evaluate(FOUND, selector) == []
 
 
-def all_ended(notebook):
+def run_all(notebook):
+    notebook.run_to_end()
     expect(notebook.by("stop")).to_be_hidden()
-    assert notebook.by("pane").count() == AT_ONCE
+    expect(notebook.by("pane")).to_have_count(AT_ONCE)
     states = notebook.by("pane").evaluate_all("panes => panes.map(pane => pane.dataset.state)")
     assert set(states) <= {"completed", "failed"}, states
+
+
+@pytest.fixture
+def answered(notebook):
+    """The notebook with answers, whichever tests ran before."""
+    if notebook.run_number() == 0:
+        run_all(notebook)
+    return notebook
 
 
 def test_the_corpus_is_large_enough():
@@ -93,10 +102,7 @@ def test_the_corpus_is_large_enough():
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_in_the_panel_and_its_difference_view(notebook, batch):
-    before = int(notebook.in_kernel("print(pg.answers.run_number)"))
-    notebook.by("run").click()
-    notebook.expect_in_kernel("pg.answers.run_number, pg.running", f"({before + 1}, False)")
-    all_ended(notebook)
+    run_all(notebook)
     assert_nothing_happened(notebook, "[data-llm=answer]")
 
     notebook.by("pane").first.focus()
@@ -108,7 +114,8 @@ def test_in_the_panel_and_its_difference_view(notebook, batch):
     notebook.page.keyboard.press("d")
 
 
-def test_in_the_history(notebook):
+def test_in_the_history(answered):
+    notebook = answered
     notebook.by("pane").first.focus()
     notebook.page.keyboard.press("h")
     drawer = notebook.page.get_by_role("dialog", name="History")
@@ -127,7 +134,9 @@ def test_of_the_magic(notebook):
     assert_nothing_happened(notebook, ".jp-CodeCell:nth-child(2) .jp-OutputArea-output td")
 
 
-def test_in_the_saved_notebook(notebook):
+def test_in_the_saved_notebook(answered):
+    notebook = answered
+    expect(notebook.page.locator("[data-llm=saved]")).to_have_count(1)
     notebook.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.save()")
     notebook.in_kernel("pg.close()")
     notebook.page.reload()

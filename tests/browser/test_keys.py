@@ -7,12 +7,19 @@ to lose the panel and what was typed into it.
 import pytest
 from playwright.sync_api import expect
 
-PLAYGROUND = """import llm_playground as lp
-pg = lp.Playground(models=['local'], prompt='{prompt}', n=2)
-pg.max_tokens = 4
-pg"""
+from tests.browser.stories import BRIEF
+
 PROMPT = "typed text"
-CELLS = (PLAYGROUND.format(prompt=PROMPT), "x = 1", "y = 2")
+PLAYGROUND = f"pg = lp.Playground(models=['ollama:brief'], prompt={PROMPT!r}, n=2)\npg"
+CELLS = ("x = 1", "y = 2")
+# Both answers are whole again, should a key have stopped one before its first word.
+RESET = f"""pg.temperature = pg.top_p = pg.max_tokens = pg.preset = pg.baseline = None
+pg.iterations, pg.system, pg.problem = 2, '', ''
+if pg.results.status.tolist() != ['completed', 'completed']:
+    pg.models, pg.prompt = ['ollama:brief'], {PROMPT!r}
+    pg.run()
+    pg.results
+pg.models = []"""
 
 # Every key that JupyterLab or Notebook binds in command or edit mode without Ctrl or Cmd, those
 # that a person uses in a form, and the Enter combinations.
@@ -67,11 +74,12 @@ STATE = """([selector, prompt]) => {
 
 
 @pytest.fixture(scope="module", params=APPS)
-def notebook(request, open_notebook):
+def notebook(request, open_notebook, storyteller):
     """A playground with two answers, in JupyterLab and in Notebook 7."""
-    opened = open_notebook(*CELLS, app=request.param)
+    opened = open_notebook(storyteller.setup + PLAYGROUND, *CELLS, app=request.param)
     opened.run_cell(0)
-    opened.by("run").click()
+    opened.expect_in_kernel("len(pg.choices) > 0", "True")
+    opened.run_to_end()
     expect(opened.by("footer").last).to_contain_text("free")
     # From here on Run says what is missing instead of sending, whoever presses it.
     opened.in_kernel("pg.models = []")
@@ -83,10 +91,8 @@ def notebook(request, open_notebook):
 @pytest.fixture
 def panel(notebook):
     """The same panel with nothing touched, nothing open, focus in its prompt."""
-    notebook.in_kernel(
-        "pg.temperature = pg.top_p = pg.max_tokens = pg.preset = None\n"
-        "pg.iterations = 2; pg.models = []; pg.system = ''"
-    )
+    notebook.in_kernel(RESET)
+    notebook.painted()
     notebook.by("prompt").fill(PROMPT)
     notebook.by("prompt").click()
     return notebook
@@ -119,6 +125,8 @@ def test_no_key_on_any_control_touches_the_notebook(panel, control):
             break
 
     assert touched == []
+    # Ctrl+Enter has sent the form; the next test's would come before it.
+    panel.expect_in_kernel("pg.problem != ''", "True")
 
 
 def test_a_text_box_takes_letters_and_new_lines(panel):
@@ -247,9 +255,9 @@ def test_letters_lead_to_the_prompt_and_to_the_models(panel):
 def test_c_copies_the_answer_with_the_focus(panel):
     panel.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     region = panel.panel.get_by_role("region", name="Answer 1")
-    # Other tests' keys may have stopped an answer before its first word.
-    panel.in_kernel("pg.models = ['local']; pg.max_tokens = 12; pg.results; pg.run()")
-    answer = panel.in_kernel("print(pg.results.response_text[0])")  # the Markdown, as it came
+    panel.in_kernel("pg.models = ['ollama:brief']; pg.run()")  # whose Copy nobody pressed
+    answer = panel.in_kernel("print(pg.results.response_text[0])")
+    panel.painted()
     expect(region.get_by_role("button", name="Copy", exact=True)).to_be_visible()
     region.focus()
 
@@ -257,7 +265,7 @@ def test_c_copies_the_answer_with_the_focus(panel):
 
     expect(region.get_by_role("button", name="Copied")).to_be_visible()
     assert panel.page.evaluate("() => navigator.clipboard.readText()").split() == answer.split()
-    assert answer.split()
+    assert answer.strip() == BRIEF
 
 
 def test_the_palette_and_save_go_on_working(panel):

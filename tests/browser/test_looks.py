@@ -3,11 +3,13 @@
 Pictures go to ``screenshots/`` beside this file, for people; what can be measured is measured.
 """
 
+import threading
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.stories import Held
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, WireServer
 
@@ -50,6 +52,9 @@ TOO_FAINT = """() => {
   };
   const over = ([r, g, b, alpha = 1], below) =>
     [r, g, b].map((c, at) => alpha * c + (1 - alpha) * below[at]);
+  for (const one of document.getAnimations()) {
+    if (one instanceof CSSTransition) one.finish();
+  }
   const texts = [...document.querySelectorAll(".llm-playground *")].filter(element =>
     element.checkVisibility({ visibilityProperty: true }) && !element.closest(".llm-offscreen")
     && element.getAttribute("aria-disabled") !== "true"
@@ -75,15 +80,19 @@ WIDER_THAN_THE_PANEL = """() => {
 
 @pytest.fixture(scope="module")
 def vendor():
-    """Writes like a model, a word at a time; three times as much when asked for a long answer."""
+    """Writes a word at a time and ends when it may; a long answer goes on until then."""
+    may_end = threading.Event()
+    words = [f"{word} " for word in ANSWER.split(" ")]
 
     def reply(request):
         long = "long" in request.body.decode()
-        words = ANSWER.split(" ") * (3 if long else 1)
-        return Reply(openai_stream([f"{word} " for word in words]), pause_s=0.03)
+        events = openai_stream(words * (40 if long else 1))
+        return Reply(Held(events, may_end, whole=not long), pause_s=0.03)
 
     with WireServer(reply) as server:
+        server.may_end = may_end
         yield server
+        may_end.set()
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +109,8 @@ def notebook(open_notebook, vendor):
 def use_theme(notebook, theme):
     change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })"
     notebook.page.evaluate(change, theme)
-    light = str(theme == LIGHT).lower()
-    expect(notebook.page.locator("body")).to_have_attribute("data-jp-theme-light", light)
+    expect(notebook.page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
+    expect(notebook.page.locator("#jupyterlab-splash")).to_have_count(0)
 
 
 def picture(notebook, name):
@@ -111,7 +120,8 @@ def picture(notebook, name):
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [1280, NARROW], ids=["wide", "narrow"])
-def test_idle_streaming_and_done_are_readable_and_fit(notebook, theme, width):
+def test_idle_streaming_and_done_are_readable_and_fit(notebook, vendor, theme, width):
+    vendor.may_end.clear()
     name = f"{'light' if theme == LIGHT else 'dark'}-{width}"
     notebook.page.set_viewport_size({"width": width, "height": 1400})
     use_theme(notebook, theme)
@@ -126,12 +136,14 @@ def test_idle_streaming_and_done_are_readable_and_fit(notebook, theme, width):
     heights = notebook.by("pane").evaluate_all("panes => panes.map(pane => pane.offsetHeight)")
     faint += notebook.page.evaluate(TOO_FAINT)
     picture(notebook, f"{name}-streaming")
+    vendor.may_end.set()
+    notebook.expect_ended(1)
     expect(notebook.by("footer").last).to_contain_text("$")
     faint += notebook.page.evaluate(TOO_FAINT)
     picture(notebook, f"{name}-done")
 
     assert faint == []
-    assert notebook.page.evaluate(WIDER_THAN_THE_PANEL) == []
+    notebook.expect_no(WIDER_THAN_THE_PANEL)
     after = notebook.by("pane").evaluate_all("panes => panes.map(pane => pane.offsetHeight)")
     assert after == heights, "a finished pane is as high as a streaming one"
 
@@ -148,7 +160,8 @@ def test_a_narrow_panel_folds_its_parameters_into_one_line(notebook):
     expect(slider).to_be_visible()
 
 
-def test_new_text_does_not_move_a_reader_who_scrolled_up(notebook):
+def test_new_text_does_not_move_a_reader_who_scrolled_up(notebook, vendor):
+    vendor.may_end.clear()
     notebook.page.set_viewport_size({"width": NARROW, "height": 1000})
     notebook.run_cell(0)
     notebook.by("prompt").fill("A long answer, please.")
@@ -165,5 +178,6 @@ def test_new_text_does_not_move_a_reader_who_scrolled_up(notebook):
     assert answer.evaluate("answer => answer.scrollTop") == 0
     more.click()
     at_the_end = "answer => answer.scrollHeight - answer.scrollTop - answer.clientHeight < 30"
-    assert answer.evaluate(at_the_end)
+    notebook.page.wait_for_function(at_the_end, arg=answer.element_handle())
     expect(more).to_be_hidden()
+    vendor.may_end.set()

@@ -8,6 +8,7 @@ from tests.providers.server import WireServer, json_reply
 KEY = "-".join(["sk", "planted", "for", "this", "test"])
 PLAYGROUND = """import os, time, llm_playground as lp
 os.environ["OPENAI_BASE_URL"] = "{url}/v1"
+lp.configure(endpoints={{"groq": "{url}/v1"}})
 pg = lp.Playground("models", models=["local"])
 while not pg.choices:
     time.sleep(0.1)

@@ -99,10 +99,10 @@ def button(notebook, name):
 
 def run(notebook, vendor):
     """Press Ctrl+Enter; the messages of each request that the vendor got."""
-    before = len(vendor.requests)
+    before, number = len(vendor.requests), notebook.run_number()
     notebook.page.keyboard.press("Control+Enter")
+    notebook.expect_ended(number + 1)
     expect(notebook.by("footer").last).to_contain_text("$")
-    notebook.expect_in_kernel("pg.running", "False")
     return [request.json["messages"] for request in vendor.requests[before:]]
 
 
@@ -139,6 +139,7 @@ def test_a_value_of_the_notebook_gives_way_to_a_typed_one(notebook):
     prompt(notebook).fill("{{n}}")
 
     chip(notebook, "n").get_by_role("button").click()
+    expect(notebook.panel.get_by_role("textbox", name="Value of n")).to_be_focused()
     notebook.page.keyboard.type("7")
 
     notebook.expect_in_kernel("pg.values", "{'n': '7'}")
@@ -193,9 +194,11 @@ def add_turn(notebook, text):
     notebook.page.keyboard.type(text)
 
 
-def turns(notebook):
+def expect_turns(notebook, *texts):
     boxes = notebook.panel.get_by_role("list", name="Turns").get_by_role("textbox")
-    return boxes.evaluate_all("boxes => boxes.map(box => box.value)")
+    expect(boxes).to_have_count(len(texts))
+    for at, text in enumerate(texts):
+        expect(boxes.nth(at)).to_have_value(text)
 
 
 def test_turns_are_added_moved_deleted_brought_back_and_run_again(notebook, vendor):
@@ -205,13 +208,13 @@ def test_turns_are_added_moved_deleted_brought_back_and_run_again(notebook, vend
     assert roles.evaluate_all("all => all.map(one => one.value)") == ["user", "assistant"] * 2
 
     notebook.page.keyboard.press("Alt+ArrowUp")
-    assert turns(notebook) == ["A quarter?", "Three months.", "Twelve months.", "A year?"]
+    expect_turns(notebook, "A quarter?", "Three months.", "Twelve months.", "A year?")
     expect(notebook.panel.get_by_role("textbox", name="Turn 3")).to_be_focused()
     notebook.page.keyboard.press("Alt+ArrowDown")
     button(notebook, "Delete, turn 2").click()
-    assert turns(notebook) == ["A quarter?", "A year?", "Twelve months."]
+    expect_turns(notebook, "A quarter?", "A year?", "Twelve months.")
     button(notebook, "Undo").click()
-    assert turns(notebook)[1] == "Three months."
+    expect_turns(notebook, "A quarter?", "Three months.", "A year?", "Twelve months.")
     prompt(notebook).fill("A decade?")
 
     before = len(vendor.requests)
@@ -227,7 +230,7 @@ def test_turns_are_added_moved_deleted_brought_back_and_run_again(notebook, vend
     expect(prompt(notebook)).to_have_value("A year?")
     button(notebook, "Undo").click()
     expect(prompt(notebook)).to_have_value("A decade?")
-    assert len(turns(notebook)) == 4
+    expect_turns(notebook, "A quarter?", "Three months.", "A year?", "Twelve months.")
 
 
 def test_an_answer_can_be_gone_on_from(notebook, vendor):
@@ -239,7 +242,7 @@ def test_an_answer_can_be_gone_on_from(notebook, vendor):
 
     expect(prompt(notebook)).to_be_focused()
     expect(prompt(notebook)).to_have_value("")
-    assert turns(notebook) == ["How many are 3?", "Fine."]
+    expect_turns(notebook, "How many are 3?", "Fine.")
     notebook.page.keyboard.type("Really?")
     [messages] = run(notebook, vendor)
     assert [one["content"] for one in messages] == ["How many are 3?", "Fine.", "Really?"]
@@ -256,10 +259,8 @@ def test_a_dropped_picture_is_shown_small_and_sent_whole(notebook, vendor):
     shown = notebook.panel.get_by_role("list", name="Images").get_by_role("listitem")
     expect(shown).to_have_count(1)
     expect(shown).to_contain_text("cat.png")
-    size = shown.locator("img").evaluate(
-        "img => img.decode().then(() => [img.naturalWidth, img.naturalHeight])"
-    )
-    assert size == [96, 64]
+    expect(shown.locator("img")).to_have_js_property("naturalWidth", 96)
+    expect(shown.locator("img")).to_have_js_property("naturalHeight", 64)
     expect(notebook.panel.locator(".llm-pictures [role=alert]")).to_have_text(
         "a.txt is not a supported image. Use PNG, JPEG, GIF or WebP."
     )
@@ -327,7 +328,7 @@ def test_python_sets_what_the_view_shows(notebook):
     )
 
     expect(notebook.panel.get_by_role("list", name="Images").locator("img")).to_be_visible()
-    assert turns(notebook) == ["From Python"]
+    expect_turns(notebook, "From Python")
     expect(chip(notebook, "article")).to_contain_text("DataFrame, 3 cases")
     expect(prompt(notebook)).to_have_value("{{article}}")
 
@@ -394,7 +395,7 @@ def test_everything_can_be_read_and_fits(notebook, theme):
     for width in (1280, 760, NARROW):
         notebook.page.set_viewport_size({"width": width, "height": 1400})
         picture(notebook, f"prompt-{'light' if theme == LIGHT else 'dark'}-{width}")
-        assert notebook.page.evaluate(WIDER_THAN_THE_PANEL) == []
+        notebook.expect_no(WIDER_THAN_THE_PANEL)
     assert notebook.page.evaluate(TOO_FAINT) == []
     notebook.page.set_viewport_size({"width": 1280, "height": 900})
     assert json.loads(notebook.in_kernel("import json; print(json.dumps(pg.cases))")) == "table"

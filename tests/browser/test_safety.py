@@ -89,6 +89,7 @@ def test_a_hostile_answer_of_the_magic_runs_and_loads_nothing(notebook):
 
 def test_the_key_is_in_no_state_file_or_page(notebook):
     notebook.run_cell(0)
+    notebook.run_cell(1)
     notebook.by("run").click()
     expect(notebook.by("footer")).to_contain_text("$")
 

@@ -12,6 +12,8 @@ import pytest
 from nbconvert import HTMLExporter
 from playwright.sync_api import expect
 
+from tests.browser.stories import BRIEF
+
 STORY = "Tell me a long story about the sea."
 WORDS = re.compile(r"\w+ \w+")
 GONE = (
@@ -19,9 +21,12 @@ GONE = (
     "for them again."
 )
 KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
-PLAYGROUND = """import llm_playground as lp
-pg = lp.Playground({name!r}, models=['local'], prompt='Say hello.', max_tokens=300)
+PLAYGROUND = """pg = lp.Playground({name!r}, models={model!r}, prompt='Say hello.', max_tokens=300)
 pg"""
+# Runs until a file is there.
+WAITING = """import pathlib, time
+while not pathlib.Path({file!r}).exists():
+    time.sleep(0.05)"""
 
 
 @pytest.fixture
@@ -30,12 +35,13 @@ def forgotten():
 
 
 @pytest.fixture
-def opened(open_notebook):
+def opened(open_notebook, storyteller):
     """A notebook with a playground of a name of its own, executed once."""
 
-    def open_one(*more, source=PLAYGROUND, app="lab", **named):
+    def open_one(*more, source=PLAYGROUND, model="ollama:brief", app="lab"):
         name = f"survival-{secrets.token_hex(3)}"
-        notebook = open_notebook(source.format(name=name), *more, app=app, **named)
+        cell = storyteller.setup + source.format(name=name, model=model)
+        notebook = open_notebook(cell, *more, app=app)
         notebook.run_cell(0)
         expect(notebook.by("run")).to_be_visible()
         return notebook
@@ -44,11 +50,9 @@ def opened(open_notebook):
 
 
 @pytest.fixture
-def open_slow(opened, story_model):
-    """Opens a notebook whose model is still answering when something happens to it."""
-    cell = PLAYGROUND.replace("'local'", "'ollama:story'")
-    source = story_model.replace("{", "{{").replace("}", "}}") + cell
-    return functools.partial(opened, source=source)
+def open_slow(opened, story):
+    """Opens a notebook whose model goes on until ``story.end()``."""
+    return functools.partial(opened, model="ollama:story")
 
 
 def draft_words(notebook):
@@ -66,9 +70,9 @@ def ran(notebook, prompt="Say hello."):
     expect(notebook.by("footer")).to_contain_text("free ·")
 
 
-def words(text):
-    """Without what is Markdown: the model makes a list now and then."""
-    return re.findall(r"[^\W\d_]{2,}", text)
+def answer_of(notebook):
+    """The first answer's text, once it has ended."""
+    return notebook.in_kernel("print(pg.results.response_text[0])").strip()
 
 
 def ids(notebook):
@@ -76,7 +80,9 @@ def ids(notebook):
 
 
 def logged(notebook):
-    return int(notebook.in_kernel("print(len(lp.runs()))"))
+    """How many runs the log has of this notebook; others may still write theirs."""
+    own = f"lp.runs().notebook.str.contains({notebook.name!r}, na=False)"
+    return int(notebook.in_kernel(f"print(int({own}.sum()))"))
 
 
 def restart(notebook):
@@ -141,19 +147,19 @@ def test_the_saved_notebook_keeps_the_answers_and_the_page_shows_them_once(opene
 
     expect(copy_of(notebook)).to_have_count(1)
     expect(copy_of(notebook)).to_be_hidden()
-    text = words(notebook.in_kernel("print(pg.results.response_text[0])"))[0]
-    notebook.page.wait_for_timeout(500)
+    assert answer_of(notebook) == BRIEF
     saved = notebook.saved()
     [kept] = [o for o in saved["cells"][0]["outputs"] if "text/markdown" in o.get("data", {})]
-    assert text in "".join(kept["data"]["text/html"])
+    assert BRIEF in "".join(kept["data"]["text/html"])
     assert "<script" not in "".join(kept["data"]["text/html"])
     page, _ = HTMLExporter().from_notebook_node(nbformat.reads(json.dumps(saved), 4))
-    assert text in page
+    assert BRIEF in page
 
 
 def test_with_the_view_gone_the_copy_shows(opened):
     notebook = opened("pg.close()")
     ran(notebook)
+    expect(copy_of(notebook)).to_have_count(1)
     expect(copy_of(notebook)).to_be_hidden()
 
     notebook.run_cell(1)
@@ -162,18 +168,18 @@ def test_with_the_view_gone_the_copy_shows(opened):
     expect(copy_of(notebook)).to_contain_text("Say hello.")
 
 
-def test_reloaded_in_mid_stream_it_catches_up(opened):
-    notebook = opened()
+def test_reloaded_in_mid_stream_it_catches_up(open_slow, story):
+    notebook = open_slow()
     run(notebook, STORY)
     expect(notebook.by("answer")).to_contain_text(WORDS)
     notebook.saved()
 
     notebook.page.reload()
 
+    expect(notebook.by("answer")).to_contain_text(WORDS)
+    story.end()
     expect(notebook.by("footer")).to_contain_text("free ·")
-    answer = words(notebook.in_kernel("print(pg.results.response_text[0])"))
-    expect(notebook.by("answer")).to_contain_text(answer[-1])
-    assert words(notebook.by("answer").inner_text()) == answer
+    expect(notebook.by("answer")).to_have_text(answer_of(notebook))
     expect(notebook.by("prompt")).to_have_value(STORY)
 
 
@@ -187,7 +193,7 @@ def test_executed_again_in_mid_stream_the_answers_go_on(open_slow):
 
     expect(notebook.by("answer")).to_contain_text(WORDS)
     notebook.by("stop").click()
-    expect(notebook.by("footer")).to_contain_text(re.compile("stopped after|free"))
+    expect(notebook.by("footer")).to_contain_text("stopped after")
     assert logged(notebook) == count
 
 
@@ -196,7 +202,8 @@ def test_a_kernel_killed_in_mid_stream_leaves_its_text(open_slow):
     run(notebook, STORY)
     expect(notebook.by("answer")).to_contain_text(WORDS)
     pid = int(notebook.in_kernel("import os; print(os.getpid())"))
-    notebook.page.wait_for_timeout(200)
+    own = f"lp.runs()[lambda runs: runs.notebook.str.contains({notebook.name!r}, na=False)]"
+    notebook.expect_in_kernel(f"'wave 3' in ({own}.response_text.item() or '')", "True")
 
     os.kill(pid, signal.SIGKILL)
 
@@ -211,21 +218,21 @@ def test_a_kernel_killed_in_mid_stream_leaves_its_text(open_slow):
     assert notebook.in_kernel("print(pg.results.status[0])").strip() == "interrupted"
 
 
-def test_after_the_connection_was_lost_it_catches_up(opened):
-    notebook = opened()
+def test_after_the_connection_was_lost_it_catches_up(open_slow, story):
+    notebook = open_slow()
     run(notebook, STORY)
     expect(notebook.by("answer")).to_contain_text(WORDS)
 
     notebook.page.evaluate(f"() => {KERNEL}._ws.close()")
+    story.end()
 
     expect(notebook.by("footer")).to_contain_text("free ·")
-    answer = words(notebook.in_kernel("print(pg.results.response_text[0])"))
-    expect(notebook.by("answer")).to_contain_text(answer[-1])
-    assert words(notebook.by("answer").inner_text()) == answer
+    expect(notebook.by("answer")).to_have_text(answer_of(notebook))
 
 
-def test_a_busy_kernel_is_told_where_it_does_not_hear(opened):
-    notebook = opened("import time; time.sleep(6)")
+def test_a_busy_kernel_is_told_where_it_does_not_hear(open_slow):
+    file = f"go-on-{secrets.token_hex(4)}"
+    notebook = open_slow(WAITING.format(file=file))
     notebook.page.evaluate(f"() => {{ {KERNEL}.commsOverSubshells = 'disabled'; }}")
     execute(notebook)
     run(notebook, STORY)
@@ -234,6 +241,7 @@ def test_a_busy_kernel_is_told_where_it_does_not_hear(opened):
     notebook.start_cell(1)
 
     expect(notebook.by("vitals")).to_contain_text("The kernel is running another cell.")
+    (notebook.server.folder / file).touch()
     expect(notebook.by("vitals")).to_be_hidden()
 
 
@@ -274,9 +282,8 @@ def test_on_a_reloaded_page_the_notebook_keeps_the_new_answers(opened):
 def test_a_colleague_is_offered_the_notebooks_answers_to_import(opened, server):
     whose = server.folder / secrets.token_hex(4)
     whose.write_text(str(server.folder / f"{whose.name}-mine"))
-    source = (
-        f"import os; os.environ['LLM_PLAYGROUND_HOME'] = open({whose.name!r}).read()\n" + PLAYGROUND
-    )
+    theirs = f"import os; os.environ['LLM_PLAYGROUND_HOME'] = open({whose.name!r}).read()\n"
+    source = theirs + PLAYGROUND
     notebook = opened(source=source)
     ran(notebook, "Say goodbye.")
     asked = ids(notebook)
@@ -304,9 +311,9 @@ def test_two_views_of_one_widget_lose_no_run(opened):
 
     for at in (0, 1):
         panels.nth(at).locator("[data-llm=run]").click()
+        notebook.expect_ended(at + 1)
         expect(panels.nth(at).locator("[data-llm=footer]")).to_contain_text("free ·")
         expect(panels.nth(1 - at).locator("[data-llm=footer]")).to_contain_text("free ·")
-        notebook.expect_in_kernel("pg.running", "False")
 
     assert logged(notebook) == before + 2
 
@@ -326,7 +333,7 @@ def test_in_notebook_7_too(opened):
 
 # Presses Stop all, and gives how many ms it took until the page said that it has stopped.
 STOPPED_AFTER_MS = """() => new Promise((resolve, reject) => {
-  setTimeout(() => reject(Error("it did not stop")), 20000);
+  setTimeout(() => reject(Error("it did not stop")), 60000);
   const begun = performance.now();
   const status = document.querySelector(".llm-playground [data-llm=status]");
   const look = () => {
@@ -341,11 +348,12 @@ def test_in_jupyterlab_stop_works_at_once_while_a_cell_runs(open_slow):
     notebook = open_slow("import threading; threading.Event().wait()")
     notebook.start_cell(1)
     took = []
-    for _ in range(3):  # another process may have the machine for a moment
+    while len(took) < 10 and min(took, default=1_000) >= 1_000:  # others may have the machine
+        expect(notebook.by("run")).to_have_attribute("aria-disabled", "false")
         run(notebook, STORY)
         growing = notebook.panel.locator("[data-llm=pane][data-state=running]")
         expect(growing.locator("[data-llm=answer]")).to_contain_text(WORDS)
         took.append(notebook.page.evaluate(STOPPED_AFTER_MS))
 
-    expect(notebook.page.locator(".jp-InputPrompt").nth(1)).to_have_text("[*]:", timeout=1)
+    expect(notebook.page.locator(".jp-InputPrompt").nth(1)).to_have_text("[*]:")
     assert min(took) < 1_000

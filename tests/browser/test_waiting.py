@@ -10,13 +10,14 @@ from tests.browser.test_looks import DARK, LIGHT, NARROW, TOO_FAINT, picture, us
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, WireServer, json_reply
 
-LIMITED = json_reply(429, {"error": {"message": "Slow down."}}, {"retry-after": "50"})
+LIMITED = json_reply(429, {"error": {"message": "Slow down."}}, {"retry-after": "90"})
 ANSWER = Reply(openai_stream(["Here ", "it ", "is."]))
 PLAYGROUND = """import os, llm_playground as lp
 os.environ |= {{"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": "{url}/v1"}}
+lp.configure(retry={{"max_wait_s": 300, "total_s": 600}})
 pg = lp.Playground(models=["openai:gpt-4o"], prompt="Wait.", n=2)
 pg"""
-NEXT_TRY = re.compile(r"OpenAI limits the rate \(429\).* Next try in 5\d s, 2 of 5\.")
+NEXT_TRY = re.compile(r"OpenAI limits the rate \(429\).* Next try in 9\d s, 2 of 5\.")
 
 
 @pytest.mark.parametrize(("theme", "width"), [(LIGHT, 1280), (DARK, NARROW)])
@@ -63,5 +64,5 @@ def test_a_wait_below_what_is_seen_is_on_the_page_too(open_notebook):
         notebook.in_kernel("pg.run()")
 
         for at in (0, 1):
-            expect(notebook.by("pane").nth(at)).to_contain_text(NEXT_TRY, timeout=10_000)
+            expect(notebook.by("pane").nth(at)).to_contain_text(NEXT_TRY)
         notebook.in_kernel("pg.stop()")
