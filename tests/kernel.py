@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import Empty
@@ -67,8 +67,8 @@ class Kernel:
         """Execute without waiting; the message's id."""
         return self.client.execute(code, allow_stdin=False)
 
-    def finish(self, message_id: str) -> Outputs:
-        """Collect what a started cell publishes, to its end."""
+    def finish(self, message_id: str, watch: Callable[[Outputs], None] | None = None) -> Outputs:
+        """Collect what a started cell publishes, to its end; ``watch`` sees each message come."""
         outputs, deadline = Outputs(), time.monotonic() + CELL_TIMEOUT_S
         while time.monotonic() < deadline:
             try:
@@ -78,6 +78,8 @@ class Kernel:
             if message["parent_header"].get("msg_id") != message_id:
                 continue
             outputs.messages.append(message)
+            if watch is not None:
+                watch(outputs)
             if message["content"].get("execution_state") == "idle":
                 return outputs
         raise TimeoutError(f"the cell did not end in {CELL_TIMEOUT_S} s")

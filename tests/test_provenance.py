@@ -13,6 +13,7 @@ from llm_playground.provenance import NONE, Revision
 def repository(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(provenance, "_seen", {})
+    monkeypatch.setattr(provenance, "_TIMEOUT_S", 60)
     (tmp_path / "code.py").write_text("1")
     git("init", "-q")
     git("add", ".")
@@ -21,7 +22,7 @@ def repository(tmp_path, monkeypatch):
 
 
 def git(*words):
-    done = subprocess.run(["git", *words], check=True, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(["git", *words], check=True, capture_output=True, text=True, timeout=60)
     return done.stdout.strip()
 
 

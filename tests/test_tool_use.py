@@ -24,7 +24,7 @@ from tests.providers.formats import (
 from tests.providers.server import Reply, WireServer, json_reply
 
 KEY = "sk-" + "planted" * 4
-LIMIT_S = 20
+LIMIT_S = 60
 
 
 def calling(*calls, text=()):

@@ -31,8 +31,8 @@ from llm_playground.runlog import open_log
 log = open_log(os.environ["LOG"])
 for _ in range({ROUNDS}):
     log.frame("SELECT 1")
-    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
     try:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
         log.frame({ENDLESS!r})
     except KeyboardInterrupt:
         print("interrupted, then", len(log.frame("SELECT 1")), "row")

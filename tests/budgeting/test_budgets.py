@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import time
 import warnings
 from datetime import UTC, datetime, timedelta
@@ -17,8 +18,11 @@ from llm_playground.budgeting.cache import BudgetCache
 from llm_playground.runlog import open_log, replay
 from llm_playground.types import new_id
 from tests.budgeting.client import MODEL, answer, ask, endless
+from tests.providers.server import Reply
 
 CENT = 0.01
+
+pytestmark = pytest.mark.usefixtures("one_day")
 
 
 def table():
@@ -371,7 +375,8 @@ class TestOverride:
 
 class TestWaiting:
     async def test_waits_for_running_calls(self, serve):
-        serve(answer(1, delay_s=0.5))
+        all_wait, (role, *rest) = threading.Event(), answer(1).chunks
+        serve(Reply([role, all_wait, *rest]))
         lp.set_budget(0.7 * CENT)
         waits = []
 
@@ -379,6 +384,8 @@ class TestWaiting:
             async for event in lp.stream("hi", MODEL, max_tokens=5):
                 if isinstance(event, lp.Waiting):
                     waits.append(event.reason)
+                    if len(waits) == 2:
+                        asyncio.get_running_loop().call_later(0.5, all_wait.set)
                 elif isinstance(event, lp.RunFinished):
                     return event.run
             return None
@@ -409,10 +416,10 @@ class TestWaiting:
 
         second.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(second, 10)
+            await asyncio.wait_for(second, 60)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(first, 10)
+            await asyncio.wait_for(first, 60)
 
         await asyncio.to_thread(until, lambda: (lp.runs().status == "cancelled").all())
         assert table()[0]["reserved_usd"] == 0
@@ -427,7 +434,7 @@ class TestWaiting:
         ]
         await asyncio.to_thread(server.wait_for, lambda s: len(s.requests) == 1)
 
-        run = await asyncio.wait_for(lp.complete("hi", "openai:other", max_tokens=5), 30)
+        run = await asyncio.wait_for(lp.complete("hi", "openai:other", max_tokens=5), 60)
 
         assert run.status == "completed"
         for task in slow:
@@ -509,7 +516,7 @@ class TestUnreadableLog:
 
 def held(path):
     """A connection of this process that locks the file; retries while the log has it open."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         try:
             return duckdb.connect(path)

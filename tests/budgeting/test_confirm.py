@@ -10,6 +10,8 @@ from llm_playground import magics
 from llm_playground.runlog import replay
 from tests.budgeting.client import MODEL, answer
 
+pytestmark = pytest.mark.usefixtures("one_day")
+
 
 @pytest.fixture
 def server(serve):

@@ -10,6 +10,8 @@ from tests.budgeting.client import answer, ask, endless
 
 CENT = 0.01
 
+pytestmark = pytest.mark.usefixtures("one_day")
+
 
 def bursts(clients, processes, calls):
     """Status and cost of the calls of several processes that start at once."""

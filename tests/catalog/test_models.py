@@ -1,5 +1,6 @@
 """The catalog: live lists, the price list, and what can be used here and now."""
 
+import socket
 import time
 from decimal import Decimal
 
@@ -7,7 +8,7 @@ import pytest
 
 import llm_playground as lp
 from llm_playground import _runtime
-from llm_playground.catalog import models
+from llm_playground.catalog import listing, models
 from tests.providers.server import Reply, WireServer, json_reply
 
 KEY = "sk-" + "planted" * 4
@@ -25,11 +26,15 @@ LIST = json_reply(
 
 
 @pytest.fixture(autouse=True)
-def as_it_was(home):
-    """No server listens at the known ports."""
-    with WireServer(Reply()) as server:
-        closed_url = f"{server.url}/v1"
-    lp.configure(endpoints=dict.fromkeys(["ollama", "lmstudio", "llama.cpp", "vllm"], closed_url))
+def as_it_was(home, monkeypatch):
+    """No server listens at the known ports, and one that answers has time to."""
+    monkeypatch.setattr(listing, "_LOCAL_TIMEOUT_S", 60)
+    monkeypatch.setattr(models, "_MODELS_S", 60)
+    with socket.socket() as bound:  # nobody else can listen there meanwhile
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
+        lp.configure(endpoints=dict.fromkeys(["ollama", "lmstudio", "llama.cpp", "vllm"], url))
+        yield
 
 
 @pytest.fixture
@@ -41,7 +46,7 @@ def openai(monkeypatch):
         yield server
 
 
-def refreshed(timeout_s=5.0):
+def refreshed(timeout_s=60.0):
     _runtime.run(models.refresh(timeout_s))
     return {choice.model: choice for choice in models.choices()}
 

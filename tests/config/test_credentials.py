@@ -3,7 +3,6 @@
 import asyncio
 import getpass
 import threading
-import time
 import warnings
 
 import keyring
@@ -42,7 +41,7 @@ class Memory(KeyringBackend):
         self.unlocked.set()
 
     def get_password(self, service, username):
-        self.unlocked.wait(30)
+        self.unlocked.wait(120)
         self.asked.append((service, username))
         return self.kept.get((service, username))
 
@@ -72,8 +71,10 @@ class Broken(KeyringBackend):
 
 @pytest.fixture(autouse=True)
 def _new_kernel(monkeypatch):
-    """What one kernel remembers, empty; and no keyring."""
+    """What one kernel remembers, empty; and no keyring, during a test and after it."""
     use_keyring(monkeypatch, keyring.backends.null.Keyring())
+    yield
+    keyring.set_keyring(keyring.backends.null.Keyring())
 
 
 def use_keyring(monkeypatch, backend):
@@ -362,12 +363,10 @@ class TestKeyring:
         memory.kept["llm_playground", "openai"] = PLANTED
         monkeypatch.setenv("ANTHROPIC_API_KEY", "x")
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             waiting = [asyncio.create_task(credentials.ready("openai")) for _ in range(100)]
-            started = time.perf_counter()
             await credentials.ready("anthropic")
             await asyncio.sleep(0)
-            assert time.perf_counter() - started < 5
             assert not any(task.done() for task in waiting)
             memory.unlocked.set()
             await asyncio.gather(*waiting)
@@ -398,7 +397,7 @@ class TestKeyring:
             assert lp.ask("hi", max_tokens=2).status == "completed"  # another, meanwhile
             assert not answers
             memory.unlocked.set()
-            caller.join(30)
+            caller.join(60)
 
         assert answers == ["fine"]
         assert server.requests[0].headers["authorization"] == f"Bearer {PLANTED}"

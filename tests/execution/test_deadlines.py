@@ -1,11 +1,12 @@
 """Time limits of a call: first delta, between deltas, total."""
 
 import asyncio
+import threading
 
 import pytest
 
 import llm_playground as lp
-from llm_playground import config
+from llm_playground import _runtime, config
 from llm_playground.config.options import Timeouts
 from llm_playground.execution.retry import DeadlineError, Deadlines
 from tests.providers.formats import openai_stream
@@ -50,22 +51,23 @@ def test_silence_before_the_first_delta_ends(serve):
 
 
 def test_silence_before_the_headers_ends_too(serve):
-    serve(Reply(openai_stream(["x"]), delay_s=5))
+    serve(Reply(openai_stream(["x"]), delay_s=600))
     lp.configure(timeout_s={"first_delta": 0.3})
 
     assert "sent nothing for 0.3 s" in str(failed())
 
 
 def test_pings_are_no_answer(serve):
-    serve(Reply([b": ping\n\n"] * 100, pause_s=0.05))
+    serve(Reply([b": ping\n\n"] * 100, pause_s=0.05, end="hang"))
     lp.configure(timeout_s={"first_delta": 0.4})
 
     assert "sent nothing" in str(failed())
 
 
 def test_silence_after_a_delta_keeps_the_text(serve):
-    serve(Reply(openai_stream(["one ", "two"], finish_reason=None)[:3], end="hang"))
-    lp.configure(timeout_s={"between_deltas": 0.3})
+    together = b"".join(openai_stream(["one ", "two"], finish_reason=None)[:3])
+    serve(Reply([together], end="hang"))
+    lp.configure(timeout_s={"first_delta": None, "between_deltas": 0.3})
 
     error = failed()
 
@@ -73,21 +75,52 @@ def test_silence_after_a_delta_keeps_the_text(serve):
     assert error.run.text == "one two"
 
 
-def test_the_total_ends_an_answer_that_goes_on_and_on(serve):
-    serve(Reply(openai_stream(["word "] * 200), pause_s=0.05))
-    lp.configure(timeout_s={"total": 0.5})
-
-    error = failed()
-
-    assert "longer than 0.5 s" in str(error)
-    assert error.run.text.startswith("word word")
+def let_time_pass(seconds):
+    """On the loop of all calls, at once. Its clock stays ahead: going back would delay timers."""
+    loop = _runtime.loop()
+    before = loop.time
+    loop.time = lambda: before() + seconds
+    loop.call_soon_threadsafe(lambda: None)  # it looks at its timers
 
 
-def test_a_slow_answer_that_goes_on_is_not_ended(serve):
-    serve(Reply(openai_stream(["word "] * 10), pause_s=0.1))
-    lp.configure(timeout_s=0.6)
+async def streamed(pieces, seconds):
+    """The run of a streamed answer; so much time passes after each of its deltas."""
+    async for event in lp.stream("hi", MODEL):
+        if isinstance(event, lp.TextDelta):
+            let_time_pass(seconds)
+            next(pieces).set()
+        elif isinstance(event, lp.RunFinished):
+            return event.run
+    return None
 
-    assert lp.ask("hi", MODEL).status == "completed"
+
+def held_back(count):
+    """A stream of so many deltas, and the events that let it go on after each of them."""
+    role, *deltas, finish, usage, done = openai_stream(["word "] * count)
+    events = [threading.Event() for _ in deltas]
+    chunks = [chunk for pair in zip(deltas, events, strict=True) for chunk in pair]
+    return Reply([role, *chunks, finish, usage, done]), iter(events)
+
+
+async def test_the_total_ends_an_answer_that_goes_on_and_on(serve):
+    reply, pieces = held_back(10)
+    serve(reply)
+    lp.configure(timeout_s={"first_delta": 600, "between_deltas": 600, "total": 1000})
+
+    run = await streamed(pieces, 300)
+
+    assert "longer than 1000 s" in str(run.error)
+    assert run.text.startswith("word word")
+
+
+async def test_a_slow_answer_that_goes_on_is_not_ended(serve):
+    reply, pieces = held_back(10)
+    serve(reply)
+    lp.configure(timeout_s=600)
+
+    run = await streamed(pieces, 300)
+
+    assert (run.status, run.text) == ("completed", "word " * 10)
 
 
 def test_one_number_sets_three_parts(serve):

@@ -74,9 +74,9 @@ def test_cost_of_a_call_does_not_grow_with_the_queue():
     @in_virtual_time
     async def seconds_per_call(calls):
         traffic = Traffic()
-        started = time.process_time()
+        started = time.thread_time()
         await asyncio.gather(*(traffic.start(OPENAI, takes_s=0) for _ in range(calls)))
-        return (time.process_time() - started) / calls
+        return (time.thread_time() - started) / calls
 
     ratio = min(seconds_per_call(many) / seconds_per_call(few) for _ in range(3))
 
@@ -99,7 +99,7 @@ def test_each_loop_has_its_own_slots():
             assert not any(task.done() for task in waiting)
 
     for _ in range(2):
-        asyncio.run(asyncio.wait_for(call(), 10))
+        asyncio.run(asyncio.wait_for(call(), 60))
     gc.collect()
 
     assert [loop() for loop in ended] == [None, None]

@@ -64,7 +64,7 @@ def servers():
 def until():
     """Wait until a condition holds, on the test's event loop."""
 
-    async def wait(condition, seconds: float = 10.0) -> None:
+    async def wait(condition, seconds: float = 60.0) -> None:
         async with asyncio.timeout(seconds):
             while not condition():  # noqa: ASYNC110 - other processes set no event
                 await asyncio.sleep(0.05)

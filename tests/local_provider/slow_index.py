@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
         for number, piece in enumerate(pieces):
             if number:
                 self.server.half_sent.set()
-                self.server.go_on.wait(30)
+                self.server.go_on.wait(120)
             self.wfile.write(piece)
             self.wfile.flush()
 

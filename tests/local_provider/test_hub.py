@@ -77,7 +77,7 @@ def fetching_processes(pid: int | None = None) -> list[psutil.Process]:
     return found
 
 
-def wait_until(condition, seconds: float = 20) -> None:
+def wait_until(condition, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -123,14 +123,14 @@ def test_cache_is_shared_with_other_tools(there, own_cache):
         "print(d('org/tiny-GGUF', sys.argv[1], local_files_only=True), end='')"
     )
     others = subprocess.run(
-        [sys.executable, "-c", tool, FILE], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", tool, FILE], capture_output=True, text=True, timeout=120, check=True
     )
     assert (path.read_bytes(), Path(others.stdout)) == (CONTENT, path)
 
     shutil.rmtree(own_cache)
     subprocess.run(
         [sys.executable, "-c", tool.replace(", local_files_only=True", ""), FILE],
-        capture_output=True, timeout=30, check=True,
+        capture_output=True, timeout=120, check=True,
     )  # fmt: skip
     downloads = len(there.ranges)
     assert fetch().read_bytes() == CONTENT
@@ -151,7 +151,7 @@ def test_progress_is_seen_while_bytes_arrive(there):
 
     def look(event: Preparing) -> None:
         seen.append(event)
-        if event.fraction and event.fraction > 0.4:
+        if event.fraction == pytest.approx(0.5):
             there.go_on.set()
 
     huggingface.fetch(REFERENCE, look, threading.Event())
@@ -203,11 +203,11 @@ def test_resumes_a_broken_download(there, own_cache):
 def test_a_killed_fetch_goes_on_where_it_was(there, own_cache, run_script):
     there.wait_in_the_middle = True
     with subprocess.Popen(run_script(FETCH), stdout=subprocess.DEVNULL) as process:
-        assert there.half_sent.wait(20)
+        assert there.half_sent.wait(60)
         wait_until(lambda: sum(p.stat().st_size for p in own_cache.rglob("*.incomplete")) > 900_000)
         (fetching,) = fetching_processes(process.pid)
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
         wait_until(lambda: not fetching.is_running())
     (partial,) = own_cache.rglob("*.incomplete")
     so_far = partial.stat().st_size
@@ -222,11 +222,11 @@ def test_giving_up_ends_the_fetch_at_once_and_keeps_what_came(there, own_cache):
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         fetching = pool.submit(fetch, stop=stop)
-        assert there.half_sent.wait(20)
+        assert there.half_sent.wait(60)
         wait_until(lambda: list(own_cache.rglob("*.incomplete")))
         stop.set()
         with pytest.raises(CancelledError):
-            fetching.result(20)
+            fetching.result(60)
 
     assert fetching_processes() == []
     assert blobs(own_cache) == {".incomplete"}
@@ -241,14 +241,14 @@ async def test_cancelling_the_last_who_waits_ends_the_fetch(there):
                 pass
 
     waiting = [asyncio.create_task(wait()) for _ in range(2)]
-    assert await asyncio.to_thread(there.half_sent.wait, 20)
+    assert await asyncio.to_thread(there.half_sent.wait, 60)
     waiting[0].cancel()
     await asyncio.wait(waiting[:1])
     assert len(fetching_processes()) == 1  # the other still wants it
     waiting[1].cancel()
     await asyncio.wait(waiting)
 
-    await asyncio.to_thread(wait_until, lambda: not fetching_processes(), 3)
+    await asyncio.to_thread(wait_until, lambda: not fetching_processes())
 
 
 def test_hub_without_ranges_starts_over(there):
@@ -305,12 +305,12 @@ def test_of_two_processes_one_fetches_and_the_other_waits_for_it(there, run_scri
     command = run_script(FETCH)
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, text=True) as one:
-        assert there.half_sent.wait(20)
+        assert there.half_sent.wait(60)
         with subprocess.Popen(command, stdout=pipe, text=True) as two:
             while not two.stdout.readline().startswith("Waiting for org/tiny-GGUF"):
                 assert two.poll() is None
             there.go_on.set()
-            said = [process.communicate(timeout=30)[0].splitlines()[-1] for process in (one, two)]
+            said = [process.communicate(timeout=120)[0].splitlines()[-1] for process in (one, two)]
 
     assert said[0] == said[1]
     assert Path(said[0]).read_bytes() == CONTENT
@@ -435,7 +435,7 @@ def on_a_small_disk(command: list[str], megabytes: int, also: str, cwd: Path) ->
     )
     done = subprocess.run(
         ["unshare", *own_users, "--mount", "sh", "-c", script, "sh", *command],
-        cwd=cwd, capture_output=True, text=True, timeout=60, check=True,
+        cwd=cwd, capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     return done.stdout.splitlines()
 
@@ -459,7 +459,7 @@ def test_disk_full_during_download_is_one_line(there, run_script, tmp_path):
     )
 
     def watch() -> None:
-        there.half_sent.wait(20)
+        there.half_sent.wait(60)
         (tmp_path / "half").touch()
         wait_until((tmp_path / "full").exists)
         there.go_on.set()
@@ -467,7 +467,7 @@ def test_disk_full_during_download_is_one_line(there, run_script, tmp_path):
     watching = threading.Thread(target=watch)
     watching.start()
     *_, said, size = on_a_small_disk(run_script(FETCH), 50, fill, tmp_path)
-    watching.join(20)
+    watching.join(60)
 
     assert "No space left on device" in said
     assert "The partial file is kept." in said

@@ -119,8 +119,9 @@ async def test_a_file_without_a_chat_template_answers_and_the_start_says_how(
     assert any("no chat template" in event.message for event in preparing)
     assert "ChatML" in preparing[-1].message
     headers = {"Authorization": f"Bearer {endpoint.api_key}"}
-    async with httpx2.AsyncClient(trust_env=False, headers=headers, timeout=30) as client:
+    async with httpx2.AsyncClient(trust_env=False, headers=headers, timeout=60) as client:
         body = {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 8}
+        body["temperature"] = 0
         answer = await client.post(f"{endpoint.base_url}/chat/completions", json=body)
     assert answer.json()["choices"][0]["message"]["content"]
 

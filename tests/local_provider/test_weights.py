@@ -74,7 +74,7 @@ def left_behind(row=TINY) -> set[str]:
     return {file.name for file in folder.iterdir()} - {".fetch.lock"} if folder.exists() else set()
 
 
-def wait_until(condition, seconds: float = 20) -> None:
+def wait_until(condition, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -236,10 +236,10 @@ def test_stopping_ends_pip_and_leaves_nothing(index):
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         fetching = pool.submit(fetch, stop)
-        assert index.half_sent.wait(20)
+        assert index.half_sent.wait(60)
         stop.set()
         with pytest.raises(CancelledError):
-            fetching.result(20)
+            fetching.result(60)
 
     assert left_behind() == set()
 
@@ -250,10 +250,10 @@ def test_a_killed_fetch_is_cleared_up_by_the_next(index, run_script, tmp_path):
     with subprocess.Popen(
         [*run_script(FETCH), str(expected), "1001000"], stdout=subprocess.DEVNULL
     ) as process:
-        assert index.half_sent.wait(20)
+        assert index.half_sent.wait(60)
         wait_until(left_behind)
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
     assert left_behind() != set()
     index.go_on.set()
 
@@ -269,10 +269,10 @@ def test_of_two_processes_one_fetches_and_the_other_waits_for_it(index, run_scri
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as one,
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as two,
     ):
-        assert index.half_sent.wait(20)
+        assert index.half_sent.wait(60)
         firsts = [process.stdout.readline() for process in (one, two)]  # both are at it
         index.go_on.set()
-        said = [process.communicate(timeout=30)[0].splitlines()[-1] for process in (one, two)]
+        said = [process.communicate(timeout=120)[0].splitlines()[-1] for process in (one, two)]
 
     assert all(first.startswith("so far") for first in firsts)
     assert said == [str(weights.destination(TINY))] * 2
@@ -306,7 +306,7 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing(
     done = subprocess.run(
         ["unshare", *own_users, "--mount", "sh", "-c",
          'mount -t tmpfs -o size=22m none home && "$@"; ls -A home/models', "sh", *command],
-        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True,
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
 
     *_, said, lock = done.stdout.splitlines()

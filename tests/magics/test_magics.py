@@ -1,6 +1,6 @@
 """``%llm`` and ``%%llm`` in a real kernel, on the embedded model and on scripted endpoints."""
 
-import time
+import threading
 
 import pytest
 
@@ -39,25 +39,42 @@ def serve(nb):
         server.__exit__(None, None, None)
 
 
-def test_the_answer_streams_and_ends_as_markdown_with_a_footer(nb):
-    states = nb.run("%%llm --max-tokens 60\nWrite two sentences about the sea.").html
+def test_the_answer_streams_and_ends_as_markdown_with_a_footer(nb, serve):
+    seen = threading.Event()
+    role, first, *rest = openai_stream(["The sea is ", "**wide**."])
+    serve(Reply((role, first, seen, *rest)))
 
-    assert len(states) >= 3
-    assert "pre-wrap" in states[-2]
-    assert "<p>" in states[-1] or "<li>" in states[-1]
-    assert "free · " in states[-1]
+    def watch(outputs):
+        if outputs.html and "The sea is" in outputs.html[-1]:
+            seen.set()
+
+    states = nb.finish(nb.start("%%llm -m openai:gpt-4o\nThe sea?"), watch).html
+
+    assert any("pre-wrap" in state and "The sea is" in state for state in states[:-1])
+    assert "pre-wrap" not in states[-1]
+    assert "<p>The sea is <strong>wide</strong>.</p>" in states[-1]
     assert "tokens" in states[-1]
-    assert "A very small model, to try the tool." in states[-1]
 
 
-def test_a_cut_off_answer_says_so(nb):
-    cell = "%%llm -t 0 --max-tokens 3\nTell me a long story."
+def test_the_embedded_model_is_free_and_says_what_it_is(nb):
+    shown = nb.run("%%llm --max-tokens 8\nWrite two sentences about the sea.").html[-1]
+
+    assert "free · " in shown
+    assert "tokens" in shown
+    assert "A very small model, to try the tool." in shown
+
+
+def test_a_cut_off_answer_says_so(nb, serve):
+    usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+    serve(Reply(openai_stream(["Once upon a"], finish_reason="length", usage=usage)))
+
+    cell = "%%llm -m openai:gpt-4o --max-tokens 3\nTell me a long story."
 
     assert "Cut off at 3 tokens" in nb.run(cell).html[-1]
 
 
 def test_the_line_magic_asks_too(nb):
-    assert "free · " in nb.run("%llm Say hello.").html[-1]
+    assert "free · " in nb.run("%llm --max-tokens 8 Say hello.").html[-1]
 
 
 def test_options_reach_the_request(nb, serve):
@@ -237,12 +254,15 @@ def test_a_providers_error_is_one_line(nb, serve):
 def test_interrupting_keeps_the_partial_text(nb, serve):
     pieces = openai_stream(["one ", "two ", "three "], finish_reason=None)[:4]
     server = serve(Reply(pieces, end="hang"))
+    interrupted = []
+
+    def interrupt_once(outputs):
+        if not interrupted and outputs.html and "one two three" in outputs.html[-1]:
+            interrupted.append(True)
+            nb.manager.interrupt_kernel()
 
     cell = nb.start("%%llm -m openai:gpt-4o --tag broken\nhi")
-    assert server.wait_for(lambda s: bool(s.requests), 20)
-    time.sleep(1)  # the pieces are on their way to the screen
-    nb.manager.interrupt_kernel()
-    outputs = nb.finish(cell)
+    outputs = nb.finish(cell, interrupt_once)
 
     assert server.wait_for(lambda s: bool(s.left_at))
     assert outputs.error["ename"] == "KeyboardInterrupt"
@@ -265,7 +285,13 @@ def test_runs_go_on_while_another_cell_is_busy(nb, serve):
         "threading.Thread(target=lambda: done.append(lp.ask('hi', 'openai:gpt-4o').text)).start()"
     )
 
-    assert nb.run("time.sleep(3); done").result == "['fine']"
+    busy = (
+        "ends = time.monotonic() + 60\n"
+        "while not done and time.monotonic() < ends:\n"
+        "    time.sleep(0.01)\n"
+        "done"
+    )
+    assert nb.run(busy).result == "['fine']"
 
 
 @pytest.mark.parametrize("word", ["models", "keys", "preset", "runs", "cost", "latency"])
@@ -285,8 +311,15 @@ def test_use_sets_the_default_model(nb, serve):
     assert server.requests[0].json["model"] == "gpt-4o"
 
 
-def test_a_sentence_that_starts_with_a_command_is_a_prompt(nb):
-    assert "free · " in nb.run("%llm runs are fun, say yes").html[-1]
+def test_a_sentence_that_starts_with_a_command_is_a_prompt(nb, serve):
+    server = serve(Reply(openai_stream(["fine"])))
+
+    nb.run("%llm use gpt-4o")
+    shown = nb.run("%llm runs are fun, say yes").html[-1]
+    nb.run("%llm use local")
+
+    assert "fine" in shown
+    assert server.requests[0].json["messages"][0]["content"] == "runs are fun, say yes"
 
 
 def test_the_line_takes_options_too(nb, serve):

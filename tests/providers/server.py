@@ -25,7 +25,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-_START_TIMEOUT_S = 10.0
+_START_TIMEOUT_S = 60.0
 _SSE = {"content-type": "text/event-stream; charset=utf-8"}
 
 
@@ -50,7 +50,8 @@ class Reply:
     """What one request gets.
 
     Args:
-        chunks: The body; every item is one socket write and, in ``chunked`` framing, one chunk.
+        chunks: The body; every item is one socket write and, in ``chunked`` framing, one chunk. An
+            event among them holds the rest back until it is set.
         status: The HTTP status.
         headers: Beside the framing's own.
         framing: ``chunked``, ``length`` (one Content-Length), or ``close`` (the end is the close).
@@ -62,7 +63,7 @@ class Reply:
         head: Whether a status line and headers come at all.
     """
 
-    chunks: Sequence[bytes] = ()
+    chunks: Sequence[bytes | threading.Event] = ()
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=lambda: dict(_SSE))
     framing: Literal["chunked", "length", "close"] = "chunked"
@@ -113,7 +114,7 @@ class WireServer:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}"
 
-    def wait_for(self, happened: Callable[[WireServer], bool], timeout_s: float = 20.0) -> bool:
+    def wait_for(self, happened: Callable[[WireServer], bool], timeout_s: float = 60.0) -> bool:
         """Block until something is true of this server; False when it did not become so."""
         with self._changed:
             return self._changed.wait_for(lambda: happened(self), timeout_s)
@@ -252,14 +253,18 @@ async def _paced(reply: Reply) -> AsyncIterator[bytes]:
         if number:
             # Zero still gives the loop a turn, so that every chunk is a write of its own.
             await asyncio.sleep(reply.pause_s)
-        if chunk:  # an empty chunk would end a chunked body
+        if isinstance(chunk, threading.Event):
+            while not chunk.is_set():  # noqa: ASYNC110 - it is set on another thread
+                await asyncio.sleep(0.005)
+        elif chunk:  # an empty chunk would end a chunked body
             yield chunk
 
 
 def _head(reply: Reply) -> bytes:
+    length = sum(len(chunk) for chunk in reply.chunks if isinstance(chunk, bytes))
     framing = {
         "chunked": {"transfer-encoding": "chunked"},
-        "length": {"content-length": str(sum(map(len, reply.chunks)))},
+        "length": {"content-length": str(length)},
         "close": {"connection": "close"},
     }[reply.framing]
     lines = [f"HTTP/1.1 {reply.status} Scripted"]

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,6 +22,8 @@ from llm_playground.types import (
     id_from_hash,
     new_id,
 )
+
+LIMIT_S = 60
 
 
 def prompt(text="What is a run log?", system=None, model="local:tiny", **parameters):
@@ -80,6 +83,20 @@ def record(log, request=None, execution=None, *, begun=None, **known):
     return run
 
 
+def wait_until_written(log, run, text):
+    """Until a journal has the text of a run."""
+    ends = time.monotonic() + LIMIT_S
+    while not any(run.id in one and text in one for one in journals_of(log)):
+        assert time.monotonic() < ends, "it was not written"
+        time.sleep(0.01)
+
+
+def journals_of(log):
+    for file in log.journals.glob("*.jsonl"):
+        with suppress(FileNotFoundError):  # it was just taken over
+            yield file.read_text("utf-8")
+
+
 def write_many(path, count):
     log = open_log(path)
     for number in range(int(count)):
@@ -95,7 +112,7 @@ def break_off(path, pid_file=""):
     log.text(run.id, "once ")
     log.text(run.id, "upon ")
     log.text(run.id, "a time")
-    time.sleep(0.2)  # what is promised within 50 ms is promised here
+    wait_until_written(log, run, "a time")  # what is promised within 50 ms
     if pid_file:
         Path(pid_file).write_text(f"{os.getpid()}")
     print(f"streaming {run.id}", flush=True)
@@ -111,7 +128,7 @@ def read_and_break_off(path):
     log.text(run.id, "upon ")
     log.frame("SELECT 1")
     log.text(run.id, "a time")
-    time.sleep(0.2)
+    wait_until_written(log, run, "a time")
     print(f"streaming {run.id}", flush=True)
     sys.stdin.read()
 

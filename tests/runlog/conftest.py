@@ -99,7 +99,7 @@ def journals(place):
 
 @pytest.fixture
 def until():
-    def wait(condition, timeout_s=20.0):
+    def wait(condition, timeout_s=60.0):
         end = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < end, "waited in vain"

@@ -23,6 +23,8 @@ from tests.runlog.actors import begin, completed
 
 WRITERS = 8
 LIFE_S = (0.05, 0.6)
+LONGEST_LIFE_S = 60
+NOTE_BYTES = 37  # an id and the end of its line
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,21 @@ def write(place, notes, seed):
             log.drain()
 
 
+def noted(notes):
+    """How many runs returned so far."""
+    return os.fstat(notes).st_size // NOTE_BYTES
+
+
+def wait_until_noted(notes, count):
+    """On a slow machine the last writer lives longer than it would."""
+    ends = time.monotonic() + LONGEST_LIFE_S
+    while noted(notes) < count and time.monotonic() < ends:
+        time.sleep(0.01)
+
+
 def one_round(place, notes, seed):
     """Start the writers and kill them all, each at its own moment."""
-    chance = random.Random(seed)
+    chance, before = random.Random(seed), noted(notes)
     children = []
     for number in range(WRITERS):
         child = os.fork()
@@ -82,6 +96,8 @@ def one_round(place, notes, seed):
     start = time.monotonic()
     for after_s, child in ends:
         time.sleep(max(0.0, start + after_s - time.monotonic()))
+        if child == ends[-1][1]:
+            wait_until_noted(notes, before + WRITERS)
         os.kill(child, signal.SIGKILL)
     statuses = [os.waitpid(child, 0)[1] for child in children]
     assert all(os.WTERMSIG(status) == signal.SIGKILL for status in statuses), statuses

@@ -139,15 +139,15 @@ import os, signal, threading
 from llm_playground.runlog import open_log
 log = open_log(os.environ["LOG"])
 log.frame("SELECT 1")
-threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
     log.frame("SELECT pg_sleep(600)")
 except KeyboardInterrupt:
     print("interrupted, then", len(log.frame("SELECT 1")), "row")
 """
 
 
-def test_an_interrupt_ends_the_query_here_and_on_the_server(url, server):
+def test_an_interrupt_ends_the_query_here_and_on_the_server(url, server, until):
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED],
         env=os.environ | {"PYTHONPATH": str(ROOT), "LOG": url},
@@ -157,7 +157,7 @@ def test_an_interrupt_ends_the_query_here_and_on_the_server(url, server):
         check=False,
     )
     assert done.stdout == "interrupted, then 1 row\n", done.stderr
-    assert connections(server, url) == 0
+    until(lambda: connections(server, url) == 0)
 
 
 # --- the owner's part
@@ -242,6 +242,7 @@ def lies_in(log):
     return list(found.name)
 
 
+@pytest.mark.usefixtures("one_day")
 def test_the_first_run_of_a_month_finds_its_place_and_moves_when_there_is_a_partition(url):
     log = open_log(url)
     log.change(lambda _: None)  # an owner's first look after the partitions
@@ -259,6 +260,7 @@ def today():
     return datetime.now(UTC)
 
 
+@pytest.mark.usefixtures("one_day")
 def test_a_process_of_the_owner_makes_the_next_partitions_by_itself(server, url):
     name = f"results_{today():%Y_%m}"
     server.execute(database_of(url), f"DROP TABLE {name}")
@@ -302,6 +304,7 @@ def test_a_run_that_is_written_while_its_month_gets_a_partition_is_kept(
     assert lies_in(log) == ["results_2026_01"] * 2
 
 
+@pytest.mark.usefixtures("one_day")
 def test_runs_are_written_while_the_next_partitions_cannot_be_made(server, url, monkeypatch):
     monkeypatch.setattr(postgres_admin, "_PARTITION_LOCK_WAIT", "10ms")
     name = f"results_{today():%Y_%m}"

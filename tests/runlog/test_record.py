@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import threading
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -156,19 +157,21 @@ def test_the_first_text_is_written_at_once_and_later_text_within_a_moment(log, j
     assert "alpha" in file.read_text()
     log.text(run.id, "beta ")
     log.text(run.id, "gamma ")
-    until(lambda: "beta gamma" in file.read_text(), timeout_s=5)
+    until(lambda: "beta gamma" in file.read_text())
 
 
 def test_the_text_of_all_running_runs_goes_in_one_write(log, journals, until):
     runs = [begin(log) for _ in range(20)]
     for run in runs:
         log.text(run.id, "first ")
+    began = time.monotonic()
     for run in runs:
         log.text(run.id, "second ")
+    took_s = time.monotonic() - began
     (file,) = journals()
-    until(lambda: file.read_text().count("second") == 20, timeout_s=5)
+    until(lambda: file.read_text().count("second") == 20)
     lines = [line for line in file.read_text().splitlines() if "second" in line]
-    assert len(lines) <= 3
+    assert len(lines) <= 3 + took_s / 0.05
 
 
 def test_journals_are_for_their_owner_only(log, journals, path):
@@ -197,7 +200,7 @@ def test_waiting_counts_what_only_the_journal_has(log):
 
 def test_a_finished_run_reaches_the_database_by_itself(log, path, journals, until):
     record(log)
-    until(lambda: path.exists() and not journals(), timeout_s=5)
+    until(lambda: path.exists() and not journals())
     with duckdb.connect(str(path), read_only=True) as connection:
         assert connection.execute("SELECT status FROM results").fetchall() == [("completed",)]
 

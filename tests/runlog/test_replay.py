@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import threading
 
 import pytest
 
@@ -15,12 +16,21 @@ MODEL = "openai:gpt-4o"
 
 
 @pytest.fixture
-def server(home, monkeypatch):
+def go_on():
+    """While it is clear, no answer ends."""
+    event = threading.Event()
+    event.set()
+    return event
+
+
+@pytest.fixture
+def server(home, monkeypatch, go_on):
     """An endpoint whose every answer is another: ``answer 1``, ``answer 2``, ..."""
     numbers = itertools.count(1)
 
     def answer(_request):
-        return Reply(openai_stream([f"answer {next(numbers)}"]), delay_s=0.05)
+        role, *rest = openai_stream([f"answer {next(numbers)}"])
+        return Reply([role, go_on, *rest], delay_s=0.05)
 
     with WireServer(answer) as server:
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
@@ -156,11 +166,13 @@ async def test_and_pay_nothing_after_a_restart_either(server):
     assert len(server.requests) == 1
 
 
-async def test_of_many_twins_one_takes_the_place_of_a_cancelled_leader(server):
+async def test_of_many_twins_one_takes_the_place_of_a_cancelled_leader(server, go_on):
     lp.configure(mode="reuse")
+    go_on.clear()
     tasks = [asyncio.create_task(lp.complete("hi", MODEL)) for _ in range(8)]
     assert await asyncio.to_thread(server.wait_for, lambda wire: wire.requests)
     tasks[0].cancel()
+    go_on.set()
 
     runs = [await task for task in tasks[1:]]
 
@@ -168,13 +180,15 @@ async def test_of_many_twins_one_takes_the_place_of_a_cancelled_leader(server):
     assert len(server.requests) == 2
 
 
-async def test_a_cancelled_leader_does_not_take_its_twin_along(server):
+async def test_a_cancelled_leader_does_not_take_its_twin_along(server, go_on):
     lp.configure(mode="reuse")
+    go_on.clear()
     leader = asyncio.create_task(lp.complete("hi", MODEL))
-    await asyncio.sleep(0.02)
+    assert await asyncio.to_thread(server.wait_for, lambda wire: wire.requests)
     twin = asyncio.create_task(lp.complete("hi", MODEL))
     await asyncio.sleep(0.02)
     leader.cancel()
+    go_on.set()
 
     run = await twin
 

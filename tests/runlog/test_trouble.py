@@ -89,7 +89,7 @@ def test_a_damaged_file_is_kept_and_moved_aside_only_on_request(path, content, w
         log.frame("SELECT 1")
     assert "left as it is" in one_line(error)
     assert path.read_bytes() == content
-    until(warnings_of, timeout_s=10)
+    until(warnings_of)
     record(log)
     assert log.waiting() == 2
     aside = log.set_aside()

@@ -5,10 +5,12 @@ import pytest
 import llm_playground as lp
 from llm_playground import provenance
 from llm_playground.widget import requests
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply
 from tests.widget import panels
 from tests.widget.panels import ask, logged
 
-pg = panels.pg
+pg, served = panels.pg, panels.served
 
 
 def test_lists_runs_newest_first(pg):
@@ -23,12 +25,16 @@ def test_lists_runs_newest_first(pg):
     assert (row["cost"], page["more"]) == ("free", False)
 
 
-def test_searches_prompts_and_answers(pg):
-    logged("About whales.", "About snow.")
+def test_searches_prompts_and_answers(served):
+    pg, _ = served([Reply(openai_stream(["A plonkrid."])), Reply(openai_stream(["A whale."]))])
+    for prompt in ("About zwibbelwurz.", "About snow."):
+        lp.ask(prompt, "openai:gpt-4o")
 
-    assert [row["prompt"] for row in ask(pg, "history", search=" WHALES ")["rows"]] == [
-        "About whales."
-    ]
+    def found(search):
+        return [row["prompt"] for row in ask(pg, "history", search=search)["rows"]]
+
+    assert found(" ZWIBBELWURZ ") == ["About zwibbelwurz."]
+    assert found("plonkrid") == ["About zwibbelwurz."]
     assert ask(pg, "history", search="nothing like it")["rows"] == []
 
 

@@ -1,6 +1,7 @@
 """The model picker from Python: the models it shows, and keys, which it does not keep."""
 
 import logging
+import socket
 
 import pytest
 
@@ -9,7 +10,6 @@ from llm_playground import config, errors
 from llm_playground.catalog import models
 from llm_playground.config import credentials
 from llm_playground.widget import controls
-from tests.providers.server import Reply, WireServer
 from tests.widget.panels import until
 from tests.widget.test_parameters import ask
 
@@ -18,9 +18,10 @@ KEY = "-".join(["sk", "planted", "for", "this", "test"])
 
 @pytest.fixture
 def closed_url():
-    """An address where no server listens any more."""
-    with WireServer(Reply()) as server:
-        return f"{server.url}/v1"
+    """An address where no server listens, and none can begin to while a test uses it."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
 
 
 @pytest.fixture

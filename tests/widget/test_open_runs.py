@@ -5,6 +5,7 @@ import json
 import pytest
 
 import llm_playground as lp
+from llm_playground.runlog import open_log
 from llm_playground.widget.stored_runs import SHORTEST_PREFIX
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, json_reply
@@ -110,17 +111,19 @@ def test_unknown_id_is_an_error_with_advice(home, run, line):
 
 
 def test_ambiguous_prefix_is_an_error(home):
-    runs = logged("One.", "Two.")
-    common = runs[0].id[:SHORTEST_PREFIX]
+    prefix = "0123456789"[:SHORTEST_PREFIX]
+    insert = f"INSERT INTO results (id) VALUES ('{prefix}-one'), ('{prefix}-two')"
+    open_log().change(lambda session: session.execute(insert))
 
     with pytest.raises(lp.InvalidParameterError, match="Several runs"):
-        lp.Playground(run=common)
+        lp.Playground(run=prefix)
 
 
-def test_views_get_a_snapshot_of_a_run_opened_from_history(pg, monkeypatch):
+def test_views_get_a_snapshot_of_a_run_opened_from_history(served, monkeypatch):
     messages = []
+    pg, _ = served(Reply(openai_stream(["Answered."])))
     monkeypatch.setattr(pg, "send", messages.append)
-    run = logged("Opened.", temperature=0)[0]
+    run = lp.ask("Opened.", "openai:gpt-4o", max_tokens=2)
 
     note = ask(pg, "reopen", run=run.id)["note"]
 
@@ -128,7 +131,7 @@ def test_views_get_a_snapshot_of_a_run_opened_from_history(pg, monkeypatch):
     until(lambda: [m for m in messages if m["type"] == "snapshot"])
     [snapshot] = [message for message in messages if message["type"] == "snapshot"]
     assert snapshot["view"] is None
-    assert run.text.split()[0] in json.dumps(snapshot["panes"][0])
+    assert "Answered." in json.dumps(snapshot["panes"][0])
     assert snapshot["panes"][0]["state"] == "completed"
 
 

@@ -29,7 +29,7 @@ def ask(pg, name, /, **arguments):
         pg._handle_custom_msg(
             {"type": "request", "id": "q", "name": name, "arguments": arguments}, []
         )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not any(reply["type"] == "reply" for reply in replies):
             assert time.monotonic() < deadline, "no reply"
             time.sleep(0.01)

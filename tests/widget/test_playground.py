@@ -7,12 +7,17 @@ import pytest
 
 import llm_playground as lp
 from llm_playground import rendering
+from llm_playground.catalog import listing
 from llm_playground.events import TextDelta
 from llm_playground.widget import fallback_output, price, session, traits
 from llm_playground.widget.form import Form, plan_calls
 from llm_playground.widget.session import AnswerSet
-from tests.providers.server import WireServer, json_reply
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply, WireServer, json_reply
+from tests.widget import panels
 from tests.widget.panels import until
+
+served = panels.served
 
 ANSWER_S = 60
 
@@ -27,10 +32,14 @@ def pg(home):
 
 
 @pytest.fixture
-def sent(pg, monkeypatch):
+def sent(monkeypatch):
     """Every message to the views: when, and what."""
     messages = []
-    monkeypatch.setattr(pg, "send", lambda content: messages.append((time.monotonic(), content)))
+
+    def send(_panel, content):
+        messages.append((time.monotonic(), content))
+
+    monkeypatch.setattr(lp.Playground, "send", send)
     return messages
 
 
@@ -61,8 +70,8 @@ def test_results_wait_for_the_answers(pg):
     assert not pg.running
 
 
-def test_stop_keeps_the_text_so_far(pg, sent):
-    pg.max_tokens, pg.prompt = 500, "Tell me a long story about the sea."
+def test_stop_keeps_the_text_so_far(served, sent):
+    pg, _ = served(Reply(openai_stream(["The sea ", "is "])[:3], end="hang"))
     pg.run()
     until(lambda: shown(sent, 1))
 
@@ -70,10 +79,11 @@ def test_stop_keeps_the_text_so_far(pg, sent):
 
     [row] = pg.results.to_dict("records")
     assert row["status"] == "cancelled"
-    assert row["response_text"]
+    assert row["response_text"].startswith("The sea ")
 
 
-def test_stop_before_the_first_step_ends_the_run(pg):
+def test_stop_before_the_first_step_ends_the_run(served):
+    pg, _ = served(Reply((), end="hang"))
     pg.run()
     pg.stop()
 
@@ -133,17 +143,21 @@ def test_models_are_a_list_without_duplicates(home):
     assert pg.models == ["local", "openai:x"]
 
 
-def test_messages_carry_changes_only_and_are_throttled(pg, sent):
-    pg.max_tokens, pg.iterations = 100, 3
-    pg.prompt = "Tell me a long story about the sea."
+def test_messages_carry_changes_only_and_are_throttled(served, sent):
+    go_on = threading.Event()
+    pieces = [*(f"word {n} and " for n in range(9)), "the end.\n\n"] * 8
+    role, first, *rest = openai_stream(pieces)
+    pg, _ = served(Reply((role, first, go_on, *rest), pause_s=0.01), n=3)
 
     pg.run()
+    until(lambda: all(shown(sent, number) for number in (1, 2, 3)))
+    go_on.set()
     answers = pg.results.response_text.tolist()
     until(lambda: not pg.running)
 
     times = [when for when, content in sent if content["type"] == "events"]
     endings = len(answers)
-    assert 3 <= len(times) <= (times[-1] - times[0]) / session.UPDATE_INTERVAL_S + endings + 2
+    assert 2 <= len(times) <= (times[-1] - times[0]) / session.UPDATE_INTERVAL_S + endings + 2
     for number, answer in enumerate(answers, 1):
         panes = [p for m in of_type(sent, "events") for p in m["panes"] if p["number"] == number]
         blocks = [block for pane in panes for block in pane.get("blocks", ())]
@@ -166,13 +180,17 @@ def test_answer_grows_as_tail_and_finished_blocks(home):
     assert second["tail"] == "It"
 
 
-def test_late_view_gets_a_snapshot_once(pg, sent):
-    pg.max_tokens = 60
+def test_late_view_gets_a_snapshot_once(served, sent):
+    go_on = threading.Event()
+    role, first, *rest = openai_stream(["# Sea\n\nIt is **wi", "de** and", " deep.\n\nIt", " is."])
+    pg, _ = served(Reply((role, first, go_on, *rest)))
     pg.run()
-    until(lambda: of_type(sent, "events"))
+    until(lambda: shown(sent, 1))
     pg._handle_custom_msg({"type": "sync", "view": "late"}, [])
+    until(lambda: of_type(sent, "snapshot"))
+    go_on.set()
     answer = pg.results.response_text[0]
-    until(lambda: not pg.running and of_type(sent, "snapshot"))
+    until(lambda: not pg.running)
 
     kinds = [content["type"] for _, content in sent]
     [snapshot] = of_type(sent, "snapshot")
@@ -183,8 +201,8 @@ def test_late_view_gets_a_snapshot_once(pg, sent):
     assert "".join(blocks) == rendering.to_html(answer)
 
 
-def test_retry_replaces_one_answer(pg):
-    pg.iterations, pg.prompt = 2, "Tell me a long story about the sea."
+def test_retry_replaces_one_answer(served):
+    pg, server = served(Reply(openai_stream(["The sea."])), n=2)
     pg.run()
     first = pg.results
 
@@ -193,16 +211,18 @@ def test_retry_replaces_one_answer(pg):
     again = pg.results
 
     assert again.run_id[0] == first.run_id[0]
-    assert again.output_tokens[1] == 4
+    assert server.requests[2].json["max_completion_tokens"] == 4
     assert len(lp.runs()) == 3, "what was paid for stays in the log"
 
 
-def test_cut_off_answer_can_be_retried_with_more_tokens(pg, sent):
-    pg.prompt = "Tell me a long story about the sea."
+def test_cut_off_answer_can_be_retried_with_more_tokens(served, sent):
+    lp.configure(prices={"openai:*": {"input_usd_per_mtok": 0, "output_usd_per_mtok": 0}})
+    pg, _ = served(Reply(openai_stream(["Once upon"], finish_reason="length")), max_tokens=8)
     pg.run()
     until(lambda: not pg.running and pg.results is not None)
 
-    [action] = of_type(sent, "events")[-1]["panes"][0]["actions"]
+    panes = [pane for message in of_type(sent, "events") for pane in message["panes"]]
+    [action] = [pane["actions"] for pane in panes if pane.get("actions")][-1]
 
     assert action == {"label": "Retry with 16 · free", "changes": {"max_tokens": 16}}
 
@@ -296,6 +316,7 @@ def test_no_trait_holds_a_key(home, monkeypatch):
 
 
 def test_opened_picker_lists_local_servers(pg, monkeypatch):
+    monkeypatch.setattr(listing, "_LOCAL_TIMEOUT_S", 60)
     with WireServer(json_reply(200, {"data": [{"id": "llama3.2:3b"}]})) as server:
         lp.configure(endpoints={"ollama": f"{server.url}/v1"})
         until(lambda: pg.choices)

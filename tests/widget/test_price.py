@@ -17,7 +17,7 @@ from llm_playground.widget.price_worker import LatestOnly, preview_for_form
 from tests.budgeting.client import KEY, MODEL, answer, endless
 from tests.budgeting.conftest import serve  # noqa: F401 - a fixture
 
-SOON_S = 20
+SOON_S = 60
 
 
 def until(condition, timeout_s=SOON_S):

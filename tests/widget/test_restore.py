@@ -72,18 +72,22 @@ def test_run_replaces_restored_answers(home):
     assert again.results.run_id.tolist() == panel.results.run_id.tolist()
 
 
-def test_executed_again_while_streaming_continues_the_same_answers(home):
-    first = lp.Playground("letters", models=["local"], prompt="Tell a story.", max_tokens=300)
-    first.run()
-    until(lambda: first.answers.text(1))
+def test_executed_again_while_streaming_continues_the_same_answers(home, monkeypatch):
+    given = {"models": ["openai:gpt-4o"], "prompt": "Tell a story."}
+    with WireServer(Reply(openai_stream(["Once "])[:2], end="hang")) as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "planted-key")
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        first = lp.Playground("letters", **given)
+        first.run()
+        until(lambda: first.answers.text(1))
 
-    again = lp.Playground("letters", models=["local"], prompt="Tell a story.", max_tokens=300)
-    assert again.running
-    again.stop()
+        again = lp.Playground("letters", **given)
+        assert again.running
+        again.stop()
 
-    assert again.results.status.tolist() == ["cancelled"]
-    assert again.results.run_id.tolist() == first.results.run_id.tolist()
-    until(lambda: not again.running and not first.running)
+        assert again.results.status.tolist() == ["cancelled"]
+        assert again.results.run_id.tolist() == first.results.run_id.tolist()
+        until(lambda: not again.running and not first.running)
     assert len(lp.runs()) == 1
 
 
