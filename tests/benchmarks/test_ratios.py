@@ -4,6 +4,7 @@ Limits are far above what is measured at rest (the programs beside this one prin
 cores must not fail them, a cost of another order must.
 """
 
+import itertools
 import json
 import os
 import subprocess
@@ -102,14 +103,19 @@ def test_memory_and_sockets_stay_flat_over_many_runs():
         [
             "from dataclasses import asdict",
             "from tests.benchmarks import soak",
-            "seen = asyncio.run(soak.soak(vendor, (150, 300, 450)))",
-            "found = [asdict(one) for one in seen] + [soak.MOST_SOCKETS]",
+            "seen = asyncio.run(soak.soak(vendor, (150, 300, 450, 600)))",
+            "found = [asdict(one) for one in seen], soak.MOST_SOCKETS",
         ]
     )
 
-    *_, before, after, most_sockets = found
+    seen, most_sockets = found
+
+    def least_growth(name):
+        """A leak grows in each interval; a library that is loaded late, in one of them."""
+        return min(after[name] - before[name] for before, after in itertools.pairwise(seen))
+
     # Of 150 runs not even every second may leave an object behind.
-    assert after["objects"] - before["objects"] < 75
-    assert after["rss_mb"] - before["rss_mb"] < 10
-    assert after["sockets"] <= most_sockets
-    assert after["threads"] == before["threads"]
+    assert least_growth("objects") < 75, seen
+    assert least_growth("rss_mb") < 10, seen
+    assert least_growth("threads") <= 0, seen
+    assert all(look["sockets"] <= most_sockets for look in seen), seen

@@ -41,7 +41,7 @@ def kernel(place, until):
 def dashboard(place, until):
     log = open_log(place)
     waits_ms = []
-    while time.time() < until:
+    while not waits_ms or time.time() < until:
         for sql in DASHBOARD:
             start = time.perf_counter()
             log.frame(sql)
