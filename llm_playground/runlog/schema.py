@@ -40,7 +40,8 @@ _WORDS: dict[Dialect, Mapping[str, str]] = {
         "double": "DOUBLE",
         "bytes": "BLOB",
         "result_time": "TIMESTAMPTZ DEFAULT now()",
-        **dict.fromkeys(("result_key", "parts", "db_role", "as_reader", "first", "second"), ""),
+        **dict.fromkeys(("result_key", "parts", "db_role", "as_reader"), ""),
+        **dict.fromkeys(("first", "second", "fourth"), ""),
     },
     "postgres": {
         "id": "VARCHAR PRIMARY KEY DEFAULT llm_playground_id()",
@@ -97,6 +98,7 @@ FROM results r LEFT JOIN executions e ON e.id = r.execution_id
 GROUP BY 1, 2, 3, 4, 5, 6
 WITH NO DATA;
 """,
+        "fourth": "CREATE INDEX prompts_by_attachment ON prompts USING gin (attachments);",
     },
 }
 
@@ -268,13 +270,21 @@ ALTER TABLE results ADD COLUMN texts_gz {bytes};
 """
 _V3 += _runs_view("compressed", RATINGS)
 
+# `prompts.attachments`: the hashes of the prompt's images, a JSON list; NULL if it has none.
+# `attachments.data` is NULL for an image above the limit of `configure(privacy=...)`.
+_V4 = """
+ALTER TABLE prompts ADD COLUMN attachments {json};
+ALTER TABLE attachments ADD COLUMN size_bytes BIGINT;
+{fourth}
+"""
+
 # Which migrations were applied to a database.
 VERSIONS_TABLE = (
     "CREATE TABLE IF NOT EXISTS schema_migrations "
     "(version INTEGER PRIMARY KEY, applied_at TIMESTAMPTZ DEFAULT now())"
 )
 VERSION = "SELECT coalesce(max(version), 0) FROM schema_migrations"
-_MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3)  # append only: version n is entry n - 1
+_MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4)  # append only: version n is entry n - 1
 NEWEST = len(_MIGRATIONS)
 
 # The tables of a backup, in the order in which they are restored.
