@@ -276,15 +276,17 @@ class DuckDBStore:
 
     def after_fork(self) -> None:
         self._lock = FairFileLock(_beside(self.path, ".lock"))
+        self._until = 0.0
 
     @contextmanager
     def exclusive(self, wait_s: float) -> Iterator[None]:
+        self._until = time.monotonic() + wait_s
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock.acquire(wait_s)
         except TimeoutError as error:
             raise RunLogError(
-                f"Another process has kept the run log {self.path} for {wait_s:g} s. "
+                f"{self._lock.holder()} has kept the run log {self.path} for {wait_s:.2g} s. "
                 "Try again, or close that process."
             ) from error
         except OSError as error:
@@ -299,20 +301,24 @@ class DuckDBStore:
 
     @contextmanager
     def writing(self, *, patient: bool = True) -> Iterator[DuckDBSession]:
-        with writing(self.path, _STRANGER_WAIT_S if patient else 0) as connection:
+        with writing(self.path, self._patience_s() if patient else 0) as connection:
             yield DuckDBSession(connection, self.path)
+
+    def _patience_s(self) -> float:
+        """How long to wait for a program that holds the file without our lock."""
+        return min(_STRANGER_WAIT_S, max(self._until - time.monotonic(), 0))
 
     @contextmanager
     def reading(self) -> Iterator[DuckDBSession]:
-        with reading(self.path, _STRANGER_WAIT_S) as connection:
+        with reading(self.path, self._patience_s()) as connection:
             yield DuckDBSession(connection, self.path)
 
     def frame(self, sql: str, params: SqlParams) -> pd.DataFrame:
-        with reading(self.path, _STRANGER_WAIT_S) as connection:
+        with reading(self.path, self._patience_s()) as connection:
             return store.frame(*query(connection, sql, params, _arrays))
 
     def select(self, sql: str, params: SqlParams) -> Table:
-        with reading(self.path, _STRANGER_WAIT_S) as connection:
+        with reading(self.path, self._patience_s()) as connection:
             return query(connection, sql, params, _table)
 
     def engine(self, log: RunLog) -> Engine:

@@ -137,6 +137,14 @@ def identity() -> str:
     return f"{_machine()}~{os.getpid()}~{time.time_ns() // 1_000_000}"
 
 
+def _is_suspended(pid: str) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state in "Tt"
+
+
 def _may_take(path: Path) -> bool:
     if path.name.removeprefix("taken~").startswith(f"{_machine()}~"):
         return True
@@ -187,7 +195,7 @@ else:
 class FairFileLock:
     """A lock on the file ``path`` among processes, granted in the order of the requests.
 
-    For one thread of each process at a time. It ends with the process.
+    For one thread of each process at a time. It ends with the process. The file names the holder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -206,6 +214,19 @@ class FairFileLock:
         if not _lock_if_free(descriptor):
             _Waiting(descriptor).wait(wait_s)
         self._held = descriptor
+        with suppress(OSError):  # such as a full disk: the name is only for messages
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, identity().encode())
+
+    def holder(self) -> str:
+        """The process that has the lock, or had it last, for messages."""
+        try:
+            host, boot, pid, _ = self._path.read_text("utf-8").split("~")
+        except (OSError, ValueError):  # also Windows, where others cannot read a locked file
+            return "Another process"
+        if f"{host}~{boot}" != _machine():
+            return f"Process {pid} on {host}"
+        return f"Process {pid}{' (suspended)' if _is_suspended(pid) else ''}"
 
     def release(self) -> None:
         """Release the lock; a second call does nothing."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
@@ -82,6 +83,7 @@ class RunLog:
 
     def _reset(self) -> None:
         self._thread_lock = threading.Lock()
+        self._user = ""  # the name of the thread that has the lock, or had it last
         self._drainer = Debouncer(self._drain_quietly, _DRAIN_AFTER_S, "llm_playground-drain")
         self._failures = 0  # of background drains, in a row
         self._unavailable_since: datetime | None = None
@@ -123,46 +125,58 @@ class RunLog:
         with self._up_to_date():
             return self._store.frame(sql, params)
 
-    def rows(self, sql: str, params: SqlParams = ()) -> list[Row]:
+    def rows(self, sql: str, params: SqlParams = (), *, wait_s: float = _WAIT_S) -> list[Row]:
         """The rows of one SELECT as dictionaries; otherwise like :meth:`frame`.
 
         Values have the same Python types on both engines: NULL is None, JSON and UUIDs are text,
         times are datetimes in UTC, DECIMAL is Decimal, BLOB is bytes.
         """
-        names, rows = self.select(sql, params)
+        names, rows = self.select(sql, params, wait_s=wait_s)
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def select(self, sql: str, params: SqlParams = ()) -> Table:
+    def select(self, sql: str, params: SqlParams = (), *, wait_s: float = _WAIT_S) -> Table:
         """The column names and the rows of one SELECT; otherwise like :meth:`rows`."""
-        with self._up_to_date():
+        with self._up_to_date(wait_s):
             return self._store.select(sql, params)
 
     def engine(self) -> Engine:
         """A SQLAlchemy engine that only reads the log; see :func:`llm_playground.runlog.engine`."""
         return self._store.engine(self)
 
-    def read(self, work: Callable[[ReadSession], T], *, may_lag: bool = False) -> T:
+    def read(
+        self,
+        work: Callable[[ReadSession], T],
+        *,
+        may_lag: bool = False,
+        wait_s: float = _WAIT_S,
+    ) -> T:
         """Return the result of ``work``, which reads everything recorded until now.
 
         Unlike :meth:`change`, it works while another program has the file open for reading, as long
         as the journals are empty: draining needs exclusive access to the file. With ``may_lag``,
         ``work`` reads the database even if some runs cannot be drained now.
+
+        Raises:
+            RunLogError: Also if others have kept the log for ``wait_s``; the message names them.
         """
-        with self._exclusive():
+        with self._exclusive(wait_s):
             with suppress(RunLogError) if may_lag else nullcontext():
                 self._drain("own", patient=not may_lag)
             with self._store.reading() as session:
                 return work(session)
 
-    def change(self, work: Callable[[Session], T]) -> T:
+    def change(self, work: Callable[[Session], T], *, wait_s: float = _WAIT_S) -> T:
         """Return the result of ``work``, called in one write transaction on the drained log.
 
         The transaction is committed when ``work`` returns and rolled back when it raises. On DuckDB
         no other process has the file open meanwhile; on PostgreSQL others continue, so lock what
         must not change (:meth:`Session.lock`). ``work`` must be quick and use only its session,
         because other processes may be waiting.
+
+        Raises:
+            RunLogError: Also if others have kept the log for ``wait_s``; the message names them.
         """
-        with self._exclusive(), self._drained("own") as writer:
+        with self._exclusive(wait_s), self._drained("own") as writer:
             return writer.change(work)
 
     def drain(self) -> None:
@@ -358,9 +372,10 @@ class RunLog:
     @contextmanager
     def _exclusive(self, wait_s: float = _WAIT_S) -> Iterator[None]:
         """Exclusive access to the database, in this process and on DuckDB among all processes."""
+        until = time.monotonic() + wait_s
         with self._exclusive_among_threads(wait_s):
             try:
-                with self._store.exclusive(wait_s):
+                with self._store.exclusive(max(until - time.monotonic(), 0)):
                     yield
             except Unavailable as error:
                 raise self._waiting_error(error) from error
@@ -381,7 +396,11 @@ class RunLog:
     @contextmanager
     def _exclusive_among_threads(self, wait_s: float) -> Iterator[None]:
         if not self._thread_lock.acquire(timeout=wait_s):
-            raise RunLogError(f"The run log {self.place} is busy. Try again in a moment.")
+            raise RunLogError(
+                f"Another thread of this process ({self._user}) has kept the run log {self.place} "
+                f"for {wait_s:.2g} s. Try again in a moment."
+            )
+        self._user = threading.current_thread().name
         try:
             if self._closed and threading.current_thread() is not threading.main_thread():
                 raise RunLogError("The run log is closed, since Python ends.")

@@ -191,6 +191,16 @@ def fork_one(place, go_out, go_in):
         os._exit(1)
 
 
+def keep(path):
+    """Keep the turn at the log until standard input ends."""
+
+    def wait(_session):
+        print("kept", flush=True)
+        sys.stdin.read()
+
+    open_log(path).change(wait)
+
+
 def count_up(place, times):
     """Add one to a score so often, reading it first."""
     log = open_log(place)
@@ -219,6 +229,7 @@ ROLES = {
         look,
         full_disk,
         many,
+        keep,
         count_up,
         migrate,
     )
