@@ -14,7 +14,7 @@ from itertools import groupby
 
 from llm_playground import formatting
 from llm_playground.redaction import redact
-from llm_playground.rendering.markdown import parse, render
+from llm_playground.rendering.markdown import Answer, render_blocks
 from llm_playground.types import Run
 
 _PRE_WRAP = "white-space:pre-wrap;overflow-wrap:anywhere"
@@ -33,7 +33,7 @@ def to_html(markdown: str) -> str:
     >>> to_html("$5 and $10, but $x$")
     '<p>$5 and $10, but <math><mi>x</mi></math></p>\n'
     """
-    return render(parse(redact(markdown), {}))
+    return "".join(render_blocks(redact(markdown), Answer()))
 
 
 def to_plain_html(text: str) -> str:

@@ -5,6 +5,10 @@ nh3 keeps only the tags and attributes listed here. Formulas are rebuilt by rule
 answer can forge one. Code is highlighted by Pygments with a few classes named after JupyterLab's
 variables, so one rule per class colours them:
 ``.tok-keyword { color: var(--jp-mirror-editor-keyword-color) }``.
+
+The HTML of an answer is at most 40 times as long as the answer, and 20,000 characters: a short text
+can name one long address a thousand times. What exceeds it is shown as plain text, and so is the
+nesting of lists and quotations beyond 20 levels.
 """
 
 from __future__ import annotations
@@ -13,22 +17,29 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from html import escape
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from llm_playground.rendering import math
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.renderer import RendererProtocol
+    from markdown_it.rules_block import StateBlock
+    from markdown_it.rules_core import StateCore
     from markdown_it.token import Token
     from nh3 import Cleaner
     from pygments.lexer import Lexer
 
-References: TypeAlias = dict[str, Any]  # link definitions by label, as markdown-it keeps them
-
+# Code and formulas yield up to 35 characters of HTML for each of theirs.
+MAX_HTML_PER_CHAR, FREE_HTML_CHARS = 40, 20_000
+_MAX_BLOCK_LEVEL = 40  # a list and its item are two levels; markdown-it drops what is deeper
+_MAX_PARAGRAPH_CHARS = 20_000  # the search for the ends of links is quadratic; longer is plain text
+_FREE_CELLS = 1_000  # empty cells of a table that no character of it stands for
+_PLAIN_NOTE = "The rest is shown as plain text: its Markdown would become too large."
 _MAX_CODE_CHARS = 50_000  # 50 to 200 ms of work
 _MAX_LINE_CHARS = 1_000  # some lexers are quadratic within a line, in one uninterruptible step
 _MAX_HIGHLIGHT_S = 0.3  # of this thread's CPU time: crafted input makes some lexers quadratic
@@ -88,11 +99,42 @@ _SPAN_CLASSES = frozenset(f"tok-{name}" for name in TOKEN_CLASSES)
 _LANGUAGE_CLASS = re.compile(r"language-[\w.+#-]{1,40}")
 
 
-def parse(text: str, references: References) -> list[Token]:
-    """The tokens of a text; its link definitions are added to ``references``."""
-    # Lone surrogates are replaced: HTML cannot hold them.
+@dataclass(slots=True)
+class Answer:
+    """What is known of an answer of which blocks were rendered.
+
+    ``references`` are its link definitions by label, as markdown-it keeps them; the sizes are those
+    of the rendered blocks. ``plain`` is set once their HTML would have exceeded the limit.
+    """
+
+    references: dict[str, Any] = field(default_factory=dict)
+    source_chars: int = 0
+    html_chars: int = 0
+    plain: bool = False
+
+    def html_of(self, block: Sequence[Token], source: str) -> str:
+        """Sanitised HTML of one top-level block, plain text if the limit is reached."""
+        self.source_chars += len(source)
+        room = MAX_HTML_PER_CHAR * self.source_chars + FREE_HTML_CHARS - self.html_chars
+        html, note = "", ""
+        if not self.plain:
+            html = _render(block) if _address_chars(block) <= room else ""
+            if not html or len(html) > room:
+                self.plain, note = True, f"<p>{_PLAIN_NOTE}</p>\n"
+        if self.plain:
+            html = f"{note}<pre><code>{escape(source, quote=False)}</code></pre>\n"
+        self.html_chars += len(html)
+        return html
+
+
+def render_blocks(text: str, answer: Answer) -> list[str]:
+    """Sanitised HTML of each top-level block of a text, the next part of ``answer``."""
+    # Lone surrogates and NUL are replaced: HTML cannot hold them.
     text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return parser().parse(text, {"references": references})
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
+    lines = text.split("\n")
+    blocks = _split_blocks(parser().parse(text, {"references": answer.references}))
+    return [answer.html_of(block, _source(block, lines)) for block in blocks]
 
 
 def parse_blocks(text: str) -> list[Token]:
@@ -102,7 +144,7 @@ def parse_blocks(text: str) -> list[Token]:
     return tokens
 
 
-def split_blocks(tokens: Sequence[Token]) -> Iterator[list[Token]]:
+def _split_blocks(tokens: Sequence[Token]) -> Iterator[list[Token]]:
     """The tokens of each top-level block."""
     block: list[Token] = []
     for token in tokens:
@@ -112,8 +154,18 @@ def split_blocks(tokens: Sequence[Token]) -> Iterator[list[Token]]:
             block = []
 
 
-def render(tokens: Sequence[Token]) -> str:
-    """Sanitised HTML of tokens, whatever text they come from."""
+def _source(block: Sequence[Token], lines: Sequence[str]) -> str:
+    start, end = block[0].map or (0, 0)
+    return "\n".join(lines[start:end])
+
+
+def _address_chars(block: Sequence[Token]) -> int:
+    """The size of all addresses and titles of links in a block."""
+    links = (link for token in block for link in token.children or () if link.attrs)
+    return sum(len(str(value)) for link in links for value in link.attrs.values())
+
+
+def _render(tokens: Sequence[Token]) -> str:
     formulas: list[str] = []
     mark = secrets.token_hex(16)
     html = parser().renderer.render(tokens, parser().options, {"mark": mark, "formulas": formulas})
@@ -187,10 +239,57 @@ def parser() -> MarkdownIt:
     """The shared parser, created at first use."""
     from markdown_it import MarkdownIt  # first use, not import
 
-    markdown = MarkdownIt("commonmark", {"html": False, "highlight": highlight})
+    options = {"html": False, "highlight": highlight, "maxNesting": _MAX_BLOCK_LEVEL + 2}
+    markdown = MarkdownIt("commonmark", options)
     markdown.enable(["table", "strikethrough"])
     markdown.add_render_rule("image", _image_as_link)
+    interrupts = ["paragraph", "reference"]
+    markdown.block.ruler.at("table", _table, {"alt": interrupts})
+    markdown.block.ruler.at("list", _list, {"alt": [*interrupts, "blockquote"]})
+    markdown.block.ruler.at("blockquote", _quote, {"alt": [*interrupts, "blockquote", "list"]})
+    markdown.core.ruler.at("inline", _inline)
     return markdown.use(math.plugin)
+
+
+def _inline(state: StateCore) -> None:
+    from markdown_it.token import Token
+
+    for token in state.tokens:
+        if token.type != "inline":
+            continue
+        if len(token.content) > _MAX_PARAGRAPH_CHARS:
+            token.children = [Token("text", "", 0, content=token.content)]
+        else:
+            token.children = []
+            state.md.inline.parse(token.content, state.md, state.env, token.children)
+
+
+def _list(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    from markdown_it.rules_block import list_block
+
+    return state.level < _MAX_BLOCK_LEVEL and list_block(state, start, end, silent)
+
+
+def _quote(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    from markdown_it.rules_block import blockquote
+
+    return state.level < _MAX_BLOCK_LEVEL and blockquote(state, start, end, silent)
+
+
+def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """A table, unless most of its cells would be empty: short rows are filled up."""
+    from markdown_it.rules_block import table
+
+    if not table(state, start, end, True):
+        return False
+    columns = state.src.count("|", state.bMarks[start], state.eMarks[start])
+    for row in range(start, end):
+        if state.isEmpty(row):
+            break
+        chars = state.eMarks[row] - state.bMarks[start]
+        if columns * (row - start) > chars + _FREE_CELLS:
+            return False
+    return silent or table(state, start, end, silent)
 
 
 def _image_as_link(

@@ -43,20 +43,21 @@ _ELEMENTS = frozenset(
 )
 _TRANSPARENT = frozenset({"b", "i", "u", "s", "em", "code", "span"})  # in \text: dropped, text kept
 _SWITCH = "true|false"
-_LENGTH = (
-    r"(?:0|-?0?\.\d{1,10}|[1-9]?\d(?:\.\d{1,10})?)(?:em|ex|rem|pt)?"  # no large negative shifts
-)
+# Nothing moves beyond its line: lengths are small and never negative, boxes keep their place.
+_LENGTH = r"0|\d?(?:\.\d{1,10})?(?:em|ex|rem)|\d{1,2}(?:\.\d{1,10})?pt"
+_MAX_MARKS = 3  # combining marks on one character; more are stacked over the lines beside it
 _ATTRIBUTES = {
     "display": "block",
     "displaystyle": _SWITCH,
-    "scriptlevel": r"[+-]?\d",
+    "scriptlevel": r"\+?\d",  # a negative one enlarges
     "mathvariant": "normal",
     "mathcolor": "#[0-9A-Fa-f]{6}",
     "form": "prefix|infix|postfix",
     **dict.fromkeys(("stretchy", "symmetric", "fence", "separator", "largeop"), _SWITCH),
     **dict.fromkeys(("accent", "accentunder", "movablelimits"), _SWITCH),
-    **dict.fromkeys(("lspace", "rspace", "width", "height", "depth", "voffset"), _LENGTH),
-    **dict.fromkeys(("minsize", "maxsize", "linethickness"), _LENGTH),
+    **dict.fromkeys(("lspace", "rspace", "width", "height", "depth"), _LENGTH),
+    **dict.fromkeys(("minsize", "maxsize"), _LENGTH),
+    "linethickness": r"0|0?\.\d{1,10}em|\d(?:\.\d{1,10})?pt",
     "notation": r"[a-z]{1,20}(?: [a-z]{1,20}){0,3}",
     "columnspan": r"\d{1,2}",
     "columnalign": "left|center|right",
@@ -74,6 +75,9 @@ _STYLES = (
     (re.compile("(?<![a-z-])color: ?(#[0-9A-Fa-f]{6});"), "mathcolor", r"\1"),
 )
 
+_MARKS = re.compile(
+    rf"[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{{{_MAX_MARKS + 1}}}"
+)
 _DEFINITION = re.compile(r"\\(?:[a-z]*command|[egx]?def|let)(?![A-Za-z])")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _GROUPS = re.compile(
@@ -169,7 +173,7 @@ class _Sanitiser(HTMLParser):
             self.written.append(f"</{tag}>")
 
     def handle_data(self, data: str) -> None:
-        self.rejected |= not self.open_tags
+        self.rejected |= not self.open_tags or _MARKS.search(data) is not None
         self.written.append(escape(data))
 
 

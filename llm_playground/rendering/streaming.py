@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 from llm_playground.redaction import StreamRedactor
 from llm_playground.rendering import markdown
-from llm_playground.rendering.markdown import References
 from llm_playground.rendering.math import closes_block, opens_block
 
 _BLANKS = " \t\n"
@@ -174,7 +173,7 @@ class GrowingAnswer:
         self._carriage_return = ""  # held back: it may be the first half of a line break
         self._text: list[str] = []  # the whole answer, redacted
         self._blocks: list[str] = []
-        self._references: References = {}
+        self._answer = markdown.Answer()
         self._lines: list[str] = []  # complete lines of the tail
         self._line: list[str] = []  # pieces of its last, incomplete line
         self._chars = 0  # in the complete lines
@@ -201,8 +200,8 @@ class GrowingAnswer:
         self._render_blocks(self._tail())
         self._lines, self._line = [], []
         whole = None
-        if self._references:
-            whole = markdown.render(markdown.parse("".join(self._text), {}))
+        if self._answer.references:
+            whole = "".join(markdown.render_blocks("".join(self._text), markdown.Answer()))
             whole = None if whole == "".join(self._blocks) else whole
         return GrowingUpdate(first, tuple(self._blocks[first:]), "", whole)
 
@@ -255,8 +254,7 @@ class GrowingAnswer:
         self._open, self._may_have_ended = block, False
 
     def _render_blocks(self, text: str) -> None:
-        blocks = markdown.split_blocks(markdown.parse(text, self._references))
-        self._blocks += [markdown.render(block) for block in blocks] or [""]
+        self._blocks += markdown.render_blocks(text, self._answer) or [""]
 
     def _tail(self) -> str:
         return "".join([*self._lines, *self._line])
