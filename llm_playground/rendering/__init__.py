@@ -14,7 +14,12 @@ from itertools import groupby
 
 from llm_playground import formatting
 from llm_playground.redaction import redact
-from llm_playground.rendering.markdown import Answer, render_blocks
+from llm_playground.rendering.markdown import (
+    FREE_HTML_CHARS,
+    MAX_HTML_PER_CHAR,
+    Answer,
+    render_blocks,
+)
 from llm_playground.types import Run
 
 _PRE_WRAP = "white-space:pre-wrap;overflow-wrap:anywhere"
@@ -50,14 +55,23 @@ def run_to_html(run: Run) -> str:
     if run.data is None:
         answer = to_html(run.text)
     else:
-        from pydantic_core import to_json  # first use, not import
-
-        json = redact(to_json(run.data, indent=2, fallback=str).decode())
-        answer = f'<pre style="{_PRE_WRAP}">{escape(json)}</pre>'
+        answer = f'<pre style="{_PRE_WRAP}">{escape(redact(_indented(run)))}</pre>'
     notices = "".join(
         f'<div style="{_FOOTER}">{escape(notice)}</div>' for notice in formatting.notices(run)
     )
     return _framed(answer + notices, formatting.footer(run))
+
+
+def _indented(run: Run) -> str:
+    """The data as indented JSON; the answer's own text where that is too deep or far longer."""
+    from pydantic_core import PydanticSerializationError, to_json  # first use, not import
+
+    try:
+        json = to_json(run.data, indent=2, fallback=str).decode()
+    except (PydanticSerializationError, ValueError, RecursionError):
+        return run.text
+    too_long = len(json) > MAX_HTML_PER_CHAR * len(run.text) + FREE_HTML_CHARS
+    return run.text if too_long else json
 
 
 def run_to_text(run: Run) -> str:
