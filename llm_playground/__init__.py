@@ -24,6 +24,7 @@ _EXPORTS = {
     "comparison": ["Comparison", "compare"],
     "config": ["configure"],
     "config.credentials": ["forget_key", "set_key"],
+    "config.dotenv": ["trust_dotenv"],
     "demo": ["demo_runs"],
     "errors": [
         "AuthenticationError",

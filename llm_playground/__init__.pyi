@@ -18,6 +18,7 @@ from llm_playground.comparison import compare as compare
 from llm_playground.config import configure as configure
 from llm_playground.config.credentials import forget_key as forget_key
 from llm_playground.config.credentials import set_key as set_key
+from llm_playground.config.dotenv import trust_dotenv as trust_dotenv
 from llm_playground.demo import demo_runs as demo_runs
 from llm_playground.errors import AuthenticationError as AuthenticationError
 from llm_playground.errors import BudgetExceededError as BudgetExceededError

@@ -399,7 +399,6 @@ def _execution(
     iterations: int, source: str, tags: tuple[str, ...], variables: Mapping[str, str]
 ) -> Execution:
     """An execution that starts now, from this place; ids are set for each request."""
-    code = provenance.revision()
     return Execution(
         id="",
         prompt_id="",
@@ -409,8 +408,7 @@ def _execution(
         started_at=datetime.now(UTC),
         notebook=provenance.notebook(),
         cell_id=provenance.cell_id(),
-        git_commit=code.commit,
-        git_dirty=code.dirty,
+        git_commit=provenance.commit(),
         variables=variables,
         tags=tags,
         process=provenance.process(),

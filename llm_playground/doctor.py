@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from llm_playground import _runtime, config, provenance
-from llm_playground.config import credentials
+from llm_playground.config import credentials, dotenv
 from llm_playground.errors import LLMError
 from llm_playground.formatting import count
 from llm_playground.redaction import redact
@@ -38,7 +38,7 @@ def report() -> list[str]:
             for name, state in connections.items()
         ),
         f"Local model  {_local()}",
-        f"Default      {config.default_model()}",
+        f"Default      {_default()}",
         f"Run log      {_log()}",
         f"Waiting      {_waiting()}",
         f"Last error   {_last_error()}",
@@ -83,10 +83,13 @@ async def _reach_all(names: list[str]) -> dict[str, str]:
 async def _reach(provider: str) -> str:
     """Connect to a provider's host; the result for people."""
     try:
+        dotenv.check_settings(provider)
         url = urlsplit(config.base_url(provider) or config.rows()[provider].base_url)
         host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
     except ValueError as error:
         return f"the base URL is not a web address ({error})"
+    except LLMError as error:
+        return str(error)
     proxy = None if proxy_bypass(host) else getproxies().get(url.scheme)
     if proxy:
         through = urlsplit(proxy)
@@ -133,15 +136,20 @@ def _local() -> str:
     return f"{file.name}, {file.stat().st_size // 1_000_000} MB"
 
 
+def _default() -> str:
+    try:
+        return config.default_model()
+    except LLMError as error:  # it is set in a .env that needs the user's consent
+        return str(error)
+
+
 def _log() -> str:
     try:
-        url = config.log_url()
-        rows = open_log(url).frame("SELECT count(*) AS n FROM results")
+        log = open_log()
+        rows = log.frame("SELECT count(*) AS n FROM results")
     except LLMError as error:
         return str(error)
-    password = urlsplit(url).password
-    place = url.replace(f":{password}@", ":…@") if password else url
-    return f"{place} · {count(int(rows['n'].iloc[0]), 'run')}"
+    return f"{log.place} · {count(int(rows['n'].iloc[0]), 'run')}"
 
 
 def _waiting() -> str:

@@ -1,15 +1,23 @@
-"""Where a run comes from: user, notebook, cell, front end, process, and git commit."""
+"""Where a run comes from: user, notebook, cell, front end, process, and git commit.
+
+The commit is read from git's files. No program runs: git would execute what the configuration of a
+repository names (fsmonitor, filters, hooks). Whether tracked files were edited is therefore not
+known, since only git's filters tell it.
+"""
 
 from __future__ import annotations
 
-import subprocess
+import errno
+import os
+import re
+import stat
 import sys
-import threading
-import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from llm_playground import _lifecycle, config, types
+from llm_playground._reading import read_regular
 
 
 def username() -> str:
@@ -62,95 +70,116 @@ def _after_fork() -> None:
 
 _lifecycle.register(after_fork_in_child=_after_fork)
 
-# A call of git takes 10 to 20 ms. It is skipped within this time while git's files are unchanged.
-_FRESH_S = 5.0
-_TIMEOUT_S = 1.0
+_MAX_BYTES = 65_536  # of HEAD, a reference, or the configuration
+_MAX_PACKED_BYTES = 16_777_216
+_MAX_SYMBOLIC_REFS = 5  # as git
+_HASH = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")  # SHA-1, SHA-256
+_REF = re.compile(r"refs(?:/(?!\.)(?:(?!\.\.|@\{)[^\x00-\x20\x7f~^:?*\[\\/])+)+")
+_OWN_REFS = ("refs/bisect/", "refs/rewritten/", "refs/worktree/")  # of each worktree
+_SUBMODULE_FOLDER = re.compile(r"^\s*worktree\s*=\s*(.+?)\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Revision:
-    """The full hash of the commit, and whether tracked files differ from it; None outside git."""
+class _Repository:
+    """The folder with HEAD, and the one with the references, which linked worktrees share."""
 
-    commit: str | None = None
-    dirty: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    revision: Revision
-    change_times: tuple[float, ...]
-    at: float
+    own: Path
+    shared: Path
 
 
-NONE = Revision()
-_seen: dict[Path, _Seen] = {}
-_lock = threading.Lock()
+def commit() -> str | None:
+    """The full hash of HEAD in the working folder, which for a kernel is the notebook's.
 
+    None outside git, and where git's files are not plain: a repository of another user, a ``.git``
+    file without the link back that a worktree or submodule has, symbolic links, references in
+    another format (reftable), or a hash of unknown form.
 
-def revision() -> Revision:
-    """The revision of the working folder, which for a kernel is the notebook's.
-
-    A commit is noticed at once, an edit of a tracked file within five seconds. Where git is
-    missing, slow, or refuses the folder, both fields are None.
-
-    >>> revision() == revision()
+    >>> commit() == commit()
     True
     """
     try:
-        folder = Path.cwd()
-    except FileNotFoundError:  # the working folder was deleted
-        return NONE
-    with _lock:
-        seen, now = _seen.get(folder), time.monotonic()
-        change_times = _change_times(folder)
-        if seen is None or seen.change_times != change_times or now - seen.at > _FRESH_S:
-            _seen[folder] = seen = _Seen(
-                _read_revision(folder) if change_times else NONE, change_times, now
-            )
-        return seen.revision
-
-
-def _change_times(folder: Path) -> tuple[float, ...]:
-    """The times at which git's index and HEAD changed; empty outside a repository."""
-    for place in (folder, *folder.parents):
-        git = place / ".git"
-        try:
-            if git.is_file():  # of a worktree or submodule: the path of its folder
-                git = place / git.read_text("utf-8").removeprefix("gitdir:").strip()
-            if git.is_dir():
-                return tuple(_changed_at(git / name) for name in ("HEAD", "index", "logs/HEAD"))
-        except (OSError, UnicodeDecodeError):
-            return ()
-    return ()
-
-
-def _changed_at(path: Path) -> float:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0.0
-
-
-def _read_revision(folder: Path) -> Revision:
-    commit = _git(folder, "rev-parse", "HEAD")
-    if commit is None:
-        return NONE
-    # --no-optional-locks: the user's own git commands must not fail because of this one.
-    changes = _git(folder, "--no-optional-locks", "status", "--porcelain", "-uno")
-    return Revision(commit.strip() or None, None if changes is None else bool(changes.strip()))
-
-
-def _git(folder: Path, *words: str) -> str | None:
-    """What git prints, None when it fails."""
-    try:
-        done = subprocess.run(  # noqa: S603 - constant words
-            ["git", *words],  # noqa: S607 - the user's own git
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
+        repository = _repository(Path.cwd())
+        return None if repository is None else _head(repository)
+    except (OSError, ValueError):  # ValueError: a null byte in a path
         return None
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+
+
+def _repository(here: Path) -> _Repository | None:
+    """The repository of a folder or of the nearest one above; None if it is not to be read."""
+    for folder in (here, *here.parents):
+        entry = folder / ".git"
+        try:
+            mode = entry.lstat().st_mode
+        except FileNotFoundError:
+            continue
+        own_folder = _Repository(entry, entry) if stat.S_ISDIR(mode) else None
+        repository = _linked(folder, entry) if stat.S_ISREG(mode) else own_folder
+        if repository is None:
+            return None
+        places = {folder, entry, repository.own, repository.shared}
+        return repository if all(map(_is_own, places)) else None
+    return None
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a path belongs to this user, as git's ``safe.directory`` requires."""
+    return not hasattr(os, "geteuid") or path.lstat().st_uid == os.geteuid()
+
+
+def _linked(folder: Path, entry: Path) -> _Repository | None:
+    """The repository that a ``.git`` file names, if that names the file or its folder in turn."""
+    label, _, target = _text(entry).partition(":")
+    if label != "gitdir":
+        return None
+    own = _path(folder, target)
+    if own.parent.name == "worktrees":
+        shared = own.parent.parent
+        back, expected = _path(own, _text(own / "gitdir")), entry
+        if _path(own, _text(own / "commondir")) != shared:
+            return None
+    else:
+        setting = _SUBMODULE_FOLDER.search(_text(own / "config"))
+        shared, expected = own, folder
+        back = _path(own, setting[1].strip('"')) if setting else own
+    return _Repository(own, shared) if back == expected.resolve() else None
+
+
+def _path(folder: Path, written: str) -> Path:
+    return (folder / written.strip()).resolve()
+
+
+def _head(repository: _Repository) -> str | None:
+    """The hash at the end of HEAD's chain of symbolic references."""
+    value = _text(repository.own / "HEAD")
+    for _ in range(_MAX_SYMBOLIC_REFS):
+        label, colon, name = (part.strip() for part in value.partition(":"))
+        if not colon:
+            return value if _HASH.fullmatch(value) else None
+        if label != "ref" or not _REF.fullmatch(name):
+            return None
+        folder = repository.own if name.startswith(_OWN_REFS) else repository.shared
+        try:
+            value = _text(folder / name)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return _packed(repository.shared / "packed-refs", name)
+    return None
+
+
+def _packed(path: Path, name: str) -> str | None:
+    """The hash of a reference in ``packed-refs``."""
+    references = _text(path, _MAX_PACKED_BYTES)
+    found = re.search(rf"^({_HASH.pattern}) {re.escape(name)}$", references, re.MULTILINE)
+    return found[1] if found else None
+
+
+def _text(path: Path, max_bytes: int = _MAX_BYTES) -> str:
+    """The text of one of git's files, which must not be reached through a symbolic link."""
+    status = path.lstat()
+    return _read(path, max_bytes, (status.st_mtime_ns, status.st_size, status.st_ino))
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path, max_bytes: int, _version: tuple[int, int, int]) -> str:
+    if path.resolve() != path:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return os.fsdecode(read_regular(path, max_bytes)).strip()

@@ -393,7 +393,6 @@ class Execution:
     notebook: str | None = None
     cell_id: str | None = None
     git_commit: str | None = None
-    git_dirty: bool | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     process: str | None = None

@@ -20,7 +20,7 @@ from llm_playground.catalog.listing import NOT_CHAT, ListedModel, Listing
 from llm_playground.config.credentials import key_status, key_statuses
 from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.config.endpoints import LOCAL_MODEL
-from llm_playground.errors import MissingKeyError
+from llm_playground.errors import ConfigError
 from llm_playground.providers import Endpoint, endpoint_of, local
 from llm_playground.providers.local._server_process import SLOT_TOKENS
 
@@ -170,10 +170,10 @@ def _is_due(row: EndpointRow) -> bool:
 
 
 def _endpoint(row: EndpointRow) -> Endpoint | None:
-    """The endpoint of a row; None if its key is missing."""
+    """The endpoint of a row; None if its key is missing or must not be sent there."""
     try:
         return endpoint_of(row.name)
-    except MissingKeyError:
+    except ConfigError:
         return None
 
 

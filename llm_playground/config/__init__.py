@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import lru_cache
@@ -13,6 +14,7 @@ from types import EllipsisType
 from typing import Any, Literal, cast, get_args
 
 from llm_playground import _lifecycle
+from llm_playground._reading import read_regular
 from llm_playground._validation import checks_arguments, one_of, usd, whole_number
 from llm_playground.config import endpoint_table, options
 from llm_playground.config.endpoint_table import EndpointRow
@@ -60,6 +62,13 @@ class Settings:
 _settings = Settings()
 _lifecycle.register_state(globals(), "_settings", Settings)
 _NO_POLICY = Policy()
+# A PostgreSQL URL with host, port and database in the group; no @ elsewhere, which would make it
+# unclear where a password ends.
+_SERVER = re.compile(
+    r"postgres(?:ql)?://(?:[^@/?#]*@)?([\w.,:\[\]-]*(?:/[\w.-]*)?)(?:\?[^@]*)?", re.ASCII
+)
+_KEYWORDS = re.compile(r"\s*(?:host|hostaddr|port|dbname|user|password|service|passfile)\s*=")
+_MAX_ENVIRONMENT_BYTES = 16_777_216
 _concurrency_listeners: list[Callable[[], None]] = []
 
 
@@ -157,7 +166,8 @@ def configure(
     if concurrency is not None:
         for listener in _concurrency_listeners:
             listener()
-    audited = {"log": log, "privacy": privacy, "prices": prices, "endpoints": endpoints}
+    place = None if log is None else log_place(str(log))
+    audited = {"log": place, "privacy": privacy, "prices": prices, "endpoints": endpoints}
     audited |= {"secret_guard": secret_guard}
     changed = {name: value for name, value in audited.items() if value is not None}
     if changed:
@@ -239,7 +249,15 @@ def on_new_concurrency(listener: Callable[[], None]) -> None:
 
 def home() -> Path:
     """The user's data folder: ``LLM_PLAYGROUND_HOME`` or the platform's folder for user data."""
-    chosen = read("LLM_PLAYGROUND_HOME")
+    return _folder(read("LLM_PLAYGROUND_HOME"))
+
+
+def trusted_home() -> Path:
+    """:func:`home` without ``.env``, for what the user decided about ``.env`` itself."""
+    return _folder(os.environ.get("LLM_PLAYGROUND_HOME", "").strip())
+
+
+def _folder(chosen: str | None) -> Path:
     if chosen:
         return Path(chosen).expanduser()
     from platformdirs import user_data_path
@@ -255,6 +273,18 @@ def log_url() -> str:
     """
     own = _settings.log or read("LLM_PLAYGROUND_LOG") or str(home() / "runs.duckdb")
     return as_log_url(policy().log or own)
+
+
+def log_place(location: str) -> str:
+    """A run log for people: its path, or host, port and database without login and options.
+
+    >>> log_place("postgresql://ada:lovelace@example.org:5433/llm?sslmode=require")
+    'postgresql://example.org:5433/llm'
+    """
+    if not location.startswith(("postgresql:", "postgres:")):
+        return location
+    found = _SERVER.fullmatch(location)
+    return f"postgresql://{found[1]}" if found else "a PostgreSQL database"
 
 
 def as_log_url(location: str) -> str:
@@ -276,8 +306,10 @@ def as_log_url(location: str) -> str:
     if "\0" in location:
         raise ConfigError("The run log's path contains a null byte. Remove it.")
     if "?" in location:  # DuckDB would read the rest as options
+        raise ConfigError("The run log's path contains a question mark. Use another path.")
+    if _KEYWORDS.match(location):
         raise ConfigError(
-            f"The run log's path contains a question mark: {location}. Use another path."
+            "The run log is a connection string. Write it as postgresql://user@host/database."
         )
     path = Path(rest[1:] if separator else location).expanduser()
     return f"duckdb:///{path.absolute()}"
@@ -295,8 +327,24 @@ def local_model_path() -> Path | None:
 
 
 def username() -> str:
-    """The user's name. On JupyterHub it is the name there, which cannot be overridden."""
-    return read("JUPYTERHUB_USER") or read("LLM_PLAYGROUND_USER") or _login_name()
+    """The user's name. On JupyterHub it is the name there, which the kernel cannot override.
+
+    It is the one in the environment with which this process started, where the system shows that
+    (Linux). A process that the kernel starts has the environment that the kernel gives it.
+    """
+    hub_user = _hub_user_at_start() or os.environ.get("JUPYTERHUB_USER", "").strip()
+    return hub_user or read("LLM_PLAYGROUND_USER") or _login_name()
+
+
+@lru_cache(maxsize=1)
+def _hub_user_at_start() -> str | None:
+    try:
+        start = read_regular("/proc/self/environ", _MAX_ENVIRONMENT_BYTES)
+    except OSError:  # another system than Linux
+        return os.environ.get("JUPYTERHUB_USER", "").strip() or None
+    sign = b"JUPYTERHUB_USER="
+    found = [entry for entry in start.split(b"\0") if entry.startswith(sign)]
+    return os.fsdecode(found[0].removeprefix(sign)).strip() if found else None
 
 
 @lru_cache(maxsize=1)
@@ -333,11 +381,14 @@ def label(provider: str) -> str:
 
 
 def base_url(provider: str) -> str | None:
-    """The base URL that the user set for a provider; None for its default one."""
+    """The base URL that the user set for a provider; None for its default one.
+
+    One from a ``.env`` may need the user's consent, see ``dotenv.check_settings``.
+    """
     own, known = _settings.endpoints.get(provider), _known_rows().get(provider)
     if own is not None and (known is None or own.base_url != known.base_url):
         return own.base_url
-    return read(known.base_url_variable) if known and known.base_url_variable else None
+    return _lookup(known.base_url_variable)[0] if known and known.base_url_variable else None
 
 
 def gemini_api_version() -> str:
@@ -355,43 +406,58 @@ def gemini_api_version() -> str:
 
 
 def read(variable: str) -> str | None:
-    """A variable from the environment, else from ``.env`` here or above; empty counts as unset."""
-    return os.environ.get(variable, "").strip() or _dotenv().get(variable, "").strip() or None
+    """A variable from the environment, else from ``.env`` here or above; empty counts as unset.
+
+    Raises:
+        ConfigError: It is a setting of a ``.env`` that needs the user's consent.
+    """
+    value, path = _lookup(variable)
+    if value is not None and path is not None:
+        from llm_playground.config import dotenv  # needs this module
+
+        dotenv.check(path, variable, value)
+    return value
 
 
-def sources() -> tuple[tuple[str, Mapping[str, str]], ...]:
-    """The sources of variables with their display names, in order of precedence."""
-    return ("environment", os.environ), (".env", _dotenv())
+def _lookup(variable: str) -> tuple[str | None, str | None]:
+    """The value of a variable, and the ``.env`` that has it."""
+    value = os.environ.get(variable, "").strip()
+    if value:
+        return value, None
+    for path, values in dotenv_files():
+        value = values.get(variable, "").strip()
+        if value:
+            return value, path
+    return None, None
 
 
-def _dotenv() -> dict[str, str]:
-    """Variables of the ``.env`` files here and above, the nearest first; cached by file."""
+def sources() -> Iterator[tuple[str, Mapping[str, str], str | None]]:
+    """The sources of variables in order of precedence: name, values, and the path of a ``.env``."""
+    yield "environment", os.environ, None
+    for path, values in dotenv_files():
+        yield ".env", values, path
+
+
+def dotenv_files() -> list[tuple[str, Mapping[str, str]]]:
+    """Paths and variables of the ``.env`` files here and above, the nearest first."""
     try:
         here = os.getcwd()  # noqa: PTH109 - called often; Path is ten times slower
     except FileNotFoundError:  # the working folder was deleted
-        return {}
-    values: dict[str, str] = {}
+        return []
+    files = []
     for path in _dotenv_paths(here):
         try:
             stat = os.stat(path)  # noqa: PTH116 - as above
         except OSError:
             continue
-        values |= _parse_dotenv(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
-    return values
+        from llm_playground.config import dotenv  # needs this module
+
+        version = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
+        files.append((path, dotenv.parse(path, version)))
+    return files
 
 
 @lru_cache(maxsize=8)
 def _dotenv_paths(folder: str) -> tuple[str, ...]:
     here = Path(folder)
-    return tuple(str(parent / ".env") for parent in (*reversed(here.parents), here))
-
-
-@lru_cache(maxsize=32)
-def _parse_dotenv(path: str, _version: tuple[int, int, int]) -> dict[str, str]:
-    from dotenv import dotenv_values
-
-    try:
-        values = dotenv_values(path, interpolate=False)
-    except (OSError, UnicodeDecodeError):
-        return {}
-    return {name: value for name, value in values.items() if value is not None}
+    return tuple(str(parent / ".env") for parent in (here, *here.parents))

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 import re
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -161,6 +162,11 @@ KEYRING = "keyring"
 
 # Variables with headers that the vendors' SDKs send.
 _HEADER_VARIABLES = {"OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS"}
+# Variables whose values the SDKs of wire formats send by themselves.
+_SENT_BY_SDKS = {
+    "openai": ("OPENAI_CUSTOM_HEADERS",),
+    "anthropic": ("ANTHROPIC_CUSTOM_HEADERS",),
+}
 _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
 
 _set_here: dict[str, str] = {}
@@ -183,6 +189,7 @@ class _StoredKey:
     source: str
     variable: str
     secret: str = field(repr=False)
+    path: str | None = None  # of a ``.env``
 
 
 def key(provider: str) -> str:
@@ -239,6 +246,22 @@ def source_of(provider: str, secret: str) -> str | None:
     """The source of a key in use; None if it was removed. Never waits."""
     stored_keys = _stored_keys(provider) if provider in config.rows() else ()
     return next((stored.source for stored in stored_keys if stored.secret == secret), None)
+
+
+def key_from_elsewhere(path: str, providers: Iterable[str]) -> str | None:
+    """A secret that calls of some providers would use, unless it is from the ``.env`` at ``path``.
+
+    As its variable and source, for a message. Never waits, so not for a keyring.
+    """
+    rows = config.rows()
+    for provider in providers:
+        stored = next(_stored_keys(provider), None)
+        if stored is not None and stored.path != path:
+            return f"{stored.variable} from {stored.path or stored.source}"
+        for variable in _SENT_BY_SDKS.get(rows[provider].wire_format, ()):
+            if os.environ.get(variable, "").strip():
+                return f"{variable} from the environment"
+    return None
 
 
 def set_key(provider: str, key: str | None = None, *, save: bool = False) -> None:
@@ -317,7 +340,7 @@ def forget_key(provider: str) -> tuple[str, ...]:
 def remember_all() -> None:
     """Register all available keys for redaction, used or not. Never waits for the keyring."""
     variables = {name for row in config.rows().values() for name in row.key_variables}
-    for _, values in config.sources():
+    for _, values, _ in config.sources():
         for variable in variables & values.keys():
             remember(values[variable].strip())
         for variable in _HEADER_VARIABLES & values.keys():
@@ -351,11 +374,11 @@ def _stored_keys(provider: str) -> Iterator[_StoredKey]:
     owner = _owner(row)
     if owner in _set_here:
         yield _StoredKey(THIS_KERNEL, row.key_variables[0], _set_here[owner])
-    for source, values in config.sources():
+    for source, values, path in config.sources():
         for variable in row.key_variables:
             secret = (values.get(variable) or "").strip()
             if secret:
-                yield _StoredKey(source, variable, secret)
+                yield _StoredKey(source, variable, secret, path)
     saved = _keys_read.get(owner)
     if saved:
         yield _StoredKey(KEYRING, row.key_variables[0], saved.strip())

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from llm_playground import _lifecycle, _runtime, config, formatting
-from llm_playground.config import credentials
+from llm_playground.config import credentials, dotenv
 from llm_playground.errors import ConfigError
 from llm_playground.events import Preparing, ProviderEvent
 from llm_playground.providers.wire_formats import WIRE_FORMATS
@@ -151,9 +151,12 @@ def endpoint_of(provider: str) -> Endpoint:
 
     Raises:
         MissingKeyError: It needs a key, and none was found or the one found is malformed.
+        ConfigError: A setting of a ``.env`` needs the user's consent.
     """
     row = config.rows()[provider]
     key = credentials.key(provider) if row.key_variables else NO_KEY
+    if config.dotenv_files():
+        dotenv.check_settings(provider)
     base_url = config.base_url(provider) or row.base_url
     return Endpoint(provider, key, base_url, config.settings().timeouts.connect)
 

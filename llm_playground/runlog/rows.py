@@ -170,6 +170,7 @@ def execution_row(execution: Execution) -> Row:
     converted = {
         "status": "running",
         "completed_at": None,
+        "git_dirty": None,  # only git's filters tell it, which are programs of the repository
         "tags": list(execution.tags),
         "variables": dict(execution.variables) or None,
     }

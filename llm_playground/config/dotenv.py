@@ -1,0 +1,150 @@
+"""``.env`` files: which ones are read, and which of their settings need the user's consent.
+
+A ``.env`` may belong to a folder that another person made. Its keys are used at once. Its settings
+(base URLs, ``LLM_PLAYGROUND_*``) decide where keys and texts go: they are used with a key from
+elsewhere only after :func:`trust_dotenv`. A log on PostgreSQL always requires it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+import warnings
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from llm_playground import config
+from llm_playground._reading import read_regular
+from llm_playground._validation import short_repr
+from llm_playground.config import credentials, options
+from llm_playground.errors import ConfigError
+
+MAX_BYTES = 65_536
+_PREFIX = "LLM_PLAYGROUND_"
+_LOG = "LLM_PLAYGROUND_LOG"
+
+
+class _Setting(NamedTuple):
+    """A setting of the ``.env`` at ``path``."""
+
+    path: str
+    variable: str
+    value: str
+
+    @property
+    def marker(self) -> Path:
+        """The file whose existence records the user's consent."""
+        digest = hashlib.sha256("\0".join(self).encode("utf-8", "surrogateescape")).hexdigest()
+        return config.trusted_home() / "trusted" / digest
+
+
+@lru_cache(maxsize=32)
+def parse(path: str, _version: tuple[int, ...]) -> Mapping[str, str]:
+    """The variables of a ``.env``; none with a warning if it is not to be read."""
+    from dotenv.parser import parse_stream
+
+    problem = _problem(path)
+    if problem is None:
+        try:
+            text = read_regular(path, MAX_BYTES).decode()
+            bindings = list(parse_stream(io.StringIO(text)))
+            return {b.key: b.value for b in bindings if b.key is not None and b.value is not None}
+        except OSError as error:
+            problem = error.strerror
+        except UnicodeDecodeError:
+            problem = "it is not UTF-8"
+    if problem:
+        warnings.warn_explicit(f"{path} is not read: {problem}.", UserWarning, "llm_playground", 1)
+    return {}
+
+
+def _problem(path: str) -> str | None:
+    """Why a file is not read, as a clause; empty for a folder, which is a virtual environment."""
+    try:
+        link, target = os.lstat(path), os.stat(path)  # noqa: PTH116 - both at once
+    except OSError:
+        return ""
+    if not stat.S_ISREG(target.st_mode):
+        return "" if stat.S_ISDIR(target.st_mode) else "it is not a regular file"
+    if hasattr(os, "geteuid") and {link.st_uid, target.st_uid} - {0, os.geteuid()}:
+        return "it belongs to another user"
+    # A file that everybody can write may have been written by anybody.
+    if os.name == "posix" and stat.S_IMODE(target.st_mode) & stat.S_IWOTH:
+        return "every user of this machine can write to it; run chmod o-w"
+    return None
+
+
+def check(path: str, variable: str, value: str) -> None:
+    """Check that a variable of the ``.env`` at ``path`` may be used.
+
+    Raises:
+        ConfigError: It needs the user's consent; the message says how to give it.
+    """
+    rows = config.rows()
+    if any(variable in row.key_variables for row in rows.values()):
+        return
+    setting = _Setting(path, variable, value)
+    named = [name for name, row in rows.items() if row.base_url_variable == variable]
+    key = credentials.key_from_elsewhere(path, named or list(rows))
+    is_remote_log = variable == _LOG and value.startswith("postgres")
+    if (key is None and not is_remote_log) or setting.marker.exists():
+        return
+    use = f"It would be used with {key}." if key else "Prompts and answers would be stored there."
+    shown = config.log_place(value) if variable == _LOG else short_repr(value)
+    raise ConfigError(
+        f"{path} sets {variable} to {shown}. {use} "
+        "If you trust this file, run lp.trust_dotenv(); otherwise remove the line."
+    )
+
+
+def check_settings(provider: str) -> None:
+    """Check all settings that a call of a provider uses, once its key is known.
+
+    Raises:
+        ConfigError: As :func:`check`.
+    """
+    base_url = config.base_url(provider)
+    for setting in _settings():
+        if setting.variable.startswith(_PREFIX) or setting.value == base_url:
+            config.read(setting.variable)
+
+
+def trust_dotenv() -> list[str]:
+    """Use the settings of ``.env``, here and above, also with keys from other places.
+
+    The consent is stored in the data folder, for these files and values.
+
+    Returns:
+        The names of the settings, such as ``OPENAI_BASE_URL``.
+
+    Raises:
+        ConfigError: The consent cannot be stored.
+
+    Example:
+        >>> trust_dotenv()
+        []
+    """
+    settings = list(_settings())
+    try:
+        for setting in settings:
+            setting.marker.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(setting.marker, os.O_WRONLY | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise ConfigError(f"Not stored: {error.filename}: {error.strerror}.") from None
+    names = [setting.variable for setting in settings]
+    if names:
+        options.record("trust_dotenv", settings[0].path, {"settings": names})
+    return names
+
+
+def _settings() -> Iterator[_Setting]:
+    """The settings of all ``.env`` files here and above, the nearest file first."""
+    base_urls = {row.base_url_variable for row in config.rows().values()}
+    for path, values in config.dotenv_files():
+        for variable, value in values.items():
+            if value.strip() and (variable.startswith(_PREFIX) or variable in base_urls):
+                yield _Setting(path, variable, value.strip())
