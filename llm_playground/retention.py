@@ -198,11 +198,12 @@ WHERE e.prompt_id IN (SELECT prompt_id FROM purge_executions)
   AND e.prompt_id NOT IN (SELECT prompt_id FROM prompt_versions WHERE prompt_id IS NOT NULL)
 GROUP BY e.prompt_id HAVING count(*) = count(x.id)
 """
-# Prompts with images are not compressed: their references must stay readable in SQL, so that used
-# images are not deleted.
+# Prompts whose images are named in their text only, by another program or an earlier version, are
+# not compressed: these references must stay readable in SQL, so that used images are not deleted.
 _UNSELECT_PROMPTS_WITH_IMAGES = """
 DELETE FROM purge_prompts WHERE id IN (
-    SELECT id FROM prompts WHERE CAST(messages AS VARCHAR) LIKE '%"sha256"%')
+    SELECT id FROM prompts
+    WHERE attachments IS NULL AND CAST(messages AS VARCHAR) LIKE '%"sha256"%')
 """
 
 
@@ -375,7 +376,8 @@ WHERE id IN (SELECT id FROM purge_executions)
 """,  # noqa: S608 - constants of this module
     # Ids of other programs may have no second form; the text is then removed from the row itself.
     f"""
-UPDATE prompts SET system_prompt = NULL, user_prompt = NULL, messages = NULL, texts_gz = NULL
+UPDATE prompts SET system_prompt = NULL, user_prompt = NULL, messages = NULL, texts_gz = NULL,
+    attachments = NULL
 WHERE id IN (SELECT id FROM purge_prompts) AND id = {_TEXTLESS.format("id")}
 """,  # noqa: S608 - constants of this module
     _UNUSED_PROMPTS,
@@ -395,16 +397,18 @@ _OF_USER = (
     "DELETE FROM ratings WHERE username = $user",
     "DELETE FROM presets WHERE username = $user",
 )
-# Images that no prompt uses. The prompt of a new image may not be written yet.
+# Images that no prompt uses. Prompts are in the log before their images.
 _USED_IMAGES = {
     "duckdb": "SELECT unnest(regexp_extract_all(CAST(messages AS VARCHAR),"
-    ' \'"sha256": ?"([0-9a-f]+)"\', 1)) FROM prompts',
+    ' \'"sha256": ?"([0-9a-f]+)"\', 1)) FROM prompts'
+    " UNION ALL SELECT unnest(CAST(attachments AS VARCHAR[])) FROM prompts"
+    " WHERE json_type(attachments) = 'ARRAY'",
     "postgres": "SELECT (regexp_matches(CAST(messages AS TEXT),"
-    " '\"sha256\": ?\"([0-9a-f]+)\"', 'g'))[1] FROM prompts",
+    " '\"sha256\": ?\"([0-9a-f]+)\"', 'g'))[1] FROM prompts"
+    " UNION ALL SELECT jsonb_array_elements_text("
+    "CASE jsonb_typeof(attachments) WHEN 'array' THEN attachments END) FROM prompts",
 }
-_DELETE_UNUSED_IMAGES = """
-DELETE FROM attachments WHERE created_at < now() - INTERVAL '1 hour' AND sha256 NOT IN ({used})
-"""
+_DELETE_UNUSED_IMAGES = "DELETE FROM attachments WHERE sha256 NOT IN ({used})"
 
 
 def _delete(session: Session, selection: Selection) -> None:
@@ -421,6 +425,7 @@ def _delete(session: Session, selection: Selection) -> None:
         if selection.keep == "nothing" and selection.user is not None and selection.before is None:
             for statement in _OF_USER:
                 session.execute(statement, {"user": selection.user})
+        session.lock("attachments")  # against one that is stored again at this moment
         session.execute(_DELETE_UNUSED_IMAGES.format(used=_USED_IMAGES[dialect]))
 
 

@@ -116,8 +116,10 @@ def configure(
         privacy: What is stored: ``texts`` (everything), ``metrics`` (no text, but hash, tokens,
             cost and times), ``off`` (nothing; calls under a blocking budget then fail,
             since budgets count stored runs); or a mapping of ``store`` (one of these), ``redact``
-            (a list of ``email``, ``phone``, ``card``) and ``sample`` (the share of executions
-            whose texts are stored). Keys are never stored.
+            (a list of ``email``, ``phone``, ``card``), ``sample`` (the share of executions whose
+            texts are stored) and ``image_mb`` (the largest image that is stored, 10 at first; of
+            larger ones only the hash is). Images are stored with ``texts`` and without
+            ``redact`` only. Keys are never stored.
         confirm_above_usd: The most that all calls of one request may cost together without
             ``override="reason"``: 1 US dollar by default; None for no limit.
         budget_max_tokens: ``max_tokens`` of calls under a blocking budget that set none: 4,096 by

@@ -102,6 +102,12 @@ class Privacy:
     store: Store = "texts"
     redact: tuple[Kind, ...] = ()  # removed from stored texts
     sample: float = 1.0  # the share of executions, 0 to 1, whose texts are stored
+    image_mb: float = 10.0  # the largest image that is stored; of others only hash, type and size
+
+    @property
+    def stores_images(self) -> bool:
+        """Whether images are stored: personal data in them cannot be masked."""
+        return self.store == "texts" and not self.redact
 
     def of(self, execution_id: str) -> Privacy:
         """The settings for one execution; its runs are all in the sample or all not.
@@ -125,7 +131,7 @@ def merge_privacy(privacy: Privacy, setting: str | Mapping[str, Any]) -> Privacy
         InvalidParameterError: A name is unknown, or a value is not allowed.
 
     >>> merge_privacy(Privacy(), {"redact": ["email"]})
-    Privacy(store='texts', redact=('email',), sample=1.0)
+    Privacy(store='texts', redact=('email',), sample=1.0, image_mb=10.0)
     """
     parts = setting if isinstance(setting, Mapping) else {"store": setting}
     check_names("privacy", parts, tuple(_PRIVACY_VALUES))
@@ -137,12 +143,13 @@ def tightest(one: Privacy, other: Privacy) -> Privacy:
     """The stricter value of each part.
 
     >>> tightest(Privacy("metrics"), Privacy(redact=("card",)))
-    Privacy(store='metrics', redact=('card',), sample=1.0)
+    Privacy(store='metrics', redact=('card',), sample=1.0, image_mb=10.0)
     """
     return Privacy(
         store=max(one.store, other.store, key=_STORES.index),
         redact=tuple(kind for kind in _KINDS if kind in (*one.redact, *other.redact)),
         sample=min(one.sample, other.sample),
+        image_mb=min(one.image_mb, other.image_mb),
     )
 
 
@@ -159,6 +166,7 @@ _PRIVACY_VALUES: dict[str, Callable[[object], object]] = {
     "store": lambda value: one_of("privacy", value, _STORES),
     "redact": _redact,
     "sample": lambda value: float(number("sample", value, "0 to 1", lambda n: 0 <= n <= 1)),
+    "image_mb": lambda value: float(number("image_mb", value, "0 or more", lambda n: n >= 0)),
 }
 
 

@@ -13,6 +13,7 @@ call, so that no rule is ignored silently. ::
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -28,7 +29,7 @@ from llm_playground.errors import ConfigError, InvalidParameterError
 
 _MODES = get_args(Mode)  # from least to most strict
 _LEAST_STRICT = GuardModes(keys="off", cards="off", email="off")
-_ALL_STORED = Privacy()
+_ALL_STORED = Privacy(image_mb=math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ class Policy:
         if any(getattr(strict, name) != getattr(chosen, name) for name in named - {"redact"}):
             raise ConfigError(
                 f"The administrator's policy stores no more than {least.store}"
-                f"{'' if least.sample >= 1 else f', of {least.sample:.0%}'}."
+                f"{'' if least.sample >= 1 else f', of {least.sample:.0%}'}"
+                f"{f', images up to {least.image_mb:g} MB' if least.image_mb < math.inf else ''}."
             )
         if chosen.store == "off" and self.log is not None:
             raise ConfigError(

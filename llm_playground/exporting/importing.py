@@ -8,19 +8,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from llm_playground import _validation, config
 from llm_playground.config import options
 from llm_playground.config.options import Privacy
 from llm_playground.errors import InvalidParameterError, RunLogError
-from llm_playground.exporting.formats import extract_rows, not_an_export, read_csv
-from llm_playground.exporting.row_checks import OPTIONAL_COLUMNS, check_rows
+from llm_playground.exporting.formats import extract_images, extract_rows, not_an_export, read_csv
+from llm_playground.exporting.row_checks import OPTIONAL_COLUMNS, check_rows, checked_images
 from llm_playground.exporting.rows import COLUMNS, Row, utc_text
-from llm_playground.runlog import open_log, postgres_ingest, recorder
+from llm_playground.runlog import attachments, open_log, postgres_ingest, recorder
+from llm_playground.runlog.attachments import Attachment
 from llm_playground.runlog.rows import EXECUTION_COLUMNS, PROMPT_COLUMNS, RESULT_COLUMNS
 from llm_playground.runlog.store import Dialect, Session
 from llm_playground.types import (
+    ImagePart,
     Message,
     Parameters,
     Request,
@@ -81,7 +83,8 @@ def import_runs(source: str | Path | bytes | Mapping[str, Any]) -> int:
         >>> lp.import_runs(lp.export(lp.runs()))          # all are in the log already
         0
     """
-    rows = check_rows(read_rows(source))
+    found = read_export(source)
+    rows = check_rows(found.rows)
     privacy = config.privacy()
     if privacy.store == "off":
         raise RunLogError(
@@ -91,10 +94,15 @@ def import_runs(source: str | Path | bytes | Mapping[str, Any]) -> int:
     ids = [row["run_id"] for row in rows]
     existing = {row["id"] for row in log.rows(_EXISTING, {"ids": ids})} if ids else set()
     new_rows = [row for row in rows if row["run_id"] not in existing]
-    tables = _table_rows(new_rows, privacy)
+    used = {sha256 for row in new_rows for sha256 in row["attachments"] or ()}
+    known = checked_images(found.images, privacy.image_mb) if used else {}
+    images = {sha256: image for sha256, image in known.items() if sha256 in used}
+    tables = _table_rows(new_rows, images, privacy)
 
     def insert(session: Session) -> int:
         new = {name: _insert(session, name, tables[name], log.dialect) for name in _TABLES}
+        for image in images.values() if privacy.stores_images else ():
+            attachments.insert(session, image)
         return new["results"]
 
     new = log.change(insert) if new_rows else 0
@@ -103,21 +111,28 @@ def import_runs(source: str | Path | bytes | Mapping[str, Any]) -> int:
     return new
 
 
-def read_rows(source: object) -> list[Any]:
-    """The unchecked rows of an export or of a notebook: a path, its text or bytes, or a dict.
+class Export(NamedTuple):
+    """The unchecked rows and images of an export."""
+
+    rows: list[Any]
+    images: list[Any]
+
+
+def read_export(source: object) -> Export:
+    """What an export or a notebook holds: a path, its text or bytes, or a dict.
 
     Raises:
         InvalidParameterError: The source cannot be read, is too large, or holds no runs.
     """
     if isinstance(source, Mapping):
-        return extract_rows(source)
+        return Export(extract_rows(source), extract_images(source))
     if isinstance(source, (bytes, bytearray)):
-        return _rows_of_text(_decode(source))
+        return _export_of_text(_decode(source))
     if isinstance(source, str) and _is_content(source):
         _check_size(len(source))
-        return _rows_of_text(source)
+        return _export_of_text(source)
     if isinstance(source, (str, Path)) and str(source):
-        return _rows_of_text(_decode(_read_file(source)))
+        return _export_of_text(_decode(_read_file(source)))
     raise InvalidParameterError(
         "Runs are imported from a path, from the text of an export or from a notebook; got "
         f"{_validation.short_repr(source)}."
@@ -159,10 +174,10 @@ def _check_size(size: int) -> None:
         )
 
 
-def _rows_of_text(text: str) -> list[Any]:
+def _export_of_text(text: str) -> Export:
     text = text.lstrip("\ufeff")
     if text.startswith(_CSV_HEAD):
-        return _rows_of_csv(text)
+        return Export(_rows_of_csv(text), [])
     try:
         document = _load_json(text)
     except RecursionError:
@@ -171,7 +186,7 @@ def _rows_of_text(text: str) -> list[Any]:
         raise not_an_export(f"not JSON ({_validation.shorten(str(error), 80)})") from None
     if not isinstance(document, dict):
         raise not_an_export("not a JSON object")
-    return extract_rows(document)
+    return Export(extract_rows(document), extract_images(document))
 
 
 class _ExactFloat(float):
@@ -231,10 +246,12 @@ def _cell_value(name: str, cell: str | None) -> Any:  # noqa: ANN401 - a JSON va
         return cell
 
 
-def _table_rows(rows: Sequence[Row], privacy: Privacy) -> dict[str, list[Row]]:
+def _table_rows(
+    rows: Sequence[Row], images: Mapping[str, Attachment], privacy: Privacy
+) -> dict[str, list[Row]]:
     """The rows of each table, as far as the privacy settings allow storing them."""
     tables: Mapping[str, Iterable[Row]] = {
-        "prompts": _prompts(rows, privacy),
+        "prompts": _prompts(rows, images, privacy),
         "executions": (
             recorder.private_execution(row, privacy.of(row["id"])) for row in _executions(rows)
         ),
@@ -248,36 +265,41 @@ def _table_rows(rows: Sequence[Row], privacy: Privacy) -> dict[str, list[Row]]:
     return {name: sorted(table, key=itemgetter("id")) for name, table in tables.items()}
 
 
-def _prompts(rows: Iterable[Row], privacy: Privacy) -> Iterable[Row]:
+def _prompts(
+    rows: Iterable[Row], images: Mapping[str, Attachment], privacy: Privacy
+) -> Iterable[Row]:
     """Each prompt once; with sampled privacy, once with texts and once without."""
     prompts = {}
     for row in rows:
         store = privacy.of(row["execution_id"] or "")
         key = (row["prompt_id"], store)
         if row["prompt_id"] is not None and key not in prompts:
-            prompts[key] = recorder.private_prompt(_prompt(row), store)
+            prompts[key] = recorder.private_prompt(_prompt(row, images), store)
     return prompts.values()
 
 
-def _prompt(row: Row) -> Row:
+def _prompt(row: Row, images: Mapping[str, Attachment]) -> Row:
     return {
         "id": row["prompt_id"],
         "created_at": row["started_at"],
         "system_prompt": row["system_prompt"],
         "user_prompt": row["user_prompt"],
-        "messages": _messages(row),
+        "messages": _messages(row, images),
         "parameters": row["parameters"] or {},
         "selected_model": row["model"],
         "prompt_hash": row["prompt_hash"],
+        "attachments": row["attachments"],
     }
 
 
-def _messages(row: Row) -> list[dict[str, Any]] | None:
-    """The messages, if the prompt's hash proves that the two prompt texts are all of them."""
+def _messages(row: Row, images: Mapping[str, Attachment]) -> list[dict[str, Any]] | None:
+    """The messages, if the hash proves that the two prompt texts and the images are all of them."""
     system, user, model = row["system_prompt"], row["user_prompt"], row["model"]
     if row["prompt_hash"] is None or user is None or model is None:
         return None
-    messages: tuple[Message, ...] = (Message("user", (TextPart(user),)),)
+    known = [images[sha256] for sha256 in row["attachments"] or () if sha256 in images]
+    parts = (ImagePart(image.media_type, image.data) for image in known)
+    messages: tuple[Message, ...] = (Message("user", (*parts, TextPart(user))),)
     if system is not None:
         messages = (Message("system", (TextPart(system),)), *messages)
     try:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -15,8 +18,9 @@ from llm_playground import _validation
 from llm_playground._validation import nested_too_deeply
 from llm_playground.errors import InvalidParameterError
 from llm_playground.exporting.rows import COLUMNS, USD_PLACES, Row, utc_text
+from llm_playground.runlog.attachments import Attachment
 from llm_playground.runlog.rows import RUN_COLUMNS, clean_json, clean_text
-from llm_playground.types import FinishReason, Status, UsageSource
+from llm_playground.types import FinishReason, ImagePart, Status, UsageSource
 
 # Columns that may be missing: those after the rating came later than the first exports.
 OPTIONAL_COLUMNS = set(list(RUN_COLUMNS)[list(RUN_COLUMNS).index("rating") + 1 :])
@@ -24,7 +28,7 @@ OPTIONAL_COLUMNS = set(list(RUN_COLUMNS)[list(RUN_COLUMNS).index("rating") + 1 :
 _EXECUTION_COLUMNS = (
     *("username", "notebook", "cell_id", "git_commit", "tags", "source", "prompt_id"),
 )
-_PROMPT_COLUMNS = ("system_prompt", "user_prompt", "parameters")
+_PROMPT_COLUMNS = ("system_prompt", "user_prompt", "parameters", "attachments")
 
 _YEARS = range(1970, 2262)  # what frames can hold, with nanoseconds
 _MAX_BIGINT = (1 << 63) - 1
@@ -32,6 +36,7 @@ _MAX_INTEGER = (1 << 31) - 1
 _MAX_NUMBER = 1e300
 _MAX_USD = Decimal(1_000_000)  # DECIMAL(18, 12)
 _DIGITS = re.compile(r"\d{1,30}(\.\d{1,60})?([eE][+-]?\d{1,3})?")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -79,6 +84,25 @@ def _check_row(row: object, place: str) -> Row:
         if checked[name] is None:
             raise InvalidParameterError(f"{place}.{name}: missing.")
     return checked
+
+
+def checked_images(values: Sequence[object], limit_mb: float) -> dict[str, Attachment]:
+    """The images of an export by their hashes, without those whose bytes have another hash.
+
+    >>> checked_images([{"sha256": "0" * 64, "data": "YWJj"}], 10)
+    {}
+    """
+    found = {}
+    for value in values:
+        data = value.get("data") if isinstance(value, Mapping) else None
+        if not isinstance(value, Mapping) or not isinstance(data, str):
+            continue
+        with suppress(ValueError):
+            content, media_type = base64.b64decode(data, validate=True), value.get("media_type")
+            if (sha256 := hashlib.sha256(content).hexdigest()) == value.get("sha256"):
+                image = ImagePart(media_type if isinstance(media_type, str) else None, content)
+                found[sha256] = Attachment.of(sha256, image, limit_mb)
+    return found
 
 
 def _is_text(value: object) -> bool:
@@ -135,6 +159,11 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], object], Callable[[Any], Any]]] = 
     ),
     "started_at": ("a time such as 2026-03-31T12:00:00Z", _is_text, _time),
     "tags": ("a list of texts", partial(_is_list_of, str), clean_json),
+    "attachments": (
+        "a list of SHA-256 hashes",
+        lambda value: _is_list_of(str, value) and all(map(_SHA256.fullmatch, value)),
+        clean_json,
+    ),
     "attempts": ("a list of objects", partial(_is_list_of, Mapping), clean_json),
     **dict.fromkeys(
         ("parameters", "variables"),

@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 from llm_playground import _validation, formatting
 from llm_playground.errors import InvalidParameterError
-from llm_playground.runlog import open_log
+from llm_playground.runlog import attachments, open_log
+from llm_playground.runlog.attachments import Attachment
 from llm_playground.runlog.rows import (
     PACKED,
     RUN_TYPES,
@@ -70,6 +71,16 @@ def plain_rows(runs: object) -> list[Row]:
     found = open_log().rows(_BY_ID, {"ids": incomplete}) if incomplete else []
     logged = {row["run_id"]: row for row in map(unpacked_row, found)}
     return [plain_row({**logged.get(row["run_id"], {}), **row}) for row in rows]
+
+
+def stored_images(rows: Iterable[Row]) -> list[Attachment]:
+    """The images of the rows' prompts that the log holds, each once.
+
+    Raises:
+        RunLogError: The log cannot be read.
+    """
+    hashes = [h for row in rows for h in row["attachments"] or () if isinstance(h, str)]
+    return list(attachments.find(open_log(), hashes).values())
 
 
 def plain_row(run: Run | Mapping[str, object]) -> Row:

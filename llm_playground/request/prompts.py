@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -13,10 +14,19 @@ from llm_playground.errors import InvalidParameterError
 from llm_playground.redaction import redact
 from llm_playground.request.messages import conversation
 from llm_playground.request.parameters import parameters_from, preset
-from llm_playground.runlog import open_log
-from llm_playground.runlog.rows import messages_of, unpacked_row
+from llm_playground.runlog import attachments, open_log
+from llm_playground.runlog.attachments import Attachment
+from llm_playground.runlog.rows import hashes_in, json_value, messages_of, unpacked_row
 from llm_playground.runlog.store import Session
-from llm_playground.types import Message, Parameters, Request, Run, TextPart, messages_as_json
+from llm_playground.types import (
+    ImagePart,
+    Message,
+    Parameters,
+    Request,
+    Run,
+    TextPart,
+    messages_as_json,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,8 +141,9 @@ class Prompt:
 _LONGEST_NAME = 200
 _INSERT_PROMPT = """
 INSERT INTO prompts (id, created_at, system_prompt, user_prompt, messages, parameters,
-    selected_model, prompt_hash)
-VALUES ($id, $at, $system, $user, CAST($messages AS JSON), CAST($parameters AS JSON), $model, $hash)
+    selected_model, prompt_hash, attachments)
+VALUES ($id, $at, $system, $user, CAST($messages AS JSON), CAST($parameters AS JSON), $model, $hash,
+    CAST($attachments AS JSON))
 ON CONFLICT (id) DO NOTHING
 """
 _INSERT_VERSION = """
@@ -144,7 +155,7 @@ SELECT version, prompt_id FROM prompt_versions WHERE name = $name ORDER BY versi
 """
 _SENT = """
 SELECT p.id, p.user_prompt IS NOT NULL OR p.texts_gz IS NOT NULL AS has_text,
-       coalesce(CAST(p.messages AS VARCHAR), '') LIKE '%"sha256"%' AS has_images
+       CAST(p.attachments AS VARCHAR) AS attachments
 FROM results r JOIN executions e ON e.id = r.execution_id JOIN prompts p ON p.id = e.prompt_id
 WHERE r.id = $run
 """
@@ -177,8 +188,8 @@ def save_prompt(
 ) -> int:
     """Save a prompt under a name for all users of the run log.
 
-    A playground's prompt is saved with its ``{{name}}`` unfilled, a run's as it was sent. The text
-    is stored whatever the privacy setting is; keys are redacted.
+    A playground's prompt is saved with its ``{{name}}`` unfilled, a run's as it was sent. Text and
+    images are stored whatever the privacy setting is; keys are redacted.
 
     Args:
         name: Any text without ``@``.
@@ -205,7 +216,7 @@ def save_prompt(
     _check_name(name)
     if note is not None and not isinstance(note, str):
         raise InvalidParameterError(f"note takes text; got {_validation.short_repr(note)}.")
-    row = _row(run_or_playground)
+    row, images = _row_and_images(run_or_playground)
     values = {
         "name": name.strip(),
         "prompt_id": row["id"],
@@ -217,6 +228,8 @@ def save_prompt(
     def save(session: Session) -> int:
         if "hash" in row:
             session.execute(_INSERT_PROMPT, row)
+        for image in images:
+            attachments.insert(session, image)
         session.lock("prompt_versions")
         newest = session.rows(_NEWEST, {"name": values["name"]})
         version, prompt_id = newest[0] if newest else (0, None)
@@ -266,14 +279,13 @@ def _check_name(name: object) -> None:
         )
 
 
-def _row(source: object) -> dict[str, Any]:
-    """The row of ``prompts`` to save; only its id if the log has it."""
+def _row_and_images(source: object) -> tuple[dict[str, Any], list[Attachment]]:
+    """The row of ``prompts`` to save, with its images; only its id if the log has it."""
     if isinstance(source, (Run, str)):
-        return {"id": _prompt_of_run(source.id if isinstance(source, Run) else source)}
-    if isinstance(source, Prompt):
-        return _new_row(source)
-    if isinstance(source, Form):
-        return _new_row(source.as_prompt())
+        return {"id": _prompt_of_run(source.id if isinstance(source, Run) else source)}, []
+    if isinstance(source, (Prompt, Form)):
+        prompt = source if isinstance(source, Prompt) else source.as_prompt()
+        return _new_row(prompt), list(_images_of(prompt))
     raise InvalidParameterError(
         f"A run, a playground or a prompt can be saved; got {_validation.short_repr(source)}."
     )
@@ -288,25 +300,36 @@ def _prompt_of_run(run_id: str) -> str:
         raise InvalidParameterError(
             "The text of this run's prompt is not stored (privacy or a purge): it cannot be saved."
         )
-    if row["has_images"]:
+    hashes = json_value(row["attachments"]) or []
+    found = attachments.find(open_log(), hashes).values()
+    if len([image for image in found if image.data is not None]) < len(set(hashes)):
         raise InvalidParameterError(
-            "This run's prompt has images, which are not stored, so it cannot be saved."
+            "This run's prompt has images that are not stored (privacy, or larger than image_mb), "
+            "so it cannot be saved."
         )
     return str(row["id"])
+
+
+def _images_of(prompt: Prompt) -> Iterator[Attachment]:
+    for part in (part for message in prompt.messages for part in message.content):
+        if isinstance(part, ImagePart) and part.sha256 is not None:
+            yield Attachment.of(part.sha256, part, math.inf)
 
 
 def _new_row(prompt: Prompt) -> dict[str, Any]:
     request = prompt.request
     prompt_hash = request.prompt_hash()
+    messages = messages_as_json(request.messages)
     return {
         "id": types.id_from_hash(prompt_hash),
         "at": datetime.now(UTC),
         "system": None if request.system is None else redact(request.system),
         "user": redact(request.user_prompt),
-        "messages": redact(json.dumps(messages_as_json(request.messages))),
+        "messages": redact(json.dumps(messages)),
         "parameters": redact(json.dumps(request.parameters.as_dict())),
         "model": prompt.model,
         "hash": prompt_hash,
+        "attachments": json.dumps(hashes_in(messages)) if hashes_in(messages) else None,
     }
 
 
@@ -314,6 +337,9 @@ def _as_prompt(name: str, row: dict[str, Any]) -> Prompt:
     messages = messages_of(row)
     if messages is None:
         raise InvalidParameterError(f"The text of the saved prompt {name!r} was removed.")
+    messages = attachments.with_images(messages, attachments.find(open_log(), hashes_in(messages)))
+    if hashes_in(messages):
+        raise InvalidParameterError(f"The images of the saved prompt {name!r} are not stored.")
     return Prompt(
         messages=conversation(None, messages=messages),
         parameters=parameters_from(json.loads(row["parameters"] or "{}")),

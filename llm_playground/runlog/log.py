@@ -325,7 +325,7 @@ class RunLog:
 
     def _drain(self, which: Which, *, patient: bool = True) -> None:
         files = self._recorder.paths() if which == "own" else journal.files(self.journals)
-        if files or self._store.unfinished():
+        if files or self._recorder.images.waiting() or self._store.unfinished():
             with self._drained(which, patient=patient):
                 pass
 
@@ -338,7 +338,9 @@ class RunLog:
         failed: BaseException | None = None
         with ExitStack() as stack:
             with self._store.writing(patient=patient) as writer:
-                # After opening, since journals would pile up without a database.
+                # After opening, since journals would pile up without a database. Images first: the
+                # journal line of each was written before its file.
+                images = self._recorder.images.waiting()
                 own = self._recorder.retire()
                 taken, live = self._foreign_journals() if which == "all" else ([], [])
                 for abandoned in taken:
@@ -346,11 +348,13 @@ class RunLog:
                 dead = [journal.path for journal in taken]
                 files = [*(journal.path for journal in own), *dead, *live]
                 writer.ingest(Batch(files, dead))
+                self._recorder.images.ingest(writer, images)
                 try:
                     yield writer
                 except BaseException as error:  # raised below, once the ingested rows are committed
                     failed = error
             self._recorder.remove(own)
+            self._recorder.images.remove(images)
             for abandoned in taken:
                 abandoned.remove()
         self._adopted |= which == "all"

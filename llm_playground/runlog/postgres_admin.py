@@ -170,8 +170,10 @@ _ROLES = ("llm_playground_member", "llm_playground_reader")
 
 # Privileges of members. Row-level security restricts them further, see _PERSONAL.
 _GRANTS: dict[str, tuple[str, ...]] = {
-    "SELECT, INSERT, UPDATE": ("executions", "results", "presets", "budget_reservations"),
-    "SELECT, INSERT": ("prompts", "ratings", "prompt_versions", "attachments"),
+    "SELECT, INSERT, UPDATE": (
+        *("executions", "results", "presets", "budget_reservations", "attachments"),
+    ),
+    "SELECT, INSERT": ("prompts", "ratings", "prompt_versions"),
     "SELECT": ("budgets", "runs", "schema_migrations"),
     "INSERT": ("audit_log",),
 }
@@ -184,7 +186,7 @@ _ALL_READ = (
 )
 _OWN = "db_role = current_user"
 _PERSONAL: dict[str, str] = {
-    **dict.fromkeys(("executions", "results", "ratings", "attachments"), _OWN),
+    **dict.fromkeys(("executions", "results", "ratings"), _OWN),
     # All who send a prompt share its row: visible to those who sent it, or if it was saved.
     "prompts": " OR ".join(
         [
@@ -193,6 +195,9 @@ _PERSONAL: dict[str, str] = {
             "EXISTS (SELECT FROM prompt_versions v WHERE v.prompt_id = prompts.id)",
         ]
     ),
+    # An image belongs to all prompts that have it, with the rights of each.
+    "attachments": f"{_OWN} OR EXISTS "
+    "(SELECT FROM prompts p WHERE p.attachments @> to_jsonb(attachments.sha256))",
 }
 
 
@@ -225,7 +230,7 @@ def _policies() -> list[str]:
             *_policy(table, "write_own", f"FOR INSERT TO {member} WITH CHECK ({_OWN})"),
             *_policy(table, "read_all", f"FOR SELECT TO {reader} USING (true)"),
         ]
-    for table in ("executions", "results"):
+    for table in ("executions", "results", "attachments"):
         rule = f"FOR UPDATE TO {member} USING ({_OWN}) WITH CHECK ({_OWN})"
         lines += _policy(table, "update_own", rule)
     return lines
@@ -248,7 +253,8 @@ SELECT c.oid::regclass::TEXT, s.n_dead_tup > $1 * (s.n_live_tup + s.n_dead_tup)
 FROM pg_class c JOIN pg_stat_user_tables s ON s.relid = c.oid
 WHERE s.n_dead_tup > 0 AND c.relkind = 'r' AND pg_has_role(c.relowner, 'MEMBER') AND (
     c.oid IN (SELECT relid FROM pg_partition_tree('results') WHERE isleaf)
-    OR c.oid IN (to_regclass('prompts'), to_regclass('executions'), to_regclass('ratings')))
+    OR c.oid IN (to_regclass('prompts'), to_regclass('executions'), to_regclass('ratings'),
+        to_regclass('attachments')))
 """
 
 

@@ -25,6 +25,7 @@ from llm_playground._runtime import Debouncer
 from llm_playground.config.options import Privacy
 from llm_playground.redaction import StreamRedactor
 from llm_playground.redaction.pii import Kind, masked
+from llm_playground.runlog.attachments import ImageFiles
 from llm_playground.runlog.journal import Journal
 from llm_playground.runlog.rows import (
     Row,
@@ -34,7 +35,7 @@ from llm_playground.runlog.rows import (
     result_row,
     text_line,
 )
-from llm_playground.types import Execution, Request, Run
+from llm_playground.types import Execution, ImagePart, Request, Run
 
 # Columns and parameters with texts of users, models or providers.
 PROMPT_TEXTS = ("system_prompt", "user_prompt", "messages")
@@ -58,7 +59,7 @@ def private_prompt(row: Row, privacy: Privacy) -> Row:
         return _masked(row, (*PROMPT_TEXTS, "parameters"), privacy.redact)
     parameters = row["parameters"].items()
     return row | {
-        **dict.fromkeys(PROMPT_TEXTS),
+        **dict.fromkeys((*PROMPT_TEXTS, "attachments")),
         "id": id_without_text(row["id"]),
         "parameters": {name: value for name, value in parameters if name not in TEXT_PARAMETERS},
     }
@@ -129,6 +130,7 @@ class Recorder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.images = ImageFiles(folder)
         self._reset()
 
     def _reset(self) -> None:
@@ -164,7 +166,13 @@ class Recorder:
             with self._lock:
                 self._runs[run.id] = _Running(result, privacy, StreamRedactor(privacy.redact))
                 self._executions.setdefault(execution.id, rows["execution"])
+                is_new = prompt["id"] not in self._journaled
                 self._write(self._started_line(result, rows))
+            if is_new and prompt["attachments"] and privacy.stores_images:
+                parts = (part for message in request.messages for part in message.content)
+                images = (p for p in parts if isinstance(p, ImagePart) and p.data is not None)
+                hashes = prompt["attachments"]  # in the same order
+                self.images.keep(zip(hashes, images, strict=True), privacy.image_mb)
 
     def text(self, run_id: str, delta: str) -> None:
         """Record new text: the first of a run at once, later text every 50 ms at most."""

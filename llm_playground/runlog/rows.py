@@ -53,6 +53,7 @@ PROMPT_COLUMNS: dict[str, str] = {
     "parameters": "JSON",
     "selected_model": "VARCHAR",
     "prompt_hash": "VARCHAR",
+    "attachments": "JSON",
 }
 EXECUTION_COLUMNS: dict[str, str] = {
     "id": "VARCHAR",
@@ -136,6 +137,7 @@ RUN_COLUMNS: dict[str, str] = {
     **_of("r", "saved_usd"),
     **_of("e", "git_dirty", "variables"),
     "compressed": "r.texts_gz IS NOT NULL OR p.texts_gz IS NOT NULL",
+    **_of("p", "attachments"),
 }
 _TYPES = {**PROMPT_COLUMNS, **EXECUTION_COLUMNS, **RESULT_COLUMNS}
 _TYPES |= {"run_id": "VARCHAR", "rating": "DOUBLE", "compressed": "BOOLEAN"}
@@ -153,15 +155,17 @@ def selected(columns: Mapping[str, str]) -> str:
 
 def prompt_row(run: Run, request: Request, prompt_hash: str) -> Row:
     """The row of ``prompts`` for a run's request."""
+    messages = messages_as_json(request.messages)
     return {
         "id": run.prompt_id,
         "created_at": run.started_at,
         "system_prompt": request.system,
         "user_prompt": request.user_prompt,
-        "messages": messages_as_json(request.messages),
+        "messages": messages,
         "parameters": request.parameters.as_dict(),
         "selected_model": request.model,
         "prompt_hash": prompt_hash,
+        "attachments": hashes_in(messages) or None,
     }
 
 
@@ -284,9 +288,18 @@ def messages_of(row: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     return [user] if system is None else [{"role": "system", "content": system}, user]
 
 
-def has_images(messages: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether there were images, of which the log has only the hashes."""
-    return any("sha256" in part for message in messages for part in message["content"])
+def hashes_in(messages: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The hashes of the images in messages of a prompt's row.
+
+    >>> hashes_in([{"role": "user", "content": [{"type": "image", "sha256": "ab"}]}])
+    ['ab']
+    """
+    return [
+        part["sha256"]
+        for message in messages
+        for part in message["content"]
+        if isinstance(part, Mapping) and isinstance(part.get("sha256"), str)
+    ]
 
 
 def json_value(value: Any) -> Any:  # noqa: ANN401 - a JSON value is any of six types

@@ -277,6 +277,7 @@ ALTER TABLE prompts ADD COLUMN attachments {json};
 ALTER TABLE attachments ADD COLUMN size_bytes BIGINT;
 {fourth}
 """
+_V4 += _runs_view("attachments", RATINGS)
 
 # Which migrations were applied to a database.
 VERSIONS_TABLE = (

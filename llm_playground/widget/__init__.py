@@ -131,7 +131,7 @@ class Playground(Panel):
             iterations=n,
             saved_id=self.fallback_output.display_id,
             turns=list(from_prompt.turns),
-            images=[],
+            images=list(from_prompt.images),
             presets={name: dict(p.as_dict()) for name, p in parameters.PRESETS.items()},
         )
         self.observe(lambda _change: self._price_worker.refresh_soon(), FORM)

@@ -60,7 +60,7 @@ def _check(form: Form) -> None:
         raise InvalidParameterError("No model is chosen. Add one.")
     if not form.prompt.strip() and not form.turns:
         raise InvalidParameterError("The prompt is empty. Write what you want to ask.")
-    if form.images:
+    if form.images or any(not isinstance(turn["content"], str) for turn in form.turns):
         raise InvalidParameterError(
             "A cell cannot hold the pictures of this prompt. Save them as files and use "
             "%%llm --image PATH."

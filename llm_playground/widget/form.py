@@ -167,26 +167,45 @@ def form_from_prompt(prompt: str | Prompt) -> Form:
     """
     if not isinstance(prompt, Prompt):
         return Form(prompt)
+    question, images = prompt.question, _images_of(prompt.messages[-1])
+    earlier = list(prompt.earlier)
+    match prompt.messages[-1]:
+        case Message("user", (*pictures, TextPart(text))) if images == pictures != []:
+            question, earlier = text, earlier[:-1]
     return Form(
-        prompt=prompt.question or "",
+        prompt=question or "",
         system=prompt.system or "",
         models=[prompt.model] if prompt.model else [],
         parameters=prompt.parameters.as_dict(),
-        turns=[{"role": turn.role, "content": turn.text} for turn in prompt.earlier],
+        turns=list(map(_as_turn, earlier)),
+        images=() if question is None else images,
     )
+
+
+def _images_of(turn: Message) -> list[ImagePart]:
+    return [part for part in turn.content if isinstance(part, ImagePart)]
+
+
+def _as_turn(message: Message) -> Turn:
+    turn: Turn = {"role": message.role, "content": message.text}
+    images = _images_of(message)
+    return {**turn, "images": images} if images else turn
 
 
 def prompt_from_form(form: Form) -> Prompt:
     """The form's prompt, with ``{{name}}`` as written, its first model and first swept values.
 
     Raises:
-        InvalidParameterError: It has pictures, which a prompt cannot keep, or cannot be sent.
+        InvalidParameterError: It cannot be sent.
     """
-    if form.images:
-        raise InvalidParameterError("A saved prompt keeps no pictures. Take them out to save it.")
     single = first_only(form) if form.models or swept_parameters(form.parameters) else form
     return Prompt(
-        messages=conversation(single.prompt, system=single.system or None, messages=single.turns),
+        messages=conversation(
+            single.prompt,
+            system=single.system or None,
+            messages=single.turns,
+            images=list(single.images) or None,
+        ),
         parameters=parameters_from(single.parameters, single.preset),
         model=capabilities.resolve_model(single.models[0]) if single.models else None,
     )

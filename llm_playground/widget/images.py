@@ -175,7 +175,11 @@ def _name(source: object, part: ImagePart) -> str:
         return Path(parts.path).name or str(parts.hostname)
     if _is_path(source):
         return Path(str(source)).name
-    kind = "picture" if isinstance(source, (str, bytes, bytearray)) else type(source).__name__
+    kind = (
+        "picture"
+        if isinstance(source, (str, bytes, bytearray, ImagePart))
+        else type(source).__name__
+    )
     return f"{kind}.{(part.media_type or 'image/png').partition('/')[2]}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from llm_playground import _validation, config, provenance
@@ -13,9 +14,10 @@ from llm_playground.execution import Call, Tally
 from llm_playground.request.messages import conversation
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
-from llm_playground.runlog import open_log
-from llm_playground.runlog.rows import json_value, messages_of, run_of, unpacked_row
-from llm_playground.types import Execution, Message, Parameters, Request, Run, Usage
+from llm_playground.runlog import attachments, open_log
+from llm_playground.runlog.attachments import Attachment
+from llm_playground.runlog.rows import hashes_in, json_value, messages_of, run_of, unpacked_row
+from llm_playground.types import Execution, ImagePart, Message, Parameters, Request, Run, Usage
 from llm_playground.widget.controls import TRAIT_OF
 from llm_playground.widget.form import Form, PlannedCall, form_from_prompt
 from llm_playground.widget.session import Notify, RunSession
@@ -36,6 +38,7 @@ SELECT r.id AS run_id, r.execution_id, e.prompt_id, r.iteration_number, r.model,
        CAST(r.attempts AS VARCHAR) AS attempts,
        CAST(r.dropped_parameters AS VARCHAR) AS dropped_parameters,
        p.system_prompt, p.user_prompt, CAST(p.messages AS VARCHAR) AS messages,
+       CAST(p.attachments AS VARCHAR) AS attachments,
        CAST(p.parameters AS VARCHAR) AS parameters, e.iterations,
        r.texts_gz AS _result_gz, p.texts_gz AS _prompt_gz
 FROM results r
@@ -60,10 +63,10 @@ class StoredRun:
     """A run of the log with its request."""
 
     run: Run
-    # Without images, which the log does not hold; None if the text is not stored.
+    # Without images that the log does not hold; None if the text is not stored.
     messages: tuple[Message, ...] | None
     iterations: int = 1
-    had_images: bool = False
+    lacks_images: bool = False
 
 
 def resolve_run_ids(runs: object) -> list[str]:
@@ -120,37 +123,52 @@ def stored_runs(ids: Sequence[str]) -> list[StoredRun]:
     if not ids:
         return []
     rows = [unpacked_row(row) for row in open_log().rows(_BY_ID, {"ids": list(ids)})]
-    found = {row["run_id"]: stored_run_of(row) for row in rows}
+    images = attachments.find(open_log(), (sha256 for row in rows for sha256 in _hashes(row)))
+    found = {row["run_id"]: stored_run_of(row, images) for row in rows}
     return [found[run_id] for run_id in ids if run_id in found]
 
 
-def stored_run_of(row: Mapping[str, Any]) -> StoredRun:
-    """A run from its row, as :func:`llm_playground.runlog.rows.run_of`.
+def _hashes(row: Mapping[str, Any]) -> list[str]:
+    """The hashes of the images in a row's messages, empty for a row that no prompt can have."""
+    try:
+        return hashes_in(messages_of(row) or ())
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return []
+
+
+def stored_run_of(
+    row: Mapping[str, Any], images: Mapping[str, Attachment] = MappingProxyType({})
+) -> StoredRun:
+    """A run from its row, as :func:`llm_playground.runlog.rows.run_of`, with images by their hash.
 
     Raises:
         InvalidParameterError: The row has a value of another program that no run can have.
     """
-    had_images = '"sha256"' in (row.get("messages") or "")
+    stored = {sha256 for sha256, image in images.items() if image.data is not None}
+    lacks_images = bool({*_hashes(row), *(json_value(row.get("attachments")) or ())} - stored)
     try:
         run = run_of(row, parameters_from(json_value(row["parameters"]) or {}))
-        return StoredRun(run, _messages(row), int(row.get("iterations") or 1), had_images)
+        return StoredRun(run, _messages(row, images), int(row.get("iterations") or 1), lacks_images)
     except (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         name = _validation.short_repr(row["run_id"])
         raise InvalidParameterError(f"The run {name} cannot be read ({error}).") from None
 
 
-def _messages(row: Mapping[str, Any]) -> tuple[Message, ...] | None:
+def _messages(
+    row: Mapping[str, Any], images: Mapping[str, Attachment]
+) -> tuple[Message, ...] | None:
     try:
-        turns = [_without_images(turn) for turn in messages_of(row) or ()]
+        known = attachments.with_images(messages_of(row) or (), images)
+        turns = [_without_hashes(turn) for turn in known]
         return conversation(None, messages=turns)
     except (InvalidParameterError, ValueError, TypeError, KeyError):
         return None
 
 
-def _without_images(turn: Mapping[str, Any]) -> dict[str, Any]:
+def _without_hashes(turn: Mapping[str, Any]) -> dict[str, Any]:
     content = turn["content"]
     if isinstance(content, list):
-        content = [part for part in content if "sha256" not in part]
+        content = [p for p in content if isinstance(p, ImagePart) or "sha256" not in p]
     return {"role": turn["role"], "content": content}
 
 
@@ -182,8 +200,8 @@ def open_runs(panel: Playground, runs: object) -> str:
             "iterations": form.iterations,
             **{trait: form.parameters.get(name) for name, trait in TRAIT_OF.items()},
             "turns": list(form.turns),
-            # No run has these: its prompt is filled already, and its images are not stored.
-            "images": [],
+            "images": list(form.images),
+            # No run has these: its prompt is filled already.
             "values": {},
             "cases": None,
             "preset": form.preset,
@@ -227,8 +245,8 @@ def _swept(all_parameters: Sequence[Parameters]) -> dict[str, Any]:
 
 
 def _not_restored(stored: Sequence[StoredRun], form: Form) -> Iterator[str]:
-    if any(one.had_images for one in stored):
-        yield "The prompt had images, which are not stored: add them again."
+    if any(one.lacks_images for one in stored):
+        yield "The prompt had images that are not stored: add them again."
     without_control = [name for name in form.parameters if name not in TRAIT_OF]
     if without_control:
         yield f"The panel has no control for {' and '.join(without_control)}: not in the form."

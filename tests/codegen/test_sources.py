@@ -121,7 +121,7 @@ def test_code_of_a_compressed_run(openai):
 
 def test_images_are_in_the_code_of_a_request_but_not_of_a_run(openai):
     run = lp.ask("What is this?", MODEL, images=[GIF])
-    with pytest.raises(ConfigError, match="images, which are not stored"):
+    with pytest.raises(ConfigError, match="images that are not stored"):
         lp.code(run)
 
     seen = Message("user", (ImagePart("image/gif", GIF), TextPart("What is this?")))

@@ -14,6 +14,7 @@ from llm_playground.errors import InvalidParameterError
 from llm_playground.exporting import importing
 from llm_playground.exporting.formats import MIME_TYPE, extract_rows
 from llm_playground.exporting.notebook_output import mime_bundle
+from llm_playground.exporting.row_checks import OPTIONAL_COLUMNS
 from llm_playground.exporting.rows import COLUMNS
 from llm_playground.runlog import open_log
 from tests.exporting.shelf import run
@@ -140,7 +141,7 @@ def test_refuses_and_names_values_of_another_type(rows, column, values):
 
 
 def test_every_column_of_an_export_is_needed(rows):
-    for column in rows[0].keys() - {"saved_usd", "git_dirty", "variables", "compressed"}:
+    for column in rows[0].keys() - OPTIONAL_COLUMNS:
         less = {name: value for name, value in rows[1].items() if name != column}
         assert complaint(GOOD | {"runs": [rows[0], less]}) == f"runs[1].{column}: missing."
     untouched()

@@ -1,0 +1,219 @@
+"""Images of prompts in the log: the table ``attachments``, each image once, by its SHA-256.
+
+A prompt's messages hold the hashes of its images. After the journal line of the prompt, and before
+the request is sent, the recorder writes each image to a file beside the journals; a drain moves the
+files into the table. The order matters: an image that another process removes as unused while this
+one uses it again is stored again, because its prompt is in the log before its file is read.
+
+The name of a file is the hash, the size in bytes and the media type; the file is empty for an image
+above the limit of ``configure(privacy=...)``, of which the log keeps only these three.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from llm_playground import types
+from llm_playground.errors import RunLogError
+from llm_playground.runlog.store import Session, Writer
+from llm_playground.types import ImagePart
+
+BYTES_PER_MB = 1_000_000
+_NAME = re.compile(r"(?P<sha256>[0-9a-f]{64})~(?P<size>\d{1,12})~(?P<kind>[a-z]+~[a-z0-9.+-]+)?")
+_MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}")
+_PART = ".part"
+_ABANDONED_S = 3600.0
+_FIND = "SELECT data IS NOT NULL FROM attachments WHERE sha256 = $sha256"
+_INSERT = """
+INSERT INTO attachments (sha256, media_type, size_bytes, data)
+VALUES ($sha256, $media_type, $size_bytes, $data) ON CONFLICT DO NOTHING
+"""
+_COMPLETE = "UPDATE attachments SET data = $data WHERE sha256 = $sha256 AND data IS NULL"
+_READ = """
+SELECT sha256, media_type, size_bytes, data FROM attachments
+WHERE sha256 IN (SELECT unnest(CAST($hashes AS VARCHAR[])))
+"""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One row of ``attachments``; ``data`` is None for an image above the limit."""
+
+    sha256: str
+    media_type: str | None
+    size_bytes: int | None  # None in a row of another program
+    data: bytes | None
+
+    @classmethod
+    def of(cls, sha256: str, image: ImagePart, limit_mb: float) -> Attachment:
+        """The row of an image that has its bytes, whose hash is ``sha256``."""
+        data = image.data or b""
+        known = _MEDIA_TYPE.fullmatch(image.media_type or "")
+        is_small = len(data) <= limit_mb * BYTES_PER_MB
+        return cls(sha256, known and known[0], len(data), data if is_small else None)
+
+    @property
+    def file_name(self) -> str:
+        """The name of its file beside the journals."""
+        return f"{self.sha256}~{self.size_bytes}~{(self.media_type or '').replace('/', '~')}"
+
+    @classmethod
+    def read(cls, path: Path) -> Attachment | None:
+        """The row in a file beside the journals; None if it is gone or is no such file."""
+        match = _NAME.fullmatch(path.name)
+        if match is None:
+            return None
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:  # another process has stored it
+            return None
+        kind = match["kind"] and match["kind"].replace("~", "/")
+        return cls(match["sha256"], kind, int(match["size"]), data or None)
+
+
+class ImageFiles:
+    """The images beside the journals in ``folder`` that wait for a drain."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "images"
+        self._refused: set[Path] = set()
+        self._said: set[str] = set()
+
+    def keep(self, images: Iterable[tuple[str, ImagePart]], limit_mb: float) -> None:
+        """Write images that have their bytes, with their hashes; never raises."""
+        try:
+            for sha256, image in images:
+                self._write(Attachment.of(sha256, image, limit_mb), limit_mb)
+        except OSError as error:
+            self._warn(
+                f"An image of a prompt is not stored: {self._folder} cannot be written "
+                f"({error.strerror}). The run itself is logged."
+            )
+
+    def _write(self, image: Attachment, limit_mb: float) -> None:
+        path = self._folder / image.file_name
+        if path.exists():
+            return
+        if image.data is None:
+            self._warn(
+                f"Images above {limit_mb:g} MB are not stored, only their hashes: runs with them "
+                'cannot be reopened whole. lp.configure(privacy={"image_mb": ...}) sets the limit.'
+            )
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = self._folder / f"{types.new_id()}{_PART}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        try:
+            with os.fdopen(os.open(part, flags, 0o600), "wb") as file:
+                file.write(image.data or b"")
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+    def waiting(self) -> list[Path]:
+        """The files to drain; those that a killed process left incomplete are removed."""
+        try:
+            found = [Path(entry.path) for entry in os.scandir(self._folder)]
+        except OSError:  # no image was ever sent
+            return []
+        for path in found:
+            if path.suffix == _PART:
+                with suppress(OSError):  # its writer has just completed it
+                    if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                        path.unlink()
+        return sorted(p for p in found if _NAME.fullmatch(p.name) and p not in self._refused)
+
+    def ingest(self, writer: Writer, paths: Sequence[Path]) -> None:
+        """Insert files into the table, one transaction each. A refused one stays, with a warning.
+
+        Call :meth:`remove` once the database is closed.
+        """
+        for path in paths:
+            try:
+                image = Attachment.read(path)
+                if image is not None:
+                    writer.change(partial(insert, image=image))
+            except (RunLogError, OSError) as error:
+                self._refused.add(path)
+                self._warn(f"An image of a prompt is not in the log, and stays in {path} ({error})")
+
+    def remove(self, paths: Iterable[Path]) -> None:
+        """Delete files whose images are in the database."""
+        for path in paths:
+            if path not in self._refused:
+                path.unlink(missing_ok=True)
+
+    def _warn(self, line: str) -> None:
+        """Log a warning of one kind once in this process."""
+        if line[:20] not in self._said:
+            self._said.add(line[:20])
+            _log.warning("%s", line)
+
+
+def insert(session: Session, image: Attachment) -> None:
+    """Insert an image into the table unless it is there."""
+    session.lock("attachments")  # a purge holds it while it removes unused images
+    values: dict[str, object] = {"sha256": image.sha256, "data": image.data}
+    match session.rows(_FIND, {"sha256": image.sha256}):
+        case []:
+            session.execute(_INSERT, asdict(image))
+        case [(False,)] if image.data is not None:  # it was above the limit before
+            session.execute(_COMPLETE, values)
+
+
+class Rows(Protocol):
+    """What :func:`find` reads from: a run log."""
+
+    def rows(self, sql: str, params: Mapping[str, object]) -> list[dict[str, Any]]:
+        """The rows of one SELECT as dictionaries."""
+
+
+def find(log: Rows, hashes: Iterable[str]) -> dict[str, Attachment]:
+    """Images of the log by their hashes, without those that it does not hold or holds damaged.
+
+    Raises:
+        RunLogError: The log cannot be read.
+    """
+    wanted = sorted(set(hashes))
+    rows = log.rows(_READ, {"hashes": wanted}) if wanted else []
+    # DuckDB's bytes are a bytearray, which cannot be a part of a hashable message.
+    found = (
+        Attachment(**row | {"data": None if row["data"] is None else bytes(row["data"])})
+        for row in rows
+    )
+    return {
+        image.sha256: image
+        for image in found
+        if image.data is None or hashlib.sha256(image.data).hexdigest() == image.sha256
+    }
+
+
+def with_images(
+    messages: Iterable[Mapping[str, Any]], images: Mapping[str, Attachment]
+) -> list[dict[str, Any]]:
+    """Messages of a prompt's row with their images as parts; one that is missing stays a hash."""
+
+    def restored(part: Any) -> Any:  # noqa: ANN401 - a part in any of its forms
+        image = images.get(str(part.get("sha256"))) if isinstance(part, Mapping) else None
+        if image is None or image.data is None:
+            return part
+        return ImagePart(part.get("media_type"), image.data)
+
+    return [
+        {**message, "content": [restored(part) for part in content]}
+        if isinstance(content := message["content"], list)
+        else dict(message)
+        for message in messages
+    ]
