@@ -59,6 +59,7 @@ class CallOptions:
     override: str | None = None
     source: str = "api"  # what makes the calls: "api", "magic" or "widget"
     tags: Iterable[str] = ()
+    cell_id: str | None = None  # of the panel's cell; None is the cell that is being executed
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> CallOptions:
@@ -91,6 +92,8 @@ class CallOptions:
         schema = None if self.schema is None else schema_from(self.schema)
         hashes = value_hashes(templates, variables)
         execution = _execution(iterations, self.source, _tags(self.tags), hashes)
+        if self.cell_id is not None:
+            execution = replace(execution, cell_id=self.cell_id)
         calls: list[Call] = []
         for name in self.models:
             model = resolve_model(config.default_model() if name is None else name)

@@ -63,9 +63,22 @@ class Kernel:
         self.manager = manager
         self.client = client
 
-    def start(self, code: str) -> str:
-        """Execute without waiting; the message's id."""
-        return self.client.execute(code, allow_stdin=False)
+    def start(self, code: str, cell_id: str | None = None) -> str:
+        """Execute without waiting, as JupyterLab's cell with that id; the message's id."""
+        content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
+        content |= {"user_expressions": {}, "stop_on_error": True}
+        metadata = {} if cell_id is None else {"cellId": cell_id}
+        return self._send("execute_request", content, metadata)
+
+    def widget_message(self, comm_id: str, content: Mapping[str, Any]) -> str:
+        """A view's message to its widget; as JupyterLab's, it names no cell."""
+        data = {"method": "custom", "content": content}
+        return self._send("comm_msg", {"comm_id": comm_id, "data": data}, {})
+
+    def _send(self, kind: str, content: Mapping[str, Any], metadata: Mapping[str, str]) -> str:
+        message = self.client.session.msg(kind, content, metadata=dict(metadata))
+        self.client.shell_channel.send(message)
+        return str(message["header"]["msg_id"])
 
     def finish(self, message_id: str, watch: Callable[[Outputs], None] | None = None) -> Outputs:
         """Collect what a started cell publishes, to its end; ``watch`` sees each message come."""
@@ -84,8 +97,8 @@ class Kernel:
                 return outputs
         raise TimeoutError(f"the cell did not end in {CELL_TIMEOUT_S} s")
 
-    def run(self, code: str) -> Outputs:
-        return self.finish(self.start(code))
+    def run(self, code: str, cell_id: str | None = None) -> Outputs:
+        return self.finish(self.start(code, cell_id))
 
 
 @contextmanager

@@ -114,6 +114,7 @@ class Playground(Panel):
         frequency_penalty: float | None = None,
     ) -> None:
         _check_name(name, models)
+        self.cell_id = provenance.cell_id()  # views' messages do not name their cell
         self._lock = threading.RLock()
         self._choices_lock = threading.Lock()
         self.fallback_output = FallbackOutput()

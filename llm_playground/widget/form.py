@@ -50,6 +50,7 @@ class Form:
     images: Sequence[Any] = ()  # whatever :func:`llm_playground.image` takes
     values: Mapping[str, str] = field(default_factory=dict)
     cases: Sequence[Mapping[str, object]] = ()
+    cell_id: str | None = None  # of the cell that made the panel
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ def plan_calls(
             variables=known.new_child({**variation.case}),
             override=override,
             source="widget",
+            cell_id=form.cell_id,
         ).plan()
     )
 

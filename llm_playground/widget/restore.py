@@ -115,7 +115,7 @@ class AnswerRestorer:
         self._panel = panel
         self._draft_store = draft_store
         self._fallback_output = output
-        self._notebook, self._cell_id = provenance.notebook(), provenance.cell_id()
+        self._notebook, self._cell_id = provenance.notebook(), panel.cell_id
         self._done = threading.Event()
         self._updating_notebook = threading.Lock()
         self._restored: RestoredAnswers | None = None
@@ -237,7 +237,9 @@ class AnswerRestorer:
         if self._panel.answers.run_number != self._shown:  # something was sent or opened meanwhile
             return
         shown = self._panel.show(
-            lambda number, notify: session_of(number, restored.runs, notify, restored.labels)
+            lambda number, notify: session_of(
+                number, restored.runs, notify, restored.labels, cell_id=self._cell_id
+            )
         )
         if not shown:
             return

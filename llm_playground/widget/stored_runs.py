@@ -183,7 +183,9 @@ def open_runs(panel: Playground, runs: object) -> str:
         RunLogError: The log cannot be read.
     """
     stored = stored_runs(resolve_run_ids(runs))
-    if not panel.show(lambda number, notify: session_of(number, stored, notify, {})):
+    if not panel.show(
+        lambda number, notify: session_of(number, stored, notify, cell_id=panel.cell_id)
+    ):
         raise InvalidParameterError("Still running. Stop all first.")
     started_at = min(one.run.started_at for one in stored).isoformat()
     count = len(stored)
@@ -255,10 +257,15 @@ def _not_restored(stored: Sequence[StoredRun], form: Form) -> Iterator[str]:
 
 
 def session_of(
-    number: int, stored: Sequence[StoredRun], notify: Notify, labels: Mapping[str, str]
+    number: int,
+    stored: Sequence[StoredRun],
+    notify: Notify,
+    labels: Mapping[str, str] = MappingProxyType({}),
+    *,
+    cell_id: str | None,
 ) -> RunSession:
     """A session whose answers are stored runs, with labels by their ids, and have all ended."""
-    calls = [PlannedCall(_call_of(one), labels.get(one.run.id, "")) for one in stored]
+    calls = [PlannedCall(_call_of(one, cell_id), labels.get(one.run.id, "")) for one in stored]
     session = RunSession(number, calls, notify)
     for place, one in enumerate(stored, 1):
         run = one.run
@@ -275,7 +282,7 @@ def session_of(
     return session
 
 
-def _call_of(one: StoredRun) -> Call:
+def _call_of(one: StoredRun, cell_id: str | None) -> Call:
     """The call that sends the request of a run again."""
     run = one.run
     execution = Execution(
@@ -286,7 +293,7 @@ def _call_of(one: StoredRun) -> Call:
         username=provenance.username(),
         started_at=run.started_at,
         notebook=provenance.notebook(),
-        cell_id=provenance.cell_id(),
+        cell_id=cell_id,
         process=provenance.process(),
     )
     endpoint = config.base_url(run.provider)

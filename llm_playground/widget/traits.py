@@ -82,6 +82,8 @@ class Panel(anywidget.AnyWidget):
     _css = "\n".join((_VIEW / f"{name}.css").read_text("utf-8") for name in _STYLES)
 
     name = _shown(t.Unicode(allow_none=True))
+    cell_id: str | None = None  # of the cell that made the panel
+
     prompt = _editable(t.Unicode())
     system = _editable(t.Unicode())
     models = _editable(t.Any())
@@ -207,6 +209,7 @@ class Panel(anywidget.AnyWidget):
             preset=self._built_in_preset(),
             parameters=self._parameters(),
             iterations=self.iterations,
+            cell_id=self.cell_id,
         )
 
     def set_form(self, values: Mapping[str, Any]) -> None:

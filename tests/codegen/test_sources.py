@@ -119,13 +119,11 @@ def test_code_of_a_compressed_run(openai):
     assert lp.code(run.id) == before
 
 
-def test_images_are_in_the_code_of_a_request_but_not_of_a_run(openai):
+def test_images_are_in_the_code_of_a_request_and_of_a_run(openai):
     run = lp.ask("What is this?", MODEL, images=[GIF])
-    with pytest.raises(ConfigError, match="images that are not stored"):
-        lp.code(run)
-
     seen = Message("user", (ImagePart("image/gif", GIF), TextPart("What is this?")))
-    assert "data:image/gif;base64,R0lGOD" in lp.code(replace(request(), messages=(seen,)))
+    for source in (run, replace(request(), messages=(seen,))):
+        assert "data:image/gif;base64,R0lGOD" in lp.code(source)
 
 
 def test_an_image_url_is_in_the_code_of_a_run(openai):
