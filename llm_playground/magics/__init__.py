@@ -206,6 +206,9 @@ def command(line: str) -> Callable[[], object] | None:
     A line whose first word is a command but whose other words are not its arguments is a prompt,
     such as ``runs are fun``, unless that could be a typo: a single word or an option follows.
 
+    A word close to a command is a typo of it if nothing, an option or the command's one argument
+    follows.
+
     Raises:
         UsageError: It could be either; a mistyped command is not sent to a model and paid for.
 
@@ -213,19 +216,16 @@ def command(line: str) -> Callable[[], object] | None:
     (None, None, None)
     """
     name, *words = line.split()
-    if name not in _COMMANDS:
-        close = difflib.get_close_matches(name, _COMMANDS, n=1, cutoff=_CLOSE)
-        if close and not words:
-            raise UsageError(f"Did you mean %llm {close[0]}? To ask {name!r}, use %%llm.")
-        return None
     with suppress(ValueError):  # an apostrophe
         words = shlex.split(line)[1:]
+    if name not in _COMMANDS:
+        for close in difflib.get_close_matches(name.lower(), _COMMANDS, n=1, cutoff=_CLOSE):
+            if not words or words[0].startswith("-") or _is_argument(close, words):
+                raise UsageError(f"Did you mean %llm {close}? To ask {name!r}, use %%llm.")
+        return None
     known = _COMMANDS[name]
-    parser = _Parser(prog=f"%llm {name}", add_help=False, allow_abbrev=False)
-    for argument, settings in known.arguments:
-        parser.add_argument(argument, **settings)
     try:
-        values = vars(parser.parse_intermixed_args(words))
+        values = _arguments(name, words)
     except UsageError:
         if len(words) > 1 and words[0] not in known.keywords and not words[0].startswith("-"):
             return None
@@ -234,6 +234,26 @@ def command(line: str) -> Callable[[], object] | None:
             expected = f"%llm {name} takes nothing after it"
         raise UsageError(f"{expected}. To ask that, use %%llm.") from None
     return lambda: known.run(**values)
+
+
+def _arguments(name: str, words: Sequence[str]) -> dict[str, Any]:
+    """The values of a command's arguments.
+
+    Raises:
+        UsageError: The command does not take these words.
+    """
+    parser = _Parser(prog=f"%llm {name}", add_help=False, allow_abbrev=False)
+    for argument, settings in _COMMANDS[name].arguments:
+        parser.add_argument(argument, **settings)
+    return vars(parser.parse_intermixed_args(list(words)))
+
+
+def _is_argument(name: str, words: Sequence[str]) -> bool:
+    """Whether a command takes these words: one word, or those after one of its keywords."""
+    with suppress(UsageError):
+        _arguments(name, words)
+        return len(words) == 1 or words[0] in _COMMANDS[name].keywords
+    return False
 
 
 def _usage() -> str:

@@ -31,10 +31,43 @@ def test_a_sentence_that_begins_with_a_command_is_a_prompt(line):
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        *("Hello", "Hello!", "Why?", "translate", "Poem", "Explain", "Yes", "日本"),
+        *(
+            "budgets are limits",
+            "codes of honour",
+            "Costs of war",
+            "used cars rust",
+            "hell is others",
+        ),
+    ],
+)
+def test_a_word_that_is_near_no_command_is_a_prompt(line):
+    assert magics.command(line) is None
+
+
+@pytest.mark.parametrize(
     ("line", "message"),
     [
         ("modles", "Did you mean %llm models?"),
         ("exprot", "Did you mean %llm export?"),
+        ("exprot --format csv", "Did you mean %llm export?"),
+        ("exprot runs.csv", "Did you mean %llm export?"),
+        ("exporrt --format csv runs.csv", "Did you mean %llm export?"),
+        ("budgets", "Did you mean %llm budget?"),
+        ("cots", "Did you mean %llm cost?"),
+        ("Cost", "Did you mean %llm cost?"),
+        ("COTS", "Did you mean %llm cost?"),
+        ("hlep", "Did you mean %llm help?"),
+        ("docter", "Did you mean %llm doctor?"),
+        ("latnecy", "Did you mean %llm latency?"),
+        ("presets", "Did you mean %llm preset?"),
+        ("run", "Did you mean %llm runs?"),
+        ("key set openai", "Did you mean %llm keys?"),
+        ("kyes --save", "Did you mean %llm keys?"),
+        ("us openai:gpt-4o", "Did you mean %llm use?"),
+        ("codde last", "Did you mean %llm code?"),
         ("models openai", "%llm models takes nothing after it."),
         ("use", "Write %llm use MODEL."),
         ("keys openai", "Write %llm keys"),

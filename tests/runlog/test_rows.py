@@ -95,8 +95,9 @@ def test_messages_come_from_json_or_from_the_prompt():
 
 def test_images_are_found_by_their_hash():
     part = {"type": "image", "media_type": "image/png", "sha256": "ab"}
-    assert rows.has_images([{"role": "user", "content": [part]}])
-    assert not rows.has_images([{"role": "user", "content": "sha256"}])
+    text = {"type": "text", "text": "sha256"}
+    assert rows.hashes_in([{"role": "user", "content": [part, text, part]}]) == ["ab", "ab"]
+    assert rows.hashes_in([{"role": "user", "content": "sha256"}]) == []
 
 
 def test_packed_texts_of_a_row_come_back():
