@@ -10,7 +10,7 @@ import ssl
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from llm_playground import _runtime, config, provenance
+from llm_playground import _runtime, config, package_log, provenance
 from llm_playground.config import credentials, dotenv
 from llm_playground.errors import LLMError
 from llm_playground.formatting import count
@@ -175,4 +175,5 @@ def _last_error() -> str:
     tries = json.loads(row["attempts"] or "[]")
     request_id = tries[-1].get("request_id") if tries else None
     when = row["started_at"].strftime("%d %b %H:%M UTC")
-    return f"{when} · {row['model']} · {row['error_type']} · request {request_id or 'id unknown'}"
+    found = f"{when} · {row['model']} · {row['error_type']} · request {request_id or 'id unknown'}"
+    return f"{found} · stacks in {package_log.path()}" if package_log.path().exists() else found

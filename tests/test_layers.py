@@ -17,7 +17,7 @@ LAYERS = (
     ("errors",),
     ("types", "_validation"),
     ("events", "config"),
-    ("_runtime", "provenance", "formatting"),
+    ("_runtime", "provenance", "formatting", "package_log"),
     ("rendering", "runlog"),
     ("exporting",),
     ("request", "catalog", "providers"),

@@ -200,6 +200,7 @@ class Engine:
             self._finish_unsent(run.ended("cancelled"), emit, call)
             raise
         except Exception as error:
+            _keep_stack(call, error)
             return self._finish_unsent(run.failed(_as_llm_error(error, call.request)), emit, call)
         try:
             if self.budget is not None:
@@ -211,6 +212,7 @@ class Engine:
             self._finish(run.ended("cancelled"), emit, run)
             raise
         except Exception as error:
+            _keep_stack(call, error)
             return self._finish(run.failed(_as_llm_error(error, call.request)), emit, run)
         return self._finish(run.answered(), emit, run)
 
@@ -384,6 +386,15 @@ class _ActiveRun:
             return run
         notices = tuple(self.reservation.notices)
         return replace(run, max_tokens_cap=self.reservation.max_tokens, budget_notices=notices)
+
+
+def _keep_stack(call: Call, error: Exception) -> None:
+    """Write a failed call's stack to the package's log file, except for a budget's refusal."""
+    if not isinstance(error, BudgetExceededError):
+        from llm_playground import package_log  # first failure, not import
+
+        privacy = config.privacy().of(call.execution.id)
+        package_log.call_failed(call.run_id, call.request.model, error, privacy)
 
 
 def _as_llm_error(error: Exception, request: Request) -> LLMError:
