@@ -6,7 +6,6 @@ What a caller asks for is collected in a :class:`CallOptions`, which checks it a
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
@@ -25,6 +24,7 @@ from llm_playground.catalog.estimates import Estimate
 from llm_playground.errors import ConfigError, InvalidParameterError, LLMError, UnknownModelError
 from llm_playground.events import Preparing, Retrying, RunFinished, StreamEvent, Waiting
 from llm_playground.execution import Call, Emit, Engine, Tally
+from llm_playground.providers import wire_formats
 from llm_playground.request import secret_guard
 from llm_playground.request.messages import Turn, conversation, filled, value_hashes
 from llm_playground.request.parameters import (
@@ -86,7 +86,6 @@ class CallOptions:
         variables = self.variables or {}
         messages = templates if self.variables is None else filled(templates, self.variables)
         parameters = parameters_from(self.parameters, self.preset)
-        _check_extra(parameters.extra)
         _check_override(self.override)
         tools = () if self.tools is None else tools_from(self.tools)
         schema = None if self.schema is None else schema_from(self.schema)
@@ -97,12 +96,11 @@ class CallOptions:
         calls: list[Call] = []
         for name in self.models:
             model = resolve_model(config.default_model() if name is None else name)
-            config.check_allowed(model)
-            capabilities.check_parameters(model, parameters)
             endpoint = config.base_url(model.partition(":")[0])
             request = Request(model, messages, parameters, tools, schema, endpoint)
-            if not calls:  # the texts are the same for all models
-                secret_guard.check(request, {name: variables[name] for name in hashes})
+            # The texts are the same for all models, and a warning comes once.
+            searched = Request(model, ()) if calls else request
+            _check(request, searched, {name: variables[name] for name in hashes})
             calls += _calls(request, execution, fresh=self.fresh, override=self.override)
         return tuple(calls)
 
@@ -234,7 +232,7 @@ async def stream(call: Call) -> AsyncGenerator[StreamEvent, None]:
 def next_call(call: Call, messages: tuple[Message, ...]) -> Call:
     """The call that continues a conversation; raises ConfigError if it must not be sent."""
     request = replace(call.request, messages=messages)
-    secret_guard.check(replace(request, messages=messages[len(call.request.messages) :]))
+    _check(request, replace(request, messages=messages[len(call.request.messages) :]), {})
     [following] = _calls(request, _now(call.execution), fresh=call.fresh, override=call.override)
     return following
 
@@ -243,12 +241,11 @@ def repeated_call(call: Call, changes: Mapping[str, Any]) -> Call:
     """The call that repeats another one with changed parameters, always sent, as a new execution.
 
     Raises:
-        InvalidParameterError: A parameter cannot be sent.
+        ConfigError: It must not be sent, or a parameter cannot be.
     """
     parameters = parameters_from({**call.request.parameters.as_dict(), **changes}, None)
-    _check_extra(parameters.extra)
-    capabilities.check_parameters(call.request.model, parameters)
     request = replace(call.request, parameters=parameters)
+    _check(request, request, {})
     [repeated] = _calls(request, _now(call.execution), fresh=True, override=call.override)
     return repeated
 
@@ -369,15 +366,16 @@ def print_progress(event: StreamEvent) -> None:
     sys.stderr.flush()
 
 
-def _check_extra(extra: Mapping[str, Any]) -> None:
-    """Refuse values that are not JSON before they are logged as sent."""
-    for name, value in extra.items():
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise InvalidParameterError(
-                f"extra[{name!r}] cannot be sent as JSON: {_validation.shorten(str(error), 120)}."
-            ) from None
+def _check(request: Request, searched: Request, variables: Mapping[str, object]) -> None:
+    """Check that a request may be sent; the guard reads only ``searched``, a part of it.
+
+    Raises:
+        ConfigError: It must not be sent, or cannot be.
+    """
+    config.check_allowed(request.model)
+    capabilities.check_parameters(request.model, request.parameters)
+    wire_formats.check(request)
+    secret_guard.check(searched, variables)
 
 
 def _check_override(override: object) -> None:

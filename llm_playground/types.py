@@ -200,6 +200,8 @@ class Request:
     tools: tuple[Tool, ...] = ()
     schema: Schema | None = None
     endpoint: str | None = None
+    # What is computed from the request once, such as its body: so all read, and send, the same.
+    derived: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def provider(self) -> str:
@@ -234,7 +236,7 @@ class Request:
         parameters = self.parameters.without(dropped)
         if max_tokens_cap is not None:
             parameters = replace(parameters, max_tokens=max_tokens_cap)
-        return replace(self, parameters=parameters)
+        return self if parameters == self.parameters else replace(self, parameters=parameters)
 
     def prompt_hash(self) -> str:
         """SHA-256 over the canonical request, in hex; independent of key order. Computed once.
@@ -248,25 +250,26 @@ class Request:
 
     @cached_property
     def _prompt_hash(self) -> str:
-        canonical: dict[str, Any] = {
-            "model": self.model,
-            "messages": _canonical(messages_as_json(self.messages)),
-            "parameters": _canonical(self.parameters.as_dict()),
-        }
-        if self.tools:
-            canonical["tools"] = _canonical(
-                [[t.name, t.description, t.parameters] for t in self.tools]
-            )
-        if self.endpoint is not None:
-            canonical["endpoint"] = self.endpoint
-        if self.schema is not None:
-            canonical["schema"] = _canonical(self.schema.json_schema)
+        canonical = self.canonical()
         text = json.dumps(canonical, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
+    def canonical(self) -> dict[str, Any]:
+        """The whole request as a JSON object that depends on no wire format; images by hash."""
+        optional = {
+            "tools": [[one.name, one.description, one.parameters] for one in self.tools] or None,
+            "endpoint": self.endpoint,
+            "schema": None if self.schema is None else self.schema.json_schema,
+        }
+        return {
+            "model": self.model,
+            "messages": _canonical(messages_as_json(self.messages)),
+            "parameters": _canonical(self.parameters.as_dict()),
+        } | {name: _canonical(value) for name, value in optional.items() if value is not None}
+
     @cached_property
     def size_bytes(self) -> int:
-        """The size of all text in UTF-8: messages, tools and schema.
+        """The size of all text in UTF-8: messages, tools, schema and ``extra``.
 
         >>> Request("local:m", (Message("user", (TextPart("é!"),)),)).size_bytes
         3
@@ -274,8 +277,8 @@ class Request:
         texts = [_part_text(part) for message in self.messages for part in message.content]
         texts += [f"{tool.name}{tool.description}" for tool in self.tools]
         schemas = [tool.parameters for tool in self.tools]
-        if self.schema is not None:
-            schemas.append(self.schema.json_schema)
+        schemas += [] if self.schema is None else [self.schema.json_schema]
+        schemas += [self.parameters.extra] if self.parameters.extra else []
         texts += [json.dumps(schema, default=str) for schema in schemas]
         return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
 

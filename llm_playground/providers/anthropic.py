@@ -20,7 +20,9 @@ from llm_playground.events import (
     ToolCallDelta,
 )
 from llm_playground.providers import Endpoint, RequestContext, streaming, strict_schema
+from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
+from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.request import images
 from llm_playground.types import (
     FinishReason,
@@ -65,7 +67,8 @@ _ERROR_STATUS = {
 def body(request: Request) -> dict[str, Any]:
     """The request's JSON body; parameters that are not set are left out, except ``max_tokens``.
 
-    Messages has no seed and no penalties; they are not sent.
+    Messages has no seed and no penalties; they are not sent. Raises InvalidParameterError as
+    :func:`~.extra.merged` does.
 
     >>> from llm_playground.types import Message, TextPart
     >>> body(Request("anthropic:m", (Message("user", (TextPart("hi"),)),)))
@@ -84,14 +87,14 @@ def body(request: Request) -> dict[str, Any]:
         ]
         or None,
     }
-    return {
+    content = {
         "model": request.model_name,
         "max_tokens": parameters.max_tokens or DEFAULT_MAX_TOKENS,
         "messages": _turns(request.messages),
         **{name: value for name, value in settings.items() if value is not None},
-        **parameters.extra,
-        "stream": True,  # last, so that extra cannot turn it off
+        "stream": True,
     }
+    return merged(content, parameters.extra)
 
 
 def _output_config(effort: str | None, schema: Schema | None) -> dict[str, Any]:
@@ -324,7 +327,7 @@ class AnthropicProvider:
         # extra_body replaces the placeholders that the SDK requires. Given the model's name, the
         # SDK would warn of models that are to be retired.
         return self._client.messages.with_streaming_response.create(
-            model="", max_tokens=1, messages=[], stream=True, extra_body=body(request)
+            model="", max_tokens=1, messages=[], stream=True, extra_body=WIRE_FORMATS["anthropic"].body(request)
         )
 
     async def aclose(self) -> None:

@@ -28,7 +28,9 @@ from llm_playground.events import (
     ToolCallDelta,
 )
 from llm_playground.providers import Endpoint, RequestContext, errors, streaming
+from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
+from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.request import images
 from llm_playground.types import (
     FinishReason,
@@ -151,7 +153,8 @@ def body(request: Request) -> dict[str, Any]:
     ``generationConfig`` is present even if empty, as in the SDK's own requests.
 
     Raises:
-        InvalidParameterError: The model does not take a schema together with tools.
+        InvalidParameterError: The model does not take a schema together with tools, or ``extra``
+            holds what it must not, see :func:`~.extra.merged`.
 
     >>> from llm_playground.types import Message, Parameters, TextPart
     >>> body(Request("gemini:m", (Message("user", (TextPart("hi"),)),), Parameters(top_p=0.5)))
@@ -178,7 +181,7 @@ def body(request: Request) -> dict[str, Any]:
         ]
         content["tools"] = [{"functionDeclarations": declarations}]
     content["generationConfig"] = _generation_config(request)
-    return _merged(content, request.parameters.extra)
+    return merged(content, request.parameters.extra)
 
 
 def _generation_config(request: Request) -> dict[str, Any]:
@@ -200,17 +203,6 @@ def _thinking(model_name: str, effort: str | None) -> dict[str, Any] | None:
     if model_name.startswith("gemini-2") and effort in _BUDGETS:
         return {"thinkingBudget": _BUDGETS[effort], "includeThoughts": True}
     return {"thinkingLevel": effort, "includeThoughts": True}
-
-
-def _merged(content: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """The body with ``extra``, merged field by field; fields of ``extra`` win."""
-    merged = dict(content)
-    for name, value in extra.items():
-        present = merged.get(name)
-        if isinstance(present, Mapping) and isinstance(value, Mapping):
-            value = _merged(present, value)
-        merged[name] = value
-    return merged
 
 
 def _contents(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
@@ -418,14 +410,13 @@ class GeminiProvider:
         """Send the request; the response is closed on leaving."""
         from google.genai import types as sdk
 
-        if "#" in request.model_name:  # it would cut off the rest of the URL
-            raise errors.unsendable(call, ValueError(f"no model is called {request.model_name}"))
+        WIRE_FORMATS["gemini"].path(request)  # refuses names that would change the URL
         responses = list[httpx2.Response]()
         options = sdk.GenerateContentConfig(
             automatic_function_calling=sdk.AutomaticFunctionCallingConfig(disable=True),
             automatic_continuation=False,  # it would send further requests
             # This replaces the body that the SDK builds.
-            http_options=sdk.HttpOptions(extra_body=body(request)),
+            http_options=sdk.HttpOptions(extra_body=WIRE_FORMATS["gemini"].body(request)),
         )
         try:
             token = _responses.set(responses)

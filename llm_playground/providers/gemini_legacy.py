@@ -50,6 +50,7 @@ from llm_playground.providers import (
     transport_errors,
 )
 from llm_playground.providers.sse import MAX_EVENT_BYTES, EventTooLongError
+from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.redaction import redact
 from llm_playground.types import Request
 
@@ -427,7 +428,7 @@ class GeminiLegacyProvider:
             lambda: self._client.stream_generate_content(
                 {"model": model}, retry=None, timeout=None
             ),
-            json.dumps(gemini.body(request)).encode(),
+            json.dumps(WIRE_FORMATS["gemini"].body(request)).encode(),
             self._keepalive_s,
         )
         self._active.add(exchange)

@@ -23,7 +23,9 @@ from llm_playground.events import (
     ToolCallDelta,
 )
 from llm_playground.providers import Endpoint, RequestContext, errors, streaming, strict_schema
+from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
+from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.request import images
 from llm_playground.types import (
     FinishReason,
@@ -76,7 +78,7 @@ _ERROR_STATUS = {
 def body(request: Request) -> dict[str, Any]:
     """The request's JSON body; parameters that are not set are left out.
 
-    ``openai`` gets ``max_completion_tokens``; all others ``max_tokens``, which compatible servers
+    Raises InvalidParameterError as :func:`~.extra.merged` does. ``openai`` gets ``max_completion_tokens``; all others ``max_tokens``, which compatible servers
     understand.
 
     >>> from llm_playground.types import Message, Parameters, TextPart
@@ -95,14 +97,14 @@ def body(request: Request) -> dict[str, Any]:
         "tools": [_tool(tool, request.provider) for tool in request.tools] or None,
         "response_format": None if request.schema is None else _format(request.schema),
     }
-    return {
+    content = {
         "model": request.model_name,
         "messages": [turn for message in request.messages for turn in _turns(message)],
         **{name: value for name, value in settings.items() if value is not None},
         "stream_options": {"include_usage": True},
-        **parameters.extra,
-        "stream": True,  # last, so that extra cannot turn it off
+        "stream": True,
     }
+    return merged(content, parameters.extra)
 
 
 def _logprobs(request: Request) -> dict[str, Any]:
@@ -340,7 +342,7 @@ class OpenAIProvider:
     def _send(self, request: Request) -> AbstractAsyncContextManager[streaming.Response]:
         # extra_body replaces the placeholders that the SDK requires.
         return self._client.chat.completions.with_streaming_response.create(
-            model="", messages=[], stream=True, extra_body=body(request)
+            model="", messages=[], stream=True, extra_body=WIRE_FORMATS["openai"].body(request)
         )
 
     async def aclose(self) -> None:

@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 from llm_playground import config
 from llm_playground.errors import InvalidParameterError
-from llm_playground.types import Request
+from llm_playground.providers import extra
+from llm_playground.types import ImagePart, Message, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class WireFormat:
 
     ``module`` has its ``body`` and ``Reader``, and needs no vendor's SDK; ``provider`` is the class
     as ``module:Class``. ``path`` returns what follows the base URL, and raises
-    InvalidParameterError for a model name that no URL can hold. ``key_scheme`` precedes the key in
+    InvalidParameterError for a model name that no URL can hold. ``limits`` are the dotted names of
+    the fields of a body that limit the answer. ``key_scheme`` precedes the key in
     ``key_header``; ``headers`` are those beside key and content type. ``sdk`` is the vendor's,
     where the class imports it only when it is first built; ``install`` says what to do when the
     class cannot be imported.
@@ -51,6 +53,7 @@ class WireFormat:
     provider: str
     path: Callable[[Request], str]
     models: ModelList
+    limits: frozenset[str] = frozenset({"max_tokens"})
     key_header: str = "Authorization"
     key_scheme: str = "Bearer "
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -58,12 +61,19 @@ class WireFormat:
     install: str | None = None
 
     def body(self, request: Request) -> dict[str, Any]:
-        """The JSON body of a request.
+        """The JSON body of a request, built once: what is checked is what is sent.
+
+        A body with the bytes of images is built again each time, since it is large.
 
         Raises:
             InvalidParameterError: It cannot be sent as it stands.
         """
-        return cast("dict[str, Any]", import_module(self.module).body(request))
+        body: dict[str, Any] | None = request.derived.get(self.module)
+        if body is None:
+            body = cast("dict[str, Any]", import_module(self.module).body(request))
+            if not _has_image_bytes(request):
+                request.derived[self.module] = body
+        return body
 
     def authorization(self, key: str, header: str | None = None) -> dict[str, str]:
         """The header that carries ``key``; another ``header`` carries it without the scheme."""
@@ -80,17 +90,17 @@ def _next_page_token(page: Mapping[str, Any]) -> Mapping[str, str] | None:
     return {"pageSize": "1000", "pageToken": str(token)} if token else None
 
 
-# Not allowed in a path. Google's SDK refuses the same names.
-_NOT_IN_PATH = re.compile(r"\.\.|[?&#]")
+# A name that cannot change the rest of the URL, whatever a server on the way decodes.
+_IN_PATH = re.compile(r"(?:(?:models|tunedModels)/)?[\w-][\w.-]*(?<!\.)")
 
 
 def _gemini_path(request: Request) -> str:
     name = request.model_name
-    if _NOT_IN_PATH.search(name):
+    if not _IN_PATH.fullmatch(name):
         raise InvalidParameterError(f"No model of Gemini is called {name!r}.")
     resource = name if name.startswith(("models/", "tunedModels/")) else f"models/{name}"
     version = config.gemini_api_version()
-    return f"/{version}/{quote(resource, safe='/:@%')}:streamGenerateContent?alt=sse"
+    return f"/{version}/{quote(resource)}:streamGenerateContent?alt=sse"
 
 
 _GEMINI = WireFormat(
@@ -98,6 +108,7 @@ _GEMINI = WireFormat(
     provider="llm_playground.providers.gemini:GeminiProvider",
     path=_gemini_path,
     models=ModelList("/{version}/models", "models", {"pageSize": "1000"}, _next_page_token),
+    limits=frozenset({"generationConfig.maxOutputTokens", "generationConfig.max_output_tokens"}),
     key_header="x-goog-api-key",
     key_scheme="",
     sdk="google.genai",
@@ -130,12 +141,85 @@ WIRE_FORMATS: dict[str, WireFormat] = {
 }
 
 
+def format_of(request: Request) -> WireFormat | None:
+    """The wire format of a request's provider; None where a package brings its own."""
+    row = config.rows().get(request.provider)
+    return None if row is None else WIRE_FORMATS.get(row.wire_format)
+
+
 def body_of(request: Request) -> dict[str, Any] | None:
     """The JSON body of a request; None where a package of its own builds it.
 
     Raises:
         InvalidParameterError: It cannot be sent as it stands.
     """
-    row = config.rows().get(request.provider)
-    wire_format = WIRE_FORMATS.get(row.wire_format) if row is not None else None
+    wire_format = format_of(request)
     return None if wire_format is None else wire_format.body(request)
+
+
+def readable_body(request: Request) -> dict[str, Any]:
+    """The body that is checked before a call: as it is sent, but without the bytes of images.
+
+    Where a package of its own builds the body, it is the request in the form of its hash.
+
+    Raises:
+        InvalidParameterError: It cannot be sent as it stands.
+    """
+    wire_format = format_of(request)
+    if wire_format is None:
+        extra.check(request.parameters.extra)
+        return request.canonical()
+    if not _has_image_bytes(request):
+        return wire_format.body(request)
+    readable: Request = request.derived.setdefault("readable", _without_image_bytes(request))
+    return wire_format.body(readable)
+
+
+def check(request: Request) -> None:
+    """Check that a request can be sent as it stands, and is what its fields say.
+
+    Raises:
+        InvalidParameterError: It cannot, or ``extra`` sets what an argument sets.
+    """
+    readable_body(request)
+    wire_format = format_of(request)
+    if wire_format is not None:
+        wire_format.path(request)
+
+
+def effects_of_extra(request: Request) -> extra.Effects:
+    """What the parameter ``extra`` of a request does to its worst case.
+
+    Raises:
+        InvalidParameterError: A limit in it is no number.
+    """
+    wire_format = format_of(request)
+    limits = frozenset[str]() if wire_format is None else wire_format.limits
+    if request.provider == "openai":  # others may ignore its newer name
+        limits |= {"max_completion_tokens"}
+    return extra.effects(request.parameters.extra, limits)
+
+
+def _has_image_bytes(request: Request) -> bool:
+    return any(
+        isinstance(part, ImagePart) and _is_inline(part)
+        for message in request.messages
+        for part in message.content
+    )
+
+
+def _is_inline(part: ImagePart) -> bool:
+    return bool(part.data) or (part.url or "").startswith("data:")
+
+
+def _without_image_bytes(request: Request) -> Request:
+    empty = ImagePart("image/png", b"")
+
+    def readable(message: Message) -> Message:
+        parts = (
+            empty if isinstance(part, ImagePart) and _is_inline(part) else part
+            for part in message.content
+        )
+        return replace(message, content=tuple(parts))
+
+    return replace(request, messages=tuple(map(readable, request.messages)))

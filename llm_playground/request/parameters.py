@@ -120,14 +120,29 @@ def _as_sent(name: str, value: Any) -> Any:  # noqa: ANN401 - a parameter is of 
         is_valid, expected = _KINDS[name]
         if not is_valid(value):
             raise InvalidParameterError(f"{name} is {value!r}; it takes {expected}.")
-    if name == "extra" and nested_too_deeply(value):
-        raise InvalidParameterError(f"extra is nested more than {DEEPEST} levels deep.")
+    if name == "extra":
+        return _as_json(value)
     if name == "stop":
         return (value,) if isinstance(value, str) else tuple(value)
     number = _plain_number(value)
     if isinstance(number, float) and number.is_integer() and name in _WHOLE:
         return int(number)  # a slider's 5.0, which providers reject
     return number
+
+
+def _as_json(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of ``extra`` as JSON will carry it, which no later change of the original reaches."""
+    if nested_too_deeply(extra):
+        raise InvalidParameterError(f"extra is nested more than {DEEPEST} levels deep.")
+    copied: dict[str, Any] = {}
+    for name, value in extra.items():
+        try:
+            copied |= json.loads(json.dumps({name: value}, allow_nan=False))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidParameterError(
+                f"extra[{name!r}] cannot be sent as JSON: {_validation.shorten(str(error), 120)}."
+            ) from None
+    return copied
 
 
 def _plain_number(value: Any) -> Any:  # noqa: ANN401 - other values are returned unchanged

@@ -1,7 +1,8 @@
 """Search of a request for keys, card numbers and e-mail addresses before it is sent.
 
 All text that is sent is searched: messages with ``{{name}}`` filled, tool results, tools, schema
-and ``extra``, but not the bytes of images. Findings name the place, never the value.
+and ``extra``, then whatever else the body holds, but not the bytes of images. Findings name the
+place, never the value.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Literal
 from llm_playground import config
 from llm_playground.config import credentials
 from llm_playground.errors import ConfigError
+from llm_playground.providers.wire_formats import readable_body
 from llm_playground.redaction import key_patterns, known, mask, pii
 from llm_playground.types import (
     ImagePart,
@@ -114,6 +116,9 @@ def findings(
     ['the prompt contains a value that looks like an API key (…1a1)']
     """
     texts = [(place, text) for place, text in _texts(request) if text]
+    seen = {text for _, text in texts}
+    others = (text for text in _strings(readable_body(request)) if text not in seen)
+    texts.append(("the request", "\n".join([request.model_name, *others])))
     by_place: dict[tuple[Kind, str], Finding] = {}
     for kind in kinds:
         for place, text in texts:
