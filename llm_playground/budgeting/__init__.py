@@ -253,7 +253,7 @@ def confirm_worst_case(requests: Iterable[Request], override: str | None) -> Non
         return
     estimate = _worst_case(requests)
     worst_usd = estimate.worst_case_usd or Decimal(0)
-    if worst_usd <= limit_usd:
+    if worst_usd <= limit_usd and estimate.unbounded is None:
         return
     if override is not None:
         detail = {"reason": override, "model": estimate.model, "calls": estimate.calls}
@@ -262,6 +262,12 @@ def confirm_worst_case(requests: Iterable[Request], override: str | None) -> Non
             lambda s: insert_audit_entry(s, "override_confirm_above_usd", None, detail)
         )
         return
+    if estimate.unbounded is not None:
+        message = (
+            f"What extra[{estimate.unbounded!r}] may cost has no bound that is known before the "
+            'call. Pass override="reason", or lp.configure(confirm_above_usd=None).'
+        )
+        raise exceeded_error(message, None, estimate)
     about = "about " if estimate.assumed else ""
     calls = formatting.count(estimate.calls, "call")
     message = (
@@ -277,7 +283,9 @@ def _worst_case(requests: Iterable[Request]) -> Estimate:
     distinct = {id(request): request for request in every}  # iterations share a request
     estimated = {key: estimates.of(request, now) for key, request in distinct.items()}
     each = [estimated[id(request)] for request in every]
-    return estimates.together(one for one in each if one.worst_case_usd is not None)
+    return estimates.together(
+        one for one in each if one.worst_case_usd is not None or one.unbounded is not None
+    )
 
 
 def _next_step(amount: Decimal) -> Decimal:

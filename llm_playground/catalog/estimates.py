@@ -1,20 +1,22 @@
 """Expected and worst-case usage and cost of a call, before it is made.
 
-Budgets reserve the worst case, an upper bound: text counts more tokens than it probably has, and
-the answer is as long as allowed. Reasoning is part of the answer. Tokens are counted without a
-tokenizer; these counts are also used for answers whose provider reports no usage.
+Budgets reserve the worst case, an upper bound: the body counts as many tokens as it can have, see
+:mod:`.token_bounds`, and the answer is as long as allowed. Reasoning is part of the answer. The
+likely tokens are counted by size; these counts are also used for answers whose provider reports no
+usage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from math import ceil
-from typing import Any
 
-from llm_playground.catalog import pricing
+from llm_playground.catalog import pricing, token_bounds
+from llm_playground.providers import wire_formats
 from llm_playground.types import ImagePart, Request, Usage
 
 # OpenAI's rule of thumb: one token is about four characters of English, three quarters of a word
@@ -44,22 +46,20 @@ def estimate_usage(request: Request, answer: str) -> Usage:
 
 # The longest answer that is assumed if it has no limit.
 ASSUMED_MAX_TOKENS = 4096
-# Bytes per token that nearly all text exceeds: digits, code and scripts without spaces have 2.5 to
-# 3, English prose 4 and more.
-_FEWEST_BYTES_PER_TOKEN = 2.5
-# Roles and separators: 3 to 7 tokens per message in the published chat formats.
-_TOKENS_PER_MESSAGE = 8
-# Anthropic's maximum for one image (https://docs.claude.com/en/docs/build-with-claude/vision);
-# others count 85 to 1,500.
-_TOKENS_PER_IMAGE = 1600
+# What a server adds to a request: a few tokens at these vendors, elsewhere perhaps the system prompt
+# of an open model's chat template, of which gpt-oss has the longest, about 70 tokens
+# (https://cookbook.openai.com/articles/openai-harmony).
+_TOKENS_OF_TEMPLATE = {"openai": 8, "anthropic": 8, "gemini": 8, "gemini-legacy": 8}
+_MOST_TOKENS_OF_TEMPLATE = 100
+# The instructions that vendors add for tools and schemas; Anthropic's for tools have up to 804
+# (https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview#pricing).
+_TOKENS_FOR_TOOLS = 1000
+# Fields of a body that are not input.
+_NOT_INPUT = frozenset({"model", "stream", "stream_options", "max_tokens", "max_completion_tokens"})
 # Expected length of an answer without a history of the model.
 _LIKELY_OUTPUT_TOKENS = 500
 # Worst-case input is rounded up to steps, so that price look-ups of similar prompts are cached.
 _STEP = 64
-# Vendors' names in `parameters.extra` for the limit of an answer and the number of answers.
-_LIMIT_NAMES = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens")
-_COUNT_NAMES = ("n", "candidateCount")
-_NESTED_IN = "generationConfig"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,9 @@ class Estimate:
         most_input_tokens: Upper bound of the input.
         most_output_tokens: Upper bound of the output.
         expected_usd: Expected cost; None if a price is unknown.
-        worst_case_usd: Upper bound of the cost; None if a price is unknown.
+        worst_case_usd: Upper bound of the cost; None if a price is unknown, or has no bound.
         assumed: Whether an answer has no limit, so that its upper bound is an assumption.
+        unbounded: The field of ``extra`` whose cost has no bound; None if there is none.
     """
 
     model: str
@@ -101,6 +102,7 @@ class Estimate:
     expected_usd: Decimal | None
     worst_case_usd: Decimal | None
     assumed: bool = False
+    unbounded: str | None = None
 
     def __str__(self) -> str:
         if self.expected_usd is None or self.worst_case_usd is None:
@@ -124,6 +126,8 @@ def of(
     """
     most = most_usage(request, history, cap)
     likely = _likely_usage(request, history, most)
+    worst_usd = pricing.price(request.model, most, at).cost_usd
+    unbounded = wire_formats.effects_of_extra(request).unbounded if worst_usd else None
     return Estimate(
         model=request.model,
         calls=1,
@@ -132,8 +136,9 @@ def of(
         most_input_tokens=most.input_tokens or 0,
         most_output_tokens=most.output_tokens or 0,
         expected_usd=pricing.price(request.model, likely, at).cost_usd,
-        worst_case_usd=pricing.price(request.model, most, at).cost_usd,
+        worst_case_usd=None if unbounded else worst_usd,
         assumed=cap is None and limit_of(request) is None,
+        unbounded=unbounded,
     )
 
 
@@ -156,6 +161,7 @@ def together(estimates: Iterable[Estimate]) -> Estimate:
         expected_usd=_sum(each.expected_usd for each in every),
         worst_case_usd=_sum(each.worst_case_usd for each in every),
         assumed=any(each.assumed for each in every),
+        unbounded=next((each.unbounded for each in every if each.unbounded), None),
     )
 
 
@@ -167,55 +173,65 @@ def most_usage(request: Request, history: History = NO_HISTORY, cap: int | None 
     >>> most_usage(Request("openai:any", (hello,), Parameters(max_tokens=100))).output_tokens
     100
     """
-    fewest = history.fewest_bytes_per_token or _FEWEST_BYTES_PER_TOKEN
-    pieces = len(request.messages) + 1 + len(request.tools)
-    overhead = pieces * _TOKENS_PER_MESSAGE + _image_tokens(request)
-    sent = ceil(request.size_bytes / fewest) + overhead
+    sent = _most_input_tokens(request)
+    if history.fewest_bytes_per_token is not None:  # statistics are no bound, and only raise it
+        sent = max(sent, ceil(request.size_bytes / history.fewest_bytes_per_token))
     input_tokens = ceil(sent / _STEP) * _STEP if sent > _STEP else sent
-    answers = max([1, *_numbers(request.parameters.extra, _COUNT_NAMES)])
-    output_tokens = (limit_of(request) or cap or ASSUMED_MAX_TOKENS) * answers
+    effects = wire_formats.effects_of_extra(request)
+    output_tokens = max(limit_of(request) or cap or ASSUMED_MAX_TOKENS, effects.most_tokens)
+    if effects.prediction is not None:
+        output_tokens += token_bounds.of_text(json.dumps(effects.prediction, ensure_ascii=False))
     if "cache_control" in request.parameters.extra:  # cache writes cost more
         return Usage(input_tokens, output_tokens, cache_write_tokens=input_tokens)
     return Usage(input_tokens, output_tokens)
 
 
+def _most_input_tokens(request: Request) -> int:
+    """The most tokens that the body can have, counted once for each request.
+
+    JSON has all texts, and more characters around them than any chat template.
+    """
+    counted: int | None = request.derived.get("input tokens")
+    if counted is None:
+        body = wire_formats.readable_body(request)
+        read = {name: value for name, value in body.items() if name not in _NOT_INPUT}
+        counted = token_bounds.of_text(json.dumps(read, ensure_ascii=False, default=str))
+        counted += _TOKENS_OF_TEMPLATE.get(request.provider, _MOST_TOKENS_OF_TEMPLATE)
+        if request.schema or any(name in body for name in ("tools", "functions")):
+            counted += _TOKENS_FOR_TOOLS
+        counted += sum(token_bounds.of_image(request.model, part) for part in _images(request))
+        request.derived["input tokens"] = counted
+    return counted
+
+
 def limit_of(request: Request) -> int | None:
     """The limit of the answer that the request sets, in tokens; None if it sets none.
+
+    Where the body has two limits, the larger one counts.
 
     >>> from llm_playground.types import Parameters
     >>> limit_of(Request("openai:any", (), Parameters(extra={"max_completion_tokens": 9})))
     9
     """
-    limits = _numbers(request.parameters.extra, _LIMIT_NAMES)
-    if request.parameters.max_tokens is not None:
-        limits.append(request.parameters.max_tokens)
-    return max(limits, default=None)
+    limits = (request.parameters.max_tokens, wire_formats.effects_of_extra(request).limit)
+    return max((limit for limit in limits if limit is not None), default=None)
 
 
 def _likely_usage(request: Request, history: History, most: Usage) -> Usage:
     size = request.size_bytes
     ratio = history.bytes_per_token
     text_tokens = of_bytes(size) if ratio is None else ceil(size / ratio)
+    image_tokens = sum(token_bounds.of_image(request.model, part) for part in _images(request))
     output_tokens = ceil(history.output_tokens or _LIKELY_OUTPUT_TOKENS)
     return Usage(
-        min(text_tokens + _image_tokens(request), most.input_tokens or 0),
+        min(text_tokens + image_tokens, most.input_tokens or 0),
         min(output_tokens, most.output_tokens or 0),
     )
 
 
-def _image_tokens(request: Request) -> int:
+def _images(request: Request) -> list[ImagePart]:
     parts = (part for message in request.messages for part in message.content)
-    return _TOKENS_PER_IMAGE * sum(isinstance(part, ImagePart) for part in parts)
-
-
-def _numbers(extra: Mapping[str, Any], names: Iterable[str]) -> list[int]:
-    """The positive integers under any of the names, at the top level or nested as for Gemini."""
-    if not extra:
-        return []
-    nested = extra.get(_NESTED_IN)
-    levels = (extra, nested) if isinstance(nested, Mapping) else (extra,)
-    values = [level[name] for level in levels for name in names if name in level]
-    return [value for value in values if isinstance(value, int) and value > 0]
+    return [part for part in parts if isinstance(part, ImagePart)]
 
 
 def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:

@@ -327,7 +327,11 @@ class AnthropicProvider:
         # extra_body replaces the placeholders that the SDK requires. Given the model's name, the
         # SDK would warn of models that are to be retired.
         return self._client.messages.with_streaming_response.create(
-            model="", max_tokens=1, messages=[], stream=True, extra_body=WIRE_FORMATS["anthropic"].body(request)
+            model="",
+            max_tokens=1,
+            messages=[],
+            stream=True,
+            extra_body=WIRE_FORMATS["anthropic"].body(request),
         )
 
     async def aclose(self) -> None:

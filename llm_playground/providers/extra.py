@@ -117,9 +117,9 @@ def check(extra: Mapping[str, Any]) -> None:
 
 
 def _check_stream_options(name: str, value: object) -> None:
-    usage = value.get("include_usage", True) if isinstance(value, Mapping) else None
-    spellings = [key for key in value if _plain(key) == "includeusage"] if usage else []
-    if name != "stream_options" or usage is not True or spellings not in ([], ["include_usage"]):
+    options = value if isinstance(value, Mapping) else {"include_usage": None}
+    usage = {key: on for key, on in options.items() if _plain(key) == "includeusage"}
+    if name != "stream_options" or usage not in ({}, {"include_usage": True}):
         raise InvalidParameterError(
             "extra cannot change include_usage of 'stream_options': the token counts that it "
             "requests are the cost of the call. Leave it out."
@@ -153,13 +153,16 @@ def effects(extra: Mapping[str, Any], limit_names: frozenset[str]) -> Effects:
     """
     if not extra:
         return _NONE
-    limits, others, prediction, unbounded = [], [0], None, None
+    limits: list[int] = []
+    others = [0]
+    prediction, unbounded = None, None
     for where, name, value in _settings(extra):
         plain = _plain(name)
         if plain in _LIMITS or plain in _BUDGETS:
             number = 0 if value is None else _number(name, value, -1)
-            place = name if not where else "generationConfig." * (len(where) == 1) + name
-            (limits if place in limit_names and where <= _GENERATION else others).append(number)
+            place = f"generationConfig.{name}" if where else name
+            is_read = where <= _GENERATION and place in limit_names
+            (limits if is_read else others).append(number)
         elif plain == "prediction":
             prediction = value
         elif plain in _UNBOUNDED and value is not None and value not in _USUAL:
@@ -175,7 +178,7 @@ _GENERATION = frozenset({"generationconfig"})
 def _plain(name: str) -> str:
     """A field's name as the least strict server reads it.
 
-    >>> _plain("Candidate_Count"), _plain(" ｍodel")
+    >>> _plain("Candidate_Count"), _plain(" model")
     ('candidatecount', 'model')
     """
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name)).casefold()

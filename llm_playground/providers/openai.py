@@ -78,8 +78,8 @@ _ERROR_STATUS = {
 def body(request: Request) -> dict[str, Any]:
     """The request's JSON body; parameters that are not set are left out.
 
-    Raises InvalidParameterError as :func:`~.extra.merged` does. ``openai`` gets ``max_completion_tokens``; all others ``max_tokens``, which compatible servers
-    understand.
+    ``openai`` gets ``max_completion_tokens``; all others ``max_tokens``, which compatible servers
+    understand. Raises InvalidParameterError as :func:`~.extra.merged` does.
 
     >>> from llm_playground.types import Message, Parameters, TextPart
     >>> body(Request("local:m", (Message("user", (TextPart("hi"),)),), Parameters(max_tokens=5)))
@@ -341,8 +341,9 @@ class OpenAIProvider:
 
     def _send(self, request: Request) -> AbstractAsyncContextManager[streaming.Response]:
         # extra_body replaces the placeholders that the SDK requires.
+        body = WIRE_FORMATS["openai"].body(request)
         return self._client.chat.completions.with_streaming_response.create(
-            model="", messages=[], stream=True, extra_body=WIRE_FORMATS["openai"].body(request)
+            model="", messages=[], stream=True, extra_body=body
         )
 
     async def aclose(self) -> None:

@@ -282,3 +282,57 @@ def media_type(part: ImagePart) -> str | None:
 
     path = (part.url or "").partition("?")[0].partition("#")[0]
     return mimetypes.guess_type(path)[0]
+
+
+def size_of(part: ImagePart) -> tuple[int, int] | None:
+    """Width and height in pixels from the header of an image's bytes; None if unknown.
+
+    >>> size_of(ImagePart("image/gif", data=b"GIF89a" + bytes([4, 1, 2, 0])))
+    (260, 2)
+    """
+    data = part.data or b""
+    try:
+        size = _size_in(data)
+    except (struct.error, IndexError):  # the header is cut off
+        return None
+    return size if size is not None and min(size) > 0 else None
+
+
+def _size_in(data: bytes) -> tuple[int, int] | None:
+    """The size in the header of a PNG, GIF, WebP or JPEG.
+
+    Formats: https://www.w3.org/TR/png-3/#11IHDR, https://www.w3.org/Graphics/GIF/spec-gif89a.txt,
+    https://developers.google.com/speed/webp/docs/riff_container, ITU-T T.81, annex B.
+    """
+    width: int
+    height: int
+    if data.startswith(_MAGIC[0][0]):
+        width, height = struct.unpack_from(">II", data, 16)
+    elif data.startswith(b"GIF8"):
+        width, height = struct.unpack_from("<HH", data, 6)
+    elif data[8:16] == b"WEBPVP8X":
+        width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
+    elif data[8:16] == b"WEBPVP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    elif data[8:16] == b"WEBPVP8 ":
+        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
+    elif data.startswith(b"\xff\xd8"):
+        return _size_of_jpeg(data)
+    else:
+        return None
+    return width, height
+
+
+def _size_of_jpeg(data: bytes) -> tuple[int, int] | None:
+    at = 2
+    while data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # padding before a marker
+            at += 1
+        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return width, height
+        else:
+            at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+    return None

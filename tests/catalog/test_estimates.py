@@ -51,13 +51,90 @@ class TestMost:
         assert most(request(max_tokens=100), cap=2000).output_tokens == 100
         assert most(request()).output_tokens == estimates.ASSUMED_MAX_TOKENS
 
-    def test_a_limit_in_extra_counts_and_so_does_a_number_of_answers(self):
-        nested = {"generationConfig": {"maxOutputTokens": 70, "candidateCount": 3}}
+    @pytest.mark.parametrize(
+        ("model", "given", "tokens"),
+        [
+            (MODEL, {"extra": {"max_completion_tokens": 50}}, 50),
+            (MODEL, {"extra": {"max_tokens": 50}}, 50),
+            (MODEL, {"extra": {"max_tokens": "9000"}}, 9000),
+            (MODEL, {"extra": {"max_tokens": 9e3}}, 9000),
+            (MODEL, {"extra": {"max_tokens": 8999.5}}, 9000),
+            (MODEL, {"max_tokens": 10, "extra": {"max_tokens": 50}}, 50),
+            (MODEL, {"max_tokens": 90, "extra": {"max_tokens": 50}}, 90),
+            (MODEL, {"extra": {"max_tokens": 50, "max_completion_tokens": 70}}, 70),
+            (MODEL, {"max_tokens": 9, "extra": {"reasoning": {"max_tokens": 800}}}, 800),
+            # Names that this server may not read are no limit, but may allow more.
+            (MODEL, {"extra": {"maxOutputTokens": 5}}, estimates.ASSUMED_MAX_TOKENS),
+            (MODEL, {"extra": {"Max_Tokens": 9999}}, 9999),
+            ("mine:any", {"extra": {"max_completion_tokens": 5}}, estimates.ASSUMED_MAX_TOKENS),
+            ("anthropic:claude-x", {"extra": {"max_tokens": 70}}, 70),
+            (
+                "anthropic:claude-x",
+                {"max_tokens": 70, "extra": {"thinking": {"budget_tokens": 8000}}},
+                8000,
+            ),
+            ("gemini:m", {"extra": {"generationConfig": {"maxOutputTokens": 70}}}, 70),
+            ("gemini:m", {"extra": {"generation_config": {"max_output_tokens": "70"}}}, 70),
+            (
+                "gemini:m",
+                {
+                    "max_tokens": 7,
+                    "extra": {"generation_config": {"thinking_config": {"thinking_budget": 99}}},
+                },
+                99,
+            ),
+            (
+                "gemini:m",
+                {"extra": {"generationConfig": {"thinkingConfig": {"thinkingBudget": -1}}}},
+                estimates.ASSUMED_MAX_TOKENS,
+            ),
+        ],
+    )
+    def test_a_limit_in_extra_counts_as_the_server_may_read_it(self, model, given, tokens):
+        lp.configure(endpoints={"mine": "http://127.0.0.1:9/v1"})
 
-        assert most(request(extra={"max_completion_tokens": 50})).output_tokens == 50
-        assert most(request(max_tokens=10, extra={"max_tokens": 50, "n": 4})).output_tokens == 200
-        assert most(request(extra=nested)).output_tokens == 210
-        assert most(request(max_tokens=10, extra={"n": "many"})).output_tokens == 10
+        assert most(request(model=model, **given)).output_tokens == tokens
+
+    def test_a_prediction_may_be_billed_with_the_answer(self):
+        text = "x9" * 200
+        asked = request(max_tokens=9, extra={"prediction": {"type": "content", "content": text}})
+
+        assert most(asked).output_tokens >= 9 + 400
+
+    @pytest.mark.parametrize(
+        "extra",
+        [
+            {"web_search_options": {}},
+            {"service_tier": "priority"},
+            {"speed": "fast"},
+            {"modalities": ["text", "audio"]},
+            {"cachedContent": "cachedContents/1"},
+            {"mcp_servers": [{"url": "https://example.com"}]},
+            {"tools": [{"type": "web_search_20250305", "name": "web_search"}]},
+            {"tools": [{"googleSearch": {}}]},
+            {"generationConfig": {"responseModalities": ["AUDIO"]}},
+        ],
+    )
+    def test_a_cost_without_a_bound_is_unknown_and_has_to_be_confirmed(self, extra):
+        one = estimates.of(request(max_tokens=5, extra=extra), NOW)
+
+        assert (one.worst_case_usd, str(one)) == (None, "price unknown")
+        with pytest.raises(lp.BudgetExceededError, match=f"extra.*{one.unbounded}.*has no bound"):
+            lp.ask("hi", MODEL, extra=extra)
+
+    @pytest.mark.parametrize(
+        "extra",
+        [
+            {"web_search_options": None},
+            {"service_tier": "flex"},
+            {"modalities": ["text"]},
+            {"tools": [{"type": "function", "function": {"name": "f"}}]},
+            {"tools": [{"functionDeclarations": []}]},
+            {"metadata": {"speed": "fast", "max_tokens": "many"}},
+        ],
+    )
+    def test_what_costs_no_more_than_its_tokens_has_a_price(self, extra):
+        assert estimates.of(request(max_tokens=5, extra=extra), NOW).worst_case_usd > 0
 
     @given(st.text(max_size=300), st.text(max_size=300))
     def test_more_text_is_never_fewer_tokens(self, text, more):
@@ -136,7 +213,7 @@ class TestEstimate:
         assert (three.calls, three.input_tokens) == (3, 300)
         assert three.expected_usd == 3 * one.expected_usd == Decimal("0.0093")
         assert three.worst_case_usd == 3 * one.worst_case_usd
-        assert str(one) == "about $0.0031, at most $0.0032"
+        assert str(one) == "about $0.0031, at most $0.0035"
         assert lp.runs().empty
 
     def test_it_takes_what_ask_takes(self):
