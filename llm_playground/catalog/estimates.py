@@ -46,8 +46,8 @@ def estimate_usage(request: Request, answer: str) -> Usage:
 
 # The longest answer that is assumed if it has no limit.
 ASSUMED_MAX_TOKENS = 4096
-# What a server adds to a request: a few tokens at these vendors, elsewhere perhaps the system prompt
-# of an open model's chat template, of which gpt-oss has the longest, about 70 tokens
+# What a server adds to a request: a few tokens at these vendors, elsewhere perhaps the system
+# prompt of an open model's chat template; that of gpt-oss is the longest, with about 70 tokens
 # (https://cookbook.openai.com/articles/openai-harmony).
 _TOKENS_OF_TEMPLATE = {"openai": 8, "anthropic": 8, "gemini": 8, "gemini-legacy": 8}
 _MOST_TOKENS_OF_TEMPLATE = 100

@@ -132,9 +132,10 @@ async def connect(model: str, progress: Callable[[Preparing], None]) -> Provider
     ``progress`` is called while something slow is prepared, such as fetching the embedded model.
 
     Raises:
-        ConfigError: A key or a model file is missing, or a package's provider cannot be loaded;
-            the message says what to do.
+        ConfigError: A key or a model file is missing, a package's provider cannot be loaded, or
+            the administrator's policy does not allow the model; the message says what to do.
     """
+    config.check_allowed(model)  # settings may have changed since the call was planned
     endpoint = await _endpoint(model, progress)
     wire_format = config.rows()[endpoint.provider].wire_format
     key = (endpoint, wire_format)
