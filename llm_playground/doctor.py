@@ -25,7 +25,8 @@ _TIMEOUT_S = 3.0
 def report() -> list[str]:
     """Ten lines: versions, front end, providers, embedded model, default model, log, last error.
 
-    One more for each further provider whose key is set. A connection (DNS, TCP, TLS) to each
+    One more for each further provider whose key is set, and for each file of rows that the log
+    refused. A connection (DNS, TCP, TLS) to each
     provider's host is tried for at most 3 s; no request is sent.
     """
     connections = _runtime.run(_reach_all(_providers()))
@@ -41,6 +42,7 @@ def report() -> list[str]:
         f"Default      {_default()}",
         f"Run log      {_log()}",
         f"Waiting      {_waiting()}",
+        *_refused(),
         f"Last error   {_last_error()}",
     ]
     return [redact(line) for line in lines]
@@ -158,6 +160,18 @@ def _waiting() -> str:
     except LLMError as error:
         return str(error)
     return f"{count(waiting, 'run')} not yet in the log"
+
+
+def _refused() -> list[str]:
+    try:
+        files = open_log().refused()
+    except LLMError:  # reported as the state of the log
+        return []
+    return [
+        f"Refused      {count(len(file.rows), 'row')} in {file.path} ({'; '.join(file.reasons)}): "
+        "remove the cause and call llm_playground.migrate(), or delete the file"
+        for file in files
+    ]
 
 
 def _last_error() -> str:

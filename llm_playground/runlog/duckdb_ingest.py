@@ -1,23 +1,28 @@
 """Ingests journals into the tables: one statement per table over all files, idempotent by id.
 
 DuckDB parses the JSON lines itself (``read_json``) without Python's interpreter lock, so recording
-is not delayed. Invalid lines are skipped, such as an incomplete last one.
+is not delayed. If a line or a row is refused, :mod:`llm_playground.runlog.refusals` isolates it.
 """
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping, Sequence
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llm_playground.runlog import refusals
+from llm_playground.runlog.refusals import Content, Refused
 from llm_playground.runlog.rows import (
     AUDIT_COLUMNS,
     EXECUTION_COLUMNS,
     PROMPT_COLUMNS,
     RESULT_COLUMNS,
 )
-from llm_playground.runlog.store import Batch, quoted
+from llm_playground.runlog.store import Batch, RefusedRow, quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -27,29 +32,41 @@ if TYPE_CHECKING:
 # allocates buffers of twice this size.
 _LONGEST_LINE_BYTES = 4 << 20
 _TRIES = 5
+_SPACE = re.compile(r"\s+")
 
 
 def _struct(columns: Mapping[str, str]) -> str:
     return "STRUCT(" + ", ".join(f"{name} {kind}" for name, kind in columns.items()) + ")"
 
 
+_ROWS = {
+    "prompt": PROMPT_COLUMNS,
+    "execution": EXECUTION_COLUMNS,
+    "result": RESULT_COLUMNS,
+    "audit": AUDIT_COLUMNS,
+}
 _LINE = {
     "n": "BIGINT",
-    "prompt": _struct(PROMPT_COLUMNS),
-    "execution": _struct(EXECUTION_COLUMNS),
-    "result": _struct(RESULT_COLUMNS),
-    "audit": _struct(AUDIT_COLUMNS),
+    **{part: _struct(columns) for part, columns in _ROWS.items()},
     "pieces": 'STRUCT(id VARCHAR, "text" VARCHAR)[]',
 }
 _COLUMNS = "{" + ", ".join(f"{name}: '{kind}'" for name, kind in _LINE.items()) + "}"
+# The same for `from_json`.
+_SHAPE = json.dumps({"n": "BIGINT", **_ROWS, "pieces": [{"id": "VARCHAR", "text": "VARCHAR"}]})
 
 # Read once; every table below is filled from here. `dead`: the journal's owner has ended.
 _READ = """
 CREATE OR REPLACE TEMP TABLE journal AS
 SELECT *, parse_filename(filename) IN ({dead}) AS dead
-FROM read_json([{files}], format='newline_delimited', ignore_errors=true, filename=true,
+FROM read_json([{files}], format='newline_delimited', filename=true,
                maximum_object_size={longest}, columns={columns})
 """
+# The same from lines that are passed as values.
+_TAKE = f"""
+CREATE OR REPLACE TEMP TABLE journal AS
+SELECT unnest(from_json_strict(line, {quoted(_SHAPE)})), filename, dead
+FROM (SELECT unnest($lines) AS line, unnest($files) AS filename, unnest($dead) AS dead)
+"""  # noqa: S608 - a constant
 
 # For `prompts` and `audit_log`, whose rows never change.
 _NEW_ROWS = """
@@ -104,34 +121,89 @@ WHERE results.status = 'running'
 """
 _FIXED = ("id", "execution_id", "iteration_number", "prompt_hash", "started_at")
 UPDATES = ", ".join(f"{name} = excluded.{name}" for name in RESULT_COLUMNS if name not in _FIXED)
-_IDS = "SELECT DISTINCT result.id FROM journal WHERE result.id IS NOT NULL"
-_COUNT_NEW = """
-SELECT count(DISTINCT result.id) FROM journal
-WHERE result.id NOT IN (SELECT id FROM results WHERE status <> 'running')
+_INSERTS = {
+    "audit": _NEW_ROWS.format(table="audit_log", row="audit"),
+    "prompt": _NEW_ROWS.format(table="prompts", row="prompt"),
+    "execution": _EXECUTIONS,
+    "result": _RESULTS.format(updates=UPDATES),
+}
+_IDS = """
+SELECT DISTINCT result.id
+FROM read_json([{files}], format='newline_delimited', ignore_errors=true,
+               maximum_object_size={longest}, columns={{result: 'STRUCT(id VARCHAR)'}})
+WHERE result.id IS NOT NULL
 """
 
 
-def read(connection: DuckDBPyConnection, batch: Batch) -> None:
-    """Read journals into the connection's temporary table ``journal``."""
+def ingest(connection: DuckDBPyConnection, batch: Batch) -> list[RefusedRow]:
+    """Insert the journals' rows into the tables; the rows that are refused."""
+    try:
+        with _refusable():
+            connection.execute(_READ.format(columns=_COLUMNS, **_files_of(batch)))
+            _write(connection, _INSERTS)
+    except Refused:
+
+        def write(part: str, contents: Sequence[Content]) -> None:
+            with _refusable():
+                _take(connection, contents)
+                _write(connection, [part])
+
+        return refusals.isolated(batch, write)
+    return []
+
+
+@contextmanager
+def _refusable() -> Iterator[None]:
+    """Raise Refused for DuckDB's errors about values, constraints and columns."""
+    import duckdb
+
+    try:
+        yield
+    except (
+        duckdb.DataError,
+        duckdb.IntegrityError,
+        duckdb.ProgrammingError,
+        duckdb.NotSupportedError,
+    ) as error:
+        raise Refused(_SPACE.sub(" ", str(error).split("\n\nLINE ", 1)[0]).strip()) from error
+
+
+def _files_of(batch: Batch) -> dict[str, object]:
+    """The values of a statement that reads journals."""
     longest = max((path.stat().st_size for path in batch.files if path.exists()), default=0) + 1
-    connection.execute(
-        _READ.format(
-            # read_json takes unescaped characters for patterns.
-            files=", ".join(quoted(glob.escape(str(path))) for path in batch.files),
-            dead=", ".join(quoted(path.name) for path in batch.dead) or "''",
-            longest=max(_LONGEST_LINE_BYTES, longest),
-            columns=_COLUMNS,
-        )
-    )
+    return {
+        # read_json takes unescaped characters for patterns.
+        "files": ", ".join(quoted(glob.escape(str(path))) for path in batch.files),
+        "dead": ", ".join(quoted(path.name) for path in batch.dead) or "''",
+        "longest": max(_LONGEST_LINE_BYTES, longest),
+    }
 
 
-def write(connection: DuckDBPyConnection) -> None:
+def _take(connection: DuckDBPyConnection, contents: Sequence[Content]) -> None:
+    """Read lines of journals into the temporary table ``journal``, with all their columns."""
+    lines, files, dead = [], [], []
+    for content in contents:
+        for record in content.records:
+            rows = {
+                part: {name: record[part].get(name) for name in columns} if part in record else None
+                for part, columns in _ROWS.items()
+            }
+            others = {name: record.get(name) for name in ("n", "pieces")}
+            lines.append(json.dumps(others | rows, ensure_ascii=False))
+            files.append(str(content.file))
+            dead.append(content.dead)
+    connection.execute(_TAKE, {"lines": lines, "files": files, "dead": dead})
+
+
+def _write(connection: DuckDBPyConnection, parts: Collection[str]) -> None:
     """Insert what was read into the tables, in one transaction."""
     connection.begin()
-    connection.execute(_NEW_ROWS.format(table="prompts", row="prompt"))
-    connection.execute(_NEW_ROWS.format(table="audit_log", row="audit"))
-    connection.execute(_EXECUTIONS)
-    connection.execute(_RESULTS.format(updates=UPDATES))
+    try:
+        for part in parts:
+            connection.execute(_INSERTS[part])
+    except BaseException:
+        connection.rollback()
+        raise
     connection.commit()
 
 
@@ -145,14 +217,8 @@ def ids(files: Sequence[Path]) -> list[str]:
             break
         with duckdb.connect() as connection:
             try:
-                read(connection, Batch(existing, ()))
+                found = connection.execute(_IDS.format(**_files_of(Batch(existing, ()))))
             except duckdb.IOException:  # an owner ingested one at this moment
                 continue
-            return [row[0] for row in connection.execute(_IDS).fetchall()]
+            return [row[0] for row in found.fetchall()]
     return []
-
-
-def count_new(connection: DuckDBPyConnection) -> int:
-    """The number of runs read whose end is not in the tables yet."""
-    row = connection.execute(_COUNT_NEW).fetchone()
-    return int(row[0]) if row else 0

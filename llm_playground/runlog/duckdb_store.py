@@ -25,7 +25,15 @@ from uuid import UUID
 from llm_playground.errors import RunLogError
 from llm_playground.runlog import duckdb_ingest, schema, store
 from llm_playground.runlog.journal import FairFileLock
-from llm_playground.runlog.store import Batch, Dialect, Session, SqlParams, Table, quoted
+from llm_playground.runlog.store import (
+    Batch,
+    Dialect,
+    RefusedRow,
+    Session,
+    SqlParams,
+    Table,
+    quoted,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +52,9 @@ _READ_ONLY = _OFFLINE | {
     "python_enable_replacements": "false",
 }
 _RETRY_S = 0.05
+_ENDED = """
+SELECT id FROM results WHERE id IN (SELECT unnest($ids::VARCHAR[])) AND status <> 'running'
+"""
 _ZONED = "TIMESTAMP WITH TIME ZONE"
 
 
@@ -326,13 +337,12 @@ class DuckDBStore:
 
         return sql_engine.duckdb_engine(log.select)
 
-    def waiting(self, files: Sequence[Path]) -> int:
-        try:
-            with writing(self.path, 0) as connection:
-                duckdb_ingest.read(connection, Batch(files, ()))
-                return duckdb_ingest.count_new(connection)
-        except RunLogError:
-            return len(duckdb_ingest.ids(files))
+    def waiting(self, files: Sequence[Path]) -> set[str]:
+        found = duckdb_ingest.ids(files)
+        with suppress(RunLogError), reading(self.path, 0) as connection:
+            ended = connection.execute(_ENDED, {"ids": found}).fetchall()
+            return set(found) - {row[0] for row in ended}
+        return set(found)
 
     def migrate(self) -> int:
         with writing(self.path, _STRANGER_WAIT_S) as connection:
@@ -397,10 +407,8 @@ class DuckDBSession:
         self._connection = connection
         self._path = path
 
-    def ingest(self, batch: Batch) -> None:
-        if batch.files:
-            duckdb_ingest.read(self._connection, batch)
-            duckdb_ingest.write(self._connection)
+    def ingest(self, batch: Batch) -> list[RefusedRow]:
+        return duckdb_ingest.ingest(self._connection, batch) if batch.files else []
 
     def change(self, work: Callable[[Session], T]) -> T:
         self._connection.begin()

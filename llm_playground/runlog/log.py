@@ -10,7 +10,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from llm_playground._runtime import Debouncer
 from llm_playground.errors import RunLogError
-from llm_playground.runlog import duckdb_ingest, journal
+from llm_playground.runlog import duckdb_ingest, journal, refusals
 from llm_playground.runlog.journal import Journal
 from llm_playground.runlog.recorder import Recorder
+from llm_playground.runlog.refusals import RefusedFile
 from llm_playground.runlog.rows import Row
 from llm_playground.runlog.store import (
     Batch,
     ReadSession,
+    RefusedRow,
     Session,
     SqlParams,
     Store,
@@ -88,6 +90,8 @@ class RunLog:
         self._failures = 0  # of background drains, in a row
         self._unavailable_since: datetime | None = None
         self._adopted = False  # whether journals of dead processes were taken over once
+        self._retries = True  # whether to ingest refused rows again
+        self._reported: set[str] = set()  # problems of which a warning was logged
         self._used = False
         self._closed = False
 
@@ -185,10 +189,19 @@ class RunLog:
             pass
 
     def waiting(self) -> int:
-        """The number of runs in journals that are not, or not finished, in the database."""
+        """The number of runs that are not, or not ended, in the database, and of refused rows.
+
+        They are in journals and in the files of :meth:`refused`.
+        """
         with self._exclusive():
             files = journal.files(self.journals)
-            return self._store.waiting(files) if files else 0
+            waiting = self._store.waiting(files) if files else set()
+        rows = {row for file in self.refused() for row in file.rows}
+        return len(rows | {("result", run_id) for run_id in waiting})
+
+    def refused(self) -> list[RefusedFile]:
+        """The files with rows that the database refused, which the next process tries again."""
+        return refusals.read(self.journals)
 
     def check(self) -> str:
         """``"ok"``, or the reason why the log cannot be read or written, in one line."""
@@ -203,6 +216,7 @@ class RunLog:
         """See :func:`llm_playground.runlog.migrate`."""
         with self._exclusive():
             version = self._store.migrate()
+            self._retries = True
             self._drain("all")
         return version
 
@@ -325,7 +339,8 @@ class RunLog:
 
     def _drain(self, which: Which, *, patient: bool = True) -> None:
         files = self._recorder.paths() if which == "own" else journal.files(self.journals)
-        if files or self._recorder.images.waiting() or self._store.unfinished():
+        waiting = files or self._recorder.images.waiting() or self._store.unfinished()
+        if waiting or (self._retries and which == "all" and refusals.files(self.journals)):
             with self._drained(which, patient=patient):
                 pass
 
@@ -333,9 +348,11 @@ class RunLog:
     def _drained(self, which: Which, *, patient: bool = True) -> Iterator[Writer]:
         """The database open for changes after the journals were ingested.
 
-        Journals are deleted only after the database is closed, when their content is safe there.
+        Journals are deleted only after the database is closed, when their content is safe there, or
+        in files of refused rows.
         """
         failed: BaseException | None = None
+        tried = refusals.files(self.journals) if self._retries and which == "all" else []
         with ExitStack() as stack:
             with self._store.writing(patient=patient) as writer:
                 # After opening, since journals would pile up without a database. Images first: the
@@ -347,19 +364,61 @@ class RunLog:
                     stack.callback(abandoned.close)
                 dead = [journal.path for journal in taken]
                 files = [*(journal.path for journal in own), *dead, *live]
-                writer.ingest(Batch(files, dead))
+                refused = writer.ingest(Batch(files, dead))
+                again = writer.ingest(Batch(tried, tried)) if tried else []
                 self._recorder.images.ingest(writer, images)
                 try:
                     yield writer
                 except BaseException as error:  # raised below, once the ingested rows are committed
                     failed = error
-            self._recorder.remove(own)
             self._recorder.images.remove(images)
-            for abandoned in taken:
-                abandoned.remove()
+            if self._keep(refused, [*own, *taken], dead, again, tried):
+                self._recorder.remove(own)
+                for abandoned in taken:
+                    abandoned.remove()
         self._adopted |= which == "all"
+        self._retries &= which == "own"
         if failed is not None:
             raise failed
+
+    def _keep(
+        self,
+        refused: Sequence[RefusedRow],
+        journals: Sequence[Journal],
+        dead: Sequence[Path],
+        again: Sequence[RefusedRow],
+        tried: Sequence[Path],
+    ) -> bool:
+        """Write the refused rows of ``journals`` to files, and those of the files ``tried`` again.
+
+        Returns:
+            Whether all are written; the journals must be kept otherwise.
+        """
+        try:
+            if tried:
+                refusals.keep_again(again, tried)
+            kept = [
+                # The owner of a journal has copied its running rows to the next one.
+                refusals.keep(refused, one.path, running=one.path in dead)
+                for one in (journals if refused else ())
+            ]
+        except OSError as error:
+            self._report(f"{self.journals} cannot be written ({error.strerror}); journals stay.")
+            return False
+        if any(kept):
+            reasons = "; ".join(dict.fromkeys(row.reason for row in refused))
+            self._report(
+                f"The run log {self.place} refuses rows ({reasons}). They are kept in "
+                f"{self.journals} as *{refusals.SUFFIX}. Remove the cause, then call "
+                "llm_playground.migrate(), which tries them again."
+            )
+        return True
+
+    def _report(self, problem: str) -> None:
+        """Log a warning, each once."""
+        if problem not in self._reported:
+            self._reported.add(problem)
+            _log.warning("%s", problem)
 
     def _foreign_files(self) -> list[Path]:
         """Paths of the journals of other processes."""

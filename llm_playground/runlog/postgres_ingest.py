@@ -6,19 +6,22 @@ and recording would wait for it. The rules are those of the SQL in ``duckdb_inge
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from llm_playground.runlog import refusals
 from llm_playground.runlog.duckdb_ingest import UPDATES
+from llm_playground.runlog.refusals import Content, Refused
 from llm_playground.runlog.rows import (
     AUDIT_COLUMNS,
     EXECUTION_COLUMNS,
     PROMPT_COLUMNS,
     RESULT_COLUMNS,
 )
-from llm_playground.runlog.store import Batch
+from llm_playground.runlog.store import Batch, NotWritableError, RefusedRow
 
 if TYPE_CHECKING:
     import psycopg
@@ -27,6 +30,10 @@ if TYPE_CHECKING:
 _GROUP_BYTES = 16 << 20
 _GROUP_FILES = 50
 _TRIES = 3
+# Classes of SQLSTATE that say nothing about rows: connections, transactions, resources, locks,
+# operators, the system, the server itself. Triggers may raise any other one.
+_NOT_ABOUT_ROWS = {"08", "25", "40", "53", "55", "57", "58", "F0", "XX"}
+_MAY_WRITE = "SELECT has_any_column_privilege('results', 'INSERT')"
 # An escaped character in JSON; PostgreSQL's texts cannot contain NUL.
 _ESCAPED = re.compile(r"\\(u0000|.)", re.DOTALL)
 
@@ -36,78 +43,98 @@ class _Content(NamedTuple):
     dead: bool
 
 
-def ingest(connection: psycopg.Connection[Any], batch: Batch) -> None:
+def ingest(connection: psycopg.Connection[Any], batch: Batch) -> list[RefusedRow]:
     """Insert the journals' rows into the tables, a few journals per transaction.
 
-    Lines that the server cannot parse are skipped, such as an incomplete last one.
+    Returns:
+        The rows that the server refuses.
+
+    Raises:
+        NotWritableError: The server or this user's role takes no runs.
     """
-    from psycopg import errors
-
-    for group in _groups(batch):
+    refused: list[RefusedRow] = []
+    for files, group in _groups(batch):
         try:
-            _write(connection, group)
-        except errors.DataError:
-            _write(connection, [_readable(connection, content) for content in group])
+            _write(connection, _parts_of(group), group)
+        except Refused:
+
+            def write(part: str, contents: Sequence[Content]) -> None:
+                _write(connection, [part], [_content(content) for content in contents])
+
+            refused += refusals.isolated(Batch(files, batch.dead), write)
+    return refused
 
 
-def _write(connection: psycopg.Connection[Any], group: Sequence[_Content]) -> None:
+def _content(content: Content) -> _Content:
+    lines = (json.dumps(record, ensure_ascii=False) for record in content.records)
+    return _Content(storable("\n".join(lines)), content.dead)
+
+
+def _parts_of(group: Sequence[_Content]) -> list[str]:
+    """The parts that occur in journals; a user may lack the right to insert others."""
+    return [part for part in _INSERTS if any(f'"{part}":' in content.text for content in group)]
+
+
+def _write(
+    connection: psycopg.Connection[Any], parts: Sequence[str], group: Sequence[_Content]
+) -> None:
+    """Insert the rows of these parts in one transaction.
+
+    Raises:
+        Refused: The server refuses a row, or all rows of a part.
+        NotWritableError: It takes no rows at all.
+    """
+    import psycopg
     from psycopg import errors
 
-    statement, values = _WRITE.format(files=_files(group)), _values(group)
+    inserts = "".join(_INSERTS[part] for part in parts)
+    statement, values = f"{_PARSED.format(files=_files(group))}{inserts} SELECT", _values(group)
     for left in reversed(range(_TRIES)):
         try:
             with connection.transaction():
                 connection.execute("SET LOCAL TimeZone = 'UTC'")
-                connection.execute(statement, values)
+                connection.execute(statement.encode(), values)
         except (errors.DeadlockDetected, errors.SerializationFailure):
             if not left:
                 raise
+        except psycopg.Error as error:
+            _explain(connection, error)
+            raise
         else:
             return
 
 
-def _readable(connection: psycopg.Connection[Any], content: _Content) -> _Content:
-    """A journal without the lines that the server cannot parse."""
+def _explain(connection: psycopg.Connection[Any], error: psycopg.Error) -> None:
+    """Raise NotWritableError or Refused if the server gives such a reason."""
     from psycopg import errors
 
-    def is_readable(lines: Sequence[str]) -> bool:
-        part = [_Content("\n".join(lines), content.dead)]
-        try:
-            with connection.transaction():
-                connection.execute(_READ.format(files=_files(part)), _values(part))
-        except errors.DataError:
-            return False
-        return True
-
-    return _Content("\n".join(_good_lines(content.text.split("\n"), is_readable)), content.dead)
-
-
-def _good_lines(lines: Sequence[str], good: Callable[[Sequence[str]], bool]) -> list[str]:
-    """The lines without bad ones, found by bisection: a few checks for one bad line.
-
-    >>> _good_lines(["a", "!", "b"], lambda lines: "!" not in lines)
-    ['a', 'b']
-    """
-    if good(lines):
-        return list(lines)
-    if len(lines) == 1:
-        return []
-    middle = len(lines) // 2
-    return _good_lines(lines[:middle], good) + _good_lines(lines[middle:], good)
+    reason = re.sub(r"\s+", " ", error.diag.message_primary or "").strip()
+    if isinstance(error, (errors.ReadOnlySqlTransaction, errors.DiskFull)):
+        raise NotWritableError(f"The run log cannot be written: {reason}.") from error
+    if error.sqlstate is None or error.sqlstate[:2] in _NOT_ABOUT_ROWS:
+        return
+    is_denied = isinstance(error, errors.InsufficientPrivilege) and reason.startswith("permission")
+    if is_denied:
+        row = connection.execute(_MAY_WRITE).fetchone()
+        if row is not None and not row[0]:
+            raise NotWritableError(f"The run log cannot be written: {reason}.") from error
+    raise Refused(reason, every_row=is_denied) from error
 
 
-def _groups(batch: Batch) -> Iterator[list[_Content]]:
+def _groups(batch: Batch) -> Iterator[tuple[list[Path], list[_Content]]]:
+    files: list[Path] = []
     group: list[_Content] = []
     size = 0
     for path in batch.files:
         content = _Content(_text(path), path in batch.dead)
         if group and (size + len(content.text) > _GROUP_BYTES or len(group) == _GROUP_FILES):
-            yield group
-            group, size = [], 0
+            yield files, group
+            files, group, size = [], [], 0
+        files.append(path)
         group.append(content)
         size += len(content.text)
     if group:
-        yield group
+        yield files, group
 
 
 def _text(path: Path) -> str:
@@ -151,46 +178,33 @@ WITH journal AS MATERIALIZED (
     FROM (VALUES {files}) AS f (file, content, dead),
          unnest(string_to_array(content, E'\\n')) AS l (line)
     WHERE line LIKE '{{%%'
-), read_prompts AS (
-    SELECT p.* FROM journal, jsonb_populate_record(NULL::prompts, line->'prompt') AS p
-    WHERE p.id IS NOT NULL
-), read_executions AS (
-    SELECT e.*, dead FROM journal, jsonb_populate_record(NULL::executions, line->'execution') AS e
-    WHERE e.id IS NOT NULL
-), read_results AS (
-    SELECT r.*, dead FROM journal, jsonb_populate_record(NULL::results, line->'result') AS r
-    WHERE r.id IS NOT NULL AND r.started_at IS NOT NULL
-), read_audit AS (
-    SELECT a.* FROM journal, jsonb_populate_record(NULL::audit_log, line->'audit') AS a
-    WHERE a.id IS NOT NULL
-), pieces AS (
-    SELECT DISTINCT file, (line->>'n')::BIGINT AS n, p.id, p."text"
-    FROM journal, jsonb_to_recordset(line->'pieces') AS p (id VARCHAR, "text" VARCHAR)
-    WHERE line->'pieces' IS NOT NULL
-)
-"""
-
-_READ = f"""{_PARSED}
-SELECT (SELECT count(row_to_json(t)) FROM read_prompts t),
-       (SELECT count(row_to_json(t)) FROM read_executions t),
-       (SELECT count(row_to_json(t)) FROM read_results t),
-       (SELECT count(row_to_json(t)) FROM read_audit t),
-       (SELECT count(n) + count("text") FROM pieces)
-"""  # noqa: S608 - names of columns
+)"""
 
 _STATUS = "CASE WHEN all_dead AND status = 'running' THEN 'interrupted' ELSE status END"
 _TEXT = "CASE WHEN status = 'running' THEN coalesce(so_far, '') ELSE response_text END"
 
-# Rows go in by the order of their ids, so that two writers cannot wait for each other.
-_WRITE = f"""{_PARSED}
-, written_prompts AS (
-    INSERT INTO prompts ({_names(PROMPT_COLUMNS)})
-    SELECT DISTINCT ON (id) {_names(PROMPT_COLUMNS)} FROM read_prompts ORDER BY id
-    ON CONFLICT (id) DO NOTHING
+# By the part of a line. Rows go in by the order of their ids, so that two writers cannot wait for
+# each other.
+_INSERTS = {
+    "audit": f""", read_audit AS (
+    SELECT a.* FROM journal, jsonb_populate_record(NULL::audit_log, line->'audit') AS a
+    WHERE a.id IS NOT NULL
 ), written_audit AS (
     INSERT INTO audit_log ({_names(AUDIT_COLUMNS)})
     SELECT DISTINCT ON (id) {_names(AUDIT_COLUMNS)} FROM read_audit ORDER BY id
     ON CONFLICT DO NOTHING  -- no column: members who may only insert cannot read it
+)""",  # noqa: S608 - names of columns
+    "prompt": f""", read_prompts AS (
+    SELECT p.* FROM journal, jsonb_populate_record(NULL::prompts, line->'prompt') AS p
+    WHERE p.id IS NOT NULL
+), written_prompts AS (
+    INSERT INTO prompts ({_names(PROMPT_COLUMNS)})
+    SELECT DISTINCT ON (id) {_names(PROMPT_COLUMNS)} FROM read_prompts ORDER BY id
+    ON CONFLICT (id) DO NOTHING
+)""",  # noqa: S608 - names of columns
+    "execution": f""", read_executions AS (
+    SELECT e.*, dead FROM journal, jsonb_populate_record(NULL::executions, line->'execution') AS e
+    WHERE e.id IS NOT NULL
 ), best_executions AS (
     SELECT DISTINCT ON (id) *, bool_and(dead) OVER (PARTITION BY id) AS all_dead
     FROM read_executions ORDER BY id, status = 'running'
@@ -200,20 +214,29 @@ _WRITE = f"""{_PARSED}
     ON CONFLICT (id) DO UPDATE SET status = excluded.status, completed_at = excluded.completed_at
     WHERE executions.status = 'running' AND excluded.status <> 'running'
        OR executions.status = 'interrupted' AND excluded.completed_at IS NOT NULL
+)""",  # noqa: S608 - names of columns
+    "result": f""", read_results AS (
+    SELECT r.*, dead FROM journal, jsonb_populate_record(NULL::results, line->'result') AS r
+    WHERE r.id IS NOT NULL
 ), best_results AS (
     SELECT DISTINCT ON (id) *, bool_and(dead) OVER (PARTITION BY id) AS all_dead
     FROM read_results ORDER BY id, status = 'running'
+), pieces AS (
+    SELECT DISTINCT file, (line->>'n')::BIGINT AS n, p.id, p."text"
+    FROM journal, jsonb_to_recordset(line->'pieces') AS p (id VARCHAR, "text" VARCHAR)
+    WHERE line->'pieces' IS NOT NULL
 ), copies AS (
     SELECT id, string_agg("text", '' ORDER BY n) AS so_far FROM pieces GROUP BY id, file
 ), texts AS (
     SELECT DISTINCT ON (id) id AS text_id, so_far FROM copies ORDER BY id, length(so_far) DESC
-)
-INSERT INTO results ({_names(RESULT_COLUMNS)})
-SELECT {_names(RESULT_COLUMNS, status=_STATUS, response_text=_TEXT)}
-FROM best_results LEFT JOIN texts ON text_id = id ORDER BY id
-ON CONFLICT (id, started_at) DO UPDATE SET {UPDATES}, recorded_at = now()
-WHERE results.status = 'running'
-      AND (excluded.status <> 'running'
-           OR length(excluded.response_text) > coalesce(length(results.response_text), 0))
-   OR results.status = 'interrupted' AND excluded.status NOT IN ('running', 'interrupted')
-"""  # noqa: S608 - names of columns
+), written_results AS (
+    INSERT INTO results ({_names(RESULT_COLUMNS)})
+    SELECT {_names(RESULT_COLUMNS, status=_STATUS, response_text=_TEXT)}
+    FROM best_results LEFT JOIN texts ON text_id = id ORDER BY id
+    ON CONFLICT (id, started_at) DO UPDATE SET {UPDATES}, recorded_at = now()
+    WHERE results.status = 'running'
+          AND (excluded.status <> 'running'
+               OR length(excluded.response_text) > coalesce(length(results.response_text), 0))
+       OR results.status = 'interrupted' AND excluded.status NOT IN ('running', 'interrupted')
+)""",  # noqa: S608 - names of columns
+}

@@ -27,6 +27,7 @@ from llm_playground.runlog import duckdb_ingest, postgres_admin, postgres_ingest
 from llm_playground.runlog.store import (
     Batch,
     Dialect,
+    RefusedRow,
     Session,
     SqlParams,
     Table,
@@ -213,6 +214,7 @@ def one_line(error: BaseException) -> str:
     return re.sub(r"\s+", " ", primary or str(error).split("\nLINE ", 1)[0]).strip()
 
 
+_ENDED = "SELECT id FROM results WHERE id = ANY(%s) AND status <> 'running'"
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 T = TypeVar("T")
@@ -280,16 +282,12 @@ class PostgresStore:
 
         return sql_engine.postgres_engine(connect)
 
-    def waiting(self, files: Sequence[Path]) -> int:
+    def waiting(self, files: Sequence[Path]) -> set[str]:
         found = duckdb_ingest.ids(files)
-        try:
-            connection = self._open()
-        except (RunLogError, Unavailable):
-            return len(found)
-        ended = "SELECT count(*) FROM results WHERE id = ANY(%s) AND status <> 'running'"
-        with self._server.refusing("be read"):
-            row = connection.execute(ended, [found]).fetchone()
-        return len(found) - (int(row[0]) if row else 0)
+        with suppress(RunLogError, Unavailable), self._using("be read") as connection:
+            ended = connection.execute(_ENDED, [found]).fetchall()
+            return set(found) - {row[0] for row in ended}
+        return set(found)
 
     def set_aside(self, wait_s: float) -> Path:  # noqa: ARG002 - for files
         raise RunLogError(
@@ -375,9 +373,9 @@ class PostgresSession:
         self._connection = connection
         self._server = server
 
-    def ingest(self, batch: Batch) -> None:
+    def ingest(self, batch: Batch) -> list[RefusedRow]:
         with self._server.refusing("be written"):
-            postgres_ingest.ingest(self._connection, batch)
+            return postgres_ingest.ingest(self._connection, batch) if batch.files else []
 
     def change(self, work: Callable[[Session], T]) -> T:
         with self._server.refusing("be changed"), self._connection.transaction():

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
+from llm_playground.errors import RunLogError
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -57,6 +59,10 @@ class Unavailable(Exception):  # noqa: N818 - a state; the log turns it into an 
         self.detail = detail
 
 
+class NotWritableError(RunLogError):
+    """The database can be read at best: its user, its file or its server does not write."""
+
+
 class ReadSession(Protocol):
     """Reads the database. Placeholders in SQL are ``$name`` on both engines.
 
@@ -88,14 +94,35 @@ class Batch:
     dead: Collection[Path]
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """A row that the database refuses: its part of a journal's line, its lines with their journals.
+
+    ``id`` is empty if the row has none.
+    """
+
+    part: str
+    id: str
+    lines: Sequence[tuple[Path, Mapping[str, Any]]]
+    reason: str = ""
+
+    def is_running(self) -> bool:
+        """Whether its run or execution has not ended in these lines."""
+        rows = [line[self.part] for _, line in self.lines if self.part in line]
+        return bool(self.id) and all(row.get("status") == "running" for row in rows)
+
+
 class Writer(Protocol):
     """The database, open for changes."""
 
-    def ingest(self, batch: Batch) -> None:
-        """Insert the journals' rows into the tables and commit. Idempotent by id.
+    def ingest(self, batch: Batch) -> list[RefusedRow]:
+        """Insert the journals' rows into the tables and commit; the rows that are refused.
+
+        Idempotent by id.
 
         Raises:
-            RunLogError: The rows cannot be inserted. The journals are kept.
+            NotWritableError: The database takes no rows at all. The journals must be kept.
+            RunLogError: The rows cannot be inserted. The journals must be kept.
         """
 
     def change(self, work: Callable[[Session], T]) -> T:
@@ -156,8 +183,8 @@ class Store(Protocol):
     def engine(self, log: RunLog) -> Engine:
         """A read-only SQLAlchemy engine, which drains ``log`` first."""
 
-    def waiting(self, files: Sequence[Path]) -> int:
-        """The number of runs in ``files`` that are not, or not finished, in the database.
+    def waiting(self, files: Sequence[Path]) -> set[str]:
+        """The ids of runs in ``files`` that are not, or not ended, in the database.
 
         All runs in ``files`` if the database cannot be read.
         """
