@@ -28,6 +28,7 @@ from llm_playground.runlog.journal import FairFileLock
 from llm_playground.runlog.store import (
     Batch,
     Dialect,
+    NotWritableError,
     RefusedRow,
     Session,
     SqlParams,
@@ -187,7 +188,7 @@ def explaining(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RunLogError(not_writable(path, error)) from error
+        raise NotWritableError(not_writable(path, error)) from error
     except RuntimeError as error:  # what DuckDB raises for Ctrl+C
         if str(error) != "Query interrupted":
             raise
@@ -195,8 +196,9 @@ def explaining(path: Path) -> Iterator[None]:
     except duckdb.Error as error:
         text = _one_line(error)
         found = (message for pattern, message in _REASONS if re.search(pattern, text))
-        message = next(found, _DAMAGED).format(path=path, text=text)
-        raise RunLogError(message, detail=text) from error
+        message = next(found, _DAMAGED)
+        kind = NotWritableError if message is _NOT_WRITABLE else RunLogError
+        raise kind(message.format(path=path, text=text), detail=text) from error
 
 
 def not_writable(path: Path, error: OSError) -> str:
@@ -301,7 +303,7 @@ class DuckDBStore:
                 "Try again, or close that process."
             ) from error
         except OSError as error:
-            raise RunLogError(not_writable(self.path, error)) from error
+            raise NotWritableError(not_writable(self.path, error)) from error
         try:
             yield
         finally:

@@ -25,6 +25,7 @@ from llm_playground.runlog.refusals import RefusedFile
 from llm_playground.runlog.rows import Row
 from llm_playground.runlog.store import (
     Batch,
+    NotWritableError,
     ReadSession,
     RefusedRow,
     Session,
@@ -55,6 +56,8 @@ _LONGEST_RETRY_S = 20.0
 # Separate from the shared generator, so that a notebook's random.seed() is not disturbed.
 _random = random.Random()  # noqa: S311 - spreads load, not for security
 _WARN_AFTER_FAILURES = 4  # of a kind that usually passes
+# Between attempts to write a log that can only be read: each sends the journals for nothing.
+_UNWRITABLE_S = 60.0
 
 # The journals to drain: those of this process, or also those of others.
 Which = Literal["own", "all"]
@@ -91,6 +94,7 @@ class RunLog:
         self._unavailable_since: datetime | None = None
         self._adopted = False  # whether journals of dead processes were taken over once
         self._retries = True  # whether to ingest refused rows again
+        self._unwritable_until = 0.0  # until when no drain is tried before a read
         self._reported: set[str] = set()  # problems of which a warning was logged
         self._used = False
         self._closed = False
@@ -158,16 +162,17 @@ class RunLog:
 
         Unlike :meth:`change`, it works while another program has the file open for reading, as long
         as the journals are empty: draining needs exclusive access to the file. With ``may_lag``,
-        ``work`` reads the database even if some runs cannot be drained now.
+        ``work`` reads the database even if some runs cannot be drained now. If nothing can be
+        written, such as on a standby server, it reads what is there, after one warning.
 
         Raises:
             RunLogError: Also if others have kept the log for ``wait_s``; the message names them.
         """
-        with self._exclusive(wait_s):
-            with suppress(RunLogError) if may_lag else nullcontext():
-                self._drain("own", patient=not may_lag)
-            with self._store.reading() as session:
-                return work(session)
+        with (
+            self._up_to_date(wait_s, "own", may_lag=may_lag),
+            self._store.reading() as session,
+        ):
+            return work(session)
 
     def change(self, work: Callable[[Session], T], *, wait_s: float = _WAIT_S) -> T:
         """Return the result of ``work``, called in one write transaction on the drained log.
@@ -206,7 +211,8 @@ class RunLog:
     def check(self) -> str:
         """``"ok"``, or the reason why the log cannot be read or written, in one line."""
         try:
-            with self._up_to_date(_CHECK_WAIT_S):
+            with self._exclusive(_CHECK_WAIT_S):
+                self._drain("all")
                 self._store.frame("SELECT 1", ())
         except RunLogError as error:
             return str(error)
@@ -229,7 +235,7 @@ class RunLog:
         if target.exists():
             raise RunLogError(f"{target} already exists. Choose another path.")
         with self._exclusive():
-            with suppress(RunLogError) if self.path else nullcontext():
+            with suppress(RunLogError if self.path else NotWritableError):
                 self._drain("all")
             self._store.backup(target)
         return target
@@ -300,11 +306,36 @@ class RunLog:
         self._reset()
 
     @contextmanager
-    def _up_to_date(self, wait_s: float = _WAIT_S) -> Iterator[None]:
-        """Exclusive access to the database after all journals that may be read were ingested."""
-        with self._exclusive(wait_s):
-            self._drain("all")
+    def _up_to_date(
+        self, wait_s: float = _WAIT_S, which: Which = "all", *, may_lag: bool = False
+    ) -> Iterator[None]:
+        """Exclusive access to the database after journals were ingested, if it can be written.
+
+        A database that can only be read may not even be locked; there is a warning then.
+        """
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._exclusive(wait_s))
+            except NotWritableError as error:
+                self._read_only(error)
+                stack.enter_context(self._exclusive_among_threads(wait_s))
+            else:
+                with suppress(RunLogError) if may_lag else nullcontext():
+                    self._drain_if_writable(which, patient=not may_lag)
             yield
+
+    def _drain_if_writable(self, which: Which, *, patient: bool) -> None:
+        if time.monotonic() < self._unwritable_until:
+            return
+        try:
+            self._drain(which, patient=patient)
+        except NotWritableError as error:
+            self._read_only(error)
+
+    def _read_only(self, error: NotWritableError) -> None:
+        """Read without draining for some time, after one warning."""
+        self._unwritable_until = time.monotonic() + _UNWRITABLE_S
+        self._report(str(error))
 
     def _drain_quietly(self) -> float | None:
         """Drain in the background; after a failure, log one warning and try again later."""
@@ -326,6 +357,9 @@ class RunLog:
 
     def _try_again_after(self, error: Exception) -> float:
         """Seconds until the next attempt, longer each time; logs a warning once."""
+        if isinstance(error, NotWritableError):
+            self._report(str(error))
+            return _random.uniform(_UNWRITABLE_S, 2 * _UNWRITABLE_S)
         self._failures += 1
         usually_passes = isinstance(error, Unavailable) and error.passes
         if (
@@ -378,6 +412,7 @@ class RunLog:
                     abandoned.remove()
         self._adopted |= which == "all"
         self._retries &= which == "own"
+        self._unwritable_until = 0.0
         if failed is not None:
             raise failed
 
@@ -415,8 +450,8 @@ class RunLog:
         return True
 
     def _report(self, problem: str) -> None:
-        """Log a warning, each once."""
-        if problem not in self._reported:
+        """Log a warning, each once, unless nothing can be recorded, which was reported."""
+        if problem not in self._reported and not self._recorder.failing:
             self._reported.add(problem)
             _log.warning("%s", problem)
 

@@ -160,7 +160,7 @@ _HEAD = """\
 --     python -m llm_playground admin sql | psql "$LLM_PLAYGROUND_LOG"
 --
 -- llm_playground_member   writes runs and reads their own: row-level security by database role
--- llm_playground_reader   reads everybody's, for dashboards and accounting
+-- llm_playground_reader   reads everybody's, for dashboards and accounting; its exports are audited
 --
 -- Give each person a role of their own, for example
 --     CREATE ROLE ada LOGIN PASSWORD '...' IN ROLE llm_playground_member;
@@ -217,7 +217,9 @@ def _grants() -> list[str]:
     member, reader = _ROLES
     revoked = [f"REVOKE ALL ON {', '.join(_ALL_READ)} FROM {member}, {reader};"]
     granted = [f"GRANT {what} ON {', '.join(on)} TO {member};" for what, on in _GRANTS.items()]
-    return [*revoked, *granted, f"GRANT SELECT ON {', '.join(_ALL_READ)} TO {reader};"]
+    read = f"GRANT SELECT ON {', '.join(_ALL_READ)} TO {reader};"
+    audited = f"GRANT INSERT ON audit_log TO {reader};"  # such as the exports of a reader
+    return [*revoked, *granted, read, audited]
 
 
 def _policies() -> list[str]:

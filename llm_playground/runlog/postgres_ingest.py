@@ -33,6 +33,10 @@ _TRIES = 3
 # Classes of SQLSTATE that say nothing about rows: connections, transactions, resources, locks,
 # operators, the system, the server itself. Triggers may raise any other one.
 _NOT_ABOUT_ROWS = {"08", "25", "40", "53", "55", "57", "58", "F0", "XX"}
+_NOT_WRITABLE = (
+    "The run log cannot be written ({reason}). New runs are kept on this machine; what is in the "
+    "log can be read."
+)
 _MAY_WRITE = "SELECT has_any_column_privilege('results', 'INSERT')"
 # An escaped character in JSON; PostgreSQL's texts cannot contain NUL.
 _ESCAPED = re.compile(r"\\(u0000|.)", re.DOTALL)
@@ -109,15 +113,17 @@ def _explain(connection: psycopg.Connection[Any], error: psycopg.Error) -> None:
     from psycopg import errors
 
     reason = re.sub(r"\s+", " ", error.diag.message_primary or "").strip()
+    if isinstance(error, errors.ReadOnlySqlTransaction):
+        reason = "its transactions are read-only, as on a standby server"
     if isinstance(error, (errors.ReadOnlySqlTransaction, errors.DiskFull)):
-        raise NotWritableError(f"The run log cannot be written: {reason}.") from error
+        raise NotWritableError(_NOT_WRITABLE.format(reason=reason)) from error
     if error.sqlstate is None or error.sqlstate[:2] in _NOT_ABOUT_ROWS:
         return
     is_denied = isinstance(error, errors.InsufficientPrivilege) and reason.startswith("permission")
     if is_denied:
         row = connection.execute(_MAY_WRITE).fetchone()
         if row is not None and not row[0]:
-            raise NotWritableError(f"The run log cannot be written: {reason}.") from error
+            raise NotWritableError(_NOT_WRITABLE.format(reason=reason)) from error
     raise Refused(reason, every_row=is_denied) from error
 
 

@@ -156,7 +156,8 @@ class Store(Protocol):
         """Exclusive access among all processes, for databases that need it.
 
         Raises:
-            RunLogError: Another process kept it for ``wait_s``, or the lock cannot be written.
+            RunLogError: Another process kept it for ``wait_s``.
+            NotWritableError: The lock cannot be written, so that the database can be read at best.
         """
 
     def unfinished(self) -> bool:

@@ -163,6 +163,17 @@ def full_disk(path):
     os._exit(0)
 
 
+def look_on_a_full_disk(path):
+    """Record a run, then look at the log while files may not grow."""
+    import resource
+
+    open_log(path).check()
+    record(open_log(path))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, resource.RLIM_INFINITY))
+    print(len(open_log(path).frame("SELECT * FROM runs")), "runs", flush=True)
+    os._exit(0)
+
+
 def many(place, count):
     """So many processes at once, each with a run and a look at the log; how many were content."""
     open_log(place).check()  # what all of them need is loaded once
@@ -228,6 +239,7 @@ ROLES = {
         forget,
         look,
         full_disk,
+        look_on_a_full_disk,
         many,
         keep,
         count_up,

@@ -166,22 +166,6 @@ def test_a_deleted_database_starts_anew(log, path):
     assert statuses(log) == ["completed"]
 
 
-def test_a_read_only_file_is_named_and_the_run_waits_until_it_can_be_written(path, actor):
-    log = open_log(str(path))
-    record(log)
-    log.close()
-    path.chmod(0o444)
-    path.parent.chmod(0o555)
-    # The superuser may write everywhere, unless it gives that up.
-    meek = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
-    said, _ = actor("look", before=meek).communicate(timeout=TIMEOUT_S)
-    path.parent.chmod(0o755)
-    path.chmod(0o644)
-    assert said.startswith(f"The run log {path} cannot be written (")
-    assert "Permission denied). Set LLM_PLAYGROUND_LOG to a file in a folder you can write" in said
-    assert statuses(open_log(str(path))) == ["completed", "completed"]
-
-
 def test_a_clock_that_jumps_backwards_loses_and_doubles_nothing(log, monkeypatch, journals):
     record(log, text="before")
     now_ns, now_s = time.time_ns(), time.time()
