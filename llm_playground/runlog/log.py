@@ -56,8 +56,8 @@ _LONGEST_RETRY_S = 20.0
 # Separate from the shared generator, so that a notebook's random.seed() is not disturbed.
 _random = random.Random()  # noqa: S311 - spreads load, not for security
 _WARN_AFTER_FAILURES = 4  # of a kind that usually passes
-# Between attempts to write a log that can only be read: each sends the journals for nothing.
-_UNWRITABLE_S = 60.0
+# Between attempts to write to a server that only reads: each sends the journals for nothing.
+_UNWRITABLE_S = 20.0
 
 # The journals to drain: those of this process, or also those of others.
 Which = Literal["own", "all"]
@@ -333,8 +333,9 @@ class RunLog:
             self._read_only(error)
 
     def _read_only(self, error: NotWritableError) -> None:
-        """Read without draining for some time, after one warning."""
-        self._unwritable_until = time.monotonic() + _UNWRITABLE_S
+        """Read without draining, from a server for some time, after one warning."""
+        if self.path is None:
+            self._unwritable_until = time.monotonic() + _UNWRITABLE_S
         self._report(str(error))
 
     def _drain_quietly(self) -> float | None:
