@@ -333,7 +333,7 @@ class RunLog:
             self._read_only(error)
 
     def _read_only(self, error: NotWritableError) -> None:
-        """Read without draining, from a server for some time, after one warning."""
+        """Log one warning, and read a server without draining for some time."""
         if self.path is None:
             self._unwritable_until = time.monotonic() + _UNWRITABLE_S
         self._report(str(error))
@@ -431,23 +431,13 @@ class RunLog:
             Whether all are written; the journals must be kept otherwise.
         """
         try:
-            if tried:
-                refusals.keep_again(again, tried)
-            kept = [
-                # The owner of a journal has copied its running rows to the next one.
-                refusals.keep(refused, one.path, running=one.path in dead)
-                for one in (journals if refused else ())
-            ]
+            refusals.keep_again(again, tried)
+            is_new = refusals.keep(refused, [journal.path for journal in journals], dead)
         except OSError as error:
             self._report(f"{self.journals} cannot be written ({error.strerror}); journals stay.")
             return False
-        if any(kept):
-            reasons = "; ".join(dict.fromkeys(row.reason for row in refused))
-            self._report(
-                f"The run log {self.place} refuses rows ({reasons}). They are kept in "
-                f"{self.journals} as *{refusals.SUFFIX}. Remove the cause, then call "
-                "llm_playground.migrate(), which tries them again."
-            )
+        if is_new:
+            self._report(refusals.message(refused, self.place, self.journals))
         return True
 
     def _report(self, problem: str) -> None:

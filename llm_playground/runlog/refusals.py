@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -162,25 +162,38 @@ def file_of(journal: Path) -> Path:
     return journal.with_name(name + SUFFIX)
 
 
-def keep(rows: Iterable[RefusedRow], journal: Path, *, running: bool) -> bool:
-    """Write the refused rows of a journal to its file; whether there are any.
+def keep(rows: Sequence[RefusedRow], journals: Iterable[Path], dead: Collection[Path]) -> bool:
+    """Write the refused rows of journals to a file for each; whether there are any.
 
-    Args:
-        rows: The refused rows of all journals.
-        journal: The journal.
-        running: Whether to write the rows of running runs and executions too.
+    Rows of running runs and executions are left out unless the journal's process is ``dead``: it
+    has copied them to its next journal.
 
     Raises:
-        OSError: The file cannot be written; there is no partial one.
+        OSError: A file cannot be written; there is no partial one.
     """
-    lines = (
-        {"refused": row.reason, **line}
-        for row in rows
-        if running or not row.is_running()
-        for source, line in row.lines
-        if source == journal
+    kept = [
+        _write(
+            (
+                {"refused": row.reason, **line}
+                for row in rows
+                if journal in dead or not row.is_running()
+                for source, line in row.lines
+                if source == journal
+            ),
+            file_of(journal),
+        )
+        for journal in (journals if rows else ())
+    ]
+    return any(kept)
+
+
+def message(rows: Iterable[RefusedRow], place: str, folder: Path) -> str:
+    """The warning about refused rows."""
+    reasons = "; ".join(dict.fromkeys(row.reason for row in rows))
+    return (
+        f"The run log {place} refuses rows ({reasons}). They are kept in {folder} as *{SUFFIX}. "
+        "Remove the cause, then call llm_playground.migrate(), which tries them again."
     )
-    return _write(lines, file_of(journal))
 
 
 def _write(lines: Iterable[Mapping[str, Any]], file: Path) -> bool:
@@ -205,7 +218,7 @@ def keep_again(rows: Sequence[RefusedRow], tried: Sequence[Path]) -> None:
         OSError: It cannot be written; the files are unchanged.
     """
     lines = ({"refused": row.reason, **line} for row in rows for _, line in row.lines)
-    for file in tried[1:] if _write(lines, tried[0]) else tried:
+    for file in tried[1:] if tried and _write(lines, tried[0]) else tried:
         file.unlink(missing_ok=True)
 
 
