@@ -13,7 +13,7 @@ from llm_playground.codegen import javascript, python
 from llm_playground.codegen.request import PreparedRequest, prepare
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.providers.wire_formats import WIRE_FORMATS
-from llm_playground.request.messages import conversation
+from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
 from llm_playground.runlog import attachments, open_log
@@ -193,4 +193,4 @@ def _messages(row: Mapping[str, Any]) -> tuple[Message, ...]:
             "This run's prompt has images that are not stored (privacy, a purge, or larger than "
             "image_mb): no code can send them."
         )
-    return conversation(None, messages=messages)
+    return stored_conversation(messages)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from llm_playground import _validation
+from llm_playground._reading import read_regular
 from llm_playground.config import options
 from llm_playground.config.options import GuardModes, Mode, Privacy, Rates
 from llm_playground.errors import ConfigError, InvalidParameterError
@@ -30,6 +31,7 @@ from llm_playground.errors import ConfigError, InvalidParameterError
 _MODES = get_args(Mode)  # from least to most strict
 _LEAST_STRICT = GuardModes(keys="off", cards="off", email="off")
 _ALL_STORED = Privacy(image_mb=math.inf)
+MAX_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ def read_policy(path: Path) -> Policy:
 
 @lru_cache(maxsize=4)
 def _read(path: Path, _version: tuple[int, int, int]) -> Policy:
-    rules = tomllib.loads(path.read_text("utf-8"))
+    rules = tomllib.loads(read_regular(path, MAX_BYTES).decode())
     _validation.check_names("A policy", rules, tuple(_READERS))
     return Policy(**{name: _READERS[name](name, value) for name, value in rules.items()})
 

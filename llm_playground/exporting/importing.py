@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from llm_playground import _validation, config
+from llm_playground._reading import open_regular
 from llm_playground.config import options
 from llm_playground.config.options import Privacy
 from llm_playground.errors import InvalidParameterError, RunLogError
@@ -151,7 +152,7 @@ def _read_file(path: str | Path) -> bytes:
         if not file_path.is_file():
             raise InvalidParameterError(f"There is no file {path}.")
         _check_size(file_path.stat().st_size)
-        with file_path.open("rb") as file:
+        with open_regular(file_path) as file:
             return file.read(MAX_BYTES + 1)
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from llm_playground import config
+from llm_playground._reading import read_regular
 from llm_playground._validation import shorten
 from llm_playground.errors import InvalidParameterError
 from llm_playground.reports import query
@@ -40,6 +41,7 @@ _COLUMNS = (
     *("day", "model", "theirs_usd", "ours_usd", "difference_usd", "runs"),
     *("unpriced_runs", "estimated_runs", "reason"),
 )
+MAX_BYTES = 200_000_000  # of a report
 # Amounts agree within a cent, to which bills are rounded, or half a percent.
 _CENT_USD, _SHARE = 0.01, 0.005
 _BILLED_TOGETHER = {"gemini": ("gemini-legacy",)}
@@ -392,7 +394,7 @@ def _rows(source: Any, provider: str) -> list[dict[str, object]]:  # noqa: ANN40
 
 def _text(path: Path) -> str:
     try:
-        return path.expanduser().read_text("utf-8-sig")
+        return read_regular(path.expanduser(), MAX_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise InvalidParameterError(f"The report {path} cannot be read ({reason}).") from error

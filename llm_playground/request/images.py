@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from llm_playground._reading import open_regular
 from llm_playground._validation import shorten
 from llm_playground.errors import InvalidParameterError
 from llm_playground.types import ImagePart
@@ -102,12 +103,10 @@ def _from_url(url: str) -> ImagePart:
 def _from_path(path: Path) -> ImagePart:
     try:
         path = path.expanduser()
-        if path.is_dir():
-            raise InvalidParameterError(f"{path} is a folder, not an image file.")
-        if path.exists() and not path.is_file():  # a device has no end
-            raise InvalidParameterError(f"{path} is not a regular file.")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(MAX_BYTES + 1)
+    except IsADirectoryError:
+        raise InvalidParameterError(f"{path} is a folder, not an image file.") from None
     except FileNotFoundError:
         raise InvalidParameterError(
             f"There is no image at {path} (relative to {Path.cwd()})."

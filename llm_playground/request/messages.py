@@ -98,6 +98,39 @@ def conversation(
     return tuple(turns)
 
 
+def stored_conversation(messages: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:
+    """The messages of a stored prompt, as :func:`conversation` returns them.
+
+    The log stores no path of an image. Rows that were imported or restored may name any file of
+    this machine, which is not read: a sentence takes its place.
+
+    Raises:
+        InvalidParameterError: See :func:`conversation`.
+
+    >>> stored_conversation([{"role": "user", "content": [{"type": "image", "image": "a.png"}]}])
+    (Message(role='user', content=(TextPart(text='[an image in a file, which is not read]'),)),)
+    """
+
+    def without_file(part: object) -> object:
+        if not isinstance(part, Mapping) or part.get("type") != "image":
+            return part
+        location = part.get("url") or part.get("image")
+        if not isinstance(location, str) or location.lower().startswith(_WEB):
+            return part
+        return TextPart("[an image in a file, which is not read]")
+
+    turns = [
+        {**turn, "content": list(map(without_file, turn["content"]))}
+        if isinstance(turn["content"], list)
+        else turn
+        for turn in messages
+    ]
+    return conversation(None, messages=turns)
+
+
+_WEB = ("http://", "https://", "data:")
+
+
 def filled(turns: Iterable[Message], variables: Mapping[str, object]) -> tuple[Message, ...]:
     """The messages with every ``{{name}}`` in their texts replaced by its value.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from llm_playground import _validation, provenance, types
 from llm_playground.errors import InvalidParameterError
 from llm_playground.redaction import redact
-from llm_playground.request.messages import conversation
+from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from, preset
 from llm_playground.runlog import attachments, open_log
 from llm_playground.runlog.attachments import Attachment
@@ -341,7 +341,7 @@ def _as_prompt(name: str, row: dict[str, Any]) -> Prompt:
     if hashes_in(messages):
         raise InvalidParameterError(f"The images of the saved prompt {name!r} are not stored.")
     return Prompt(
-        messages=conversation(None, messages=messages),
+        messages=stored_conversation(messages),
         parameters=parameters_from(json.loads(row["parameters"] or "{}")),
         model=row["selected_model"],
         name=name,

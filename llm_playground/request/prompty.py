@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from llm_playground import config
+from llm_playground._reading import read_regular
 from llm_playground.catalog import capabilities
 from llm_playground.errors import ConfigError, UnknownModelError
 from llm_playground.request.messages import names
@@ -34,6 +35,7 @@ _PARAMETERS = frozenset(Parameters.__slots__) - {"extra"}
 # Other names of parameters.
 _ALIASES = {"max_completion_tokens": "max_tokens", "max_output_tokens": "max_tokens"}
 _PLACEHOLDER = "\0{}\0"
+MAX_BYTES = 1_000_000
 
 
 def prompt_from_file(path: str | Path) -> Prompt:
@@ -53,7 +55,7 @@ def prompt_from_file(path: str | Path) -> Prompt:
     """
     file = Path(path).expanduser()
     try:
-        return from_text(file.read_text("utf-8"))
+        return from_text(read_regular(file, MAX_BYTES).decode())
     except OSError as error:
         raise ConfigError(f"{file} cannot be read ({error.strerror}).") from None
     except UnicodeDecodeError:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_playground import config, types
+from llm_playground._reading import read_regular
 from llm_playground.errors import ConfigError
 from llm_playground.redaction import redact
 from llm_playground.redaction.pii import masked
@@ -29,7 +30,7 @@ VERSION = 1
 MOST_BYTES = 1_000_000
 MOST_ANSWERS = 10_000
 _TEMPORARY_FILE_MAX_AGE_S = 60.0
-_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a file may be a pipe, which would wait for its other end
+_WEB = ("http://", "https://", "data:")
 _UNREADABLE = "A draft cannot be read and is left out: {}."
 # A preset sets parameters, and another value of one of them ends the preset: they go together.
 _RELATED = {"preset": ("preset", *TRAITS), **{name: (name, "preset") for name in TRAITS}}
@@ -93,9 +94,7 @@ def read_draft(identity: str) -> Draft | None:
     path = _path(identity)
     _remove_old_temporary_files(path)
     try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NO_WAIT)) as file:
-            content = file.read(MOST_BYTES + 1)
-        return from_json(json.loads(content))  # a longer file is cut, so it is not JSON
+        return from_json(json.loads(read_regular(path, MOST_BYTES)))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
@@ -248,6 +247,34 @@ def _plain(value: object) -> object:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return None
     return value if value is None or isinstance(value, (str, int, float)) else repr(value)
+
+
+def without_files(form: Mapping[str, Any]) -> dict[str, Any]:
+    """A form from a notebook, which anyone may have written, without pictures in files.
+
+    Such a picture would be read and sent by a Run; in its place is an entry that says so.
+
+    >>> without_files({"images": [{"id": "1", "name": "a.png", "path": "/home/ada/a.png"}]})
+    {'images': [{'name': 'a.png', 'problem': 'a.png is a file. Add it again to send it.'}]}
+    """
+    changed: dict[str, Any] = {
+        name: [_without_file(entry) for entry in value] if name == "images" else value
+        for name, value in form.items()
+    }
+    if "turns" in form:
+        changed["turns"] = [
+            turn | {"images": [_without_file(entry) for entry in turn.get("images", ())]}
+            for turn in form["turns"]
+        ]
+    return changed
+
+
+def _without_file(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    url = str(entry.get("url") or "")
+    if url.lower().startswith(_WEB) and "path" not in entry:
+        return entry
+    name = str(entry.get("name") or "a picture")
+    return {"name": name, "problem": f"{name} is a file. Add it again to send it."}
 
 
 def check_texts(form: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_playground import config, provenance
+from llm_playground._reading import read_regular
 from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.exporting.formats import extract_rows
 from llm_playground.exporting.row_checks import check_rows
@@ -63,15 +64,14 @@ def find_in_notebook(
     A playground without a name is identified by its cell.
     """
     try:
-        if notebook.stat().st_size > MOST_BYTES:
-            return None
-        cells = json.loads(notebook.read_bytes())["cells"]
+        cells = json.loads(read_regular(notebook, MOST_BYTES))["cells"]
         outputs = list(_outputs(cells, name, cell_id))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     for output in reversed(outputs):
         with suppress(LLMError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
-            draft = drafts.from_json(output["metadata"][METADATA]["draft"])
+            own_draft = drafts.from_json(output["metadata"][METADATA]["draft"])
+            draft = replace(own_draft, form=drafts.without_files(own_draft.form))
             return NotebookAnswers(tuple(check_rows(extract_rows(output))), draft)
     return None
 

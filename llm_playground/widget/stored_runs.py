@@ -11,7 +11,7 @@ from llm_playground import _validation, config, provenance
 from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.events import ReasoningDelta, RunFinished, TextDelta
 from llm_playground.execution import Call, Tally
-from llm_playground.request.messages import conversation
+from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
 from llm_playground.runlog import attachments, open_log
@@ -160,7 +160,7 @@ def _messages(
     try:
         known = attachments.with_images(messages_of(row) or (), images)
         turns = [_without_hashes(turn) for turn in known]
-        return conversation(None, messages=turns)
+        return stored_conversation(turns)
     except (InvalidParameterError, ValueError, TypeError, KeyError):
         return None
 

@@ -1,8 +1,10 @@
 """What is said to a model: prompts, turns of every kind, pictures, variables. As the log has it."""
 
 import base64
+import contextlib
 import json
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -186,3 +188,40 @@ def test_bad_input_is_one_clear_line_and_sends_nothing(server, given, message):
     assert "\n" not in str(caught.value)
     assert not server.requests
     assert lp.runs().empty
+
+
+LOCATIONS = [
+    {"image": "FILE"},
+    {"url": "FILE"},
+    {"url": "file://FILE"},
+    {"url": "FILE", "sha256": "0" * 64},
+    {"image": "~/private.png"},
+    {"image": ["FILE"]},
+]
+
+
+@pytest.mark.parametrize("location", LOCATIONS)
+def test_a_file_that_a_stored_prompt_names_is_not_read(server, tmp_path, monkeypatch, location):
+    """A log that was restored, or is shared, may have rows that another person wrote."""
+    (tmp_path / "private.png").write_bytes(PNG)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    text = json.dumps(location).replace("FILE", str(tmp_path / "private.png"))
+    part = {"type": "image", **json.loads(text)}
+    run = lp.ask("Look.", "openai:gpt-4o")
+    lp.save_prompt("look", run)
+    lp.runs()  # all is in the database
+    messages = [{"role": "user", "content": [part, {"type": "text", "text": "Look."}]}]
+    with duckdb.connect(str(tmp_path / "home" / "runs.duckdb")) as database:
+        database.execute("UPDATE prompts SET messages = ?", [json.dumps(messages)])
+
+    with contextlib.suppress(lp.LLMError):
+        lp.ask(lp.prompt("look"), "openai:gpt-4o")
+    with contextlib.suppress(lp.LLMError):
+        assert base64.b64encode(PNG).decode() not in lp.code(run.id)
+    panel = lp.Playground(run=run.id)
+    panel.run()
+    panel.results  # noqa: B018 - waits for the end
+    panel.close()
+
+    assert len(server.requests) > 1
+    assert not any(b"image_url" in request.body for request in server.requests)

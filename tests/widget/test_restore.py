@@ -1,5 +1,6 @@
 """Earlier answers: restored from kernel, log or notebook, and kept for the next time."""
 
+import contextlib
 import json
 import os
 import random
@@ -9,6 +10,7 @@ import threading
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 import llm_playground as lp
 from llm_playground.exporting.formats import MIME_TYPE
@@ -151,6 +153,46 @@ def test_colleague_sees_the_notebooks_answers_and_imports_them(colleague):
     assert panel.saved_answers.import_runs() == 1
     assert panel.saved["where"] == "log"
     assert lp.runs().run_id.tolist() == panel.results.run_id.tolist()
+
+
+ENTRIES = [
+    {"id": "1", "name": "a.png", "path": "FILE"},
+    {"path": "FILE"},
+    {"url": "FILE"},
+    {"id": "2", "url": "FILE", "media_type": "image/png"},
+    {"id": "3", "url": "https://example.org/a.png", "path": "FILE"},
+    {"name": "a.png", "url": "file://FILE"},
+    {"id": "4", "name": "a.png", "size_bytes": 68, "sha256": "0" * 64, "path": "FILE"},
+]
+
+
+@pytest.mark.parametrize("place", ["images", "turns"])
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_a_picture_in_a_file_that_the_notebook_names_is_not_read(
+    colleague, tmp_path, monkeypatch, place, entry
+):
+    picture = tmp_path / "private.png"
+    Image.new("RGB", (4, 3), "teal").save(picture)
+    entry = {name: str(value).replace("FILE", str(picture)) for name, value in entry.items()}
+    turn = {"role": "user", "content": "Look.", "images": [entry]}
+    document = json.loads(colleague.read_bytes())
+    draft = document["cells"][0]["outputs"][0]["metadata"][METADATA]["draft"]
+    draft["form"] |= {"images": [entry]} if place == "images" else {"turns": [turn]}
+    colleague.write_text(json.dumps(document), "utf-8")
+    with WireServer(Reply(openai_stream(["Hi"]))) as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "planted-key")
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        panel = lp.Playground("letters", models=["openai:gpt-4o"], max_tokens=8)
+        panel.saved_answers.wait()
+        [restored] = panel.images if place == "images" else panel.turns[0]["images"]
+
+        with contextlib.suppress(lp.LLMError):
+            panel.run()
+            panel.results  # noqa: B018 - waits for the end
+
+        assert "is a file. Add it again" in restored["problem"]
+        assert not panel.inputs.pictures.kept
+        assert not server.requests
 
 
 def test_notebook_keeps_answers_that_are_not_imported(colleague):

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from llm_playground._reading import open_regular
+
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
 _STRING, _ARRAY = 8, 9
@@ -71,7 +73,7 @@ def read_header(path: Path) -> Header:
         BrokenFileError: The file is empty, not GGUF, of an unknown version, or truncated.
         OSError: The file cannot be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         reader = _Reader(file, path.stat().st_size)
         header = _read(reader)
     if header.needed_bytes > reader.size:
