@@ -11,16 +11,19 @@ earliest. A missing library or keyring counts as an empty one.
 from __future__ import annotations
 
 import asyncio
+import base64
 import getpass
+import itertools
 import os
 import re
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, TypeVar
 
 from llm_playground import _lifecycle, config
@@ -29,6 +32,7 @@ from llm_playground.config import options
 from llm_playground.config.endpoint_table import BUILT_IN, EndpointRow
 from llm_playground.errors import ConfigError, MissingKeyError
 from llm_playground.redaction import mask, remember
+from llm_playground.redaction.url_passwords import url_passwords
 
 SERVICE = "llm_playground"
 WAIT_S = 60.0  # for the user to unlock it
@@ -160,14 +164,27 @@ KeyState = Literal["missing", "malformed", "present"]
 THIS_KERNEL = "this kernel"
 KEYRING = "keyring"
 
-# Variables with headers that the vendors' SDKs send.
-_HEADER_VARIABLES = {"OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS"}
-# Variables whose values the SDKs of wire formats send by themselves.
+# Variables with headers that the vendors' SDKs send by themselves, by wire format.
 _SENT_BY_SDKS = {
     "openai": ("OPENAI_CUSTOM_HEADERS",),
     "anthropic": ("ANTHROPIC_CUSTOM_HEADERS",),
 }
-_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
+_HEADER_VARIABLES = (*itertools.chain(*_SENT_BY_SDKS.values()), "GOOGLE_GENAI_DEFAULT_HEADERS")
+# Further secrets that the SDKs and libpq read from the environment.
+_SECRET_VARIABLES = (
+    *("OPENAI_ADMIN_KEY", "OPENAI_WEBHOOK_SECRET", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"),
+    *("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_WEBHOOK_SIGNING_KEY", "ANTHROPIC_IDENTITY_TOKEN"),
+    *("ANTHROPIC_AWS_API_KEY", "ANTHROPIC_FOUNDRY_API_KEY", "ANTHROPIC_ENVIRONMENT_KEY"),
+    *("ANTHROPIC_WORK_SECRET", "GOOGLE_GENAI_ACCESS_TOKEN", "GOOGLE_GENAI_API_KEY"),
+    *("PGPASSWORD", "PGSSLPASSWORD"),
+)
+_URL_VARIABLES = (
+    "LLM_PLAYGROUND_LOG",
+    *(f"{kind}_PROXY" for kind in ("HTTP", "HTTPS", "ALL")),
+    *(f"{kind}_proxy" for kind in ("http", "https", "all")),
+)
+# Values of headers that are no secrets: media types, which occur in many texts.
+_MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+*-]+")
 
 _set_here: dict[str, str] = {}
 _lifecycle.register_state(globals(), "_set_here", dict)
@@ -338,22 +355,41 @@ def forget_key(provider: str) -> tuple[str, ...]:
 
 
 def remember_all() -> None:
-    """Register all available keys for redaction, used or not. Never waits for the keyring."""
-    variables = {name for row in config.rows().values() for name in row.key_variables}
+    """Register all available secrets for redaction, used or not. Never waits for the keyring."""
     for _, values, _ in config.sources():
-        for variable in variables & values.keys():
-            remember(values[variable].strip())
-        for variable in _HEADER_VARIABLES & values.keys():
-            for secret in _secrets_in(values[variable]):
-                remember(secret)
+        for secret in _secrets_in(values):
+            remember(secret)
+    for secret in url_passwords(config.settings().log or ""):
+        remember(secret)
 
 
-def _secrets_in(headers: str) -> Iterator[str]:
-    """The values of headers whose name suggests a secret."""
-    for line in headers.split("\n"):
-        name, _, value = line.partition(":")
-        if _SECRET_HEADER.search(name):
-            yield value.strip().removeprefix("Bearer ")
+def _secrets_in(values: Mapping[str, str]) -> Iterator[str]:
+    keys = {name for row in config.rows().values() for name in row.key_variables}
+    yield from (values.get(name, "").strip() for name in (*keys, *_SECRET_VARIABLES))
+    for names, parts in ((_HEADER_VARIABLES, _header_values), (_URL_VARIABLES, url_passwords)):
+        for value in filter(None, map(values.get, names)):
+            yield from parts(value.strip())
+
+
+@lru_cache(maxsize=8)
+def _header_values(headers: str) -> tuple[str, ...]:
+    """The values of headers, whole and in parts: ``Bearer x``, ``a=x; b=y``, Basic's ``a:x``."""
+    found: dict[str, None] = {}
+    for line in headers.splitlines():
+        value = line.partition(":")[2].strip()
+        parts = re.split(r"[\s;,]+", value)
+        named = [part.partition("=")[2] for part in parts]
+        found |= dict.fromkeys((value, *parts, *named, *map(_basic_password, parts)))
+    return tuple(value for value in found if not _MEDIA_TYPE.fullmatch(value))
+
+
+def _basic_password(encoded: str) -> str:
+    """The password of Basic authentication (RFC 7617); empty for another text."""
+    try:
+        login = base64.b64decode(encoded, validate=True).decode()
+    except ValueError:  # binascii.Error and UnicodeDecodeError too
+        return ""
+    return login.partition(":")[2]
 
 
 def _find(provider: str) -> _StoredKey | None:

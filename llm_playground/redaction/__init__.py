@@ -1,20 +1,24 @@
 """Redaction of API keys in all text that is shown, logged or raised.
 
-:func:`redact` removes the keys in use, which :func:`remember` registers, and all text that looks
-like a key of a vendor (:mod:`~llm_playground.redaction.key_patterns`). :class:`StreamRedactor` does
-the same for text that arrives in pieces.
+:func:`redact` removes the keys in use, which :func:`remember` registers, in all their
+:mod:`~llm_playground.redaction.spellings`, and all text that looks like a key of a vendor
+(:mod:`~llm_playground.redaction.key_patterns`). :class:`StreamRedactor` does the same for text that
+arrives in pieces.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from llm_playground import _lifecycle
 from llm_playground.redaction import key_patterns, pii
 from llm_playground.redaction.key_patterns import Match
 from llm_playground.redaction.pii import MASK as MASK
+from llm_playground.redaction.spellings import spellings
 
 _MIN_SECRET_CHARS = 8
+_WORDS = frozenset({"postgres", "postgresql", "password"})
 _MIN_HELD_CHARS = 4  # the shortest prefix of a known secret that is held back inside a word
 # Text before a piece that decides whether a key starts in it: a written escape such as "\\u003d",
 # or the start of a sign such as "github_pat_".
@@ -23,24 +27,49 @@ _CONTEXT_CHARS = 24
 # an eighth of its length has arrived, so that the cost of a delta stays constant.
 _LONG_HELD_CHARS, _NEW_SHARE = 1_000, 8
 
-_known: tuple[str, ...] = ()
-_lifecycle.register_state(globals(), "_known", tuple)
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The secrets in use, and what is searched for them."""
+
+    secrets: tuple[str, ...] = ()
+    spellings: tuple[str, ...] = ()
+    beginnings: frozenset[str] = frozenset()  # of spellings, shorter than _MIN_HELD_CHARS
+
+
+_known = _Known()
+_lifecycle.register_state(globals(), "_known", _Known)
 
 
 def remember(secret: str) -> None:
     """Register ``secret``, so that :func:`redact` removes it.
 
     Values of fewer than eight characters are ignored: they are placeholders such as ``EMPTY`` for a
-    server without keys, or ordinary words.
+    server without keys, or ordinary words. So are names of databases that are often passwords.
     """
     global _known
-    if len(secret) >= _MIN_SECRET_CHARS and secret not in _known:
-        _known = (*_known, secret)  # a new tuple, since other threads may be reading the old one
+    is_word = len(secret) < _MIN_SECRET_CHARS or secret.lower() in _WORDS
+    if not is_word and secret not in _known.secrets:
+        forms = tuple(dict.fromkeys((*_known.spellings, *spellings(secret))))
+        short = frozenset(form[:n] for form in forms for n in range(1, _MIN_HELD_CHARS))
+        # A new value, since other threads may be reading the old one.
+        _known = _Known((*_known.secrets, secret), forms, short)
 
 
 def known() -> tuple[str, ...]:
     """All secrets registered with :func:`remember`."""
-    return _known
+    return _known.secrets
+
+
+def known_in(text: str) -> list[str]:
+    """The registered secrets that a text contains, in any of their spellings."""
+    if not any(spelling in text for spelling in _known.spellings):
+        return []
+    return [
+        secret
+        for secret in _known.secrets
+        if any(spelling in text for spelling in spellings(secret))
+    ]
 
 
 def redact(text: str) -> str:
@@ -50,9 +79,9 @@ def redact(text: str) -> str:
     >>> redact("the word is open sesame, not Bearer abcdefgh1234")
     'the word is [redacted], not Bearer [redacted]'
     """
-    if not key_patterns.suspected(text) and not any(secret in text for secret in _known):
-        return text
-    return redact_from(text, 0)
+    if key_patterns.suspected(text) or any(spelling in text for spelling in _known.spellings):
+        return redact_from(text, 0)
+    return text
 
 
 def redact_from(text: str, start: int) -> str:
@@ -74,8 +103,7 @@ def settled(text: str) -> int:
     >>> settled("the key is sk-abc"), settled("no key here")
     (11, 11)
     """
-    ends = [len(text) - _overlap(text, secret) for secret in _known]
-    end = min([key_patterns.growing(text), *ends])
+    end = min(key_patterns.growing(text), _growing(text))
     return end if end == len(text) else _before_secrets(text, end)
 
 
@@ -93,12 +121,12 @@ def _secrets(text: str, start: int) -> list[Match]:
 
 
 def _known_in(text: str, start: int) -> Iterator[Match]:
-    for secret in _known:
+    for spelling in _known.spellings:
         # It may start up to three characters before `start`, since so few are not held back.
-        at = text.find(secret, max(0, start - _MIN_HELD_CHARS + 1))
+        at = text.find(spelling, max(0, start - _MIN_HELD_CHARS + 1))
         while at >= 0:
-            yield Match(at, max(at, start), at + len(secret))
-            at = text.find(secret, at + 1)
+            yield Match(at, max(at, start), at + len(spelling))
+            at = text.find(spelling, at + 1)
 
 
 def _merged(secrets: list[Match]) -> list[tuple[int, int]]:
@@ -112,14 +140,20 @@ def _merged(secrets: list[Match]) -> list[tuple[int, int]]:
     return merged
 
 
-def _overlap(text: str, secret: str) -> int:
-    """Length of the longest suffix of ``text`` that starts ``secret``; 0 if it is too short."""
-    for length in range(min(len(text), len(secret) - 1), 0, -1):
-        if text.endswith(secret[:length]) and (
-            length >= _MIN_HELD_CHARS or key_patterns.starts_word(text, len(text) - length)
-        ):
-            return length
-    return 0
+def _growing(text: str) -> int:
+    """Start of the text at the end that may become a known secret when more follows."""
+    starts = [len(text)]
+    for spelling in _known.spellings:
+        head = spelling[:_MIN_HELD_CHARS]
+        at = text.find(head, max(0, len(text) - len(spelling) + 1))
+        while at >= 0 and not spelling.startswith(text[at:]):
+            at = text.find(head, at + 1)
+        starts += [at] if at >= 0 else []
+    for length in range(1, min(_MIN_HELD_CHARS, len(text) + 1)):
+        at = len(text) - length
+        if text[at:] in _known.beginnings and key_patterns.starts_word(text, at):
+            starts.append(at)
+    return min(starts)
 
 
 def mask(secret: str) -> str:

@@ -17,7 +17,7 @@ from llm_playground import config
 from llm_playground.config import credentials
 from llm_playground.errors import ConfigError
 from llm_playground.providers.wire_formats import readable_body
-from llm_playground.redaction import key_patterns, known, mask, pii
+from llm_playground.redaction import key_patterns, known_in, mask, pii
 from llm_playground.types import (
     ImagePart,
     Message,
@@ -192,9 +192,7 @@ def _is_dense(key: str) -> bool:
 
 
 _SEARCHES: dict[Kind, Callable[[str], list[str]]] = {
-    "known": lambda text: [
-        key for key in known() if key in text and not _PLACEHOLDER.fullmatch(key)
-    ],
+    "known": lambda text: [key for key in known_in(text) if not _PLACEHOLDER.fullmatch(key)],
     "keys": _keys_in,
     "cards": lambda text: [text[start:end] for start, end in pii.cards(text)],
     "email": lambda text: [text[start:end] for start, end in pii.emails(text)],

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from llm_playground import config
 from llm_playground.errors import ConfigError, RunLogError
 from llm_playground.runlog import duckdb_ingest, postgres_admin, postgres_ingest, transfer
+from llm_playground.runlog.libpq_passwords import remember_passwords
 from llm_playground.runlog.store import (
     Batch,
     Dialect,
@@ -103,7 +104,7 @@ _REASONS = (
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A PostgreSQL database by its URL. Its ``repr`` and ``place`` contain no password."""
+    """A PostgreSQL database by its URL. Its ``repr`` and ``place`` contain no login."""
 
     place: str
     key: str
@@ -136,7 +137,8 @@ class Server:
         host, port, database, user, service = named
         if "@" in host:
             raise ConfigError(_UNCLEAR)
-        place = service or f"{user}@{host or 'localhost'}:{port}/{database or user}"
+        place = service or f"{host or 'localhost'}:{port}/{database or user}"
+        remember_passwords(url, known, f"postgresql://{user}@{place}")
         key = sha256("\n".join(named).encode()).hexdigest()[:16]
         absent = {name: value for name, value in _DEFAULTS.items() if name not in given}
         return cls(f"postgresql://{place}", key, make_conninfo(url, **absent))

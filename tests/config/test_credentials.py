@@ -1,6 +1,7 @@
 """Keys: four places in one order, a check by prefix; a keyring is asked rarely, beside the loop."""
 
 import asyncio
+import base64
 import getpass
 import threading
 import warnings
@@ -432,15 +433,52 @@ class TestNowhere:
         for path in home.rglob("*"):
             assert path.is_dir() or PLANTED.encode() not in path.read_bytes(), path
 
-    def test_nor_does_a_header_that_an_sdk_takes_from_the_environment(self, monkeypatch):
+    @pytest.mark.parametrize("variable", ["OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS"])
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            "X-Team: SECRET",
+            "X-Gateway-Token: SECRET\nX-Team: other-people",
+            "Authorization: Bearer SECRET",
+            "Cookie: theme=dark; session=SECRET",
+            "X-Forwarded-For: 10.0.0.1, SECRET",
+            "no colon\r\nX-Anything:SECRET",
+            "Authorization: Basic BASIC",
+        ],
+    )
+    def test_nor_does_a_header_that_an_sdk_takes_from_the_environment(
+        self, monkeypatch, variable, headers
+    ):
         secret = "-".join(["gateway", "4711", "word"])
-        monkeypatch.setenv(
-            "OPENAI_CUSTOM_HEADERS", f"X-Team: analytics-people\nX-Gateway-Token: {secret}"
-        )
+        basic = base64.b64encode(f"ada:{secret}".encode()).decode()
+        monkeypatch.setenv(variable, headers.replace("SECRET", secret).replace("BASIC", basic))
 
         credentials.remember_all()
 
-        assert redact(f"{secret} of analytics-people") == "[redacted] of analytics-people"
+        assert redact(f"<{secret}> as application/json") == "<[redacted]> as application/json"
+        assert secret not in redact(f"Basic {basic}, {secret}")
+        assert basic not in redact(f"Basic {basic}")
+
+    @pytest.mark.parametrize(
+        ("variable", "value"),
+        [
+            ("ANTHROPIC_AUTH_TOKEN", "SECRET"),
+            ("OPENAI_ADMIN_KEY", "SECRET"),
+            ("PGPASSWORD", "SECRET"),
+            ("HTTPS_PROXY", "http://ada:SECRET@127.0.0.1:9"),
+            ("all_proxy", "socks5://ada:SECRET@127.0.0.1:9"),
+            ("LLM_PLAYGROUND_LOG", "postgresql://ada:SECRET@127.0.0.1:9/x"),
+            ("LLM_PLAYGROUND_LOG", "postgresql://127.0.0.1:9/x?password=SECRET"),
+            ("LLM_PLAYGROUND_LOG", "postgresql://127.0.0.1:9/x?user=a&sslpassword=SECRET&b=c"),
+        ],
+    )
+    def test_nor_does_another_secret_of_the_environment(self, monkeypatch, variable, value):
+        secret = "-".join(["gateway", "4712", "word"])
+        monkeypatch.setenv(variable, value.replace("SECRET", secret))
+
+        credentials.remember_all()
+
+        assert redact(f"<{secret}>") == "<[redacted]>"
 
     @pytest.mark.parametrize(
         "mistake",

@@ -1,10 +1,16 @@
 """Keys are removed: known ones wherever they stand, others by their shape, whole or in pieces."""
 
+import base64
+import html
+import json
+import re
+from urllib.parse import quote, quote_plus, urlencode
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from llm_playground import redaction, rendering
+from llm_playground import _lifecycle, redaction, rendering
 from llm_playground.redaction import MASK, StreamRedactor, mask, redact, remember
 from llm_playground.redaction.pii import SEARCHES, masked
 from tests.runlog.actors import completed, execution_of, prompt, run_of
@@ -193,3 +199,75 @@ def test_no_secret_is_ever_written_however_it_is_cut(before, after, secret, cuts
 @settings(deadline=None)
 def test_a_known_key_inside_a_word_is_not_written_either(before, cuts):
     assert KNOWN[3:] not in in_pieces(before + "x" + KNOWN, cuts)
+
+
+ODD = "-".join(["pä", 'ss"/w+', "or\\d'", "77 aa&=<"])
+PLAIN = "-".join(["planted", "other", "4e1b"])
+for each in (ODD, PLAIN):
+    remember(each)
+ENCODERS = {
+    "clear": str,
+    "JSON": lambda text: json.dumps({"a": text}),
+    "JSON, as it is": lambda text: json.dumps({"a": text}, ensure_ascii=False),
+    "JSON in JSON": lambda text: json.dumps(json.dumps({"a": text})),
+    "JSON of PHP": lambda text: json.dumps(text).replace("/", "\\/"),
+    "repr": repr,
+    "ascii": ascii,
+    "repr of a list": lambda text: repr([text]),
+    "repr of bytes": lambda text: repr(text.encode()),
+    "percent": lambda text: quote(text, safe=""),
+    "percent, lower": lambda text: re.sub("%..", lambda m: m[0].lower(), quote(text, safe="")),
+    "percent, path": quote,
+    "percent, form": quote_plus,
+    "percent, all": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
+    "query": lambda text: urlencode({"a": text}),
+    "HTML": html.escape,
+    "Basic": lambda text: "Basic " + base64.b64encode(f"ada:{text}".encode()).decode(),
+    **{
+        f"{name}, {before} before": lambda text, encode=encode, before=before: encode(
+            b"x" * before + text.encode() + b"!"
+        ).decode()
+        for name, encode in (("base64", base64.b64encode), ("URL", base64.urlsafe_b64encode))
+        for before in range(6)
+    },
+}
+
+
+@pytest.mark.parametrize("secret", [ODD, PLAIN, KNOWN], ids=["odd", "plain", "known"])
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_a_known_secret_is_removed_in_each_encoding_whole_and_in_pieces(encoder, secret):
+    text = f"see {ENCODERS[encoder](secret)} and on"
+    whole = redact(text)
+    # What is left is too little to decode: less than six characters of the encoded secret.
+    left = whole.removeprefix("see ").removesuffix(" and on").replace(MASK, "")
+
+    assert MASK in whole
+    assert len(left) <= len(ENCODERS[encoder]("")) + 8
+    for size in (1, 2, 3, 5, 8, 13, 21):
+        pieces = in_pieces(text, [size])
+        assert MASK in pieces
+        assert len(pieces) - len(whole) < 4  # inside a word, that much may be written before it
+
+
+@given(st.text(min_size=8, max_size=40).filter(lambda t: len(t.strip()) > 7), CUTS)
+@settings(deadline=None, max_examples=100)
+def test_any_secret_is_removed_in_each_encoding(secret, cuts):
+    with _lifecycle.isolated_state():
+        remember(secret)
+        for encode in (
+            json.dumps,
+            quote,
+            quote_plus,
+            lambda s: base64.b64encode(s.encode()).decode(),
+        ):
+            text = f"a {encode(secret)} b"
+            assert MASK in redact(text)
+            assert in_pieces(text, cuts) == redact(text)
+
+
+@pytest.mark.parametrize("word", ["postgres", "Password", "EMPTY", "sk", "seven77"])
+def test_a_word_is_no_secret(word):
+    with _lifecycle.isolated_state():
+        remember(word)
+
+        assert redact(f"{word}ql, {word}") == f"{word}ql, {word}"
