@@ -66,6 +66,18 @@ class LLMError(Exception):
         return [f"{type(self).__name__}: {self}"]
 
 
+def drop_stacks(error: BaseException) -> None:
+    """Remove the frames, and so their local variables, from an error and those behind it."""
+    behind: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while behind:
+        each = behind.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            each.__traceback__ = None
+            behind += [each.__cause__, each.__context__]
+
+
 class ConfigError(LLMError):
     """A setting or argument must be corrected. Nothing is sent or logged."""
 

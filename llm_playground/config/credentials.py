@@ -30,8 +30,8 @@ from llm_playground import _lifecycle, config
 from llm_playground._validation import closest
 from llm_playground.config import options
 from llm_playground.config.endpoint_table import BUILT_IN, EndpointRow
-from llm_playground.errors import ConfigError, MissingKeyError
-from llm_playground.redaction import mask, remember
+from llm_playground.errors import ConfigError, MissingKeyError, drop_stacks
+from llm_playground.redaction import Secret, mask, remember
 from llm_playground.redaction.url_passwords import url_passwords
 
 SERVICE = "llm_playground"
@@ -186,7 +186,7 @@ _URL_VARIABLES = (
 # Values of headers that are no secrets: media types, which occur in many texts.
 _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+*-]+")
 
-_set_here: dict[str, str] = {}
+_set_here: dict[str, Secret] = {}
 _lifecycle.register_state(globals(), "_set_here", dict)
 
 
@@ -205,7 +205,7 @@ class KeyStatus:
 class _StoredKey:
     source: str
     variable: str
-    secret: str = field(repr=False)
+    secret: Secret = field(repr=False)
     path: str | None = None  # of a ``.env``
 
 
@@ -296,7 +296,7 @@ def set_key(provider: str, key: str | None = None, *, save: bool = False) -> Non
     row = _row_with_key(provider)
     if key is not None and not isinstance(key, str):
         raise ConfigError(f"Not set: a key is text; got {type(key).__name__}.", provider=provider)
-    secret = (_prompt_for_key(row) if key is None else key).strip()
+    key = secret = Secret((_prompt_for_key(row) if key is None else key).strip())
     remember(secret)
     if not secret:
         raise ConfigError("The key is empty; nothing was set.", provider=provider)
@@ -328,6 +328,7 @@ def save_key(provider: str) -> None:
             "Not saved: the keyring library is not installed. pip install 'llm_playground[keyring]'"
         ) from None
     except Exception as error:  # backends raise any type, and the message may contain the key
+        drop_stacks(error)
         raise ConfigError(f"Not saved: {_describe(error) or 'no keyring is available'}.") from None
     _keys_read[owner] = secret
     options.record("save_key", provider)
@@ -412,12 +413,12 @@ def _stored_keys(provider: str) -> Iterator[_StoredKey]:
         yield _StoredKey(THIS_KERNEL, row.key_variables[0], _set_here[owner])
     for source, values, path in config.sources():
         for variable in row.key_variables:
-            secret = (values.get(variable) or "").strip()
+            secret = Secret((values.get(variable) or "").strip())
             if secret:
                 yield _StoredKey(source, variable, secret, path)
     saved = _keys_read.get(owner)
     if saved:
-        yield _StoredKey(KEYRING, row.key_variables[0], saved.strip())
+        yield _StoredKey(KEYRING, row.key_variables[0], Secret(saved.strip()))
 
 
 def _owner(row: EndpointRow) -> str:

@@ -25,6 +25,7 @@ from llm_playground.errors import (
     ProviderTimeoutError,
     RateLimitError,
     RequestRejectedError,
+    drop_stacks,
 )
 from llm_playground.events import (
     Preparing,
@@ -389,12 +390,16 @@ class _ActiveRun:
 
 
 def _keep_stack(call: Call, error: Exception) -> None:
-    """Write a failed call's stack to the package's log file, except for a budget's refusal."""
+    """Move a failed call's stack to the package's log file; a budget's refusal is not written.
+
+    The frames of the SDKs hold headers with the key, which a verbose traceback would show.
+    """
     if not isinstance(error, BudgetExceededError):
         from llm_playground import package_log  # first failure, not import
 
         privacy = config.privacy().of(call.execution.id)
         package_log.call_failed(call.run_id, call.request.model, error, privacy)
+    drop_stacks(error)
 
 
 def _as_llm_error(error: Exception, request: Request) -> LLMError:

@@ -17,7 +17,7 @@ from llm_playground.config import credentials, dotenv
 from llm_playground.errors import ConfigError
 from llm_playground.events import Preparing, ProviderEvent
 from llm_playground.providers.wire_formats import WIRE_FORMATS
-from llm_playground.redaction import mask
+from llm_playground.redaction import Secret, mask
 from llm_playground.types import Parameters, Request
 
 # Sent as the key to a server without keys.
@@ -37,6 +37,9 @@ class Endpoint:
     api_key: str = field(repr=False)
     base_url: str | None = None
     connect_timeout_s: float | None = 10.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "api_key", Secret(self.api_key))  # frozen
 
     @property
     def address(self) -> str:

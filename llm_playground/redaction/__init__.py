@@ -156,6 +156,19 @@ def _growing(text: str) -> int:
     return min(starts)
 
 
+class Secret(str):
+    """A key whose ``repr``, as in a traceback with local variables, is masked.
+
+    >>> Secret("correct horse 7Qa"), str(Secret("correct horse")) == "correct horse"
+    (Secret(…7Qa), True)
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"Secret({mask(self)})"
+
+
 def mask(secret: str) -> str:
     """The last three characters of a key, for recognition; only ``…`` for a short key.
 

@@ -196,7 +196,6 @@ LOCATIONS = [
     {"url": "file://FILE"},
     {"url": "FILE", "sha256": "0" * 64},
     {"image": "~/private.png"},
-    {"image": ["FILE"]},
 ]
 
 
