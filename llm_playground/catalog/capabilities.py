@@ -228,6 +228,8 @@ def unsupported_in(model: str, parameters: Parameters) -> tuple[str, ...]:
 def resolve_model(name: str, known: Sequence[str] = ()) -> str:
     """``provider:name`` for a model name that a user typed.
 
+    Gemini's name for a model has no ``models/``, so that policy, price and log know one name.
+
     Raises:
         InvalidParameterError: ``name`` is not text, or empty.
         UnknownModelError: The provider is unknown; the message has close matches.
@@ -235,7 +237,11 @@ def resolve_model(name: str, known: Sequence[str] = ()) -> str:
     >>> resolve_model("local"), resolve_model("claude-x")
     ('local:smollm2-135m-instruct', 'anthropic:claude-x')
     """
-    return endpoints.resolve_model(name, config.rows(), known)
+    rows = config.rows()
+    provider, _, model = endpoints.resolve_model(name, rows, known).partition(":")
+    if provider in rows and rows[provider].wire_format in ("gemini", "gemini-legacy"):
+        model = re.sub(r"^(models/)+", "", model)
+    return f"{provider}:{model}"
 
 
 def _is_in_range(value: object, allowed: Range) -> bool:

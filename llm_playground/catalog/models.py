@@ -35,6 +35,10 @@ _FRESH_S = 600.0
 _RETRY_AFTER_S = 30.0
 _MAX_DESCRIPTION_CHARS = 110
 
+_COLUMNS = (
+    *("model", "provider", "available", "reason", "context_window"),
+    *("input_usd_per_mtok", "output_usd_per_mtok", "streaming", "vision", "tools", "deprecated"),
+)
 # Listed even without a key, to show what a key would make available.
 _ALWAYS_LISTED = ("openai", "anthropic", "gemini")
 # Models of these vendors that their chat APIs do not serve: audio, images, embeddings, moderation.
@@ -130,10 +134,12 @@ def choices() -> list[Choice]:
     """All known models: those that can be used now first, newest first, deprecated last.
 
     Models of OpenAI, Anthropic and Gemini are listed with or without a key, others if they can be
-    used. The first call may take a few hundred milliseconds. Nothing is sent; see :func:`refresh`.
+    used; those that the administrator's policy does not allow are left out. The first call may take
+    a few hundred milliseconds. Nothing is sent; see :func:`refresh`.
     """
     now = datetime.now(UTC)
     every = [_local(), *(choice for row in _listed_rows() for choice in _of_row(row, now))]
+    every = [choice for choice in every if config.is_allowed(choice.model)]
     return sorted(every, key=lambda choice: (not choice.available, choice.deprecated))
 
 
@@ -178,7 +184,9 @@ def _endpoint(row: EndpointRow) -> Endpoint | None:
 
 
 def _listed_rows() -> list[EndpointRow]:
-    return [row for row in config.rows().values() if row.offered and row.name != "local"]
+    """The endpoints with a list of models that the administrator's policy allows to ask."""
+    rows = (row for row in config.rows().values() if row.offered and row.name != "local")
+    return [row for row in rows if config.may_ask(row.name)]
 
 
 def known_models() -> list[str]:
@@ -217,7 +225,7 @@ def models() -> pd.DataFrame:
         for choice in choices()
     ]
     kinds = {"context_window": "Int64", "vision": "boolean", "tools": "boolean"}
-    return pd.DataFrame(rows).astype(kinds)
+    return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(kinds)
 
 
 def keys() -> pd.DataFrame:

@@ -6,6 +6,7 @@ import getpass
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import lru_cache
@@ -239,6 +240,26 @@ def check_allowed(model: str) -> None:
     rules = policy()
     if rules is not _NO_POLICY:
         rules.check(model, base_url(model.partition(":")[0]))
+
+
+def is_allowed(model: str) -> bool:
+    """Whether :func:`check_allowed` raises nothing."""
+    with suppress(ConfigError):
+        check_allowed(model)
+        return True
+    return False
+
+
+def may_ask(provider: str) -> bool:
+    """Whether the administrator allows to send anything to a provider's present base URL.
+
+    Nothing is allowed while the policy cannot be used.
+    """
+    with suppress(ConfigError):
+        rules = policy()
+        at_all = rules.allows_a_model_of(provider)
+        return at_all and rules.allows_endpoint(provider, base_url(provider))
+    return False
 
 
 def on_new_concurrency(listener: Callable[[], None]) -> None:

@@ -218,7 +218,9 @@ def resolve_model(typed: str, providers: Collection[str], known: Sequence[str] =
     """
     if not isinstance(typed, str):
         raise InvalidParameterError(_invalid_name(typed))
-    name = typed.strip()
+    name = ":".join(part.strip() for part in typed.split(":"))
+    if not name.isprintable():
+        raise InvalidParameterError(_invalid_name(typed))
     provider, colon, model = name.partition(":")
     if provider == "local" and not model:
         return LOCAL_MODEL

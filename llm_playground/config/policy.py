@@ -14,6 +14,7 @@ call, so that no rule is ignored silently. ::
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -39,10 +40,11 @@ class Policy:
     """An administrator's rules; the default allows everything.
 
     Args:
-        models: Patterns of allowed models: ``provider:name`` or a name alone, ``*`` for anything.
-            None allows all.
+        models: Patterns of allowed models: ``provider:name`` or a name alone, ``*`` for anything
+            on one side of the colon. None allows all.
         endpoints: Providers that are allowed at their default URL, and URLs (with all paths below
-            them) that are allowed for any provider. None allows all.
+            them) that are allowed for any provider. URLs are compared by scheme, host, port and
+            path; one with a user name, a query, ``%`` or ``..`` is never allowed. None allows all.
         log: The path or URL of the run log.
         privacy: The least strict privacy that is allowed.
         secret_guard: The least strict modes that are allowed.
@@ -65,24 +67,42 @@ class Policy:
         >>> Policy(models=("gpt-*",)).check("openai:gpt-4o", None)
         """
         provider, _, name = model.partition(":")
-        if self.models is not None and not any(_matches(model, name, p) for p in self.models):
+        if self.models is not None and not any(_matches(provider, name, p) for p in self.models):
             allowed = ", ".join(self.models) or "none"
             raise ConfigError(
                 f"{model} is not allowed here. The administrator allows {allowed}.", model=model
             )
-        if self.endpoints is not None and not self._allows(provider, base_url):
-            where = provider if base_url is None else f"{provider} at {base_url}"
-            allowed = ", ".join(self.endpoints) or "none"
+        if not self.allows_endpoint(provider, base_url):
+            known = base_url is not None and _place(base_url) is not None
+            where = f"{provider} at {base_url}" if known else provider
+            where += " at this base URL" if base_url is not None and not known else ""
+            allowed = ", ".join(self.endpoints or ()) or "none"
             raise ConfigError(
                 f"{where} is not allowed here. The administrator allows {allowed}.", model=model
             )
 
-    def _allows(self, provider: str, base_url: str | None) -> bool:
-        allowed = self.endpoints or ()
+    def allows_endpoint(self, provider: str, base_url: str | None) -> bool:
+        """Whether a provider may be asked at a base URL, None for the default one.
+
+        >>> policy = Policy(endpoints=("https://llm.example.org/v1",))
+        >>> policy.allows_endpoint("openai", "https://LLM.example.org:443/v1/team")
+        True
+        >>> policy.allows_endpoint("openai", "https://llm.example.org@example.com/v1")
+        False
+        """
+        if self.endpoints is None:
+            return True
         if base_url is None:
-            return provider in allowed
-        url = base_url.rstrip("/") + "/"
-        return any(url.startswith(each.rstrip("/") + "/") for each in allowed)
+            return provider in self.endpoints
+        place = _place(base_url)
+        allowed = (_place(each) for each in self.endpoints)
+        return place is not None and any(each is not None and each.has(place) for each in allowed)
+
+    def allows_a_model_of(self, provider: str) -> bool:
+        """Whether the patterns allow any model of a provider."""
+        patterns = ("*",) if self.models is None else self.models
+        providers = ("local" if each == "local" else each.rpartition(":")[0] for each in patterns)
+        return any(fnmatchcase(provider, each or "*") for each in providers)
 
     def merged_privacy(self, own: Privacy, setting: str | Mapping[str, Any]) -> Privacy:
         """The user's ``own`` privacy changed by ``configure(privacy=...)``.
@@ -155,10 +175,58 @@ def _read(path: Path, _version: tuple[int, int, int]) -> Policy:
     return Policy(**{name: _READERS[name](name, value) for name, value in rules.items()})
 
 
-def _matches(model: str, name: str, pattern: str) -> bool:
+def _matches(provider: str, name: str, pattern: str) -> bool:
     if pattern == "local":
-        return model.startswith("local:")
-    return fnmatchcase(model if ":" in pattern else name, pattern)
+        return provider == "local"
+    of_provider, colon, of_name = pattern.partition(":")
+    if not colon:
+        return fnmatchcase(name, pattern)
+    return fnmatchcase(provider, of_provider) and fnmatchcase(name, of_name)
+
+
+# Without what HTTP clients and servers read in more than one way: user names, queries, escapes,
+# backslashes, spaces and letters outside ASCII.
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>\d{1,9}))?"
+    r"(?P<path>(?:/[\w.~!$&'()*+,;=:-]+)*)/?",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a base URL leads."""
+
+    scheme: str
+    host: str
+    port: int
+    path: tuple[str, ...]
+
+    def has(self, other: _Place) -> bool:
+        """Whether the other place is this one or below it."""
+        below = _Place(other.scheme, other.host, other.port, other.path[: len(self.path)])
+        return below == self
+
+
+def _place(url: str) -> _Place | None:
+    """The place of a URL; None if a client could read it as another one."""
+    match = _URL.fullmatch(url)
+    path = tuple(match["path"].split("/")[1:]) if match else ()
+    if match is None or any(set(segment) == {"."} for segment in path):
+        return None
+    scheme = match["scheme"].lower()
+    port = int(match["port"] or {"http": 80, "https": 443}[scheme])
+    return _Place(scheme, match["host"].lower().removesuffix("."), port, path)
+
+
+def _endpoints(name: str, value: object) -> tuple[str, ...]:
+    texts = _texts(name, value)
+    odd = next((each for each in texts if "/" in each and _place(each) is None), None)
+    if odd is not None:
+        raise InvalidParameterError(
+            f"{name} has {_validation.short_repr(odd)}; write a URL as https://host/path."
+        )
+    return texts
 
 
 def _texts(name: str, value: object) -> tuple[str, ...]:
@@ -174,7 +242,7 @@ def _prices(_name: str, value: Any) -> Mapping[str, Rates]:  # noqa: ANN401 - ch
 
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "models": _texts,
-    "endpoints": _texts,
+    "endpoints": _endpoints,
     "log": _validation.text,
     "privacy": lambda _name, value: options.merge_privacy(_ALL_STORED, value),
     "secret_guard": lambda _name, value: options.merge_guard_modes(_LEAST_STRICT, value),

@@ -153,10 +153,15 @@ async def connect(model: str, progress: Callable[[Preparing], None]) -> Provider
 def endpoint_of(provider: str) -> Endpoint:
     """The endpoint and key of a provider other than ``local``, which has to be started.
 
+    Everything that is sent to a provider is sent to this endpoint.
+
     Raises:
         MissingKeyError: It needs a key, and none was found or the one found is malformed.
-        ConfigError: A setting of a ``.env`` needs the user's consent.
+        ConfigError: The administrator's policy does not allow it, or a setting of a ``.env`` needs
+            the user's consent.
     """
+    if not config.may_ask(provider):
+        raise ConfigError(f"{provider} is not allowed here by the administrator's policy.")
     row = config.rows()[provider]
     key = credentials.key(provider) if row.key_variables else NO_KEY
     if config.dotenv_files():

@@ -352,7 +352,7 @@ def test_price_set_in_the_panel_applies_to_the_kernel(panel, views):
         {"type": "request", "id": "1", "name": "set_price", "arguments": asked}, []
     )
 
-    shows(pg, "1 call · about $0.0010, at most $0.0021")
+    shows(pg, "1 call · about $0.0010, at most $0.0022")
     assert lp.estimate("hi", "deepseek:unlisted", max_tokens=1000).worst_case_usd > 0
 
 
