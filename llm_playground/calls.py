@@ -25,6 +25,7 @@ from llm_playground.errors import ConfigError, InvalidParameterError, LLMError, 
 from llm_playground.events import Preparing, Retrying, RunFinished, StreamEvent, Waiting
 from llm_playground.execution import Call, Emit, Engine, Tally
 from llm_playground.providers import wire_formats
+from llm_playground.redaction import printable
 from llm_playground.request import secret_guard
 from llm_playground.request.messages import Turn, conversation, filled, value_hashes
 from llm_playground.request.parameters import (
@@ -347,7 +348,8 @@ def warn_about_data(run: Run) -> Run:
     """The run; warns callers who only use ``run.data`` if the answer does not fit the schema."""
     if run.data_error is not None:
         user = 4  # frames up: this function, the verb, with_signature_of, the user's line
-        warnings.warn(f"run.data is None. {run.data_error}", SchemaWarning, stacklevel=user)
+        message = f"run.data is None. {printable(run.data_error)}"
+        warnings.warn(message, SchemaWarning, stacklevel=user)
     return run
 
 
@@ -356,9 +358,9 @@ def print_progress(event: StreamEvent) -> None:
     match event:
         case Preparing(message, fraction) if fraction is not None:
             end = "\n" if fraction >= 1 else ""
-            sys.stderr.write(f"\r{message:<70} {fraction:>4.0%}{end}")
+            sys.stderr.write(f"\r{printable(message):<70} {fraction:>4.0%}{end}")
         case Waiting(reason):
-            sys.stderr.write(f"{reason}\n")
+            sys.stderr.write(f"{printable(reason)}\n")
         case Retrying(wait_s=wait_s) if wait_s >= 1:
             sys.stderr.write(f"{formatting.retrying(event)}\n")
         case _:

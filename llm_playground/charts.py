@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_playground._validation import shorten
 from llm_playground.errors import ConfigError, InvalidParameterError
+from llm_playground.redaction import printable
 
 if TYPE_CHECKING:
     import altair
@@ -165,7 +166,7 @@ class Chart:
     text: str = field(repr=False)
 
     def __repr__(self) -> str:
-        return f"{self.points.kind.title}\n{self.text}"
+        return printable(f"{self.points.kind.title}\n{self.text}")
 
     @cached_property
     def altair(self) -> ChartType:

@@ -15,6 +15,7 @@ from llm_playground.calls import CallOptions, send
 from llm_playground.errors import InvalidParameterError
 from llm_playground.events import StreamEvent
 from llm_playground.execution import Call
+from llm_playground.redaction import printable
 from llm_playground.request.parameters import check_names, iterations_from
 from llm_playground.request.prompts import Prompt
 from llm_playground.runlog.rows import row_of
@@ -66,7 +67,7 @@ class Comparison:
 
     def __repr__(self) -> str:
         completed = sum(run.status == "completed" for run in self.runs)
-        models = ", ".join(dict.fromkeys(run.model for run in self.runs))
+        models = printable(", ".join(dict.fromkeys(run.model for run in self.runs)))
         return f"Comparison({completed} of {len(self.runs)} answers from {models})"
 
 

@@ -14,7 +14,7 @@ from llm_playground import _runtime, config, package_log, provenance
 from llm_playground.config import credentials, dotenv
 from llm_playground.errors import LLMError
 from llm_playground.formatting import count
-from llm_playground.redaction import redact
+from llm_playground.redaction import printable, redact
 from llm_playground.runlog import open_log
 
 _VERSIONS = ("llm_playground", "openai", "anthropic", "google-genai", "duckdb", "ipykernel")
@@ -45,7 +45,7 @@ def report() -> list[str]:
         *_refused(),
         f"Last error   {_last_error()}",
     ]
-    return [redact(line) for line in lines]
+    return [printable(redact(line)) for line in lines]
 
 
 def _version(distribution: str) -> str | None:

@@ -17,14 +17,15 @@
       RunLogError
 
 A message is one line: what happened, then what to do. Technical detail goes to ``detail``
-(shown by ``%llm doctor`` and stored with the run). Keys are redacted in both.
+(shown by ``%llm doctor`` and stored with the run). Keys are redacted in both, and controls of
+a terminal are written visibly.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llm_playground.redaction import redact
+from llm_playground.redaction import printable, redact
 
 if TYPE_CHECKING:
     from llm_playground.budgeting.budget import Budget
@@ -55,10 +56,10 @@ class LLMError(Exception):
         detail: str | None = None,
     ) -> None:
         # The message may quote user input, such as a key in place of a model.
-        super().__init__(redact(message))
+        super().__init__(printable(redact(message)))
         self.provider = provider
-        self.model = None if model is None else redact(model)
-        self.detail = None if detail is None else redact(detail)
+        self.model = None if model is None else printable(redact(model))
+        self.detail = None if detail is None else printable(redact(detail))
         self.run: Run | None = None
 
     def _render_traceback_(self) -> list[str]:

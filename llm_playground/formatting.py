@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from llm_playground.events import Retrying
+from llm_playground.redaction import printable
 from llm_playground.types import Run
 
 LOCAL_NOTE = "A very small model, to try the tool. Add a key for real answers."
@@ -64,7 +65,7 @@ def notices(run: Run) -> list[str]:
         lines.append(f"{count(skipped, 'event')} of the stream could not be read.")
     if run.provider == "local" and run.status in {"completed", "cancelled"}:
         lines.append(LOCAL_NOTE)
-    return lines
+    return [printable(line) for line in lines]
 
 
 def retrying(event: Retrying) -> str:
@@ -75,7 +76,7 @@ def retrying(event: Retrying) -> str:
     """
     reason = event.reason.partition(" Run again")[0]  # advice for when no attempt follows
     when = f"Next try in {event.wait_s:.0f} s" if event.wait_s >= 1 else "Trying again"
-    return f"{reason} {when}, {event.number} of {event.of}."
+    return printable(f"{reason} {when}, {event.number} of {event.of}.")
 
 
 def cost(run: Run) -> str:

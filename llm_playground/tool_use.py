@@ -100,12 +100,12 @@ class ToolRun:
         return None if None in costs else sum(filter(None, costs), Decimal(0))
 
     def __str__(self) -> str:
-        """The text of the last run."""
-        return self.text
+        """The text of the last run, as ``str(run)``."""
+        return str(self.run)
 
     def __repr__(self) -> str:
         rounds = formatting.count(len(self.runs), "round")
-        return f"ToolRun({rounds}, {formatting.count(len(self.steps), 'call')}: {self.run.text!r})"
+        return f"ToolRun({rounds}, {formatting.count(len(self.steps), 'call')}, {self.run!r})"
 
     def _repr_html_(self) -> str:
         lines = [

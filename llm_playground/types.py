@@ -19,7 +19,7 @@ from uuid import UUID
 
 from llm_playground._validation import shorten
 from llm_playground.errors import LLMError
-from llm_playground.redaction import redact
+from llm_playground.redaction import printable, redact
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_call", "other"]
@@ -461,14 +461,14 @@ class Run:
         return self.parameters.max_tokens or self.max_tokens_cap or used
 
     def __str__(self) -> str:
-        """The answer's text, so that ``print(run)`` shows it."""
-        return self.text
+        """The answer's text, so that ``print(run)`` shows it; controls are written visibly."""
+        return printable(self.text)
 
     def __repr__(self) -> str:
         cost = [] if self.cost_usd is None else [f"${self.cost_usd.normalize():f}"]
         # The repr is saved with the notebook, so keys are removed.
         start = shorten(redact(self.text[:1_000]))
-        parts = [self.model, self.status, repr(start), *cost, self.id]
+        parts = [printable(self.model), self.status, repr(start), *cost, self.id]
         return f"Run({', '.join(parts)})"
 
 

@@ -28,6 +28,7 @@ from llm_playground.budgeting.budget import (
 from llm_playground.budgeting.ledger import Grant
 from llm_playground.catalog.estimates import Estimate
 from llm_playground.errors import BudgetExceededError, RunLogError
+from llm_playground.redaction import printable
 from llm_playground.runlog import insert_audit_entry
 from llm_playground.runlog.store import Session
 from llm_playground.types import Execution, Run
@@ -52,7 +53,7 @@ def warn(message: str) -> None:
     """Emit a BudgetWarning. A filter that raises it has no effect: the run has the message too."""
     with suppress(BudgetWarning):
         # Calls run on the background loop, so there is no line of the user to point to.
-        warnings.warn_explicit(message, BudgetWarning, "llm_playground", 1)
+        warnings.warn_explicit(printable(message), BudgetWarning, "llm_playground", 1)
 
 
 @dataclass(slots=True, eq=False)

@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 from llm_playground._validation import closest, short_repr
 from llm_playground.config.endpoint_table import BUILT_IN, WIRE_FORMATS, EndpointRow
 from llm_playground.errors import InvalidParameterError, UnknownModelError
+from llm_playground.redaction import printable
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -181,7 +182,7 @@ def from_packages() -> dict[str, EndpointRow]:
                 "The package %s adds a provider that cannot be used: %s: %s",
                 entry.value if entry.dist is None else entry.dist.name,
                 type(error).__name__,
-                str(error).partition("\n")[0],
+                printable(str(error).partition("\n")[0]),
             )
     return rows
 

@@ -25,6 +25,7 @@ from llm_playground._validation import shorten
 from llm_playground.exporting import formats, rows
 from llm_playground.exporting.formats import MIME_TYPE
 from llm_playground.exporting.rows import Row, plain_row
+from llm_playground.redaction import printable
 from llm_playground.runlog.rows import clean_text
 from llm_playground.types import Run
 
@@ -69,7 +70,7 @@ def mime_bundle(
     kept = _fit_rows(plain, max_bytes)
     page = NotebookPage.of(name, _fit_form(form, max_bytes), kept, len(plain) - len(kept))
     return {
-        "text/plain": _page_text(page),
+        "text/plain": printable(_page_text(page)),
         "text/markdown": _page_markdown(page),
         "text/html": _page_html(page),
         MIME_TYPE: formats.json_document(kept),

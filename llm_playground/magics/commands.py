@@ -11,7 +11,7 @@ from llm_playground.calls import resolve_model
 from llm_playground.config import credentials
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.formatting import article, count
-from llm_playground.redaction import remember
+from llm_playground.redaction import printable, remember
 
 KEY_ACTS = ("set", "forget")
 _FORMATS = {".json": "json", ".md": "markdown", ".markdown": "markdown", ".csv": "csv"}
@@ -68,7 +68,7 @@ def use(model: str) -> None:
     resolved = resolve_model(model)
     provider = resolved.partition(":")[0]
     config.configure(model=resolved)
-    print(f"The default model is now {resolved}.")
+    print(printable(f"The default model is now {resolved}."))
     if provider in credentials.with_key() and credentials.key_status(provider).status != "present":
         variable = config.rows()[provider].key_variables[0]
         print(
@@ -120,7 +120,7 @@ def code(run: str, language: str, *, function: bool) -> None:
     """
     from llm_playground import codegen
 
-    print(codegen.code(run, language, as_function=function), end="")
+    print(printable(codegen.code(run, language, as_function=function)), end="")
 
 
 def export(path: str | None, format: str | None) -> None:  # noqa: A002 - the option's name
@@ -134,7 +134,8 @@ def export(path: str | None, format: str | None) -> None:  # noqa: A002 - the op
     from llm_playground.reports import run_rows
 
     if path is None:
-        print(exporting.export(run_rows.runs(limit=_RUNS_SHOWN), format or "json"), end="")
+        newest = exporting.export(run_rows.runs(limit=_RUNS_SHOWN), format or "json")
+        print(printable(newest), end="")
         return
     chosen = format or _FORMATS.get(PurePath(path).suffix.lower())
     if chosen is None:
@@ -145,7 +146,7 @@ def export(path: str | None, format: str | None) -> None:  # noqa: A002 - the op
     exported = run_rows.runs()
     exporting.export(exported, chosen, path)
     verb = "is" if len(exported) == 1 else "are"
-    print(f"{count(len(exported), 'run')} {verb} in {path}.")
+    print(f"{count(len(exported), 'run')} {verb} in {printable(path)}.")
 
 
 def doctor() -> None:

@@ -15,6 +15,7 @@ from llm_playground import _runtime, formatting, rendering
 from llm_playground.comparison import run_all
 from llm_playground.events import Preparing, Retrying, RunFinished, StreamEvent, TextDelta, Waiting
 from llm_playground.execution import Call
+from llm_playground.redaction import printable
 from llm_playground.types import Run
 
 # Ten updates a second look like typing and are cheaper than one per token: every update replaces
@@ -121,9 +122,10 @@ class _Pane:
                 self._pieces.append(text)
                 self._line = "streaming"
             case Preparing(message, fraction):
-                self._line = message if fraction is None else f"{message} {fraction:.0%}"
+                share = "" if fraction is None else f" {fraction:.0%}"
+                self._line = printable(f"{message}{share}")
             case Waiting(reason):
-                self._line = reason
+                self._line = printable(reason)
             case Retrying():
                 self._line = formatting.retrying(event)
             case RunFinished(run):
@@ -149,9 +151,9 @@ class _Terminal:
     def take(self, _call: Call, event: StreamEvent) -> None:
         match event:
             case TextDelta(text) if not self._several:
-                sys.stdout.write(text)
+                sys.stdout.write(printable(text))
             case RunFinished(run):
-                lines = [run.model, run.text] if self._several else [""]
+                lines = [printable(run.model), str(run)] if self._several else [""]
                 lines += [*formatting.notices(run), formatting.footer(run)]
                 sys.stdout.write("\n".join(lines) + "\n")
 

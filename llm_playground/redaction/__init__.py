@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from llm_playground import _lifecycle
 from llm_playground.redaction import key_patterns, pii
+from llm_playground.redaction.controls import printable as printable
 from llm_playground.redaction.key_patterns import Match
 from llm_playground.redaction.pii import MASK as MASK
 from llm_playground.redaction.spellings import spellings

@@ -13,7 +13,7 @@ from html import escape
 from itertools import groupby
 
 from llm_playground import formatting
-from llm_playground.redaction import redact
+from llm_playground.redaction import printable, redact
 from llm_playground.rendering.markdown import (
     FREE_HTML_CHARS,
     MAX_HTML_PER_CHAR,
@@ -76,7 +76,9 @@ def _indented(run: Run) -> str:
 
 def run_to_text(run: Run) -> str:
     """An ended run as plain text: its answer, its notices, its footer."""
-    return "\n".join([redact(run.text), *formatting.notices(run), formatting.footer(run)])
+    return "\n".join(
+        [printable(redact(run.text)), *formatting.notices(run), formatting.footer(run)]
+    )
 
 
 def partial_to_html(text: str, status: str) -> str:
@@ -116,6 +118,6 @@ def heading(model: str, prompt: str, *, alone: bool) -> str:
     'local:m · Say hello.'
     """
     if alone:
-        return model
+        return printable(model)
     start = " ".join(redact(prompt).split())
-    return f"{model} · {start if len(start) <= 60 else start[:59] + '…'}"
+    return printable(f"{model} · {start if len(start) <= 60 else start[:59] + '…'}")

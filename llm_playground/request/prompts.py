@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from llm_playground import _validation, provenance, types
 from llm_playground.errors import InvalidParameterError
-from llm_playground.redaction import redact
+from llm_playground.redaction import printable, redact
 from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from, preset
 from llm_playground.runlog import attachments, open_log
@@ -68,7 +68,7 @@ class Prompt:
         >>> str(Prompt((Message("user", (TextPart("Say {{word}}."),)),)))
         'Say {{word}}.'
         """
-        return self.request.user_prompt
+        return printable(self.request.user_prompt)
 
     @property
     def request(self) -> Request:

@@ -17,7 +17,7 @@ from llm_playground import config
 from llm_playground.config import credentials
 from llm_playground.errors import ConfigError
 from llm_playground.providers.wire_formats import readable_body
-from llm_playground.redaction import key_patterns, known_in, mask, pii
+from llm_playground.redaction import key_patterns, known_in, mask, pii, printable
 from llm_playground.types import (
     ImagePart,
     Message,
@@ -99,7 +99,7 @@ def check(request: Request, variables: Mapping[str, object] | None = None) -> No
             raise ConfigError(f"Not sent: {finding}. Remove {it}{way}.")
     first_of_kind = {finding.kind: finding for finding in reversed(present)}
     for finding in first_of_kind.values():
-        sentence = str(finding)
+        sentence = printable(str(finding))
         message = f"{sentence[0].upper()}{sentence[1:]}. It is sent anyway."
         # A constant file and line: the source is the prompt, not the caller's code.
         warnings.warn_explicit(message, UserWarning, "llm_playground", 1)

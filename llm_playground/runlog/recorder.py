@@ -23,7 +23,7 @@ from pathlib import Path
 from llm_playground import config
 from llm_playground._runtime import Debouncer
 from llm_playground.config.options import Privacy
-from llm_playground.redaction import StreamRedactor
+from llm_playground.redaction import StreamRedactor, printable
 from llm_playground.redaction.pii import Kind, masked
 from llm_playground.runlog.attachments import ImageFiles
 from llm_playground.runlog.journal import Journal
@@ -327,7 +327,7 @@ class Recorder:
         if not self.failing:
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
             self.failing = _NOT_LOGGED.format(folder=self.folder, why=why)
-            _log.warning("%s", self.failing)
+            _log.warning("%s", printable(self.failing))
 
     @contextmanager
     def _never_raising(self) -> Iterator[None]:
