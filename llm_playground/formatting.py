@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from llm_playground._validation import shorten
 from llm_playground.events import Retrying
 from llm_playground.redaction import printable
 from llm_playground.types import Run
 
+_MAX_SHOWN_CALLS = 20  # of an answer; all are in `run.tool_calls`
 LOCAL_NOTE = "A very small model, to try the tool. Add a key for real answers."
 
 
@@ -60,7 +62,10 @@ def notices(run: Run) -> list[str]:
     lines += run.budget_notices
     if run.dropped_parameters:
         lines.append(f"Not sent, {run.model} takes no {', '.join(run.dropped_parameters)}.")
-    lines += [f"Asked for {call.name}({call.arguments_json})." for call in run.tool_calls]
+    shown = run.tool_calls[:_MAX_SHOWN_CALLS]
+    lines += [f"Asked for {call.name}({shorten(call.arguments_json, 2_000)})." for call in shown]
+    if more := len(run.tool_calls) - len(shown):
+        lines.append(f"Asked for {count(more, 'more call')}.")
     if skipped := sum(attempt.skipped_events for attempt in run.attempts):
         lines.append(f"{count(skipped, 'event')} of the stream could not be read.")
     if run.provider == "local" and run.status in {"completed", "cancelled"}:

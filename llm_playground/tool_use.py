@@ -27,7 +27,7 @@ from llm_playground.calls import (
 from llm_playground.errors import InvalidParameterError
 from llm_playground.events import Finish, StreamEvent
 from llm_playground.execution import Call, Emit
-from llm_playground.redaction import redact
+from llm_playground.redaction import printable, redact
 from llm_playground.request.messages import Turn
 from llm_playground.request.parameters import check_names
 from llm_playground.types import (
@@ -50,7 +50,11 @@ Send = Callable[[Call, Emit], Awaitable[Run]]
 Wait = Callable[[Awaitable[Any]], Awaitable[Any]]
 
 MAX_ROUNDS = 1_000
+MAX_CALLS_PER_ANSWER = 128  # the further ones are answered with one line each
+_MAX_CALLS_AT_ONCE = 32  # each call of an ordinary function takes a thread
+_MAX_RESULT_CHARS = 1_000_000  # of one call; no model reads more
 _MAX_ERROR_LENGTH = 500
+_MAX_SHOWN_STEPS = 20
 
 # A logger, not warnings.warn: a filter that turns warnings into exceptions would lose the answers.
 # Without logging set up, Python prints the line to stderr.
@@ -105,14 +109,17 @@ class ToolRun:
 
     def __repr__(self) -> str:
         rounds = formatting.count(len(self.runs), "round")
-        return f"ToolRun({rounds}, {formatting.count(len(self.steps), 'call')}, {self.run!r})"
+        text = _validation.short_repr(redact(self.text[:1_000]))
+        return f"ToolRun({rounds}, {formatting.count(len(self.steps), 'call')}: {text})"
 
     def _repr_html_(self) -> str:
         lines = [
-            f"{call.name}({_validation.shorten(call.arguments_json, 80)}) → {result.text}"
-            for call, result in self.steps
+            f"{call.name}({_validation.shorten(call.arguments_json, 80)}) → {result.text[:1_000]}"
+            for call, result in self.steps[:_MAX_SHOWN_STEPS]
         ]
         lines = [_validation.shorten(line, 160) for line in lines]
+        if more := len(self.steps) - len(lines):
+            lines.append(f"and {formatting.count(more, 'more call')}")
         lines += [self.notice] if self.notice else []
         steps = "".join(f"<div>{escape(line)}</div>" for line in lines)
         return steps + rendering.run_to_html(self.run)
@@ -148,7 +155,8 @@ def _tool_loop(  # noqa: D417 - the other arguments are documented at ask
 
     Args:
         tools: Functions the model may call; see :func:`llm_playground.tool`. Ordinary functions run
-            in other threads. The calls of one answer run in parallel.
+            in other threads. The calls of one answer run in parallel, up to 32 at a time; those
+            beyond the first 128 of an answer are not made, and the model is informed.
         max_rounds: How many times the model is asked at most.
         confirm: Called with each :class:`ToolCall` before it is made, one after the other, in the
             caller's thread, so that it may use ``input``. False declines the call, and the model is
@@ -232,6 +240,8 @@ async def _rounds(loop: _ToolLoop, send_one: Send, wait: Wait) -> ToolRun:
             return ToolRun(tuple(runs), messages, tuple(steps))
         if len(runs) < loop.max_rounds:
             notice = None
+            if len(run.tool_calls) > MAX_CALLS_PER_ANSWER:
+                _log.warning(_excess_message(run.tool_calls))
             problems = await _problems(run.tool_calls, call.request.tools, loop.confirm, wait)
         else:  # also a result for the model, so that the conversation can be continued
             notice = _limit_message(run.tool_calls, loop.max_rounds)
@@ -272,7 +282,9 @@ async def _problems(
     ``confirm`` is called in the caller's thread: an interrupted ``input`` in another thread would
     take the answers to later questions.
     """
-    problems = [problem_of(call, tools) for call in calls]
+    problems = [problem_of(call, tools) for call in calls[:MAX_CALLS_PER_ANSWER]]
+    excess = f"Not made: one answer may have {MAX_CALLS_PER_ANSWER} calls."
+    problems += [excess] * (len(calls) - len(problems))
     for number, call in enumerate(calls):
         if problems[number] is None and confirm is not None:
             allowed = confirm(call)
@@ -317,11 +329,13 @@ async def results_of(
     Ordinary functions run in threads, coroutine functions on this loop.
     """
     by_name = {tool.name: tool for tool in tools}
+    at_once = asyncio.Semaphore(_MAX_CALLS_AT_ONCE)
 
     async def result_of(call: ToolCall, problem: str | None) -> ToolResult:
-        if problem is None:
+        if problem is not None:
+            return _error_result(call, problem)
+        async with at_once:
             return await _result(by_name[call.name], call)
-        return _error_result(call, problem)
 
     return tuple(await asyncio.gather(*map(result_of, calls, problems)))
 
@@ -331,8 +345,15 @@ async def _result(tool: Tool, call: ToolCall) -> ToolResult:
     if error is None:  # in a thread too: values may be large, or their classes may misbehave
         value, error = await _outcome(lambda: _as_text(value))
     if error is None:
-        return ToolResult(call.id, call.name, value)
+        return ToolResult(call.id, call.name, _bounded(value))
     return _error_result(call, _reason(error))
+
+
+def _bounded(text: str) -> str:
+    if len(text) <= _MAX_RESULT_CHARS:
+        return text
+    more = formatting.count(len(text) - _MAX_RESULT_CHARS, "more character")
+    return f"{text[:_MAX_RESULT_CHARS]}… [{more}, not sent]"
 
 
 def _error_result(call: ToolCall, reason: str) -> ToolResult:
@@ -389,8 +410,15 @@ def _as_text(value: object) -> str:
 
 
 def _limit_message(calls: Iterable[ToolCall], max_rounds: int) -> str:
-    names = ", ".join(dict.fromkeys(call.name for call in calls))
-    return (
+    names = _validation.shorten(", ".join(dict.fromkeys(call.name for call in calls)), 160)
+    return printable(
         f"Stopped after {formatting.count(max_rounds, 'round')}; the model asked for more calls of "
         f"{names}. Set a higher max_rounds to continue."
+    )
+
+
+def _excess_message(calls: Sequence[ToolCall]) -> str:
+    return (
+        f"The model asked for {formatting.count(len(calls), 'call')} in one answer; only the first "
+        f"{MAX_CALLS_PER_ANSWER} are made. All are in run.tool_calls."
     )

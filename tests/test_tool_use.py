@@ -13,6 +13,7 @@ import pydantic
 import pytest
 
 import llm_playground as lp
+from llm_playground import rendering
 from tests.kernel import kernel
 from tests.providers.formats import (
     anthropic_event,
@@ -552,3 +553,91 @@ class TestNotebook:
         nb.client.input("Ann")
 
         assert nb.finish(cell).text.strip() == "Ann"
+
+
+class TestManyCalls:
+    """A model may ask for more calls than any kernel has threads."""
+
+    @pytest.mark.parametrize("number", [31, 33, 128, 129, 2_000])
+    def test_a_bounded_number_is_made_in_a_bounded_number_of_threads(self, serve, caplog, number):
+        made, running, most, lock = [], 0, 0, threading.Lock()
+
+        def slow(n: int) -> int:
+            nonlocal running, most
+            with lock:
+                running += 1
+                most = max(most, running)
+            time.sleep(0.002)
+            with lock:
+                running -= 1
+                made.append(n)
+            return n
+
+        asked = [("slow", {"n": n}) for n in range(number)]
+        server = serve(calling(*asked), answering("Done."))
+        with caplog.at_level(logging.WARNING):
+            result = lp.ask_with_tools("Go.", "openai:gpt-4o", tools=[slow])
+
+        first, refused = range(min(number, 128)), range(128, number)
+        assert sorted(made) == list(first)
+        assert most <= 32
+        assert len(result.runs[0].tool_calls) == len(result.steps) == number
+        sent = results(server.requests[1])
+        assert [sent[f"call_{n}"] for n in first] == [str(n) for n in first]
+        assert {sent[f"call_{n}"] for n in refused} <= {"Not made: one answer may have 128 calls."}
+        said = [f"The model asked for {number:,} calls in one answer; only the first 128 are made."]
+        assert [line.partition(" All")[0] for line in caplog.messages] == said[: len(refused)]
+        assert result._repr_html_().count("<div>") <= 21
+        stored = lp.sql("SELECT tool_calls FROM results WHERE id = ?", [result.runs[0].id])
+        assert str(stored.iloc[0, 0]).count('"slow"') == number
+
+    async def test_coroutine_functions_are_bounded_too(self, serve):
+        running = most = 0
+
+        async def slow(n: int) -> int:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            await asyncio.sleep(0.001)
+            running -= 1
+            return n
+
+        serve(calling(*[("slow", {"n": n}) for n in range(200)]), answering("Done."))
+        await lp.complete_with_tools("Go.", "openai:gpt-4o", tools=[slow])
+
+        assert 1 < most <= 32
+
+    def test_refused_calls_are_not_confirmed(self, serve):
+        serve(calling(*[("weather", {"city": str(n)}) for n in range(200)]), answering("Done."))
+        confirmed = []
+
+        lp.ask_with_tools("Go.", "openai:gpt-4o", tools=[weather], confirm=confirmed.append)
+
+        assert len(confirmed) == 128
+
+    @pytest.mark.parametrize("chars", [999_999, 1_000_001, 5_000_000])
+    def test_a_result_is_sent_up_to_a_limit_that_is_said(self, serve, chars):
+        server = serve(calling(("long", {})), answering("Done."))
+
+        lp.ask_with_tools("Go.", "openai:gpt-4o", tools=[lambda_named(chars)])
+
+        sent = results(server.requests[1])["call_0"]
+        assert len(sent) <= 1_000_100
+        assert sent.endswith("not sent]") == (chars > 1_000_000)
+
+    def test_many_calls_are_one_notice(self, serve):
+        serve(calling(*[("weather", {"city": "x" * 2_100})] * 23))
+
+        run = lp.ask("Go.", "openai:gpt-4o", tools=[weather])
+
+        shown = rendering.run_to_text(run)
+        assert len(run.tool_calls) == 23
+        assert "Asked for 3 more calls." in shown
+        assert len(shown) < 20 * 2_100 + 500
+
+
+def lambda_named(chars):
+    def long() -> str:
+        return "x" * chars
+
+    return long

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -197,7 +197,10 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], ListedModel | None]] = {
 
 _LOCAL_TIMEOUT_S = 0.2
 _MOST_PAGES = 20
-_MOST_BYTES = 16_000_000
+# Of all pages. The longest lists today have about 1 MB and 700 models.
+_MOST_BYTES, _MOST_MODELS = 8_000_000, 5_000
+_MOST_NAME_CHARS = 200
+_MOST_TOKENS = 2**53
 
 
 class _WithoutTLS(httpx2.AsyncClient):
@@ -227,10 +230,30 @@ async def listed(row: EndpointRow, timeout_s: float) -> Listing:
         return Listing(reason=f"it answers with status {status}", key_refused=status == 401)
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
         return Listing(reason=f"not reached ({type(error).__name__})")
+    except _TooLongError as error:
+        return Listing(reason=str(error))
     except (ValueError, RecursionError):
         return Listing(reason="its answer is not a list of models")
-    models = {model.name: model for item in items if (model := read(item)) is not None}
+    models = {model.name: model for item in items if (model := _model(read, item)) is not None}
     return Listing(tuple(models.values()))
+
+
+def _model(
+    read: Callable[[Mapping[str, Any]], ListedModel | None], item: Mapping[str, Any]
+) -> ListedModel | None:
+    """The model of an item; None if it is no chat model, or no model has such a name."""
+    try:
+        model = read(item)
+    except TypeError:  # a list or an object in place of a name
+        return None
+    if model is None or len(model.name) > _MOST_NAME_CHARS or not model.name.isprintable():
+        return None
+    known = model.context_window is None or 0 <= model.context_window < _MOST_TOKENS
+    return model if known else replace(model, context_window=None)
+
+
+class _TooLongError(ValueError):
+    """A list exceeds a limit; the message is the listing's reason."""
 
 
 async def _pages(endpoint: Endpoint, wire_format: str) -> list[Mapping[str, Any]]:
@@ -242,32 +265,41 @@ async def _pages(endpoint: Endpoint, wire_format: str) -> list[Mapping[str, Any]
     url = f"{endpoint.base_url}{form.models.path.format(version=config.gemini_api_version())}"
     items: list[Mapping[str, Any]] = []
     query: Mapping[str, str] | None = form.models.query
+    room = _MOST_BYTES
     async with client:
         for _ in range(_MOST_PAGES):
-            page = await _page(client, url, headers, query or {})
+            body = await _body(client, url, headers, query or {}, room)
+            room -= len(body)
+            page = json.loads(body)
             items += items_of(page, form.models.items)
+            if len(items) > _MOST_MODELS:
+                raise _TooLongError(f"it lists more than {_MOST_MODELS:,} models")
             query = form.models.next_query(page) if isinstance(page, Mapping) else None
             if query is None:
                 break
     return items
 
 
-async def _page(
-    client: httpx2.AsyncClient, url: str, headers: Mapping[str, str], query: Mapping[str, str]
-) -> object:
-    """The JSON value of one page.
+async def _body(
+    client: httpx2.AsyncClient,
+    url: str,
+    headers: Mapping[str, str],
+    query: Mapping[str, str],
+    most_bytes: int,
+) -> bytearray:
+    """The JSON text of one page.
 
     Raises:
-        ValueError: The answer is not JSON, or too long for a list of models.
+        ValueError: It has more than ``most_bytes``.
     """
     body = bytearray()
     async with client.stream("GET", url, headers=headers, params=query) as response:
         response.raise_for_status()
         async for chunk in response.aiter_bytes():
             body += chunk
-            if len(body) > _MOST_BYTES:
-                raise ValueError("too long")
-    return json.loads(body)
+            if len(body) > most_bytes:
+                raise _TooLongError(f"its list has more than {_MOST_BYTES // 1_000_000} MB")
+    return body
 
 
 async def _client(endpoint: Endpoint) -> httpx2.AsyncClient:

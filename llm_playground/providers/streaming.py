@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from llm_playground import formatting
 from llm_playground.errors import ProviderError
 from llm_playground.events import Finish, ProviderEvent, RateLimit, Responded
 from llm_playground.providers import (
@@ -119,6 +120,8 @@ async def stream_events(
     except (StreamError, EventTooLongError, *transport_errors.TRANSPORT_ERRORS) as error:
         if not reader.complete:
             raise _failure(call, error, headers, delivered=delivered) from None
+    finally:
+        decoder.log_skipped()
     if not (reader.complete or (reader.ended and delivered)):
         raise transport_errors.cut_short(call, headers, bytes(decoder.head), delivered=delivered)
     for item in decoder.surrogates.flush():
@@ -166,6 +169,12 @@ class _AnswerDecoder:
     def flush(self) -> Iterator[ProviderEvent]:
         return self._read(self._decoder.flush())
 
+    def log_skipped(self) -> None:
+        """Log the number of skipped events, not their content: it may be parts of the prompt."""
+        if self.skipped:
+            events = formatting.count(self.skipped, "event")
+            _log.warning("%s sent %s that cannot be read; skipped", self._call.label, events)
+
     def _read(self, events: list[Event]) -> Iterator[ProviderEvent]:
         for event in events:
             if event.data == _END_MARK:
@@ -175,8 +184,6 @@ class _AnswerDecoder:
                 items = self._reader.read(json.loads(event.data))
             except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
                 self.skipped += 1
-                # The event is not logged: it may contain parts of the prompt.
-                _log.warning("%s sent an event that cannot be read; skipped", self._call.label)
                 continue
             if self.surrogates.holding or sse.may_have_surrogates(event.data):
                 yield from self.surrogates.join(items)

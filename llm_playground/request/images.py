@@ -39,6 +39,7 @@ _SUFFIXES = {
     ".gif": "image/gif",
     ".webp": "image/webp",
 }
+_MAX_ARRAY_BYTES = 20 * MAX_BYTES  # of pixels, which PNG compresses
 _CHANNELS = {1: 0, 3: 2, 4: 6}  # PNG's colour types: grey, RGB, RGB with transparency
 
 
@@ -163,7 +164,23 @@ def _encoded(source: Any) -> object:  # noqa: ANN401 - recognised by its methods
     if callable(convert := getattr(source, "convert", None)):  # a PIL image in CMYK
         return _call_if_present(convert("RGB"), "_repr_png_")
     jpeg = _call_if_present(source, "_repr_jpeg_")
-    return _call_if_present(source, "read") if jpeg is None else jpeg
+    return _read(source) if jpeg is None else jpeg
+
+
+def _read(source: object) -> bytes | None:
+    """The first bytes of an open file, one more than allowed of a longer one; None for others."""
+    read = getattr(source, "read", None)
+    if not callable(read):
+        return None
+    data = bytearray()
+    while len(data) <= MAX_BYTES:
+        piece = read(MAX_BYTES + 1 - len(data))
+        if not isinstance(piece, bytes):
+            return None  # of a text file
+        if not piece:
+            break
+        data += piece
+    return bytes(data)
 
 
 def _call_if_present(source: object, method_name: str) -> object:
@@ -188,6 +205,10 @@ def _png(array: Any) -> bytes:  # noqa: ANN401 - a numpy array, without importin
             "An image array is height x width (x 3 or 4) of uint8, 0 to 255; got "
             f"{'x'.join(map(str, array.shape))} of {array.dtype}. Show it with matplotlib and "
             "send the figure."
+        )
+    if array.nbytes > _MAX_ARRAY_BYTES:
+        raise InvalidParameterError(
+            f"An image array of {array.nbytes / 1e6:,.0f} MB is too large. Use a smaller image."
         )
     height, width, channels = shape
     raw, stride = array.tobytes(), width * channels

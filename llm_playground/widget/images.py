@@ -40,6 +40,7 @@ _FIELDS = (
     "problem",
 )
 _MOST_NAME_CHARACTERS = 120
+_MOST_UPLOADS = 8  # at the same time
 
 
 class Pictures:
@@ -48,6 +49,7 @@ class Pictures:
     def __init__(self) -> None:
         self.kept: dict[str, ImagePart] = {}
         self._pieces: dict[str, dict[int, bytes]] = {}
+        self._piece_bytes: dict[str, int] = {}
 
     def entries(self, value: object) -> list[Entry]:
         """Pictures as entries; one that cannot be read has a ``problem``.
@@ -75,8 +77,11 @@ class Pictures:
     def add_piece(self, key: str, at: int, piece: bytes) -> None:
         """Keep one piece of a picture that a view sends; ``at`` counts the pieces from 0."""
         pieces = self._pieces.setdefault(key, {})
-        if sum(map(len, pieces.values())) <= MAX_BYTES:  # image() refuses what is larger
-            pieces[at] = bytes(piece)
+        size = self._piece_bytes.get(key, 0)
+        if piece and at not in pieces and size <= MAX_BYTES:  # image() refuses what is larger
+            pieces[at], self._piece_bytes[key] = bytes(piece), size + len(piece)
+        if len(self._pieces) > _MOST_UPLOADS:  # the oldest was given up
+            self._forget_pieces(next(iter(self._pieces)))
 
     def complete(self, key: str, name: str) -> Entry:
         """Join the pieces of a picture and keep it under the id that the view chose; its entry.
@@ -90,7 +95,7 @@ class Pictures:
         except InvalidParameterError as error:
             raise InvalidParameterError(str(error).replace("This bytes", name, 1)) from None
         finally:
-            self._pieces.pop(key, None)
+            self._forget_pieces(key)
         return {"id": key} | _metadata(part)
 
     def thumbnail(self, key: str) -> str:
@@ -103,6 +108,10 @@ class Pictures:
         wanted = {entry.get("id") for entry in entries}
         for key in self.kept.keys() - wanted:
             del self.kept[key]
+
+    def _forget_pieces(self, key: str) -> None:
+        self._pieces.pop(key, None)
+        self._piece_bytes.pop(key, None)
 
     def _entry(self, source: object) -> Entry:
         name = None

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 import llm_playground as lp
-from llm_playground import _runtime
+from llm_playground import _runtime, config
 from llm_playground.catalog import listing, models
 from tests.providers.server import Reply, WireServer, json_reply
 
@@ -159,6 +159,72 @@ class TestLiveLists:
             choices = refreshed()
 
         assert choices["openai:gpt-4o"].available
+
+    @pytest.mark.parametrize(
+        ("models", "reason"),
+        [
+            ([{"id": f"m{n}"} for n in range(5_001)], "more than 5,000 models"),
+            ([{"id": "m", "about": "x" * 8_000_000}], "more than 8 MB"),
+        ],
+        ids=["many", "large"],
+    )
+    async def test_a_list_without_bound_is_refused_in_one_line(self, monkeypatch, models, reason):
+        with WireServer(json_reply(200, {"data": models})) as server:
+            monkeypatch.setenv("OPENAI_API_KEY", KEY)
+            monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+            answer = await listing.listed(config.rows()["openai"], 60)
+
+        assert answer.models == ()
+        assert reason in answer.reason
+
+    async def test_a_list_that_never_ends_is_read_up_to_its_bound(self, monkeypatch):
+        pages = (b'{"data": [', *[b'{"id": "m", "about": "' + b"x" * 65_536 + b'"},'] * 200)
+        with WireServer(Reply(pages, end="hang")) as server:
+            monkeypatch.setenv("OPENAI_API_KEY", KEY)
+            monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+            answer = await listing.listed(config.rows()["openai"], 60)
+
+        assert "more than 8 MB" in answer.reason
+
+    async def test_the_bound_is_for_all_pages_together(self, monkeypatch):
+        page = {"data": [{"id": "m", "about": "x" * 3_000_000}], "has_more": True, "last_id": "m"}
+        with WireServer(json_reply(200, page)) as server:
+            monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+            monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+            answer = await listing.listed(config.rows()["anthropic"], 60)
+
+        assert "more than 8 MB" in answer.reason
+        assert len(server.requests) == 3
+
+    @pytest.mark.parametrize(
+        "item",
+        [
+            {"id": "x" * 201},
+            {"id": "\x1b[2Jgpt"},
+            {"id": "gpt\u202e4"},
+            {"id": "gpt", "type": ["chat"]},
+            {"id": ["gpt"]},
+            {"id": {"a": 1}},
+            {"id": None},
+        ],
+    )
+    async def test_an_item_that_is_no_model_is_left_out(self, monkeypatch, item):
+        with WireServer(json_reply(200, {"data": [item, {"id": "good"}]})) as server:
+            monkeypatch.setenv("OPENAI_API_KEY", KEY)
+            monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+            answer = await listing.listed(config.rows()["openai"], 60)
+
+        assert [model.name for model in answer.models] == ["good"]
+
+    @pytest.mark.parametrize("tokens", [-1, 2**53, 10**400, 1.5, "many", True])
+    async def test_an_impossible_context_window_is_unknown(self, monkeypatch, tokens):
+        item = {"id": "good", "context_length": tokens}
+        with WireServer(json_reply(200, {"data": [item]})) as server:
+            monkeypatch.setenv("OPENAI_API_KEY", KEY)
+            monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+            answer = await listing.listed(config.rows()["openai"], 60)
+
+        assert answer.models[0].context_window is None
 
     def test_who_answers_late_is_not_waited_for(self, monkeypatch):
         with WireServer(Reply(delay_s=60)) as server:

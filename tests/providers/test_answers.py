@@ -118,13 +118,15 @@ async def test_unreadable_events_are_skipped_and_counted(vendor, unreadable):
     assert finish.skipped_events in (len(events), len(events) - 1)
 
 
-async def test_each_skipped_event_is_logged_once_without_its_content(vendor, caplog):
-    events = [b"data: {broken\n\n", *vendor.stream(PIECES)]
+@pytest.mark.parametrize("number", [1, 2, 5_000])
+async def test_skipped_events_are_one_line_of_the_log_without_their_content(vendor, number, caplog):
+    events = [b"data: {broken\n\n" * number, *vendor.stream(PIECES)]
     with WireServer(Reply(events)) as wire:
         finish = (await vendor.answer(wire.url))[-1]
     lines = [r for r in caplog.records if r.name.startswith("llm_playground")]
-    assert finish.skipped_events == 1
+    assert finish.skipped_events == number
     assert len(lines) == 1
+    assert f" {number:,} event" in lines[0].getMessage()
     assert "broken" not in lines[0].getMessage()
 
 

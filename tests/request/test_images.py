@@ -207,3 +207,46 @@ def test_libraries_of_pictures_are_not_imported_for_it():
 def test_a_picture_from_the_web_has_no_hash():
     assert lp.image(PNG).sha256 == lp.image(bytearray(PNG)).sha256
     assert lp.image("https://example.com/a.png").sha256 is None
+
+
+class Endless:
+    """A file without an end: a pipe, a device, a download."""
+
+    def __init__(self, piece):
+        self.piece, self.given = piece, 0
+
+    def read(self, size=-1):
+        piece = self.piece if size < 0 else self.piece[:size]
+        self.given += len(piece)
+        return piece
+
+
+class TestBounds:
+    @pytest.mark.parametrize("size", [1_000, 1_000_000, 30_000_000])
+    def test_a_file_without_end_is_read_up_to_the_limit(self, size):
+        file = Endless(PNG + b"\0" * (size - len(PNG)))
+
+        with pytest.raises(lp.InvalidParameterError, match="more than 20 MB"):
+            lp.image(file)
+
+        assert file.given <= images.MAX_BYTES + 1
+
+    def test_a_file_that_gives_its_bytes_in_pieces_is_read_whole(self):
+        class Slow(io.BytesIO):
+            def read(self, size=-1):
+                return super().read(7)
+
+        assert lp.image(Slow(PNG)).data == PNG
+
+    @pytest.mark.parametrize("file", [io.StringIO("text"), Endless(""), Endless(None)])
+    def test_what_reads_as_no_bytes_is_no_image(self, file):
+        with pytest.raises(lp.InvalidParameterError):
+            lp.image(file)
+
+    def test_an_array_that_is_far_too_large_is_not_compressed(self):
+        array = np.lib.stride_tricks.as_strided(
+            np.zeros(1, np.uint8), shape=(100_000, 100_000), strides=(0, 0)
+        )
+
+        with pytest.raises(lp.InvalidParameterError, match="too large"):
+            lp.image(array)

@@ -16,6 +16,7 @@ from traitlets.config import Config
 import llm_playground as lp
 from llm_playground.widget import variables
 from llm_playground.widget.form import Form, plan_calls
+from llm_playground.widget.images import Pictures
 from llm_playground.widget.notebook_values import preview_of
 from llm_playground.widget.requests import reply
 from llm_playground.widget.variables import NotebookVariables, TextConverter
@@ -445,6 +446,20 @@ class TestPictures:
         answer = ask(pg, "add_picture", id="p1", name="notes.png")
 
         assert answer["error"].startswith("notes.png is not a supported image")
+
+    @pytest.mark.parametrize("piece", [b"", b"x", b"x" * 1_000_000])
+    def test_uploads_that_never_end_are_bounded(self, piece):
+        pictures = Pictures()
+        for key in range(50):
+            for at in range(60):
+                pictures.add_piece(f"p{key}", at, piece)
+
+        kept = pictures._pieces
+        assert len(kept) <= 8
+        assert (
+            sum(len(each) for pieces in kept.values() for each in pieces.values()) < 8 * 21_000_001
+        )
+        assert all(all(pieces.values()) for pieces in kept.values()), "no empty piece is kept"
 
     def test_refuses_a_picture_that_is_too_large(self, pg):
         for at in range(24):
