@@ -105,12 +105,12 @@ def settled(text: str) -> int:
     (11, 11)
     """
     end = min(key_patterns.growing(text), _growing(text))
-    return end if end == len(text) else _before_secrets(text, end)
+    return end if end == len(text) else _before_secrets(_secrets(text, 0), end)
 
 
-def _before_secrets(text: str, end: int) -> int:
+def _before_secrets(secrets: list[Match], end: int) -> int:
     """``end``, or the start of the secret that a cut there would split."""
-    for secret in sorted(_secrets(text, 0), reverse=True):
+    for secret in sorted(secrets, reverse=True):
         if secret.sign < end < secret.end:
             end = secret.sign
     return end
@@ -219,9 +219,10 @@ class StreamRedactor:
         """Where ``text`` may be cut; at the earliest where it was cut before."""
         start, end = len(self._context), settled(text)
         inside_secret = bool(self._kinds)
+        secrets = _secrets(text, 0) if inside_secret else []
         while inside_secret and end > start:
             cut = pii.settled(text[:end])
-            end = _before_secrets(text, cut) if cut > start else cut
+            end = _before_secrets(secrets, cut) if cut > start else cut
             inside_secret = end < cut
         return max(start, end)
 

@@ -8,12 +8,13 @@ Jinja template. Of Jinja only ``{{ name }}`` and quoted text, ``{{ 'verbatim' }}
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from llm_playground import config
+from llm_playground import _validation, config
 from llm_playground._reading import read_regular
 from llm_playground.catalog import capabilities
 from llm_playground.errors import ConfigError, UnknownModelError
@@ -25,17 +26,24 @@ from llm_playground.types import Message, Parameters, Role, TextPart
 _FRONT = re.compile(
     r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)(.*)\Z", re.DOTALL | re.MULTILINE
 )
-_TURN = re.compile(r"(?i)^\s*#?\s*(system|user|assistant|developer)\s*(?:\[[^\]]*\])?\s*:\s*$")
+_TURN = re.compile(r"(?i)#?+\s*+(system|user|assistant|developer)\s*+(?:\[[^\]]*+\]\s*+)?+:")
 _ROLES: dict[str, Role] = {"developer": "system"}
 # Text that Jinja would interpret, and quoted text.
 _SPECIAL = re.compile(r"\{\{(?!\s*[^\W\d]\w*\s*\}\})|\{%|\{#|[\r\0]")
-_QUOTED = re.compile(r"""\{\{\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*\}\}""")
-_LOGIC = re.compile(r"\{%.*?%\}|\{#.*?#\}|\{\{(?!\s*[^\W\d]\w*\s*\}\}).*?\}\}", re.DOTALL)
+_QUOTED = re.compile(r"""\{\{\s*+('(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")\s*+\}\}""")
+# Where Jinja's logic begins and ends, apart from `{{ name }}`.
+_LOGIC = (
+    (re.compile(r"\{%"), "%}"),
+    (re.compile(r"\{#"), "#}"),
+    (re.compile(r"\{\{(?!\s*+[^\W\d]\w*+\s*+\}\})"), "}}"),
+)
 _PARAMETERS = frozenset(Parameters.__slots__) - {"extra"}
 # Other names of parameters.
 _ALIASES = {"max_completion_tokens": "max_tokens", "max_output_tokens": "max_tokens"}
 _PLACEHOLDER = "\0{}\0"
 MAX_BYTES = 1_000_000
+_MAX_FRONT_CHARS = 64_000  # YAML is read at about 50,000 characters a second
+_MAX_FRONT_DEPTH = 50
 
 
 def prompt_from_file(path: str | Path) -> Prompt:
@@ -60,6 +68,8 @@ def prompt_from_file(path: str | Path) -> Prompt:
         raise ConfigError(f"{file} cannot be read ({error.strerror}).") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{file} is not UTF-8 text.") from None
+    except ValueError as error:  # NUL in the path
+        raise ConfigError(f"{file} cannot be read ({error}).") from None
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from None
 
@@ -110,7 +120,8 @@ def to_text(prompt: Prompt) -> str:
     variables = dict.fromkeys(name for text in texts for name in names(text))
     front["inputs"] = {name: {"type": "string"} for name in variables}
     present = {name: value for name, value in front.items() if value}
-    header = yaml.safe_dump(present, sort_keys=False, allow_unicode=True)
+    separate = json.loads(json.dumps(present))  # a value that occurs twice would become an alias
+    header = yaml.safe_dump(separate, sort_keys=False, allow_unicode=True)
     turns = zip(prompt.messages, texts, strict=True)
     body = "\n".join(f"{turn.role}:\n{_escaped(text)}\n" for turn, text in turns)
     return f"---\n{header}---\n{body}"
@@ -119,14 +130,40 @@ def to_text(prompt: Prompt) -> str:
 def _front(text: str) -> Mapping[str, Any]:
     import yaml
 
+    if len(text) > _MAX_FRONT_CHARS:
+        raise ConfigError(f"The YAML has more than {_MAX_FRONT_CHARS:,} characters.")
     try:
+        _check_events(text)
         front = yaml.safe_load(text)
+        json.dumps(front, default=str)  # raises for an integer that is too long to be written
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 2}" if mark else ""
         why = getattr(error, "problem", None) or "it cannot be read"
         raise ConfigError(f"The YAML is invalid{where}: {why}.") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # PyYAML raises these for values such as 2020-13-45 or !!int x.
+        why = _validation.shorten(str(error), 120)
+        raise ConfigError(f"The YAML has a value that cannot be read: {why}.") from None
     return _mapping(front)
+
+
+def _check_events(text: str) -> None:
+    """Refuse aliases, which multiply a text, and nesting that no header has."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        why = ""
+        if isinstance(event, yaml.AliasEvent):
+            why = "aliases are not supported"
+        elif depth > _MAX_FRONT_DEPTH:
+            why = f"it is nested more than {_MAX_FRONT_DEPTH} levels deep"
+        if why:
+            line = event.start_mark.line + 2 if event.start_mark else 2
+            raise ConfigError(f"The YAML is invalid in line {line}: {why}.")
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -185,15 +222,11 @@ def _turns(body: str) -> Iterator[Message]:
         return _PLACEHOLDER.format(len(quoted) - 1)
 
     template = _QUOTED.sub(replace_quoted, body.replace("\0", ""))
-    logic = _LOGIC.search(template)
-    if logic:
-        raise ConfigError(
-            f"{logic[0].splitlines()[0]!r} is not supported. Of Jinja, use only {{{{name}}}}."
-        )
+    _refuse_logic(template)
     role: Role = "system"
     lines: list[str] = []
     for line in [*re.split("\r?\n", template), "user:"]:
-        header = _TURN.match(line)
+        header = _TURN.fullmatch(line.strip())
         if header is None:
             lines.append(line)
             continue
@@ -203,6 +236,22 @@ def _turns(body: str) -> Iterator[Message]:
             yield Message(role, (TextPart(text),))
         lines = []
         role = _ROLES.get(header[1].lower(), cast("Role", header[1].lower()))
+
+
+def _refuse_logic(template: str) -> None:
+    """Raise ConfigError for the first of Jinja's logic; only the ends are searched, once each."""
+    found: list[tuple[int, int]] = []
+    for opening, closing in _LOGIC:
+        if (begin := opening.search(template)) is None:
+            continue
+        end = template.find(closing, begin.end())
+        if end >= 0:
+            found.append((begin.start(), end + len(closing)))
+    if found:
+        start, end = min(found)
+        first_line = template[start:end].splitlines()[0]
+        shown = _validation.short_repr(first_line)
+        raise ConfigError(f"{shown} is not supported. Of Jinja, use only {{{{name}}}}.")
 
 
 def _only_text(turn: Message) -> str:
@@ -222,7 +271,7 @@ def _escaped(text: str) -> str:
 
 
 def _escaped_line(line: str) -> str:
-    if _TURN.match(line):
+    if _TURN.fullmatch(line.strip()):
         return _as_quote(line)
     return _SPECIAL.sub(lambda match: _as_quote(match[0]), line)
 

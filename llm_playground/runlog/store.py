@@ -222,11 +222,12 @@ class Store(Protocol):
 
 
 # Parts of SQL without placeholders (texts, quoted names, comments, dollar-quoted texts), then the
-# placeholders themselves.
+# placeholders themselves. What is not closed reaches to the end, so that the search is linear.
 _TOKENS = re.compile(
     r"""
       (?P<text>   (?i:\be)'(?:[^'\\]|''|\\.)*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
-                | --[^\n]* | /\*.*?\*/ | \$(?P<tag>[A-Za-z_]\w*)?\$.*?\$(?P=tag)\$ | \$\$.*?\$\$ )
+                | --[^\n]* | /\*.*?(?:\*/|\Z)
+                | \$(?P<tag>[A-Za-z_]\w*)\$.*?(?:\$(?P=tag)\$|\Z) | \$\$.*?(?:\$\$|\Z) )
     | \$(?P<name>\w+)
     | (?P<mark>\?)
     | (?P<percent>%)
@@ -274,7 +275,7 @@ def reads(sql: str) -> bool:
     >>> reads("/* why */ SELECT 1"), reads("COPY results TO '/tmp/x'")
     (True, False)
     """
-    bare = re.sub(r"--[^\n]*|/\*.*?\*/", " ", sql, flags=re.DOTALL).lstrip(" \t\r\n(")
+    bare = re.sub(r"--[^\n]*|/\*.*?(?:\*/|\Z)", " ", sql, flags=re.DOTALL).lstrip(" \t\r\n(")
     return re.match(r"(?i)(select|with|values|table|explain|show)\b", bare) is not None
 
 
