@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import time
 import traceback
 from collections.abc import Iterator
@@ -20,14 +19,13 @@ from pathlib import Path
 
 from llm_playground import config
 from llm_playground.config.options import Privacy
-from llm_playground.redaction import redact
+from llm_playground.redaction import printable, redact
 from llm_playground.redaction.pii import masked
 
 _MAX_BYTES, _BACKUPS = 1_000_000, 2
 _MAX_RECORD_CHARS = 40_000
 _MAX_ERRORS = 10  # of a chain of causes
 _LOCK_WAIT_S = 0.2
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 _log = logging.getLogger("llm_playground")
 
@@ -52,7 +50,7 @@ def call_failed(run_id: str, model: str, error: BaseException, privacy: Privacy)
 
 def write(level: int, text: str) -> None:
     """Write one record to the file, and to the logger for those who have set its level."""
-    clean = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", redact(text))
+    clean = printable(redact(text))
     if len(clean) > _MAX_RECORD_CHARS:
         half = _MAX_RECORD_CHARS // 2
         clean = f"{clean[:half]}\n[...]\n{clean[-half:]}"
