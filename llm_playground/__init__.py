@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 # Which module defines each public name. Their types are in __init__.pyi.
 _EXPORTS = {
     "budgeting": ["budgets", "set_budget"],
+    "budgeting.alarm": ["BudgetAlarm"],
     "budgeting.budget": ["Budget"],
     "budgeting.reservation": ["BudgetWarning"],
     "calls": ["ask", "complete", "estimate", "stream"],

@@ -2,6 +2,7 @@ from typing import Any
 
 from llm_playground.budgeting import budgets as budgets
 from llm_playground.budgeting import set_budget as set_budget
+from llm_playground.budgeting.alarm import BudgetAlarm as BudgetAlarm
 from llm_playground.budgeting.budget import Budget as Budget
 from llm_playground.budgeting.reservation import BudgetWarning as BudgetWarning
 from llm_playground.calls import ask as ask

@@ -24,8 +24,11 @@ from llm_playground.formatting import usd
 Period = Literal["day", "month", "total"]
 Action = Literal["warn", "block"]
 UnknownPrice = Decimal | Literal["warn", "block"]
+AlarmEvent = Literal["blocked", "exceeded", "80%", "100%"]
 
 ZERO = Decimal(0)
+# The shares of a limit whose spending raises an alarm, the largest first.
+_ALARM_SHARES: dict[AlarmEvent, Decimal] = {"100%": Decimal(1), "80%": Decimal("0.8")}
 # An allocation grows by this many calls at once, but by at most this fraction of the remaining
 # amount.
 BLOCK_CALLS = 16
@@ -84,6 +87,16 @@ class Budget:
             and (self.tag is None or self.tag in tags)
             and (self.model is None or matches(self.model, model))
         )
+
+
+def share_reached(spent_usd: Decimal, limit_usd: Decimal) -> AlarmEvent | None:
+    """The largest share of a limit that is spent and raises an alarm; None below all.
+
+    >>> share_reached(Decimal(9), Decimal(10)), share_reached(Decimal(7), Decimal(10))
+    ('80%', None)
+    """
+    shares = _ALARM_SHARES.items() if limit_usd > 0 else ()
+    return next((event for event, share in shares if spent_usd >= share * limit_usd), None)
 
 
 @lru_cache(maxsize=512)

@@ -20,12 +20,15 @@ from functools import partial
 
 from llm_playground import _lifecycle, _runtime, config, provenance, types
 from llm_playground.budgeting import ledger
+from llm_playground.budgeting.alarm import raise_alarm
 from llm_playground.budgeting.budget import (
     ZERO,
+    AlarmEvent,
     Budget,
     Span,
     describe_limit,
     period_span,
+    share_reached,
     unpriced_refusal,
 )
 from llm_playground.budgeting.cache import BudgetCache
@@ -126,6 +129,7 @@ class BudgetEnforcer:
                 account = self._account(budget, span, run.started_at)
                 needs += [Need(account, worst_usd)] if worst_usd > 0 else []
             elif budget.unknown_price == "block" and override is None:
+                self.alarm("blocked", self._account(budget, span, run.started_at))
                 raise exceeded_error(unpriced_refusal(budget, span, run.model), budget, estimate)
             else:
                 limit = describe_limit(budget, span)
@@ -188,10 +192,17 @@ class BudgetEnforcer:
                 account.allocation.charge(charge_usd)  # the call began before the budget was set
                 self._due.add(account)
             account.last_end_at = now
+            spent_usd = account.spent_usd if charge_usd else None
+            if spent_usd and (event := share_reached(spent_usd, account.budget.limit_usd)):
+                self.alarm(event, account)
         if self._accounts:
             self.ended_calls += 1
             self._call_ended.set()
             self._schedule_rebalance(IDLE_S)
+
+    def alarm(self, event: AlarmEvent, account: Account) -> None:
+        """Tell the webhooks and functions that want to know; returns at once."""
+        raise_alarm(self._log, event, account.budget, account.span, account.spent_usd)
 
     async def wait_for_end(self, ended_calls: int, timeout_s: float) -> bool:
         """True as soon as more calls than ``ended_calls`` have ended, False after the timeout."""

@@ -88,6 +88,13 @@ class Account:
         limit_usd = self.budget.limit_usd if self.limit_usd is None else self.limit_usd
         return max(limit_usd - self.others_spent_usd - self.allocation.settled_usd, ZERO)
 
+    @property
+    def spent_usd(self) -> Decimal | None:
+        """What runs cost in the period, as of the last round and the calls since; None before."""
+        if self.updated_at == -math.inf:
+            return None
+        return self.others_spent_usd + self.allocation.settled_usd
+
     def cannot_fit(self, worst_usd: Decimal) -> bool:
         """Whether a call does not fit, whatever the running calls will cost."""
         is_recent = time.monotonic() - self.updated_at < _RECENT_S
@@ -271,11 +278,13 @@ class Reservation:
                 message = refused_message(
                     account.budget, account.span, need.worst_usd, account.remaining_usd
                 )
+                self.enforcer.alarm("blocked", account)
                 raise exceeded_error(message, account.budget, self.estimate)
 
     def _warn(self, need: Need) -> None:
         """Add a notice to the run; also emit a warning, once per period."""
         account = need.account
+        self.enforcer.alarm("exceeded", account)
         message = exceeded_message(
             account.budget, account.span, need.worst_usd, account.remaining_usd
         )

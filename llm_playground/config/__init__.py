@@ -23,6 +23,7 @@ from llm_playground.config.endpoints import Setting as EndpointSetting
 from llm_playground.config.endpoints import from_packages, merge_endpoints, resolve_model
 from llm_playground.config.options import (
     GuardModes,
+    OnBudget,
     Privacy,
     Rates,
     Retry,
@@ -30,6 +31,7 @@ from llm_playground.config.options import (
     merge_prices,
     merge_retry,
     merge_timeouts,
+    on_budget_setting,
     rates_of,
     tightest,
 )
@@ -58,6 +60,7 @@ class Settings:
     confirm_above_usd: Decimal | None = Decimal(1)
     budget_max_tokens: int = 4096
     privacy: Privacy = field(default_factory=Privacy)
+    on_budget: OnBudget | None = None
 
 
 _settings = Settings()
@@ -89,6 +92,7 @@ def configure(
     privacy: str | Mapping[str, Any] | None = None,
     confirm_above_usd: Decimal | float | EllipsisType | None = ...,
     budget_max_tokens: int | None = None,
+    on_budget: Callable[[Any], object] | str | Mapping[str, Any] | EllipsisType | None = ...,
 ) -> None:
     """Set defaults for this kernel. Settings whose argument is omitted do not change.
 
@@ -125,6 +129,10 @@ def configure(
             ``override="reason"``: 1 US dollar by default; None for no limit.
         budget_max_tokens: ``max_tokens`` of calls under a blocking budget that set none: 4,096 by
             default.
+        on_budget: What is called when a budget blocks a call, is exceeded, or is spent to 80 % or
+            100 %: a function that takes a :class:`llm_playground.BudgetAlarm`, or the https URL of
+            a webhook; ``{"url": ..., "allow_http": True}`` allows http. Once per budget, period
+            and limit; None for nothing.
 
     Raises:
         InvalidParameterError: A name is unknown, or a value has the wrong type or is out of range.
@@ -165,6 +173,8 @@ def configure(
             if confirm_above_usd is None
             else usd("confirm_above_usd", confirm_above_usd, "US dollars, or None")
         )
+    if on_budget is not ...:
+        changes["on_budget"] = None if on_budget is None else on_budget_setting(on_budget)
     _settings = replace(_settings, **changes)  # another thread may have changed others
     if concurrency is not None:
         for listener in _concurrency_listeners:

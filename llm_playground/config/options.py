@@ -7,10 +7,11 @@ of ``configure``. :func:`record` writes the audit log's entries from any layer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from decimal import Decimal
 from importlib import import_module
 from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from llm_playground._validation import check_names, closest, number, one_of, short_repr, usd
 from llm_playground.errors import InvalidParameterError
@@ -280,6 +281,52 @@ def merge_retry(retry: Retry, setting: int | Mapping[str, float]) -> Retry:
         else:
             values[name] = float(number(f"retry's {name}", value, "0 or more", lambda n: n >= 0))
     return replace(retry, **values)
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """An address that alarms are posted to. The URL, which often holds a secret, is not shown."""
+
+    url: str = field(repr=False)
+    host: str
+
+
+OnBudget = Webhook | Callable[[Any], object]
+
+
+def webhook(name: str, value: object) -> Webhook:
+    """A webhook from its URL, or from ``{"url": ..., "allow_http": True}``.
+
+    Raises:
+        InvalidParameterError: It is not an https URL, and http is not allowed by name.
+
+    >>> webhook("on_budget", "https://example.org/hook")
+    Webhook(host='example.org')
+    """
+    parts = value if isinstance(value, Mapping) else {"url": value}
+    check_names(name, parts, ("url", "allow_http"))
+    url, schemes = parts.get("url"), ("https", "http") if parts.get("allow_http") else ("https",)
+    try:
+        found = urlsplit(url if isinstance(url, str) and url.isascii() else "")
+        is_known = found.scheme in schemes and bool(found.hostname) and found.username is None
+        is_known &= found.port != 0
+    except ValueError:  # "https://[::1", a port that is no number
+        is_known = False
+    if not is_known or any(not char.isprintable() or char == " " for char in str(url)):
+        raise InvalidParameterError(
+            f'{name} takes an https:// URL without user and password, or {{"url": "http://...", '
+            '"allow_http": True} for one that is not encrypted.'
+        )
+    return Webhook(str(url), str(found.hostname))
+
+
+def on_budget_setting(value: object) -> OnBudget:
+    """The value of ``configure(on_budget=...)``: a function, or a webhook.
+
+    Raises:
+        InvalidParameterError: It is neither.
+    """
+    return value if callable(value) else webhook("on_budget", value)
 
 
 def record(

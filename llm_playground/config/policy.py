@@ -9,6 +9,7 @@ call, so that no rule is ignored silently. ::
     privacy = { store = "metrics" }
     secret_guard = { cards = "block", email = "warn" }
     prices = { "openai:gpt-4o" = { input_usd_per_mtok = 2.5, output_usd_per_mtok = 10 } }
+    budget_webhook = "https://hooks.example.org/budgets"
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any, get_args
 from llm_playground import _validation
 from llm_playground._reading import read_regular
 from llm_playground.config import options
-from llm_playground.config.options import GuardModes, Mode, Privacy, Rates
+from llm_playground.config.options import GuardModes, Mode, Privacy, Rates, Webhook
 from llm_playground.errors import ConfigError, InvalidParameterError
 
 _MODES = get_args(Mode)  # from least to most strict
@@ -49,6 +50,7 @@ class Policy:
         privacy: The least strict privacy that is allowed.
         secret_guard: The least strict modes that are allowed.
         prices: Rates as for ``configure(prices=)``, over which they take precedence.
+        budget_webhook: Where alarms of budgets are posted, besides what users set.
     """
 
     models: tuple[str, ...] | None = None
@@ -57,6 +59,7 @@ class Policy:
     privacy: Privacy = _ALL_STORED
     secret_guard: GuardModes = _LEAST_STRICT
     prices: Mapping[str, Rates] = field(default_factory=dict)
+    budget_webhook: Webhook | None = None
 
     def check(self, model: str, base_url: str | None) -> None:
         """Check that a model is allowed at a base URL, None for the default one.
@@ -247,4 +250,5 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "privacy": lambda _name, value: options.merge_privacy(_ALL_STORED, value),
     "secret_guard": lambda _name, value: options.merge_guard_modes(_LEAST_STRICT, value),
     "prices": _prices,
+    "budget_webhook": options.webhook,
 }

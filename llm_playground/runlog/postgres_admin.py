@@ -175,7 +175,7 @@ _GRANTS: dict[str, tuple[str, ...]] = {
     ),
     "SELECT, INSERT": ("prompts", "ratings", "prompt_versions"),
     "SELECT": ("budgets", "runs", "schema_migrations"),
-    "INSERT": ("audit_log",),
+    "INSERT": ("audit_log", "budget_alarms"),
 }
 _ALL_READ = (
     *schema.TABLES,

@@ -275,6 +275,13 @@ _V3 += _runs_view("compressed", RATINGS)
 _V4 = """
 ALTER TABLE prompts ADD COLUMN attachments {json};
 ALTER TABLE attachments ADD COLUMN size_bytes BIGINT;
+CREATE TABLE budget_alarms (
+    id VARCHAR PRIMARY KEY,
+    budget_id VARCHAR,
+    event VARCHAR,
+    username VARCHAR,
+    created_at TIMESTAMPTZ DEFAULT now()
+);
 {fourth}
 """
 _V4 += _runs_view("attachments", RATINGS)
@@ -299,6 +306,7 @@ TABLES = (
     "attachments",
     "budgets",
     "budget_reservations",
+    "budget_alarms",
     "audit_log",
 )
 

@@ -1,0 +1,260 @@
+"""Alarms of budgets: a webhook of the administrator or the user, or a Python function, is called.
+
+An alarm is raised when a budget blocks a call (``blocked``), lets one pass that exceeds it
+(``exceeded``), or when what is spent reaches a share of the limit (``80%``, ``100%``). Each is sent
+once per budget, period and limit, however many processes share the log: the process that inserts
+its row into ``budget_alarms`` sends it. All of this happens on a thread of its own, so that an
+alarm neither delays nor fails a call; failures are written to the package's log file.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import threading
+import time
+import traceback
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
+from hashlib import sha256
+from http.client import HTTPException
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from llm_playground import _lifecycle, config, package_log, provenance, types
+from llm_playground.budgeting.budget import AlarmEvent, Budget, Span, describe_limit
+from llm_playground.config.options import Webhook
+from llm_playground.errors import RunLogError
+from llm_playground.formatting import usd
+from llm_playground.runlog.log import RunLog
+from llm_playground.runlog.rows import clean_json
+from llm_playground.runlog.store import Session
+
+_WORDS: dict[AlarmEvent, str] = {
+    "blocked": "A call was not sent",
+    "exceeded": "A call that exceeds the budget was sent",
+    "80%": "80 % are spent",
+    "100%": "All is spent",
+}
+_TIMEOUT_S = 5.0
+_WAITS_S = (1.0, 4.0)  # between the attempts of a webhook
+_EXIT_WAIT_S = 5.0
+_MOST_WAITING = 100
+_INSERT = """
+INSERT INTO budget_alarms (id, budget_id, event, username, created_at)
+VALUES ($id, $budget, $event, $user, $at) ON CONFLICT DO NOTHING
+"""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetAlarm:
+    """What a function set with ``configure(on_budget=...)`` is called with.
+
+    Args:
+        event: ``blocked``, ``exceeded``, ``80%`` or ``100%``, see :mod:`.alarm`.
+        budget: The budget, with its limit.
+        span: The day or month in UTC.
+        spent_usd: What was spent in it, as far as this process knows; None if it is unknown.
+        user: The user whose call raised the alarm.
+        at: When, in UTC.
+    """
+
+    event: AlarmEvent
+    budget: Budget
+    span: Span
+    spent_usd: Decimal | None
+    user: str
+    at: datetime
+
+    def __str__(self) -> str:
+        """One line for people."""
+        spent = "" if self.spent_usd is None else f", {usd(self.spent_usd)} spent"
+        return f"{_WORDS[self.event]}: {describe_limit(self.budget, self.span)}{spent}."
+
+    def as_json(self) -> dict[str, Any]:
+        """The body of a webhook, without keys; amounts are numbers in US dollars."""
+        names = ("id", "period", "model", "user", "tag", "action")
+        values: dict[str, object] = {
+            "text": str(self),
+            "event": self.event,
+            "budget": {name: value for name, value in asdict(self.budget).items() if name in names},
+            "period_start": self.span.start,
+            "period_end": self.span.end,
+            "limit_usd": self.budget.limit_usd,
+            "spent_usd": self.spent_usd,
+            "user": self.user,
+            "at": self.at,
+        }
+        cleaned: dict[str, Any] = clean_json(values)
+        return cleaned
+
+    def id_for(self, receiver: str) -> str:
+        """The same for all processes that would send this alarm to a receiver."""
+        same = (self.event, self.budget.id, str(self.span.start), f"{self.budget.limit_usd:f}")
+        return types.id_from_hash(sha256("\n".join((*same, receiver)).encode()).hexdigest())
+
+
+Function = Callable[[BudgetAlarm], object]
+
+
+def is_wanted() -> bool:
+    """Whether anything is called."""
+    return config.settings().on_budget is not None or config.policy().budget_webhook is not None
+
+
+class _Sender:
+    """The alarms of this process, and the thread that sends them."""
+
+    def __init__(self) -> None:
+        self._alarms: queue.Queue[tuple[BudgetAlarm, RunLog]] = queue.Queue(_MOST_WAITING)
+        self._raised: set[str] = set()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._warned: set[str] = set()
+
+    def put(self, alarm: BudgetAlarm, log: RunLog) -> None:
+        """Send an alarm soon, unless this process has raised it before."""
+        with self._lock:
+            if (key := alarm.id_for("")) in self._raised:
+                return
+            self._raised.add(key)
+            with suppress(queue.Full):
+                self._alarms.put_nowait((alarm, log))
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="llm_playground-alarm", daemon=True
+                )
+                self._thread.start()
+
+    def flush(self, wait_s: float = _EXIT_WAIT_S) -> bool:
+        """Wait until all alarms are sent, or have failed; whether they are."""
+        ends = time.monotonic() + wait_s
+        while self._alarms.unfinished_tasks and time.monotonic() < ends:
+            time.sleep(0.01)
+        return not self._alarms.unfinished_tasks
+
+    def _run(self) -> None:
+        while True:
+            alarm, log = self._alarms.get()
+            try:
+                self._send(alarm, log)
+            finally:
+                self._alarms.task_done()
+
+    def _send(self, alarm: BudgetAlarm, log: RunLog) -> None:
+        for name, send in _receivers():
+            try:
+                if _is_first(log, alarm, name):
+                    send(alarm)
+            except Exception as error:  # a function of the user may raise anything
+                self._report(name, alarm, error)
+
+    def _report(self, name: str, alarm: BudgetAlarm, error: Exception) -> None:
+        why = "".join(traceback.format_exception(error))
+        package_log.write(logging.DEBUG, f"{name} failed for the alarm: {alarm}\n{why}")
+        if name not in self._warned:
+            self._warned.add(name)
+            _log.warning(
+                "%s could not be called for an alarm of a budget (%s). Details are in %s.",
+                name,
+                type(error).__name__,
+                package_log.path(),
+            )
+
+
+_sender = _Sender()
+
+
+def raise_alarm(
+    log: RunLog, event: AlarmEvent, budget: Budget, span: Span, spent_usd: Decimal | None
+) -> None:
+    """Send an alarm to all who want it, on another thread. Never raises, never waits."""
+    if is_wanted():
+        user, at = provenance.username(), datetime.now(UTC)
+        _sender.put(BudgetAlarm(event, budget, span, spent_usd, user, at), log)
+
+
+def _receivers() -> Iterator[tuple[str, Function]]:
+    """The receivers by their names, which hold no more of an address than its host."""
+    own, required = config.settings().on_budget, config.policy().budget_webhook
+    for receiver in dict.fromkeys((required, own)):
+        if isinstance(receiver, Webhook):
+            mark = sha256(receiver.url.encode()).hexdigest()[:8]
+            yield f"The webhook at {receiver.host} ({mark})", partial(_post, receiver)
+        elif receiver is not None:
+            name = getattr(receiver, "__name__", type(receiver).__name__)
+            yield f"The function {name} of {provenance.username()}", receiver
+
+
+def _is_first(log: RunLog, alarm: BudgetAlarm, receiver: str) -> bool:
+    """Whether no other process has sent it. If the log cannot tell, it is rather sent twice."""
+    values = {
+        "id": alarm.id_for(receiver),
+        "budget": alarm.budget.id,
+        "event": alarm.event,
+        "user": alarm.user,
+        "at": alarm.at,
+    }
+
+    def insert(session: Session) -> int:
+        return session.execute(_INSERT, values)
+
+    try:
+        return log.change(insert) > 0
+    except RunLogError:
+        return True
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_arguments: object, **_named: object) -> None:
+        """A redirected alarm could reach anyone: the redirection is an error."""
+
+
+def _post(webhook: Webhook, alarm: BudgetAlarm) -> None:
+    """Send an alarm to a webhook, with further attempts.
+
+    Raises:
+        OSError, HTTPException: The last attempt failed. The error does not hold the URL.
+    """
+    request = urllib.request.Request(  # noqa: S310 - the scheme is checked when it is set
+        webhook.url,
+        data=json.dumps(alarm.as_json()).encode(),
+        headers={"Content-Type": "application/json", "User-Agent": "llm_playground"},
+        method="POST",
+    )
+    handlers: list[Any] = [_NoRedirect]
+    if _is_loopback(webhook.host):
+        handlers.append(urllib.request.ProxyHandler({}))
+    opener = urllib.request.build_opener(*handlers)
+    for wait_s in (*_WAITS_S, None):
+        try:
+            with opener.open(request, timeout=_TIMEOUT_S):
+                return
+        except (OSError, HTTPException):
+            if wait_s is None:
+                raise
+            time.sleep(wait_s)
+
+
+def _is_loopback(host: str) -> bool:
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return urlsplit(f"//{host}").hostname == "localhost"
+
+
+def _start_over() -> None:
+    global _sender
+    _sender = _Sender()
+
+
+_lifecycle.register(at_exit=lambda: _sender.flush(), after_fork_in_child=_start_over)
+_lifecycle.register_state(globals(), "_sender", _Sender)
