@@ -87,7 +87,7 @@ class ImageFiles:
     """The images beside the journals in ``folder`` that wait for a drain."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "images"
+        self.folder = folder / "images"
         self._refused: set[Path] = set()
         self._said: set[str] = set()
 
@@ -98,12 +98,12 @@ class ImageFiles:
                 self._write(Attachment.of(sha256, image, limit_mb), limit_mb)
         except OSError as error:
             self._warn(
-                f"An image of a prompt is not stored: {self._folder} cannot be written "
+                f"An image of a prompt is not stored: {self.folder} cannot be written "
                 f"({error.strerror}). The run itself is logged."
             )
 
     def _write(self, image: Attachment, limit_mb: float) -> None:
-        path = self._folder / image.file_name
+        path = self.folder / image.file_name
         if path.exists():
             return
         if image.data is None:
@@ -111,8 +111,8 @@ class ImageFiles:
                 f"Images above {limit_mb:g} MB are not stored, only their hashes: runs with them "
                 'cannot be reopened whole. lp.configure(privacy={"image_mb": ...}) sets the limit.'
             )
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = self._folder / f"{types.new_id()}{_PART}"
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = self.folder / f"{types.new_id()}{_PART}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         try:
             with os.fdopen(os.open(part, flags, 0o600), "wb") as file:
@@ -125,7 +125,7 @@ class ImageFiles:
     def waiting(self) -> list[Path]:
         """The files to drain; those that a killed process left incomplete are removed."""
         try:
-            found = [Path(entry.path) for entry in os.scandir(self._folder)]
+            found = [Path(entry.path) for entry in os.scandir(self.folder)]
         except OSError:  # no image was ever sent
             return []
         for path in found:

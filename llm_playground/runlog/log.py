@@ -374,7 +374,9 @@ class RunLog:
 
     def _drain(self, which: Which, *, patient: bool = True) -> None:
         files = self._recorder.paths() if which == "own" else journal.files(self.journals)
-        waiting = files or self._recorder.images.waiting() or self._store.unfinished()
+        images = self._recorder.images
+        images_wait = images.folder.is_dir() and images.waiting()
+        waiting = files or images_wait or self._store.unfinished()
         if waiting or (self._retries and which == "all" and refusals.files(self.journals)):
             with self._drained(which, patient=patient):
                 pass
