@@ -22,6 +22,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llm_playground import _files
 from llm_playground._validation import shorten
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.redaction import printable
@@ -223,7 +224,7 @@ class Chart:
             )
         content = _FORMATS[file.suffix](self)
         try:
-            file.write_bytes(content)
+            _files.write_document(file, content)
         except OSError as error:
             raise InvalidParameterError(f"{file} cannot be written ({error.strerror}).") from error
         return file

@@ -17,7 +17,7 @@ from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from llm_playground import config
+from llm_playground import _files, config
 from llm_playground.config.options import Privacy
 from llm_playground.redaction import printable, redact
 from llm_playground.redaction.pii import masked
@@ -101,7 +101,7 @@ class _File(RotatingFileHandler):
 
         file = Path(self.baseFilename)
         try:
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _files.create_folder(file.parent)
             with FileLock(f"{file}.lock", timeout=_LOCK_WAIT_S, mode=0o600):
                 super().emit(record)
         except OSError:  # a full disk, a folder that cannot be written, or the lock is taken
@@ -114,6 +114,10 @@ class _File(RotatingFileHandler):
 
     def _open(self) -> TextIOWrapper:
         def private(name: str, flags: int) -> int:
-            return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+            flags &= ~os.O_CREAT
+            try:
+                return _files.open_existing(Path(name), flags)
+            except FileNotFoundError:
+                return _files.create(Path(name), flags)
 
         return open(self.baseFilename, "a", encoding="utf-8", errors="replace", opener=private)

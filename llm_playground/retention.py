@@ -19,7 +19,7 @@ from llm_playground import _validation
 from llm_playground.config import options
 from llm_playground.errors import InvalidParameterError, RunLogError
 from llm_playground.reports.query import Condition, Filters, condition
-from llm_playground.runlog import open_log
+from llm_playground.runlog import copies, open_log
 from llm_playground.runlog.log import RunLog
 from llm_playground.runlog.rows import pack, unpack
 from llm_playground.runlog.store import Dialect, Session
@@ -66,7 +66,8 @@ def purge(
         One row: ``keep``, ``before`` (the moment), ``runs``, ``texts`` and ``bytes`` that change,
         ``left`` (matching runs that are still running, or are in another process's journal: purge
         again later), ``given_back_bytes`` (freed disk space, NA for a dry run), ``copies`` (files
-        beside the log with an earlier state of it, which are not changed), ``done``.
+        with an earlier state of the log, which are not changed: backups, files set aside or copied
+        before a migration, and what killed processes left), ``done``.
 
     Raises:
         InvalidParameterError: An argument is invalid.
@@ -105,7 +106,7 @@ def purge(
         "bytes": survey.bytes,
         "left": survey.left,
         "given_back_bytes": pd.array([freed_bytes], dtype="Int64")[0],
-        "copies": ", ".join(_copies(log)),
+        "copies": ", ".join(copies(log)),
         "done": not dry_run,
     }
     return pd.DataFrame([row]).astype({"given_back_bytes": "Int64"})
@@ -131,13 +132,6 @@ def _age(older_than: object) -> timedelta | None:
     except OverflowError:
         shown = _validation.short_repr(older_than)
         raise InvalidParameterError(f"older_than is {shown}: too long.") from None
-
-
-def _copies(log: RunLog) -> list[str]:
-    """Files beside a DuckDB log with an earlier state: before a migration, or set aside."""
-    beside = log.path.parent.glob(f"{log.path.name}.*") if log.path else ()
-    names = sorted(path.name for path in beside)
-    return [name for name in names if re.search(r"\.(before-v\d+|aside-\w+)$", name)]
 
 
 def _apply(log: RunLog, selection: Selection, survey: Survey) -> int:

@@ -17,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from llm_playground import _files
 from llm_playground.budgeting import ledger
 from llm_playground.budgeting.budget import Budget
 from llm_playground.errors import RunLogError
@@ -82,8 +83,8 @@ class BudgetCache:
     def invalidate(self) -> None:
         """Make this process and the others read the budgets before their next call."""
         with suppress(OSError):  # an unwritable folder is reported by the recorder
-            self._log.journals.mkdir(parents=True, exist_ok=True)
-            self._changed_file.write_bytes(b"")
+            _files.create_folder(self._log.journals)
+            _files.write(self._changed_file, b"", _files.group_of(self._log.journals))
         self.version += 1
         self._checked_at = self._read_at = 0.0
 
@@ -124,9 +125,8 @@ class BudgetCache:
         path, blocking = self._blocking_file, [asdict(b) for b in budgets if b.blocks]
         with suppress(OSError):  # an unwritable folder is reported by the recorder
             if blocking:
-                new = path.with_suffix(".new")
-                new.write_text(json.dumps(blocking, default=str), "utf-8")
-                new.replace(path)
+                content = json.dumps(blocking, default=str).encode()
+                _files.write(path, content, _files.group_of(path.parent))
             else:
                 path.unlink(missing_ok=True)
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, cast, get_args
 
 from llm_playground import _lifecycle
 from llm_playground._reading import read_regular
-from llm_playground._validation import checks_arguments, one_of, usd, whole_number
+from llm_playground._validation import checks_arguments, one_of, text, usd, whole_number
 from llm_playground.config import endpoint_table, options
 from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.config.endpoints import Setting as EndpointSetting
@@ -32,8 +32,6 @@ from llm_playground.config.options import (
     merge_retry,
     merge_timeouts,
     on_budget_setting,
-    rates_of,
-    tightest,
 )
 from llm_playground.config.options import Setting as PriceSetting
 from llm_playground.config.policy import Policy, read_policy
@@ -48,6 +46,7 @@ class Settings:
     """What :func:`configure` set; None if it is not set. See its arguments."""
 
     log: str | None = None
+    log_group: str | None = None
     model: str | None = None
     concurrency: int | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -80,6 +79,7 @@ _concurrency_listeners: list[Callable[[], None]] = []
 def configure(
     *,
     log: str | Path | None = None,
+    log_group: str | None = None,
     model: str | None = None,
     concurrency: int | None = None,
     timeout_s: float | Mapping[str, float | None] | None = None,
@@ -98,6 +98,7 @@ def configure(
 
     Args:
         log: The run log: a path, ``duckdb:///path``, or ``postgresql://...``.
+        log_group: The group that shares the log's files, in a folder that it can write.
         model: The model used when a call names none, for example ``"local"``.
         concurrency: Maximum number of simultaneous calls, per provider and in total.
         timeout_s: Seconds for connect, first delta and between deltas; or a mapping of these and
@@ -157,6 +158,7 @@ def configure(
         "secret_guard": (secret_guard, lambda new: policy().merged_guard(own.secret_guard, new)),
         "privacy": (privacy, lambda new: policy().merged_privacy(own.privacy, new)),
         "log": (log, lambda new: _own_log(str(new))),
+        "log_group": (log_group, lambda new: text("log_group", new)),
         "endpoints": (endpoints, lambda new: merge_endpoints(own.endpoints, new, rows())),
     }
     changes: dict[str, Any] = {
@@ -180,8 +182,8 @@ def configure(
         for listener in _concurrency_listeners:
             listener()
     place = None if log is None else log_place(str(log))
-    audited = {"log": place, "privacy": privacy, "prices": prices, "endpoints": endpoints}
-    audited |= {"secret_guard": secret_guard}
+    audited = {"log": place, "log_group": log_group, "privacy": privacy, "prices": prices}
+    audited |= {"endpoints": endpoints, "secret_guard": secret_guard}
     changed = {name: value for name, value in audited.items() if value is not None}
     if changed:
         options.record("configure", ", ".join(changed), changed)
@@ -227,7 +229,7 @@ def privacy() -> Privacy:
     Raises:
         ConfigError: The administrator's policy cannot be used.
     """
-    return tightest(_settings.privacy, policy().privacy)
+    return options.tightest(_settings.privacy, policy().privacy)
 
 
 def policy() -> Policy:
@@ -282,20 +284,22 @@ def on_new_concurrency(listener: Callable[[], None]) -> None:
 
 def home() -> Path:
     """The user's data folder: ``LLM_PLAYGROUND_HOME`` or the platform's folder for user data."""
-    return _folder(read("LLM_PLAYGROUND_HOME"))
+    return options.data_folder(read("LLM_PLAYGROUND_HOME"))
 
 
 def trusted_home() -> Path:
     """:func:`home` without ``.env``, for what the user decided about ``.env`` itself."""
-    return _folder(os.environ.get("LLM_PLAYGROUND_HOME", "").strip())
+    return options.data_folder(os.environ.get("LLM_PLAYGROUND_HOME", "").strip())
 
 
-def _folder(chosen: str | None) -> Path:
-    if chosen:
-        return Path(chosen).expanduser()
-    from platformdirs import user_data_path
+def log_group() -> int | None:
+    """The id of the group that shares the run log's files; None if they are private.
 
-    return user_data_path("llm_playground", appauthor=False)
+    Raises:
+        ConfigError: There is no such group.
+    """
+    chosen = os.environ.get("LLM_PLAYGROUND_LOG_GROUP", "")  # not from .env, which others may write
+    return options.group_id(_settings.log_group or chosen.strip())
 
 
 def log_url() -> str:
@@ -404,7 +408,7 @@ def _known_rows() -> dict[str, EndpointRow]:
 
 def rates(model: str) -> Rates | None:
     """``configure(prices=)`` for a model as ``provider:name``; None if not set."""
-    return rates_of(model, policy().prices) or rates_of(model, _settings.prices)
+    return options.rates_of(model, policy().prices) or options.rates_of(model, _settings.prices)
 
 
 def label(provider: str) -> str:

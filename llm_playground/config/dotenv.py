@@ -13,11 +13,12 @@ import os
 import stat
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from llm_playground import config
+from llm_playground import _files, config
 from llm_playground._reading import read_regular
 from llm_playground._validation import short_repr
 from llm_playground.config import credentials, options
@@ -131,8 +132,9 @@ def trust_dotenv() -> list[str]:
     settings = list(_settings())
     try:
         for setting in settings:
-            setting.marker.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(setting.marker, os.O_WRONLY | os.O_CREAT, 0o600))
+            _files.create_folder(setting.marker.parent)
+            with suppress(FileExistsError):
+                os.close(_files.create(setting.marker))
     except OSError as error:
         raise ConfigError(f"Not stored: {error.filename}: {error.strerror}.") from None
     names = [setting.variable for setting in settings]

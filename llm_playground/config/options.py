@@ -9,12 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from decimal import Decimal
+from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from llm_playground._validation import check_names, closest, number, one_of, short_repr, usd
-from llm_playground.errors import InvalidParameterError
+from llm_playground import _files
+from llm_playground._validation import (
+    check_names,
+    closest,
+    number,
+    one_of,
+    short_repr,
+    shorten,
+    usd,
+)
+from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.redaction.pii import Kind
 
 
@@ -259,6 +270,38 @@ class Retry:
     first_wait_s: float = 1.0  # longest wait before the second attempt; it doubles from there
     max_wait_s: float = 60.0  # if a provider asks for a longer wait, the call fails
     total_s: float = 180.0  # no attempt starts later than this after the first
+
+
+@lru_cache(maxsize=8)
+def data_folder(chosen: str | None) -> Path:
+    """The folder that the user chose, or the platform's; an existing one is made private, once."""
+    if chosen:
+        folder = Path(chosen).expanduser()
+    else:
+        from platformdirs import user_data_path
+
+        folder = user_data_path("llm_playground", appauthor=False)
+    _files.make_home_private(folder)
+    return folder
+
+
+def group_id(name: str) -> int | None:
+    """The id of a group of this machine; None for no name.
+
+    Raises:
+        ConfigError: There is none of this name.
+    """
+    if not name:
+        return None
+    try:
+        import grp  # not on Windows
+
+        return grp.getgrnam(name).gr_gid
+    except (ImportError, KeyError):
+        raise ConfigError(
+            f"There is no group {shorten(name, 40)} here to share the run log with. "
+            "Check log_group and LLM_PLAYGROUND_LOG_GROUP."
+        ) from None
 
 
 def merge_retry(retry: Retry, setting: int | Mapping[str, float]) -> Retry:

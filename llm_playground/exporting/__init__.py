@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from llm_playground import _validation, types
+from llm_playground import _files, _validation
 from llm_playground.config import options
 from llm_playground.errors import InvalidParameterError
 from llm_playground.exporting import formats
@@ -32,7 +31,8 @@ def export(runs: object, format: str = "json", path: str | Path | None = None) -
             ``lp.runs()``.
         format: ``json`` (costs are numbers with all their digits), ``markdown`` or ``csv`` (texts
             that a spreadsheet would take for formulas begin with an apostrophe).
-        path: A file to write the text to as well; an existing one is replaced atomically.
+        path: A file to write the text to as well; a new one is readable by you only, an existing
+            one is replaced atomically and keeps its rights.
 
     Returns:
         The text.
@@ -76,20 +76,8 @@ def _write(path: object, content: str) -> Path:
             raise InvalidParameterError(f"{target} is a folder. Give the path of a file in it.")
         if not target.parent.is_dir():
             raise InvalidParameterError(f"There is no folder {target.parent}. Create it first.")
-        _replace(target, content.encode("utf-8", "replace"))
+        _files.write_document(target, content.encode("utf-8", "replace"))
     except (OSError, ValueError, RuntimeError) as error:  # NUL in the path, no home, a link loop
         reason = getattr(error, "strerror", None) or error
         raise InvalidParameterError(f"{path} cannot be written ({reason}).") from error
     return target
-
-
-def _replace(target: Path, content: bytes) -> None:
-    part = target.with_name(f".{types.new_id()}.part")  # in the same folder: a rename is atomic
-    try:
-        with part.open("xb") as file:
-            file.write(content)
-        part.replace(target)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise

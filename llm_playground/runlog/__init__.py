@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING
 from llm_playground import _lifecycle, config, provenance, types
 from llm_playground.errors import LLMError, RunLogError
 from llm_playground.redaction import redact
+from llm_playground.runlog import duckdb_file
 from llm_playground.runlog.duckdb_store import DuckDBStore
 from llm_playground.runlog.log import RunLog
 from llm_playground.runlog.postgres_store import PostgresStore, Server
@@ -52,6 +53,7 @@ _AUDIT_VALUES = {name: f"${name}" for name in AUDIT_COLUMNS} | {"detail": "CAST(
 _INSERT_AUDIT = f"""
 INSERT INTO audit_log ({", ".join(_AUDIT_VALUES)}) VALUES ({", ".join(_AUDIT_VALUES.values())})
 """  # noqa: S608 - names of columns
+_BACKUPS = "SELECT DISTINCT target FROM audit_log WHERE action IN ('backup', 'restore')"
 _AUDIT_LOG = f"SELECT {', '.join(AUDIT_COLUMNS)} FROM audit_log ORDER BY created_at"  # noqa: S608 - a constant
 
 
@@ -158,6 +160,16 @@ def set_aside_log() -> Path:
     aside = open_log().set_aside()
     record("set_aside_log", str(aside))
     return aside
+
+
+def copies(log: RunLog) -> list[str]:
+    """The log's copies on this machine: names beside a DuckDB log, and paths of its backups."""
+    names = set() if log.path is None else duckdb_file.copies(log.path)
+    for row in log.rows(_BACKUPS):
+        path = Path(str(row["target"]))
+        if path.is_file():
+            names.add(path.name if log.path and path.parent == log.path.parent else str(path))
+    return sorted(names)
 
 
 def record(

@@ -15,15 +15,13 @@ import hashlib
 import logging
 import os
 import re
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from llm_playground import types
+from llm_playground import _files
 from llm_playground.errors import RunLogError
 from llm_playground.runlog.store import Session, Writer
 from llm_playground.types import ImagePart
@@ -31,8 +29,6 @@ from llm_playground.types import ImagePart
 BYTES_PER_MB = 1_000_000
 _NAME = re.compile(r"(?P<sha256>[0-9a-f]{64})~(?P<size>\d{1,12})~(?P<kind>[a-z]+~[a-z0-9.+-]+)?")
 _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}")
-_PART = ".part"
-_ABANDONED_S = 3600.0
 _FIND = "SELECT data IS NOT NULL FROM attachments WHERE sha256 = $sha256"
 _INSERT = """
 INSERT INTO attachments (sha256, media_type, size_bytes, data)
@@ -111,28 +107,19 @@ class ImageFiles:
                 f"Images above {limit_mb:g} MB are not stored, only their hashes: runs with them "
                 'cannot be reopened whole. lp.configure(privacy={"image_mb": ...}) sets the limit.'
             )
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = self.folder / f"{types.new_id()}{_PART}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        try:
-            with os.fdopen(os.open(part, flags, 0o600), "wb") as file:
-                file.write(image.data or b"")
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        group = _files.group_of(self.folder.parent)
+        if not self.folder.exists():
+            _files.create_folder(self.folder)
+            _files.set_rights(self.folder, group)
+        _files.write(path, image.data or b"", group)
 
     def waiting(self) -> list[Path]:
-        """The files to drain; those that a killed process left incomplete are removed."""
+        """The files to drain; what killed processes left incomplete is removed."""
         try:
             found = [Path(entry.path) for entry in os.scandir(self.folder)]
         except OSError:  # no image was ever sent
             return []
-        for path in found:
-            if path.suffix == _PART:
-                with suppress(OSError):  # its writer has just completed it
-                    if time.time() - path.stat().st_mtime > _ABANDONED_S:
-                        path.unlink()
+        _files.remove_leftovers(self.folder)
         return sorted(p for p in found if _NAME.fullmatch(p.name) and p not in self._refused)
 
     def ingest(self, writer: Writer, paths: Sequence[Path]) -> None:

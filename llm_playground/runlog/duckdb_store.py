@@ -6,10 +6,8 @@ something else orders them. That is the lock file ``<file>.lock``.
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,13 +16,13 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-from llm_playground.errors import RunLogError
-from llm_playground.runlog import duckdb_ingest, schema, store
-from llm_playground.runlog.journal import FairFileLock
+from llm_playground import _files, config
+from llm_playground.errors import ConfigError, RunLogError
+from llm_playground.runlog import duckdb_file, duckdb_ingest, schema, store
+from llm_playground.runlog.journal import FairFileLock, beside, create_file
 from llm_playground.runlog.store import (
     Batch,
     Dialect,
@@ -44,10 +42,10 @@ if TYPE_CHECKING:
     from llm_playground.runlog.log import RunLog
 
 
-_OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 # Batches are small: a second thread would take 10 MB and save no time.
-_WRITING = _OFFLINE | {"threads": "1"}
-_READ_ONLY = _OFFLINE | {
+_WRITING = {**duckdb_file.OFFLINE, "threads": "1"}
+_READ_ONLY = {
+    **duckdb_file.OFFLINE,
     "access_mode": "READ_ONLY",
     "enable_external_access": "false",
     "python_enable_replacements": "false",
@@ -75,15 +73,17 @@ def writing(path: Path, patience_s: float) -> Iterator[DuckDBPyConnection]:
             version = schema.version_of(connection)
             if 0 < version < schema.NEWEST:
                 connection.execute("CHECKPOINT")
-                connection.close()
-                schema.copy_file(path, _beside(path, f".before-v{schema.NEWEST}"))
+                _close(connection, path)
+                before = beside(path, f".before-v{schema.NEWEST}")
+                with duckdb_file.copying(path, before) as copy:
+                    _files.put(copy, before)
                 connection = _open(path, _WRITING, patience_s)
             connection.execute("SET TimeZone = 'UTC'")
             if version < schema.NEWEST:
                 schema.migrate(connection, version)
             yield connection
         finally:
-            connection.close()
+            _close(connection, path)
 
 
 @contextmanager
@@ -237,18 +237,44 @@ _REASONS = (
 )
 
 
-def _open(path: Path, config: Mapping[str, str], patience_s: float) -> DuckDBPyConnection:
+def _open(path: Path, config: duckdb_file.Config, patience_s: float) -> DuckDBPyConnection:
     """Open the file; another program may hold it for ``patience_s``."""
     import duckdb
 
-    until = time.monotonic() + patience_s
+    folder, until = beside(path, ".journal"), time.monotonic() + patience_s
+    if folder.is_dir():  # where a query puts what exceeds the memory
+        config = {**config, "temp_directory": str(folder / "spill")}
     while True:
         try:
-            return duckdb.connect(str(path), config=dict(config))
+            if "access_mode" in config:
+                return duckdb.connect(str(path), config=dict(config))
+            return _connect(path, config)
         except duckdb.Error as error:
             if "lock on file" not in str(error) or time.monotonic() > until:
                 raise
         time.sleep(_RETRY_S)
+
+
+def _connect(path: Path, config: duckdb_file.Config) -> DuckDBPyConnection:
+    """Open the file for changes. DuckDB would create files with the umask's rights."""
+    import duckdb
+
+    wal = beside(path, ".wal")
+    if os.path.lexists(wal) or not path.exists():
+        duckdb_file.prepare(path)
+    connection = duckdb.connect(str(path), config=dict(config))
+    with suppress(OSError):  # DuckDB says what it cannot write
+        os.close(create_file(wal, os.O_WRONLY, beside(path, ".journal")))
+    return connection
+
+
+def _close(connection: DuckDBPyConnection, path: Path) -> None:
+    """Close a connection for changes; DuckDB leaves a write-ahead log in which nothing is."""
+    connection.close()
+    with suppress(OSError):
+        wal = beside(path, ".wal")
+        if wal.stat().st_size == 0:
+            wal.unlink()
 
 
 def _check_reads(sql: str) -> None:
@@ -281,21 +307,22 @@ class DuckDBStore:
     dialect: Dialect = "duckdb"
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path = path.resolve() if path.is_symlink() else path
         self.place = str(path)
-        self.folder = _beside(path, ".journal")
-        self._wal = _beside(path, ".wal")
+        self.folder = beside(path, ".journal")
+        self._wal = beside(path, ".wal")
         self.after_fork()
 
     def after_fork(self) -> None:
-        self._lock = FairFileLock(_beside(self.path, ".lock"))
+        self._lock = FairFileLock(beside(self.path, ".lock"))
+        self._tidied = False  # whether leftovers of killed processes were removed
         self._until = 0.0
 
     @contextmanager
     def exclusive(self, wait_s: float) -> Iterator[None]:
         self._until = time.monotonic() + wait_s
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._create_folder()
             self._lock.acquire(wait_s)
         except TimeoutError as error:
             raise RunLogError(
@@ -305,9 +332,41 @@ class DuckDBStore:
         except OSError as error:
             raise NotWritableError(not_writable(self.path, error)) from error
         try:
+            self._tidy()
             yield
         finally:
             self._lock.release()
+
+    def _create_folder(self) -> None:
+        """Create the log's folder, and give the log to the group that was chosen for it."""
+        if not self.path.parent.exists():
+            _files.create_folder(self.path.parent)
+        group = config.log_group()
+        if group is None or group == _files.group_of(self.folder):
+            return
+        if self.path.parent == config.home():
+            raise ConfigError(
+                "The run log is in a private folder, which no group can share. "
+                "Set LLM_PLAYGROUND_LOG to a file in a folder of the group's."
+            )
+        _files.create_folder(self.folder)
+        with suppress(FileExistsError):
+            os.close(_files.create(beside(self.path, ".lock")))
+        for path in (self.path, beside(self.path, ".lock"), self._wal, self.folder):
+            if path.exists():
+                _files.set_rights(path, group)
+
+    def _tidy(self) -> None:
+        """Undo what killed processes began, and take the rights of others on an earlier log."""
+        with suppress(FileNotFoundError):
+            if self.path.stat().st_nlink > 1:
+                duckdb_file.undo_set_aside(self.path)
+        if not self._tidied:
+            self._tidied = True
+            _files.remove_leftovers(self.path.parent)
+            _files.remove_leftovers(self.folder)
+            if _files.group_of(self.folder) is None:
+                _files.make_private(self.path)
 
     def unfinished(self) -> bool:
         return not self.path.exists() or self._wal.exists()
@@ -351,30 +410,25 @@ class DuckDBStore:
             return schema.version_of(connection)
 
     def backup(self, path: Path) -> None:
-        with explaining(path):
-            _copy(self.path, path)
+        with explaining(path), duckdb_file.copying(self.path, path) as copy:
+            _files.put_new(copy, path)
 
     def restore(self, path: Path) -> Path | None:
-        with TemporaryDirectory(dir=self.path.parent) as name:
-            copy = Path(name) / "log.duckdb"
+        with explaining(self.path), _files.making(self.path) as folder:
+            copy = folder / "log.duckdb"
             with explaining(path):
-                _copy(path, copy)
+                duckdb_file.copy(path, copy)
             with reading(copy, _STRANGER_WAIT_S):
                 pass  # checks that it is a run log, and migrates it
-            aside = self._set_aside() if self.path.exists() else None
-            with explaining(self.path):
-                copy.replace(self.path)
-        return aside
+            return duckdb_file.replace(copy, self.path)
 
     def compact(self) -> int:
-        with explaining(self.path):
+        with explaining(self.path), _files.making(self.path) as folder:
+            copy = folder / "log.duckdb"
             with writing(self.path, _STRANGER_WAIT_S) as connection:
-                copy = _compact_copy(connection, self.path)
+                _compact_copy(connection, copy)
             before = self.path.stat().st_size
-            shutil.copymode(self.path, copy)
-            with copy.open("rb+") as file:
-                os.fsync(file.fileno())
-            copy.replace(self.path)
+            duckdb_file.put(copy, self.path)
         return before - self.path.stat().st_size
 
     def summed_until(self) -> datetime | None:
@@ -387,19 +441,7 @@ class DuckDBStore:
                 "Set LLM_PLAYGROUND_LOG to the path of a file."
             )
         with self.exclusive(wait_s):
-            return self._set_aside()
-
-    def _set_aside(self) -> Path:
-        aside = _free(_beside(self.path, f".aside-{datetime.now(UTC):%Y%m%dT%H%M%S}"))
-        try:
-            self.path.rename(aside)
-            if self._wal.exists():
-                self._wal.rename(_beside(aside, ".wal"))
-        except OSError as error:
-            raise RunLogError(
-                f"{self.path} cannot be renamed ({error.strerror}). Rename it yourself."
-            ) from error
-        return aside
+            return duckdb_file.start_again(self.path)
 
 
 class DuckDBSession:
@@ -440,39 +482,14 @@ class DuckDBSession:
         pass  # there is only one transaction at a time
 
 
-def _beside(path: Path, ending: str) -> Path:
-    return path.with_name(path.name + ending)
-
-
-def _free(path: Path) -> Path:
-    """The path, or a numbered one if it exists: two renames within a second lose nothing."""
-    numbered = (_beside(path, f"-{number}") for number in itertools.count(2))
-    return next(free for free in itertools.chain([path], numbered) if not free.exists())
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy a closed file, with the write-ahead log that a dead process left."""
-    schema.copy_file(source, target)
-    if _beside(source, ".wal").exists():
-        schema.copy_file(_beside(source, ".wal"), _beside(target, ".wal"))
-
-
-def _compact_copy(connection: DuckDBPyConnection, path: Path) -> Path:
-    """Copy the open database to a compact file beside it; the copy's path.
+def _compact_copy(connection: DuckDBPyConnection, copy: Path) -> None:
+    """Copy the open database to a new, compact file.
 
     Raises:
-        duckdb.Error: It cannot be written, such as on a full disk. No partial file is left.
+        duckdb.Error: It cannot be written, such as on a full disk.
     """
-    copy = path.with_name(f"{path.name}.compact")
-    copy.unlink(missing_ok=True)
-    try:
-        connection.execute(f"ATTACH {quoted(str(copy))} AS compacted")
-        row = connection.execute("SELECT current_database()").fetchone()
-        name = str(row[0] if row else path.stem).replace('"', '""')
-        connection.execute(f'COPY FROM DATABASE "{name}" TO compacted')
-        connection.execute("DETACH compacted")
-    except BaseException:
-        with suppress(OSError):
-            copy.unlink(missing_ok=True)
-        raise
-    return copy
+    connection.execute(f"ATTACH {quoted(str(copy))} AS compacted")
+    row = connection.execute("SELECT current_database()").fetchone()
+    name = str(row[0] if row else "").replace('"', '""')
+    connection.execute(f'COPY FROM DATABASE "{name}" TO compacted')
+    connection.execute("DETACH compacted")

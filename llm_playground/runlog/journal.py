@@ -23,11 +23,40 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from llm_playground import _files
+
 SUFFIX = ".jsonl"
 # A journal of another host or an earlier boot is taken over if its lock is free and it was not
 # written for this long: locks may be invisible across machines, writes are not.
 STRANGER_QUIET_S = 3600.0
 _POLL_S = 0.01
+
+
+def beside(path: Path, ending: str) -> Path:
+    """The path of a file or folder beside a database: ``.wal``, ``.lock``, ``.journal``."""
+    return path.with_name(path.name + ending)
+
+
+def create_file(path: Path, flags: int, folder: Path) -> int:
+    """Create a file with the rights of the journal folder, and return its descriptor.
+
+    Raises:
+        OSError: Something has this name, or it cannot be created.
+    """
+    descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL | _files.PLAIN, 0o600)
+    modes = os.fstat(descriptor).st_mode, _mode(folder)
+    if modes != (stat.S_IFREG | 0o600, stat.S_IFDIR | 0o700):  # shared, too wide, an odd umask
+        if (group := _files.group_of(folder)) is None:
+            _files.make_private(folder)
+        _files.set_rights(path, group)
+    return descriptor
+
+
+def _mode(folder: Path) -> int:
+    try:
+        return folder.stat().st_mode
+    except FileNotFoundError:
+        return 0
 
 
 class Journal:
@@ -46,10 +75,10 @@ class Journal:
         Raises:
             OSError: The folder or the file cannot be written.
         """
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not folder.exists():
+            _files.create_folder(folder)
         path = folder / f"{identity()}~{secrets.token_hex(6)}{SUFFIX}"
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(path, flags, 0o600)
+        descriptor = create_file(path, os.O_WRONLY | os.O_APPEND, folder)
         if not _try_to_own(descriptor):
             raise OSError(f"{path.name} is locked by another process")
         return cls(path, descriptor)
@@ -58,7 +87,7 @@ class Journal:
     def take_over(cls, path: Path) -> Journal | None:
         """The journal at ``path``, renamed, if its owner is gone; None otherwise."""
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0))
+            descriptor = _files.open_existing(path, os.O_RDWR | os.O_APPEND)
         except OSError:
             return None
         try:
@@ -209,14 +238,20 @@ class FairFileLock:
             TimeoutError: It was not granted within ``wait_s``.
             OSError: The file cannot be opened.
         """
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(self._path, flags, 0o600)
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | _files.PLAIN)
+        except FileNotFoundError:
+            with suppress(FileExistsError):  # created by another process meanwhile
+                os.close(_files.create(self._path))
+            descriptor = os.open(self._path, os.O_RDWR | _files.PLAIN)
         if not _lock_if_free(descriptor):
             _Waiting(descriptor).wait(wait_s)
         self._held = descriptor
         with suppress(OSError):  # such as a full disk: the name is only for messages
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, identity().encode())
+            status = os.fstat(descriptor)
+            if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:  # no link to another file
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, identity().encode())
 
     def holder(self) -> str:
         """The process that has the lock, or had it last, for messages."""

@@ -232,7 +232,7 @@ class RunLog:
         A DuckDB log is copied unchanged, even if a newer version of this package wrote it.
         """
         target = Path(path).expanduser().absolute()
-        if target.exists():
+        if target.exists() or target.is_symlink():
             raise RunLogError(f"{target} already exists. Choose another path.")
         with self._exclusive():
             with suppress(RunLogError if self.path else NotWritableError):

@@ -10,8 +10,6 @@ again; what is still refused stays there.
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from llm_playground import _files
 from llm_playground.runlog.journal import SUFFIX as JOURNAL_SUFFIX
 from llm_playground.runlog.rows import Row
 from llm_playground.runlog.store import Batch, RefusedRow
@@ -201,13 +200,7 @@ def _write(lines: Iterable[Mapping[str, Any]], file: Path) -> bool:
     content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
     if not content:
         return False
-    part = file.with_name(f"{file.name}.{secrets.token_hex(6)}.part")
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:
-            new.write(content)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+    _files.write(file, content, _files.group_of(file.parent))
     return True
 
 

@@ -15,10 +15,7 @@ tables' owner runs ``python -m llm_playground migrate``, see
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_playground.errors import RunLogError
@@ -363,20 +360,3 @@ def migrate(connection: DuckDBPyConnection, version: int) -> None:
         connection.execute(statements(number, "duckdb"))
         connection.execute("INSERT INTO schema_migrations (version) VALUES (?)", [number])
         connection.commit()
-
-
-def copy_file(source: Path, target: Path) -> None:
-    """Copy a closed database file; ``target`` is complete or unchanged.
-
-    Raises:
-        OSError: The copy cannot be written.
-    """
-    part = target.with_name(target.name + ".part")
-    try:
-        with source.open("rb") as old, part.open("wb") as new:
-            shutil.copyfileobj(old, new, 1 << 20)
-            os.fsync(new.fileno())
-        shutil.copymode(source, part)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from llm_playground import _files, config
 from llm_playground.errors import RunLogError
-from llm_playground.runlog import duckdb_store, schema
+from llm_playground.runlog import duckdb_file, duckdb_store, schema
 from llm_playground.runlog.postgres_ingest import storable
 from llm_playground.runlog.store import quoted
 
@@ -37,8 +37,8 @@ _FROM_FILE = {"DECIMAL": "{}::VARCHAR", "BLOB": "'\\x' || hex({})"}
 
 def to_file(connection: psycopg.Connection[Any], path: Path) -> None:
     """Write all rows of a server to a new DuckDB file."""
-    with duckdb_store.explaining(path), TemporaryDirectory(dir=path.parent) as name:
-        lines, made = Path(name) / "lines.jsonl", Path(name) / "log.duckdb"
+    with duckdb_store.explaining(path), _files.making(path) as folder:
+        lines, made = folder / "lines.jsonl", folder / "log.duckdb"
         with duckdb_store.writing(made, _PATIENCE_S) as file, connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             connection.execute("SET LOCAL TimeZone = 'UTC'")
@@ -46,7 +46,7 @@ def to_file(connection: psycopg.Connection[Any], path: Path) -> None:
                 columns = _shared(connection, file, table)
                 if longest := _fetch(connection, table, columns, lines):
                     _load(file, table, columns, lines, longest)
-        made.replace(path)
+        _files.put_new(made, path)
 
 
 def from_file(connection: psycopg.Connection[Any], path: Path) -> None:
@@ -55,10 +55,12 @@ def from_file(connection: psycopg.Connection[Any], path: Path) -> None:
     Raises:
         RunLogError: The file cannot be read, or the tables are not empty.
     """
-    with TemporaryDirectory() as name:
-        lines, copy = Path(name) / "lines.jsonl", Path(name) / "log.duckdb"
+    place = config.home() / "restored"
+    _files.create_folder(place.parent)
+    with _files.making(place) as folder:
+        lines, copy = folder / "lines.jsonl", folder / "log.duckdb"
         with duckdb_store.explaining(path):
-            schema.copy_file(path, copy)  # an earlier version is migrated
+            duckdb_file.copy(path, copy)  # an earlier version is migrated
         with duckdb_store.writing(copy, _PATIENCE_S) as file, connection.transaction():
             _check_empty(connection)
             connection.execute("SET LOCAL TimeZone = 'UTC'")

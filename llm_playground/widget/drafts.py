@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from llm_playground import config, types
+from llm_playground import _files, config
 from llm_playground._reading import read_regular
 from llm_playground.errors import ConfigError
 from llm_playground.redaction import redact
@@ -29,7 +26,6 @@ FORMAT = "llm_playground.draft"
 VERSION = 1
 MOST_BYTES = 1_000_000
 MOST_ANSWERS = 10_000
-_TEMPORARY_FILE_MAX_AGE_S = 60.0
 _WEB = ("http://", "https://", "data:")
 _UNREADABLE = "A draft cannot be read and is left out: {}."
 # A preset sets parameters, and another value of one of them ends the preset: they go together.
@@ -92,7 +88,7 @@ def read_draft(identity: str) -> Draft | None:
         ConfigError: The file cannot be read; the message names it.
     """
     path = _path(identity)
-    _remove_old_temporary_files(path)
+    _files.remove_leftovers(path.parent)  # they hold typed text
     try:
         return from_json(json.loads(read_regular(path, MOST_BYTES)))
     except FileNotFoundError:
@@ -114,30 +110,16 @@ def write_draft(identity: str, draft: Draft) -> None:
     if len(text) > MOST_BYTES:
         raise ConfigError(f"it is longer than {MOST_BYTES:,} bytes")
     path = _path(identity)
-    temporary = path.with_name(f"{path.stem}.{types.new_id()}.part")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
-        temporary.replace(path)
+        _files.create_folder(path.parent)
+        _files.write(path, text.encode("ascii"))
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise ConfigError(f"the file cannot be written ({error.strerror})") from None
 
 
 def _path(identity: str) -> Path:
     digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()
     return config.home() / "drafts" / f"{digest[:40]}.json"
-
-
-def _remove_old_temporary_files(path: Path) -> None:
-    """Delete the files of processes that were killed while writing: they hold typed text."""
-    for temporary in path.parent.glob(f"{path.stem}.*.part"):
-        with suppress(OSError):
-            if time.time() - temporary.stat().st_mtime > _TEMPORARY_FILE_MAX_AGE_S:
-                temporary.unlink()
 
 
 def as_json(identity: str, draft: Draft) -> dict[str, Any]:

@@ -7,8 +7,10 @@ import duckdb
 import pytest
 
 import llm_playground as lp
+from llm_playground import _files
 from llm_playground.widget import drafts
 from llm_playground.widget.drafts import DraftAnswer
+from tests.attack.killed_steps import killed_while_making
 
 
 @pytest.fixture
@@ -118,9 +120,11 @@ def test_partial_files_of_killed_processes_are_removed(home):
     panel.prompt = "Typed"
     panel.close()
     [path] = (home / "drafts").iterdir()
-    old, new = (path.with_name(f"{path.stem}.{name}.part") for name in ("old", "new"))
-    old.write_text("half a")
-    os.utime(old, (0, 0))
-    new.write_text("half a")  # may still be written
-    assert lp.Playground("letters").prompt == "Typed"
-    assert sorted((home / "drafts").iterdir()) == sorted([path, new])
+    killed_while_making(path)
+    with _files.making(path) as living:
+        (living / "file").write_text("half a")
+        killed_while_making(path)
+        assert len(list((home / "drafts").iterdir())) == 3
+        assert lp.Playground("letters").prompt == "Typed"
+        assert sorted((home / "drafts").iterdir()) == sorted([path, living])
+    assert list((home / "drafts").iterdir()) == [path]

@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 
 import llm_playground as lp
-from llm_playground import config
+from llm_playground import _files, config
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.runlog import open_log
 from llm_playground.runlog.attachments import Attachment, insert
 from llm_playground.types import ImagePart, Message, Request, TextPart
 from llm_playground.widget.stored_runs import stored_runs
+from tests.attack.killed_steps import killed_while_making
 from tests.codegen.requests import GIF
 from tests.runlog.actors import begin, completed, record
 
@@ -174,13 +175,11 @@ def test_a_killed_process_loses_no_image(log):
 
 def test_what_a_killed_writer_left_is_removed(log):
     begin(log, asks(GIF))
-    old, new = (log.journals / "images" / name for name in ("old.part", "new.part"))
-    for part in (old, new):
-        part.write_bytes(b"half")
-    os.utime(old, (0, 0))
-    log.drain()
-    assert stored(log) == {sha256(GIF): GIF}
-    assert sorted(log.journals.glob("images/*")) == [new]
+    with _files.making(log.journals / "images" / "new") as new:
+        killed_while_making(log.journals / "images" / "old")
+        log.drain()
+        assert stored(log) == {sha256(GIF): GIF}
+        assert list(log.journals.glob("images/*")) == [new]
 
 
 def test_a_refused_image_stays_as_a_file_and_the_log_goes_on(log, caplog):

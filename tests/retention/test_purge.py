@@ -1,5 +1,6 @@
 """``lp.purge``."""
 
+import errno
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import llm_playground as lp
+from llm_playground import _files
 from llm_playground.errors import InvalidParameterError, ProviderUnavailableError, RunLogError
 from llm_playground.runlog import open_log
 from llm_playground.types import Attempt, ToolCall
@@ -312,6 +314,10 @@ def test_invalid_arguments(log, arguments, expected):
     assert "\n" not in str(error.value)
 
 
+def no_room(**_arguments):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 class TestFile:
     """Behaviour of logs in files."""
 
@@ -345,14 +351,14 @@ class TestFile:
         assert lp.runs().response_text[0] == "later"
         assert not list(log.path.parent.glob("*.compact*"))
 
-    def test_failed_compaction_is_reported(self, log):
+    def test_failed_compaction_is_reported(self, log, monkeypatch):
         add(log, at=LONG_AGO)
-        in_the_way = log.path.with_name(f"{log.path.name}.compact")
-        in_the_way.mkdir()
-        with pytest.raises(RunLogError, match="Purged, but"):
-            purge(keep="nothing")
+        log.drain()
+        with monkeypatch.context() as full:  # a disk that is full for the copy only
+            full.setattr(_files, "mkdtemp", no_room)
+            with pytest.raises(RunLogError, match=r"Purged, but.*No space left"):
+                purge(keep="nothing")
         assert lp.runs().empty
-        in_the_way.rmdir()
         assert purge(keep="nothing").runs == 0
 
     def test_copies_of_the_log_are_listed(self, log):

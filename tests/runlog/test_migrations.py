@@ -99,7 +99,7 @@ def test_a_migration_that_fails_leaves_the_tables_of_before_and_the_next_try_suc
 
 
 def test_no_room_for_the_copy_means_no_migration_and_runs_go_on(landed, journals):
-    in_the_way = copy_of(landed).with_name(copy_of(landed).name + ".part")
+    in_the_way = copy_of(landed)
     in_the_way.mkdir()
     log = open_log(str(landed))
     record(log)

