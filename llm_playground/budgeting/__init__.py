@@ -28,6 +28,7 @@ from llm_playground.budgeting.reservation import exceeded_error
 from llm_playground.catalog import capabilities, estimates
 from llm_playground.catalog.estimates import Estimate
 from llm_playground.errors import InvalidParameterError
+from llm_playground.request import secret_guard
 from llm_playground.runlog import insert_audit_entry, open_log
 from llm_playground.runlog.log import RunLog
 from llm_playground.runlog.store import Session
@@ -99,6 +100,8 @@ def set_budget(
         Decimal('50')
         >>> lp.set_budget(None, period="month")
     """
+    for name, value in {"model": model, "user": user, "tag": tag}.items():
+        secret_guard.refuse_keys(**{name: _text(name, value)})
     limit = None if limit_usd is None else _validation.usd("limit_usd", limit_usd, below=_TOO_LARGE)
     budget = Budget(
         id=types.new_id(),

@@ -19,6 +19,7 @@ from llm_playground import _validation, provenance
 from llm_playground._validation import DEEPEST, closest, nested_too_deeply
 from llm_playground.errors import InvalidParameterError
 from llm_playground.redaction import redact
+from llm_playground.request import secret_guard
 from llm_playground.runlog import open_log
 from llm_playground.runlog.store import Session
 from llm_playground.types import Parameters
@@ -223,6 +224,7 @@ def save_preset(name: str, **parameters: Any) -> None:  # noqa: ANN401 - as in a
         8
     """
     checked_name = _checked(name)
+    secret_guard.refuse_keys(name=checked_name)
     chosen = parameters_from(_single(parameters)).as_dict()
     if not chosen:
         raise InvalidParameterError("Nothing to save: every parameter is auto. Set one first.")

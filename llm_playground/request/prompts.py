@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from llm_playground import _validation, provenance, types
 from llm_playground.errors import InvalidParameterError
 from llm_playground.redaction import printable, redact
+from llm_playground.request import secret_guard
 from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from, preset
 from llm_playground.runlog import attachments, open_log
@@ -214,6 +215,7 @@ def save_prompt(
         'completed'
     """
     _check_name(name)
+    secret_guard.refuse_keys(name=name)
     if note is not None and not isinstance(note, str):
         raise InvalidParameterError(f"note takes text; got {_validation.short_repr(note)}.")
     row, images = _row_and_images(run_or_playground)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from llm_playground import config
 from llm_playground.config import credentials
-from llm_playground.errors import ConfigError
+from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.providers.wire_formats import readable_body
 from llm_playground.redaction import key_patterns, known_in, mask, pii, printable
 from llm_playground.types import (
@@ -103,6 +103,25 @@ def check(request: Request, variables: Mapping[str, object] | None = None) -> No
         message = f"{sentence[0].upper()}{sentence[1:]}. It is sent anyway."
         # A constant file and line: the source is the prompt, not the caller's code.
         warnings.warn_explicit(message, UserWarning, "llm_playground", 1)
+
+
+def holds_key(text: str) -> bool:
+    """Whether a text contains a key in use, or what looks like a key."""
+    return any(_SEARCHES[kind](text) for kind in _KEY_KINDS)
+
+
+def refuse_keys(**texts: str | None) -> None:
+    """Check texts that are stored as they are, because they are compared, such as a budget's tag.
+
+    Raises:
+        InvalidParameterError: One contains a key. The message names it without its value.
+
+    >>> refuse_keys(tag="draft", user=None)
+    """
+    credentials.remember_all()
+    for name, text in texts.items():
+        if text is not None and holds_key(text):
+            raise InvalidParameterError(f"{name} contains a key; nothing was saved. Remove it.")
 
 
 def findings(
@@ -197,6 +216,9 @@ _SEARCHES: dict[Kind, Callable[[str], list[str]]] = {
     "cards": lambda text: [text[start:end] for start, end in pii.cards(text)],
     "email": lambda text: [text[start:end] for start, end in pii.emails(text)],
 }
+
+
+_KEY_KINDS: tuple[Kind, ...] = ("known", "keys")
 
 
 def _with_source(finding: Finding, variables: Mapping[str, object]) -> Finding:

@@ -104,7 +104,7 @@ def write_draft(identity: str, draft: Draft) -> None:
         ConfigError: It cannot be saved; the message is the reason.
     """
     try:
-        text = json.dumps(as_json(identity, draft), allow_nan=False)
+        text = redact(json.dumps(as_json(identity, draft), allow_nan=False))  # in its identity
     except (ValueError, TypeError, RecursionError):  # NaN, or a value that contains itself
         raise ConfigError("a value in it is not JSON") from None
     if len(text) > MOST_BYTES:

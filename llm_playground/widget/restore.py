@@ -24,6 +24,7 @@ from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.exporting.formats import extract_rows
 from llm_playground.exporting.row_checks import check_rows
 from llm_playground.exporting.rows import Row
+from llm_playground.redaction import redact
 from llm_playground.redaction.pii import Kind, masked
 from llm_playground.types import Run
 from llm_playground.widget import drafts
@@ -179,8 +180,9 @@ class AnswerRestorer:
         panel = self._panel
         kinds = config.privacy().redact
         form, rows = asdict(panel.written()), self._rows(panel.answers.runs())
-        bundle = mime_bundle(panel.name, _redacted(form, kinds), _redacted(rows, kinds))
-        return bundle, {METADATA: {"name": panel.name, "draft": self._draft_store.as_json()}}
+        name = None if panel.name is None else redact(panel.name)
+        bundle = mime_bundle(name, _redacted(form, kinds), _redacted(rows, kinds))
+        return bundle, {METADATA: {"name": name, "draft": self._draft_store.as_json()}}
 
     def _take_over(self, older: AnswerRestorer) -> None:
         """Continue with what an older playground of this kernel has restored."""
@@ -289,9 +291,9 @@ def _restored(
 
 
 def _redacted(value: Any, kinds: Sequence[Kind]) -> Any:  # noqa: ANN401 - a plain value
-    """A plain value without personal data of these kinds in its texts."""
+    """A plain value without keys, and without personal data of these kinds, in its texts."""
     if isinstance(value, str):
-        return masked(value, kinds)
+        return masked(redact(value), kinds)
     if isinstance(value, Mapping):
         return {name: _redacted(item, kinds) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -19,8 +19,10 @@ import anywidget
 import traitlets as t
 
 from llm_playground.calls import resolve_model
+from llm_playground.config import credentials
 from llm_playground.errors import ConfigError
-from llm_playground.request import parameters
+from llm_playground.redaction import redact
+from llm_playground.request import parameters, secret_guard
 from llm_playground.widget import controls, form
 from llm_playground.widget.controls import TRAIT_OF, TRAITS
 from llm_playground.widget.form import Form
@@ -126,6 +128,7 @@ class Panel(anywidget.AnyWidget):
 
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 - traits, as anywidget takes them
         self._per_thread = threading.local()
+        credentials.remember_all()  # before the first state is sent
         super().__init__(**values)
         self.observe(self._update_problem, FORM)
         self.observe(self._update_controls, ("models", *TRAITS))
@@ -221,6 +224,14 @@ class Panel(anywidget.AnyWidget):
         """Set what a view sent: a preset first, so that the other values do not reset it."""
         super().set_state(dict(sorted(sync_data.items(), key=lambda item: item[0] != "preset")))
 
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:  # noqa: ANN401 - as in ipywidgets
+        """The state that views get and that a notebook may keep, without keys."""
+        state = super().get_state(key=key, drop_defaults=drop_defaults)
+        return {
+            name: value if name.startswith("_") else _without_keys(value)
+            for name, value in state.items()
+        }
+
     @contextlib.contextmanager
     def hold_trait_notifications(self) -> Iterator[None]:
         """Hold nothing: traitlets would share the held notifications among all threads."""
@@ -235,3 +246,14 @@ class Panel(anywidget.AnyWidget):
     @_property_lock.setter
     def _property_lock(self, held: dict[str, Any]) -> None:
         self._per_thread.held = held
+
+
+def _without_keys(value: Any) -> Any:  # noqa: ANN401 - a JSON value
+    """A value of the state with the keys in its texts masked; the value itself if there is none."""
+    if isinstance(value, str):
+        return redact(value) if secret_guard.holds_key(value) else value
+    if not isinstance(value, (Mapping, list, tuple)) or not secret_guard.holds_key(repr(value)):
+        return value
+    if isinstance(value, Mapping):
+        return {_without_keys(name): _without_keys(item) for name, item in value.items()}
+    return [_without_keys(item) for item in value]
