@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from llm_playground import _lifecycle
 from llm_playground.redaction import key_patterns, pii
@@ -64,6 +65,8 @@ def known() -> tuple[str, ...]:
 
 def known_in(text: str) -> list[str]:
     """The registered secrets that a text contains, in any of their spellings."""
+    if "%" in text:  # any character may be percent-encoded
+        text = f"{text}\n{unquote(text)}"
     if not any(spelling in text for spelling in _known.spellings):
         return []
     return [

@@ -1,8 +1,12 @@
 """Before sending: keys are refused, cards warned of, and the place is named, never the value."""
 
+import base64
+import json
 import re
 import time
 import warnings
+from dataclasses import replace
+from urllib.parse import quote
 
 import pandas as pd
 import pytest
@@ -236,6 +240,45 @@ class TestModes:
             assert "API key" in refusal(f"{CARD} {KEY}")
 
 
+ENCODED = (
+    json.dumps(f"{IN_USE}").strip('"'),
+    quote(IN_USE, safe="").replace("-", "%2D").replace("_", "%5F"),
+    "".join(f"%{byte:02x}" for byte in IN_USE.encode()),
+    base64.b64encode(IN_USE.encode()).decode(),
+    base64.urlsafe_b64encode(f"ada:{IN_USE}".encode()).decode(),
+)
+
+
+def called(made, name="f", key="1", arguments="{}", said="done"):
+    """The request after a call of a tool and its result."""
+    call, result = ToolCall(key, name, arguments), ToolResult(key, name, said)
+    turns = (*made.messages, Message("assistant", (call,)), Message("tool", (result,)))
+    return replace(made, messages=turns)
+
+
+NAMED = {
+    "model": lambda made, text: replace(made, model=f"{made.model}{text}"),
+    "tool": lambda made, text: replace(made, tools=(Tool(text, "", {"type": "object"}),)),
+    "description": lambda made, text: replace(made, tools=(Tool("f", text, {}),)),
+    "argument": lambda made, text: replace(
+        made, tools=(Tool("f", "", {"type": "object", "properties": {text: {}}}),)
+    ),
+    "schema": lambda made, text: replace(
+        made, schema=Schema("s", {"type": "object", "properties": {text: {}}}, dict)
+    ),
+    "call": lambda made, text: called(made, name=text),
+    "arguments of a call": lambda made, text: called(made, arguments=json.dumps({text: 1})),
+    "result": lambda made, text: called(made, said=text),
+    "extra": lambda made, text: replace(made, parameters=Parameters(extra={"user": text})),
+    "name in extra": lambda made, text: replace(made, parameters=Parameters(extra={text: 1})),
+    "stop": lambda made, text: replace(made, parameters=Parameters(stop=(text,))),
+    "image": lambda made, text: replace(
+        made,
+        messages=(Message("user", (ImagePart("image/png", url=f"https://x.example/{text}"),)),),
+    ),
+}
+
+
 class TestPlaces:
     @pytest.mark.parametrize(
         ("made", "place"),
@@ -276,6 +319,19 @@ class TestPlaces:
         [said] = found(made, "keys")
 
         assert said.startswith(f"{place} contains a value")
+
+    @pytest.mark.parametrize("model", ["openai:m", "anthropic:m", "gemini:m", "groq:m"])
+    @pytest.mark.parametrize("secret", [IN_USE, *ENCODED], ids=lambda text: text[:8])
+    @pytest.mark.parametrize("place", NAMED)
+    def test_a_key_in_a_name_or_an_id_is_not_sent_in_any_wire_format(self, place, secret, model):
+        hi = Message("user", (TextPart("hi"),))
+        made = Request(model, (hi,))
+        made = NAMED[place](made, secret)
+
+        with pytest.raises(lp.ConfigError, match="Not sent") as refused:
+            secret_guard.check(made)
+
+        assert secret not in str(refused.value)
 
     def test_pictures_themselves_are_not(self):
         made = request(ImagePart("image/png", KEY.encode()), ImagePart(None, url=f"data:,{KEY}"))
