@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from llm_playground._validation import shorten
 from llm_playground.events import Retrying
-from llm_playground.redaction import printable
+from llm_playground.redaction import printable, redact
 from llm_playground.types import Run
 
 _MAX_SHOWN_CALLS = 20  # of an answer; all are in `run.tool_calls`
@@ -63,14 +63,16 @@ def notices(run: Run) -> list[str]:
     if run.dropped_parameters:
         lines.append(f"Not sent, {run.model} takes no {', '.join(run.dropped_parameters)}.")
     shown = run.tool_calls[:_MAX_SHOWN_CALLS]
-    lines += [f"Asked for {call.name}({shorten(call.arguments_json, 2_000)})." for call in shown]
+    # Redacted first: a key must not be cut.
+    calls = [(call.name, shorten(redact(call.arguments_json), 2_000)) for call in shown]
+    lines += [f"Asked for {name}({arguments})." for name, arguments in calls]
     if more := len(run.tool_calls) - len(shown):
         lines.append(f"Asked for {count(more, 'more call')}.")
     if skipped := sum(attempt.skipped_events for attempt in run.attempts):
         lines.append(f"{count(skipped, 'event')} of the stream could not be read.")
     if run.provider == "local" and run.status in {"completed", "cancelled"}:
         lines.append(LOCAL_NOTE)
-    return [printable(line) for line in lines]
+    return [printable(redact(line)) for line in lines]
 
 
 def retrying(event: Retrying) -> str:

@@ -6,9 +6,11 @@ import json
 import pytest
 
 import llm_playground as lp
+from llm_playground import rendering
 from llm_playground.widget.traits import FORM, Panel
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, WireServer
+from tests.test_tool_use import calling
 from tests.widget import panels
 from tests.widget.panels import until
 
@@ -88,6 +90,33 @@ def test_a_panels_name_is_no_place_for_a_key_either(server, home):
     assert KEY not in json.dumps([panel.get_state(), panel.saved_answers.output()], default=repr)
     for path in home.rglob("*"):
         assert path.is_dir() or KEY.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize("key", [KEY, USED], ids=["a key", "a key in use"])
+@pytest.mark.parametrize("place", ["name", "arguments", "long arguments"])
+def test_a_key_in_a_call_that_a_model_asks_for_is_not_shown(home, monkeypatch, place, key):
+    padding = "x" * 1_989 + " " if place == "long arguments" else ""
+    name = f"find_{key}" if place == "name" else "find"
+    arguments = {} if place == "name" else {padding + key: key}
+    with WireServer(calling((name, arguments))) as server:
+        monkeypatch.setenv("OPENAI_API_KEY", USED)
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        panel = lp.Playground(models=["openai:gpt-4o"], prompt="Hi")
+        sent = []
+        monkeypatch.setattr(panel, "_send", lambda *message, **_: sent.append(message))
+        monkeypatch.setattr(panel.comm, "send", lambda *message, **_: sent.append(message))
+        panel.run()
+        assert panel.results.status.tolist() == ["completed"]
+        run = lp.ask("Hi", "openai:gpt-4o")
+        lp.runs()
+
+    assert run.tool_calls[0].name == name
+    shown = [sent, panel.answers.changes_and_snapshot(), panel.saved_answers.output()]
+    texts = [json.dumps(shown, default=repr), rendering.run_to_html(run), repr(run)]
+    texts += [rendering.run_to_text(run), lp.export(run, "json"), lp.export(run, "markdown")]
+    assert not any(key[:12] in text for text in texts)
+    for path in home.rglob("*"):
+        assert path.is_dir() or key.encode() not in path.read_bytes(), path
 
 
 REFUSED = {
