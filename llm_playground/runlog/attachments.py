@@ -5,8 +5,8 @@ the request is sent, the recorder writes each image to a file beside the journal
 files into the table. The order matters: an image that another process removes as unused while this
 one uses it again is stored again, because its prompt is in the log before its file is read.
 
-The name of a file is the hash, the size in bytes and the media type; the file is empty for an image
-above the limit of ``configure(privacy=...)``, of which the log keeps only these three.
+The name of a file is the hash, the size in bytes, what it holds and the media type. One that holds
+the ``hash`` is empty: its image is above the limit of ``configure(privacy=...)``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from llm_playground.runlog.store import Session, Writer
 from llm_playground.types import ImagePart
 
 BYTES_PER_MB = 1_000_000
-_NAME = re.compile(r"(?P<sha256>[0-9a-f]{64})~(?P<size>\d{1,12})~(?P<kind>[a-z]+~[a-z0-9.+-]+)?")
+_NAME = re.compile(
+    r"(?P<sha256>[0-9a-f]{64})~(?P<size>\d{1,12})~(?P<holds>data|hash)~(?P<kind>[a-z]+~[a-z0-9.+-]+)?"
+)
 _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}")
 _FIND = "SELECT data IS NOT NULL FROM attachments WHERE sha256 = $sha256"
 _INSERT = """
@@ -63,7 +65,8 @@ class Attachment:
     @property
     def file_name(self) -> str:
         """The name of its file beside the journals."""
-        return f"{self.sha256}~{self.size_bytes}~{(self.media_type or '').replace('/', '~')}"
+        holds, kind = "hash" if self.data is None else "data", self.media_type or ""
+        return f"{self.sha256}~{self.size_bytes}~{holds}~{kind.replace('/', '~')}"
 
     @classmethod
     def read(cls, path: Path) -> Attachment | None:
@@ -76,7 +79,8 @@ class Attachment:
         except FileNotFoundError:  # another process has stored it
             return None
         kind = match["kind"] and match["kind"].replace("~", "/")
-        return cls(match["sha256"], kind, int(match["size"]), data or None)
+        holds_data = match["holds"] == "data"
+        return cls(match["sha256"], kind, int(match["size"]), data if holds_data else None)
 
 
 class ImageFiles:

@@ -13,6 +13,7 @@ from llm_playground.errors import RunLogError
 from llm_playground.runlog import open_log
 from llm_playground.types import (
     Execution,
+    ImagePart,
     Message,
     Parameters,
     Request,
@@ -26,9 +27,10 @@ from llm_playground.types import (
 LIMIT_S = 60
 
 
-def prompt(text="What is a run log?", system=None, model="local:tiny", **parameters):
+def prompt(text="What is a run log?", system=None, model="local:tiny", image=None, **parameters):
     messages = [Message("system", (TextPart(system),))] if system else []
-    messages.append(Message("user", (TextPart(text),)))
+    images = () if image is None else (ImagePart("image/png", image),)
+    messages.append(Message("user", (*images, TextPart(text))))
     return Request(model, tuple(messages), Parameters(**parameters))
 
 

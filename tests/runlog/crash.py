@@ -6,6 +6,7 @@ run is in the log exactly once, and besides only interrupted rows and at most on
 kill whose return was not seen.
 """
 
+import json
 import os
 import random
 import signal
@@ -19,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from llm_playground.runlog import open_log
-from tests.runlog.actors import begin, completed
+from tests.runlog.actors import begin, completed, prompt
 
 WRITERS = 8
 LIFE_S = (0.05, 0.6)
@@ -32,6 +33,7 @@ class Outcome:
     kills: int
     returned: list[str]
     rows: list[tuple[str, str]]
+    without_images: list[str]  # ids of runs that returned, whose images are not there
 
     def complaints(self):
         """What is not as promised, in words."""
@@ -47,6 +49,7 @@ class Outcome:
             f"{len(finished)} runs finished unseen in {self.kills} kills": len(finished)
             > self.kills,
             f"rows are {others}": others,
+            f"{len(self.without_images)} runs have no images": self.without_images,
             f"only {len(self.returned)} runs returned": len(self.returned) < self.kills,
         }
         return [what for what, wrong in found.items() if wrong]
@@ -57,7 +60,7 @@ def write(place, notes, seed):
     chance = random.Random(seed)
     log = open_log(place)
     while True:
-        run = begin(log)
+        run = begin(log, prompt(image=os.urandom(2_000)) if chance.random() < 0.1 else None)
         log.text(run.id, "once upon ")
         log.text(run.id, "a time")
         log.finished(completed(run, text="once upon a time"))
@@ -109,9 +112,13 @@ def crash(place, rounds, folder):
     notes = os.open(seen, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     for number in range(rounds):
         one_round(place, notes, number)
-    frame = open_log(place).frame("SELECT run_id, status FROM runs")
+    log, returned = open_log(place), seen.read_text().split()
+    frame = log.frame("SELECT run_id, status, attachments FROM runs")
+    stored = set(log.frame("SELECT sha256 FROM attachments WHERE data IS NOT NULL").sha256)
+    images = frame.set_index("run_id").attachments.dropna().map(json.loads)
+    lacking = [run_id for run_id, hashes in images.items() if not stored.issuperset(hashes)]
     rows = list(zip(frame.run_id, frame.status, strict=True))
-    return Outcome(rounds * WRITERS, seen.read_text().split(), rows)
+    return Outcome(rounds * WRITERS, returned, rows, sorted({*lacking} & {*returned}))
 
 
 def main(rounds="20", place=None):

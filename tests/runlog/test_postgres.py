@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+import llm_playground as lp
 from llm_playground.errors import ConfigError, RunLogError
 from llm_playground.runlog import open_log, postgres_admin, recorder, schema
 from tests.postgres import PASSWORD
@@ -366,6 +367,24 @@ def test_members_see_their_own_runs_and_cannot_change_what_is_everybodys(server,
     assert logs[0].summed_until() is None
     reader = member(server, url, "carl", "llm_playground_reader")
     assert set(reader.frame("SELECT response_text FROM runs").response_text) == {"hers", "his"}
+
+
+def test_members_see_the_images_of_their_own_prompts(server, url):
+    server.execute(database_of(url), postgres_admin.sql())
+    logs = [member(server, url, name) for name in ("dora", "emil", "fay")]
+    images = [(b"one", b"shared"), (b"two", b"shared"), ()]
+    for log, own in zip(logs, images, strict=True):
+        for image in own:
+            record(log, prompt(f"What is {image!r} to {log.place}?", image=image))
+        log.drain()
+    for log, own in zip(logs, images, strict=True):
+        found = log.rows("SELECT data FROM attachments")
+        assert sorted(bytes(row["data"]) for row in found) == sorted(own)
+    lp.configure(privacy={"image_mb": 0})
+    record(logs[2], prompt("Too large for now", image=b"three"))
+    lp.configure(privacy={"image_mb": 1})
+    record(logs[2], prompt("Not too large", image=b"three"))
+    assert bytes(logs[2].rows("SELECT data FROM attachments")[0]["data"]) == b"three"
 
 
 # --- the server is away, full, or not what the URL says

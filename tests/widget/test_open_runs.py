@@ -5,14 +5,17 @@ import json
 import pytest
 
 import llm_playground as lp
-from llm_playground.runlog import open_log
-from llm_playground.widget.stored_runs import SHORTEST_PREFIX
+from llm_playground.runlog import open_log, replay
+from llm_playground.widget.stored_runs import SHORTEST_PREFIX, stored_runs
+from tests.codegen.requests import GIF
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, json_reply
 from tests.widget import panels
 from tests.widget.panels import answered, ask, logged, until, values
 
 pg, served = panels.pg, panels.served
+MODEL = "openai:gpt-4o"
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(500)
 
 
 def test_opens_the_answer_and_the_form_of_a_run(home):
@@ -68,6 +71,44 @@ def test_opens_earlier_turns(home):
 
     log = lp.runs().set_index("run_id").prompt_hash
     assert log[again.run_id[0]] == log[run.id]
+
+
+@pytest.mark.parametrize(
+    ("images", "earlier"),
+    [([GIF], []), ([GIF, PNG], []), ([PNG], [GIF]), ([], [GIF, PNG]), ([GIF], [GIF])],
+    ids=["one", "two", "in a turn too", "in a turn", "twice"],
+)
+def test_run_with_images_opens_whole(served, images, earlier):
+    _, server = served(lambda _request: Reply(openai_stream(["A dot."])))
+    parts = [*({"type": "image", "image": i} for i in earlier), {"type": "text", "text": "A"}]
+    turns = [{"role": "user", "content": parts}, {"role": "assistant", "content": "B"}]
+    run = lp.ask("C", MODEL, messages=turns if earlier else None, images=images or None)
+
+    opened = lp.Playground(run=run)
+    again = answered(opened)
+
+    assert [entry["size_bytes"] for entry in opened.images] == list(map(len, images))
+    first, second = (request.json["messages"] for request in server.requests)
+    assert first == second
+    log = lp.runs().set_index("run_id").prompt_hash
+    assert log[again.run_id[0]] == log[run.id]
+    lp.configure(mode="replay")
+    replay.reset()  # as a restart of the kernel
+    assert lp.ask(lp.Prompt(stored_runs([run.id])[0].messages), MODEL).cached
+    assert len(server.requests) == 2
+    opened.close()
+
+
+def test_form_with_images_is_saved_whole(served):
+    pg, _ = served(Reply(openai_stream(["A dot."])))
+    pg.images = [GIF]
+    lp.save_prompt("seen", pg)
+
+    opened = lp.Playground(prompt=lp.prompt("seen"))
+
+    assert (opened.prompt, len(opened.images)) == (pg.prompt, 1)
+    assert opened.form().images == pg.form().images
+    opened.close()
 
 
 def test_execution_opens_all_its_answers(home):
