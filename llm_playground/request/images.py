@@ -307,7 +307,7 @@ def media_type(part: ImagePart) -> str | None:
 def size_of(part: ImagePart) -> tuple[int, int] | None:
     """Width and height in pixels from the header of an image's bytes; None if unknown.
 
-    >>> size_of(ImagePart("image/gif", data=b"GIF89a" + bytes([4, 1, 2, 0])))
+    >>> size_of(ImagePart("image/gif", data=b"GIF89a" + bytes([4, 1, 2, 0]) + bytes(20)))
     (260, 2)
     """
     data = part.data or b""
@@ -326,6 +326,8 @@ def _size_in(data: bytes) -> tuple[int, int] | None:
     """
     width: int
     height: int
+    if len(data) < 30:  # of the longest header
+        return None
     if data.startswith(_MAGIC[0][0]):
         width, height = struct.unpack_from(">II", data, 16)
     elif data.startswith(b"GIF8"):
