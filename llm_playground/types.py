@@ -123,8 +123,8 @@ class Message:
 class Parameters:
     """Sampling settings. None is ``auto``: the parameter is not sent.
 
-    ``logprobs`` is the number of alternatives per token, 0 for the token alone. ``extra`` is added
-    to the request body unchanged.
+    ``logprobs`` is the number of alternatives per token, 0 for the token alone. ``extra`` joins
+    the request body; it cannot set what an argument sets.
     """
 
     temperature: float | None = None

@@ -167,12 +167,17 @@ def exceeded_message(budget: Budget, span: Span, worst_usd: Decimal, remaining_u
     )
 
 
-def unpriced_refusal(budget: Budget, span: Span, model: str) -> str:
-    """The error of a call that is not sent because its price is unknown."""
-    return (
-        f"Not sent: the price of {model} is unknown, and {limit_and_origin(budget, span)} "
-        'blocks such calls. Set one with lp.configure(prices={...}), or pass override="reason".'
-    )
+def unpriced_refusal(budget: Budget, span: Span, model: str, unbounded: str | None = None) -> str:
+    """The error of a call that is not sent because its price is unknown.
+
+    ``unbounded`` is the field of ``extra`` whose cost has no bound, if that is why.
+    """
+    reason = f"the price of {model} is unknown"
+    way = 'Set one with lp.configure(prices={...}), or pass override="reason".'
+    if unbounded is not None:
+        reason = f"what extra[{unbounded!r}] may cost has no bound"
+        way = 'Leave it out, or pass override="reason".'
+    return f"Not sent: {reason}, and {limit_and_origin(budget, span)} blocks such calls. {way}"
 
 
 def limit_and_origin(budget: Budget, span: Span) -> str:

@@ -128,9 +128,12 @@ class BudgetEnforcer:
             if worst_usd is not None:
                 account = self._account(budget, span, run.started_at)
                 needs += [Need(account, worst_usd)] if worst_usd > 0 else []
-            elif budget.unknown_price == "block" and override is None:
+            elif override is None and (
+                budget.unknown_price == "block" or (budget.blocks and estimate.unbounded)
+            ):
                 self.alarm("blocked", self._account(budget, span, run.started_at))
-                raise exceeded_error(unpriced_refusal(budget, span, run.model), budget, estimate)
+                refusal = unpriced_refusal(budget, span, run.model, estimate.unbounded)
+                raise exceeded_error(refusal, budget, estimate)
             else:
                 limit = describe_limit(budget, span)
                 message = f"The price of {run.model} is unknown: not counted in {limit}."

@@ -54,6 +54,9 @@ _MOST_TOKENS_OF_TEMPLATE = 100
 # The instructions that vendors add for tools and schemas; Anthropic's for tools have up to 804
 # (https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview#pricing).
 _TOKENS_FOR_TOOLS = 1000
+# Anthropic's price of a cache write for an hour, over that for five minutes
+# (https://platform.claude.com/docs/en/build-with-claude/prompt-caching#pricing).
+_CACHED_FOR_AN_HOUR = 1.6
 # Fields of a body that are not input.
 _NOT_INPUT = frozenset({"model", "stream", "stream_options", "max_tokens", "max_completion_tokens"})
 # Expected length of an answer without a history of the model.
@@ -181,7 +184,10 @@ def most_usage(request: Request, history: History = NO_HISTORY, cap: int | None 
     output_tokens = max(limit_of(request) or cap or ASSUMED_MAX_TOKENS, effects.most_tokens)
     if effects.prediction is not None:
         output_tokens += token_bounds.of_text(json.dumps(effects.prediction, ensure_ascii=False))
-    if "cache_control" in request.parameters.extra:  # cache writes cost more
+    settings = json.dumps(request.parameters.extra) if request.parameters.extra else ""
+    if "cache_control" in settings:  # cache writes cost more
+        if "1h" in settings:
+            input_tokens = ceil(input_tokens * _CACHED_FOR_AN_HOUR)
         return Usage(input_tokens, output_tokens, cache_write_tokens=input_tokens)
     return Usage(input_tokens, output_tokens)
 

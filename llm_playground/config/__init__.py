@@ -269,6 +269,8 @@ def may_ask(provider: str) -> bool:
     """
     with suppress(ConfigError):
         rules = policy()
+        if rules is _NO_POLICY:
+            return True
         at_all = rules.allows_a_model_of(provider)
         return at_all and rules.allows_endpoint(provider, base_url(provider))
     return False

@@ -94,7 +94,7 @@ def body(request: Request) -> dict[str, Any]:
         **{name: value for name, value in settings.items() if value is not None},
         "stream": True,
     }
-    return merged(content, parameters.extra)
+    return merged(content, parameters.extra) if parameters.extra else content
 
 
 def _output_config(effort: str | None, schema: Schema | None) -> dict[str, Any]:

@@ -70,8 +70,6 @@ def merged(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     >>> merged({"stream_options": {"include_usage": True}, "top_k": 1}, {"top_k": 2})
     {'stream_options': {'include_usage': True}, 'top_k': 2}
     """
-    if not extra:
-        return dict(body)
     check(extra)
     return _joined(body, extra)
 
@@ -142,7 +140,7 @@ class Effects:
     unbounded: str | None = None
 
 
-_NONE = Effects()
+NO_EFFECTS = Effects()
 
 
 def effects(extra: Mapping[str, Any], limit_names: frozenset[str]) -> Effects:
@@ -151,8 +149,6 @@ def effects(extra: Mapping[str, Any], limit_names: frozenset[str]) -> Effects:
     >>> effects({"max_tokens": "50", "thinking": {"budget_tokens": 9e3}}, frozenset({"max_tokens"}))
     Effects(limit=50, most_tokens=9000, prediction=None, unbounded=None)
     """
-    if not extra:
-        return _NONE
     limits: list[int] = []
     others = [0]
     prediction, unbounded = None, None

@@ -181,7 +181,8 @@ def body(request: Request) -> dict[str, Any]:
         ]
         content["tools"] = [{"functionDeclarations": declarations}]
     content["generationConfig"] = _generation_config(request)
-    return merged(content, request.parameters.extra)
+    extra = request.parameters.extra
+    return merged(content, extra) if extra else content
 
 
 def _generation_config(request: Request) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def body(request: Request) -> dict[str, Any]:
         "stream_options": {"include_usage": True},
         "stream": True,
     }
-    return merged(content, parameters.extra)
+    return merged(content, parameters.extra) if parameters.extra else content
 
 
 def _logprobs(request: Request) -> dict[str, Any]:

@@ -193,6 +193,8 @@ def effects_of_extra(request: Request) -> extra.Effects:
     Raises:
         InvalidParameterError: A limit in it is no number.
     """
+    if not request.parameters.extra:
+        return extra.NO_EFFECTS
     wire_format = format_of(request)
     limits = frozenset[str]() if wire_format is None else wire_format.limits
     if request.provider == "openai":  # others may ignore its newer name

@@ -115,10 +115,15 @@ class TestMost:
             {"generationConfig": {"responseModalities": ["AUDIO"]}},
         ],
     )
-    def test_a_cost_without_a_bound_is_unknown_and_has_to_be_confirmed(self, extra):
+    def test_a_cost_without_a_bound_is_unknown_and_needs_a_reason(self, extra, monkeypatch):
         one = estimates.of(request(max_tokens=5, extra=extra), NOW)
 
         assert (one.worst_case_usd, str(one)) == (None, "price unknown")
+        with pytest.raises(lp.BudgetExceededError, match=f"extra.*{one.unbounded}.*has no bound"):
+            lp.ask("hi", MODEL, extra=extra)
+        lp.configure(confirm_above_usd=None)
+        lp.set_budget(1)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-" + "planted" * 4)
         with pytest.raises(lp.BudgetExceededError, match=f"extra.*{one.unbounded}.*has no bound"):
             lp.ask("hi", MODEL, extra=extra)
 
@@ -169,6 +174,10 @@ class TestMost:
         cached = estimates.of(request("x" * 4000, extra={"cache_control": {}}), NOW)
 
         assert cached.worst_case_usd == 2 * plain.worst_case_usd
+        hour = {"type": "ephemeral", "ttl": "1h"}
+        for extra in ({"cache_control": hour}, {"tools": [{"name": "f", "cache_control": hour}]}):
+            kept = estimates.of(request("x" * 4000, extra=extra), NOW)
+            assert kept.worst_case_usd >= Decimal("1.6") * 2 * plain.worst_case_usd
 
 
 class TestCost:
