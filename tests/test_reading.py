@@ -15,7 +15,7 @@ from llm_playground.providers.local import gguf
 from llm_playground.request import prompty
 from llm_playground.widget import drafts, restore
 
-LONGEST_S = 60  # the first call imports much
+LONGEST_S = 20  # the first call imports much
 TERABYTE = 1 << 40
 
 
@@ -48,6 +48,11 @@ def folder(path):
     path.mkdir()
 
 
+def read_log(path):
+    lp.configure(log=path)
+    lp.runs()
+
+
 KINDS = [pipe, device, terminal, listening, endless, folder]
 READERS = {
     "image": lp.image,
@@ -57,6 +62,8 @@ READERS = {
     ".prompty": prompty.prompt_from_file,
     "policy": read_policy,
     "import": importing.import_runs,
+    "log": read_log,
+    "restore": lambda path: (lp.demo_runs(1), lp.restore(path)),
     "report": lambda path: lp.reconcile(path, "openai", "2026-11"),
     "gguf": gguf.read_header,
     "notebook": lambda path: restore.find_in_notebook(path, "name", None) or no(),

@@ -274,7 +274,8 @@ def key_from_elsewhere(path: str, providers: Iterable[str]) -> str | None:
     for provider in providers:
         stored = next(_stored_keys(provider), None)
         if stored is not None and stored.path != path:
-            return f"{stored.variable} from {stored.path or stored.source}"
+            the_source = stored.path or f"the {stored.source}".replace("the this", "this")
+            return f"{stored.variable} from {the_source}"
         for variable in _SENT_BY_SDKS.get(rows[provider].wire_format, ()):
             if os.environ.get(variable, "").strip():
                 return f"{variable} from the environment"

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from llm_playground import _files
+from llm_playground._reading import open_regular
 from llm_playground.errors import RunLogError
 from llm_playground.runlog.journal import beside
 
@@ -68,8 +69,15 @@ def copy(source: Path, made: Path) -> None:
 
     Raises:
         OSError: The copy cannot be made.
-        duckdb.Error: There is a write-ahead log that does not belong to the file.
+        duckdb.Error: The file is no database, which may be too long to copy, or there is a
+            write-ahead log that does not belong to it.
     """
+    import duckdb
+
+    with open_regular(source) as file:
+        is_database = file.read(12)[8:] == b"DUCK"  # after a checksum
+    if not is_database:
+        duckdb.connect(str(source), read_only=True, config=dict(OFFLINE)).close()  # raises why
     _files.copy(source, made)
     if beside(source, ".wal").exists():
         _files.copy(beside(source, ".wal"), beside(made, ".wal"))

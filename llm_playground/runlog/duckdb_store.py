@@ -6,6 +6,7 @@ something else orders them. That is the lock file ``<file>.lock``.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import threading
@@ -241,6 +242,8 @@ def _open(path: Path, config: duckdb_file.Config, patience_s: float) -> DuckDBPy
     """Open the file; another program may hold it for ``patience_s``."""
     import duckdb
 
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would wait
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     folder, until = beside(path, ".journal"), time.monotonic() + patience_s
     if folder.is_dir():  # where a query puts what exceeds the memory
         config = {**config, "temp_directory": str(folder / "spill")}
