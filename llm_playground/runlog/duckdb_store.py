@@ -6,9 +6,12 @@ something else orders them. That is the lock file ``<file>.lock``.
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import errno
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-from llm_playground import _files, config
+from llm_playground import _files, _lifecycle, config
 from llm_playground.errors import ConfigError, RunLogError
 from llm_playground.runlog import duckdb_file, duckdb_ingest, schema, store
 from llm_playground.runlog.journal import FairFileLock, beside, create_file
@@ -119,7 +122,7 @@ def query(
         RunLogError: It is not one statement that reads, or the database refuses it.
     """
     with refusing("answer this"):
-        _check_reads(sql)
+        _check_reads(connection, sql)
         bound = dict(params) if isinstance(params, Mapping) else list(params)
         return _interruptible(connection, lambda: fetch(connection.execute(sql, bound or None)))
 
@@ -280,10 +283,10 @@ def _close(connection: DuckDBPyConnection, path: Path) -> None:
             wal.unlink()
 
 
-def _check_reads(sql: str) -> None:
+def _check_reads(connection: DuckDBPyConnection, sql: str) -> None:
     import duckdb
 
-    statements = duckdb.extract_statements(sql)
+    statements = connection.extract_statements(sql)
     allowed = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
     if len(statements) != 1 or statements[0].type not in allowed:
         found = [statement.type.name for statement in statements]
@@ -302,6 +305,22 @@ def _one_line(error: BaseException) -> str:
 _STRANGER_WAIT_S = 3.0
 
 T = TypeVar("T")
+
+
+def _after_fork_in_child() -> None:
+    atexit.register(_keep_default_connection)
+
+
+def _keep_default_connection() -> None:
+    """Keep DuckDB from closing the default connection of ``duckdb.sql`` when a forked child ends.
+
+    Closing waits for threads that only the parent has, which ends the child with SIGSEGV.
+    """
+    if (duckdb := sys.modules.get("duckdb")) is not None:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(duckdb.default_connection()))
+
+
+_lifecycle.register(after_fork_in_child=_after_fork_in_child)
 
 
 class DuckDBStore:

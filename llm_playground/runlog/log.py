@@ -25,6 +25,7 @@ from llm_playground.runlog.refusals import RefusedFile
 from llm_playground.runlog.rows import Row
 from llm_playground.runlog.store import (
     Batch,
+    LockedError,
     NotWritableError,
     ReadSession,
     RefusedRow,
@@ -334,7 +335,7 @@ class RunLog:
 
     def _read_only(self, error: NotWritableError) -> None:
         """Log one warning, and read a server without draining for some time."""
-        if self.path is None:
+        if self.path is None and not isinstance(error, LockedError):
             self._unwritable_until = time.monotonic() + _UNWRITABLE_S
         self._report(str(error))
 

@@ -19,10 +19,30 @@ if TYPE_CHECKING:
 _OLDEST = 15  # the first version whose views apply the reader's row-level security
 _MONTHS_AHEAD = 2
 # Taken before tables are created or changed; the number has no other meaning.
-_LOCK = "SELECT pg_advisory_xact_lock(7305808869231650884)"
+_LOCK = "SET LOCAL lock_timeout = '10s'; SELECT pg_advisory_xact_lock(7305808869231650884)"
 
 _OWNED = """
 SELECT pg_has_role(relowner, 'MEMBER') FROM pg_class WHERE oid = to_regclass('results')
+"""
+
+# How long reads and drains wait for a lock that another session holds, and a change at most; what
+# is written in one drain takes at most the third.
+LOCK_WAIT_MS = 3_000
+CHANGE_LOCK_WAIT_MS = 10_000
+DRAIN_MS = 60_000
+
+# The session that most probably holds the lock: the strongest lock, the longest transaction.
+_HOLDER = """
+SELECT a.pid, coalesce(nullif(a.application_name, ''), 'a program'), a.usename,
+       coalesce('table ' || l.relation::regclass::TEXT, 'it')
+FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+LEFT JOIN pg_class c ON c.oid = l.relation
+WHERE l.granted AND a.datname = current_database() AND l.pid <> pg_backend_pid()
+      AND l.mode <> 'AccessShareLock' AND coalesce(c.relkind, 'r') IN ('r', 'p')
+      AND (l.relation >= 16384 OR l.locktype = 'advisory')  -- no system tables
+ORDER BY array_position(ARRAY['AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock',
+                              'ShareLock'], l.mode), a.xact_start, c.relkind = 'r'
+LIMIT 1
 """
 
 # Months with rows in the default partition, and the next ones. Implausible years stay there.
@@ -39,7 +59,7 @@ ORDER BY m
 """  # noqa: S608 - names of columns
 
 # How long to wait for each lock; meanwhile other reads and writes queue behind the request.
-_PARTITION_LOCK_WAIT = "5s"
+_PARTITION_LOCK_WAIT = "2s"  # shorter than LOCK_WAIT_MS
 
 # Rows of the month move out of the default partition; ATTACH creates the indexes.
 _PART = """
@@ -54,6 +74,7 @@ ALTER TABLE results ATTACH PARTITION {name} FOR VALUES FROM ('{first}+00') TO ('
 """
 
 _REFRESH = """
+SET LOCAL lock_timeout = '10s';
 LOCK TABLE monthly_costs_state IN EXCLUSIVE MODE;
 REFRESH MATERIALIZED VIEW monthly_costs;
 DELETE FROM monthly_costs_state;
@@ -89,6 +110,15 @@ def check(connection: psycopg.Connection[Any]) -> None:
             "Its owner must run: python -m llm_playground migrate. "
             "Runs wait safely on this machine."
         )
+
+
+def holder(connection: psycopg.Connection[Any]) -> str:
+    """Which session holds a lock that others of this database wait for, and on which table."""
+    row = connection.execute(_HOLDER).fetchone()
+    if row is None:
+        return "another session holds a lock"
+    pid, program, user, what = row
+    return f"{what} is locked by {program} (pid {pid}, user {user})"
 
 
 def version_of(connection: psycopg.Connection[Any]) -> int:

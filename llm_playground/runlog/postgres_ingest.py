@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llm_playground.runlog import refusals
 from llm_playground.runlog.duckdb_ingest import UPDATES
+from llm_playground.runlog.postgres_admin import DRAIN_MS, LOCK_WAIT_MS
 from llm_playground.runlog.refusals import Content, Refused
 from llm_playground.runlog.rows import (
     AUDIT_COLUMNS,
@@ -37,6 +38,10 @@ _NOT_WRITABLE = (
     "The run log cannot be written ({reason}). New runs are kept on this machine; what is in the "
     "log can be read."
 )
+_WRITING = (
+    f"SET LOCAL TimeZone = 'UTC'; SET LOCAL lock_timeout = {LOCK_WAIT_MS}; "
+    f"SET LOCAL statement_timeout = {DRAIN_MS}"
+).encode()
 _MAY_WRITE = "SELECT has_any_column_privilege('results', 'INSERT')"
 # An escaped character in JSON; PostgreSQL's texts cannot contain NUL.
 _ESCAPED = re.compile(r"\\(u0000|.)", re.DOTALL)
@@ -96,7 +101,7 @@ def _write(
     for left in reversed(range(_TRIES)):
         try:
             with connection.transaction():
-                connection.execute("SET LOCAL TimeZone = 'UTC'")
+                connection.execute(_WRITING)
                 connection.execute(statement.encode(), values)
         except (errors.DeadlockDetected, errors.SerializationFailure):
             if not left:

@@ -28,6 +28,7 @@ from llm_playground.runlog.libpq_passwords import remember_passwords
 from llm_playground.runlog.store import (
     Batch,
     Dialect,
+    LockedError,
     RefusedRow,
     Session,
     SqlParams,
@@ -176,10 +177,21 @@ class Server:
                 f"The run log cannot be read: {error.reason}. {error.advice}", detail=error.detail
             ) from error
         # Both: a pooler may lose the setting, and autocommit has no transaction to be read-only.
-        connection.execute("SET default_transaction_read_only = on; SET TimeZone = 'UTC'")
+        connection.execute(
+            "SET default_transaction_read_only = on; SET TimeZone = 'UTC'; "
+            f"SET lock_timeout = {postgres_admin.LOCK_WAIT_MS}".encode()
+        )
         connection.autocommit = False
         connection.read_only = True
         return connection
+
+    def _holder(self) -> str:
+        """Which session holds a lock that this process waited for."""
+        import psycopg
+
+        with suppress(psycopg.Error, Unavailable), self.connect(time.monotonic()) as connection:
+            return postgres_admin.holder(connection)
+        return "another session holds a lock"
 
     def unavailable(self, error: BaseException) -> Unavailable:
         """Why the server cannot be used now, in plain words where the reason is known."""
@@ -207,6 +219,11 @@ class Server:
             is_broken = isinstance(error, psycopg.OperationalError) and error.sqlstate is None
             if is_broken or isinstance(error, gone):
                 raise self.unavailable(error) from error
+            if isinstance(error, psycopg.errors.LockNotAvailable):
+                raise LockedError(
+                    f"The run log cannot {what}: {self._holder()}. Try again when its transaction "
+                    "has ended; new runs are kept on this machine."
+                ) from error
             raise RunLogError(f"The run log cannot {what}: {one_line(error)}") from error
 
 
@@ -255,14 +272,17 @@ class PostgresStore:
     @contextmanager
     def writing(self, *, patient: bool = True) -> Iterator[PostgresSession]:  # noqa: ARG002 - for files
         connection = self._open()
-        yield PostgresSession(connection, self._server)
+        left_ms = max(int((self._until - time.monotonic()) * 1000), 1)  # 0 would be no limit
+        lock_wait_ms = min(left_ms, postgres_admin.CHANGE_LOCK_WAIT_MS)
+        yield PostgresSession(connection, self._server, lock_wait_ms)
         self._create_partitions(connection)
 
     @contextmanager
     def reading(self) -> Iterator[PostgresSession]:
+        from llm_playground.runlog import postgres_values  # psycopg is imported on first use
+
         with self._using("be read") as connection, connection.transaction():
-            connection.execute("SET TRANSACTION READ ONLY")
-            connection.execute("SET LOCAL TimeZone = 'UTC'")
+            connection.execute(postgres_values.READING)
             yield PostgresSession(connection, self._server)
 
     def frame(self, sql: str, params: SqlParams) -> pd.DataFrame:
@@ -371,9 +391,15 @@ class PostgresStore:
 class PostgresSession:
     """Implements :class:`Writer` and :class:`Session`, or only the latter's reading half."""
 
-    def __init__(self, connection: psycopg.Connection[Any], server: Server) -> None:
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        server: Server,
+        lock_wait_ms: int = postgres_admin.CHANGE_LOCK_WAIT_MS,
+    ) -> None:
         self._connection = connection
         self._server = server
+        self._lock_wait_ms = lock_wait_ms
 
     def ingest(self, batch: Batch) -> list[RefusedRow]:
         with self._server.refusing("be written"):
@@ -381,7 +407,10 @@ class PostgresSession:
 
     def change(self, work: Callable[[Session], T]) -> T:
         with self._server.refusing("be changed"), self._connection.transaction():
-            self._connection.execute("SET LOCAL TimeZone = 'UTC'")
+            self._connection.execute(
+                "SET LOCAL TimeZone = 'UTC'; "
+                f"SET LOCAL lock_timeout = {self._lock_wait_ms}".encode()
+            )
             return work(self)
 
     def rows(self, sql: str, params: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:

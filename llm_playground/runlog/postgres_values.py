@@ -18,6 +18,7 @@ from psycopg.types.numeric import NumericBinaryLoader
 from psycopg.types.string import TextLoader
 
 from llm_playground.runlog import store
+from llm_playground.runlog.postgres_admin import LOCK_WAIT_MS
 from llm_playground.runlog.store import Table
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ _KINDS: dict[str, tuple[str, str]] = {
     "uuid": ("UUID", "object"),
 }
 _OTHER = ("OTHER", "object")
+# The first statement of a transaction that reads.
+READING = (
+    "SET TRANSACTION READ ONLY; SET LOCAL TimeZone = 'UTC'; "
+    f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}"
+).encode()
 
 
 def rows(
@@ -81,8 +87,7 @@ def _execute_reading(
     values: Mapping[str, object],
     loaders: Mapping[str, type[Loader]],
 ) -> None:
-    connection.execute("SET TRANSACTION READ ONLY")
-    connection.execute("SET LOCAL TimeZone = 'UTC'")
+    connection.execute(READING)
     for kind, loader in loaders.items():
         cursor.adapters.register_loader(kind, loader)
     # Binary: values are not converted to text and back, and several statements are refused.

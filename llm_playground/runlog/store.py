@@ -63,6 +63,10 @@ class NotWritableError(RunLogError):
     """The database can be read at best: its user, its file or its server does not write."""
 
 
+class LockedError(NotWritableError):
+    """Another session of the server holds a lock for longer than it is waited for."""
+
+
 class ReadSession(Protocol):
     """Reads the database. Placeholders in SQL are ``$name`` on both engines.
 
