@@ -1,4 +1,4 @@
-"""``lp.import_runs``: exported runs enter the log, once each, all of them or none."""
+"""``lp.import_runs``: exported runs enter the log, once each, all that fit or none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from llm_playground.config import options
 from llm_playground.config.options import Privacy
 from llm_playground.errors import InvalidParameterError, RunLogError
 from llm_playground.exporting.formats import extract_images, extract_rows, not_an_export, read_csv
-from llm_playground.exporting.row_checks import OPTIONAL_COLUMNS, check_rows, checked_images
+from llm_playground.exporting.row_checks import (
+    NOT_UTF8,
+    OPTIONAL_COLUMNS,
+    checked_images,
+    fitting_rows,
+)
 from llm_playground.exporting.rows import COLUMNS, Row, utc_text
 from llm_playground.runlog import attachments, open_log, postgres_ingest, recorder
 from llm_playground.runlog.attachments import Attachment
@@ -63,7 +68,8 @@ def import_runs(source: str | Path | bytes | Mapping[str, Any]) -> int:
     """Import runs that ``lp.export`` wrote, or that a saved notebook holds, into the log.
 
     User, time, notebook and cost are kept as they are; a run that is in the log already is left
-    unchanged. All runs are imported or none. They count in reports and budgets, and with
+    unchanged. A run with a value that does not fit its column is left out, with one warning for all
+    such; all others are imported or none. They count in reports and budgets, and with
     ``configure(mode="reuse")`` their answers are used again: import only what you trust. Runs that
     were still running when they were exported become ``interrupted``. Privacy settings apply: what
     is not stored here is not imported either.
@@ -76,7 +82,7 @@ def import_runs(source: str | Path | bytes | Mapping[str, Any]) -> int:
         How many runs are new in the log.
 
     Raises:
-        InvalidParameterError: The source cannot be read, or a value in it does not fit its column.
+        InvalidParameterError: The source cannot be read, or no run in it fits.
         RunLogError: The log cannot be written, or stores no runs.
 
     Example:
@@ -85,7 +91,7 @@ def import_runs(source: str | Path | bytes | Mapping[str, Any]) -> int:
         0
     """
     found = read_export(source)
-    rows = check_rows(found.rows)
+    rows = fitting_rows(found.rows)
     privacy = config.privacy()
     if privacy.store == "off":
         raise RunLogError(
@@ -160,11 +166,9 @@ def _read_file(path: str | Path) -> bytes:
 
 
 def _decode(content: bytes | bytearray) -> str:
+    """The text; bytes that are not UTF-8 become surrogates, which the checks of a row refuse."""
     _check_size(len(content))
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise not_an_export("it is not UTF-8") from None
+    return content.decode("utf-8-sig", "surrogateescape")
 
 
 def _check_size(size: int) -> None:
@@ -184,6 +188,8 @@ def _export_of_text(text: str) -> Export:
     except RecursionError:
         raise not_an_export("nested too deeply") from None
     except ValueError as error:
+        if NOT_UTF8.search(text):
+            raise not_an_export("it is not UTF-8") from None
         raise not_an_export(f"not JSON ({_validation.shorten(str(error), 80)})") from None
     if not isinstance(document, dict):
         raise not_an_export("not a JSON object")
@@ -223,12 +229,13 @@ def _rows_of_csv(text: str) -> list[Any]:
     missing = next((name for name in COLUMNS if name not in {*names, *OPTIONAL_COLUMNS}), None)
     if missing is not None:
         raise _not_csv(f"it has no column {missing}")
-    rows = []
+    rows: list[Any] = []
     for number, cells in enumerate(lines, 2):
         if cells == [None]:
             continue
         if len(cells) != len(names):
-            raise _not_csv(f"row {number} has {len(cells)} cells, the header has {len(names)}")
+            rows.append(f"row {number} has {len(cells)} cells, the header has {len(names)}")
+            continue
         rows.append(dict(zip(names, map(_cell_value, names, cells), strict=True)))
     return rows
 

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
@@ -17,7 +17,7 @@ from uuid import UUID
 from llm_playground import _validation
 from llm_playground._validation import nested_too_deeply
 from llm_playground.errors import InvalidParameterError
-from llm_playground.exporting.rows import COLUMNS, USD_PLACES, Row, utc_text
+from llm_playground.exporting.rows import COLUMNS, USD_PLACES, Row, fitting, utc_text
 from llm_playground.runlog.attachments import Attachment
 from llm_playground.runlog.rows import RUN_COLUMNS, clean_json, clean_text
 from llm_playground.types import FinishReason, ImagePart, Status, UsageSource
@@ -37,6 +37,7 @@ _MAX_NUMBER = 1e300
 _MAX_USD = Decimal(1_000_000)  # DECIMAL(18, 12)
 _DIGITS = re.compile(r"\d{1,30}(\.\d{1,60})?([eE][+-]?\d{1,3})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how `importing` reads bytes that are not UTF-8
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -49,11 +50,25 @@ def check_rows(rows: Sequence[object]) -> list[Row]:
     >>> check_rows([])
     []
     """
-    checked: dict[str, Row] = {}
-    for index, row in enumerate(rows):
-        plain = _check_row(row, f"runs[{index}]")
-        checked.setdefault(plain["run_id"], plain)
-    return list(checked.values())
+    return _once(_check_row(row, f"runs[{index}]") for index, row in enumerate(rows))
+
+
+def fitting_rows(rows: Sequence[object]) -> list[Row]:
+    """As :func:`check_rows`, without the rows that do not fit, which one warning names.
+
+    Raises:
+        InvalidParameterError: No row fits.
+    """
+    numbered = [(f"runs[{index}]", row) for index, row in enumerate(rows)]
+    return _once(fitting(numbered, lambda pair: _check_row(pair[1], pair[0]), "imported"))
+
+
+def _once(rows: Iterable[Row]) -> list[Row]:
+    """The first row of each run."""
+    found: dict[str, Row] = {}
+    for row in rows:
+        found.setdefault(row["run_id"], row)
+    return list(found.values())
 
 
 def _check_row(row: object, place: str) -> Row:
@@ -106,7 +121,7 @@ def checked_images(values: Sequence[object], limit_mb: float) -> dict[str, Attac
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+    return isinstance(value, str) and NOT_UTF8.search(value) is None
 
 
 def _time(value: str) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from llm_playground import _validation, formatting
 from llm_playground.errors import InvalidParameterError
@@ -31,6 +32,7 @@ from llm_playground.runlog.rows import (
 from llm_playground.types import Parameters, Run
 
 Row = dict[str, Any]
+T = TypeVar("T")
 Kind = Literal["text", "time", "json", "count", "number", "usd", "flag"]
 
 _KINDS: dict[str, Kind] = {
@@ -45,6 +47,7 @@ _KINDS: dict[str, Kind] = {
 }
 COLUMNS: dict[str, Kind] = {name: _KINDS[sql_type] for name, sql_type in RUN_TYPES.items()}
 USD_PLACES = Decimal("1e-12")  # as in the log: DECIMAL(18, 12)
+_NAMED_PROBLEMS = 3
 _NO_FRACTION = re.compile(r"\.0+(?=Z$)")
 _BY_ID = f"""
 SELECT {selected({name: f"v.{name}" for name in COLUMNS})}, {selected(PACKED)}
@@ -57,20 +60,44 @@ def plain_rows(runs: object) -> list[Row]:
     """Runs as plain rows, in their order.
 
     Columns that a run object or a narrow frame does not hold, such as the user, come from the log.
+    Runs with a value that does not fit its column are left out, and one warning names them.
 
     Args:
         runs: A run, a list of runs, a frame of runs, or an object with ``runs`` (a comparison) or
             ``results`` (a playground, which waits for its answers).
 
     Raises:
-        InvalidParameterError: ``runs`` is none of these, or a value does not fit its column.
+        InvalidParameterError: ``runs`` is none of these, or no run fits.
         RunLogError: The log cannot be read.
     """
     rows = _rows_of(runs)
     incomplete = [row["run_id"] for row in rows if len(row) < len(COLUMNS)]
     found = open_log().rows(_BY_ID, {"ids": incomplete}) if incomplete else []
     logged = {row["run_id"]: row for row in map(unpacked_row, found)}
-    return [plain_row({**logged.get(row["run_id"], {}), **row}) for row in rows]
+    complete = [{**logged.get(row["run_id"], {}), **row} for row in rows]
+    return fitting(complete, plain_row, "exported")
+
+
+def fitting(rows: Sequence[T], check: Callable[[T], Row], done: str) -> list[Row]:
+    """What ``check`` makes of rows, without those that it refuses, which one warning names.
+
+    Raises:
+        InvalidParameterError: It refuses all rows.
+    """
+    fit, problems = [], []
+    for row in rows:
+        try:
+            fit.append(check(row))
+        except InvalidParameterError as error:
+            problems.append(str(error))
+    if problems and not fit:
+        raise InvalidParameterError(problems[0])
+    if problems:
+        named = " ".join(problems[:_NAMED_PROBLEMS])
+        more = " ..." if len(problems) > _NAMED_PROBLEMS else ""
+        message = f"{len(problems):,} of {len(rows):,} runs are not {done}: {named}{more}"
+        warnings.warn_explicit(message, UserWarning, "llm_playground", 1)
+    return fit
 
 
 def stored_images(rows: Iterable[Row]) -> list[Attachment]:

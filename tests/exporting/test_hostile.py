@@ -4,6 +4,8 @@ import copy
 import json
 import os
 import re
+from decimal import Decimal
+from pathlib import Path
 
 import nbformat
 import pandas as pd
@@ -51,9 +53,10 @@ def untouched():
 
 
 def complaint(source):
-    with pytest.raises(InvalidParameterError) as error:
+    """The error, or the warning about single rows, which is an error in tests."""
+    with pytest.raises((InvalidParameterError, UserWarning)) as error:
         lp.import_runs(source)
-    line = str(error.value)
+    line = str(error.value).removeprefix("1 of 2 runs are not imported: ")
     assert "\n" not in line
     assert len(line) < 300
     return line
@@ -246,3 +249,73 @@ class TestNotebooks:
         bundle = mime_bundle("mine", {}, [run("one")])
         newer = {MIME_TYPE: bundle[MIME_TYPE] | {"version": 9}}
         assert "newer" in refused(self.notebook(bundle, newer))
+
+
+ODD = {
+    "cost in words": {"cost_usd": "dear"},
+    "cost above a million": {"cost_usd": 1e9},
+    "cost that is no number": {"cost_usd": float("nan")},
+    "infinite time": {"response_time_ms": float("inf")},
+    "fraction of a token": {"input_tokens": 1.5},
+    "time in words": {"started_at": "yesterday"},
+    "list for a text": {"response_text": ["a"]},
+    "deep JSON": {"parameters": json.loads('{"a":' * 200 + "1" + "}" * 200)},
+    "text for an object": {"variables": "a"},
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_odd_row_is_skipped_and_named(rows, odd):
+    document = {**GOOD, "runs": [rows[0], rows[1] | odd]}
+    [column] = odd
+    with pytest.warns(UserWarning, match=rf"^1 of 2 runs are not imported: runs\[1\]\.{column}: "):
+        assert lp.import_runs(document) == 1
+    assert list(lp.runs().run_id) == [rows[0]["run_id"]]
+
+
+def test_many_odd_rows_are_counted_and_the_first_are_named(rows):
+    bad = [rows[1] | {"cached": "perhaps"}] * 5
+    with pytest.warns(UserWarning, match=r"^5 of 6 .*runs\[0\].*runs\[2\].* \.\.\.$"):
+        assert lp.import_runs({**GOOD, "runs": [*bad, rows[0]]}) == 1
+
+
+def test_text_that_is_not_utf_8_skips_its_row_in_json_and_csv(rows):
+    frame = pd.DataFrame(rows[:2])
+    for form in ("json", "csv"):
+        lp.export(frame, form, f"runs.{form}")
+        path = Path(f"runs.{form}")
+        model = rows[0]["model"].encode()
+        path.write_bytes(path.read_bytes().replace(model, model + b"\xff\xfe", 1))
+    for form, new in (("json", 1), ("csv", 0)):
+        with pytest.warns(UserWarning, match="1 of 2 runs are not imported: .*model"):
+            assert lp.import_runs(f"runs.{form}") == new
+
+
+def test_line_of_csv_with_missing_cells_is_skipped(rows):
+    lines = lp.export(pd.DataFrame(rows[:2]), "csv").splitlines()
+    with pytest.warns(UserWarning, match=r"1 of 2 runs .*row 2 has 2 cells"):
+        assert lp.import_runs("\n".join([lines[0], "a,b", lines[2]])) == 1
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "markdown"])
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("cost_usd", "dear"),
+        ("cost_usd", Decimal("Infinity")),
+        ("cost_usd", Decimal("1e30")),
+        ("input_tokens", 1.5),
+        ("output_tokens", "many"),
+        ("ttft_ms", float("inf")),
+        ("started_at", "yesterday"),
+        ("cached", "perhaps"),
+        ("parameters", "[" * 100_000 + "]" * 100_000),
+    ],
+)
+def test_export_skips_and_names_an_odd_row(rows, form, column, value):
+    frame = pd.DataFrame(rows[:2]).astype(object)
+    frame.at[1, column] = value
+    with pytest.warns(UserWarning, match=f"^1 of 2 runs are not exported: .* as its {column}"):
+        text = lp.export(frame, form)
+    assert rows[0]["run_id"] in text or rows[0]["response_text"] in text
+    assert rows[1]["run_id"] not in text

@@ -100,9 +100,7 @@ for reading in {readings}:
     result = eval(reading)
     print(forked(act, "fork"), end=" ")
     del result
-with lp.engine().connect() as connection:
-    connection.exec_driver_sql("SELECT 1")
-    print(forked(ask, "fork"), forked(str))
+print(forked(ask, "fork"), forked(str))
 forking = multiprocessing.get_context("fork")
 process = forking.Process(target=ask, args=("process",))
 process.start()
