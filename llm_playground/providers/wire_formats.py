@@ -188,18 +188,25 @@ def check(request: Request) -> None:
 
 
 def effects_of_extra(request: Request) -> extra.Effects:
-    """What the parameter ``extra`` of a request does to its worst case.
+    """What the settings of a request, ``extra`` above all, do to its worst case.
 
     Raises:
-        InvalidParameterError: A limit in it is no number.
+        InvalidParameterError: A limit in ``extra`` is no number.
     """
-    if not request.parameters.extra:
+    parameters = request.parameters
+    if not parameters.extra and parameters.reasoning_effort is None:
         return extra.NO_EFFECTS
     wire_format = format_of(request)
     limits = frozenset[str]() if wire_format is None else wire_format.limits
     if request.provider == "openai":  # others may ignore its newer name
         limits |= {"max_completion_tokens"}
-    return extra.effects(request.parameters.extra, limits)
+    effects = extra.effects(parameters.extra, limits)
+    # Gemini 2 has a budget of tokens in place of an effort.
+    settings = readable_body(request).get("generationConfig")
+    if not isinstance(settings, Mapping):
+        return effects
+    own = extra.effects(settings, frozenset()).most_tokens
+    return replace(effects, most_tokens=max(effects.most_tokens, own))
 
 
 def _has_image_bytes(request: Request) -> bool:

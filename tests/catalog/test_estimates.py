@@ -83,6 +83,8 @@ class TestMost:
                 },
                 99,
             ),
+            ("gemini:gemini-2.5-pro", {"max_tokens": 7, "reasoning_effort": "high"}, 24_576),
+            ("gemini:gemini-3-pro", {"max_tokens": 7, "reasoning_effort": "high"}, 7),
             (
                 "gemini:m",
                 {"extra": {"generationConfig": {"thinkingConfig": {"thinkingBudget": -1}}}},

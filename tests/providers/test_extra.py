@@ -18,7 +18,15 @@ from llm_playground.catalog import estimates
 from llm_playground.providers.wire_formats import WIRE_FORMATS, readable_body
 from llm_playground.request import prompty, secret_guard
 from llm_playground.request.prompts import Prompt
-from llm_playground.types import Message, Parameters, Request, TextPart
+from llm_playground.types import (
+    Message,
+    Parameters,
+    Request,
+    TextPart,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
 from llm_playground.widget.form import Form, plan_calls
 from llm_playground.widget.price import cost_estimates
 from tests.providers.server import Reply, WireServer
@@ -171,6 +179,17 @@ def test_other_options_of_the_stream_are_added():
     assert body["stream_options"] == {"include_usage": True, "include_obfuscation": False}
 
 
+@pytest.mark.parametrize("odd", [5, None, [], "x", [{"n": 2}], {"thinkingConfig": 5}])
+@pytest.mark.parametrize("vendor", ALL, ids=str)
+def test_settings_of_an_odd_shape_are_sent_as_they_are(vendor, odd):
+    extra = {"generationConfig": odd, "tools": odd, "extra_body": odd, "metadata": odd}
+    asked = hi(vendor.model, extra=extra)
+
+    assert readable_body(asked)["tools"] == odd
+    assert estimates.most_usage(asked).output_tokens >= 4096
+    assert secret_guard.findings(asked, {}, ["keys"]) == []
+
+
 def test_one_field_is_sent_in_one_spelling():
     extra = {"generation_config": {"max_output_tokens": 9, "top_k": 3}, "safety_settings": []}
     body = readable_body(hi("gemini:m", max_tokens=5, extra=extra))
@@ -193,6 +212,20 @@ def test_a_key_in_pieces_is_found_where_the_body_joins_them():
     parts = (TextPart("hf" + "_" + "a1" * 6), TextPart("a1" * 6))
     request = Request("openai:gpt-4o", (Message("user", parts),))
     assert secret_guard.findings(request, {}, ["keys"])
+
+
+def test_names_of_tools_calls_and_models_are_searched():
+    key = "hf" + "_" + "a1" * 12
+    call = ToolCall("1", key, "{}")
+    for request in (
+        Request(f"openai:{key}", hi("openai:m").messages),
+        replace(hi("openai:m"), tools=(Tool(key, "", {"type": "object"}),)),
+        replace(hi("gemini:m"), tools=(Tool(key, "", {"type": "object"}),)),
+        replace(hi("openai:m"), messages=(Message("assistant", (call,)),)),
+        replace(hi("anthropic:m"), messages=(Message("assistant", (call,)),)),
+        replace(hi("anthropic:m"), messages=(Message("tool", (ToolResult(key, "f", ""),)),)),
+    ):
+        assert secret_guard.findings(request, {}, ["keys"])
 
 
 def test_the_model_of_a_tool_is_refused():
