@@ -404,7 +404,7 @@ class RunLog:
                 files = [*(journal.path for journal in own), *dead, *live]
                 refused = writer.ingest(Batch(files, dead))
                 again = writer.ingest(Batch(tried, tried)) if tried else []
-                self._recorder.images.ingest(writer, images)
+                self._recorder.images.ingest(writer, images, self.dialect)
                 try:
                     yield writer
                 except BaseException as error:  # raised below, once the ingested rows are committed
