@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from llm_playground import _runtime, _validation, config, formatting, provenance, providers, types
@@ -230,10 +231,17 @@ async def stream(call: Call) -> AsyncGenerator[StreamEvent, None]:
         future.cancel()
 
 
-def next_call(call: Call, messages: tuple[Message, ...]) -> Call:
-    """The call that continues a conversation; raises ConfigError if it must not be sent."""
+def next_call(call: Call, messages: tuple[Message, ...], runs: Iterable[Run]) -> Call:
+    """The call that continues a conversation after its ``runs``.
+
+    Raises:
+        ConfigError: It must not be sent.
+        BudgetExceededError: With the runs, it could cost more than ``confirm_above_usd``.
+    """
     request = replace(call.request, messages=messages)
     _check(request, replace(request, messages=messages[len(call.request.messages) :]), {})
+    spent_usd = sum((run.cost_usd or Decimal(0) for run in runs), Decimal(0))
+    confirm_worst_case([request], call.override, spent_usd)
     [following] = _calls(request, _now(call.execution), fresh=call.fresh, override=call.override)
     return following
 

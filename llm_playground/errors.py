@@ -105,7 +105,11 @@ class ProviderError(LLMError):
     Args, beside those of :class:`LLMError`:
         status_code: The HTTP status; None if there was no response.
         request_id: The provider's id of the request, for its support.
+
+    ``reached`` is whether the provider may have received the request.
     """
+
+    reached: bool = True
 
     def __init__(
         self,

@@ -28,12 +28,16 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Retrying:
-    """An attempt failed, and attempt ``number`` follows after ``wait_s``."""
+    """An attempt failed, and attempt ``number`` follows after ``wait_s``.
+
+    ``billed`` is whether the provider may bill an earlier attempt.
+    """
 
     number: int
     of: int
     wait_s: float
     reason: str
+    billed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ def footer(run: Run) -> str:
 
     A cancelled run shows after how many tokens it was stopped instead of its time.
     """
-    if run.status == "over_budget":
+    if run.status == "over_budget" and run.usage is None:
         return "not sent · nothing billed"
     parts = [cost(run)]
     if run.status == "cancelled" and not run.cached:

@@ -199,6 +199,7 @@ def ask_with_tools(loop: _ToolLoop) -> ToolRun:
 
     Raises:
         LLMError: A round failed; ``error.run`` is its logged run.
+        BudgetExceededError: All rounds together could cost more than ``confirm_above_usd``.
 
     Example::
 
@@ -252,7 +253,7 @@ async def _rounds(loop: _ToolLoop, send_one: Send, wait: Wait) -> ToolRun:
         if notice is not None:
             _log.warning(notice)
             return ToolRun(tuple(runs), messages, tuple(steps), notice)
-        call = next_call(call, messages)
+        call = next_call(call, messages, runs)
 
 
 async def _answer(call: Call, send_one: Send) -> tuple[Run, Message]:

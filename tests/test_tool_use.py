@@ -117,6 +117,28 @@ class TestRounds:
         assert isinstance(result.cost_usd, Decimal)
         assert result.cost_usd == sum(run.cost_usd for run in result.runs)
 
+    @pytest.mark.parametrize("function", ["ask_with_tools", "complete_with_tools"])
+    @pytest.mark.parametrize(("limit", "rounds"), [(0.02, 1), (0.04, 2), (0.2, 8), (None, 8)])
+    async def test_every_round_counts_for_the_confirmation(self, serve, function, limit, rounds):
+        """Each costs 1.6 cents, and could cost 1.92 cents."""
+        server = serve(*[calling(("weather", {"city": "Oslo"}))] * 8)
+        rates = {"input_usd_per_mtok": 0, "output_usd_per_mtok": 3200}
+        lp.configure(prices={"openai:*": rates}, confirm_above_usd=limit)
+        arguments = {"model": "openai:any", "tools": [weather], "max_tokens": 6}
+
+        async def make():
+            if function == "complete_with_tools":
+                return await lp.complete_with_tools("hi", **arguments)
+            return await asyncio.to_thread(lp.ask_with_tools, "hi", **arguments)
+
+        if rounds == 8:
+            assert len((await make()).runs) == 8
+        else:
+            spent = f"{rounds * 0.016:.4f}"
+            with pytest.raises(lp.BudgetExceededError, match=rf"\(1 call after \${spent}\)"):
+                await make()
+        assert len(server.requests) == rounds
+
     def test_unknown_price_makes_the_cost_unknown(self, serve):
         serve(answering("Rain."))
 

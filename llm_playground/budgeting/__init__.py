@@ -16,17 +16,18 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any
 
 from llm_playground import _runtime, _validation, config, formatting, provenance, types
 from llm_playground.budgeting import ledger
-from llm_playground.budgeting.budget import Action, Budget, Period, UnknownPrice
-from llm_playground.budgeting.enforcer import enforcer, read_all_totals
+from llm_playground.budgeting.budget import ZERO, Budget
+from llm_playground.budgeting.enforcer import enforcer
 from llm_playground.budgeting.reservation import exceeded_error
+from llm_playground.budgeting.status import read_all_totals
 from llm_playground.catalog import capabilities, estimates
 from llm_playground.catalog.estimates import Estimate
+from llm_playground.config.policy import Action, BudgetRule, Period, UnknownPrice, budget_rule
 from llm_playground.errors import InvalidParameterError
 from llm_playground.request import secret_guard
 from llm_playground.runlog import insert_audit_entry, open_log
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# The columns of the log hold less than this.
-_TOO_LARGE = Decimal(10) ** 11
 _INSERT = """
 INSERT INTO budgets (id, limit_usd, period, model, username, tag, action, unknown_price,
     created_by, created_at)
@@ -100,26 +99,31 @@ def set_budget(
         Decimal('50')
         >>> lp.set_budget(None, period="month")
     """
-    for name, value in {"model": model, "user": user, "tag": tag}.items():
-        secret_guard.refuse_keys(**{name: _text(name, value)})
-    limit = None if limit_usd is None else _validation.usd("limit_usd", limit_usd, below=_TOO_LARGE)
+    given = {"limit_usd": limit_usd, "period": period, "action": action, "model": model}
+    given |= {"user": user, "tag": tag, "unknown_price": unknown_price}
+    rule = budget_rule(
+        {name: value for name, value in given.items() if value is not None}
+        | {"limit_usd": 0 if limit_usd is None else limit_usd}
+    )
+    secret_guard.refuse_keys(model=rule.model, user=rule.user, tag=rule.tag)
+    _check_pattern(rule.model)
     budget = Budget(
         id=types.new_id(),
-        limit_usd=limit or Decimal(0),
-        period=cast("Period", _validation.one_of("period", period, get_args(Period))),
-        model=_pattern(_text("model", model)),
-        user=_text("user", user),
-        tag=_text("tag", tag),
-        action=cast("Action", _validation.one_of("action", action, get_args(Action))),
-        unknown_price=_unknown_price(unknown_price),
+        **{name: getattr(rule, name) for name in BudgetRule.__slots__},
         created_by=provenance.username(),
         created_at=datetime.now(UTC),
     )
     log = open_log()
-    try:
-        return log.change(partial(_remove if limit is None else _set, budget))
-    finally:
-        enforcer(log).cache.invalidate()
+    cache, change = enforcer(log).cache, _remove if limit_usd is None else _set
+
+    def work(session: Session) -> Budget | None:
+        changed = change(budget, session)
+        cache.mark_changing()  # within the transaction, before another process can read
+        return changed
+
+    changed = log.change(work)
+    cache.refresh()
+    return changed
 
 
 def _set(budget: Budget, session: Session) -> Budget:
@@ -142,7 +146,7 @@ def _remove(budget: Budget, session: Session) -> None:
     if before is None:
         raise InvalidParameterError(
             "There is no such budget to remove: period, model, user and tag must be as they were "
-            "set. lp.budgets() lists all."
+            "set, and those of the administrator's policy stay. lp.budgets() lists all."
         )
     session.execute(_REMOVE, {"id": before.id, "now": datetime.now(UTC)})
     insert_audit_entry(session, "remove_budget", before.id, _row(before))
@@ -164,17 +168,10 @@ def _row(budget: Budget) -> dict[str, Any]:
     return values | {"unknown_price": str(budget.unknown_price)}
 
 
-def _unknown_price(value: object) -> UnknownPrice:
-    if value == "warn" or value == "block":
-        return cast("UnknownPrice", value)
-    takes = "warn, block, or the US dollars to assume for each call"
-    return _validation.usd("unknown_price", value, takes, below=_TOO_LARGE)
-
-
-def _pattern(model: str | None) -> str | None:
-    """A valid ``model`` of a budget. A pattern that matches no model would block nothing."""
+def _check_pattern(model: str | None) -> None:
+    """Check the ``model`` of a budget. A pattern that matches no model would block nothing."""
     if model is None:
-        return None
+        return
     provider, colon, _ = model.partition(":")
     if not colon:
         if model in config.rows():
@@ -183,9 +180,9 @@ def _pattern(model: str | None) -> str | None:
             )
         if "*" not in model:
             capabilities.resolve_model(model)
-        return model
+        return
     if fnmatch.filter(config.rows(), provider):
-        return model
+        return
     suggestion = _validation.closest(
         f"{provider.lower()}:*",
         [f"{each}:*" for each in config.rows()],
@@ -196,12 +193,10 @@ def _pattern(model: str | None) -> str | None:
     )
 
 
-def _text(name: str, value: object) -> str | None:
-    return None if value is None else _validation.text(name, value)
-
-
 def budgets() -> pd.DataFrame:
     """All budgets, one row each, with what is spent and reserved in the current period.
+
+    Those of the administrator's policy say so in ``created_by``, and have no ``created_at``.
 
     ``spent_usd`` is what runs cost; ``reserved_usd`` is what running calls of all processes may
     still cost; ``remaining_usd`` is the rest of the limit. Amounts are in US dollars; ``resets_at``
@@ -240,11 +235,13 @@ async def _release_unused(log: RunLog) -> None:
     await enforcer(log).release_unused()
 
 
-def confirm_worst_case(requests: Iterable[Request], override: str | None) -> None:
+def confirm_worst_case(
+    requests: Iterable[Request], override: str | None, spent_usd: Decimal = ZERO
+) -> None:
     """Refuse calls that could together cost more than ``configure(confirm_above_usd=...)``.
 
-    Calls of unknown price do not count, and in mode ``replay`` none do. An override is written to
-    the audit log.
+    ``spent_usd`` is what earlier calls for the same answer have cost. Calls of unknown price do not
+    count, and in mode ``replay`` none do. An override is written to the audit log.
 
     Raises:
         BudgetExceededError: They could cost more, and ``override`` (the reason why the calls are
@@ -255,12 +252,13 @@ def confirm_worst_case(requests: Iterable[Request], override: str | None) -> Non
     if limit_usd is None or config.mode() == "replay":
         return
     estimate = _worst_case(requests)
-    worst_usd = estimate.worst_case_usd or Decimal(0)
-    if worst_usd <= limit_usd and estimate.unbounded is None:
+    worst_usd = (estimate.worst_case_usd or ZERO) + spent_usd
+    fits = worst_usd <= limit_usd or not estimate.worst_case_usd
+    if fits and estimate.unbounded is None:
         return
     if override is not None:
         detail = {"reason": override, "model": estimate.model, "calls": estimate.calls}
-        detail["worst_case_usd"] = str(estimate.worst_case_usd)
+        detail["worst_case_usd"] = str(worst_usd)
         open_log().change(
             lambda s: insert_audit_entry(s, "override_confirm_above_usd", None, detail)
         )
@@ -273,6 +271,7 @@ def confirm_worst_case(requests: Iterable[Request], override: str | None) -> Non
         raise exceeded_error(message, None, estimate)
     about = "about " if estimate.assumed else ""
     calls = formatting.count(estimate.calls, "call")
+    calls += f" after {formatting.usd(spent_usd)}" if spent_usd else ""
     message = (
         f'Could cost up to {about}{formatting.usd(worst_usd)} ({calls}). Pass override="reason", '
         f"or lp.configure(confirm_above_usd={_next_step(worst_usd):f})."

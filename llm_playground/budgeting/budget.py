@@ -11,19 +11,20 @@ database access.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from hashlib import sha256
 from typing import Literal
 
+from llm_playground import types
 from llm_playground.config.endpoints import LOCAL_MODEL
+from llm_playground.config.policy import Action, BudgetRule, Period, UnknownPrice
 from llm_playground.formatting import usd
 
-Period = Literal["day", "month", "total"]
-Action = Literal["warn", "block"]
-UnknownPrice = Decimal | Literal["warn", "block"]
 AlarmEvent = Literal["blocked", "exceeded", "80%", "100%"]
 
 ZERO = Decimal(0)
@@ -34,6 +35,16 @@ _ALARM_SHARES: dict[AlarmEvent, Decimal] = {"100%": Decimal(1), "80%": Decimal("
 BLOCK_CALLS = 16
 MAX_BLOCK_CALLS = 4096
 _MAX_FRACTION = 4
+
+
+def clock() -> float:
+    """Seconds that no change of the time of day affects, and that go on while the machine sleeps.
+
+    >>> clock() <= clock()
+    True
+    """
+    boot_time = getattr(time, "CLOCK_BOOTTIME", None)  # on Linux; elsewhere without sleep
+    return time.monotonic() if boot_time is None else time.clock_gettime(boot_time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,7 @@ class Budget:
         action: What happens to a call that does not fit.
         unknown_price: What happens to a call of unknown price; an amount is its assumed cost.
         created_by: Who last set it.
-        created_at: When it was first set.
+        created_at: When it was first set; None for a budget of the administrator's policy.
     """
 
     id: str
@@ -73,7 +84,7 @@ class Budget:
     action: Action
     unknown_price: UnknownPrice
     created_by: str
-    created_at: datetime
+    created_at: datetime | None
 
     @property
     def blocks(self) -> bool:
@@ -97,6 +108,25 @@ def share_reached(spent_usd: Decimal, limit_usd: Decimal) -> AlarmEvent | None:
     """
     shares = _ALARM_SHARES.items() if limit_usd > 0 else ()
     return next((event for event, share in shares if spent_usd >= share * limit_usd), None)
+
+
+@lru_cache(maxsize=8)
+def of_policy(rules: tuple[BudgetRule, ...]) -> tuple[Budget, ...]:
+    """The budgets of the administrator's policy, which are in no table.
+
+    The same calls and period have the same id with every limit and on every machine.
+    """
+    return tuple(
+        Budget(
+            id=types.id_from_hash(
+                sha256(repr((rule.period, rule.model, rule.user, rule.tag)).encode()).hexdigest()
+            ),
+            **{name: getattr(rule, name) for name in BudgetRule.__slots__},
+            created_by="the administrator's policy",
+            created_at=None,
+        )
+        for rule in rules
+    )
 
 
 @lru_cache(maxsize=512)
@@ -220,7 +250,7 @@ class Allocation:
 
     def reserve(self, run_id: str, worst_usd: Decimal) -> None:
         """Reserve a call's worst case. The caller checks that it fits."""
-        self.reserved[run_id] = worst_usd
+        self.reserved[run_id] = self.reserved.get(run_id, ZERO) + worst_usd
         self.reserved_usd += worst_usd
 
     def settle(self, run_id: str, cost_usd: Decimal) -> None:

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 
-from llm_playground import _lifecycle, _runtime, config, provenance, types
+from llm_playground import _lifecycle, config, provenance, types
 from llm_playground.budgeting import ledger
 from llm_playground.budgeting.alarm import raise_alarm
 from llm_playground.budgeting.budget import (
@@ -26,27 +26,31 @@ from llm_playground.budgeting.budget import (
     AlarmEvent,
     Budget,
     Span,
+    clock,
     describe_limit,
+    of_policy,
     period_span,
     share_reached,
     unpriced_refusal,
 )
-from llm_playground.budgeting.cache import BudgetCache
+from llm_playground.budgeting.cache import BudgetCache, KnownBudgets, patience_s
+from llm_playground.budgeting.liveness import Liveness, Processes
 from llm_playground.budgeting.reservation import Account, Need, Reservation, exceeded_error, warn
 from llm_playground.catalog import estimates
 from llm_playground.catalog.estimates import NO_HISTORY, Estimate, History
 from llm_playground.errors import ConfigError, RunLogError
-from llm_playground.runlog import open_log
 from llm_playground.runlog.log import RunLog
 from llm_playground.runlog.store import ReadSession, Session
 from llm_playground.types import Execution, Request, Run
 
-# The allocations of a crashed process are free after this time; live processes renew theirs.
+# A process that has not renewed an allocation for this long, such as a suspended one, checks it
+# before it sends another call.
 EXPIRES_S = 120.0
 _RENEW_S = 40.0
 # What an allocation has left is released when no call was running for this long.
 IDLE_S = 1.0
 _HISTORY_S = 300.0
+_RETRY_S = 5.0  # until what it should have renewed or released is due again
 # How often a waiting call checks whether processes have died that it may be waiting for.
 _CHECK_DEAD_S = 2.0
 
@@ -69,6 +73,7 @@ class BudgetEnforcer:
     def __init__(self, log: RunLog) -> None:
         self._log = log
         self.cache = BudgetCache(log)
+        self.liveness = Liveness(log.journals)
         self.ended_calls = 0
         self._call_ended = asyncio.Event()
         self._accounts: dict[_AccountKey, Account] = {}
@@ -90,29 +95,67 @@ class BudgetEnforcer:
 
         Raises:
             BudgetExceededError: Its price is unknown, and a budget blocks such calls.
+            RunLogError: A blocking budget, or whether there is one, cannot be read.
             ConfigError: A blocking budget cannot count the call because runs are not stored.
         """
+        reservation = Reservation(self, run, request, execution, override)
+        await self.assess(reservation)
+        return reservation
+
+    async def assess(self, reservation: Reservation) -> None:
+        """Set what a call must hold by the current budgets. Raises as :meth:`reservation_for`.
+
+        If they have not changed since the last time, nothing changes. Otherwise it holds nothing
+        any more, unless no budget applies.
+        """
+        known = await self.cache.current()
+        if rules := config.policy().budgets:
+            known = replace(known, budgets=(*of_policy(rules), *known.budgets))
+        if reservation.known is known or reservation.known == known:
+            return
+        self._adopt(known)
+        reservation.release()
+        reservation.known, reservation.needs, reservation.max_tokens = known, (), None
+        run, execution, override = reservation.run, reservation.execution, reservation.override
         budgets = [
             budget
-            for budget in await self.cache.current()
+            for budget in known.budgets
             if budget.applies_to(run.model, execution.username, execution.tags)
         ]
-        if not budgets:
-            return Reservation(self, run, execution)
-        blocks = any(budget.blocks for budget in budgets)
-        is_capped = blocks and estimates.limit_of(request) is None
+        if not budgets and known.state != "unknown":
+            reservation.held = True
+            return
+        blocks = known.state == "unknown" or any(budget.blocks for budget in budgets)
+        is_capped = blocks and estimates.limit_of(reservation.request) is None
         max_tokens = config.settings().budget_max_tokens if is_capped else None
         history, _ = self._histories.get(run.model, (NO_HISTORY, 0.0))
-        estimate = estimates.of(request, run.started_at, history, max_tokens)
+        estimate = estimates.of(reservation.request, run.started_at, history, max_tokens)
+        reservation.estimate = estimate
         if estimate.worst_case_usd == 0:
-            return Reservation(self, run, execution)
+            reservation.held = True
+            return
         if blocks and override is None and config.privacy().store == "off":
             raise ConfigError(
                 'Budgets count logged runs, and privacy is "off". Use privacy="metrics", or '
                 'override="reason".'
             )
-        needs, notices = self._needs(budgets, run, estimate, override)
-        return Reservation(self, run, execution, needs, estimate, max_tokens, override, notices)
+        reservation.needs, notices = self._needs(budgets, run, estimate, override)
+        reservation.notices += [new for new in notices if new not in reservation.notices]
+        reservation.max_tokens = max_tokens
+        if known.state == "unknown" or (known.state == "remembered" and reservation.needs):
+            reservation.hold_unchecked(known.why)
+        elif not reservation.needs:
+            reservation.held = True
+
+    def _adopt(self, known: KnownBudgets) -> None:
+        """Release what earlier limits allowed."""
+        if known.state == "unknown":
+            return
+        current = {budget.id: budget for budget in known.budgets}
+        for account in self._accounts.values():
+            budget = current.get(account.budget.id, account.budget)
+            if budget != account.budget:
+                account.change_limit(budget)
 
     def _needs(
         self, budgets: Iterable[Budget], run: Run, estimate: Estimate, override: str | None
@@ -149,20 +192,20 @@ class BudgetEnforcer:
         if account is None:
             account = Account(types.new_id(), budget, span, started_at)
             self._accounts[key] = account
-        account.budget = budget
         return account
 
     def try_hold(self, reservation: Reservation, *, first_in_line: bool = False) -> bool:
         """Hold a call's worst case if the current allocations suffice."""
-        now = time.monotonic()
+        now = clock()
         for need in reservation.needs:
             account = need.account
-            if account.expires_at <= now or account.allocation.available_usd < need.worst_usd:
+            missing_usd = reservation.missing_usd(need)
+            if account.expires_at <= now or account.allocation.available_usd < missing_usd:
                 return False
             if account.waiting and not first_in_line:
                 return False
         for need in reservation.needs:
-            need.account.allocation.reserve(reservation.run.id, need.worst_usd)
+            need.account.allocation.reserve(reservation.run.id, reservation.missing_usd(need))
         reservation.held = True
         self._schedule_rebalance(_RENEW_S)
         return True
@@ -186,7 +229,7 @@ class BudgetEnforcer:
     def settle(self, reservation: Reservation, run: Run) -> None:
         """Count the cost of an ended call, which is in the log's journal, in all its accounts."""
         reserved_in = {need.account for need in reservation.needs}
-        now = time.monotonic()
+        now = clock()
         for account in self._accounts.values():
             charge_usd = account.charge_for(run)
             if account in reserved_in and run.id in account.allocation.reserved:
@@ -224,10 +267,21 @@ class BudgetEnforcer:
 
     def close(self) -> None:
         """Free all allocations of this process when it ends. From any thread."""
-        if any(account.is_outstanding() for account in self._accounts.values()):
-            process, now = provenance.process(), datetime.now(UTC)
-            with suppress(RunLogError):
-                self._log.change(partial(ledger.close_allocations, process=process, now=now))
+        accounts = [account for account in self._accounts.values() if account.is_changed()]
+        process, dialect = provenance.process(), self._log.dialect
+
+        def work(session: Session) -> None:
+            for account in accounts:
+                settled_usd = account.allocation.settled_usd
+                ledger.settle_allocation(session, account.id, settled_usd)
+            ledger.close_allocations(session, dialect, process)
+
+        if accounts:
+            try:
+                self._log.change(work, wait_s=patience_s())
+            except RunLogError:  # another process frees them
+                return
+        self.liveness.forget([process])
 
     def _start_rounds(self) -> None:
         if self._rounds is None and (self._waiters or self._due):
@@ -242,64 +296,79 @@ class BudgetEnforcer:
             self._rounds = None
 
     async def _run_round(self, waiters: Sequence[_Waiter]) -> None:
-        if any(waiter.release_unused for waiter in waiters):
-            await self._drain_dead_processes()
+        is_waiting = any(waiter.release_unused for waiter in waiters)
+        processes = await self._find_processes(is_waiting=is_waiting)
         needs = [need for waiter in waiters for need in waiter.reservation.needs]
         accounts = dict.fromkeys([*(need.account for need in needs), *self._due])
         self._due = set()
         requests = [(account, _allocation_request(account, waiters)) for account in accounts]
         models = {waiter.reservation.run.model for waiter in waiters}
-        began, version = time.monotonic(), self.cache.version
+        began = clock()
         known = self._histories
         stale = [m for m in models if m not in known or began - known[m][1] > _HISTORY_S]
         overrides = [waiter.reservation for waiter in waiters if waiter.forced]
         try:
-            work = partial(self._transact, requests, stale, overrides)
-            grants, budgets, histories = await asyncio.to_thread(self._log.change, work)
+            work = partial(self._transact, requests, stale, overrides, processes)
+            change = partial(self._log.change, work, wait_s=patience_s())
+            grants, histories = await asyncio.to_thread(change)
         except Exception as error:  # a bug must not leave calls waiting forever
             reason = f"The budgets cannot be read ({type(error).__name__}: {error})."
             reported = error if isinstance(error, RunLogError) else RunLogError(reason)
             for waiter in waiters:
                 if not waiter.done.done():
                     waiter.done.set_exception(reported)
+            self._schedule_rebalance(_RETRY_S)
             return
         for account, grant in grants:
             account.update(grant, began + EXPIRES_S)
-        now = time.monotonic()
+        self.liveness.forget(processes.dead)
+        now = clock()
         self._histories |= {model: (history, now) for model, history in histories.items()}
-        self.cache.store(budgets, version)
         for waiter in waiters:
             if not waiter.done.done():
                 first_in_line = waiter.release_unused or waiter.forced
                 self.try_hold(waiter.reservation, first_in_line=first_in_line)
                 waiter.done.set_result(None)
 
-    async def _drain_dead_processes(self) -> None:
-        """Ingest journals, so that the reservations of dead processes are freed."""
-        if time.monotonic() - self._checked_dead_at > _CHECK_DEAD_S:
-            self._checked_dead_at = time.monotonic()
-            with suppress(RunLogError):
-                await asyncio.to_thread(self._log.drain)
+    async def _find_processes(self, *, is_waiting: bool) -> Processes:
+        """The other processes. Those known as dead have no journals any more.
+
+        Of calls that wait, those of dead processes may be in the way, also of other machines.
+        """
+        processes = await asyncio.to_thread(self.liveness.others)
+        is_due = is_waiting and time.monotonic() - self._checked_dead_at > _CHECK_DEAD_S
+        if not (processes.dead or is_due):
+            return processes
+        self._checked_dead_at = time.monotonic()
+        try:
+            await asyncio.to_thread(partial(self._log.drain, wait_s=patience_s()))
+        except RunLogError:
+            return replace(processes, dead=())
+        return processes
 
     def _transact(
         self,
         requests: Sequence[tuple[Account, ledger.AllocationRequest]],
         models: Sequence[str],
         overrides: Sequence[Reservation],
+        processes: Processes,
         session: Session,
-    ) -> tuple[list[tuple[Account, ledger.Grant]], tuple[Budget, ...], dict[str, History]]:
+    ) -> tuple[list[tuple[Account, ledger.Grant]], dict[str, History]]:
         """The transaction of a round, in another thread. Sorting the budgets avoids deadlocks."""
-        now = datetime.now(UTC)
-        until, dialect = now + timedelta(seconds=EXPIRES_S), self._log.dialect
-        ledger.price_interrupted_runs(session, dialect, now)
+        dialect = self._log.dialect
+        self.liveness.announce()  # before others see what is reserved
+        ledger.price_interrupted_runs(session, dialect, datetime.now(UTC))
+        for dead in processes.dead:
+            ledger.close_allocations(session, dialect, dead)
         grants = [
-            (account, ledger.grow(session, dialect, request, now, until))
+            (account, ledger.grow(session, dialect, request, processes.alive))
             for account, request in sorted(requests, key=lambda pair: pair[1].budget.id)
         ]
         for reservation in overrides:
             reservation.audit(session)
         histories = {model: ledger.read_history(session, dialect, model) for model in models}
-        return grants, ledger.read_budgets(session), histories
+        self.cache.read(session)
+        return grants, histories
 
     def _schedule_rebalance(self, delay_s: float) -> None:
         """Rebalance after a delay, unless that is scheduled earlier already."""
@@ -313,7 +382,7 @@ class BudgetEnforcer:
     def _rebalance(self) -> None:
         """Renew allocations in use, release idle ones, drop those of past periods."""
         self._timer = None
-        now, today = time.monotonic(), datetime.now(UTC)
+        now, today = clock(), datetime.now(UTC)
         for key, account in list(self._accounts.items()):
             if account.allocation.reserved or account.waiting:
                 if account.expires_at - now < EXPIRES_S - _RENEW_S:
@@ -333,19 +402,22 @@ def _allocation_request(account: Account, waiters: Sequence[_Waiter]) -> ledger.
     """What an account requests in a round; what it can release is deducted already."""
     mine = [w for w in waiters if any(n.account is account for n in w.reservation.needs)]
     worst_cases = [
-        need.worst_usd for w in mine for need in w.reservation.needs if need.account is account
+        w.reservation.missing_usd(need)
+        for w in mine
+        for need in w.reservation.needs
+        if need.account is account
     ]
-    is_expired = account.expires_at <= time.monotonic()
+    is_expired = account.expires_at <= clock()
     is_shared = account.others_reserved_usd > 0 and any(w.release_unused for w in mine)
     allocation = account.allocation
     if not mine or is_expired or is_shared:
         allocation.release_unused()
     forced = any(w.forced for w in mine)
+    account.row_settled_usd = allocation.settled_usd
     return ledger.AllocationRequest(
         id=account.id,
         budget=account.budget,
         span=account.span,
-        process=provenance.process(),
         started_at=account.started_at,
         granted_usd=allocation.granted_usd if account.has_row else None,
         settled_usd=allocation.settled_usd,
@@ -357,6 +429,11 @@ def _allocation_request(account: Account, waiters: Sequence[_Waiter]) -> ledger.
 
 
 _enforcers: dict[RunLog, BudgetEnforcer] = {}
+
+
+def all_budgets(session: ReadSession) -> tuple[Budget, ...]:
+    """The budgets of the administrator's policy, and those of the log."""
+    return (*of_policy(config.policy().budgets), *ledger.read_budgets(session))
 
 
 def enforcer(log: RunLog) -> BudgetEnforcer:
@@ -372,75 +449,10 @@ def _close_all() -> None:
 
 
 # A forked child must not touch the allocations of its parent.
-_lifecycle.register(at_exit=_close_all, after_fork_in_child=_enforcers.clear)
+def _after_fork() -> None:
+    for each in _enforcers.values():
+        each.liveness.close()
+    _enforcers.clear()
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetStatus:
-    """One budget in its current period.
-
-    ``remaining_usd`` is the limit less what runs cost and running calls may still cost; negative if
-    exceeded.
-    """
-
-    budget: Budget
-    span: Span
-    remaining_usd: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class CostContext:
-    """What the costs of future calls depend on in a run log; empty if nothing was read."""
-
-    statuses: tuple[BudgetStatus, ...] = ()
-    histories: Mapping[str, History] = field(default_factory=dict)  # by `provider:name`
-
-
-def budget_statuses() -> tuple[BudgetStatus, ...]:
-    """All current budgets with what they have left. A log without budgets is not opened.
-
-    Raises:
-        RunLogError: The log cannot be read.
-    """
-    log = open_log()
-
-    async def release_if_any() -> bool:
-        has_budgets = bool(await enforcer(log).cache.current())
-        if has_budgets:
-            await enforcer(log).release_unused()
-        return has_budgets
-
-    if not _runtime.run(release_if_any()):
-        return ()
-    return tuple(
-        BudgetStatus(budget, span, budget.limit_usd - totals.spent_usd - totals.reserved_usd)
-        for budget, span, totals in read_all_totals(log)
-    )
-
-
-def read_all_totals(log: RunLog) -> list[tuple[Budget, Span, ledger.Totals]]:
-    """All current budgets with their current periods and totals."""
-    process = provenance.process()
-
-    def read(session: ReadSession) -> list[tuple[Budget, Span, ledger.Totals]]:
-        now = datetime.now(UTC)  # after the wait for the log
-        found = []
-        for budget in ledger.read_budgets(session):
-            span = period_span(budget.period, now)
-            totals = ledger.read_totals(session, log.dialect, budget, span, process, now)
-            found.append((budget, span, totals))
-        return found
-
-    return ledger.read_priced(log, read)
-
-
-def histories(models: Sequence[str]) -> dict[str, History]:
-    """Statistics of the earlier runs of some models (``provider:name``), empty without a log.
-
-    Raises:
-        RunLogError: The log cannot be read.
-    """
-    log = open_log()
-    if not models or (log.path is not None and not log.path.exists()):
-        return {}
-    return ledger.histories_of(models)
+_lifecycle.register(at_exit=_close_all, after_fork_in_child=_after_fork)

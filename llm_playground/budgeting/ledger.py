@@ -7,23 +7,23 @@ assumes anything; which runs are billed is decided as for ``unpriced_runs`` of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar, get_args
 
+from llm_playground import provenance
 from llm_playground.budgeting.budget import (
     ZERO,
     Budget,
-    Period,
     Span,
-    UnknownPrice,
     full_patterns,
     growth,
 )
 from llm_playground.catalog import estimates, pricing
 from llm_playground.catalog.estimates import History
+from llm_playground.config.policy import Period, UnknownPrice
 from llm_playground.runlog import open_log
 from llm_playground.runlog.log import RunLog
 from llm_playground.runlog.store import Dialect, ReadSession, Session
@@ -31,10 +31,10 @@ from llm_playground.types import Usage
 
 T = TypeVar("T")
 
-_COLUMNS = (
+COLUMNS = (
     "id, limit_usd, period, model, username, tag, action, unknown_price, created_by, created_at"
 )
-_BUDGETS = f"SELECT {_COLUMNS} FROM budgets WHERE removed_at IS NULL ORDER BY created_at, id"  # noqa: S608 - a constant
+_BUDGETS = f"SELECT {COLUMNS} FROM budgets WHERE removed_at IS NULL ORDER BY created_at, id"  # noqa: S608 - a constant
 _LIMIT = "SELECT coalesce(limit_usd, 0) FROM budgets WHERE id = $id AND removed_at IS NULL"
 
 _TAGGED: Mapping[Dialect, str] = {
@@ -43,8 +43,19 @@ _TAGGED: Mapping[Dialect, str] = {
 }
 _ROW_LOCK: Mapping[Dialect, str] = {"duckdb": "", "postgres": " FOR UPDATE"}
 
-# `own`: the logged costs of each process; `held`: what its allocation may still cost. A process
-# with an interrupted execution is dead and no longer needs its allocation.
+_NOW: Mapping[Dialect, str] = {"duckdb": "now()", "postgres": "clock_timestamp()"}
+_ALIVE: Mapping[Dialect, str] = {
+    "duckdb": "list_contains(CAST($alive AS VARCHAR[]), b.process)",
+    "postgres": "b.process = ANY(CAST($alive AS VARCHAR[]))",
+}
+# The allocation of a process of which nothing is known is free after this time without a renewal,
+# by the clock of the database.
+_GONE = "INTERVAL '24 hours'"
+
+# `own`: the logged costs of each process; `row`: what its allocation says that it has spent, which
+# stays when runs are deleted, and what is granted to it if it lives. A process with an interrupted
+# execution is dead and no longer needs its allocation. An allocation without a process holds the
+# costs of deleted runs.
 _TOTALS = """
 WITH charged AS (
     SELECT e.process, {charge} AS usd
@@ -52,17 +63,29 @@ WITH charged AS (
     WHERE {condition}
 ), own AS (
     SELECT process, sum(usd) AS usd FROM charged WHERE process IS NOT NULL GROUP BY process
+), live AS (
+    SELECT b.process, b.settled_usd, CASE WHEN b.settled_at IS NULL AND ({alive} OR
+        b.expires_at > {now} AND NOT EXISTS (
+            SELECT 1 FROM executions x WHERE x.process = b.process AND x.status = 'interrupted')
+        ) THEN b.amount_usd END AS amount_usd
+    FROM budget_reservations b WHERE b.budget_id = $budget AND {in_span}
+), rows_of AS (
+    SELECT process, max(settled_usd) AS settled_usd, max(amount_usd) AS amount_usd
+    FROM live WHERE process IS NOT NULL GROUP BY process
 ), held AS (
-    SELECT b.process, greatest(b.amount_usd - coalesce(own.usd, 0), 0) AS usd
-    FROM budget_reservations b LEFT JOIN own ON own.process = b.process
-    WHERE b.budget_id = $budget AND b.settled_at IS NULL AND b.expires_at > $now AND {in_span}
-      AND NOT EXISTS (
-        SELECT 1 FROM executions x WHERE x.process = b.process AND x.status = 'interrupted')
+    SELECT coalesce(own.process, rows_of.process) AS process,
+        greatest(coalesce(own.usd, 0), coalesce(rows_of.settled_usd, 0)) AS spent_usd,
+        coalesce(rows_of.amount_usd, 0) AS amount_usd
+    FROM own FULL JOIN rows_of ON own.process = rows_of.process
 )
-SELECT coalesce((SELECT sum(usd) FROM charged), 0),
-       coalesce((SELECT sum(usd) FROM held WHERE process <> $process), 0),
-       coalesce((SELECT sum(usd) FROM held WHERE process = $process), 0),
-       coalesce((SELECT sum(usd) FROM own WHERE process = $process), 0)
+SELECT coalesce((SELECT sum(usd) FROM charged WHERE process IS NULL), 0)
+           + coalesce((SELECT sum(settled_usd) FROM live WHERE process IS NULL), 0)
+           + coalesce((SELECT sum(spent_usd) FROM held), 0),
+       coalesce((SELECT sum(greatest(amount_usd - spent_usd, 0)) FROM held
+                 WHERE process <> $process), 0),
+       coalesce((SELECT sum(greatest(amount_usd - spent_usd, 0)) FROM held
+                 WHERE process = $process), 0),
+       coalesce((SELECT sum(spent_usd) FROM held WHERE process = $process), 0)
 """
 _CHARGE = """CASE WHEN r.cost_usd IS NOT NULL THEN r.cost_usd
     WHEN coalesce(r.status, 'completed') NOT IN ('running', 'over_budget')
@@ -73,12 +96,16 @@ _UPSERT_ALLOCATION = """
 INSERT INTO budget_reservations
     (id, budget_id, process, amount_usd, settled_usd, created_at, expires_at, settled_at)
 VALUES ($id, $budget, $process, CAST($amount AS DECIMAL(24, 12)),
-    CAST($settled AS DECIMAL(24, 12)), $created, $expires, NULL)
+    CAST($settled AS DECIMAL(24, 12)), $created, {expires}, {settled_at})
 ON CONFLICT (id) DO UPDATE SET amount_usd = excluded.amount_usd,
-    settled_usd = excluded.settled_usd, expires_at = excluded.expires_at
+    settled_usd = excluded.settled_usd, expires_at = excluded.expires_at,
+    settled_at = excluded.settled_at
+"""
+_SETTLE_ALLOCATION = """
+UPDATE budget_reservations SET settled_usd = CAST($settled AS DECIMAL(24, 12)) WHERE id = $id
 """
 _CLOSE_ALLOCATIONS = """
-UPDATE budget_reservations SET amount_usd = settled_usd, settled_at = $now
+UPDATE budget_reservations SET amount_usd = settled_usd, settled_at = {now}
 WHERE process = $process AND settled_at IS NULL
 """
 
@@ -113,14 +140,14 @@ SELECT (SELECT count(*) FROM newest), (SELECT avg(output_tokens) FROM newest),
 # Longer than any period except `total`.
 _MAX_AGE = timedelta(days=40)
 
-# As for other runs, a run without text is not considered billed.
+# The rows of running runs have their estimated input.
 _UNPRICED_INTERRUPTED = """
-SELECT r.id, r.model, r.started_at,
+SELECT r.id, r.model, r.started_at, r.input_tokens,
        {bytes}(coalesce(p.system_prompt, '')) + {bytes}(coalesce(p.user_prompt, '')),
-       {bytes}(r.response_text) + {bytes}(coalesce(r.reasoning_text, ''))
+       {bytes}(coalesce(r.response_text, '')) + {bytes}(coalesce(r.reasoning_text, ''))
 FROM results r LEFT JOIN executions e ON e.id = r.execution_id
 LEFT JOIN prompts p ON p.id = e.prompt_id
-WHERE r.status = 'interrupted' AND r.cost_usd IS NULL AND r.response_text <> ''
+WHERE r.status = 'interrupted' AND r.cost_usd IS NULL
   AND coalesce(r.usage_source, 'none') = 'none' AND r.started_at >= $since
 """
 _SET_ESTIMATE = """
@@ -153,7 +180,6 @@ class AllocationRequest:
     id: str  # the primary key of the allocation's row
     budget: Budget
     span: Span
-    process: str
     started_at: datetime  # of the first call that needed it; in the period
     granted_usd: Decimal | None  # all, less what is released now; None before there is a row
     settled_usd: Decimal  # what ended calls cost
@@ -174,14 +200,17 @@ class Grant:
 
 
 def read_budgets(session: ReadSession) -> tuple[Budget, ...]:
-    """All current budgets."""
+    """All current budgets of the log."""
     return tuple(_budget(*row) for row in session.rows(_BUDGETS))
 
 
 def read_totals(
-    session: ReadSession, dialect: Dialect, budget: Budget, span: Span, process: str, now: datetime
+    session: ReadSession, dialect: Dialect, budget: Budget, span: Span, alive: Collection[str]
 ) -> Totals:
-    """What is spent and reserved of a budget in one period."""
+    """What is spent and reserved of a budget in one period.
+
+    Allocations of the processes ``alive`` do not expire.
+    """
     conditions, values = _conditions(budget, dialect)
     in_span, edges = _in_span(span)
     assumes_price = isinstance(budget.unknown_price, Decimal)
@@ -189,8 +218,11 @@ def read_totals(
         charge=_CHARGE if assumes_price else "coalesce(r.cost_usd, 0)",
         condition=" AND ".join([in_span.format(column="r.started_at"), *conditions]),
         in_span=in_span.format(column="b.created_at"),
+        alive=_ALIVE[dialect],
+        now=_NOW[dialect],
     )
-    values |= edges | {"budget": budget.id, "process": process, "now": now}
+    process = provenance.process()
+    values |= edges | {"budget": budget.id, "process": process, "alive": [process, *alive]}
     if assumes_price:
         values["assumed"] = budget.unknown_price
     [row] = session.rows(sql, values)
@@ -198,16 +230,15 @@ def read_totals(
 
 
 def grow(
-    session: Session, dialect: Dialect, request: AllocationRequest, now: datetime, until: datetime
+    session: Session, dialect: Dialect, request: AllocationRequest, alive: Collection[str]
 ) -> Grant:
-    """Grow an allocation as far as the budget allows, and extend it until ``until``.
+    """Grow an allocation as far as the budget allows, and renew it.
 
     The budget's row is locked meanwhile, so concurrent requests of two processes are serialized.
     """
     budget = request.budget
-    limits = session.rows(_LIMIT + _ROW_LOCK[dialect], {"id": budget.id})
-    limit_usd = Decimal(limits[0][0]) if limits else None
-    totals = read_totals(session, dialect, budget, request.span, request.process, now)
+    limit_usd = _locked_limit(session, dialect, budget)
+    totals = read_totals(session, dialect, budget, request.span, alive)
     own_spent_usd = totals.own_spent_usd
     is_new = request.granted_usd is None
     before_usd = own_spent_usd if request.granted_usd is None else request.granted_usd
@@ -222,24 +253,47 @@ def grow(
     values = {
         "id": request.id,
         "budget": budget.id,
-        "process": request.process,
+        "process": provenance.process(),
         "amount": before_usd + growth_usd,
         "settled": own_spent_usd if is_new else request.settled_usd,
         "created": request.started_at,
-        "expires": until,
     }
-    session.execute(_UPSERT_ALLOCATION, values)
+    upsert_allocation(session, dialect, values, is_settled=False)
     return Grant(limit_usd, growth_usd, remaining_usd - growth_usd, totals)
 
 
-def close_allocations(session: Session, process: str, now: datetime) -> None:
-    """Free what a process that ends had reserved."""
-    session.execute(_CLOSE_ALLOCATIONS, {"process": process, "now": now})
+def _locked_limit(session: Session, dialect: Dialect, budget: Budget) -> Decimal | None:
+    """The present limit, None if the budget was removed. Others wait until the transaction ends."""
+    if budget.created_at is None:  # of the policy
+        session.lock(f"budget {budget.id}")
+        return budget.limit_usd
+    limits = session.rows(_LIMIT + _ROW_LOCK[dialect], {"id": budget.id})
+    return Decimal(limits[0][0]) if limits else None
+
+
+def upsert_allocation(
+    session: Session, dialect: Dialect, values: Mapping[str, object], *, is_settled: bool
+) -> None:
+    """Insert or change a row of ``budget_reservations``, and renew it."""
+    now = _NOW[dialect]
+    settled_at = now if is_settled else "NULL"
+    sql = _UPSERT_ALLOCATION.format(expires=f"{now} + {_GONE}", settled_at=settled_at)
+    session.execute(sql, values)
+
+
+def settle_allocation(session: Session, allocation_id: str, settled_usd: Decimal) -> None:
+    """Note what a process has spent in the end."""
+    session.execute(_SETTLE_ALLOCATION, {"id": allocation_id, "settled": settled_usd})
+
+
+def close_allocations(session: Session, dialect: Dialect, process: str) -> None:
+    """Free what a process that ends, or has died, had reserved."""
+    session.execute(_CLOSE_ALLOCATIONS.format(now=_NOW[dialect]), {"process": process})
 
 
 def _budget(*row: Any) -> Budget:  # noqa: ANN401 - the columns have several types
     """A budget from its row. Invalid values, written by another program, become strict ones."""
-    columns = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    columns = dict(zip(COLUMNS.split(", "), row, strict=True))
     cleaned = {
         "user": columns.pop("username"),
         "limit_usd": columns["limit_usd"] or ZERO,
@@ -330,9 +384,10 @@ def histories_of(models: Sequence[str]) -> dict[str, History]:
 def price_interrupted_runs(session: Session, dialect: Dialect, now: datetime) -> None:
     """Set the usage and cost of interrupted runs, estimated from their texts."""
     unpriced = _unpriced_interrupted(session, dialect, now)
-    for run_id, model, started_at, sent_bytes, received_bytes in unpriced:
-        usage = Usage(estimates.of_bytes(sent_bytes), estimates.of_bytes(received_bytes))
-        price = pricing.price(model, usage, started_at)
+    for run_id, model, started_at, input_tokens, sent_bytes, received_bytes in unpriced:
+        sent = max(input_tokens or 0, estimates.of_bytes(sent_bytes))
+        usage = Usage(sent, estimates.of_bytes(received_bytes))
+        price = pricing.run_price(model, usage, started_at)
         values = {
             "id": run_id,
             "at": started_at,

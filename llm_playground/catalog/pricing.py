@@ -7,6 +7,7 @@ URL does not affect the price: a local gateway is not free.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo
 
 
+_log = logging.getLogger(__name__)
 _MILLION = Decimal(1_000_000)
 # OpenRouter's suffix of free models, which genai-prices lists without a price.
 # https://openrouter.ai/docs/guides/routing/model-variants/free
@@ -39,6 +41,7 @@ class Price:
 
 
 UNKNOWN = Price(None, None)
+TOO_LARGE = Price(None, None)  # more than the log can hold; compared by identity
 
 
 def price(model: str, usage: Usage | None, at: datetime) -> Price:
@@ -62,6 +65,30 @@ def price(model: str, usage: Usage | None, at: datetime) -> Price:
     if priced_as is None:
         return UNKNOWN
     return _calculated(priced_as, name, usage, at.replace(second=0, microsecond=0))
+
+
+def run_price(model: str, usage: Usage | None, at: datetime) -> Price:
+    """Like :func:`price`, for the log: ``TOO_LARGE``, with a warning, if it cannot hold the cost.
+
+    >>> from datetime import UTC
+    >>> run_price("local:any", Usage(10, 10), datetime.now(UTC)).source
+    'free'
+    """
+    found = price(model, usage, at)
+    if found.cost_usd is None or storable(found.cost_usd):
+        return found
+    line = "A call of %s would cost $%.2g by its price and usage, which cannot be: not counted."
+    _log.warning(line, model, found.cost_usd)
+    return TOO_LARGE
+
+
+def storable(cost_usd: Decimal) -> bool:
+    """Whether the log can hold the cost of a run.
+
+    >>> storable(Decimal("999999.99")), storable(Decimal("NaN")), storable(Decimal(-1))
+    (True, False, False)
+    """
+    return cost_usd.is_finite() and 0 <= cost_usd < _MILLION
 
 
 def rates(model: str, at: datetime) -> Rates | None:

@@ -197,6 +197,9 @@ class Rates:
 
 _RATE_NAMES = tuple(field.name for field in fields(Rates))
 _REQUIRED_RATES = _RATE_NAMES[:2]
+# A hundred dollars a token, far more than any model costs.
+_MAX_RATE = Decimal(100_000_000)
+_RATE = "US dollars per million tokens, 0 or more and below 100,000,000"
 
 Setting = Rates | Mapping[str, Decimal | float | str] | None
 
@@ -259,7 +262,9 @@ def _rates(model: str, setting: Rates | Mapping[str, Decimal | float | str]) -> 
     if not isinstance(setting, Mapping) or not set(_REQUIRED_RATES) <= set(setting):
         raise InvalidParameterError(f"The price of {model} takes {' and '.join(_REQUIRED_RATES)}.")
     check_names("A price", setting, _RATE_NAMES)
-    return Rates(**{name: usd(name, value) for name, value in setting.items()})
+    return Rates(
+        **{name: usd(name, value, _RATE, below=_MAX_RATE) for name, value in setting.items()}
+    )
 
 
 @dataclass(frozen=True, slots=True)

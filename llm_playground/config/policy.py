@@ -10,6 +10,7 @@ call, so that no rule is ignored silently. ::
     secret_guard = { cards = "block", email = "warn" }
     prices = { "openai:gpt-4o" = { input_usd_per_mtok = 2.5, output_usd_per_mtok = 10 } }
     budget_webhook = "https://hooks.example.org/budgets"
+    budgets = [{ limit_usd = 50, period = "month" }, { limit_usd = 2, user = "ada" }]
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from llm_playground import _validation
 from llm_playground._reading import read_regular
-from llm_playground.config import options
+from llm_playground.config import endpoint_table, options
 from llm_playground.config.options import GuardModes, Mode, Privacy, Rates, Webhook
 from llm_playground.errors import ConfigError, InvalidParameterError
 
@@ -34,6 +36,69 @@ _MODES = get_args(Mode)  # from least to most strict
 _LEAST_STRICT = GuardModes(keys="off", cards="off", email="off")
 _ALL_STORED = Privacy(image_mb=math.inf)
 MAX_BYTES = 1_000_000
+
+
+Period = Literal["day", "month", "total"]
+Action = Literal["warn", "block"]
+UnknownPrice = Decimal | Literal["warn", "block"]
+# The columns of the log hold less than this.
+_TOO_LARGE_USD = Decimal(10) ** 11
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRule:
+    """A budget by the arguments of :func:`llm_playground.set_budget`."""
+
+    limit_usd: Decimal
+    period: Period = "month"
+    model: str | None = None
+    user: str | None = None
+    tag: str | None = None
+    action: Action = "block"
+    unknown_price: UnknownPrice = "warn"
+
+
+def budget_rule(arguments: Mapping[str, object]) -> BudgetRule:
+    """A rule from arguments of ``set_budget``, without ``None`` for those that are not given.
+
+    Raises:
+        InvalidParameterError: A name is unknown, a value is invalid, or the limit is missing.
+
+    >>> budget_rule({"limit_usd": "0.5", "user": "ada"}).period
+    'month'
+    """
+    _validation.check_names("A budget", arguments, tuple(_BUDGET_READERS))
+    if "limit_usd" not in arguments:
+        raise InvalidParameterError("A budget takes limit_usd.")
+    values = {name: _BUDGET_READERS[name](name, value) for name, value in arguments.items()}
+    return BudgetRule(**values)
+
+
+def _model_pattern(name: str, value: object) -> str:
+    pattern = _validation.text(name, value)
+    if pattern in endpoint_table.BUILT_IN and pattern != "local":
+        raise InvalidParameterError(
+            f"{pattern!r} is a provider, not a model. Write {pattern}:* for all its models."
+        )
+    return pattern
+
+
+def _unknown_price(name: str, value: object) -> UnknownPrice:
+    if value == "warn" or value == "block":
+        return value
+    takes = "warn, block, or the US dollars to assume for each call"
+    return _validation.usd(name, value, takes, below=_TOO_LARGE_USD)
+
+
+_BUDGET_READERS: dict[str, Callable[[str, object], Any]] = {
+    "limit_usd": lambda name, value: _validation.usd(name, value, below=_TOO_LARGE_USD),
+    "period": lambda name, value: _validation.one_of(name, value, get_args(Period)),
+    "model": _model_pattern,
+    "user": _validation.text,
+    "tag": _validation.text,
+    "action": lambda name, value: _validation.one_of(name, value, get_args(Action)),
+    "unknown_price": _unknown_price,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +116,7 @@ class Policy:
         secret_guard: The least strict modes that are allowed.
         prices: Rates as for ``configure(prices=)``, over which they take precedence.
         budget_webhook: Where alarms of budgets are posted, besides what users set.
+        budgets: Budgets that apply in addition to those of the log.
     """
 
     models: tuple[str, ...] | None = None
@@ -60,6 +126,7 @@ class Policy:
     secret_guard: GuardModes = _LEAST_STRICT
     prices: Mapping[str, Rates] = field(default_factory=dict)
     budget_webhook: Webhook | None = None
+    budgets: tuple[BudgetRule, ...] = ()
 
     def check(self, model: str, base_url: str | None) -> None:
         """Check that a model is allowed at a base URL, None for the default one.
@@ -243,6 +310,12 @@ def _prices(_name: str, value: Any) -> Mapping[str, Rates]:  # noqa: ANN401 - ch
     return options.merge_prices({}, value, {model.partition(":")[0]: ... for model in models})
 
 
+def _budgets(name: str, value: object) -> tuple[BudgetRule, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise InvalidParameterError(f"{name} takes a list of tables, each with limit_usd.")
+    return tuple(map(budget_rule, value))
+
+
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "models": _texts,
     "endpoints": _endpoints,
@@ -251,4 +324,5 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "secret_guard": lambda _name, value: options.merge_guard_modes(_LEAST_STRICT, value),
     "prices": _prices,
     "budget_webhook": options.webhook,
+    "budgets": _budgets,
 }

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 from llm_playground import config
@@ -28,6 +29,7 @@ from llm_playground.errors import (
     drop_stacks,
 )
 from llm_playground.events import (
+    Finish,
     Preparing,
     ReasoningDelta,
     Responded,
@@ -88,8 +90,10 @@ class Reservation(Protocol):
         """Sentences to show with the run."""
         ...
 
-    async def hold(self) -> bool:
+    async def hold(self, billed_usd: Decimal) -> bool:
         """Reserve the amount; False when it does not fit until other calls have ended.
+
+        ``billed_usd`` is what earlier attempts may have cost, in addition to the next one.
 
         Raises:
             BudgetExceededError: It will not fit.
@@ -223,7 +227,8 @@ class Engine:
         def on_wait(error: Exception, wait_s: float) -> None:
             run.builder.waiting(wait_s)
             number = len(run.builder.attempts) + 1
-            emit(Retrying(number, self.retry.attempts, wait_s, redact(str(error))))
+            billed = run.builder.unanswered > 0
+            emit(Retrying(number, self.retry.attempts, wait_s, redact(str(error)), billed))
 
         async def sleep(wait_s: float) -> None:
             started_at = time.perf_counter()
@@ -248,6 +253,8 @@ class Engine:
             raise
         except Exception as exception:
             error = _as_llm_error(exception, request)
+            if isinstance(error, ProviderTimeoutError) and builder.delivered:
+                error.retryable = False  # another attempt would be paid twice
             if isinstance(error, RateLimitError) and error.retry_after is not None:
                 limiter.hold(request.model, min(error.retry_after, self.retry.max_wait_s))
             builder.attempted(error)
@@ -270,7 +277,7 @@ class Engine:
                 label = config.label(request.provider)
                 emit(Waiting(f"Waiting {wait_s:.0f} s for the rate limit of {label}."))
             async with limiter.slot(request.model, tokens=tokens, priority=priority):
-                if reservation is None or await reservation.hold():
+                if reservation is None or await reservation.hold(run.builder.billed_usd):
                     yield
                     return
             await reservation.wait(lambda reason: emit(Waiting(reason)))
@@ -278,7 +285,9 @@ class Engine:
     async def _read(
         self, provider: Provider, run: _ActiveRun, emit: Emit, deadlines: Deadlines
     ) -> None:
-        async with aclosing(provider.stream(run.request_as_sent())) as events:
+        request = run.request_as_sent()
+        limit = estimates.limit_of(request)
+        async with aclosing(provider.stream(request)) as events:
             async for event in events:
                 run.builder.add(event)
                 if isinstance(event, Responded):
@@ -288,6 +297,10 @@ class Engine:
                 if isinstance(event, TextDelta):
                     self.log.text(run.call.run_id, event.text)
                 emit(event)
+                if limit is not None and run.builder.is_past(limit):
+                    run.builder.add(Finish("length"))
+                    emit(Finish("length"))
+                    return
 
     def repeat(self, call: Call, stored: StoredAnswer, emit: Emit) -> Run:
         """Make a run of a stored answer: nothing is sent, and it costs nothing.

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from llm_playground.catalog import estimates, pricing
-from llm_playground.errors import LLMError
+from llm_playground.errors import (
+    AuthenticationError,
+    LLMError,
+    ProviderError,
+    RateLimitError,
+    RequestRejectedError,
+)
 from llm_playground.events import (
     Finish,
     ProviderEvent,
@@ -23,6 +31,33 @@ from llm_playground.types import Attempt, Request, Run, Status, ToolCall, Usage,
 if TYPE_CHECKING:
     from llm_playground.runlog.replay import StoredAnswer
 
+# Errors by which a provider says that it has not worked on a request.
+_UNBILLED = (AuthenticationError, RateLimitError, RequestRejectedError)
+# The longest answer that honest counting may give for a limit of tokens, in characters. No language
+# has more than about 8 characters a token on average in the vocabularies of OpenAI, Llama and Gemma
+# (https://github.com/openai/tiktoken, https://huggingface.co/google/gemma-2-2b). Only runs of one
+# character have tokens of up to 128 characters; such a run is counted as one character.
+_MAX_CHARS_PER_TOKEN = 16
+_FREE_CHARS = 1024  # for short answers, which may be one long word
+_RUN = re.compile(r"(.)\1{1,127}", re.DOTALL)
+# Some providers do not count reasoning towards the limit.
+_FREE_REASONING_TOKENS = 65_536
+
+
+@dataclass(slots=True)
+class _Length:
+    """The length of a text that grows."""
+
+    chars: int = 0
+    checked: int = 0  # up to this length it is not too long
+
+    def is_above(self, most: int, pieces: Callable[[], Iterable[str]]) -> bool:
+        """Whether it has more than ``most`` characters, a run of one character counted as one."""
+        if self.chars <= most or self.chars <= self.checked:
+            return False
+        self.checked = self.chars + self.chars // 4
+        return len(_RUN.sub(r"\1", "".join(pieces()))) > most
+
 
 @dataclass(slots=True)
 class RunBuilder:
@@ -36,6 +71,9 @@ class RunBuilder:
     attempts: list[Attempt] = field(default_factory=list)
     delivered: bool = False
     finish: Finish | None = None
+    unanswered: int = 0  # attempts that gave nothing and that the provider may bill
+    _answer: _Length = field(default_factory=lambda: _Length())
+    _reasoning: _Length = field(default_factory=lambda: _Length())
     _texts: list[str] = field(default_factory=list)
     _reasonings: list[str] = field(default_factory=list)
     _calls: dict[int, list[ToolCallDelta]] = field(default_factory=dict)
@@ -46,6 +84,11 @@ class RunBuilder:
     _sent_at: float | None = None
     _ttft_ms: float | None = None
     _ended_at: float | None = None
+
+    @property
+    def billed_usd(self) -> Decimal:
+        """What the ended attempts without an answer may cost: at least their input."""
+        return self._unanswered_price().cost_usd or Decimal(0)
 
     @property
     def spent_ms(self) -> float:
@@ -73,9 +116,12 @@ class RunBuilder:
         match event:
             case TextDelta(text):
                 self._texts.append(text)
+                self._answer.chars += len(text)
             case ReasoningDelta(text):
                 self._reasonings.append(text)
+                self._reasoning.chars += len(text)
             case ToolCallDelta():
+                self._answer.chars += len(event.arguments_json)
                 self._calls.setdefault(event.index, []).append(event)
             case Finish():
                 self.finish, self._ended_at = event, time.perf_counter()
@@ -89,25 +135,38 @@ class RunBuilder:
                 self.spent_ms + self._waited_ms + self._since_sent_ms(time.perf_counter())
             )
 
+    def is_past(self, limit: int) -> bool:
+        """Whether the answer has gone on far past its limit of tokens, as no honest one does."""
+        most = _FREE_CHARS + _MAX_CHARS_PER_TOKEN * limit
+        most_reasoning = most + _MAX_CHARS_PER_TOKEN * _FREE_REASONING_TOKENS
+        return self._answer.is_above(
+            most, lambda: (*self._texts, self._arguments())
+        ) or self._reasoning.is_above(most_reasoning, lambda: self._reasonings)
+
     def attempted(self, error: LLMError | None) -> None:
         """The current attempt has ended; without one, do nothing."""
         if self._sent_at is None:
             return
+        if not self.delivered and self.finish is None and _may_be_billed(error):
+            self.unanswered += 1
         duration_ms = self._since_sent_ms(self._ended_at or time.perf_counter())
         self.attempts.append(self._attempt(duration_ms, error))
         self._sent_at, self._waited_ms = None, 0.0
 
     def run(self) -> Run:
-        """The run so far, still running."""
+        """The run so far, still running; its input is estimated, in case the process dies."""
         return replace(
-            self.skeleton, text="".join(self._texts), reasoning="".join(self._reasonings)
+            self.skeleton,
+            text="".join(self._texts),
+            reasoning="".join(self._reasonings),
+            usage=Usage(estimates.of_bytes(self.request.size_bytes)),
         )
 
     def ended(self, status: Status, error: LLMError | None, dropped: tuple[str, ...]) -> Run:
         """The run after its end; ``dropped`` parameters were set and not sent."""
         run, finish = self.run(), self.finish or Finish("other")
         usage, usage_source = self._usage(run, finish)
-        cost = _price(run, usage)
+        cost = self._price(usage)
         ended = replace(
             run,
             status=status,
@@ -167,12 +226,33 @@ class RunBuilder:
         )
 
     def _usage(self, run: Run, finish: Finish) -> tuple[Usage | None, UsageSource]:
-        if finish.usage is not None:
+        if finish.usage is not None and self._price(finish.usage) is not pricing.TOO_LARGE:
             return finish.usage, "provider"
-        if not self.delivered:
-            return None, "none"
-        calls = "".join(delta.arguments_json for call in self._calls.values() for delta in call)
-        return estimates.estimate_usage(self.request, run.reasoning + run.text + calls), "estimated"
+        if not self.delivered and self.finish is None:
+            return self._unanswered_usage(), "estimated" if self.unanswered else "none"
+        answer = run.reasoning + run.text + self._arguments()
+        return estimates.estimate_usage(self.request, answer), "estimated"
+
+    def _arguments(self) -> str:
+        return "".join(delta.arguments_json for call in self._calls.values() for delta in call)
+
+    def _unanswered_usage(self) -> Usage | None:
+        if not self.unanswered:
+            return None
+        one = estimates.of(self.request, self.skeleton.started_at).input_tokens
+        return Usage(one * self.unanswered, 0)
+
+    def _unanswered_price(self) -> pricing.Price:
+        return _price(self.skeleton, self._unanswered_usage())
+
+    def _price(self, usage: Usage | None) -> pricing.Price:
+        """The price of the run with this usage, and of its attempts without an answer."""
+        price = _price(self.skeleton, usage)
+        has_answer = self.delivered or self.finish is not None
+        if price.cost_usd is None or not (has_answer and self.unanswered):
+            return price
+        total_usd = price.cost_usd + self.billed_usd
+        return replace(price, cost_usd=total_usd) if pricing.storable(total_usd) else price
 
     def _with_data(self, run: Run) -> Run:
         """The run with its text parsed by the schema, or the reason why that failed."""
@@ -188,10 +268,17 @@ class RunBuilder:
             return replace(run, data_error=redact(f"{type(error).__name__}: {error}"))
 
 
+def _may_be_billed(error: LLMError | None) -> bool:
+    """Whether the provider may bill an attempt that ended with this error, None if stopped."""
+    if error is None:
+        return True
+    return isinstance(error, ProviderError) and error.reached and not isinstance(error, _UNBILLED)
+
+
 def _price(run: Run, usage: Usage | None) -> pricing.Price:
     """The price of the run; unknown where the price list fails, since the answer is kept."""
     try:
-        return pricing.price(run.model, usage, run.started_at)
+        return pricing.run_price(run.model, usage, run.started_at)
     except Exception:  # genai-prices may raise anything
         return pricing.UNKNOWN
 

@@ -261,7 +261,7 @@ def figures(row: Row) -> tuple[str, str, str, str]:
     cut_off = row["status"] == "completed" and row["finish_reason"] == "length"
     return (
         "cut off" if cut_off else (row["status"] or "").replace("_", " "),
-        "nothing billed" if run.status == "over_budget" else formatting.cost(run),
+        formatting.cost(run),
         "" if ms is None else formatting.duration(ms),
         "" if tokens is None else f"{tokens:,}",
     )

@@ -69,6 +69,15 @@ _NOT_REACHED = (
     aiohttp.InvalidURL,
     httpx2.ConnectTimeout,
 )
+# With any of these, nothing was sent. Those of httpx count only where aiohttp has no part: openai's
+# transport turns a connection that was lost later into them too.
+_NOT_CONNECTED = (*_NOT_REACHED[:-1], aiohttp.ClientConnectorError, ssl.SSLCertVerificationError)
+_NOT_CONNECTED_BY_HTTPX = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+)
 _PROXY_NOT_REACHED = Rule(
     ProviderUnavailableError,
     "The proxy {proxy} cannot be reached, and requests to {host} go through it. "
@@ -104,7 +113,7 @@ def transport_error(
     links = chain(exception)
     proxy, limit_s = call.proxy, call.endpoint.connect_timeout_s
     rule = _LOST_AFTER if delivered else _rule(links, through_proxy=proxy is not None)
-    return rule.error(
+    error = rule.error(
         call,
         headers or {},
         " < ".join(f"{type(link).__name__}: {link}" for link in links),
@@ -112,6 +121,14 @@ def transport_error(
         proxy=proxy,
         within="" if limit_s is None else f" within {limit_s:g} s",
     )
+    error.reached = delivered or not _not_connected(links)
+    return error
+
+
+def _not_connected(links: list[BaseException]) -> bool:
+    by_aiohttp = any(isinstance(link, aiohttp.ClientError) for link in links)
+    kinds = _NOT_CONNECTED if by_aiohttp else (*_NOT_CONNECTED, *_NOT_CONNECTED_BY_HTTPX)
+    return any(isinstance(link, kinds) for link in links)
 
 
 def _rule(links: list[BaseException], *, through_proxy: bool) -> Rule:

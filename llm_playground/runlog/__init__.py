@@ -24,9 +24,10 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,7 +140,8 @@ def restore(path: str | Path) -> Path | None:
     entries: list[Row] = []
     with suppress(RunLogError):  # the audit log cannot be read, such as in a damaged file
         entries = log.rows(_AUDIT_LOG)
-    before = log.restore(path)
+    with _budgets_kept(log):
+        before = log.restore(path)
     for entry in entries:  # the audit log keeps what was done since the backup
         log.audit(entry | {"detail": json_value(entry["detail"])})
     record("restore", str(path), {"before": None if before is None else str(before)})
@@ -157,7 +159,9 @@ def set_aside_log() -> Path:
     Raises:
         RunLogError: There is no file, or it cannot be renamed.
     """
-    aside = open_log().set_aside()
+    log = open_log()
+    with _budgets_kept(log):
+        aside = log.set_aside()
     record("set_aside_log", str(aside))
     return aside
 
@@ -170,6 +174,13 @@ def copies(log: RunLog) -> list[str]:
         if path.is_file():
             names.add(path.name if log.path and path.parent == log.path.parent else str(path))
     return sorted(names)
+
+
+def _budgets_kept(log: RunLog) -> AbstractContextManager[None]:
+    # Budgets are a package above this one, which is imported on first use.
+    carrying = import_module("llm_playground.budgeting.carrying")
+    kept: AbstractContextManager[None] = carrying.kept(log)
+    return kept
 
 
 def record(

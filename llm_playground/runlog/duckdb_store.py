@@ -390,6 +390,9 @@ class DuckDBStore:
             if _files.group_of(self.folder) is None:
                 _files.make_private(self.path)
 
+    def awaited(self) -> str:
+        return "" if self._lock.is_held() else self._lock.holder()
+
     def unfinished(self) -> bool:
         return not self.path.exists() or self._wal.exists()
 

@@ -19,6 +19,7 @@ import stat
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -30,6 +31,8 @@ SUFFIX = ".jsonl"
 # written for this long: locks may be invisible across machines, writes are not.
 STRANGER_QUIET_S = 3600.0
 _POLL_S = 0.01
+# In a line of processes that take short turns, a request waits for so many times its limit.
+_LONGEST_LINE = 10
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -225,6 +228,7 @@ class FairFileLock:
     """A lock on the file ``path`` among processes, granted in the order of the requests.
 
     For one thread of each process at a time. It ends with the process. The file names the holder.
+    While holders change, a request keeps its place in the line.
     """
 
     def __init__(self, path: Path) -> None:
@@ -235,7 +239,7 @@ class FairFileLock:
         """Take the lock.
 
         Raises:
-            TimeoutError: It was not granted within ``wait_s``.
+            TimeoutError: One holder has kept it for ``wait_s``, or all together for ten times that.
             OSError: The file cannot be opened.
         """
         try:
@@ -245,7 +249,7 @@ class FairFileLock:
                 os.close(_files.create(self._path))
             descriptor = os.open(self._path, os.O_RDWR | _files.PLAIN)
         if not _lock_if_free(descriptor):
-            _Waiting(descriptor).wait(wait_s)
+            _Waiting(descriptor, self.turn).wait(wait_s)
         self._held = descriptor
         with suppress(OSError):  # such as a full disk: the name is only for messages
             status = os.fstat(descriptor)
@@ -253,11 +257,22 @@ class FairFileLock:
                 os.ftruncate(descriptor, 0)
                 os.write(descriptor, identity().encode())
 
+    def is_held(self) -> bool:
+        """Whether this process has the lock."""
+        return self._held is not None
+
+    def turn(self) -> bytes:
+        """What the holder wrote, which is other bytes each time the lock is granted."""
+        try:
+            return self._path.read_bytes()
+        except OSError:
+            return b""
+
     def holder(self) -> str:
         """The process that has the lock, or had it last, for messages."""
         try:
-            host, boot, pid, _ = self._path.read_text("utf-8").split("~")
-        except (OSError, ValueError):  # also Windows, where others cannot read a locked file
+            host, boot, pid, _ = self.turn().decode().split("~")
+        except ValueError:  # also Windows, where others cannot read a locked file
             return "Another process"
         if f"{host}~{boot}" != _machine():
             return f"Process {pid} on {host}"
@@ -274,8 +289,9 @@ class FairFileLock:
 class _Waiting:
     """A request for a lock, which a thread waits for so that the caller can give up."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, turn: Callable[[], bytes]) -> None:
         self._descriptor = descriptor
+        self._turn = turn
         self._granted = threading.Event()
         self._deciding = threading.Lock()
         self._given_up = False
@@ -287,7 +303,11 @@ class _Waiting:
             self._poll(wait_s)
             return
         try:
-            self._granted.wait(wait_s)
+            turn, until = self._turn(), time.monotonic() + _LONGEST_LINE * wait_s
+            while not self._granted.wait(wait_s) and time.monotonic() < until:
+                before, turn = turn, self._turn()
+                if turn == before:
+                    break
         except BaseException:  # Ctrl+C: a lock that was granted meanwhile must be released
             if not self._give_up():
                 _unlock(self._descriptor)

@@ -61,7 +61,7 @@ _WARN_AFTER_FAILURES = 4  # of a kind that usually passes
 _UNWRITABLE_S = 20.0
 
 # The journals to drain: those of this process, or also those of others.
-Which = Literal["own", "all"]
+Which = Literal["none", "own", "all"]
 
 _log = logging.getLogger(__name__)
 
@@ -157,6 +157,7 @@ class RunLog:
         work: Callable[[ReadSession], T],
         *,
         may_lag: bool = False,
+        which: Which = "own",
         wait_s: float = _WAIT_S,
     ) -> T:
         """Return the result of ``work``, which reads everything recorded until now.
@@ -169,10 +170,7 @@ class RunLog:
         Raises:
             RunLogError: Also if others have kept the log for ``wait_s``; the message names them.
         """
-        with (
-            self._up_to_date(wait_s, "own", may_lag=may_lag),
-            self._store.reading() as session,
-        ):
+        with self._up_to_date(wait_s, which, may_lag=may_lag), self._store.reading() as session:
             return work(session)
 
     def change(self, work: Callable[[Session], T], *, wait_s: float = _WAIT_S) -> T:
@@ -189,9 +187,9 @@ class RunLog:
         with self._exclusive(wait_s), self._drained("own") as writer:
             return writer.change(work)
 
-    def drain(self) -> None:
+    def drain(self, *, wait_s: float = _WAIT_S) -> None:
         """Ingest all journals that may be read."""
-        with self._up_to_date():
+        with self._up_to_date(wait_s):
             pass
 
     def waiting(self) -> int:
@@ -374,10 +372,11 @@ class RunLog:
         return _random.uniform(longest_s / 2, longest_s)
 
     def _drain(self, which: Which, *, patient: bool = True) -> None:
-        files = self._recorder.paths() if which == "own" else journal.files(self.journals)
+        if which == "none" and not self._store.unfinished():
+            return
+        files = journal.files(self.journals) if which == "all" else self._recorder.paths()
         images = self._recorder.images
-        images_wait = images.folder.is_dir() and images.waiting()
-        waiting = files or images_wait or self._store.unfinished()
+        waiting = files or (images.folder.is_dir() and images.waiting()) or self._store.unfinished()
         if waiting or (self._retries and which == "all" and refusals.files(self.journals)):
             with self._drained(which, patient=patient):
                 pass
@@ -415,7 +414,7 @@ class RunLog:
                 for abandoned in taken:
                     abandoned.remove()
         self._adopted |= which == "all"
-        self._retries &= which == "own"
+        self._retries &= which != "all"
         self._unwritable_until = 0.0
         if failed is not None:
             raise failed
@@ -467,7 +466,7 @@ class RunLog:
         until = time.monotonic() + wait_s
         with self._exclusive_among_threads(wait_s):
             try:
-                with self._store.exclusive(max(until - time.monotonic(), 0)):
+                with self._store.exclusive(max(until - time.monotonic(), wait_s / 2)):
                     yield
             except Unavailable as error:
                 raise self._waiting_error(error) from error
@@ -488,8 +487,9 @@ class RunLog:
     @contextmanager
     def _exclusive_among_threads(self, wait_s: float) -> Iterator[None]:
         if not self._thread_lock.acquire(timeout=wait_s):
+            thread = f"Another thread of this process ({self._user})"
             raise RunLogError(
-                f"Another thread of this process ({self._user}) has kept the run log {self.place} "
+                f"{self._store.awaited() or thread} has kept the run log {self.place} "
                 f"for {wait_s:.2g} s. Try again in a moment."
             )
         self._user = threading.current_thread().name

@@ -266,6 +266,9 @@ class PostgresStore:
         finally:
             self._close()
 
+    def awaited(self) -> str:
+        return ""
+
     def unfinished(self) -> bool:
         return False
 

@@ -164,6 +164,9 @@ class Store(Protocol):
             NotWritableError: The lock cannot be written, so that the database can be read at best.
         """
 
+    def awaited(self) -> str:
+        """The process that a thread in :meth:`exclusive` waits for; empty if it has access."""
+
     def unfinished(self) -> bool:
         """Whether the database must be opened for changes even without journals."""
 

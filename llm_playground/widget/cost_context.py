@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from llm_playground import config, provenance
-from llm_playground.budgeting.enforcer import BudgetStatus, CostContext, budget_statuses, histories
+from llm_playground.budgeting.status import BudgetStatus, CostContext, budget_statuses, histories
 from llm_playground.catalog import estimates
 from llm_playground.catalog.estimates import NO_HISTORY, Estimate, History
 from llm_playground.errors import LLMError

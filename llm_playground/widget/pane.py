@@ -187,7 +187,8 @@ class Pane:
         state: PaneChange = {"number": self.number, "state": self.state, "status": self.status}
         state["waits"] = self.pending_retry is not None
         if self.pending_retry is not None:
-            state["footer"] = "nothing billed yet"
+            billed = self.pending_retry.billed
+            state["footer"] = "an attempt may be billed" if billed else "nothing billed yet"
         if self.state == "running" and self.started_at is not None:
             took = formatting.duration((time.perf_counter() - self.started_at) * 1000)
             so_far = estimates.of_bytes(self.size_bytes)

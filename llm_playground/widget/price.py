@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from llm_playground import config, formatting
 from llm_playground.budgeting import budget, confirm_worst_case
-from llm_playground.budgeting.enforcer import BudgetStatus, CostContext
+from llm_playground.budgeting.status import BudgetStatus, CostContext
 from llm_playground.calls import resolve_model
 from llm_playground.catalog import estimates
 from llm_playground.catalog.capabilities import check_parameters

@@ -15,7 +15,7 @@ from typing import Any
 from IPython import get_ipython
 
 from llm_playground import config
-from llm_playground.budgeting.enforcer import CostContext
+from llm_playground.budgeting.status import CostContext
 from llm_playground.errors import ConfigError
 from llm_playground.widget.cost_context import cost_contexts, log_readers
 from llm_playground.widget.form import Form, known_models

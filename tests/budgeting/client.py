@@ -38,7 +38,7 @@ def ask(prompt="hi", model=MODEL, max_tokens=5, **options):
 async def call_once():
     try:
         run = await lp.complete("hi", MODEL, max_tokens=5)
-    except lp.BudgetExceededError as error:
+    except (lp.BudgetExceededError, lp.RunLogError) as error:
         run = error.run
     return run.status, float(run.cost_usd or 0)
 
@@ -69,5 +69,5 @@ def repeat():
 ROLES = {role.__name__: role for role in (burst, hold, repeat)}
 
 if __name__ == "__main__":
-    lp.configure(prices=PRICES)
+    lp.configure(prices=PRICES, concurrency=4)
     ROLES[sys.argv[1]](*sys.argv[2:])

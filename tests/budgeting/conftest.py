@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 import llm_playground as lp
 from tests.budgeting import client
 from tests.providers.server import WireServer
-from tests.runlog.conftest import server, template  # noqa: F401 - fixtures
+from tests.runlog.conftest import ACTORS, server, template  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parents[2]
 ENGINES = ("duckdb", "postgres")
@@ -51,9 +52,11 @@ def clients():
     """Starts processes that make calls, and kills those that are left."""
     started = []
 
-    def start(role, *arguments):
+    def start(role, *arguments, clock_s=0):
+        wrong = ["tests.budgeting.wrong_clock", str(clock_s)]
+        module = wrong if clock_s else ["tests.budgeting.client"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.budgeting.client", role, *map(str, arguments)],
+            [sys.executable, "-m", *module, role, *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -67,6 +70,21 @@ def clients():
     for process in started:
         process.kill()
         process.communicate(timeout=20)
+
+
+@contextmanager
+def kept_log(place):
+    """Another process keeps its turn at the log, as for a long query."""
+    keeper = subprocess.Popen(
+        [sys.executable, str(ACTORS), "keep", str(place)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert keeper.stdout.readline() == b"kept\n"
+        yield
+    finally:
+        keeper.communicate(timeout=60)
 
 
 @pytest.fixture

@@ -549,7 +549,7 @@ class TestModelPattern:
 
 def test_reading_budgets_of_no_log_creates_none(home):
     async def read():
-        budgets = await BudgetCache(open_log()).current()
+        budgets = (await BudgetCache(open_log()).current()).budgets
         await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
         return budgets
 

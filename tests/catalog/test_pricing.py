@@ -234,3 +234,56 @@ async def test_a_price_list_that_fails_and_an_echoed_key_leave_a_run_that_ended(
     assert run.response_model == "[redacted]"
     assert run.attempts[0].request_id == "req-[redacted]"
     assert list(lp.runs().status) == ["completed"]
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [-1, -1e-12, float("nan"), float("inf"), "inf", "NaN", 1e30, 100_000_000, "1e8", True, [], "a"],
+)
+@pytest.mark.parametrize("name", ["input_usd_per_mtok", "cache_read_usd_per_mtok"])
+class TestBounds:
+    def test_configured_rates(self, home, name, rate):
+        rates = {"input_usd_per_mtok": 1, "output_usd_per_mtok": 1} | {name: rate}
+
+        with pytest.raises(lp.InvalidParameterError, match=f"{name} is .* below 100,000,000"):
+            lp.configure(prices={"openai:x": rates})
+
+    def test_rates_of_the_policy(self, home, tmp_path, monkeypatch, name, rate):
+        values = {"input_usd_per_mtok": 1, "output_usd_per_mtok": 1} | {name: rate}
+        written = ", ".join(f"{key} = {_toml(value)}" for key, value in values.items())
+        path = tmp_path / "policy.toml"
+        path.write_text(f'prices = {{ "openai:x" = {{ {written} }} }}')
+        monkeypatch.setenv("LLM_PLAYGROUND_POLICY", str(path))
+
+        with pytest.raises(lp.ConfigError, match="cannot be used"):
+            lp.ask("hi", "openai:x")
+
+
+def _toml(value):
+    return repr(value).lower().replace("'", '"') if not isinstance(value, str) else f'"{value}"'
+
+
+@pytest.mark.parametrize("tokens", [2**53 - 1, 10**15, 10**13, 10**12])
+@pytest.mark.parametrize("kind", ["prompt_tokens", "completion_tokens"])
+def test_costs_that_no_column_holds_are_estimated(serve, caplog, tokens, kind):
+    usage = {"prompt_tokens": 7, "completion_tokens": 5} | {kind: tokens}
+    serve(Reply(openai_stream(["word " * 40], usage=usage)))
+    rates = {"input_usd_per_mtok": 1, "output_usd_per_mtok": 1}
+    lp.configure(prices={"openai:*": rates}, confirm_above_usd=None)
+
+    run = lp.ask("hi", "openai:x", max_tokens=50)
+
+    assert (run.status, run.usage_source) == ("completed", "estimated")
+    assert run.cost_usd == Decimal("0.000051")
+    assert "which cannot be: not counted" in caplog.text
+    assert lp.runs().cost_usd.tolist() == [0.000051]
+
+
+def test_a_large_cost_is_stored(serve):
+    usage = {"prompt_tokens": 0, "completion_tokens": 999_999 * 10**6}
+    serve(Reply(openai_stream(["hi"], usage=usage)))
+    rates = {"input_usd_per_mtok": 1, "output_usd_per_mtok": 1}
+    lp.configure(prices={"openai:*": rates}, confirm_above_usd=None)
+
+    assert lp.ask("hi", "openai:x", max_tokens=50).cost_usd == 999_999
+    assert lp.runs().cost_usd.tolist() == [999_999]

@@ -98,6 +98,8 @@ def test_answer_ends_while_the_log_cannot_be_read(served, changes):
     log = open_log()
     log.path.parent.mkdir(exist_ok=True)
     log.path.write_bytes(b"no database" * 100)
+    log.journals.mkdir(exist_ok=True)
+    (log.journals / "budgets.json").write_text("[]")  # there were none when it was last read
     pg, _ = served([CUT_OFF], max_tokens=8)
     pg.prompt = PROMPT
 

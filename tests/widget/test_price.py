@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 import llm_playground as lp
-from llm_playground.budgeting.enforcer import CostContext, budget_statuses
+from llm_playground.budgeting.status import CostContext, budget_statuses
 from llm_playground.widget import cost_context, price_worker
 from llm_playground.widget.cost_context import cost_contexts, log_readers
 from llm_playground.widget.form import Form
