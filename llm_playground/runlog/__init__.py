@@ -85,8 +85,8 @@ def migrate() -> int:
 
     A DuckDB file is migrated when it is opened, after a copy was made. On PostgreSQL only the
     tables' owner can migrate; this also creates the partitions of the next months and refreshes the
-    monthly costs, so run it once a month, or keep a process of the owner running. Also
-    ``python -m llm_playground migrate``.
+    monthly costs, so run it once a month, or keep a process of the owner running. Rows that the
+    database refused before are tried again. Also ``python -m llm_playground migrate``.
 
     Raises:
         RunLogError: It is not allowed, or a newer version of this package wrote the log.

@@ -33,6 +33,11 @@ ORDER BY r.started_at, r.id LIMIT 1 OFFSET $skipped
 """
 
 
+# A suspended kernel or a long query of another one may keep the log; a call then fails soon, since
+# sending it would cost what re-use saves.
+_WAIT_S = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
     """An answer that an identical request reuses. ``cost_usd`` is None if its cost is unknown."""
@@ -82,7 +87,7 @@ async def stored_or_sent(
 
     Raises:
         ConfigError: Mode ``replay`` and no answer is stored, or ``reuse`` and privacy stores none.
-        RunLogError: The log cannot be read.
+        RunLogError: The log cannot be read, or another process has kept it for a second.
     """
     if config.mode() == "reuse" and config.privacy().store != "texts":
         raise ConfigError(
@@ -142,5 +147,5 @@ async def _find(request: Request, execution: Execution, nth: int) -> StoredAnswe
         "everyone": config.settings().reuse_from == "everyone",
         "skipped": nth - 1,
     }
-    found = await asyncio.to_thread(open_log().rows, _STORED, values)
+    found = await asyncio.to_thread(open_log().rows, _STORED, values, wait_s=_WAIT_S)
     return _as_stored(run_of(unpacked_row(found[0]), request.parameters)) if found else None

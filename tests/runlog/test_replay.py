@@ -1,8 +1,10 @@
 """Answers out of the log: the k-th identical request of a kernel meets the k-th stored answer."""
 
 import asyncio
+import fcntl
 import itertools
 import threading
+import time
 
 import pytest
 
@@ -46,6 +48,22 @@ def restart():
 
 def ask(prompt="hi", **given):
     return lp.ask(prompt, MODEL, **given)
+
+
+@pytest.mark.parametrize("mode", ["reuse", "replay"])
+def test_log_that_another_process_keeps_ends_a_call_soon(server, home, mode):
+    ask()
+    lp.runs()
+    lp.configure(mode=mode)
+    with (home / "runs.duckdb.lock").open("r+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        began = time.monotonic()
+        with pytest.raises(lp.RunLogError, match="has kept the run log"):
+            ask()
+        assert time.monotonic() - began < 5
+    assert len(server.requests) == 1
+    restart()
+    assert ask().text == "answer 1"
 
 
 def test_live_sends_every_call(server):
