@@ -221,6 +221,8 @@ def test_several_models_or_iterations_are_a_comparison(nb, serve):
         ("%%llm --schema list[open('x')]\nhi", "Put the schema in a variable first"),
         ("%%llm --param extra=x\nhi", "extra takes a JSON object"),
         ("%%llm --param extra=7\nhi", "extra"),
+        ('%%llm --param \'extra={"model":"o1-pro"}\'\nhi', "Use model= instead"),
+        ("%%llm --param 'extra={\"N\":8}'\nhi", "-n in a cell"),
         ("%%llm --schema lp\nhi", "schema takes"),
         ("%%llm --image nowhere.png\nhi", "no image at nowhere.png"),
         ("%%llm\n{{undefined}}", "{{undefined}} is not defined"),
