@@ -13,7 +13,7 @@ import inspect
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from llm_playground.errors import InvalidParameterError
@@ -157,7 +157,19 @@ def short_repr(value: object) -> str:
     try:
         return shorten(json.dumps(value, ensure_ascii=False))
     except (TypeError, ValueError, RecursionError):
-        return shorten(repr(value))
+        return repr_of(value)
+
+
+def repr_of(value: object, length: int = _MAX_SHOWN_CHARS) -> str:
+    """The start of a value's ``repr`` on one line; its class if it is too deep, or has none.
+
+    >>> repr_of({"a": None}), repr_of(10**5_000)
+    ("{'a': None}", 'a value of type int')
+    """
+    try:
+        return shorten(repr(value), length)
+    except Exception:  # classes of users may raise anything; RecursionError, huge integers
+        return f"a value of type {type(value).__name__}"
 
 
 def _pydantic_line(kind: str, message: str, context: Mapping[str, Any], value: object) -> str:
@@ -244,9 +256,17 @@ def number(name: str, value: object, takes: str, accepts: Callable[[float], bool
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _rejected(name, value, takes)
-    if not math.isfinite(value) or not accepts(value):
+    if not is_finite(value) or not accepts(value):
         raise _rejected(name, value, takes)
     return value
+
+
+def is_finite(value: float) -> bool:
+    """Whether a number has a value as a float: neither NaN nor infinite, nor 10**400."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def whole_number(name: str, value: object) -> int:
@@ -273,7 +293,7 @@ def usd(
     """
     try:
         amount = Decimal(str(value))
-    except InvalidOperation:
+    except Exception:  # no number, or an integer that is too long to be written
         amount = Decimal("NaN")
     if isinstance(value, bool) or not amount.is_finite() or not 0 <= amount < below:
         raise _rejected(name, value, takes)
@@ -288,7 +308,7 @@ def text(name: str, value: object) -> str:
 
 
 def _rejected(name: str, value: object, takes: str) -> InvalidParameterError:
-    return InvalidParameterError(f"{name} is {shorten(repr(value))}; it takes {takes}.")
+    return InvalidParameterError(f"{name} is {repr_of(value)}; it takes {takes}.")
 
 
 def with_signature_of(build: Callable[P, A]) -> Callable[[Callable[[A], T]], Callable[P, T]]:

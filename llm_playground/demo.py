@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from numbers import Integral
 
+from llm_playground._validation import repr_of
 from llm_playground.catalog import models, pricing
 from llm_playground.config.endpoints import LOCAL_MODEL
 from llm_playground.errors import (
@@ -108,7 +109,7 @@ def demo_runs(n: int = 1000) -> int:
     """
     if isinstance(n, bool) or not isinstance(n, Integral) or not 0 < n <= _MAX_RUNS:
         raise InvalidParameterError(
-            f"n is {n!r}; it takes a number of runs from 1 to {_MAX_RUNS:,}."
+            f"n is {repr_of(n)}; it takes a number of runs from 1 to {_MAX_RUNS:,}."
         )
     log = open_log()
     there = int(log.frame("SELECT count(*) AS n FROM results").n[0])

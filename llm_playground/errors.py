@@ -33,6 +33,16 @@ if TYPE_CHECKING:
     from llm_playground.types import Run
 
 
+_MAX_MESSAGE_CHARS = 2_000  # a message may quote a path or a text of any length
+
+
+def _bounded(message: str) -> str:
+    if len(message) <= _MAX_MESSAGE_CHARS:
+        return message
+    half = _MAX_MESSAGE_CHARS // 2
+    return f"{message[:half]} … {message[-half:]}"
+
+
 class LLMError(Exception):
     """Base class of all errors that this package raises.
 
@@ -56,7 +66,7 @@ class LLMError(Exception):
         detail: str | None = None,
     ) -> None:
         # The message may quote user input, such as a key in place of a model.
-        super().__init__(printable(redact(message)))
+        super().__init__(_bounded(printable(redact(message))))
         self.provider = provider
         self.model = None if model is None else printable(redact(model))
         self.detail = None if detail is None else printable(redact(detail))

@@ -33,7 +33,8 @@ Keep = Literal["compressed", "metrics", "nothing"]
 
 _DEFAULT_AGE = "90d"
 _AGE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([hdw])\s*")
-_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+_HOURS = {"h": 1, "d": 24, "w": 168}
+_MAX_AGE = timedelta(days=365_000)
 # The largest batch that is compressed in one transaction; other processes write in between.
 _BATCH_ROWS, _BATCH_BYTES = 1_000, 8 << 20
 
@@ -120,7 +121,7 @@ def _text(name: str, value: object) -> str | None:
 def _age(older_than: object) -> timedelta | None:
     if older_than is None:
         return None
-    if isinstance(older_than, timedelta) and older_than >= timedelta():
+    if isinstance(older_than, timedelta) and timedelta() <= older_than <= _MAX_AGE:
         return older_than
     match = _AGE.fullmatch(older_than) if isinstance(older_than, str) else None
     if match is None:
@@ -128,11 +129,11 @@ def _age(older_than: object) -> timedelta | None:
             f"older_than is {_validation.short_repr(older_than)}; "
             'it takes "90d", "12h", "2w" or a timedelta.'
         )
-    try:
-        return timedelta(**{_UNITS[match[2]]: float(match[1])})
-    except OverflowError:
+    hours = float(match[1]) * _HOURS[match[2]]
+    if not hours <= _MAX_AGE / timedelta(hours=1):
         shown = _validation.short_repr(older_than)
-        raise InvalidParameterError(f"older_than is {shown}: too long.") from None
+        raise InvalidParameterError(f"older_than is {shown}: too long.")
+    return timedelta(hours=hours)
 
 
 def _apply(log: RunLog, selection: Selection, survey: Survey) -> int:

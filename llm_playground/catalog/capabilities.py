@@ -16,13 +16,13 @@ https://docs.claude.com/en/docs/about-claude/models; https://ai.google.dev/gemin
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from llm_playground import config
+from llm_playground._validation import is_finite, repr_of
 from llm_playground.config import endpoints
 from llm_playground.errors import InvalidParameterError
 from llm_playground.types import Parameters
@@ -189,7 +189,7 @@ def check_parameters(model: str, parameters: Parameters) -> None:
         value = getattr(parameters, name)
         if value is not None and not _is_in_range(value, allowed):
             raise InvalidParameterError(
-                f"{name} is {value!r}; {provider} takes {allowed}.", provider=provider
+                f"{name} is {repr_of(value)}; {provider} takes {allowed}.", provider=provider
             )
     effort = parameters.reasoning_effort
     efforts = supported.efforts or _PROVIDERS.get(provider, supported).efforts
@@ -245,7 +245,7 @@ def resolve_model(name: str, known: Sequence[str] = ()) -> str:
 
 
 def _is_in_range(value: object, allowed: Range) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not is_finite(value):
         return False
     if allowed.integer and not float(value).is_integer():
         return False

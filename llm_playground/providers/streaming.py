@@ -25,7 +25,15 @@ from typing import Any, Protocol
 
 from llm_playground import formatting
 from llm_playground.errors import ProviderError
-from llm_playground.events import Finish, ProviderEvent, RateLimit, Responded
+from llm_playground.events import (
+    Finish,
+    ProviderEvent,
+    RateLimit,
+    ReasoningDelta,
+    Responded,
+    TextDelta,
+    ToolCallDelta,
+)
 from llm_playground.providers import (
     RequestContext,
     errors,
@@ -182,6 +190,7 @@ class _AnswerDecoder:
                 continue
             try:
                 items = self._reader.read(json.loads(event.data))
+                _check_texts(items)
             except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
                 self.skipped += 1
                 continue
@@ -189,6 +198,20 @@ class _AnswerDecoder:
                 yield from self.surrogates.join(items)
             else:
                 yield from items
+
+
+def _check_texts(items: list[ProviderEvent]) -> None:
+    """Raise TypeError for a number, a list or an object where the format has a text."""
+    for item in items:
+        if isinstance(item, (TextDelta, ReasoningDelta)):
+            texts: tuple[object, ...] = (item.text,)
+        elif isinstance(item, ToolCallDelta):
+            optional = (item.id, item.name, item.signature)
+            texts = (item.arguments_json, *(text for text in optional if text is not None))
+        else:
+            continue
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("not a text")
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:

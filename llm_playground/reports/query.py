@@ -17,6 +17,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 from zoneinfo import ZoneInfo
 
+from llm_playground._validation import repr_of
 from llm_playground.config.endpoints import LOCAL_MODEL
 from llm_playground.errors import InvalidParameterError
 from llm_playground.runlog import open_log
@@ -240,8 +241,10 @@ def limit_clause(limit: object) -> str:
     """The LIMIT of a SELECT; empty for None."""
     if limit is None:
         return ""
-    if isinstance(limit, bool) or not isinstance(limit, Integral) or limit < 0:
-        raise InvalidParameterError(f"limit is {limit!r}; it takes a whole number of at least 0.")
+    if isinstance(limit, bool) or not isinstance(limit, Integral) or not 0 <= limit < 2**63:
+        raise InvalidParameterError(
+            f"limit is {repr_of(limit)}; it takes a whole number of at least 0."
+        )
     return f"LIMIT {int(limit)}"
 
 
@@ -250,7 +253,9 @@ def grouping(by: By | Sequence[By], tz: str, dialect: Dialect) -> Grouping:
     listed = by if isinstance(by, Sequence) and not isinstance(by, str) else [by]
     for name in listed:
         if name not in get_args(By):
-            raise InvalidParameterError(f"by is {name!r}; it takes {', '.join(get_args(By))}.")
+            raise InvalidParameterError(
+                f"by is {repr_of(name)}; it takes {', '.join(get_args(By))}."
+            )
     names, zone = list(dict.fromkeys(listed)), time_zone(tz).key
     moment = _UTC[dialect] if zone == "UTC" else _LOCAL_TIME
     sql_of = {
@@ -356,7 +361,7 @@ def _checked_text(name: str, value: object) -> str:
             return value
     except UnicodeEncodeError:
         pass
-    raise InvalidParameterError(f"{name} is {value!r}; it takes text.")
+    raise InvalidParameterError(f"{name} is {repr_of(value)}; it takes text.")
 
 
 def _model_patterns(name: str) -> list[str]:
@@ -413,6 +418,6 @@ def _parsed(name: str, text: str) -> date | datetime:
 
 def _not_a_time(name: str, value: object) -> InvalidParameterError:
     return InvalidParameterError(
-        f"{name} is {value!r}; it takes a datetime, a date, or text such as "
+        f"{name} is {repr_of(value)}; it takes a datetime, a date, or text such as "
         '"2026-03-01", "2026-03-01T12:00" or "2026-03".'
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -171,7 +170,7 @@ def rate(run: Run | str, score: float, note: str | None = None) -> None:
         >>> float(lp.runs(limit=1).rating[0])
         4.0
     """
-    if isinstance(score, bool) or not isinstance(score, Real) or not math.isfinite(score):
+    if isinstance(score, bool) or not isinstance(score, Real) or not _validation.is_finite(score):
         raise InvalidParameterError(f"score is {_validation.short_repr(score)}; it takes a number.")
     comment = _text("note", note)
     values = {

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from llm_playground._reading import open_regular
-from llm_playground._validation import shorten
+from llm_playground._validation import repr_of, shorten
 from llm_playground.errors import InvalidParameterError
 from llm_playground.types import ImagePart
 
@@ -146,7 +146,7 @@ def _bytes_of(source: object) -> bytes:
     if not isinstance(encoded, bytes):
         raise InvalidParameterError(
             "An image is a path, bytes, a URL, a PIL image, a matplotlib figure or a numpy "
-            f"array; got {type(source).__name__} {shorten(repr(source), 60)}."
+            f"array; got {type(source).__name__} {repr_of(source, 60)}."
         )
     return encoded
 

@@ -56,7 +56,17 @@ def fill(text: str, variables: Mapping[str, object]) -> str:
         raise TemplateError(
             f"{{{{{name}}}}} is not defined. Run the cell that defines it, or type a value."
         )
-    return _SLOT.sub(lambda match: str(variables[match[1]]), text)
+
+    def value_of(match: re.Match[str]) -> str:
+        try:
+            return str(variables[match[1]])
+        except Exception as error:  # RecursionError, an integer too long, a class of the user
+            raise TemplateError(
+                f"The value of {{{{{match[1]}}}}} cannot be written as text "
+                f"({type(error).__name__}). Change it and run again."
+            ) from None
+
+    return _SLOT.sub(value_of, text)
 
 
 Turn = Message | Mapping[str, Any]

@@ -16,7 +16,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from llm_playground import _validation, provenance
-from llm_playground._validation import DEEPEST, closest, nested_too_deeply
+from llm_playground._validation import DEEPEST, closest, nested_too_deeply, repr_of
 from llm_playground.errors import InvalidParameterError
 from llm_playground.redaction import redact
 from llm_playground.request import secret_guard
@@ -120,7 +120,7 @@ def _as_sent(name: str, value: Any) -> Any:  # noqa: ANN401 - a parameter is of 
     if name in _KINDS:
         is_valid, expected = _KINDS[name]
         if not is_valid(value):
-            raise InvalidParameterError(f"{name} is {value!r}; it takes {expected}.")
+            raise InvalidParameterError(f"{name} is {repr_of(value)}; it takes {expected}.")
     if name == "extra":
         return _as_json(value)
     if name == "stop":
@@ -175,7 +175,8 @@ def check_iterations(iterations: int, name: str = "iterations") -> int:
     whole = isinstance(iterations, (int, float)) and not isinstance(iterations, bool)
     if not whole or iterations % 1 or not 1 <= iterations <= MAX_ITERATIONS:
         raise InvalidParameterError(
-            f"{name} is {iterations!r}; it takes a whole number from 1 to {MAX_ITERATIONS:,}."
+            f"{name} is {repr_of(iterations)}; "
+            f"it takes a whole number from 1 to {MAX_ITERATIONS:,}."
         )
     return int(iterations)
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_LONGEST_NUMBER = 9  # digits of a version
 _NOTHING_SET = Parameters()
 
 
@@ -253,7 +254,7 @@ def prompt(name: str) -> Prompt:
     base, at, number = name.strip().rpartition("@") if isinstance(name, str) else ("", "", "")
     if not at:
         base, number = number, "0"
-    if not base or not number.isdecimal():
+    if not base or not number.isdecimal() or len(number) > _LONGEST_NUMBER:
         raise InvalidParameterError(
             f'A saved prompt is called "name" or "name@3"; got {_validation.short_repr(name)}.'
         )

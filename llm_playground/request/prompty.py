@@ -61,7 +61,10 @@ def prompt_from_file(path: str | Path) -> Prompt:
         prompt = lp.prompt_from_file("summarise.prompty")
         lp.ask(prompt, variables={"article": article})
     """
-    file = Path(path).expanduser()
+    try:
+        file = Path(path).expanduser()
+    except (TypeError, RuntimeError) as error:  # no path, or no such user's home
+        raise ConfigError(f"{_validation.repr_of(path)} is no path ({error}).") from None
     try:
         return from_text(read_regular(file, MAX_BYTES).decode())
     except OSError as error:

@@ -35,6 +35,7 @@ from llm_playground.runlog.store import (
     Table,
     Unavailable,
     Writer,
+    backup_path,
 )
 from llm_playground.types import Execution, Request, Run
 
@@ -230,7 +231,7 @@ class RunLog:
 
         A DuckDB log is copied unchanged, even if a newer version of this package wrote it.
         """
-        target = Path(path).expanduser().absolute()
+        target = backup_path(path)
         if target.exists() or target.is_symlink():
             raise RunLogError(f"{target} already exists. Choose another path.")
         with self._exclusive():
@@ -241,8 +242,9 @@ class RunLog:
 
     def restore(self, path: str | Path) -> Path | None:
         """See :func:`llm_playground.runlog.restore`. Runs in journals are added to the log."""
+        source = backup_path(path)
         with self._exclusive():
-            return self._store.restore(Path(path).expanduser().absolute())
+            return self._store.restore(source)
 
     def compact(self) -> int:
         """Free the disk space of deleted rows and texts, and return the number of bytes.

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
+from llm_playground._validation import repr_of
 from llm_playground.errors import RunLogError
 
 if TYPE_CHECKING:
@@ -326,3 +328,20 @@ def _series(values: Any, kind: str) -> pd.Series[Any]:  # noqa: ANN401 - any num
         for value, hidden in zip(plain, mask, strict=True)
     ]
     return pd.Series(objects, dtype="str" if text else "object")
+
+
+def backup_path(path: str | Path) -> Path:
+    """An absolute path that the system can look up, whether or not there is a file.
+
+    Raises:
+        RunLogError: It is none.
+    """
+    try:
+        target = Path(path).expanduser().absolute()
+        os.stat(target)  # noqa: PTH116 - Path.exists hides that a name holds NUL
+    except FileNotFoundError:
+        return target
+    except (TypeError, ValueError, RuntimeError, OSError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise RunLogError(f"{repr_of(path)} is not the path of a backup: {why}.") from None
+    return target

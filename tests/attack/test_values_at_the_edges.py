@@ -1,0 +1,96 @@
+"""Values that no call can use end as one line of the package's own errors, whatever they are."""
+
+import pytest
+
+import llm_playground as lp
+
+
+def deep(levels, make=lambda inner: [inner]):
+    value = 1
+    for _ in range(levels):
+        value = make(value)
+    return value
+
+
+def keyed(inner):
+    return {"a": inner}
+
+
+class Unprintable:
+    """A class of the user whose texts raise."""
+
+    def __repr__(self):
+        raise ValueError("no text")
+
+    __str__ = __repr__
+
+
+class Endless:
+    """A class of the user whose text contains itself."""
+
+    def __repr__(self):
+        return repr([self])
+
+    __str__ = __repr__
+
+
+CYCLE = []
+CYCLE.append(CYCLE)
+KEYED_CYCLE = {}
+KEYED_CYCLE["a"] = KEYED_CYCLE
+VALUES = {
+    "deep list": deep(1_000),
+    "deeper list": deep(5_000),
+    "deep object": deep(3_000, keyed),
+    "cycle": CYCLE,
+    "cycle of objects": KEYED_CYCLE,
+    "unprintable": Unprintable(),
+    "endless": Endless(),
+    "huge integer": 10**5_000,
+    "lone surrogate": "\ud800",
+    "long text": "x" * 5_000,
+}
+ARGUMENTS = {
+    "prompt": lambda value: lp.ask(value if not isinstance(value, str) else "", "gpt-4o"),
+    "messages": lambda value: lp.ask(messages=value),
+    "one message": lambda value: lp.ask(messages=[value]),
+    "content": lambda value: lp.ask(messages=[{"role": "user", "content": [value]}]),
+    "model": lambda value: lp.estimate("x", value if not isinstance(value, str) else ""),
+    "images": lambda value: lp.estimate("x", "gpt-4o", images=value),
+    "tools": lambda value: lp.estimate("x", "gpt-4o", tools=[value]),
+    "temperature": lambda value: lp.estimate("x", "gpt-4o", temperature=value),
+    "max tokens": lambda value: lp.estimate("x", "gpt-4o", max_tokens=value),
+    "n": lambda value: lp.estimate("x", "gpt-4o", n=value),
+    "extra": lambda value: lp.estimate("x", "gpt-4o", extra=[value]),
+    "confirm": lambda value: lp.configure(confirm_above_usd=value),
+    "timeout": lambda value: lp.configure(timeout_s=value),
+    "retry": lambda value: lp.configure(retry=[value]),
+    "mode": lambda value: lp.configure(mode=value),
+    "limit": lambda value: lp.runs(limit=value),
+    "since": lambda value: lp.runs(since=value),
+    "by": lambda value: lp.costs(by=[value]),
+    "import": lambda value: lp.import_runs(value),
+    "restore": lambda value: lp.restore(value),
+    "budget": lambda value: lp.set_budget(value),
+    "older than": lambda value: lp.purge(older_than=value),
+    "prompt's name": lambda value: lp.prompt(value),
+    "prompt's file": lambda value: lp.prompt_from_file(value),
+    "code": lambda value: lp.code(value),
+    "export": lambda value: lp.export(value),
+}
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+@pytest.mark.parametrize("call", ARGUMENTS.values(), ids=ARGUMENTS)
+def test_a_value_that_no_call_can_use_is_one_line(home, call, value):
+    with pytest.raises(lp.LLMError) as raised:
+        call(value)
+
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) <= 2_003
+
+
+@pytest.mark.parametrize("value", [Unprintable(), Endless(), deep(5_000), 10**5_000], ids="abcd")
+def test_a_variable_that_cannot_be_written_is_one_line(home, value):
+    with pytest.raises(lp.TemplateError, match=r"\{\{x\}\} cannot be written"):
+        lp.estimate("{{x}}", "gpt-4o", variables={"x": value})
