@@ -241,7 +241,7 @@ def limit_clause(limit: object) -> str:
     """The LIMIT of a SELECT; empty for None."""
     if limit is None:
         return ""
-    if isinstance(limit, bool) or not isinstance(limit, Integral) or not 0 <= limit < 2**63:
+    if isinstance(limit, bool) or not isinstance(limit, Integral) or not 0 <= int(limit) < 2**63:
         raise InvalidParameterError(
             f"limit is {repr_of(limit)}; it takes a whole number of at least 0."
         )

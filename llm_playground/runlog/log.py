@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from llm_playground._runtime import Debouncer
 from llm_playground.errors import RunLogError
-from llm_playground.runlog import duckdb_ingest, journal, refusals
+from llm_playground.runlog import duckdb_ingest, journal, refusals, store
 from llm_playground.runlog.journal import Journal
 from llm_playground.runlog.recorder import Recorder
 from llm_playground.runlog.refusals import RefusedFile
@@ -35,14 +35,12 @@ from llm_playground.runlog.store import (
     Table,
     Unavailable,
     Writer,
-    backup_path,
 )
 from llm_playground.types import Execution, Request, Run
 
 if TYPE_CHECKING:
     import pandas as pd
     from sqlalchemy import Engine
-
 
 # Readers ingest the journals of up to this many live processes, to see their runs at once. On a hub
 # with more, each process would read all others, so runs are seen once their owner drains.
@@ -231,7 +229,7 @@ class RunLog:
 
         A DuckDB log is copied unchanged, even if a newer version of this package wrote it.
         """
-        target = backup_path(path)
+        target = store.backup_path(path)
         if target.exists() or target.is_symlink():
             raise RunLogError(f"{target} already exists. Choose another path.")
         with self._exclusive():
@@ -242,9 +240,8 @@ class RunLog:
 
     def restore(self, path: str | Path) -> Path | None:
         """See :func:`llm_playground.runlog.restore`. Runs in journals are added to the log."""
-        source = backup_path(path)
         with self._exclusive():
-            return self._store.restore(source)
+            return self._store.restore(store.backup_path(path))
 
     def compact(self) -> int:
         """Free the disk space of deleted rows and texts, and return the number of bytes.
