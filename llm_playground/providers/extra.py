@@ -79,13 +79,12 @@ def _joined(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]
     own_names = {_plain(name): name for name in body}
     for name, value in extra.items():
         plain = _plain(name)
-        own = own_names.get(plain, name)  # never one field in two spellings
+        own = own_names.get(plain, name)  # no field of the body in two spellings
         present = joined.get(own)
         is_setting = plain not in _CONTENT and plain != "outputconfig"
         if is_setting and isinstance(present, Mapping) and isinstance(value, Mapping):
             value = _joined(present, value)
         joined[own] = value
-        own_names[plain] = own
     return joined
 
 

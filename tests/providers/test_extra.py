@@ -195,6 +195,8 @@ def test_one_field_is_sent_in_one_spelling():
     body = readable_body(hi("gemini:m", max_tokens=5, extra=extra))
     assert body["generationConfig"] == {"maxOutputTokens": 9, "top_k": 3}
     assert body["safety_settings"] == []
+    others = {"new_thing": 1, "newThing": 2, "-": 3, "_": 4}
+    assert readable_body(hi("openai:m", extra=others)).items() >= others.items()
 
 
 def test_tools_in_extra_are_counted_and_searched():
