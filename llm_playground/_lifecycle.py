@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import copy
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -68,3 +69,17 @@ def isolated_state() -> Iterator[None]:
     finally:
         for key, (namespace, initial) in _state.items():  # some modules were imported meanwhile
             namespace[key[1]] = before[key] if key in before else initial()
+
+
+def _keep_duckdb_connection() -> None:
+    """Keep DuckDB from closing the default connection of ``duckdb.sql`` when a forked child ends.
+
+    Closing waits for threads that only the parent has, which ends the child with SIGSEGV.
+    """
+    if (duckdb := sys.modules.get("duckdb")) is not None:
+        import ctypes  # only needed here
+
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(duckdb.default_connection()))
+
+
+register(after_fork_in_child=lambda: atexit.register(_keep_duckdb_connection))

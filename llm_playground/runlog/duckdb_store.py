@@ -6,12 +6,9 @@ something else orders them. That is the lock file ``<file>.lock``.
 
 from __future__ import annotations
 
-import atexit
-import ctypes
 import errno
 import os
 import re
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-from llm_playground import _files, _lifecycle, config
+from llm_playground import _files, config
 from llm_playground.errors import ConfigError, RunLogError
 from llm_playground.runlog import duckdb_file, duckdb_ingest, schema, store
 from llm_playground.runlog.journal import FairFileLock, beside, create_file
@@ -303,24 +300,7 @@ def _one_line(error: BaseException) -> str:
 
 
 _STRANGER_WAIT_S = 3.0
-
 T = TypeVar("T")
-
-
-def _after_fork_in_child() -> None:
-    atexit.register(_keep_default_connection)
-
-
-def _keep_default_connection() -> None:
-    """Keep DuckDB from closing the default connection of ``duckdb.sql`` when a forked child ends.
-
-    Closing waits for threads that only the parent has, which ends the child with SIGSEGV.
-    """
-    if (duckdb := sys.modules.get("duckdb")) is not None:
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(duckdb.default_connection()))
-
-
-_lifecycle.register(after_fork_in_child=_after_fork_in_child)
 
 
 class DuckDBStore:

@@ -192,10 +192,7 @@ class RunLog:
             pass
 
     def waiting(self) -> int:
-        """The number of runs that are not, or not ended, in the database, and of refused rows.
-
-        They are in journals and in the files of :meth:`refused`.
-        """
+        """The number of runs that are not, or not ended, in the database, and of refused rows."""
         with self._exclusive():
             files = journal.files(self.journals)
             waiting = self._store.waiting(files) if files else set()
