@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from llm_playground._validation import DEEPEST, nested_too_deeply, repr_of
 from llm_playground.errors import InvalidParameterError
 from llm_playground.runlog import open_log
 
@@ -27,8 +28,19 @@ def sql(query: str, params: Sequence[object] | Mapping[str, object] = ()) -> pd.
         >>> list(sql("SELECT model, count(*) AS n FROM runs GROUP BY ALL"))
         ['model', 'n']
     """
-    if not isinstance(query, str):
-        raise InvalidParameterError(f"query is {query!r}; it takes one SELECT as text.")
+    if not isinstance(query, str) or not _is_unicode(query):
+        raise InvalidParameterError(f"query is {repr_of(query)}; it takes one SELECT as text.")
+    if nested_too_deeply(params):  # DuckDB would take them apart for ever
+        raise InvalidParameterError(f"params is nested more than {DEEPEST} levels deep.")
     if isinstance(params, str) or not isinstance(params, (Sequence, Mapping)):
         raise InvalidParameterError(f"params is {params!r}; it takes a list, or a dict by name.")
     return open_log().frame(query, params)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text has no lone surrogate, which no database takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

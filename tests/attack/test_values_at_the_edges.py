@@ -94,3 +94,17 @@ def test_a_value_that_no_call_can_use_is_one_line(home, call, value):
 def test_a_variable_that_cannot_be_written_is_one_line(home, value):
     with pytest.raises(lp.TemplateError, match=r"\{\{x\}\} cannot be written"):
         lp.estimate("{{x}}", "gpt-4o", variables={"x": value})
+
+
+@pytest.mark.parametrize("params", [[deep(200)], [deep(3_000)], [CYCLE], {"a": KEYED_CYCLE}])
+def test_parameters_of_sql_that_are_too_deep_are_refused_before_the_database(home, params):
+    with pytest.raises(lp.InvalidParameterError, match="nested more than 100 levels"):
+        lp.sql("SELECT ?", params)
+
+
+@pytest.mark.parametrize(
+    "query", ["SELECT '\ud800'", "SELECT \0", f"SELECT {'(' * 5_000}1{')' * 5_000}", 5, None]
+)
+def test_sql_that_no_database_takes_is_one_line(home, query):
+    with pytest.raises(lp.LLMError):
+        lp.sql(query)
