@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import llm_playground as lp
 from llm_playground import _runtime, calls, config
-from llm_playground.budgeting.enforcer import CostContext
+from llm_playground.budgeting.status import CostContext
 from llm_playground.calls import CallOptions
 from llm_playground.catalog import estimates
 from llm_playground.providers.wire_formats import WIRE_FORMATS, readable_body
