@@ -27,6 +27,7 @@ from pathlib import Path
 from llm_playground import _files
 
 SUFFIX = ".jsonl"
+REFUSED_SUFFIX = ".refused"
 # A journal of another host or an earlier boot is taken over if its lock is free and it was not
 # written for this long: locks may be invisible across machines, writes are not.
 STRANGER_QUIET_S = 3600.0
@@ -138,8 +139,17 @@ class Journal:
 
 def files(folder: Path) -> list[Path]:
     """All journals with content, of all processes."""
+    return _with_content(folder, SUFFIX)
+
+
+def refused(folder: Path) -> list[Path]:
+    """All files of refused rows, see :mod:`llm_playground.runlog.refusals`."""
+    return _with_content(folder, REFUSED_SUFFIX)
+
+
+def _with_content(folder: Path, suffix: str) -> list[Path]:
     try:
-        found = sorted(folder.glob(f"*{SUFFIX}"))
+        found = sorted(folder.glob(f"*{suffix}"))
     except OSError:
         return []
     return [path for path in found if _size(path)]

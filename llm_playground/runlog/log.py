@@ -373,7 +373,7 @@ class RunLog:
         files = journal.files(self.journals) if which == "all" else self._recorder.paths()
         images = self._recorder.images
         waiting = files or (images.folder.is_dir() and images.waiting()) or self._store.unfinished()
-        if waiting or (self._retries and which == "all" and refusals.files(self.journals)):
+        if waiting or (self._retries and which == "all" and journal.refused(self.journals)):
             with self._drained(which, patient=patient):
                 pass
 
@@ -385,7 +385,7 @@ class RunLog:
         in files of refused rows.
         """
         failed: BaseException | None = None
-        tried = refusals.files(self.journals) if self._retries and which == "all" else []
+        tried = journal.refused(self.journals) if self._retries and which == "all" else []
         with ExitStack() as stack:
             with self._store.writing(patient=patient) as writer:
                 # After opening, since journals would pile up without a database. Images first: the
@@ -429,8 +429,9 @@ class RunLog:
             Whether all are written; the journals must be kept otherwise.
         """
         try:
-            refusals.keep_again(again, tried)
-            is_new = refusals.keep(refused, [journal.path for journal in journals], dead)
+            if tried:
+                refusals.keep_again(again, tried)
+            is_new = refused and refusals.keep(refused, [one.path for one in journals], dead)
         except OSError as error:
             self._report(f"{self.journals} cannot be written ({error.strerror}); journals stay.")
             return False

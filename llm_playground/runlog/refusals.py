@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from llm_playground import _files
-from llm_playground.runlog.journal import SUFFIX as JOURNAL_SUFFIX
+from llm_playground.runlog import journal as journals
 from llm_playground.runlog.rows import Row
 from llm_playground.runlog.store import Batch, RefusedRow
 
-SUFFIX = ".refused"
 # The parts of a journal's line, in the order in which they are written, with their tables.
 TABLES: Mapping[str, str] = {
     "audit": "audit_log",
@@ -147,21 +146,13 @@ def _contents(rows: Iterable[RefusedRow], batch: Batch) -> list[Content]:
     return [Content(file, lines, file in batch.dead) for file, lines in records.items()]
 
 
-def files(folder: Path) -> list[Path]:
-    """The files with refused rows."""
-    try:
-        return sorted(folder.glob(f"*{SUFFIX}"))
-    except OSError:
-        return []
-
-
 def file_of(journal: Path) -> Path:
     """The file for the refused rows of a journal, the same after a repetition."""
-    name = journal.name.removeprefix("taken~").removesuffix(JOURNAL_SUFFIX)
-    return journal.with_name(name + SUFFIX)
+    name = journal.name.removeprefix("taken~").removesuffix(journals.SUFFIX)
+    return journal.with_name(name + journals.REFUSED_SUFFIX)
 
 
-def keep(rows: Sequence[RefusedRow], journals: Iterable[Path], dead: Collection[Path]) -> bool:
+def keep(rows: Sequence[RefusedRow], sources: Iterable[Path], dead: Collection[Path]) -> bool:
     """Write the refused rows of journals to a file for each; whether there are any.
 
     Rows of running runs and executions are left out unless the journal's process is ``dead``: it
@@ -181,7 +172,7 @@ def keep(rows: Sequence[RefusedRow], journals: Iterable[Path], dead: Collection[
             ),
             file_of(journal),
         )
-        for journal in (journals if rows else ())
+        for journal in sources
     ]
     return any(kept)
 
@@ -190,8 +181,9 @@ def message(rows: Iterable[RefusedRow], place: str, folder: Path) -> str:
     """The warning about refused rows."""
     reasons = "; ".join(dict.fromkeys(row.reason for row in rows))
     return (
-        f"The run log {place} refuses rows ({reasons}). They are kept in {folder} as *{SUFFIX}. "
-        "Remove the cause, then call llm_playground.migrate(), which tries them again."
+        f"The run log {place} refuses rows ({reasons}). They are kept in {folder} as "
+        f"*{journals.REFUSED_SUFFIX}. Remove the cause, then call llm_playground.migrate(), which "
+        "tries them again."
     )
 
 
@@ -227,7 +219,7 @@ class RefusedFile:
 def read(folder: Path) -> list[RefusedFile]:
     """The files with refused rows in a log's folder of journals."""
     found = []
-    for file in files(folder):
+    for file in journals.refused(folder):
         records = list(_records(file))
         rows = {(part, key or "") for record in records for part, key, _ in _split(record)}
         reasons = dict.fromkeys(str(record.get("refused", "")) for record in records)
