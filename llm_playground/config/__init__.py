@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import EllipsisType
 from typing import Any, Literal, cast, get_args
@@ -147,10 +147,7 @@ def configure(
     own = _settings
     readers: dict[str, tuple[Any, Callable[[Any], object]]] = {
         "concurrency": (concurrency, lambda new: whole_number("concurrency", new)),
-        "budget_max_tokens": (
-            budget_max_tokens,
-            lambda new: whole_number("budget_max_tokens", new),
-        ),
+        "budget_max_tokens": (budget_max_tokens, partial(whole_number, "budget_max_tokens")),
         "timeouts": (timeout_s, lambda new: merge_timeouts(own.timeouts, new)),
         "retry": (retry, lambda new: merge_retry(own.retry, new)),
         "mode": (mode, lambda new: one_of("mode", new, get_args(Mode))),
@@ -301,7 +298,8 @@ def log_group() -> int | None:
         ConfigError: There is no such group.
     """
     chosen = os.environ.get("LLM_PLAYGROUND_LOG_GROUP", "")  # not from .env, which others may write
-    return options.group_id(_settings.log_group or chosen.strip())
+    name = _settings.log_group or chosen.strip()
+    return options.group_id(name) if name else None
 
 
 def log_url() -> str:

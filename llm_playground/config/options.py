@@ -290,14 +290,12 @@ def data_folder(chosen: str | None) -> Path:
     return folder
 
 
-def group_id(name: str) -> int | None:
-    """The id of a group of this machine; None for no name.
+def group_id(name: str) -> int:
+    """The id of a group of this machine.
 
     Raises:
         ConfigError: There is none of this name.
     """
-    if not name:
-        return None
     try:
         import grp  # not on Windows
 

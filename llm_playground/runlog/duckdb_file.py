@@ -17,13 +17,45 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from llm_playground import _files
+from llm_playground import _files, config
 from llm_playground._reading import open_regular
-from llm_playground.errors import RunLogError
+from llm_playground.errors import ConfigError, RunLogError
 from llm_playground.runlog.journal import beside
 
 Config: TypeAlias = Mapping[str, str | bool | int | float | list[str]]
 OFFLINE: Config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+
+
+def share(path: Path, group: int) -> None:
+    """Give a log's files to a group, unless it has them.
+
+    Raises:
+        ConfigError: The log is in the user's data folder, which is private.
+        OSError: This user does not own them, or is no member of the group.
+    """
+    folder, lock = beside(path, ".journal"), beside(path, ".lock")
+    if group == _files.group_of(folder):
+        return
+    if path.parent == config.home():
+        raise ConfigError(
+            "The run log is in a private folder, which no group can share. "
+            "Set LLM_PLAYGROUND_LOG to a file in a folder of the group's."
+        )
+    _files.create_folder(folder)
+    with suppress(FileExistsError):
+        os.close(_files.create(lock))
+    for one in (path, lock, beside(path, ".wal"), folder):  # the folder last: it is the mark
+        if one.exists():
+            _files.set_rights(one, group)
+
+
+def tidy(path: Path) -> None:
+    """Undo what killed processes began, and take the rights of others on an earlier log."""
+    undo_set_aside(path)
+    _files.remove_leftovers(path.parent)
+    _files.remove_leftovers(beside(path, ".journal"))
+    if _files.group_of(beside(path, ".journal")) is None:
+        _files.make_private(path)
 
 
 def prepare(path: Path) -> None:
@@ -39,14 +71,14 @@ def prepare(path: Path) -> None:
     if path.exists():
         _write_in(path)
         return
-    _check(beside(path, ".wal"))
+    check_wal(beside(path, ".wal"))
     with _files.making(path) as folder, suppress(FileExistsError):
         made = _new(folder)
         _files.set_rights(made, _files.group_of(beside(path, ".journal")))
         _files.put_new(made, path)
 
 
-def _check(wal: Path) -> None:
+def check_wal(wal: Path) -> None:
     """Raise OSError if a write-ahead log is a link or no file: DuckDB would write to another."""
     with suppress(FileNotFoundError):
         status = wal.lstat()
@@ -88,7 +120,7 @@ def _write_in(path: Path) -> None:
     """Write the rows of the write-ahead log into the file."""
     import duckdb
 
-    _check(beside(path, ".wal"))
+    check_wal(beside(path, ".wal"))
     with duckdb.connect(str(path), config=dict(OFFLINE)) as connection:
         connection.execute("CHECKPOINT")
 

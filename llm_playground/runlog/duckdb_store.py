@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from llm_playground import _files, config
-from llm_playground.errors import ConfigError, RunLogError
+from llm_playground.errors import RunLogError
 from llm_playground.runlog import duckdb_file, duckdb_ingest, schema, store
 from llm_playground.runlog.journal import FairFileLock, beside, create_file
 from llm_playground.runlog.store import (
@@ -244,6 +244,8 @@ def _open(path: Path, config: duckdb_file.Config, patience_s: float) -> DuckDBPy
 
     if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would wait
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    if os.path.lexists(wal := beside(path, ".wal")):
+        duckdb_file.check_wal(wal)
     folder, until = beside(path, ".journal"), time.monotonic() + patience_s
     if folder.is_dir():  # where a query puts what exceeds the memory
         config = {**config, "temp_directory": str(folder / "spill")}
@@ -324,7 +326,10 @@ class DuckDBStore:
     def exclusive(self, wait_s: float) -> Iterator[None]:
         self._until = time.monotonic() + wait_s
         try:
-            self._create_folder()
+            if not self.path.parent.exists():
+                _files.create_folder(self.path.parent)
+            if (group := config.log_group()) is not None:
+                duckdb_file.share(self.path, group)
             self._lock.acquire(wait_s)
         except TimeoutError as error:
             raise RunLogError(
@@ -334,41 +339,13 @@ class DuckDBStore:
         except OSError as error:
             raise NotWritableError(not_writable(self.path, error)) from error
         try:
-            self._tidy()
+            with suppress(FileNotFoundError):  # a new log
+                if not self._tidied or self.path.stat().st_nlink > 1:
+                    self._tidied = True
+                    duckdb_file.tidy(self.path)
             yield
         finally:
             self._lock.release()
-
-    def _create_folder(self) -> None:
-        """Create the log's folder, and give the log to the group that was chosen for it."""
-        if not self.path.parent.exists():
-            _files.create_folder(self.path.parent)
-        group = config.log_group()
-        if group is None or group == _files.group_of(self.folder):
-            return
-        if self.path.parent == config.home():
-            raise ConfigError(
-                "The run log is in a private folder, which no group can share. "
-                "Set LLM_PLAYGROUND_LOG to a file in a folder of the group's."
-            )
-        _files.create_folder(self.folder)
-        with suppress(FileExistsError):
-            os.close(_files.create(beside(self.path, ".lock")))
-        for path in (self.path, beside(self.path, ".lock"), self._wal, self.folder):
-            if path.exists():
-                _files.set_rights(path, group)
-
-    def _tidy(self) -> None:
-        """Undo what killed processes began, and take the rights of others on an earlier log."""
-        with suppress(FileNotFoundError):
-            if self.path.stat().st_nlink > 1:
-                duckdb_file.undo_set_aside(self.path)
-        if not self._tidied:
-            self._tidied = True
-            _files.remove_leftovers(self.path.parent)
-            _files.remove_leftovers(self.folder)
-            if _files.group_of(self.folder) is None:
-                _files.make_private(self.path)
 
     def awaited(self) -> str:
         return "" if self._lock.is_held() else self._lock.holder()
