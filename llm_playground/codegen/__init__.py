@@ -17,7 +17,7 @@ from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
 from llm_playground.runlog import attachments, open_log
-from llm_playground.runlog.rows import hashes_in, messages_of, unpacked_row
+from llm_playground.runlog.rows import messages_of, unpacked_row
 from llm_playground.types import Message, Parameters, Request, Run
 
 if TYPE_CHECKING:
@@ -187,8 +187,10 @@ def _messages(row: Mapping[str, Any]) -> tuple[Message, ...]:
             "The text of this run's prompt is not stored (privacy, or a purge): there is nothing "
             "to write code for."
         )
-    messages = attachments.with_images(messages, attachments.find(open_log(), hashes_in(messages)))
-    if hashes_in(messages):
+    messages = attachments.with_images(
+        messages, attachments.find(open_log(), attachments.hashes_in(messages))
+    )
+    if attachments.hashes_in(messages):
         raise ConfigError(
             "This run's prompt has images that are not stored (privacy, a purge, or larger than "
             "image_mb): no code can send them."

@@ -28,10 +28,6 @@ from llm_playground.config.options import (
     Rates,
     Retry,
     Timeouts,
-    merge_prices,
-    merge_retry,
-    merge_timeouts,
-    on_budget_setting,
 )
 from llm_playground.config.options import Setting as PriceSetting
 from llm_playground.config.policy import Policy, read_policy
@@ -148,8 +144,8 @@ def configure(
     readers: dict[str, tuple[Any, Callable[[Any], object]]] = {
         "concurrency": (concurrency, lambda new: whole_number("concurrency", new)),
         "budget_max_tokens": (budget_max_tokens, partial(whole_number, "budget_max_tokens")),
-        "timeouts": (timeout_s, lambda new: merge_timeouts(own.timeouts, new)),
-        "retry": (retry, lambda new: merge_retry(own.retry, new)),
+        "timeouts": (timeout_s, lambda new: options.merge_timeouts(own.timeouts, new)),
+        "retry": (retry, lambda new: options.merge_retry(own.retry, new)),
         "mode": (mode, lambda new: one_of("mode", new, get_args(Mode))),
         "reuse_from": (reuse_from, lambda new: one_of("reuse_from", new, get_args(ReuseFrom))),
         "secret_guard": (secret_guard, lambda new: policy().merged_guard(own.secret_guard, new)),
@@ -165,7 +161,7 @@ def configure(
     if model is not None:
         changes["model"] = resolve_model(model, providers)
     if prices is not None:
-        changes["prices"] = merge_prices(own.prices, prices, providers)
+        changes["prices"] = options.merge_prices(own.prices, prices, providers)
     if confirm_above_usd is not ...:  # None is a value of this setting
         changes["confirm_above_usd"] = (
             None
@@ -173,7 +169,7 @@ def configure(
             else usd("confirm_above_usd", confirm_above_usd, "US dollars, or None")
         )
     if on_budget is not ...:
-        changes["on_budget"] = None if on_budget is None else on_budget_setting(on_budget)
+        changes["on_budget"] = None if on_budget is None else options.on_budget_setting(on_budget)
     _settings = replace(_settings, **changes)  # another thread may have changed others
     if concurrency is not None:
         for listener in _concurrency_listeners:

@@ -17,7 +17,7 @@ from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from, preset
 from llm_playground.runlog import attachments, open_log
 from llm_playground.runlog.attachments import Attachment
-from llm_playground.runlog.rows import hashes_in, json_value, messages_of, unpacked_row
+from llm_playground.runlog.rows import json_value, messages_of, unpacked_row
 from llm_playground.runlog.store import Session
 from llm_playground.types import (
     ImagePart,
@@ -323,6 +323,7 @@ def _new_row(prompt: Prompt) -> dict[str, Any]:
     request = prompt.request
     prompt_hash = request.prompt_hash()
     messages = messages_as_json(request.messages)
+    hashes = attachments.hashes_in(messages)
     return {
         "id": types.id_from_hash(prompt_hash),
         "at": datetime.now(UTC),
@@ -332,7 +333,9 @@ def _new_row(prompt: Prompt) -> dict[str, Any]:
         "parameters": redact(json.dumps(request.parameters.as_dict())),
         "model": prompt.model,
         "hash": prompt_hash,
-        "attachments": json.dumps(hashes_in(messages)) if hashes_in(messages) else None,
+        "attachments": json.dumps(attachments.hashes_in(messages))
+        if attachments.hashes_in(messages)
+        else None,
     }
 
 
@@ -340,8 +343,10 @@ def _as_prompt(name: str, row: dict[str, Any]) -> Prompt:
     messages = messages_of(row)
     if messages is None:
         raise InvalidParameterError(f"The text of the saved prompt {name!r} was removed.")
-    messages = attachments.with_images(messages, attachments.find(open_log(), hashes_in(messages)))
-    if hashes_in(messages):
+    messages = attachments.with_images(
+        messages, attachments.find(open_log(), attachments.hashes_in(messages))
+    )
+    if attachments.hashes_in(messages):
         raise InvalidParameterError(f"The images of the saved prompt {name!r} are not stored.")
     return Prompt(
         messages=stored_conversation(messages),

@@ -175,6 +175,20 @@ def insert(session: Session, image: Attachment, file: Path | None = None) -> Non
             session.execute(_COMPLETE.format(data=data), known)
 
 
+def hashes_in(messages: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The hashes of the images in messages of a prompt's row.
+
+    >>> hashes_in([{"role": "user", "content": [{"type": "image", "sha256": "ab"}]}])
+    ['ab']
+    """
+    return [
+        part["sha256"]
+        for message in messages
+        for part in message["content"]
+        if isinstance(part, Mapping) and isinstance(part.get("sha256"), str)
+    ]
+
+
 class Rows(Protocol):
     """What :func:`find` reads from: a run log."""
 

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from llm_playground import errors
 from llm_playground.errors import LLMError
 from llm_playground.redaction import redact
+from llm_playground.runlog.attachments import hashes_in
 from llm_playground.types import (
     Attempt,
     Execution,
@@ -286,20 +287,6 @@ def messages_of(row: Mapping[str, Any]) -> list[dict[str, Any]] | None:
         return None
     system, user = row["system_prompt"], {"role": "user", "content": row["user_prompt"]}
     return [user] if system is None else [{"role": "system", "content": system}, user]
-
-
-def hashes_in(messages: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The hashes of the images in messages of a prompt's row.
-
-    >>> hashes_in([{"role": "user", "content": [{"type": "image", "sha256": "ab"}]}])
-    ['ab']
-    """
-    return [
-        part["sha256"]
-        for message in messages
-        for part in message["content"]
-        if isinstance(part, Mapping) and isinstance(part.get("sha256"), str)
-    ]
 
 
 def json_value(value: Any) -> Any:  # noqa: ANN401 - a JSON value is any of six types

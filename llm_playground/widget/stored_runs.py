@@ -16,7 +16,7 @@ from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
 from llm_playground.runlog import attachments, open_log
 from llm_playground.runlog.attachments import Attachment
-from llm_playground.runlog.rows import hashes_in, json_value, messages_of, run_of, unpacked_row
+from llm_playground.runlog.rows import json_value, messages_of, run_of, unpacked_row
 from llm_playground.types import Execution, ImagePart, Message, Parameters, Request, Run, Usage
 from llm_playground.widget.controls import TRAIT_OF
 from llm_playground.widget.form import Form, PlannedCall, form_from_prompt
@@ -131,7 +131,7 @@ def stored_runs(ids: Sequence[str]) -> list[StoredRun]:
 def _hashes(row: Mapping[str, Any]) -> list[str]:
     """The hashes of the images in a row's messages, empty for a row that no prompt can have."""
     try:
-        return hashes_in(messages_of(row) or ())
+        return attachments.hashes_in(messages_of(row) or ())
     except (ValueError, TypeError, KeyError, AttributeError):
         return []
 

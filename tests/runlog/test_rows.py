@@ -9,6 +9,7 @@ import pytest
 
 from llm_playground.errors import LLMError, RateLimitError, RunLogError
 from llm_playground.runlog import rows
+from llm_playground.runlog.attachments import hashes_in
 from llm_playground.types import Attempt, Parameters, ToolCall, Usage, messages_as_json
 from tests.runlog.actors import completed, execution_of, prompt, record, run_of
 
@@ -96,8 +97,8 @@ def test_messages_come_from_json_or_from_the_prompt():
 def test_images_are_found_by_their_hash():
     part = {"type": "image", "media_type": "image/png", "sha256": "ab"}
     text = {"type": "text", "text": "sha256"}
-    assert rows.hashes_in([{"role": "user", "content": [part, text, part]}]) == ["ab", "ab"]
-    assert rows.hashes_in([{"role": "user", "content": "sha256"}]) == []
+    assert hashes_in([{"role": "user", "content": [part, text, part]}]) == ["ab", "ab"]
+    assert hashes_in([{"role": "user", "content": "sha256"}]) == []
 
 
 def test_packed_texts_of_a_row_come_back():
