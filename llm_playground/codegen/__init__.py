@@ -187,9 +187,8 @@ def _messages(row: Mapping[str, Any]) -> tuple[Message, ...]:
             "The text of this run's prompt is not stored (privacy, or a purge): there is nothing "
             "to write code for."
         )
-    messages = attachments.with_images(
-        messages, attachments.find(open_log(), attachments.hashes_in(messages))
-    )
+    images = attachments.find(open_log(), attachments.hashes_in(messages))
+    messages = attachments.with_images(messages, images)
     if attachments.hashes_in(messages):
         raise ConfigError(
             "This run's prompt has images that are not stored (privacy, a purge, or larger than "

@@ -333,9 +333,7 @@ def _new_row(prompt: Prompt) -> dict[str, Any]:
         "parameters": redact(json.dumps(request.parameters.as_dict())),
         "model": prompt.model,
         "hash": prompt_hash,
-        "attachments": json.dumps(attachments.hashes_in(messages))
-        if attachments.hashes_in(messages)
-        else None,
+        "attachments": json.dumps(hashes) if hashes else None,
     }
 
 
@@ -343,9 +341,8 @@ def _as_prompt(name: str, row: dict[str, Any]) -> Prompt:
     messages = messages_of(row)
     if messages is None:
         raise InvalidParameterError(f"The text of the saved prompt {name!r} was removed.")
-    messages = attachments.with_images(
-        messages, attachments.find(open_log(), attachments.hashes_in(messages))
-    )
+    images = attachments.find(open_log(), attachments.hashes_in(messages))
+    messages = attachments.with_images(messages, images)
     if attachments.hashes_in(messages):
         raise InvalidParameterError(f"The images of the saved prompt {name!r} are not stored.")
     return Prompt(

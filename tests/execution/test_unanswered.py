@@ -89,9 +89,12 @@ def test_a_refused_attempt_costs_nothing(serve, kind):
     assert formatting.cost(run) == "nothing billed"
 
 
-def refused():
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        return f"http://127.0.0.1:{unused.getsockname()[1]}"
+@pytest.fixture
+def refusing():
+    """An address that refuses connections and that no other process can take."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
 @contextmanager
@@ -108,10 +111,13 @@ def full():
             each.close()
 
 
-@pytest.mark.parametrize("url", ["http://no-such-host.invalid", "https://127.0.0.1:{}", refused()])
-def test_a_failed_connection_costs_nothing(serve, monkeypatch, url):
+@pytest.mark.parametrize(
+    "url", ["http://no-such-host.invalid", "https://127.0.0.1:{port}", "{refusing}"]
+)
+def test_a_failed_connection_costs_nothing(serve, refusing, monkeypatch, url):
     server = serve(Reply(openai_stream(["x"])))
-    monkeypatch.setenv("OPENAI_BASE_URL", url.format(server.url.rpartition(":")[2]))
+    address = url.format(port=server.url.rpartition(":")[2], refusing=refusing)
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
 
     assert run_of().cost_usd is None
 
