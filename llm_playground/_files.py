@@ -6,8 +6,9 @@ choice is the log's journal folder (2770).
 
 A file is made in a private folder of an unpredictable name beside its place (:func:`making`) and
 put there with one rename or link (:func:`put`, :func:`put_new`): at every instant the place holds
-the whole old or the whole new file, and no link that somebody laid there is followed. The maker
-locks its folder, so that a later one knows the folders of killed makers, and removes them.
+the whole old or the whole new file, and no link of that name is followed. A process locks the
+folder in which it makes a file; the next process removes the folders that are not locked, which
+killed processes left.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ def _locked_folder(parent: Path) -> tuple[Path, int | None]:
         folder.chmod(_FOLDER)
         try:
             lock = _lock(folder)
-        except OSError:  # a file system or platform without locks on folders: nobody removes it
+        except OSError:  # a file system or platform without locks on folders: it is not removed
             return folder, None
         if lock is not None:
             if folder.exists():

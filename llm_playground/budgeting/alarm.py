@@ -24,9 +24,7 @@ from decimal import Decimal
 from functools import partial
 from hashlib import sha256
 from http.client import HTTPException
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 from llm_playground import _lifecycle, config, package_log, provenance, types
 from llm_playground.budgeting.budget import AlarmEvent, Budget, Span, describe_limit
@@ -63,7 +61,7 @@ class BudgetAlarm:
         event: ``blocked``, ``exceeded``, ``80%`` or ``100%``, see :mod:`.alarm`.
         budget: The budget, with its limit.
         span: The day or month in UTC.
-        spent_usd: What was spent in it, as far as this process knows; None if it is unknown.
+        spent_usd: What was spent in it, as of the last reading; None if it is unknown.
         user: The user whose call raised the alarm.
         at: When, in UTC.
     """
@@ -106,8 +104,8 @@ class BudgetAlarm:
 Function = Callable[[BudgetAlarm], object]
 
 
-def is_wanted() -> bool:
-    """Whether anything is called."""
+def has_receiver() -> bool:
+    """Whether a webhook or function is set."""
     return config.settings().on_budget is not None or config.policy().budget_webhook is not None
 
 
@@ -177,8 +175,8 @@ _sender = _Sender()
 def raise_alarm(
     log: RunLog, event: AlarmEvent, budget: Budget, span: Span, spent_usd: Decimal | None
 ) -> None:
-    """Send an alarm to all who want it, on another thread. Never raises, never waits."""
-    if is_wanted():
+    """Send an alarm to all receivers, on another thread. Never raises, never waits."""
+    if has_receiver():
         user, at = provenance.username(), datetime.now(UTC)
         _sender.put(BudgetAlarm(event, budget, span, spent_usd, user, at), log)
 
@@ -196,7 +194,7 @@ def _receivers() -> Iterator[tuple[str, Function]]:
 
 
 def _is_first(log: RunLog, alarm: BudgetAlarm, receiver: str) -> bool:
-    """Whether no other process has sent it. If the log cannot tell, it is rather sent twice."""
+    """Whether no other process has sent it. Also if the log cannot be written."""
     values = {
         "id": alarm.id_for(receiver),
         "budget": alarm.budget.id,
@@ -216,7 +214,7 @@ def _is_first(log: RunLog, alarm: BudgetAlarm, receiver: str) -> bool:
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_arguments: object, **_named: object) -> None:
-        """A redirected alarm could reach anyone: the redirection is an error."""
+        """Follow no redirection, which could lead anywhere: it is an error."""
 
 
 def _post(webhook: Webhook, alarm: BudgetAlarm) -> None:
@@ -225,6 +223,8 @@ def _post(webhook: Webhook, alarm: BudgetAlarm) -> None:
     Raises:
         OSError, HTTPException: The last attempt failed. The error does not hold the URL.
     """
+    from llm_playground.providers.http import is_loopback  # imports the HTTP client of the calls
+
     request = urllib.request.Request(  # noqa: S310 - the scheme is checked when it is set
         webhook.url,
         data=json.dumps(alarm.as_json()).encode(),
@@ -232,7 +232,7 @@ def _post(webhook: Webhook, alarm: BudgetAlarm) -> None:
         method="POST",
     )
     handlers: list[Any] = [_NoRedirect]
-    if _is_loopback(webhook.host):
+    if is_loopback(webhook.url):
         handlers.append(urllib.request.ProxyHandler({}))
     opener = urllib.request.build_opener(*handlers)
     for wait_s in (*_WAITS_S, None):
@@ -243,12 +243,6 @@ def _post(webhook: Webhook, alarm: BudgetAlarm) -> None:
             if wait_s is None:
                 raise
             time.sleep(wait_s)
-
-
-def _is_loopback(host: str) -> bool:
-    with suppress(ValueError):
-        return ip_address(host).is_loopback
-    return urlsplit(f"//{host}").hostname == "localhost"
 
 
 def _start_over() -> None:

@@ -4,8 +4,8 @@ They are *read* from the log, *remembered* from the last reading if the log cann
 *unknown*: the log cannot be read and nothing is remembered of it.
 
 A reading is remembered in a file beside this machine's journals, which every change of budgets
-replaces first. On DuckDB its stamp therefore says whether the budgets have changed since they were
-read, in whatever process, and most calls need no database. On a server, which other machines
+replaces first. On DuckDB its stamp therefore shows whether the budgets have changed since they were
+read, in any process, and most calls need no database. On a server, which other machines
 change, each call waits for a reading that began after it; calls at the same time share one.
 """
 
@@ -15,7 +15,6 @@ import asyncio
 import json
 import math
 import os
-import stat
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -245,12 +244,10 @@ def _load(path: Path) -> tuple[Budget, ...] | None:
 
     A link, a file of another user and a damaged file are not trusted.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        descriptor = os.open(path, flags)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_FILE_BYTES:
+        with os.fdopen(_files.open_existing(path, os.O_RDONLY), "rb") as file:
+            status = os.fstat(file.fileno())
+            if status.st_size > _MAX_FILE_BYTES:
                 return None
             if hasattr(os, "geteuid") and status.st_uid not in (os.geteuid(), 0):
                 return None

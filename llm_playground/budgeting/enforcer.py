@@ -247,7 +247,7 @@ class BudgetEnforcer:
             self._schedule_rebalance(IDLE_S)
 
     def alarm(self, event: AlarmEvent, account: Account) -> None:
-        """Tell the webhooks and functions that want to know; returns at once."""
+        """Send an alarm to its webhooks and functions, without waiting."""
         raise_alarm(self._log, event, account.budget, account.span, account.spent_usd)
 
     async def wait_for_end(self, ended_calls: int, timeout_s: float) -> bool:

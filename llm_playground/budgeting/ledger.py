@@ -52,7 +52,7 @@ _ALIVE: Mapping[Dialect, str] = {
 # by the clock of the database.
 _GONE = "INTERVAL '24 hours'"
 
-# `own`: the logged costs of each process; `row`: what its allocation says that it has spent, which
+# `own`: the logged costs of each process; `row`: what its allocation records as spent, which
 # stays when runs are deleted, and what is granted to it if it lives. A process with an interrupted
 # execution is dead and no longer needs its allocation. An allocation without a process holds the
 # costs of deleted runs.
@@ -282,7 +282,7 @@ def upsert_allocation(
 
 
 def settle_allocation(session: Session, allocation_id: str, settled_usd: Decimal) -> None:
-    """Note what a process has spent in the end."""
+    """Record what a process that ends has spent."""
     session.execute(_SETTLE_ALLOCATION, {"id": allocation_id, "settled": settled_usd})
 
 

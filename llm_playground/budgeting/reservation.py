@@ -70,7 +70,7 @@ class Account:
     started_at: datetime  # of the first call that needed it
     allocation: Allocation = field(default_factory=Allocation)
     row_usd: Decimal | None = None  # what the row grants; None before there is one
-    row_settled_usd: Decimal = ZERO  # what the row says that was spent
+    row_settled_usd: Decimal = ZERO  # what the row records as spent
     expires_at: float = 0.0  # when it must be renewed before another call uses it
     others_spent_usd: Decimal = ZERO  # by the runs of other processes, as of the last round
     others_reserved_usd: Decimal = ZERO  # what other allocations may still cost, as of then

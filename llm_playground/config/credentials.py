@@ -32,7 +32,7 @@ from llm_playground.config import options
 from llm_playground.config.endpoint_table import BUILT_IN, EndpointRow
 from llm_playground.errors import ConfigError, MissingKeyError, drop_stacks
 from llm_playground.redaction import Secret, mask, remember
-from llm_playground.redaction.url_passwords import url_passwords
+from llm_playground.redaction.secrets import url_passwords
 
 SERVICE = "llm_playground"
 WAIT_S = 60.0  # for the user to unlock it

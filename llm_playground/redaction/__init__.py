@@ -1,7 +1,7 @@
 """Redaction of API keys in all text that is shown, logged or raised.
 
 :func:`redact` removes the keys in use, which :func:`remember` registers, in all their
-:mod:`~llm_playground.redaction.spellings`, and all text that looks like a key of a vendor
+:func:`~llm_playground.redaction.secrets.spellings`, and all text that looks like a key of a vendor
 (:mod:`~llm_playground.redaction.key_patterns`). :class:`StreamRedactor` does the same for text that
 arrives in pieces.
 """
@@ -17,7 +17,7 @@ from llm_playground.redaction import key_patterns, pii
 from llm_playground.redaction.controls import printable as printable
 from llm_playground.redaction.key_patterns import Match
 from llm_playground.redaction.pii import MASK as MASK
-from llm_playground.redaction.spellings import spellings
+from llm_playground.redaction.secrets import spellings
 
 _MIN_SECRET_CHARS = 8
 _WORDS = frozenset({"postgres", "postgresql", "password"})

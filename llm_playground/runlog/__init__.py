@@ -37,7 +37,8 @@ from llm_playground.redaction import redact
 from llm_playground.runlog import duckdb_file
 from llm_playground.runlog.duckdb_store import DuckDBStore
 from llm_playground.runlog.log import RunLog
-from llm_playground.runlog.postgres_store import PostgresStore, Server
+from llm_playground.runlog.postgres_server import Server
+from llm_playground.runlog.postgres_store import PostgresStore
 from llm_playground.runlog.rows import AUDIT_COLUMNS, Row, json_value
 from llm_playground.runlog.store import Session
 

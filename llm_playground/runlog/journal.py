@@ -30,7 +30,7 @@ SUFFIX = ".jsonl"
 REFUSED_SUFFIX = ".refused"
 # A journal of another host or an earlier boot is taken over if its lock is free and it was not
 # written for this long: locks may be invisible across machines, writes are not.
-STRANGER_QUIET_S = 3600.0
+_STRANGER_QUIET_S = 3600.0
 _POLL_S = 0.01
 # In a line of processes that take short turns, a request waits for so many times its limit.
 _LONGEST_LINE = 10
@@ -95,7 +95,7 @@ class Journal:
         except OSError:
             return None
         try:
-            if not _try_to_own(descriptor) or not _may_take(path):
+            if not _try_to_own(descriptor) or not may_take(path):
                 os.close(descriptor)
                 return None
             taken = path.with_name(f"taken~{path.name.removeprefix('taken~')}")
@@ -165,7 +165,8 @@ def _size(path: Path) -> int:
 
 
 @cache
-def _machine() -> str:
+def machine() -> str:
+    """This host and its boot, with which :func:`identity` begins."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -176,7 +177,7 @@ def _machine() -> str:
 
 def identity() -> str:
     """Host, boot, pid and start of this process, as in the names of its journals."""
-    return f"{_machine()}~{os.getpid()}~{time.time_ns() // 1_000_000}"
+    return f"{machine()}~{os.getpid()}~{time.time_ns() // 1_000_000}"
 
 
 def _is_suspended(pid: str) -> bool:
@@ -187,13 +188,18 @@ def _is_suspended(pid: str) -> bool:
     return state in "Tt"
 
 
-def _may_take(path: Path) -> bool:
-    if path.name.removeprefix("taken~").startswith(f"{_machine()}~"):
+def may_take(path: Path) -> bool:
+    """Whether a free lock of a process's file means that the process is gone.
+
+    Raises:
+        FileNotFoundError: The file is gone.
+    """
+    if path.name.removeprefix("taken~").startswith(f"{machine()}~"):
         return True
-    return time.time() - path.stat().st_mtime > STRANGER_QUIET_S
+    return time.time() - path.stat().st_mtime > _STRANGER_QUIET_S
 
 
-def _lock_if_free(descriptor: int) -> bool:
+def lock_if_free(descriptor: int) -> bool:
     """Take filelock's lock on an open file; whether it was free."""
     from filelock import lock_descriptor  # first use, not import: 7 ms
 
@@ -227,7 +233,7 @@ else:
     import fcntl
 
     def _try_to_own(descriptor: int) -> bool:
-        return _lock_if_free(descriptor)
+        return lock_if_free(descriptor)
 
     def _wait_for(descriptor: int) -> None:
         # filelock would poll; the system grants the lock in the order of the requests.
@@ -258,7 +264,7 @@ class FairFileLock:
             with suppress(FileExistsError):  # created by another process meanwhile
                 os.close(_files.create(self._path))
             descriptor = os.open(self._path, os.O_RDWR | _files.PLAIN)
-        if not _lock_if_free(descriptor):
+        if not lock_if_free(descriptor):
             _Waiting(descriptor, self.turn).wait(wait_s)
         self._held = descriptor
         with suppress(OSError):  # such as a full disk: the name is only for messages
@@ -284,7 +290,7 @@ class FairFileLock:
             host, boot, pid, _ = self.turn().decode().split("~")
         except ValueError:  # also Windows, where others cannot read a locked file
             return "Another process"
-        if f"{host}~{boot}" != _machine():
+        if f"{host}~{boot}" != machine():
             return f"Process {pid} on {host}"
         return f"Process {pid}{' (suspended)' if _is_suspended(pid) else ''}"
 
@@ -342,7 +348,7 @@ class _Waiting:
 
     def _poll(self, wait_s: float) -> None:
         until = time.monotonic() + wait_s
-        while not _lock_if_free(self._descriptor):
+        while not lock_if_free(self._descriptor):
             if time.monotonic() > until:
                 os.close(self._descriptor)
                 raise TimeoutError

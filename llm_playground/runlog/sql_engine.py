@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.pool import NullPool
 
 from llm_playground.errors import RunLogError
-from llm_playground.runlog.postgres_store import one_line
+from llm_playground.runlog.postgres_server import one_line
 
 if TYPE_CHECKING:
     import psycopg

@@ -1,4 +1,4 @@
-"""The spellings of a known secret in a text: escaped, percent-encoded, in base64."""
+"""Known secrets: passwords in URLs, and how a secret is spelled in a text."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import html
 import json
 import re
 from collections.abc import Iterator
-from urllib.parse import quote, quote_plus
+from functools import lru_cache
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 _MAX_ENCODED_CHARS = 4_096  # of a secret that is searched in its encoded spellings too
 _HEX = re.compile(r"%[0-9A-F]{2}|\\u[0-9a-f]{4}")
 # Characters that encoders leave as they are: all of RFC 3986's reserved ones, those of
 # JavaScript's encodeURI and encodeURIComponent, and a path's.
 _SAFE = ("", "/", "!'()*", ";,/?:@&=+$!'()*#", "/:@!$&'()*+,;=")
+# After the scheme up to the last @ before the path's end: a password may contain any character.
+_LOGIN = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*|.*)@", re.DOTALL)
+_PARAMETER = re.compile(r"[?&][^=&#]*(?:password|secret|key|token)[^=&#]*=([^&#]*)", re.IGNORECASE)
 
 
 def spellings(secret: str) -> list[str]:
@@ -58,3 +62,22 @@ def _base64(secret: str) -> Iterator[str]:
         first, end = -(-8 * before // 6), 8 * (before + len(raw)) // 6
         encoded = base64.b64encode(bytes(before) + raw)[first:end].decode()
         yield from (encoded, encoded.replace("+", "-").replace("/", "_"))
+
+
+@lru_cache(maxsize=32)
+def url_passwords(url: str) -> tuple[str, ...]:
+    """The passwords in a URL, as written and decoded, in its login and its parameters.
+
+    >>> url_passwords("postgresql://ada:love%2Dlace@h/db?sslpassword=hopper")
+    ('love%2Dlace', 'love-lace', 'hopper')
+    """
+    return tuple(dict.fromkeys(filter(None, _passwords(url))))
+
+
+def _passwords(url: str) -> Iterator[str]:
+    login = _LOGIN.match(url)
+    if login is not None:
+        written = login[1].partition(":")[2]
+        yield from (written, unquote(written))
+    for parameter in _PARAMETER.finditer(url):
+        yield from (parameter[1], unquote(parameter[1]), unquote_plus(parameter[1]))
