@@ -76,7 +76,7 @@ _MAX_SYMBOLIC_REFS = 5  # as git
 _HASH = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")  # SHA-1, SHA-256
 _REF = re.compile(r"refs(?:/(?!\.)(?:(?!\.\.|@\{)[^\x00-\x20\x7f~^:?*\[\\/])+)+")
 _OWN_REFS = ("refs/bisect/", "refs/rewritten/", "refs/worktree/")  # of each worktree
-_SUBMODULE_FOLDER = re.compile(r"^\s*worktree\s*=\s*(.+?)\s*$", re.MULTILINE)
+_SUBMODULE_FOLDER = re.compile(r"^[ \t]*worktree[ \t]*=(.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def _linked(folder: Path, entry: Path) -> _Repository | None:
     else:
         setting = _SUBMODULE_FOLDER.search(_text(own / "config"))
         shared, expected = own, folder
-        back = _path(own, setting[1].strip('"')) if setting else own
+        back = _path(own, setting[1].strip().strip('"')) if setting else own
     return _Repository(own, shared) if back == expected.resolve() else None
 
 

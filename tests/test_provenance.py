@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -235,6 +236,22 @@ def test_a_git_file_without_a_link_back_is_not_followed(repository, tmp_path, mo
     monkeypatch.chdir(folder)
 
     assert provenance.commit() is None
+
+
+@pytest.mark.parametrize(
+    "filler", ["\n", " \n", "\r", " ", "\t\n", "\nworktree = a", "\nworktree =  "]
+)
+@pytest.mark.parametrize("setting", ["", "worktree", "worktree = a"])
+def test_no_configuration_keeps_a_call(repository, monkeypatch, filler, setting):
+    folder = repository / "sub"
+    (folder / "own").mkdir(parents=True)
+    (folder / ".git").write_text("gitdir: own")
+    (folder / "own" / "config").write_text(f"x\n{setting}{filler * (60_000 // len(filler))}x")
+    monkeypatch.chdir(folder)
+
+    started_s = time.process_time()
+    assert provenance.commit() is None
+    assert time.process_time() - started_s < 1
 
 
 @pytest.mark.parametrize("kind", ["fifo", "link", "socket"])

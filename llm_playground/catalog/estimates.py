@@ -40,8 +40,14 @@ def of_bytes(count: int) -> int:
 
 def estimate_usage(request: Request, answer: str) -> Usage:
     """Estimated usage of a request without reported usage, such as a stopped stream."""
-    prompt = sum(estimate(message.text) for message in request.messages)
-    return Usage(input_tokens=prompt, output_tokens=estimate(answer))
+    sent = min(likely_input_tokens(request), _most_input_tokens(request))
+    return Usage(sent, estimate(answer))
+
+
+def likely_input_tokens(request: Request, bytes_per_token: float = _BYTES_PER_TOKEN) -> int:
+    """Estimated input of a request: all that it sends, such as images, tools and their results."""
+    images = sum(token_bounds.of_image(request.model, part) for part in _images(request))
+    return ceil(request.size_bytes / bytes_per_token) + images
 
 
 # The longest answer that is assumed if it has no limit.
@@ -224,13 +230,10 @@ def limit_of(request: Request) -> int | None:
 
 
 def _likely_usage(request: Request, history: History, most: Usage) -> Usage:
-    size = request.size_bytes
-    ratio = history.bytes_per_token
-    text_tokens = of_bytes(size) if ratio is None else ceil(size / ratio)
-    image_tokens = sum(token_bounds.of_image(request.model, part) for part in _images(request))
+    input_tokens = likely_input_tokens(request, history.bytes_per_token or _BYTES_PER_TOKEN)
     output_tokens = ceil(history.output_tokens or _LIKELY_OUTPUT_TOKENS)
     return Usage(
-        min(text_tokens + image_tokens, most.input_tokens or 0),
+        min(input_tokens, most.input_tokens or 0),
         min(output_tokens, most.output_tokens or 0),
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import stat
 import warnings
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,8 @@ from llm_playground.config import credentials, options
 from llm_playground.errors import ConfigError
 
 MAX_BYTES = 65_536
+# dotenv takes a time that is quadratic in the length of a run of spaces.
+_LONG_SPACE = re.compile(r"[^\S\r\n]{1000}")
 _PREFIX = "LLM_PLAYGROUND_"
 _LOG = "LLM_PLAYGROUND_LOG"
 
@@ -52,8 +55,10 @@ def parse(path: str, _version: tuple[int, ...]) -> Mapping[str, str]:
     if problem is None:
         try:
             text = read_regular(path, MAX_BYTES).decode()
-            bindings = list(parse_stream(io.StringIO(text)))
-            return {b.key: b.value for b in bindings if b.key is not None and b.value is not None}
+            if _LONG_SPACE.search(text) is None:
+                bindings = parse_stream(io.StringIO(text))
+                return {b.key: b.value for b in bindings if b.key and b.value is not None}
+            problem = "a line has 1,000 spaces or more in a row"
         except OSError as error:
             problem = error.strerror
         except UnicodeDecodeError:

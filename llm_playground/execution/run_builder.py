@@ -121,7 +121,7 @@ class RunBuilder:
                 self._reasonings.append(text)
                 self._reasoning.chars += len(text)
             case ToolCallDelta():
-                self._answer.chars += len(event.arguments_json)
+                self._answer.chars += len(_written(event))
                 self._calls.setdefault(event.index, []).append(event)
             case Finish():
                 self.finish, self._ended_at = event, time.perf_counter()
@@ -140,7 +140,7 @@ class RunBuilder:
         most = _FREE_CHARS + _MAX_CHARS_PER_TOKEN * limit
         most_reasoning = most + _MAX_CHARS_PER_TOKEN * _FREE_REASONING_TOKENS
         return self._answer.is_above(
-            most, lambda: (*self._texts, self._arguments())
+            most, lambda: (*self._texts, self._written_calls())
         ) or self._reasoning.is_above(most_reasoning, lambda: self._reasonings)
 
     def attempted(self, error: LLMError | None) -> None:
@@ -159,7 +159,7 @@ class RunBuilder:
             self.skeleton,
             text="".join(self._texts),
             reasoning="".join(self._reasonings),
-            usage=Usage(estimates.of_bytes(self.request.size_bytes)),
+            usage=Usage(estimates.likely_input_tokens(self.request)),
         )
 
     def ended(self, status: Status, error: LLMError | None, dropped: tuple[str, ...]) -> Run:
@@ -230,11 +230,11 @@ class RunBuilder:
             return finish.usage, "provider"
         if not self.delivered and self.finish is None:
             return self._unanswered_usage(), "estimated" if self.unanswered else "none"
-        answer = run.reasoning + run.text + self._arguments()
+        answer = run.reasoning + run.text + self._written_calls()
         return estimates.estimate_usage(self.request, answer), "estimated"
 
-    def _arguments(self) -> str:
-        return "".join(delta.arguments_json for call in self._calls.values() for delta in call)
+    def _written_calls(self) -> str:
+        return "".join(_written(delta) for call in self._calls.values() for delta in call)
 
     def _unanswered_usage(self) -> Usage | None:
         if not self.unanswered:
@@ -286,6 +286,11 @@ def _price(run: Run, usage: Usage | None) -> pricing.Price:
 def _cut_off(run: Run) -> str:
     at = f" at {run.cut_off_at:,} tokens" if run.cut_off_at else ""
     return f"The answer was cut off{at}, before its JSON was complete. Set a higher max_tokens."
+
+
+def _written(delta: ToolCallDelta) -> str:
+    """What a model has written for a piece of a tool call, also of a call without arguments."""
+    return f"{delta.name or ''}(){delta.arguments_json}" if delta.id else delta.arguments_json
 
 
 def _tool_call(deltas: list[ToolCallDelta]) -> ToolCall:

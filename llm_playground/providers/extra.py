@@ -53,11 +53,11 @@ _MOST_TOKENS = 10**9
 _UNBOUNDED = frozenset({
     "websearchoptions", "searchparameters", "plugins", "mcpservers", "container", "cachedcontent",
     "datasources", "audio", "speechconfig", "imageconfig", "modalities", "responsemodalities",
-    "speed", "inferencegeo", "servicetier",
+    "speed", "inferencegeo", "servicetier", "contextmanagement", "chattemplate",
 })  # fmt: skip
 _USUAL = ("auto", "default", "flex", "standard", "standard_only", "batch", ["text"], ["TEXT"])
 # Types of tools that the caller executes.
-_OWN_TOOLS = frozenset({"function", "custom"})
+_OWN_TOOLS = ("function", "custom")
 _DECLARATIONS = frozenset({"functiondeclarations"})
 
 
@@ -109,7 +109,8 @@ def check(extra: Mapping[str, Any]) -> None:
         elif plain in _BUDGETS and value is not None:
             _number(name, value, -1)
     for tool in _tools(extra):
-        if any(_plain(name) == "model" for name in tool):  # it answers, at its own price
+        names = tool if isinstance(tool, Mapping) else ()
+        if any(_plain(name) == "model" for name in names):  # it answers, at its own price
             raise InvalidParameterError(f"extra cannot set the model of a tool. {_MODEL}.")
 
 
@@ -189,15 +190,16 @@ def _settings(
             yield from _settings(value, where | {plain})
 
 
-def _tools(extra: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _tools(extra: Mapping[str, Any]) -> Iterator[object]:
     for where, name, value in _settings(extra):
         if where <= _LIKE_THE_BODY and _plain(name) in ("tools", "functions"):
-            tools = value if isinstance(value, list) else [value]
-            yield from (tool for tool in tools if isinstance(tool, Mapping))
+            yield from value if isinstance(value, (list, tuple)) else [value]
 
 
-def _is_own_tool(tool: Mapping[str, Any]) -> bool:
+def _is_own_tool(tool: object) -> bool:
     """Whether a tool is executed by the caller, and so costs only what its description does."""
+    if not isinstance(tool, Mapping):
+        return tool is None
     if "type" in tool or "name" in tool:
         return tool.get("type", "custom") in _OWN_TOOLS
     return {_plain(name) for name in tool} <= _DECLARATIONS

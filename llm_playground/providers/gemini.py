@@ -8,6 +8,7 @@ client: the one used here keeps the response and returns an empty one to the SDK
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from typing import Any
 import httpx2
 
 from llm_playground import config
+from llm_playground._validation import shorten
 from llm_playground.errors import InvalidParameterError
 from llm_playground.events import (
     Block,
@@ -135,6 +137,12 @@ _CONFIG_NAMES = {
     "presence_penalty": "presencePenalty",
     "frequency_penalty": "frequencyPenalty",
 }
+# Hosts of videos and of uploaded files of any kind.
+_OTHER_MEDIA = re.compile(
+    r"(?:gs|https?)://(?:[^/?#]*@)?(?:[\w.-]*\.)?"
+    r"(?:youtube\.com|youtube-nocookie\.com|youtu\.be|generativelanguage\.googleapis\.com)(?![\w-])",
+    re.IGNORECASE,
+)
 _ROLES = {"user": "user", "assistant": "model", "tool": "user"}
 # Gemini 2 takes a budget in tokens where later models take a level; the numbers are those of
 # Google's own OpenAI-compatible endpoint (https://ai.google.dev/gemini-api/docs/openai#thinking).
@@ -254,6 +262,10 @@ def _image(part: ImagePart) -> dict[str, Any]:
     if inline is not None:
         return {"inlineData": {"mimeType": inline[0], "data": inline[1]}}
     media_type = images.media_type(part)
+    # Gemini reads videos and documents at a URL too, whose tokens are not known before the call.
+    is_image = media_type is None or media_type.startswith("image/")
+    if not is_image or _OTHER_MEDIA.match(part.url or ""):
+        raise InvalidParameterError(f"{shorten(str(part.url), 60)} is no image. Pass its bytes.")
     return {"fileData": {"fileUri": part.url} | ({"mimeType": media_type} if media_type else {})}
 
 

@@ -235,6 +235,14 @@ def long(path):
     path.write_text(path.read_text() + "#" * dotenv.MAX_BYTES)
 
 
+SPACES = (" ", "\t", " \t", "\u2003", "\v\f", "\xa0")
+
+
+def spaces(space):
+    """A line for which dotenv takes several seconds."""
+    return lambda path: path.write_text("A=x" + space * (50_000 // len(space.encode())) + "x")
+
+
 class TestAFile:
     @pytest.mark.parametrize(
         ("change", "reason"),
@@ -245,6 +253,7 @@ class TestAFile:
             (long, "it is longer than 65,536 bytes"),
             (lambda path: path.chmod(0o666), "every user of this machine can write to it"),
             (lambda path: path.write_bytes(b"OPENAI_API_KEY=\xff"), "it is not UTF-8"),
+            *((spaces(s), "a line has 1,000 spaces or more in a row") for s in SPACES),
         ],
     )
     def test_that_is_not_a_plain_one_is_not_read_and_named_once(self, tmp_path, change, reason):

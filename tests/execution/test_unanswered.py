@@ -1,10 +1,12 @@
 """Attempts without an answer count with their input; answers far past their limit are cut."""
 
 import asyncio
+import json
 import socket
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar
@@ -13,10 +15,23 @@ import pytest
 
 import llm_playground as lp
 from llm_playground import formatting
+from llm_playground.catalog import estimates
 from llm_playground.events import ReasoningDelta, TextDelta, ToolCallDelta
 from llm_playground.execution.retry import without_waits
 from llm_playground.execution.run_builder import RunBuilder
 from llm_playground.runlog import open_log
+from llm_playground.types import (
+    ImagePart,
+    Message,
+    Parameters,
+    ReasoningPart,
+    Request,
+    Run,
+    TextPart,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, json_reply
 
@@ -176,6 +191,42 @@ async def test_a_stopped_run_counts_with_its_input(serve):
     assert (row["status"], row["cost_usd"]) == ("cancelled", pytest.approx(0.1))
 
 
+LONG = "word " * 80_000  # about 100,000 tokens
+ASKED = (Message("user", (TextPart("hi"),)), Message("assistant", (ToolCall("1", "f", "{}"),)))
+INPUTS = {
+    "image": (ImagePart(None, url="https://example.com/a.png"),),
+    "tool": (TextPart("hi"),),
+    "result": (ToolResult("1", "f", LONG),),
+    "call": (ToolCall("1", "f", json.dumps({"a": LONG})),),
+    "reasoning": (ReasoningPart(LONG, "signed"),),
+    "extra": (TextPart("hi"),),
+}
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+@pytest.mark.parametrize("status", ["running", "cancelled", "completed"])
+def test_all_input_counts_without_reported_usage(kind, status):
+    role = {"result": "tool", "call": "assistant", "reasoning": "assistant"}.get(kind, "user")
+    parameters = Parameters(extra={"metadata": {"a": LONG}} if kind == "extra" else {})
+    tools = (Tool("f", LONG, {}),) if kind == "tool" else ()
+    messages = (*ASKED, Message(role, INPUTS[kind]))
+    model = "anthropic:any" if kind == "reasoning" else "openai:gpt-4o-mini"
+    request = Request(model, messages, parameters, tools=tools)
+    now = datetime.now(UTC)
+    skeleton = Run("a", "b", "c", 1, request.model, request.provider, now, parameters)
+    builder = RunBuilder(skeleton, request)
+    if status != "running":
+        builder.sent()
+        builder.add(TextDelta("Hm"))
+        builder.attempted(None)
+
+    run = builder.run() if status == "running" else builder.ended(status, None, ())
+
+    expected = estimates.of(request, now).input_tokens
+    assert expected > 40_000
+    assert run.usage.input_tokens == pytest.approx(expected, rel=0.01)
+
+
 KILLED = """
 import sys, llm_playground as lp
 lp.configure(prices={{"openai:*": {rates}}}, confirm_above_usd=None, privacy="{store}")
@@ -247,6 +298,18 @@ def test_an_answer_far_past_its_limit_is_cut(serve, piece):
     assert run.usage_source == "estimated"
     assert run.usage.output_tokens >= len(run.text.encode()) / 4
     assert server.wait_for(lambda wire: wire.left_at)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [lambda n: [(n, "", f"c{n}", None)], lambda n: [(n, "", f"c{n}", "f" * 200)]],
+)
+def test_calls_without_arguments_are_cut_too(pieces):
+    builder = RunBuilder(None, None)
+    for n in range(2_000):
+        for piece in pieces(n):
+            builder.add(ToolCallDelta(*piece))
+    assert builder.is_past(5)
 
 
 def test_an_answer_past_the_cap_of_a_budget_is_cut(serve):

@@ -237,6 +237,24 @@ def test_the_model_of_a_tool_is_refused():
             lp.estimate("Hi", ANTHROPIC.model, extra=extra)
 
 
+ODD_TOOLS = ([[{"type": "web_search"}]], ["web_search"], [{"type": ["a"]}], "code", 1, [None, 2])
+UNBOUNDED = (
+    *({name: tools} for name in ("tools", "Tools", "functions") for tools in ODD_TOOLS),
+    {"context_management": {"edits": [{"type": "compact_20260112"}]}},
+    {"chat_template": "{% for n in range(10**6) %}word {% endfor %}"},
+)
+
+
+@pytest.mark.parametrize(
+    "model", ["openai:gpt-4o", "anthropic:claude-opus-4-5", "gemini:gemini-2.5-pro"]
+)
+def test_what_may_cost_any_amount_has_no_worst_case(home, model):
+    for extra in UNBOUNDED:
+        estimate = lp.estimate("Hi", model, extra=extra)
+        assert (estimate.worst_case_usd, estimate.unbounded) == (None, estimate.unbounded or "?")
+    assert lp.estimate("Hi", model, extra={"tools": None}).worst_case_usd is not None
+
+
 def test_a_later_change_of_extra_changes_nothing(reaching):
     server = reaching(OPENAI)
     extra = {"metadata": {"a": [1]}, 5: (1, 2)}

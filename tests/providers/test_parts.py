@@ -104,6 +104,31 @@ def test_a_picture_that_anthropic_cannot_fetch_is_one_line():
         sent(ANTHROPIC, user(ImagePart("image/png", url="gs://bucket/cat.png")))
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://www.youtube.com/watch?v=abc",
+        "https://youtube.com/watch?v=a.png",
+        "HTTPS://YouTu.be/abc",
+        "https://a:b@m.youtube.com:443/watch",
+        "https://www.youtube-nocookie.com/embed/abc",
+        "https://generativelanguage.googleapis.com/v1beta/files/abc",
+        "https://example.com/film.mp4",
+        "https://example.com/book.pdf?a=b",
+        "gs://bucket/talk.mp3",
+    ],
+)
+@pytest.mark.parametrize("media_type", [None, "image/png"])
+def test_gemini_gets_no_video_or_document_for_a_picture(url, media_type):
+    part = ImagePart(media_type, url=url)
+    if media_type and not gemini._OTHER_MEDIA.match(url):
+        [turn] = sent(GEMINI, user(part))
+        assert turn["parts"][0]["fileData"]["mimeType"] == media_type
+    else:
+        with pytest.raises(errors.InvalidParameterError, match="is no image"):
+            sent(GEMINI, user(part))
+
+
 CALLS = (
     ToolCall("call_1", "weather", '{"city": "Oslo"}', signature="c2VhbA=="),
     ToolCall("call_2", "time", "{}"),
