@@ -1,8 +1,8 @@
 """Where a run comes from: user, notebook, cell, front end, process, and git commit.
 
 The commit is read from git's files. No program runs: git would execute what the configuration of a
-repository names (fsmonitor, filters, hooks). Whether tracked files were edited is therefore not
-known, since only git's filters tell it.
+repository names (fsmonitor, filters, hooks). Whether tracked files were edited is unknown: to
+compare them, git would run filters.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ class Account:
         return self.others_spent_usd + self.allocation.settled_usd
 
     def cannot_fit(self, worst_usd: Decimal) -> bool:
-        """Whether a call does not fit, whatever the running calls will cost."""
+        """Whether a call does not fit even if all running calls cost nothing."""
         is_recent = clock() - self.updated_at < _RECENT_S
         return self.budget.blocks and is_recent and worst_usd > self.remaining_usd
 

@@ -31,9 +31,9 @@ from llm_playground.types import Attempt, Request, Run, Status, ToolCall, Usage,
 if TYPE_CHECKING:
     from llm_playground.runlog.replay import StoredAnswer
 
-# Errors by which a provider says that it has not worked on a request.
+# Errors of requests that a provider has not worked on.
 _UNBILLED = (AuthenticationError, RateLimitError, RequestRejectedError)
-# The longest answer that honest counting may give for a limit of tokens, in characters. No language
+# The longest answer within a limit of tokens, in characters. No language
 # has more than about 8 characters a token on average in the vocabularies of OpenAI, Llama and Gemma
 # (https://github.com/openai/tiktoken, https://huggingface.co/google/gemma-2-2b). Only runs of one
 # character have tokens of up to 128 characters; such a run is counted as one character.
@@ -136,7 +136,7 @@ class RunBuilder:
             )
 
     def is_past(self, limit: int) -> bool:
-        """Whether the answer has gone on far past its limit of tokens, as no honest one does."""
+        """Whether the answer is far longer than its limit of tokens allows."""
         most = _FREE_CHARS + _MAX_CHARS_PER_TOKEN * limit
         most_reasoning = most + _MAX_CHARS_PER_TOKEN * _FREE_REASONING_TOKENS
         return self._answer.is_above(

@@ -76,6 +76,15 @@ def images_from(sources: Any) -> tuple[ImagePart, ...]:  # noqa: ANN401 - as ima
     return tuple(map(image, sources if isinstance(sources, (list, tuple)) else [sources]))
 
 
+def is_url(location: str) -> bool:
+    """Whether the location of an image is a web address or a ``data:`` URL.
+
+    >>> is_url("https://example.com/cat.png"), is_url("cat.png")
+    (True, False)
+    """
+    return location.lower().startswith(("http://", "https://", "data:"))
+
+
 def _from_text(text: str) -> ImagePart:
     scheme = text.partition(":")[0].lower()
     if scheme == "data":

@@ -14,7 +14,7 @@ from typing import Any, cast, get_args
 
 from llm_playground import _validation
 from llm_playground.errors import InvalidParameterError, TemplateError
-from llm_playground.request.images import image, images_from
+from llm_playground.request.images import image, images_from, is_url
 from llm_playground.types import (
     ImagePart,
     Message,
@@ -125,7 +125,7 @@ def stored_conversation(messages: Iterable[Mapping[str, Any]]) -> tuple[Message,
         if not isinstance(part, Mapping) or part.get("type") != "image":
             return part
         location = part.get("url") or part.get("image")
-        if not isinstance(location, str) or location.lower().startswith(_WEB):
+        if not isinstance(location, str) or is_url(location):
             return part
         return TextPart("[an image in a file, which is not read]")
 
@@ -136,9 +136,6 @@ def stored_conversation(messages: Iterable[Mapping[str, Any]]) -> tuple[Message,
         for turn in messages
     ]
     return conversation(None, messages=turns)
-
-
-_WEB = ("http://", "https://", "data:")
 
 
 def filled(turns: Iterable[Message], variables: Mapping[str, object]) -> tuple[Message, ...]:

@@ -268,13 +268,13 @@ def _connect(path: Path, config: duckdb_file.Config) -> DuckDBPyConnection:
     if os.path.lexists(wal) or not path.exists():
         duckdb_file.prepare(path)
     connection = duckdb.connect(str(path), config=dict(config))
-    with suppress(OSError):  # DuckDB says what it cannot write
+    with suppress(OSError):  # DuckDB reports what it cannot write
         os.close(create_file(wal, os.O_WRONLY, beside(path, ".journal")))
     return connection
 
 
 def _close(connection: DuckDBPyConnection, path: Path) -> None:
-    """Close a connection for changes; DuckDB leaves a write-ahead log in which nothing is."""
+    """Close a connection for changes; DuckDB leaves an empty write-ahead log."""
     connection.close()
     with suppress(OSError):
         wal = beside(path, ".wal")

@@ -56,7 +56,7 @@ _LONGEST_RETRY_S = 20.0
 # Separate from the shared generator, so that a notebook's random.seed() is not disturbed.
 _random = random.Random()  # noqa: S311 - spreads load, not for security
 _WARN_AFTER_FAILURES = 4  # of a kind that usually passes
-# Between attempts to write to a server that only reads: each sends the journals for nothing.
+# Between attempts to write to a read-only server: each sends the journals without effect.
 _UNWRITABLE_S = 20.0
 
 # The journals to drain: those of this process, or also those of others.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _GROUP_BYTES = 16 << 20
 _GROUP_FILES = 50
 _TRIES = 3
-# Classes of SQLSTATE that say nothing about rows: connections, transactions, resources, locks,
+# Classes of SQLSTATE that concern no row: connections, transactions, resources, locks,
 # operators, the system, the server itself. Triggers may raise any other one.
 _NOT_ABOUT_ROWS = {"08", "25", "40", "53", "55", "57", "58", "F0", "XX"}
 _NOT_WRITABLE = (

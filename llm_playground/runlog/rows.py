@@ -175,7 +175,7 @@ def execution_row(execution: Execution) -> Row:
     converted = {
         "status": "running",
         "completed_at": None,
-        "git_dirty": None,  # only git's filters tell it, which are programs of the repository
+        "git_dirty": None,  # git would run filters of the repository to find it
         "tags": list(execution.tags),
         "variables": dict(execution.variables) or None,
     }

@@ -20,13 +20,13 @@ from llm_playground._reading import read_regular
 from llm_playground.errors import ConfigError
 from llm_playground.redaction import redact
 from llm_playground.redaction.pii import masked
+from llm_playground.request.images import is_url
 from llm_playground.widget.controls import TRAITS
 
 FORMAT = "llm_playground.draft"
 VERSION = 1
 MOST_BYTES = 1_000_000
 MOST_ANSWERS = 10_000
-_WEB = ("http://", "https://", "data:")
 _UNREADABLE = "A draft cannot be read and is left out: {}."
 # A preset sets parameters, and another value of one of them ends the preset: they go together.
 _RELATED = {"preset": ("preset", *TRAITS), **{name: (name, "preset") for name in TRAITS}}
@@ -232,9 +232,9 @@ def _plain(value: object) -> object:
 
 
 def without_files(form: Mapping[str, Any]) -> dict[str, Any]:
-    """A form from a notebook, which anyone may have written, without pictures in files.
+    """A form from a notebook, perhaps of another person, without pictures in files.
 
-    Such a picture would be read and sent by a Run; in its place is an entry that says so.
+    Run would read and send such a picture; in its place is an entry with the reason.
 
     >>> without_files({"images": [{"id": "1", "name": "a.png", "path": "/home/ada/a.png"}]})
     {'images': [{'name': 'a.png', 'problem': 'a.png is a file. Add it again to send it.'}]}
@@ -253,7 +253,7 @@ def without_files(form: Mapping[str, Any]) -> dict[str, Any]:
 
 def _without_file(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     url = str(entry.get("url") or "")
-    if url.lower().startswith(_WEB) and "path" not in entry:
+    if is_url(url) and "path" not in entry:
         return entry
     name = str(entry.get("name") or "a picture")
     return {"name": name, "problem": f"{name} is a file. Add it again to send it."}

@@ -12,6 +12,7 @@ import pytest
 
 import llm_playground as lp
 from llm_playground import config
+from llm_playground.budgeting.liveness import Liveness
 from llm_playground.errors import ConfigError
 from llm_playground.runlog import open_log
 from tests.conftest import OPENAI_KEY
@@ -190,6 +191,19 @@ def test_a_group_shares_a_log_by_choice(tmp_path, group, umask):
     use(tmp_path / "home", umask, log=str(place), code=f"{ask}{change}")
     assert not_shared(place.parent) == []
     assert len(list(place.parent.glob("*.aside-*"))) == 1
+
+
+def test_a_group_sees_which_processes_of_its_log_live(tmp_path):
+    folder = tmp_path / "runs.duckdb.journal"
+    folder.mkdir()
+    folder.chmod(0o2770)
+    liveness = Liveness(folder)
+    liveness.announce()
+    try:
+        assert list(folder.iterdir())
+        assert not_shared(folder) == []
+    finally:
+        liveness.close()
 
 
 def test_a_group_cannot_be_given_a_log_in_the_private_folder(home, group):
