@@ -42,6 +42,18 @@ _SIMPLE_SCHEMAS: dict[str, object] = (
 )
 _HELP_COLUMN, _HELP_WIDTH = 28, 100
 _CLOSE = 0.7  # how similar a word must be to a command to be taken for a typo
+_SHORT = 2  # words after the first that read like arguments rather than a sentence
+_REFUSES_SHORT = ("budget", "use", "export")  # commands whose wrong arguments are no prompt
+_INSTEAD = {
+    "set": "%llm keys set PROVIDER for a key, or lp.set_budget(...) for a budget",
+    "forget": "%llm keys forget PROVIDER",
+    "purge": "lp.purge(...)",
+    "backup": "lp.backup(...)",
+    "restore": "lp.restore(...)",
+    "import": "lp.import_runs(...)",
+}
+_DELETE_KEY = "If there is a key on this line, delete it."
+_ASK = "To ask a model that, use %%llm."
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +216,11 @@ def command(line: str) -> Callable[[], object] | None:
     """The call of the command in a line, None when the line is a prompt.
 
     A line whose first word is a command but whose other words are not its arguments is a prompt,
-    such as ``runs are fun``, unless that could be a typo: a single word or an option follows.
+    such as ``runs are fun``, unless that could be a typo: a single word or an option follows, or
+    two words of :data:`_REFUSES_SHORT`. A line that begins with ``keys`` is never a prompt.
 
     A word close to a command is a typo of it if nothing, an option or the command's one argument
-    follows.
+    follows; one close to ``keys`` also if two words follow, of which one may be a key.
 
     Raises:
         UsageError: It could be either; a mistyped command is not sent to a model and paid for.
@@ -218,21 +231,32 @@ def command(line: str) -> Callable[[], object] | None:
     name, *words = line.split()
     with suppress(ValueError):  # an apostrophe
         words = shlex.split(line)[1:]
+    if name.lower() in _INSTEAD and _reads_like_command(words):
+        raise UsageError(f"Nothing was sent. Use {_INSTEAD[name.lower()]}. {_DELETE_KEY} {_ASK}")
     if name not in _COMMANDS:
         for close in difflib.get_close_matches(name.lower(), _COMMANDS, n=1, cutoff=_CLOSE):
-            if not words or words[0].startswith("-") or _is_argument(close, words):
+            may_have_key = close == "keys" and _reads_like_command(words)
+            if not words or words[0].startswith("-") or may_have_key or _is_argument(close, words):
                 raise UsageError(f"Did you mean %llm {close}? To ask {name!r}, use %%llm.")
         return None
     known = _COMMANDS[name]
     try:
         values = _arguments(name, words)
     except UsageError:
-        if len(words) > 1 and words[0] not in known.keywords and not words[0].startswith("-"):
+        if name == "keys":
+            raise UsageError(
+                f"Nothing was sent. Write %llm keys {known.syntax}. {_DELETE_KEY} {_ASK}"
+            ) from None
+        is_short = name in _REFUSES_SHORT and _reads_like_command(words)
+        is_argument = words[:1] and (words[0] in known.keywords or words[0].startswith("-"))
+        if len(words) > 1 and not is_argument and not is_short:
             return None
         expected = f"Write %llm {name} {known.syntax}"
         if not known.syntax:
             expected = f"%llm {name} takes nothing after it"
-        raise UsageError(f"{expected}. To ask that, use %%llm.") from None
+        if name == "budget":
+            expected += "; lp.set_budget(...) sets a budget"
+        raise UsageError(f"{expected}. {_ASK}") from None
     return lambda: known.run(**values)
 
 
@@ -246,6 +270,17 @@ def _arguments(name: str, words: Sequence[str]) -> dict[str, Any]:
     for argument, settings in _COMMANDS[name].arguments:
         parser.add_argument(argument, **settings)
     return vars(parser.parse_intermixed_args(list(words)))
+
+
+def _reads_like_command(words: Sequence[str]) -> bool:
+    """Whether the words after the first are few, or have an option, and end no sentence.
+
+    >>> _reads_like_command(["budget", "5"]), _reads_like_command(["it", "all!"])
+    (True, False)
+    """
+    has_option = any(len(word) > 2 and word.startswith("--") for word in words)
+    is_sentence = bool(words) and words[-1].endswith((".", "?", "!", "…"))
+    return (len(words) <= _SHORT or has_option) and not is_sentence
 
 
 def _is_argument(name: str, words: Sequence[str]) -> bool:

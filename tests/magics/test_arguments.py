@@ -22,8 +22,22 @@ def test_a_line_with_its_arguments_is_a_command(line):
 @pytest.mark.parametrize(
     "line",
     [
-        *("runs are fun, say yes", "use a b", "keys to success", "what is new"),
+        *("runs are fun, say yes", "use of force?", "use it wisely.", "what is new"),
         *("code review is hard", "export my notes to Markdown", "export the user's data"),
+        *(
+            "use short words to explain X",
+            "runs a marathon",
+            "runs a marathon in Oslo",
+            "cost of war",
+        ),
+        *("budget planning for a family", "export my data!", "set the table for five people"),
+        *(
+            "forget all that I said",
+            "import taxes of Norway explained",
+            "purge it all?",
+            "Set theory!",
+        ),
+        *("backup plans for a rainy day", "the keys mistral abc", "Keys to a good life are many"),
     ],
 )
 def test_a_sentence_that_begins_with_a_command_is_a_prompt(line):
@@ -68,9 +82,26 @@ def test_a_word_that_is_near_no_command_is_a_prompt(line):
         ("kyes --save", "Did you mean %llm keys?"),
         ("us openai:gpt-4o", "Did you mean %llm use?"),
         ("codde last", "Did you mean %llm code?"),
-        ("models openai", "%llm models takes nothing after it."),
         ("use", "Write %llm use MODEL."),
-        ("keys openai", "Write %llm keys"),
+        ("models openai", "%llm models takes nothing after it."),
+        ("budget set 5", "%llm budget takes nothing after it; lp.set_budget(...)"),
+        ("budget 5", "%llm budget takes nothing after it; lp.set_budget(...)"),
+        ("budget set 5 per month --model openai:*", "%llm budget takes nothing after it"),
+        ("use openai gpt-4o", "Write %llm use MODEL."),
+        ("use a b", "Write %llm use MODEL."),
+        ("export as csv", "Write %llm export"),
+        (
+            "set budget 5",
+            "Nothing was sent. Use %llm keys set PROVIDER for a key, or lp.set_budget(",
+        ),
+        ("set budget 5 a month --tag x", "Nothing was sent. Use %llm keys set"),
+        ("forget openai", "Nothing was sent. Use %llm keys forget PROVIDER."),
+        ("purge 90d", "Nothing was sent. Use lp.purge(...)."),
+        ("Purge 90d keep=metrics", "Nothing was sent. Use lp.purge(...)."),
+        ("purge", "Nothing was sent. Use lp.purge(...)."),
+        ("backup x.duckdb", "Nothing was sent. Use lp.backup(...)."),
+        ("restore x.duckdb", "Nothing was sent. Use lp.restore(...)."),
+        ("import runs.json", "Nothing was sent. Use lp.import_runs(...)."),
         ("code last one two", "Write %llm code"),
         ("code --lang curl", "Write %llm code"),
         ("export --fmt csv now", "Write %llm export"),
@@ -81,3 +112,36 @@ def test_what_could_be_a_typo_is_an_error_in_one_line(line, message):
         magics.command(line)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+_SECRET = "Zx81kLm" + "qRst92vW"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(f"keys mistral {_SECRET}", f"keys  {_SECRET}", f"keys mistral is {_SECRET}, keep it?"),
+        *("keys st openai", "keys openai set abc", "keys add mistral", "keys remove openai"),
+        *(f"keys set openai --sav {_SECRET}", f"keys --key={_SECRET}", f"keys\t'{_SECRET}"),
+        *("keys openai", "keys to success", "keys are small things that open doors, why?"),
+    ],
+)
+def test_a_line_that_begins_with_keys_is_never_sent_and_its_rest_never_shown(line):
+    with pytest.raises(UsageError) as error:
+        magics.command(line)
+
+    assert str(error.value) == (
+        "Nothing was sent. Write %llm keys [set PROVIDER [--save] | forget PROVIDER]. If there is "
+        "a key on this line, delete it. To ask a model that, use %%llm."
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Keys mistral {}", "key mistral {}", "kyes add {}", "set mistral {}", "forget mistral {}"],
+)
+def test_a_line_that_may_hold_a_key_is_refused_without_it(line):
+    with pytest.raises(UsageError) as error:
+        magics.command(line.format(_SECRET))
+
+    assert _SECRET not in str(error.value)

@@ -230,6 +230,8 @@ def test_several_models_or_iterations_are_a_comparison(nb, serve):
         ("%llm modles", "Did you mean %llm models"),
         ("%llm models openai", "takes nothing after it"),
         ("%llm use", "Write %llm use MODEL."),
+        ("%llm keys mistral " + "Zx81kLm" + "qRst92vW", "Nothing was sent. Write %llm keys"),
+        ("%llm purge 90d", "Nothing was sent. Use lp.purge(...)"),
         ("%llm --nonsense hi", "no option --nonsense"),
     ],
 )
