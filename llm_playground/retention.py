@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
 
 from llm_playground import _validation
-from llm_playground.budgeting.carrying import spent_kept
+from llm_playground.budgeting.carrying import keeping_spent
 from llm_playground.config import options
 from llm_playground.errors import InvalidParameterError, RunLogError
 from llm_playground.reports.query import Condition, Filters, condition
@@ -410,7 +410,7 @@ _DELETE_UNUSED_IMAGES = "DELETE FROM attachments WHERE sha256 NOT IN ({used})"
 def _delete(session: Session, selection: Selection) -> None:
     """Delete the texts (``metrics``) or rows (``nothing``) of the selected runs."""
     dialect = selection.dialect
-    with _selected(session, selection), spent_kept(session, dialect):
+    with _selected(session, selection), keeping_spent(session, dialect):
         for statement in _METRICS if selection.keep == "metrics" else _NOTHING:
             session.execute(
                 statement.format(

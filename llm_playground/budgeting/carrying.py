@@ -33,14 +33,14 @@ ON CONFLICT (id) DO UPDATE SET {changes}
 
 
 @contextmanager
-def spent_kept(session: Session, dialect: Dialect) -> Iterator[None]:
+def keeping_spent(session: Session, dialect: Dialect) -> Iterator[None]:
     """Runs that are deleted in the block stay spent in the present periods of all budgets."""
-    before = spent(session, dialect)
+    before = _spent(session, dialect)
     yield
-    keep_spent(session, dialect, before)
+    _keep_spent(session, dialect, before)
 
 
-def spent(session: ReadSession, dialect: Dialect) -> list[tuple[Budget, Span, Decimal]]:
+def _spent(session: ReadSession, dialect: Dialect) -> list[tuple[Budget, Span, Decimal]]:
     """What is spent and reserved of each budget in its present period."""
     now = datetime.now(UTC)
     spans = [(each, period_span(each.period, now)) for each in all_budgets(session)]
@@ -55,7 +55,7 @@ def _used_usd(totals: ledger.Totals) -> Decimal:
     return totals.spent_usd + totals.reserved_usd
 
 
-def keep_spent(
+def _keep_spent(
     session: Session, dialect: Dialect, before: Sequence[tuple[Budget, Span, Decimal]]
 ) -> None:
     """Count what was spent ``before`` and is not found any more."""
@@ -75,23 +75,23 @@ def keep_spent(
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class _Saved:
     """The budgets of a log and what is spent and reserved of them, to be carried to another."""
 
     rows: Mapping[str, Sequence[tuple[Any, ...]]]  # by table
     spent: Sequence[tuple[Budget, Span, Decimal]]
 
 
-def save(session: ReadSession, dialect: Dialect) -> Saved:
+def _save(session: ReadSession, dialect: Dialect) -> _Saved:
     """All budgets and reservations of a log."""
     rows = {
         table: session.rows(f"SELECT {columns} FROM {table}")  # noqa: S608 - constants
         for table, columns in _CARRIED.items()
     }
-    return Saved(rows, spent(session, dialect))
+    return _Saved(rows, _spent(session, dialect))
 
 
-def carry_over(session: Session, dialect: Dialect, saved: Saved) -> None:
+def _carry_over(session: Session, dialect: Dialect, saved: _Saved) -> None:
     """Set the budgets of a log to those of the one that it replaces."""
     for table, columns in _CARRIED.items():
         names = columns.split(", ")
@@ -103,33 +103,33 @@ def carry_over(session: Session, dialect: Dialect, saved: Saved) -> None:
         )
         for row in saved.rows.get(table, ()):
             session.execute(sql, dict(zip(names, row, strict=True)))
-    keep_spent(session, dialect, saved.spent)
+    _keep_spent(session, dialect, saved.spent)
 
 
-def row_of(budget: Budget) -> tuple[Any, ...]:
-    """A row of ``budgets`` as in :class:`Saved`."""
+def _row_of(budget: Budget) -> tuple[Any, ...]:
+    """A row of ``budgets`` as in :class:`_Saved`."""
     names = [{"username": "user"}.get(name, name) for name in ledger.COLUMNS.split(", ")]
     values = {**asdict(budget), "unknown_price": str(budget.unknown_price)}
     return (*(values[name] for name in names), None)
 
 
 @contextmanager
-def kept(log: RunLog) -> Iterator[None]:
+def keeping_budgets(log: RunLog) -> Iterator[None]:
     """Budgets, and what is spent of them, stay while another database takes the log's place.
 
     Of a database that cannot be read, the remembered budgets stay.
     """
     cache = enforcer(log).cache
     try:
-        saved = log.read(partial(save, dialect=log.dialect))
+        saved = log.read(partial(_save, dialect=log.dialect))
     except RunLogError:
-        saved = Saved({"budgets": [row_of(b) for b in cache.remembered()]}, ())
+        saved = _Saved({"budgets": [_row_of(b) for b in cache.remembered()]}, ())
     yield
     if not saved.rows["budgets"]:
         return
 
     def work(session: Session) -> None:
-        carry_over(session, log.dialect, saved)
+        _carry_over(session, log.dialect, saved)
         cache.mark_changing()
 
     log.change(work)

@@ -33,8 +33,10 @@ _INSTEAD: dict[str, str] = {
     **dict.fromkeys(("apibase", "baseurl", "apikey", "customllmprovider"), _ENDPOINT),
     "stream": "Answers are always streamed; leave it out",
 }
+# Gemini's object with the settings of the answer.
+_GENERATION = frozenset({"generationconfig"})
 # Objects whose fields a server reads like those of the body.
-_LIKE_THE_BODY = frozenset({"generationconfig", "extrabody"})
+_LIKE_THE_BODY = _GENERATION | {"extrabody"}
 # Objects of the user's own words, in which no name is a setting.
 _CONTENT = frozenset({
     "metadata", "labels", "logitbias", "prediction", "responseformat", "responseschema",
@@ -166,9 +168,6 @@ def effects(extra: Mapping[str, Any], limit_names: frozenset[str]) -> Effects:
     if unbounded is None and not all(map(_is_own_tool, _tools(extra))):
         unbounded = "tools"
     return Effects(max(limits, default=None), max(others), prediction, unbounded)
-
-
-_GENERATION = frozenset({"generationconfig"})
 
 
 def _plain(name: str) -> str:

@@ -141,7 +141,7 @@ def restore(path: str | Path) -> Path | None:
     entries: list[Row] = []
     with suppress(RunLogError):  # the audit log cannot be read, such as in a damaged file
         entries = log.rows(_AUDIT_LOG)
-    with _budgets_kept(log):
+    with _keeping_budgets(log):
         before = log.restore(path)
     for entry in entries:  # the audit log keeps what was done since the backup
         log.audit(entry | {"detail": json_value(entry["detail"])})
@@ -161,7 +161,7 @@ def set_aside_log() -> Path:
         RunLogError: There is no file, or it cannot be renamed.
     """
     log = open_log()
-    with _budgets_kept(log):
+    with _keeping_budgets(log):
         aside = log.set_aside()
     record("set_aside_log", str(aside))
     return aside
@@ -177,11 +177,11 @@ def copies(log: RunLog) -> list[str]:
     return sorted(names)
 
 
-def _budgets_kept(log: RunLog) -> AbstractContextManager[None]:
+def _keeping_budgets(log: RunLog) -> AbstractContextManager[None]:
     # Budgets are a package above this one, which is imported on first use.
     carrying = import_module("llm_playground.budgeting.carrying")
-    kept: AbstractContextManager[None] = carrying.kept(log)
-    return kept
+    keeping: AbstractContextManager[None] = carrying.keeping_budgets(log)
+    return keeping
 
 
 def record(
