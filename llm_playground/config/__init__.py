@@ -31,7 +31,8 @@ from llm_playground.config.options import (
 )
 from llm_playground.config.options import Setting as PriceSetting
 from llm_playground.config.policy import Policy, read_policy
-from llm_playground.errors import ConfigError
+from llm_playground.errors import ConfigError, drop_stacks
+from llm_playground.redaction import Secret
 
 Mode = Literal["live", "reuse", "replay"]
 ReuseFrom = Literal["me", "everyone"]
@@ -41,7 +42,7 @@ ReuseFrom = Literal["me", "everyone"]
 class Settings:
     """What :func:`configure` set; None if it is not set. See its arguments."""
 
-    log: str | None = None
+    log: str | None = field(default=None, repr=False)  # it may have a password
     log_group: str | None = None
     model: str | None = None
     concurrency: int | None = None
@@ -140,7 +141,7 @@ def configure(
         >>> configure(model="local")
     """
     global _settings
-    own = _settings
+    own, log = _settings, None if log is None else Secret(log)
     readers: dict[str, tuple[Any, Callable[[Any], object]]] = {
         "concurrency": (concurrency, lambda new: whole_number("concurrency", new)),
         "budget_max_tokens": (budget_max_tokens, partial(whole_number, "budget_max_tokens")),
@@ -150,7 +151,7 @@ def configure(
         "reuse_from": (reuse_from, lambda new: one_of("reuse_from", new, get_args(ReuseFrom))),
         "secret_guard": (secret_guard, lambda new: policy().merged_guard(own.secret_guard, new)),
         "privacy": (privacy, lambda new: policy().merged_privacy(own.privacy, new)),
-        "log": (log, lambda new: _own_log(str(new))),
+        "log": (log, _own_log),
         "log_group": (log_group, lambda new: text("log_group", new)),
         "endpoints": (endpoints, lambda new: merge_endpoints(own.endpoints, new, rows())),
     }
@@ -183,7 +184,7 @@ def configure(
 
 
 def _own_log(location: str) -> str:
-    as_log_url(location)  # so that errors are raised now, not at the first run
+    _checked_log_url(location)  # so that errors are raised now, not at the first run
     if policy().log is not None:
         raise ConfigError("The run log is set by the administrator's policy.")
     return location
@@ -304,8 +305,16 @@ def log_url() -> str:
     Raises:
         ConfigError: The setting names a database that is not supported.
     """
-    own = _settings.log or read("LLM_PLAYGROUND_LOG") or str(home() / "runs.duckdb")
-    return as_log_url(policy().log or own)
+    own = Secret(_settings.log or read("LLM_PLAYGROUND_LOG") or home() / "runs.duckdb")
+    return _checked_log_url(Secret(policy().log or own))
+
+
+def _checked_log_url(location: str) -> str:
+    try:
+        return as_log_url(location)
+    except ConfigError as error:
+        drop_stacks(error)  # they have the URL in parts, and so its password
+        raise
 
 
 def log_place(location: str) -> str:

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 
 from llm_playground import _lifecycle, config, provenance, types
 from llm_playground.errors import LLMError, RunLogError
-from llm_playground.redaction import redact
+from llm_playground.redaction import Secret, redact
 from llm_playground.runlog import duckdb_file
 from llm_playground.runlog.duckdb_store import DuckDBStore
 from llm_playground.runlog.log import RunLog
@@ -71,12 +71,13 @@ def open_log(url: str | None = None) -> RunLog:
     Raises:
         ConfigError: The URL is of another database, or psycopg is not installed.
     """
-    place = config.log_url() if url is None else config.as_log_url(url)
+    place = Secret(config.log_url() if url is None else config.as_log_url(url))
     with _lock:
         if place not in _logs:
-            kind, _, path = place.partition(":///")
             _logs[place] = RunLog(
-                DuckDBStore(Path(path)) if kind == "duckdb" else PostgresStore(Server.at(place))
+                DuckDBStore(Path(place.removeprefix("duckdb:///")))
+                if place.startswith("duckdb:")
+                else PostgresStore(Server.at(place))
             )
         return _logs[place]
 

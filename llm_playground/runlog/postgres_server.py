@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_playground import config
 from llm_playground._reading import read_regular
-from llm_playground.errors import ConfigError, RunLogError
+from llm_playground.errors import ConfigError, RunLogError, drop_stacks
 from llm_playground.redaction import remember
 from llm_playground.redaction.secrets import url_passwords
 from llm_playground.runlog import postgres_admin
@@ -123,6 +123,7 @@ class Server:
         named = [known.get(name, "") for name in ("host", "port", "dbname", "user", "service")]
         host, port, database, user, service = named
         if "@" in host:
+            given, known, named, host = {}, {}, [], ""  # not in a traceback
             raise ConfigError(_UNCLEAR)
         place = service or f"{host or 'localhost'}:{port}/{database or user}"
         _remember_passwords(url, known, f"postgresql://{user}@{place}")
@@ -145,6 +146,7 @@ class Server:
             try:
                 return psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
             except psycopg.OperationalError as error:
+                drop_stacks(error)  # psycopg's frames have the password
                 if not _FULL.search(str(error)) or time.monotonic() > until:
                     raise self.unavailable(error) from error
             time.sleep(_random.uniform(longest_s / 2, longest_s))

@@ -1,5 +1,8 @@
 """``LLM_PLAYGROUND_LOG``."""
 
+import traceback
+from contextlib import suppress
+
 import pytest
 
 import llm_playground as lp
@@ -81,3 +84,45 @@ def test_a_log_in_another_form_is_refused_without_repeating_it(text, home):
 
     assert "hush" not in str(error.value) + repr(error.value)
     assert not list(home.parent.rglob("*hush*"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ada:SECRET@127.0.0.1:9/llm",
+        "postgresql://127.0.0.1:9/llm?user=ada&password=SECRET",
+        "postgresql://ada:SECRET@127.0.0.1:port/llm",
+        "postgresql://ada:SECRET@[::1/llm",
+        "postgresql://ada:SECRET@127.0.0.1:9/llm?options=%zz",
+        "postgresql://ada:SE@SECRET@127.0.0.1:9/llm",
+        "mysql://ada:SECRET@127.0.0.1/llm",
+        "duckdb://ada:SECRET@127.0.0.1/llm",
+        "host=127.0.0.1 port=9 password=SECRET",
+    ],
+)
+@pytest.mark.parametrize(
+    "use", [lp.runs, lp.budgets, lambda: lp.backup("copy"), lambda: lp.sql("")]
+)
+def test_no_traceback_has_a_password_of_the_log(home, monkeypatch, url, use):
+    monkeypatch.setenv("LLM_PLAYGROUND_LOG", url.replace("SECRET", SECRET))
+    errors = [caught(use)]
+    monkeypatch.delenv("LLM_PLAYGROUND_LOG")
+    with suppress(ConfigError):
+        lp.configure(log=url.replace("SECRET", SECRET))
+    errors += [caught(use) if config.settings().log else None]
+    errors += [caught(lambda: lp.configure(mode="no such mode"))]
+
+    for error in filter(None, errors):
+        shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+        assert SECRET not in "".join(shown.format())
+    assert SECRET not in repr(config.settings())
+
+
+def caught(function):
+    """The error of a function, with its stack below this function only."""
+    try:
+        function()
+    except lp.LLMError as error:
+        error.__traceback__ = error.__traceback__.tb_next
+        return error
+    return None
