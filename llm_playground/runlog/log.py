@@ -339,6 +339,7 @@ class RunLog:
             return None
         if not self._thread_lock.acquire(blocking=False):  # the holder of the lock drains too
             return _DRAIN_AFTER_S
+        self._user = threading.current_thread().name
         try:
             with self._store.exclusive(_BACKGROUND_WAIT_S):
                 self._drain("own" if self._adopted else "all")

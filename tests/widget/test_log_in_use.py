@@ -22,7 +22,7 @@ served = panels.served
 MODEL = "openai:gpt-4o"
 CUT_OFF = Reply(openai_stream(["Once upon"], finish_reason="length"))
 # 400 bytes are at most 192 tokens without a history, and 448 if each byte was a token so far.
-PROMPT = "x" * 400
+PROMPT = "the " * 100
 PLAIN, LEARNED = "Retry with 16 · at most $352.00", "Retry with 16 · at most $608.00"
 
 
