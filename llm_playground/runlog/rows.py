@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any
 from llm_playground import errors
 from llm_playground.errors import LLMError
 from llm_playground.redaction import redact
-from llm_playground.runlog.attachments import hashes_in
 from llm_playground.types import (
     Attempt,
     Execution,
@@ -157,6 +156,7 @@ def selected(columns: Mapping[str, str]) -> str:
 def prompt_row(run: Run, request: Request, prompt_hash: str) -> Row:
     """The row of ``prompts`` for a run's request."""
     messages = messages_as_json(request.messages)
+    parts = (part for message in messages for part in message["content"])
     return {
         "id": run.prompt_id,
         "created_at": run.started_at,
@@ -166,7 +166,7 @@ def prompt_row(run: Run, request: Request, prompt_hash: str) -> Row:
         "parameters": request.parameters.as_dict(),
         "selected_model": request.model,
         "prompt_hash": prompt_hash,
-        "attachments": hashes_in(messages) or None,
+        "attachments": [part["sha256"] for part in parts if "sha256" in part] or None,
     }
 
 
