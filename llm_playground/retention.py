@@ -68,8 +68,8 @@ def purge(
         One row: ``keep``, ``before`` (the moment), ``runs``, ``texts`` and ``bytes`` that change,
         ``left`` (matching runs that are still running, or are in another process's journal: purge
         again later), ``given_back_bytes`` (freed disk space, NA for a dry run), ``copies`` (files
-        with an earlier state of the log, which are not changed: backups, files set aside or copied
-        before a migration, and what killed processes left), ``done``.
+        with texts, which are not changed: backups, files set aside or copied before a migration,
+        what killed processes left, and rows and images that the database refused), ``done``.
 
     Raises:
         InvalidParameterError: An argument is invalid.

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING
 from llm_playground import _lifecycle, config, provenance, types
 from llm_playground.errors import LLMError, RunLogError
 from llm_playground.redaction import Secret, redact
-from llm_playground.runlog import duckdb_file
+from llm_playground.runlog import duckdb_file, journal
 from llm_playground.runlog.duckdb_store import DuckDBStore
 from llm_playground.runlog.log import RunLog
 from llm_playground.runlog.postgres_server import Server
@@ -169,8 +169,12 @@ def set_aside_log() -> Path:
 
 
 def copies(log: RunLog) -> list[str]:
-    """The log's copies on this machine: names beside a DuckDB log, and paths of its backups."""
+    """The log's copies on this machine: names beside a DuckDB log, paths of all others.
+
+    These are its backups, and the rows and images that the database refused or has not stored yet.
+    """
     names = set() if log.path is None else duckdb_file.copies(log.path)
+    names.update(map(str, [*journal.refused(log.journals), *log.journals.glob("images/*~*")]))
     for row in log.rows(_BACKUPS):
         path = Path(str(row["target"]))
         if path.is_file():

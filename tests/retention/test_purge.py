@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -324,6 +325,20 @@ def test_backups_are_listed_while_they_exist(log, tmp_path):
     deleted.unlink()
     (tmp_path / "other.duckdb").write_text("of another log")
     assert purge(keep="nothing").copies == str(kept)
+
+
+@pytest.mark.parametrize("keep", ["compressed", "metrics", "nothing"])
+@pytest.mark.parametrize("chosen", [{"user": "ada"}, {"tag": "sea"}, {"run": "odd"}, {}])
+def test_files_of_refused_rows_are_listed_with_copies(log, keep, chosen):
+    whole(log, cost_usd=Decimal("99999999"))
+    log.drain()
+    [refused] = log.refused()
+    assert "whale" in refused.path.read_text("utf-8")
+
+    assert purge(keep=keep, **chosen).copies == str(refused.path)
+
+    refused.path.unlink()
+    assert lp.purge().copies[0] == ""
 
 
 class TestFile:
