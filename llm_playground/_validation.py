@@ -217,7 +217,8 @@ def closest(
     ('Did you mean width?', 'Available: width.')
     """
     names = list(offered)
-    close = difflib.get_close_matches(str(name), (*names, *also), n=1)
+    text = name if isinstance(name, str) else ""
+    close = difflib.get_close_matches(text, (*names, *also), n=1)
     return f"Did you mean {close[0]}?" if close else otherwise or f"Available: {', '.join(names)}."
 
 
@@ -240,7 +241,7 @@ def check_names(owner: str, names: Iterable[object], known: Sequence[str]) -> No
 
 def one_of(name: str, value: object, choices: Sequence[str]) -> str:
     """Return ``value`` if it is one of ``choices``; else raise InvalidParameterError."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise _rejected(name, value, ", ".join(choices))
     return str(value)
 
@@ -265,7 +266,7 @@ def is_finite(value: float) -> bool:
     """Whether a number has a value as a float: neither NaN nor infinite, nor 10**400."""
     try:
         return math.isfinite(value)
-    except OverflowError:
+    except (OverflowError, ValueError):  # 10**400, a signaling NaN
         return False
 
 

@@ -66,7 +66,7 @@ class LLMError(Exception):
         detail: str | None = None,
     ) -> None:
         # The message may quote user input, such as a key in place of a model.
-        super().__init__(_bounded(printable(redact(message))))
+        super().__init__(_bounded(" ".join(printable(redact(message)).splitlines())))
         self.provider = provider
         self.model = None if model is None else printable(redact(model))
         self.detail = None if detail is None else printable(redact(detail))

@@ -177,7 +177,8 @@ def _tool_loop(  # noqa: D417 - the other arguments are documented at ask
     is_integer = isinstance(max_rounds, int) and not isinstance(max_rounds, bool)
     if not is_integer or not 1 <= max_rounds <= MAX_ROUNDS:
         raise InvalidParameterError(
-            f"max_rounds is {max_rounds!r}; it takes a whole number from 1 to {MAX_ROUNDS:,}."
+            f"max_rounds is {_validation.repr_of(max_rounds)}; "
+            f"it takes a whole number from 1 to {MAX_ROUNDS:,}."
         )
     if confirm is not None and not callable(confirm):
         raise InvalidParameterError(

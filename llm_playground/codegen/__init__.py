@@ -81,9 +81,9 @@ def code(run: Source, language: str = "python", *, as_function: bool = False) ->
         ))
         <BLANKLINE>
     """
-    if language not in LANGUAGES:
-        hint = _validation.closest(str(language), LANGUAGES)
-        raise InvalidParameterError(f"There is no code in {language!r}. {hint}")
+    if not isinstance(language, str) or language not in LANGUAGES:
+        hint = _validation.closest(language, LANGUAGES)
+        raise InvalidParameterError(f"There is no code in {_validation.repr_of(language)}. {hint}")
     source = find_request(run)
     has_parameters = as_function and source.has_placeholders
     prepared = prepare(source.request, as_function=as_function, placeholders=has_parameters)

@@ -141,7 +141,7 @@ def configure(
         >>> configure(model="local")
     """
     global _settings
-    own, log = _settings, None if log is None else Secret(log)
+    own, log = _settings, None if log is None else Secret(options.log_setting(log))
     readers: dict[str, tuple[Any, Callable[[Any], object]]] = {
         "concurrency": (concurrency, lambda new: whole_number("concurrency", new)),
         "budget_max_tokens": (budget_max_tokens, partial(whole_number, "budget_max_tokens")),
@@ -353,8 +353,7 @@ def as_log_url(location: str) -> str:
         raise ConfigError(
             "The run log is a connection string. Write it as postgresql://user@host/database."
         )
-    path = Path(rest[1:] if separator else location).expanduser()
-    return f"duckdb:///{path.absolute()}"
+    return f"duckdb:///{options.log_path(rest[1:] if separator else location)}"
 
 
 def default_model() -> str:

@@ -27,7 +27,7 @@ from functools import lru_cache
 from typing import Literal, TypeVar
 
 from llm_playground import _lifecycle, config
-from llm_playground._validation import closest
+from llm_playground._validation import closest, repr_of
 from llm_playground.config import options
 from llm_playground.config.endpoint_table import BUILT_IN, EndpointRow
 from llm_playground.errors import ConfigError, MissingKeyError, drop_stacks
@@ -433,7 +433,7 @@ def _row_with_key(provider: str) -> EndpointRow:
     row = rows.get(provider) if isinstance(provider, str) else None
     if row is None:
         hint = closest(provider, rows, otherwise=f"Available: {', '.join(with_key())}.")
-        raise ConfigError(f"No provider is called {provider!r}. {hint}")
+        raise ConfigError(f"No provider is called {repr_of(provider)}. {hint}")
     if not row.key_variables:
         raise ConfigError(f"No key is needed for {row.label}.", provider=provider)
     return row

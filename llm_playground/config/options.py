@@ -23,6 +23,7 @@ from llm_playground._validation import (
     one_of,
     short_repr,
     shorten,
+    text,
     usd,
 )
 from llm_playground.errors import ConfigError, InvalidParameterError
@@ -275,6 +276,31 @@ class Retry:
     first_wait_s: float = 1.0  # longest wait before the second attempt; it doubles from there
     max_wait_s: float = 60.0  # if a provider asks for a longer wait, the call fails
     total_s: float = 180.0  # no attempt starts later than this after the first
+
+
+def log_setting(log: object) -> str:
+    """The path or URL of a run log as text.
+
+    Raises:
+        InvalidParameterError: It is neither text nor a path.
+    """
+    return str(log) if isinstance(log, Path) else text("log", log)
+
+
+def log_path(location: str) -> Path:
+    """The absolute path of a run log's file.
+
+    Raises:
+        ConfigError: No file can have it.
+    """
+    try:
+        path = Path(location).expanduser().absolute()
+        if path.is_symlink():
+            path.resolve()
+    except (OSError, RuntimeError) as error:  # a long name, a circle of links, an unknown ~user
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"The run log cannot be {location} ({why}). Use another path.") from None
+    return path
 
 
 @lru_cache(maxsize=8)

@@ -33,7 +33,9 @@ def sql(query: str, params: Sequence[object] | Mapping[str, object] = ()) -> pd.
     if nested_too_deeply(params):  # DuckDB would take them apart for ever
         raise InvalidParameterError(f"params is nested more than {DEEPEST} levels deep.")
     if isinstance(params, str) or not isinstance(params, (Sequence, Mapping)):
-        raise InvalidParameterError(f"params is {params!r}; it takes a list, or a dict by name.")
+        raise InvalidParameterError(
+            f"params is {repr_of(params)}; it takes a list, or a dict by name."
+        )
     return open_log().frame(query, params)
 
 

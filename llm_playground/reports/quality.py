@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Unpack
 
-from llm_playground.reports.query import SENT, STATUS, By, Filters, grouped, report
+from llm_playground.reports.query import SENT, STATUS, By, Filters, grouped, names_of, report
 from llm_playground.runlog import open_log
 from llm_playground.runlog.store import Dialect
 
@@ -107,9 +107,7 @@ def failures(
         InvalidParameterError: ``by``, ``tz`` or a filter is invalid.
         RunLogError: The log cannot be read.
     """
-    names: Sequence[By] = [by] if isinstance(by, str) else by
-    if isinstance(names, Sequence):  # `status` is a column already
-        names = [name for name in names if name != "status"]
+    names = [name for name in names_of(by) if name != "status"]  # which is a column already
     return report(_FAILURES, names, filters, which="NOT coalesce(r.cached, false)", tz=tz)
 
 

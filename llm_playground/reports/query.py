@@ -17,7 +17,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 from zoneinfo import ZoneInfo
 
-from llm_playground._validation import repr_of
+from llm_playground._validation import one_of, repr_of
 from llm_playground.config.endpoints import LOCAL_MODEL
 from llm_playground.errors import InvalidParameterError
 from llm_playground.runlog import open_log
@@ -248,15 +248,21 @@ def limit_clause(limit: object) -> str:
     return f"LIMIT {int(limit)}"
 
 
+def names_of(by: By | Sequence[By]) -> list[By]:
+    """The names in ``by``, each once.
+
+    Raises:
+        InvalidParameterError: One of them is none of :data:`By`.
+    """
+    listed = by if isinstance(by, (list, tuple)) else [by]
+    for name in listed:
+        one_of("by", name, get_args(By))
+    return list(dict.fromkeys(listed))
+
+
 def grouping(by: By | Sequence[By], tz: str, dialect: Dialect) -> Grouping:
     """The columns that ``by`` names, for one engine."""
-    listed = by if isinstance(by, Sequence) and not isinstance(by, str) else [by]
-    for name in listed:
-        if name not in get_args(By):
-            raise InvalidParameterError(
-                f"by is {repr_of(name)}; it takes {', '.join(get_args(By))}."
-            )
-    names, zone = list(dict.fromkeys(listed)), time_zone(tz).key
+    names, zone = names_of(by), time_zone(tz).key
     moment = _UTC[dialect] if zone == "UTC" else _LOCAL_TIME
     sql_of = {
         "month": f"date_trunc('month', {moment})",
@@ -312,7 +318,7 @@ def time_zone(tz: str) -> ZoneInfo:
         return ZoneInfo(tz)
     except (KeyError, ValueError, TypeError, OSError, AttributeError):
         raise InvalidParameterError(
-            f'tz is {tz!r}; it takes a time zone such as "Europe/Berlin".'
+            f'tz is {repr_of(tz)}; it takes a time zone such as "Europe/Berlin".'
         ) from None
 
 

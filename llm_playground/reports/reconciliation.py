@@ -28,7 +28,7 @@ from zoneinfo import ZoneInfo
 
 from llm_playground import config
 from llm_playground._reading import read_regular
-from llm_playground._validation import shorten
+from llm_playground._validation import one_of, repr_of, shorten
 from llm_playground.errors import InvalidParameterError
 from llm_playground.reports import query
 from llm_playground.reports.query import SENT, Filters
@@ -193,11 +193,9 @@ def reconcile(
     """
     import pandas as pd
 
-    if provider not in config.rows():
-        known = ", ".join(sorted(config.rows()))
-        raise InvalidParameterError(f"provider is {provider!r}; it takes {known}.")
+    one_of("provider", provider, sorted(config.rows()))
     if not isinstance(month, str) or len(month) != len("2026-03"):
-        raise InvalidParameterError(f'month is {month!r}; it takes text such as "2026-03".')
+        raise InvalidParameterError(f'month is {repr_of(month)}; it takes text such as "2026-03".')
     first = query.span("month", month)[0].date()
     every_line, layout = read_report(report, provider)
     days = sorted(line.day for line in every_line)

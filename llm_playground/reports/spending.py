@@ -178,7 +178,7 @@ def forecast(
         raise InvalidParameterError("A forecast takes at=, not since= or until=.")
     now = datetime.now(UTC) if at is None else query.span("at", at)[0]
     now = now.astimezone(query.time_zone(tz))
-    names = [by] if isinstance(by, str) else list(by)
+    names = query.names_of(by)
     if {"month", "day"} & set(names):
         raise InvalidParameterError("A forecast is for one month: by takes no month and no day.")
     first = min(now.date() - timedelta(weeks=_WEEKS), now.date().replace(day=1))

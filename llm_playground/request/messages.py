@@ -60,6 +60,8 @@ def fill(text: str, variables: Mapping[str, object]) -> str:
     def value_of(match: re.Match[str]) -> str:
         try:
             return str(variables[match[1]])
+        except TemplateError:  # a value of the panel has said why
+            raise
         except Exception as error:  # RecursionError, an integer too long, a class of the user
             raise TemplateError(
                 f"The value of {{{{{match[1]}}}}} cannot be written as text "

@@ -128,7 +128,7 @@ class Playground(Panel):
             name=name,
             models=(from_prompt.models or [config.default_model()]) if models is None else models,
             prompt=from_prompt.prompt,
-            system=system or from_prompt.system,
+            system=from_prompt.system if isinstance(system, str) and not system else system,
             iterations=n,
             saved_id=self.fallback_output.display_id,
             turns=list(from_prompt.turns),

@@ -24,6 +24,7 @@ from llm_playground.types import ImagePart, Message, Part, TextPart
 
 MOST_SWEPT_PARAMETERS = 2
 MOST_SWEPT_VALUES = 50
+MOST_MODELS = 1_000
 _MOST_LABEL_CHARACTERS = 40  # of a case's values in the heading of its answer
 
 Turn: TypeAlias = dict[str, Any]  # role, content (text), and images (entries) where it has some
@@ -231,7 +232,8 @@ def as_list(value: object) -> object:
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
         return value
     to_list = getattr(value, "tolist", None)  # of numpy and pandas: gives Python's own numbers
-    return to_list() if callable(to_list) else list(value)
+    # One more than a sweep has, so that it is refused: a range may be as long as the memory.
+    return to_list() if callable(to_list) else list(itertools.islice(value, MOST_MODELS + 1))
 
 
 def swept_parameters(parameters: Mapping[str, Any]) -> dict[str, Sequence[Any]]:

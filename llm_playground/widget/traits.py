@@ -7,6 +7,7 @@ view's JavaScript modules and styles are joined here into the ones that anywidge
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,9 +19,10 @@ from typing import Any
 import anywidget
 import traitlets as t
 
+from llm_playground import _validation
 from llm_playground.calls import resolve_model
 from llm_playground.config import credentials
-from llm_playground.errors import ConfigError
+from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.redaction import redact
 from llm_playground.request import parameters, secret_guard
 from llm_playground.widget import controls, form
@@ -69,6 +71,17 @@ def _editable(trait: t.TraitType[Any, Any]) -> t.TraitType[Any, Any]:
     return trait.tag(sync=True, echo_update=False)
 
 
+class _Text(t.Unicode[str, Any]):
+    """A trait of text. Traitlets' own messages quote the whole value, whatever it is."""
+
+    def validate(self, _obj: object, value: object) -> str:
+        if not isinstance(value, str):
+            raise InvalidParameterError(
+                f"{self.name} is {_validation.repr_of(value)}; it takes text."
+            )
+        return value
+
+
 def _shown(trait: t.TraitType[Any, Any]) -> t.TraitType[Any, Any]:
     """A trait that views only read."""
     return trait.tag(sync=True)
@@ -83,11 +96,11 @@ class Panel(anywidget.AnyWidget):
     _esm = joined(sorted(_VIEW.glob("*.js")))
     _css = "\n".join((_VIEW / f"{name}.css").read_text("utf-8") for name in _STYLES)
 
-    name = _shown(t.Unicode(allow_none=True))
+    name = _shown(_Text(allow_none=True))
     cell_id: str | None = None  # of the cell that made the panel
 
-    prompt = _editable(t.Unicode())
-    system = _editable(t.Unicode())
+    prompt = _editable(_Text())
+    system = _editable(_Text())
     models = _editable(t.Any())
     temperature = _editable(t.Any(None))
     top_p = _editable(t.Any(None))
@@ -136,15 +149,28 @@ class Panel(anywidget.AnyWidget):
 
     @t.validate("models")
     def _validate_models(self, proposal: Mapping[str, Any]) -> list[str]:
-        value = proposal["value"]
-        names = [value] if isinstance(value, str) else list(value or [])
-        return list(dict.fromkeys(map(str, names)))
+        value = [] if proposal["value"] is None else form.as_list(proposal["value"])
+        names = [value] if isinstance(value, str) else value
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise InvalidParameterError(
+                f"models is {_validation.repr_of(value)}; it takes a model, or a list of models."
+            )
+        if len(names) > form.MOST_MODELS:
+            raise InvalidParameterError(f"models takes up to {form.MOST_MODELS:,} models.")
+        return list(dict.fromkeys(names))
 
     @t.validate(*TRAITS)
     def _validate_parameter(self, proposal: Mapping[str, Any]) -> object:
-        old, new = getattr(self, proposal["trait"].name), form.as_list(proposal["value"])
+        name = proposal["trait"].name
+        old, new = getattr(self, name), form.as_list(proposal["value"])
+        _check_json(name, new)
         is_same = isinstance(old, float) and type(new) is int and old == new  # JSON's 1 is 1.0 too
         return old if is_same else new
+
+    @t.validate("preset", "iterations")
+    def _validate_plain(self, proposal: Mapping[str, Any]) -> object:
+        _check_json(proposal["trait"].name, proposal["value"])
+        return proposal["value"]
 
     @t.validate("turns")
     def _validate_turns(self, proposal: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -246,6 +272,18 @@ class Panel(anywidget.AnyWidget):
     @_property_lock.setter
     def _property_lock(self, held: dict[str, Any]) -> None:
         self._per_thread.held = held
+
+
+def _check_json(name: str, value: object) -> None:
+    """Refuse a value that no view and no draft can hold; a wrong one is kept and explained.
+
+    Raises:
+        InvalidParameterError: It cannot be written as JSON.
+    """
+    with contextlib.suppress(Exception):  # classes of users may raise anything
+        if not _validation.nested_too_deeply(value) and json.dumps(value):
+            return
+    raise InvalidParameterError(f"{name} is {_validation.repr_of(value)}; it takes plain values.")
 
 
 def _without_keys(value: Any) -> Any:  # noqa: ANN401 - a JSON value

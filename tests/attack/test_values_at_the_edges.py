@@ -108,3 +108,77 @@ def test_parameters_of_sql_that_are_too_deep_are_refused_before_the_database(hom
 def test_sql_that_no_database_takes_is_one_line(home, query):
     with pytest.raises(lp.LLMError):
         lp.sql(query)
+
+
+PANEL = {
+    "name": lambda value: lp.Playground(value),
+    "prompt": lambda value: lp.Playground(prompt=value),
+    "system": lambda value: lp.Playground(system=value),
+    "models": lambda value: lp.Playground(models=value),
+    "one model": lambda value: lp.Playground(models=["local", value]),
+    "preset": lambda value: lp.Playground(preset=value),
+    "n": lambda value: lp.Playground(n=value),
+    "temperature": lambda value: lp.Playground(temperature=value),
+    "stop": lambda value: lp.Playground(stop=value),
+    "run": lambda value: lp.Playground(run=value),
+    "assigned prompt": lambda value: setattr(lp.Playground(), "prompt", value),
+    "assigned models": lambda value: setattr(lp.Playground(), "models", value),
+    "assigned seed": lambda value: setattr(lp.Playground(), "seed", value),
+}
+NO_TEXT = {name: value for name, value in VALUES.items() if not isinstance(value, str)}
+
+
+@pytest.mark.parametrize("value", NO_TEXT.values(), ids=NO_TEXT)
+@pytest.mark.parametrize("make", PANEL.values(), ids=PANEL)
+def test_a_value_that_no_panel_can_hold_is_one_line(home, make, value):
+    with pytest.raises(lp.LLMError) as raised:
+        make(value)
+
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) <= 2_003
+
+
+@pytest.mark.parametrize("models", [range(10**9), ["local"] * 1_001, map(str, range(10**9))])
+def test_a_panel_takes_a_bounded_number_of_models(home, models):
+    with pytest.raises(lp.InvalidParameterError, match="models"):
+        lp.Playground(models=models)
+
+
+NAMES = {
+    "tz": lambda value: lp.costs(tz=value),
+    "forecast by": lambda value: lp.forecast(by=value),
+    "failures by": lambda value: lp.failures(by=[value]),
+    "provider": lambda value: lp.reconcile("x.csv", provider=value, month="2026-03"),
+    "month": lambda value: lp.reconcile("x.csv", provider="openai", month=value),
+    "key of": lambda value: lp.set_key(value, "x"),
+    "deleted preset": lambda value: lp.delete_preset(value),
+    "keep": lambda value: lp.purge(keep=value),
+    "log": lambda value: lp.configure(log=value),
+    "language": lambda value: lp.code(lp.Run, language=value),
+}
+
+
+@pytest.mark.parametrize("value", NO_TEXT.values(), ids=NO_TEXT)
+@pytest.mark.parametrize("call", NAMES.values(), ids=NAMES)
+def test_a_value_in_the_place_of_a_name_is_one_line(home, call, value):
+    with pytest.raises(lp.LLMError) as raised:
+        call(value)
+
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("path", ["x" * 300, "ö" * 200, "circle", "~no-such-user-here/a"])
+@pytest.mark.parametrize("by", ["configure", "environment"])
+def test_a_path_that_no_log_can_have_is_one_line(home, tmp_path, monkeypatch, path, by):
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(lp.ConfigError, match="The run log cannot be"):  # noqa: PT012 - two ways
+        if by == "configure":
+            lp.configure(log=path)
+        monkeypatch.setenv("LLM_PLAYGROUND_LOG", path)
+        lp.runs()
+
+
+def test_a_message_with_line_breaks_of_a_file_name_is_one_line(home):
+    with pytest.raises(lp.LLMError) as raised:
+        lp.prompt_from_file("a\nb\rc\x1b[2J")
+    assert "\n" not in str(raised.value)
