@@ -24,7 +24,7 @@ from functools import lru_cache
 from llm_playground import config
 from llm_playground._validation import is_finite, repr_of
 from llm_playground.config import endpoints
-from llm_playground.errors import InvalidParameterError
+from llm_playground.errors import InvalidParameterError, UnknownModelError
 from llm_playground.types import Parameters
 
 
@@ -233,12 +233,17 @@ def resolve_model(name: str, known: Sequence[str] = ()) -> str:
     Raises:
         InvalidParameterError: ``name`` is not text, or empty.
         UnknownModelError: The provider is unknown; the message has close matches.
+        ConfigError: The provider is unknown, perhaps since the policy cannot be used.
 
     >>> resolve_model("local"), resolve_model("claude-x")
     ('local:smollm2-135m-instruct', 'anthropic:claude-x')
     """
     rows = config.rows()
-    provider, _, model = endpoints.resolve_model(name, rows, known).partition(":")
+    try:
+        provider, _, model = endpoints.resolve_model(name, rows, known).partition(":")
+    except UnknownModelError:
+        config.policy()  # one that cannot be used may have refused its configure(endpoints=...)
+        raise
     if provider in rows and rows[provider].wire_format in ("gemini", "gemini-legacy"):
         model = re.sub(r"^(models/)+", "", model)
     return f"{provider}:{model}"

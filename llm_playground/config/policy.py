@@ -16,7 +16,9 @@ call, so that no rule is ignored silently. ::
 from __future__ import annotations
 
 import math
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -225,11 +227,12 @@ def read_policy(path: Path) -> Policy:
     """The policy in a file, which is read again after changes.
 
     Raises:
-        ConfigError: The file cannot be read, or has an unknown or invalid rule.
+        ConfigError: The file cannot be read, everybody can write it, or it has an unknown or
+            invalid rule.
     """
     try:
-        stat = path.stat()
-        return _read(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+        found = path.stat()
+        return _read(path, found.st_mode, (found.st_mtime_ns, found.st_size, found.st_ino))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, InvalidParameterError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(
@@ -239,7 +242,9 @@ def read_policy(path: Path) -> Policy:
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, _version: tuple[int, int, int]) -> Policy:
+def _read(path: Path, mode: int, _version: tuple[int, int, int]) -> Policy:
+    if os.name == "posix" and stat.S_ISREG(mode) and mode & stat.S_IWOTH:
+        raise InvalidParameterError("every user of this machine can write it; run chmod o-w")
     rules = tomllib.loads(read_regular(path, MAX_BYTES).decode())
     _validation.check_names("A policy", rules, tuple(_READERS))
     return Policy(**{name: _READERS[name](name, value) for name, value in rules.items()})
@@ -299,9 +304,15 @@ def _endpoints(name: str, value: object) -> tuple[str, ...]:
     return texts
 
 
+_ITEMS = {
+    "models": 'models, such as ["local", "openai:gpt-*"]',
+    "endpoints": 'base URLs, such as ["http://10.0.0.5:8000/v1"]',
+}
+
+
 def _texts(name: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise InvalidParameterError(f"{name} takes a list of texts.")
+        raise InvalidParameterError(f"{name} takes a list of {_ITEMS[name]}.")
     return tuple(value)
 
 

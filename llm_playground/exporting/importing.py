@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
@@ -301,7 +302,11 @@ def _prompt(row: Row, images: Mapping[str, Attachment]) -> Row:
 
 
 def _messages(row: Row, images: Mapping[str, Attachment]) -> list[dict[str, Any]] | None:
-    """The messages, if the hash proves that the two prompt texts and the images are all of them."""
+    """The messages, if the hash proves that the two prompt texts and the images are all of them.
+
+    The hash covers the base URL, which exports lack: the default one and that of this kernel are
+    tried. Images are kept without proof too, since only messages hold them.
+    """
     system, user, model = row["system_prompt"], row["user_prompt"], row["model"]
     if row["prompt_hash"] is None or user is None or model is None:
         return None
@@ -314,10 +319,14 @@ def _messages(row: Row, images: Mapping[str, Attachment]) -> list[dict[str, Any]
         values = row["parameters"] or {}
         stop = {"stop": tuple(values["stop"])} if values.get("stop") else {}
         request = Request(model, messages, Parameters(**{**values, **stop}))
-        is_complete = request.prompt_hash() == row["prompt_hash"]
+        hashes = (
+            replace(request, endpoint=url).prompt_hash()
+            for url in (None, config.base_url(request.provider))
+        )
+        is_complete = row["prompt_hash"] in hashes
     except (TypeError, ValueError, AttributeError):  # parameters of another program
         return None
-    return messages_as_json(messages) if is_complete else None
+    return messages_as_json(messages) if is_complete or known else None
 
 
 def _executions(rows: Sequence[Row]) -> Iterable[Row]:

@@ -146,7 +146,11 @@ def restore(path: str | Path) -> Path | None:
         before = log.restore(path)
     for entry in entries:  # the audit log keeps what was done since the backup
         log.audit(entry | {"detail": json_value(entry["detail"])})
-    record("restore", str(path), {"before": None if before is None else str(before)})
+    record(
+        "restore",
+        str(Path(path).expanduser().absolute()),
+        {"before": None if before is None else str(before)},
+    )
     return before
 
 
@@ -169,17 +173,16 @@ def set_aside_log() -> Path:
 
 
 def copies(log: RunLog) -> list[str]:
-    """The log's copies on this machine: names beside a DuckDB log, paths of all others.
+    """Absolute paths of the log's copies on this machine.
 
-    These are its backups, and the rows and images that the database refused or has not stored yet.
+    These are what is beside a DuckDB log, its backups, and the rows and images that the database
+    refused or has not stored yet.
     """
-    names = set() if log.path is None else duckdb_file.copies(log.path)
-    names.update(map(str, [*journal.refused(log.journals), *log.journals.glob("images/*~*")]))
-    for row in log.rows(_BACKUPS):
-        path = Path(str(row["target"]))
-        if path.is_file():
-            names.add(path.name if log.path and path.parent == log.path.parent else str(path))
-    return sorted(names)
+    found = set() if log.path is None else duckdb_file.copies(log.path)
+    found.update(journal.refused(log.journals), log.journals.glob("images/*~*"))
+    backups = {Path(str(row["target"])) for row in log.rows(_BACKUPS)}
+    found |= {path for path in backups if path.is_absolute() and path.is_file()}
+    return sorted({str(path.resolve()) for path in found if path != log.path})
 
 
 def _keeping_budgets(log: RunLog) -> AbstractContextManager[None]:

@@ -218,12 +218,12 @@ def undo_set_aside(path: Path) -> None:
                 aside.unlink()
 
 
-def copies(path: Path) -> set[str]:
-    """Names of what is beside a log's file with an earlier state of it.
+def copies(path: Path) -> set[Path]:
+    """Paths of what is beside a log's file with an earlier state of it.
 
     Files set aside, copied before a migration or backed up there under the log's name, and what
     killed processes left.
     """
-    own = {path.name, *(beside(path, ending).name for ending in (".wal", ".lock", ".journal"))}
+    own = {path, *(beside(path, ending) for ending in (".wal", ".lock", ".journal"))}
     found = [*path.parent.glob(f"{glob.escape(path.name)}.*"), *_files.leftovers(path.parent)]
-    return {one.name for one in found} - own
+    return set(found) - own

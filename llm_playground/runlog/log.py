@@ -226,9 +226,7 @@ class RunLog:
 
         A DuckDB log is copied unchanged, even if a newer version of this package wrote it.
         """
-        target = store.backup_path(path)
-        if target.exists() or target.is_symlink():
-            raise RunLogError(f"{target} already exists. Choose another path.")
+        target = store.backup_target(path)
         with self._exclusive():
             with suppress(RunLogError if self.path else NotWritableError):
                 self._drain("all")
@@ -237,8 +235,9 @@ class RunLog:
 
     def restore(self, path: str | Path) -> Path | None:
         """See :func:`llm_playground.runlog.restore`. Runs in journals are added to the log."""
+        source = store.backup_source(path)
         with self._exclusive():
-            return self._store.restore(store.backup_path(path))
+            return self._store.restore(source)
 
     def compact(self) -> int:
         """Free the disk space of deleted rows and texts, and return the number of bytes.

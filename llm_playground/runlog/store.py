@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
+from llm_playground._reading import open_regular
 from llm_playground._validation import repr_of
 from llm_playground.errors import RunLogError
 
@@ -330,7 +331,42 @@ def _series(values: Any, kind: str) -> pd.Series[Any]:  # noqa: ANN401 - any num
     return pd.Series(objects, dtype="str" if text else "object")
 
 
-def backup_path(path: str | Path) -> Path:
+def backup_target(path: str | Path) -> Path:
+    """The absolute path of a new backup.
+
+    Raises:
+        RunLogError: Its folder does not exist, or the file does.
+    """
+    target = _backup_path(path)
+    if target.exists() or target.is_symlink():
+        raise RunLogError(f"{target} already exists. Choose another path.")
+    if not target.parent.is_dir():
+        raise RunLogError(f"There is no folder {target.parent}. Create it first.")
+    return target
+
+
+def backup_source(path: str | Path) -> Path:
+    """The absolute path of a backup to restore.
+
+    Raises:
+        RunLogError: It cannot be read, or is no DuckDB file.
+    """
+    source = _backup_path(path)
+    if not source.exists():
+        raise RunLogError(f"There is no file {path}.")
+    try:
+        with open_regular(source) as file:
+            is_database = file.read(12)[8:] == b"DUCK"  # after a checksum
+    except OSError as error:
+        raise RunLogError(
+            f"{path} cannot be read ({error.strerror}). Nothing was changed."
+        ) from None
+    if not is_database:
+        raise RunLogError(f"{path} is not a backup of a run log. Nothing was changed.")
+    return source
+
+
+def _backup_path(path: str | Path) -> Path:
     """An absolute path that the system can look up, whether or not there is a file.
 
     Raises:

@@ -1,5 +1,7 @@
 """The administrator's policy: which models and endpoints it allows, however they are written."""
 
+from pathlib import Path
+
 import pytest
 
 import llm_playground as lp
@@ -186,7 +188,8 @@ class TestLists:
         _runtime.run(models.refresh(5))
         assert not [each for each in models.choices() if each.provider == "openai"]
         assert not [name for name in lp.models().model if name.startswith("openai:")]
-        with pytest.raises(lp.UnknownModelError):
+        is_broken = policy == "models = 5"
+        with pytest.raises(lp.ConfigError if is_broken else lp.UnknownModelError):
             resolve_model("gtp-4o")
         with pytest.raises(lp.ConfigError, match="not allowed here"):
             endpoint_of("openai")
@@ -209,3 +212,46 @@ class TestLists:
 
         assert server.connections == 0
         assert not config.may_ask("ollama")
+
+
+@pytest.mark.parametrize("mode", [0o646, 0o666, 0o777, 0o602])
+def test_a_policy_that_everybody_can_write_stops_calls(rules, tmp_path, mode):
+    rules('models = ["local"]')
+    assert config.policy().models == ("local",)
+    (tmp_path / "policy.toml").chmod(mode)
+    with pytest.raises(lp.ConfigError, match=r"every user .* can write it; run chmod o-w"):
+        config.check_allowed("openai:gpt-4o")
+    (tmp_path / "policy.toml").chmod(mode & ~0o002)
+    assert config.policy().models == ("local",)
+
+
+@pytest.mark.parametrize("value", ['"http://10.0.0.5:8000/v1"', "7", "true", "{}", "[7]", "[[]]"])
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("endpoints", 'endpoints takes a list of base URLs, such as ["http://10.0.0.5:8000/v1"]'),
+        ("models", 'models takes a list of models, such as ["local", "openai:gpt-*"]'),
+    ],
+)
+def test_a_wrong_type_says_what_the_rule_takes(rules, rule, message, value):
+    rules(f"{rule} = {value}")
+    with pytest.raises(lp.ConfigError) as error:
+        config.policy()
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("model", ["mine:tiny", "other:x", "tiny", "mine:a:b", "nowhere"])
+def test_a_policy_that_cannot_be_used_is_named_before_an_unknown_model(rules, model):
+    rules("endpoints = 7")
+    with pytest.raises(lp.ConfigError, match="administrator's policy"):
+        lp.configure(endpoints={"mine": "http://127.0.0.1:9/v1"}, privacy="metrics")
+    with pytest.raises(lp.ConfigError, match="administrator's policy"):
+        lp.ask("Hello", model)
+
+
+def test_the_policy_of_the_readme_is_valid(rules):
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    rules(text.partition("```toml\n")[2].partition("```")[0])
+    policy = config.policy()
+    assert policy.allows_endpoint("mine", "http://10.0.0.5:8000/v1")
+    assert [rule.limit_usd for rule in policy.budgets] == [50]

@@ -264,6 +264,45 @@ def test_export_and_import_carry_images(log, new_url, monkeypatch):
     other.close()
 
 
+@pytest.mark.parametrize("later", ["the same", "without"])
+@pytest.mark.parametrize(
+    ("model", "endpoint", "variable"),
+    [
+        ("openai:gpt-4o", None, None),
+        ("openai:gpt-4o", "http://127.0.0.1:9/v1", "OPENAI_BASE_URL"),
+        ("anthropic:claude-x", "http://127.0.0.1:9", "ANTHROPIC_BASE_URL"),
+        ("gemini:gemini-x", "http://127.0.0.1:9", "GOOGLE_GEMINI_BASE_URL"),
+        ("mine:tiny", "http://127.0.0.1:9/v1", None),
+        ("groq:tiny", "http://127.0.0.1:9/v1", None),
+    ],
+)
+def test_imported_runs_of_any_base_url_are_whole(
+    log, new_url, monkeypatch, model, endpoint, variable, later
+):
+    for name in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL"):
+        monkeypatch.setenv(name, endpoint or "" if name == variable else "")
+    provider = model.partition(":")[0]
+    if endpoint and not variable:
+        lp.configure(endpoints={provider: endpoint})
+    request = replace(asks(ImagePart("image/gif", GIF)), model=model, endpoint=endpoint)
+    run = record(log, request)
+    exported, code = lp.export(run), lp.code(run.id, "curl")
+    url = new_url(log.dialect)
+    monkeypatch.setenv("LLM_PLAYGROUND_LOG", url)
+    if later == "without" and variable:
+        monkeypatch.setenv(variable, "")
+    other = open_log(url)
+    assert lp.import_runs(exported) == 1
+    [again] = stored_runs([run.id])
+    assert again.messages == request.messages
+    assert not again.lacks_images
+    if later == "the same":
+        assert lp.code(run.id, "curl") == code
+        repeated = replace(request, messages=again.messages, endpoint=config.base_url(provider))
+        assert repeated.prompt_hash() == request.prompt_hash()
+    other.close()
+
+
 def attachments(*values):
     return {"attachments": list(values)}
 

@@ -394,7 +394,19 @@ class TestFile:
         add(log, at=LONG_AGO)
         with _files.making(log.path) as folder:  # a process is making a copy
             names = {aside.name, "runs.duckdb.before-v3", "mine", "runs.duckdb.bak", folder.name}
-            assert set(lp.purge().copies[0].split(", ")) == names
+            paths = sorted(str(log.path.with_name(name)) for name in names)
+            assert lp.purge().copies[0].split(", ") == paths
+
+    @pytest.mark.parametrize("place", ["back.duckdb", "./back.duckdb", "{log}/back.duckdb"])
+    def test_copies_are_absolute_and_each_once_after_a_restore(
+        self, log, tmp_path, monkeypatch, place
+    ):
+        add(log, at=LONG_AGO)
+        monkeypatch.chdir(tmp_path)
+        backup = lp.backup(place.format(log=log.path.parent))
+        aside = [lp.restore(place.format(log=log.path.parent)) for _ in range(2)]
+        monkeypatch.chdir("/")
+        assert lp.purge().copies[0].split(", ") == sorted(map(str, [backup, *aside]))
 
     def test_runs_in_journals_of_other_processes_are_left(self, log, tmp_path):
         actor = [sys.executable, str(ROOT / "tests/runlog/actors.py"), "break_off", str(log.path)]
