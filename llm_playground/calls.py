@@ -86,7 +86,10 @@ class CallOptions:
             self.prompt, system=self.system, messages=self.messages, images=self.images
         )
         variables = self.variables or {}
-        messages = templates if self.variables is None else filled(templates, self.variables)
+        messages = templates
+        if self.variables is not None:
+            advice = {"advice": "Add it to variables=."} if self.source == "api" else {}
+            messages = filled(templates, self.variables, **advice)
         parameters = parameters_from(self.parameters, self.preset)
         _check_override(self.override)
         tools = () if self.tools is None else tools_from(self.tools)

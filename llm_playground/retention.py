@@ -37,6 +37,7 @@ _HOURS = {"h": 1, "d": 24, "w": 168}
 _MAX_AGE = timedelta(days=365_000)
 # The largest batch that is compressed in one transaction; other processes write in between.
 _BATCH_ROWS, _BATCH_BYTES = 1_000, 8 << 20
+_RUN = "SELECT id FROM results WHERE id = $run"
 
 
 def purge(
@@ -72,7 +73,7 @@ def purge(
         what killed processes left, and rows and images that the database refused), ``done``.
 
     Raises:
-        InvalidParameterError: An argument is invalid.
+        InvalidParameterError: An argument is invalid, or there is no such run.
         RunLogError: The log cannot be read or written, or this user lacks the permission.
 
     Example:
@@ -98,6 +99,8 @@ def purge(
         run=run.id if isinstance(run, Run) else _text("run", run),
         elsewhere=log.elsewhere(),
     )
+    if selection.run is not None and not log.rows(_RUN, {"run": selection.run}):
+        raise InvalidParameterError(f"There is no run {selection.run}. lp.runs() lists all.")
     survey = log.change(partial(_survey, selection=selection))
     freed_bytes = None if dry_run else _apply(log, selection, survey)
     row = {

@@ -251,7 +251,8 @@ def confirm_worst_case(
     limit_usd = config.settings().confirm_above_usd
     if limit_usd is None or config.mode() == "replay":
         return
-    estimate = _worst_case(requests)
+    each = _worst_cases(requests)
+    estimate = estimates.together(each)
     worst_usd = (estimate.worst_case_usd or ZERO) + spent_usd
     fits = worst_usd <= limit_usd or not estimate.worst_case_usd
     if fits and estimate.unbounded is None:
@@ -265,29 +266,31 @@ def confirm_worst_case(
         return
     if estimate.unbounded is not None:
         message = (
-            f"What extra[{estimate.unbounded!r}] may cost has no bound that is known before the "
-            'call. Pass override="reason", or lp.configure(confirm_above_usd=None).'
+            f"Not sent: what extra[{estimate.unbounded!r}] may cost has no bound that is known "
+            'before the call. Pass override="reason", or lp.configure(confirm_above_usd=None).'
         )
         raise exceeded_error(message, None, estimate)
-    about = "about " if estimate.assumed else ""
+    about, advice = ("about ", "Set max_tokens, pass") if estimate.assumed else ("", "Pass")
     calls = formatting.count(estimate.calls, "call")
     calls += f" after {formatting.usd(spent_usd)}" if spent_usd else ""
+    if estimate.assumed:
+        most_tokens = max(one.most_output_tokens for one in each if one.assumed)
+        calls += f", up to {most_tokens:,} tokens each, as max_tokens is not set"
     message = (
-        f'Could cost up to {about}{formatting.usd(worst_usd)} ({calls}). Pass override="reason", '
+        f"Not sent: could cost up to {about}{formatting.usd(worst_usd)} ({calls}). "
+        f'{advice} override="reason", '
         f"or lp.configure(confirm_above_usd={_next_step(worst_usd):f})."
     )
     raise exceeded_error(message, None, estimate)
 
 
-def _worst_case(requests: Iterable[Request]) -> Estimate:
-    """The sum of the estimates of all requests of known price, without statistics of models."""
+def _worst_cases(requests: Iterable[Request]) -> list[Estimate]:
+    """The estimates of all requests of known price, without statistics of models."""
     every, now = list(requests), datetime.now(UTC)
     distinct = {id(request): request for request in every}  # iterations share a request
     estimated = {key: estimates.of(request, now) for key, request in distinct.items()}
     each = [estimated[id(request)] for request in every]
-    return estimates.together(
-        one for one in each if one.worst_case_usd is not None or one.unbounded is not None
-    )
+    return [one for one in each if one.worst_case_usd is not None or one.unbounded is not None]
 
 
 def _next_step(amount: Decimal) -> Decimal:

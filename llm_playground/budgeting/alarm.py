@@ -149,9 +149,9 @@ class _Sender:
                 self._alarms.task_done()
 
     def _send(self, alarm: BudgetAlarm, log: RunLog) -> None:
-        for name, send in _receivers():
+        for identity, name, send in _receivers():
             try:
-                if _is_first(log, alarm, name):
+                if _is_first(log, alarm, identity):
                     send(alarm)
             except Exception as error:  # a function of the user may raise anything
                 self._report(name, alarm, error)
@@ -162,9 +162,10 @@ class _Sender:
         if name not in self._warned:
             self._warned.add(name)
             _log.warning(
-                "%s could not be called for an alarm of a budget (%s). Details are in %s.",
+                "%s raised %s; the alarm was: %s The traceback is in %s.",
                 name,
                 type(error).__name__,
+                alarm,
                 package_log.path(),
             )
 
@@ -181,16 +182,21 @@ def raise_alarm(
         _sender.put(BudgetAlarm(event, budget, span, spent_usd, user, at), log)
 
 
-def _receivers() -> Iterator[tuple[str, Function]]:
-    """The receivers by their names, which hold no more of an address than its host."""
+def _receivers() -> Iterator[tuple[str, str, Function]]:
+    """The receivers: what all processes call them, their names in messages, and the functions.
+
+    Names hold no more of an address than its host.
+    """
     own, required = config.settings().on_budget, config.policy().budget_webhook
     for receiver in dict.fromkeys((required, own)):
         if isinstance(receiver, Webhook):
             mark = sha256(receiver.url.encode()).hexdigest()[:8]
-            yield f"The webhook at {receiver.host} ({mark})", partial(_post, receiver)
+            name = f"The webhook at {receiver.host} ({mark})"
+            yield name, name, partial(_post, receiver)
         elif receiver is not None:
             name = getattr(receiver, "__name__", type(receiver).__name__)
-            yield f"The function {name} of {provenance.username()}", receiver
+            identity = f"The function {name} of {provenance.username()}"
+            yield identity, f"Your on_budget function {name}", receiver
 
 
 def _is_first(log: RunLog, alarm: BudgetAlarm, receiver: str) -> bool:

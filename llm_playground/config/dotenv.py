@@ -2,7 +2,8 @@
 
 A ``.env`` may belong to a folder that another person made. Its keys are used at once. Its settings
 (base URLs, ``LLM_PLAYGROUND_*``) decide where keys and texts go: they are used with a key from
-elsewhere only after :func:`trust_dotenv`. A log on PostgreSQL always requires it.
+elsewhere only after :func:`trust_dotenv`. A log on PostgreSQL always requires it. If a trusted file
+is no longer read, as others can write to it now, calls are refused: they would go elsewhere.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ _LOG = "LLM_PLAYGROUND_LOG"
 
 
 class _Setting(NamedTuple):
-    """A setting of the ``.env`` at ``path``."""
+    """A setting of the ``.env`` at ``path``; one without a name stands for the whole file."""
 
     path: str
-    variable: str
-    value: str
+    variable: str = ""
+    value: str = ""
 
     @property
     def marker(self) -> Path:
@@ -49,6 +50,14 @@ class _Setting(NamedTuple):
 @lru_cache(maxsize=32)
 def parse(path: str, _version: tuple[int, ...]) -> Mapping[str, str]:
     """The variables of a ``.env``; none with a warning if it is not to be read."""
+    values, problem = _read(path)
+    if problem:
+        warnings.warn_explicit(f"{path} is not read: {problem}.", UserWarning, "llm_playground", 1)
+    return values
+
+
+def _read(path: str) -> tuple[Mapping[str, str], str | None]:
+    """The variables of a ``.env``, and why it is not read, as :func:`_problem`."""
     from dotenv.parser import parse_stream
 
     problem = _problem(path)
@@ -57,15 +66,13 @@ def parse(path: str, _version: tuple[int, ...]) -> Mapping[str, str]:
             text = read_regular(path, MAX_BYTES).decode()
             if _LONG_SPACE.search(text) is None:
                 bindings = parse_stream(io.StringIO(text))
-                return {b.key: b.value for b in bindings if b.key and b.value is not None}
+                return {b.key: b.value for b in bindings if b.key and b.value is not None}, None
             problem = "a line has 1,000 spaces or more in a row"
         except OSError as error:
             problem = error.strerror
         except UnicodeDecodeError:
             problem = "it is not UTF-8"
-    if problem:
-        warnings.warn_explicit(f"{path} is not read: {problem}.", UserWarning, "llm_playground", 1)
-    return {}
+    return {}, problem
 
 
 def _problem(path: str) -> str | None:
@@ -111,8 +118,14 @@ def check_settings(provider: str) -> None:
     """Check all settings that a call of a provider uses, once its key is known.
 
     Raises:
-        ConfigError: As :func:`check`.
+        ConfigError: As :func:`check`, or a trusted file is not read.
     """
+    for path, values in config.dotenv_files():
+        if not values and _Setting(path).marker.exists() and (problem := _read(path)[1]):
+            raise ConfigError(
+                f"{path} is not read: {problem}. You trusted it, so nothing is sent without its "
+                "settings. Correct or remove it."
+            )
     base_url = config.base_url(provider)
     for setting in _settings():
         if setting.variable.startswith(_PREFIX) or setting.value == base_url:
@@ -122,21 +135,26 @@ def check_settings(provider: str) -> None:
 def trust_dotenv() -> list[str]:
     """Use the settings of ``.env``, here and above, also with keys from other places.
 
-    The consent is stored in the data folder, for these files and values.
+    The consent is stored in the data folder, for these files and values. If such a file is no
+    longer read, as others can write to it now, calls are refused until it is corrected or removed.
 
     Returns:
-        The names of the settings, such as ``OPENAI_BASE_URL``.
+        The names of the settings, such as ``OPENAI_BASE_URL``. Without any, one line is printed
+        that says why.
 
     Raises:
         ConfigError: The consent cannot be stored.
 
     Example:
         >>> trust_dotenv()
+        Nothing to trust: there is no .env here or above.
         []
     """
     settings = list(_settings())
+    if not settings:
+        print(f"Nothing to trust: {_why_no_settings()}.")
     try:
-        for setting in settings:
+        for setting in (*settings, *map(_Setting, {setting.path for setting in settings})):
             _files.create_folder(setting.marker.parent)
             with suppress(FileExistsError):
                 os.close(_files.create(setting.marker))
@@ -146,6 +164,15 @@ def trust_dotenv() -> list[str]:
     if names:
         options.record("trust_dotenv", settings[0].path, {"settings": names})
     return names
+
+
+def _why_no_settings() -> str:
+    problems = {path: _read(path)[1] for path, _ in config.dotenv_files()}
+    read = [path for path, problem in problems.items() if problem is None]
+    unread = [f"{path} is not read: {problem}" for path, problem in problems.items() if problem]
+    if unread:
+        return "; ".join(unread)
+    return f"{', '.join(read)} has no settings, and keys need no consent" if read else "there is no .env here or above"
 
 
 def _settings() -> Iterator[_Setting]:

@@ -253,6 +253,8 @@ def _unknown(name: str, providers: Collection[str], known: Sequence[str]) -> str
         )
     close = difflib.get_close_matches(provider.lower(), providers, n=1) if model else []
     hint = f"Did you mean {close[0]}:{model}?" if close else _closest_model(name, known)
+    if difflib.get_close_matches(name.lower(), ["local"], cutoff=0.75):
+        hint = "Did you mean local?"
     if colon and not hint:
         hint = 'lp.configure(endpoints={"mine": "http://host:port/v1"}) adds a provider.'
     start = f"No provider is known for the model {name!r}."

@@ -366,8 +366,10 @@ class Webhook:
 OnBudget = Webhook | Callable[[Any], object]
 
 
-def webhook(name: str, value: object) -> Webhook:
+def webhook(name: str, value: object, *, otherwise: str = "") -> Webhook:
     """A webhook from its URL, or from ``{"url": ..., "allow_http": True}``.
+
+    ``otherwise`` is what else the setting ``name`` takes, for the message.
 
     Raises:
         InvalidParameterError: It is not an https URL, and http is not allowed by name.
@@ -386,8 +388,8 @@ def webhook(name: str, value: object) -> Webhook:
         is_known = False
     if not is_known or any(not char.isprintable() or char == " " for char in str(url)):
         raise InvalidParameterError(
-            f'{name} takes an https:// URL without user and password, or {{"url": "http://...", '
-            '"allow_http": True} for one that is not encrypted.'
+            f"{name} takes {otherwise}an https:// URL without user and password, or "
+            '{"url": "http://...", "allow_http": True} for one that is not encrypted.'
         )
     return Webhook(str(url), str(found.hostname))
 
@@ -398,7 +400,7 @@ def on_budget_setting(value: object) -> OnBudget:
     Raises:
         InvalidParameterError: It is neither.
     """
-    return value if callable(value) else webhook("on_budget", value)
+    return value if callable(value) else webhook("on_budget", value, otherwise="a function or ")
 
 
 def record(

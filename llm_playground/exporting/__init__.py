@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from llm_playground import _files, _validation
 from llm_playground.config import options
@@ -16,9 +16,14 @@ _WRITERS: dict[str, Callable[[Sequence[Row]], str]] = {
     "markdown": formats.to_markdown,
     "csv": formats.to_csv,
 }
+SUFFIXES = {".json": "json", ".md": "markdown", ".markdown": "markdown", ".csv": "csv"}
 
 
-def export(runs: object, format: str = "json", path: str | Path | None = None) -> str:  # noqa: A002 - the contract's name
+def export(
+    runs: object,
+    format: str | None = None,  # noqa: A002 - the contract's name
+    path: str | Path | None = None,
+) -> str:
     """Runs as JSON, Markdown or CSV, without keys. The audit log gets an entry.
 
     JSON and CSV are exact and can be imported with ``lp.import_runs``. Both hold the columns of the
@@ -27,10 +32,11 @@ def export(runs: object, format: str = "json", path: str | Path | None = None) -
     images of the prompts.
 
     Args:
-        runs: A run, a list of runs, a comparison, a playground, or a frame of runs such as
+        runs: A run, its id, a list of runs, a comparison, a playground, or a frame of runs such as
             ``lp.runs()``.
         format: ``json`` (costs are numbers with all their digits), ``markdown`` or ``csv`` (texts
-            that a spreadsheet would take for formulas begin with an apostrophe).
+            that a spreadsheet would take for formulas begin with an apostrophe). None is the suffix
+            of the path, or ``json`` without one.
         path: A file to write the text to as well; a new one is readable by you only, an existing
             one is replaced atomically and keeps its rights.
 
@@ -38,8 +44,8 @@ def export(runs: object, format: str = "json", path: str | Path | None = None) -
         The text.
 
     Raises:
-        InvalidParameterError: ``runs`` is none of these, the format is unknown, or the file cannot
-            be written.
+        InvalidParameterError: ``runs`` is none of these, the format or suffix is unknown, or the file
+            cannot be written.
         RunLogError: The log cannot be read.
 
     Example:
@@ -48,6 +54,14 @@ def export(runs: object, format: str = "json", path: str | Path | None = None) -
         >>> lp.export(run, "csv").splitlines()[0][:19]
         'run_id,execution_id'
     """
+    if format is None:
+        suffix = PurePath(path).suffix.lower() if isinstance(path, (str, Path)) else ""
+        if suffix and suffix not in SUFFIXES:
+            raise InvalidParameterError(
+                f"The format of {_validation.short_repr(str(path))} is unknown. End it in .json, "
+                '.md or .csv, or add format="json", "markdown" or "csv".'
+            )
+        format = SUFFIXES.get(suffix, "json")  # noqa: A001 - as above
     if not isinstance(format, str) or format not in _WRITERS:
         raise InvalidParameterError(
             f"There is no format {_validation.short_repr(format)}. "

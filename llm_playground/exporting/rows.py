@@ -63,8 +63,8 @@ def plain_rows(runs: object) -> list[Row]:
     Runs with a value that does not fit its column are left out, and one warning names them.
 
     Args:
-        runs: A run, a list of runs, a frame of runs, or an object with ``runs`` (a comparison) or
-            ``results`` (a playground, which waits for its answers).
+        runs: A run, its id, a list of runs, a frame of runs, or an object with ``runs`` (a comparison)
+            or ``results`` (a playground, which waits for its answers).
 
     Raises:
         InvalidParameterError: ``runs`` is none of these, or no run fits.
@@ -210,7 +210,13 @@ def _rows_of(runs: Any) -> list[Row]:  # noqa: ANN401 - recognised by its attrib
             pairs = zip(rows, prompts, strict=True)
             rows = [{**row, "user_prompt": prompt} for row, prompt in pairs]
         return rows
-    if isinstance(runs, Iterable) and not isinstance(runs, (str, bytes, Mapping)):
+    if isinstance(runs, str):
+        if found := open_log().rows(_BY_ID, {"ids": [runs]}):
+            return [unpacked_row(found[0])]
+        raise InvalidParameterError(
+            f"The log holds no run with the id {_validation.short_repr(runs)}. lp.runs() lists all."
+        )
+    if isinstance(runs, Iterable) and not isinstance(runs, (bytes, Mapping)):
         return list(map(_known_columns, runs))
     raise _not_runs(runs)
 
@@ -240,8 +246,8 @@ def _frame_rows(frame: Any) -> list[Row]:  # noqa: ANN401 - pandas is not import
 
 def _not_runs(value: object) -> InvalidParameterError:
     return InvalidParameterError(
-        "What can be exported is a run, a comparison, a playground, a list of runs or a frame such "
-        f"as lp.runs() gives; got {_validation.short_repr(value)}."
+        "What can be exported is a run, its id, a comparison, a playground, a list of runs or a "
+        f"frame such as lp.runs() gives; got {_validation.short_repr(value)}."
     )
 
 

@@ -14,7 +14,6 @@ from llm_playground.formatting import article, count
 from llm_playground.redaction import printable, remember
 
 KEY_ACTS = ("set", "forget")
-_FORMATS = {".json": "json", ".md": "markdown", ".markdown": "markdown", ".csv": "csv"}
 _RUNS_SHOWN = 20
 _RUN_COLUMNS = [
     *("started_at", "model", "user_prompt", "response_text", "status", "cost_usd"),
@@ -137,7 +136,7 @@ def export(path: str | None, format: str | None) -> None:  # noqa: A002 - the op
         newest = exporting.export(run_rows.runs(limit=_RUNS_SHOWN), format or "json")
         print(printable(newest), end="")
         return
-    chosen = format or _FORMATS.get(PurePath(path).suffix.lower())
+    chosen = format or exporting.SUFFIXES.get(PurePath(path).suffix.lower())
     if chosen is None:
         raise InvalidParameterError(
             f"The format of {_validation.short_repr(path)} is unknown. End it in .json, .md or "

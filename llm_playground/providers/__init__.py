@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from llm_playground import _lifecycle, _runtime, config, formatting
-from llm_playground.config import credentials, dotenv
+from llm_playground.config import credentials, dotenv, endpoint_table
 from llm_playground.errors import ConfigError
 from llm_playground.events import Preparing, ProviderEvent
 from llm_playground.providers.wire_formats import WIRE_FORMATS
@@ -67,6 +67,20 @@ class RequestContext:
 
         base_url = self.endpoint.base_url
         return httpx2.URL(base_url).netloc.decode() if base_url else self.label
+
+    @property
+    def own_server(self) -> str:
+        """The name of a server that the user runs; ``it`` where the base URL replaces a vendor."""
+        row = config.rows().get(self.endpoint.provider)
+        return "it" if row is None or row.key_variables else self.label
+
+    @property
+    def label_at_host(self) -> str:
+        """The label, with the host where a base URL is set in place of the provider's own."""
+        built_in = endpoint_table.BUILT_IN.get(self.endpoint.provider)
+        default = built_in.base_url if built_in else ""
+        own_host = not default or self.endpoint.base_url in (None, default)
+        return self.label if own_host else f"{self.label} at {self.host}"
 
     @property
     def proxy(self) -> str | None:

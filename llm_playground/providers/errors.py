@@ -87,15 +87,15 @@ _BY_STATUS: dict[int, Rule] = {
     408: Rule(ProviderTimeoutError, "{label} timed out {why}. Run again."),
     413: Rule(RequestRejectedError, "{label} refused the request as too large {why}. Send less."),
     429: Rule(RateLimitError, "{label} limits the rate {why}. {retry_advice}"),
-    503: Rule(ProviderUnavailableError, "{label} is overloaded or down {why}. {retry_advice}"),
-    529: Rule(ProviderUnavailableError, "{label} is overloaded {why}. {retry_advice}"),
+    503: Rule(ProviderUnavailableError, "{server} is overloaded or down {why}. {retry_advice}"),
+    529: Rule(ProviderUnavailableError, "{server} is overloaded {why}. {retry_advice}"),
 }
 _BY_HUNDRED: dict[int, Rule] = {
     3: Rule(
         RequestRejectedError, "{label} redirects to another address ({status}). Check the base URL."
     ),
     4: Rule(RequestRejectedError, "{label} rejected the request {why}. Change it and run again."),
-    5: Rule(ProviderUnavailableError, "{label} had an internal error {why}. {retry_advice}"),
+    5: Rule(ProviderUnavailableError, "{server} had an internal error {why}. {retry_advice}"),
 }
 _OTHER_STATUS = Rule(ProviderError, "{label} sent an unexpected response {why}.")
 _REFUSED_PARAMETER = Rule(
@@ -179,6 +179,7 @@ def status_error(
         headers,
         text[:DETAIL_CHARS],
         status=status,
+        server=call.label_at_host,
         model_name=call.model.partition(":")[2],
         key_origin=call.key_origin,
         key_advice=call.key_advice,

@@ -45,7 +45,7 @@ _BEFORE_FIRST_DELTA: dict[type[BaseException] | tuple[type[BaseException], ...],
     ),
     ConnectionRefusedError: Rule(
         ProviderUnavailableError,
-        "{host} refuses connections. Check that it runs, and the base URL.",
+        "{host} refuses connections. Check that {server} runs, and the base URL.",
     ),
     EventTooLongError: Rule(
         ProviderError, "{label} sent an event without end. Check the base URL and the proxy."
@@ -118,6 +118,7 @@ def transport_error(
         headers or {},
         " < ".join(f"{type(link).__name__}: {link}" for link in links),
         host=call.host,
+        server=call.own_server,
         proxy=proxy,
         within="" if limit_s is None else f" within {limit_s:g} s",
     )

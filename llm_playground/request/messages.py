@@ -27,6 +27,7 @@ from llm_playground.types import (
 )
 
 _MAX_NAME_CHARS = 100  # of a variable in an error message
+_IN_A_NOTEBOOK = "Run the cell that defines it, or type a value."
 _SLOT = re.compile(r"\{\{\s*([^\W\d]\w*)\s*\}\}")
 
 
@@ -39,8 +40,10 @@ def names(text: str) -> list[str]:
     return list(dict.fromkeys(_SLOT.findall(text)))
 
 
-def fill(text: str, variables: Mapping[str, object]) -> str:
+def fill(text: str, variables: Mapping[str, object], advice: str = _IN_A_NOTEBOOK) -> str:
     """``text`` with each ``{{name}}`` replaced by ``str`` of its value, not recursively.
+
+    ``advice`` says, in the message of an error, where a missing value comes from.
 
     Raises:
         TemplateError: A name has no value; the message names it.
@@ -53,9 +56,7 @@ def fill(text: str, variables: Mapping[str, object]) -> str:
         name = (
             missing[0] if len(missing[0]) <= _MAX_NAME_CHARS else f"{missing[0][:_MAX_NAME_CHARS]}…"
         )
-        raise TemplateError(
-            f"{{{{{name}}}}} is not defined. Run the cell that defines it, or type a value."
-        )
+        raise TemplateError(f"{{{{{name}}}}} is not defined. {advice}")
 
     def value_of(match: re.Match[str]) -> str:
         try:
@@ -140,8 +141,10 @@ def stored_conversation(messages: Iterable[Mapping[str, Any]]) -> tuple[Message,
     return conversation(None, messages=turns)
 
 
-def filled(turns: Iterable[Message], variables: Mapping[str, object]) -> tuple[Message, ...]:
-    """The messages with every ``{{name}}`` in their texts replaced by its value.
+def filled(
+    turns: Iterable[Message], variables: Mapping[str, object], advice: str = _IN_A_NOTEBOOK
+) -> tuple[Message, ...]:
+    """The messages with every ``{{name}}`` in their texts replaced; ``advice`` as in :func:`fill`.
 
     Raises:
         InvalidParameterError: ``variables`` is not a mapping.
@@ -157,7 +160,7 @@ def filled(turns: Iterable[Message], variables: Mapping[str, object]) -> tuple[M
         )
 
     def fill_part(part: Part) -> Part:
-        return TextPart(fill(part.text, variables)) if isinstance(part, TextPart) else part
+        return TextPart(fill(part.text, variables, advice)) if isinstance(part, TextPart) else part
 
     return tuple(replace(turn, content=tuple(map(fill_part, turn.content))) for turn in turns)
 

@@ -302,7 +302,8 @@ class RunSession:
 
     def stop(self, number: int | None = None) -> None:
         """Stop one answer, or all that are running. The text so far is kept."""
-        if self.calls:  # else the loop may not exist, and cannot be made while Python ends
+        # Else the loop may not exist, and cannot be made while Python ends.
+        if any(map(self.answers.is_open, range(1, len(self.calls) + 1))):
             _runtime.loop().call_soon_threadsafe(self._cancel, number)
 
     def retry_now(self, number: int) -> None:

@@ -27,7 +27,7 @@ def test_expensive_comparison_is_not_sent(server):
         lp.compare(["a", "b"], MODEL, n=100, max_tokens=62)
 
     assert str(caught.value) == (
-        'Could cost up to $12.40 (200 calls). Pass override="reason", or '
+        'Not sent: could cost up to $12.40 (200 calls). Pass override="reason", or '
         "lp.configure(confirm_above_usd=20)."
     )
     assert caught.value.estimate.worst_case_usd == Decimal("12.4")
@@ -37,8 +37,44 @@ def test_expensive_comparison_is_not_sent(server):
 
 
 def test_amount_without_max_tokens_is_approximate(server):
-    with pytest.raises(lp.BudgetExceededError, match=r"up to about \$4\.10 \(1 call\)"):
+    with pytest.raises(lp.BudgetExceededError) as caught:
         lp.ask("hi", MODEL)
+
+    assert str(caught.value) == (
+        "Not sent: could cost up to about $4.10 (1 call, up to 4,096 tokens each, as max_tokens is "
+        'not set). Set max_tokens, pass override="reason", or '
+        "lp.configure(confirm_above_usd=5)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"max_tokens": 1001}, None),
+        ({"extra": {"max_tokens": 1001}}, None),
+        ({"extra": {"max_completion_tokens": 4096}}, None),
+        ({"temperature": 0.5}, "4,096"),
+        ({"extra": {"thinking_budget": 9000}}, "9,000"),
+        ({"extra": {"reasoning_budget": 100}}, "4,096"),
+    ],
+    ids=str,
+)
+def test_max_tokens_is_named_only_where_it_is_not_set(server, parameters, said):
+    with pytest.raises(lp.BudgetExceededError, match="^Not sent: could cost up to") as caught:
+        lp.ask("hi", MODEL, **parameters)
+
+    limit = f"(1 call, up to {said} tokens each, as max_tokens is not set). Set max_tokens, pass "
+    assert (limit if said else "(1 call). Pass ") in str(caught.value)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("field", ["web_search_options", "search_parameters", "plugins", "speed"])
+def test_a_field_of_unbounded_cost_is_not_sent(server, field):
+    with pytest.raises(lp.BudgetExceededError) as caught:
+        lp.ask("hi", MODEL, max_tokens=1, extra={field: {"x": 1}})
+
+    assert str(caught.value).startswith(f"Not sent: what extra['{field}'] may cost has no bound")
+    assert server.requests == []
 
 
 async def test_all_functions_check(server):
@@ -144,7 +180,7 @@ class TestPlayground:
         with pytest.raises(lp.BudgetExceededError):
             pg.run()
 
-        assert pg.problem.startswith("Could cost up to $2.00 (1 call).")
+        assert pg.problem.startswith("Not sent: could cost up to $2.00 (1 call).")
         assert not pg.running
         assert server.requests == []
 

@@ -300,6 +300,67 @@ class TestAFile:
             assert config.read("OPENAI_API_KEY") == (KEY if kind == "link" else None)
 
 
+class TestATrustedFile:
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            (fifo, "it is not a regular file"),
+            (terabyte, "it is longer than 65,536 bytes"),
+            (long, "it is longer than 65,536 bytes"),
+            (lambda path: path.chmod(0o666), "every user of this machine can write to it"),
+            (lambda path: path.chmod(0o602), "every user of this machine can write to it"),
+            (lambda path: path.write_bytes(b"A=\xff"), "it is not UTF-8"),
+            (spaces(" "), "a line has 1,000 spaces or more in a row"),
+        ],
+    )
+    @pytest.mark.filterwarnings("ignore:.* is not read")
+    def test_that_is_not_read_stops_every_call(self, vendor, tmp_path, monkeypatch, change, reason):
+        name, key_variable, url_variable, key, server = vendor
+        monkeypatch.setenv(key_variable, key)
+        path = write(tmp_path, **{url_variable: server.url})
+        lp.trust_dotenv()
+        change(path)
+
+        with pytest.raises(ConfigError, match=f"is not read: {reason}.*Correct or remove") as error:
+            lp.ask("Hi", f"{name}:m")
+        assert "\n" not in str(error.value)
+        assert not server.requests
+
+        path.unlink()
+        write(tmp_path, **{url_variable: server.url})
+        assert lp.ask("Hi", f"{name}:m").text == "Hi"
+
+    @pytest.mark.filterwarnings("ignore:.* is not read")
+    def test_alone_stops_calls(self, tmp_path, monkeypatch, serve):
+        server = serve(Reply(openai_stream(["Hi"])))
+        write(tmp_path, OPENAI_API_KEY=KEY).chmod(0o666)
+
+        assert lp.ask("Hi", "openai:gpt-4o").text == "Hi"
+        assert len(server.requests) == 1
+
+    @pytest.mark.parametrize(
+        ("settings", "mode", "said"),
+        [
+            (None, None, "there is no .env here or above."),
+            ({}, 0o600, "/.env has no settings, and keys need no consent."),
+            ({"OPENAI_API_KEY": KEY}, 0o600, "/.env has no settings, and keys need no consent."),
+            ({"OTHER": "x"}, 0o644, "/.env has no settings, and keys need no consent."),
+            ({"OPENAI_BASE_URL": "http://x"}, 0o666, "every user of this machine can write to it"),
+            ({"LLM_PLAYGROUND_MODE": "reuse"}, 0o602, "every user of this machine can write to it"),
+        ],
+    )
+    @pytest.mark.filterwarnings("ignore:.* is not read")
+    def test_nothing_to_trust_is_said_in_one_line(self, tmp_path, capsys, settings, mode, said):
+        if settings is not None:
+            write(tmp_path, **settings).chmod(mode)
+
+        assert lp.trust_dotenv() == []
+
+        [line] = capsys.readouterr().out.splitlines()
+        assert line.startswith("Nothing to trust: ")
+        assert said in line
+
+
 HUB = """
 import os
 from llm_playground import config

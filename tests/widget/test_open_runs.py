@@ -1,6 +1,8 @@
 """Runs opened in the panel by their ids, and the code that does so."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -51,6 +53,39 @@ def test_takes_a_run_its_id_or_a_prefix(home, named):
         first.id,
         second.id,
     ]
+
+
+CLOSES = """
+import sys
+import llm_playground as lp
+from llm_playground import _runtime
+
+def close(panel):
+    panel.close()
+    return _runtime._loop is None
+
+print(close(lp.Playground(run=sys.argv[1])), close(lp.Playground(run=sys.argv[1:])),
+      close(lp.Playground()))
+one, two = lp.Playground(run=sys.argv[1]), lp.Playground(run=sys.argv[1])
+one.stop()
+print(_runtime._loop is None)
+"""
+
+
+def test_closing_or_stopping_ended_answers_starts_no_loop(home):
+    """A loop cannot be made while Python ends, which closes the panels that are left."""
+    runs = logged("One.", "Two.")
+
+    done = subprocess.run(
+        [sys.executable, "-c", CLOSES, *(run.id for run in runs)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert done.stdout.split() == ["True"] * 4
+    assert done.stderr == ""
 
 
 def test_run_of_an_opened_form_sends_the_same(home):
