@@ -172,7 +172,11 @@ def _why_no_settings() -> str:
     unread = [f"{path} is not read: {problem}" for path, problem in problems.items() if problem]
     if unread:
         return "; ".join(unread)
-    return f"{', '.join(read)} has no settings, and keys need no consent" if read else "there is no .env here or above"
+    return (
+        f"{', '.join(read)} has no settings, and keys need no consent"
+        if read
+        else "there is no .env here or above"
+    )
 
 
 def _settings() -> Iterator[_Setting]:

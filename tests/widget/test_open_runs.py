@@ -1,12 +1,12 @@
 """Runs opened in the panel by their ids, and the code that does so."""
 
 import json
-import subprocess
-import sys
+import threading
 
 import pytest
 
 import llm_playground as lp
+from llm_playground import _runtime
 from llm_playground.runlog import open_log, replay
 from llm_playground.widget.stored_runs import SHORTEST_PREFIX, stored_runs
 from tests.codegen.requests import GIF
@@ -55,37 +55,26 @@ def test_takes_a_run_its_id_or_a_prefix(home, named):
     ]
 
 
-CLOSES = """
-import sys
-import llm_playground as lp
-from llm_playground import _runtime
-
-def close(panel):
-    panel.close()
-    return _runtime._loop is None
-
-print(close(lp.Playground(run=sys.argv[1])), close(lp.Playground(run=sys.argv[1:])),
-      close(lp.Playground()))
-one, two = lp.Playground(run=sys.argv[1]), lp.Playground(run=sys.argv[1])
-one.stop()
-print(_runtime._loop is None)
-"""
-
-
-def test_closing_or_stopping_ended_answers_starts_no_loop(home):
+@pytest.mark.parametrize("end", [lp.Playground.stop, lp.Playground.close], ids=["stop", "close"])
+@pytest.mark.parametrize("opened", ["none", "one", "two", "prefix", "ended"])
+def test_ending_answers_that_have_ended_starts_no_loop(home, monkeypatch, opened, end):
     """A loop cannot be made while Python ends, which closes the panels that are left."""
-    runs = logged("One.", "Two.")
+    ids = [run.id for run in logged("One.", "Two.")]
+    run = {"none": None, "one": ids[0], "two": ids, "prefix": ids[1][:18], "ended": None}[opened]
+    panel = lp.Playground(models=["local"], prompt="Hi.", run=run)
+    if opened == "ended":
+        panel.max_tokens = 1
+        answered(panel)
+    real, me = _runtime.loop, threading.get_ident()
 
-    done = subprocess.run(
-        [sys.executable, "-c", CLOSES, *(run.id for run in runs)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    def loop():
+        if threading.get_ident() == me:
+            raise ImportError("sys.meta_path is None, Python is likely shutting down")
+        return real()
 
-    assert done.stdout.split() == ["True"] * 4
-    assert done.stderr == ""
+    monkeypatch.setattr(_runtime, "loop", loop)
+
+    end(panel)
 
 
 def test_run_of_an_opened_form_sends_the_same(home):
