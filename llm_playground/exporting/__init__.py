@@ -44,8 +44,8 @@ def export(
         The text.
 
     Raises:
-        InvalidParameterError: ``runs`` is none of these, the format or suffix is unknown, or the file
-            cannot be written.
+        InvalidParameterError: ``runs`` is none of these, the format or suffix is unknown, or the
+            file cannot be written.
         RunLogError: The log cannot be read.
 
     Example:

@@ -63,8 +63,8 @@ def plain_rows(runs: object) -> list[Row]:
     Runs with a value that does not fit its column are left out, and one warning names them.
 
     Args:
-        runs: A run, its id, a list of runs, a frame of runs, or an object with ``runs`` (a comparison)
-            or ``results`` (a playground, which waits for its answers).
+        runs: A run, its id, a list of runs, a frame of runs, or an object with ``runs`` (a
+            comparison) or ``results`` (a playground, which waits for its answers).
 
     Raises:
         InvalidParameterError: ``runs`` is none of these, or no run fits.

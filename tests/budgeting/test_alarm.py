@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from decimal import Decimal
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -164,17 +165,33 @@ def test_a_function_gets_the_alarm(served):
     assert len(got) == 1
 
 
-def is_away(_alarm):
+def is_away(*_arguments):
     raise ValueError("the mail server is away")
 
 
-def test_a_function_that_fails_is_logged_and_warned_of_once(served, caplog):
-    lp.configure(on_budget=is_away)
+class Away:
+    __call__ = is_away
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (is_away, "is_away"),
+        (lambda alarm: is_away(alarm), "<lambda>"),
+        (partial(is_away), "partial"),
+        (Away(), "Away"),
+    ],
+)
+def test_a_function_that_fails_is_logged_and_warned_of_once(served, caplog, function, name):
+    lp.configure(on_budget=function)
     for limit in (0.004, 0.003, 0.002):
         lp.set_budget(limit)
         assert ask().status == "over_budget"
     sent()
-    assert len([line for line in caplog.messages if "could not be called" in line]) == 1
+    [line] = [line for line in caplog.messages if "the alarm was" in line]
+    start = f"Your on_budget function {name} raised "
+    assert line.startswith(f"{start}ValueError; the alarm was: A call was not sent: $0.0040 for ")
+    assert line.endswith(f". The traceback is in {package_log.path()}.")
     assert package_log.path().read_text().count("ValueError: the mail server is away") == 3
 
 
@@ -268,6 +285,8 @@ def test_other_addresses_are_refused_in_one_line(setting):
     with pytest.raises(InvalidParameterError) as error:
         lp.configure(on_budget=setting)
     assert "\n" not in str(error.value)
+    if not isinstance(setting, dict) or "method" not in setting:
+        assert "on_budget takes a function or an https:// URL" in str(error.value)
     assert config.settings().on_budget is None
 
 

@@ -112,7 +112,7 @@ class TestWhatIsExported:
         with pytest.raises(InvalidParameterError, match="'dear' as its cost_usd"):
             lp.export(lp.runs().assign(cost_usd="dear"))
 
-    @pytest.mark.parametrize("wrong", ["papyrus", "", "JSON", None, ["json"]])
+    @pytest.mark.parametrize("wrong", ["papyrus", "", "JSON", ["json"]])
     def test_an_unknown_format_names_those_there_are(self, log, wrong):
         with pytest.raises(InvalidParameterError, match="Available: json, markdown, csv") as error:
             lp.export([], wrong)
@@ -189,6 +189,60 @@ class TestFormats:
 
 
 class TestFiles:
+    @pytest.mark.parametrize(
+        ("name", "given", "written"),
+        [
+            ("runs.json", None, "json"),
+            ("runs.JSON", None, "json"),
+            ("runs", None, "json"),
+            ("runs.csv", None, "csv"),
+            ("runs.2026.CSV", None, "csv"),
+            ("runs.md", None, "markdown"),
+            ("runs.markdown", None, "markdown"),
+            ("runs.csv", "json", "json"),
+            ("runs.xlsx", "csv", "csv"),
+            ("runs.json", "markdown", "markdown"),
+        ],
+    )
+    def test_the_format_is_that_of_the_suffix_unless_given(
+        self, log, tmp_path, name, given, written
+    ):
+        add(log)
+        as_text = lp.export(lp.runs(), written)
+        for path in (tmp_path / name, str(tmp_path / name)):
+            lp.export(lp.runs(), given, path)
+            assert (tmp_path / name).read_bytes() == as_text.encode()
+
+    @pytest.mark.parametrize(
+        "suffix", ["parquet", "xlsx", "html", "txt", "json.gz", "jsonl", "tsv"]
+    )
+    def test_another_suffix_is_refused_in_one_line(self, log, tmp_path, suffix):
+        add(log)
+        path = tmp_path / f"runs.{suffix}"
+        for given in (path, str(path)):
+            with pytest.raises(
+                InvalidParameterError, match=r"is unknown. End it in \.json"
+            ) as error:
+                lp.export(lp.runs(), path=given)
+            assert "\n" not in str(error.value)
+        assert names(tmp_path) == []
+
+    @pytest.mark.parametrize("form", ["json", "markdown", "csv"])
+    def test_a_run_is_exported_by_its_id(self, log, form):
+        run_id = add(log, text="日本語").id
+        add(log)
+        narrow = lp.runs()[["run_id"]]
+        assert lp.export(run_id, form) == lp.export(narrow[narrow.run_id == run_id], form)
+
+    @pytest.mark.parametrize("unknown", ["abc", "", "last", "runs.json", "a\0b", "'"])
+    def test_an_id_of_no_run_is_said_in_one_line(self, log, unknown):
+        add(log)
+        with pytest.raises(
+            InvalidParameterError, match="The log holds no run with the id"
+        ) as error:
+            lp.export(unknown)
+        assert "\n" not in str(error.value)
+
     def test_the_text_is_returned_and_written(self, log, tmp_path):
         add(log, text="日本語")
         path = tmp_path / "runs.json"

@@ -58,6 +58,16 @@ def whole(log, **known):
     )
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("keep", ["compressed", "metrics", "nothing"])
+@pytest.mark.parametrize("unknown", ["abcdef123", "", "last", "%"])
+def test_a_run_that_is_not_in_the_log_is_refused(log, unknown, keep, dry_run):
+    whole(log)
+    with pytest.raises(InvalidParameterError, match=f"There is no run {unknown}\\. lp.runs"):
+        lp.purge(run=unknown, keep=keep, dry_run=dry_run)
+    assert lp.audit().empty
+
+
 def test_dry_run_is_the_default(log):
     add(log, at=LONG_AGO, text=ANSWER, question="an old one")
     add(log, at=datetime.now(UTC), text="new")
