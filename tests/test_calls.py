@@ -424,3 +424,10 @@ def count_computations(monkeypatch, name, computed):
         return compute(request)
 
     monkeypatch.setattr(prop, "func", counted)
+
+
+@pytest.mark.parametrize("call", [lp.ask, lp.compare])
+@pytest.mark.parametrize("variables", [{}, {"y": 1}, {"X": 1}])
+def test_a_missing_variable_is_to_be_added(home, call, variables):
+    with pytest.raises(lp.ConfigError, match=r"\{\{x\}\} is not defined. Add it to variables="):
+        call("{{x}}", "local", variables=variables)

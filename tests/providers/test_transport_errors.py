@@ -7,6 +7,8 @@ from contextlib import contextmanager
 import pytest
 
 from llm_playground import errors
+from llm_playground.providers import Endpoint, RequestContext, transport_errors
+from llm_playground.providers.errors import status_error
 from tests.providers.failures import failure
 from tests.providers.vendors import KEY
 
@@ -149,3 +151,26 @@ def test_invalid_base_url_is_one_line(vendor, base_url):
 )
 async def test_valid_base_urls(vendor, base_url):
     await vendor.provider(base_url).aclose()
+
+
+@pytest.mark.parametrize(
+    ("provider", "base_url", "refused", "down"),
+    [
+        ("ollama", "http://127.0.0.1:11434/v1", "Ollama", "Ollama"),
+        ("ollama", "http://10.0.0.5:1/v1", "Ollama", "Ollama at 10.0.0.5:1"),
+        ("lmstudio", "http://127.0.0.1:1234/v1", "LM Studio", "LM Studio"),
+        ("vllm", "http://127.0.0.1:8000/v1", "vLLM", "vLLM"),
+        ("openai", "https://api.openai.com/v1", "it", "OpenAI"),
+        ("openai", None, "it", "OpenAI"),
+        ("openai", "http://127.0.0.1:8000/v1", "it", "OpenAI at 127.0.0.1:8000"),
+        ("anthropic", "https://gateway.example", "it", "Anthropic at gateway.example"),
+        ("local", "http://127.0.0.1:5/v1", "the local model", "The local model"),
+    ],
+)
+def test_messages_name_the_server_that_was_asked(provider, base_url, refused, down):
+    call = RequestContext(Endpoint(provider, "no key", base_url, None), f"{provider}:m")
+
+    error = transport_errors.transport_error(call, ConnectionRefusedError())
+    assert f"Check that {refused} runs, and the base URL." in str(error)
+    for status in (500, 502, 503, 529):
+        assert str(status_error(call, status, "")).startswith((f"{down} had ", f"{down} is "))

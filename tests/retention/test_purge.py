@@ -60,7 +60,7 @@ def whole(log, **known):
 
 @pytest.mark.parametrize("dry_run", [True, False])
 @pytest.mark.parametrize("keep", ["compressed", "metrics", "nothing"])
-@pytest.mark.parametrize("unknown", ["abcdef123", "", "last", "%"])
+@pytest.mark.parametrize("unknown", ["abcdef123", "last", "%", "ABC", "'"])
 def test_a_run_that_is_not_in_the_log_is_refused(log, unknown, keep, dry_run):
     whole(log)
     with pytest.raises(InvalidParameterError, match=f"There is no run {unknown}\\. lp.runs"):
