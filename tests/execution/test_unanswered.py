@@ -39,6 +39,7 @@ ROOT = Path(__file__).parents[2]
 MODEL = "openai:any"
 PROMPT = "word " * 80  # 400 bytes: about 100 tokens
 INPUT_USD = Decimal("0.1")  # of 100 tokens
+LONG_ENOUGH_TO_SEND_S = 3  # also under load
 RATES = {"input_usd_per_mtok": 1000, "output_usd_per_mtok": 1000}
 
 
@@ -82,7 +83,8 @@ UNBILLED = {
 @pytest.mark.parametrize("kind", MAY_BE_BILLED)
 def test_an_attempt_that_reached_the_provider_counts_with_its_input(serve, kind):
     serve(MAY_BE_BILLED[kind])
-    lp.configure(timeout_s={"first_delta": 0.3})
+    if kind in ("silent", "no headers"):
+        lp.configure(timeout_s={"first_delta": LONG_ENOUGH_TO_SEND_S})
 
     run = run_of()
 
@@ -258,11 +260,13 @@ class TestTimeouts:
         "reasoning": openai_stream([], reasoning=["Hm"], finish_reason=None)[:2],
     }
 
-    @pytest.mark.parametrize("limit", ["between_deltas", "total"])
+    @pytest.mark.parametrize(
+        "limit", [{"between_deltas": 0.5}, {"total": LONG_ENOUGH_TO_SEND_S}], ids=str
+    )
     @pytest.mark.parametrize("kind", STREAMS)
     def test_after_a_delta(self, serve, kind, limit):
         serve(Reply([b"".join(self.STREAMS[kind])], end="hang"))
-        lp.configure(timeout_s={limit: 0.5}, retry=3)
+        lp.configure(timeout_s=limit, retry=3)
 
         run = run_of()
 
