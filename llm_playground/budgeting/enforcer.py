@@ -296,18 +296,18 @@ class BudgetEnforcer:
             self._rounds = None
 
     async def _run_round(self, waiters: Sequence[_Waiter]) -> None:
-        is_waiting = any(waiter.release_unused for waiter in waiters)
-        processes = await self._find_processes(is_waiting=is_waiting)
-        needs = [need for waiter in waiters for need in waiter.reservation.needs]
-        accounts = dict.fromkeys([*(need.account for need in needs), *self._due])
-        self._due = set()
-        requests = [(account, _allocation_request(account, waiters)) for account in accounts]
-        models = {waiter.reservation.run.model for waiter in waiters}
-        began = clock()
-        known = self._histories
-        stale = [m for m in models if m not in known or began - known[m][1] > _HISTORY_S]
-        overrides = [waiter.reservation for waiter in waiters if waiter.forced]
         try:
+            is_waiting = any(waiter.release_unused for waiter in waiters)
+            processes = await self._find_processes(is_waiting=is_waiting)
+            needs = [need for waiter in waiters for need in waiter.reservation.needs]
+            accounts = dict.fromkeys([*(need.account for need in needs), *self._due])
+            self._due = set()
+            requests = [(account, _allocation_request(account, waiters)) for account in accounts]
+            models = {waiter.reservation.run.model for waiter in waiters}
+            began = clock()
+            known = self._histories
+            stale = [m for m in models if m not in known or began - known[m][1] > _HISTORY_S]
+            overrides = [waiter.reservation for waiter in waiters if waiter.forced]
             work = partial(self._transact, requests, stale, overrides, processes)
             change = partial(self._log.change, work, wait_s=patience_s())
             grants, histories = await asyncio.to_thread(change)

@@ -28,6 +28,7 @@ from llm_playground.config.options import (
     Rates,
     Retry,
     Timeouts,
+    log_place,
 )
 from llm_playground.config.options import Setting as PriceSetting
 from llm_playground.config.policy import Policy, read_policy
@@ -62,11 +63,6 @@ class Settings:
 _settings = Settings()
 _lifecycle.register_state(globals(), "_settings", Settings)
 _NO_POLICY = Policy()
-# A PostgreSQL URL with host, port and database in the group; no @ elsewhere, which would make it
-# unclear where a password ends.
-_SERVER = re.compile(
-    r"postgres(?:ql)?://(?:[^@/?#]*@)?([\w.,:\[\]-]*(?:/[\w.-]*)?)(?:\?[^@]*)?", re.ASCII
-)
 _KEYWORDS = re.compile(r"\s*(?:host|hostaddr|port|dbname|user|password|service|passfile)\s*=")
 _MAX_ENVIRONMENT_BYTES = 16_777_216
 _concurrency_listeners: list[Callable[[], None]] = []
@@ -315,18 +311,6 @@ def _checked_log_url(location: str) -> str:
     except ConfigError as error:
         drop_stacks(error)  # they have the URL in parts, and so its password
         raise
-
-
-def log_place(location: str) -> str:
-    """A run log for people: its path, or host, port and database without login and options.
-
-    >>> log_place("postgresql://ada:lovelace@example.org:5433/llm?sslmode=require")
-    'postgresql://example.org:5433/llm'
-    """
-    if not location.startswith(("postgresql:", "postgres:")):
-        return location
-    found = _SERVER.fullmatch(location)
-    return f"postgresql://{found[1]}" if found else "a PostgreSQL database"
 
 
 def as_log_url(location: str) -> str:

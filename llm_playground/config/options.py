@@ -1,4 +1,4 @@
-"""The settings of :func:`~llm_playground.config.configure` that have several parts.
+"""The settings of :func:`~llm_playground.config.configure` that have several parts or rules.
 
 Each is a frozen value with a ``merge_...`` function, which takes the current value and the argument
 of ``configure``. :func:`record` writes the audit log's entries from any layer.
@@ -6,6 +6,7 @@ of ``configure``. :func:`record` writes the audit log's entries from any layer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from decimal import Decimal
@@ -28,6 +29,12 @@ from llm_playground._validation import (
 )
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.redaction.pii import Kind
+
+# A PostgreSQL URL with host, port and database in the group; no @ elsewhere, which would make it
+# unclear where a password ends.
+_SERVER = re.compile(
+    r"postgres(?:ql)?://(?:[^@/?#]*@)?([\w.,:\[\]-]*(?:/[\w.-]*)?)(?:\?[^@]*)?", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +283,18 @@ class Retry:
     first_wait_s: float = 1.0  # longest wait before the second attempt; it doubles from there
     max_wait_s: float = 60.0  # if a provider asks for a longer wait, the call fails
     total_s: float = 180.0  # no attempt starts later than this after the first
+
+
+def log_place(location: str) -> str:
+    """A run log for people: its path, or host, port and database without login and options.
+
+    >>> log_place("postgresql://ada:lovelace@example.org:5433/llm?sslmode=require")
+    'postgresql://example.org:5433/llm'
+    """
+    if not location.startswith(("postgresql:", "postgres:")):
+        return location
+    found = _SERVER.fullmatch(location)
+    return f"postgresql://{found[1]}" if found else "a PostgreSQL database"
 
 
 def log_setting(log: object) -> str:
