@@ -337,7 +337,14 @@ def as_log_url(location: str) -> str:
         raise ConfigError(
             "The run log is a connection string. Write it as postgresql://user@host/database."
         )
-    return f"duckdb:///{options.log_path(rest[1:] if separator else location)}"
+    try:
+        path = Path(rest[1:] if separator else location).expanduser().absolute()
+        if path.is_symlink():
+            path.resolve()
+    except (OSError, RuntimeError) as error:  # a long name, a circle of links, an unknown ~user
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"The run log cannot be {location} ({why}). Use another path.") from None
+    return f"duckdb:///{path}"
 
 
 def default_model() -> str:

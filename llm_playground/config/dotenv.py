@@ -107,7 +107,7 @@ def check(path: str, variable: str, value: str) -> None:
     if (key is None and not is_remote_log) or setting.marker.exists():
         return
     use = f"It would be used with {key}." if key else "Prompts and answers would be stored there."
-    shown = config.log_place(value) if variable == _LOG else short_repr(value)
+    shown = options.log_place(value) if variable == _LOG else short_repr(value)
     raise ConfigError(
         f"{path} sets {variable} to {shown}. {use} "
         "If you trust this file, run lp.trust_dotenv(); otherwise remove the line."

@@ -306,22 +306,6 @@ def log_setting(log: object) -> str:
     return str(log) if isinstance(log, Path) else text("log", log)
 
 
-def log_path(location: str) -> Path:
-    """The absolute path of a run log's file.
-
-    Raises:
-        ConfigError: No file can have it.
-    """
-    try:
-        path = Path(location).expanduser().absolute()
-        if path.is_symlink():
-            path.resolve()
-    except (OSError, RuntimeError) as error:  # a long name, a circle of links, an unknown ~user
-        why = getattr(error, "strerror", None) or error
-        raise ConfigError(f"The run log cannot be {location} ({why}). Use another path.") from None
-    return path
-
-
 @lru_cache(maxsize=8)
 def data_folder(chosen: str | None) -> Path:
     """The folder that the user chose, or the platform's; an existing one is made private, once."""

@@ -256,7 +256,8 @@ def names_of(by: By | Sequence[By]) -> list[By]:
     """
     listed = by if isinstance(by, (list, tuple)) else [by]
     for name in listed:
-        one_of("by", name, get_args(By))
+        if not (isinstance(name, str) and name in get_args(By)):
+            one_of("by", name, get_args(By))
     return list(dict.fromkeys(listed))
 
 
