@@ -151,15 +151,17 @@ def making(target: Path) -> Iterator[Path]:
 def _locked_folder(parent: Path) -> tuple[Path, int | None]:
     while True:
         folder = Path(mkdtemp(prefix=_MAKING, dir=parent))
-        folder.chmod(_FOLDER)
         try:
+            folder.chmod(_FOLDER)
             lock = _lock(folder)
+        except FileNotFoundError:
+            continue  # another process took it for a leftover before it was locked
         except OSError:  # a file system or platform without locks on folders: it is not removed
             return folder, None
         if lock is not None:
             if folder.exists():
                 return folder, lock
-            os.close(lock)  # another process took it for a leftover before it was locked
+            os.close(lock)  # as above
 
 
 def _lock(folder: Path) -> int | None:

@@ -640,6 +640,7 @@ class TestManyCalls:
     @pytest.mark.parametrize("chars", [999_999, 1_000_001, 5_000_000])
     def test_a_result_is_sent_up_to_a_limit_that_is_said(self, serve, chars):
         server = serve(calling(("long", {})), answering("Done."))
+        lp.configure(confirm_above_usd=None)  # a million characters may cost some dollars
 
         lp.ask_with_tools("Go.", "openai:gpt-4o", tools=[lambda_named(chars)])
 

@@ -328,6 +328,8 @@ class RunLog:
 
     def _read_only(self, error: NotWritableError) -> None:
         """Log one warning, and read a server without draining for some time."""
+        if self.path is not None and not self.path.exists():  # there is nothing to read
+            raise error
         if self.path is None and not isinstance(error, LockedError):
             self._unwritable_until = time.monotonic() + _UNWRITABLE_S
         self._report(str(error))

@@ -5,6 +5,7 @@ import json
 import sys
 
 import llm_playground as lp
+from llm_playground.budgeting import cache
 from llm_playground.execution.retry import without_waits
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply
@@ -69,5 +70,6 @@ def repeat():
 ROLES = {role.__name__: role for role in (burst, hold, repeat)}
 
 if __name__ == "__main__":
+    cache._WAIT_S = 60.0  # under load, a process may keep the log for longer than calls wait
     lp.configure(prices=PRICES, concurrency=4)
     ROLES[sys.argv[1]](*sys.argv[2:])

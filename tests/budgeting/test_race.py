@@ -4,7 +4,7 @@ import json
 import signal
 import threading
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 
@@ -79,6 +79,15 @@ def expire(log_url):
         open_log(log_url).change(lambda session: session.execute(late), wait_s=1)
 
 
+def keeps_log(log_url):
+    """Whether a suspended process keeps the log."""
+    try:
+        open_log(log_url).rows("SELECT 1", wait_s=5)
+    except RunLogError:
+        return True
+    return False
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="processes cannot be suspended")
 def test_wrong_clocks_a_suspended_process_and_a_long_query(serve, clients, log_url, until):
     go_on = threading.Event()
@@ -94,7 +103,7 @@ def test_wrong_clocks_a_suspended_process_and_a_long_query(serve, clients, log_u
     suspended, *others = reversed(started)
     suspended.send_signal(signal.SIGSTOP)
     expire(log_url)
-    with kept_log(log_url):
+    with nullcontext() if keeps_log(log_url) else kept_log(log_url):
         go_on.set()
     expire(log_url)
     assert not server.wait_for(lambda wire: len(wire.requests) > 10, timeout_s=2)

@@ -364,7 +364,7 @@ async def test_a_model_name_gemini_cannot_address_is_rejected_not_raised_raw():
         provider = GEMINI.provider(wire.url)
         strange = GEMINI.request()
         strange = type(strange)("gemini:a/../b?c", strange.messages)
-        with pytest.raises(errors.RequestRejectedError):
+        with pytest.raises(errors.InvalidParameterError):
             await collect(provider.stream(strange), [])
         await provider.aclose()
         assert wire.requests == []
@@ -425,7 +425,7 @@ async def test_model_name_with_fragment_is_not_sent():
     with WireServer(Reply(())) as wire:
         provider = GEMINI.provider(wire.url)
         request = replace(GEMINI.request(), model="gemini:a#b")
-        with pytest.raises(errors.RequestRejectedError, match="a#b"):
+        with pytest.raises(errors.InvalidParameterError, match="a#b"):
             await collect(provider.stream(request), [])
         await provider.aclose()
         assert wire.requests == []
