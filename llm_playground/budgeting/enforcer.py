@@ -357,11 +357,15 @@ class BudgetEnforcer:
         """The transaction of a round, in another thread. Sorting the budgets avoids deadlocks."""
         dialect = self._log.dialect
         self.liveness.announce()  # before others see what is reserved
+        # Others may have started while this process waited for the log. One whose runs are not yet
+        # in the log counts as alive.
+        found = self.liveness.others()
+        alive = {*found.alive, *found.dead} - set(processes.dead)
         ledger.price_interrupted_runs(session, dialect, datetime.now(UTC))
         for dead in processes.dead:
             ledger.close_allocations(session, dialect, dead)
         grants = [
-            (account, ledger.grow(session, dialect, request, processes.alive))
+            (account, ledger.grow(session, dialect, request, alive))
             for account, request in sorted(requests, key=lambda pair: pair[1].budget.id)
         ]
         for reservation in overrides:
