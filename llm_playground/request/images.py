@@ -316,7 +316,8 @@ def media_type(part: ImagePart) -> str | None:
 def size_of(part: ImagePart) -> tuple[int, int] | None:
     """Width and height in pixels from the header of an image's bytes; None if unknown.
 
-    >>> size_of(ImagePart("image/gif", data=b"GIF89a" + bytes([4, 1, 2, 0]) + bytes(20)))
+    >>> header = bytes([13, 10, 26, 10]) + b"....IHDR" + bytes([0, 0, 1, 4, 0, 0, 0, 2, *bytes(9)])
+    >>> size_of(ImagePart("image/png", b"\\x89PNG" + header))
     (260, 2)
     """
     data = part.data or b""
@@ -328,31 +329,63 @@ def size_of(part: ImagePart) -> tuple[int, int] | None:
 
 
 def _size_in(data: bytes) -> tuple[int, int] | None:
-    """The size in the header of a PNG, GIF, WebP or JPEG.
+    """The size of a PNG, GIF, WebP or JPEG.
 
     Formats: https://www.w3.org/TR/png-3/#11IHDR, https://www.w3.org/Graphics/GIF/spec-gif89a.txt,
     https://developers.google.com/speed/webp/docs/riff_container, ITU-T T.81, annex B.
     """
-    width: int
-    height: int
     if len(data) < 30:  # of the longest header
         return None
     if data.startswith(_MAGIC[0][0]):
         width, height = struct.unpack_from(">II", data, 16)
-    elif data.startswith(b"GIF8"):
-        width, height = struct.unpack_from("<HH", data, 6)
-    elif data[8:16] == b"WEBPVP8X":
-        width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
-    elif data[8:16] == b"WEBPVP8L":
-        bits = int.from_bytes(data[21:25], "little")
-        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    elif data[8:16] == b"WEBPVP8 ":
-        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
-    elif data.startswith(b"\xff\xd8"):
-        return _size_of_jpeg(data)
-    else:
-        return None
+        return width, height
+    if data.startswith(b"GIF8"):
+        return _size_of_gif(data)
+    if data[8:12] == b"WEBP":
+        return _size_of_webp(data)
+    return _size_of_jpeg(data) if data.startswith(b"\xff\xd8") else None
+
+
+def _size_of_gif(data: bytes) -> tuple[int, int]:
+    """The size of the screen, or of the first frame, to which decoders enlarge it."""
+    screen = struct.unpack_from("<HH", data, 6)
+    at = 13 + (6 << (data[10] & 7) if data[10] & 0x80 else 0)  # after the table of colours
+    while data[at] == 0x21:  # an extension of blocks, which an empty one ends
+        at += 2
+        while data[at]:
+            at += 1 + data[at]
+        at += 1
+    left, top, width, height = struct.unpack_from("<HHHH", data, at + 1)
+    return max(screen[0], left + width), max(screen[1], top + height)
+
+
+def _size_of_webp(data: bytes) -> tuple[int, int] | None:
+    """The size of the canvas or of the first frame, whichever is larger."""
+    canvas, at = (0, 0), 12
+    while at < len(data):
+        kind, content = data[at : at + 4], at + 8
+        if kind == b"VP8X":
+            canvas = _pair_of_24_bits(data, content + 4)
+        elif kind == b"VP8L":
+            bits = int.from_bytes(data[content + 1 : content + 5], "little")
+            return _larger(canvas, (1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)))
+        elif kind == b"VP8 ":
+            width, height = struct.unpack_from("<HH", data, content + 6)
+            return _larger(canvas, (width & 0x3FFF, height & 0x3FFF))
+        elif kind == b"ANMF":
+            return _larger(canvas, _pair_of_24_bits(data, content + 6))
+        length = struct.unpack_from("<I", data, at + 4)[0]
+        at = content + length + length % 2
+    return None
+
+
+def _pair_of_24_bits(data: bytes, at: int) -> tuple[int, int]:
+    width, height = (1 + int.from_bytes(data[n : n + 3], "little") for n in (at, at + 3))
     return width, height
+
+
+def _larger(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    return max(one[0], other[0]), max(one[1], other[1])
 
 
 def _size_of_jpeg(data: bytes) -> tuple[int, int] | None:

@@ -2,6 +2,7 @@
 
 import random
 import string
+import struct
 from io import BytesIO
 
 import pytest
@@ -133,6 +134,20 @@ def test_the_size_is_read_from_the_header(kind):
     for length in (0, 1, 4, 12, 20, 25):
         cut = ImagePart(part.media_type, part.data[:length])
         assert images.size_of(cut) in (None, (301, 57))
+
+
+@pytest.mark.parametrize("said", [(1, 1), (300, 1), (1, 56), (64, 64)])
+@pytest.mark.parametrize("kind", ["gif", "transparent"])
+def test_a_header_does_not_make_a_frame_smaller(kind, said):
+    data = bytearray(picture(301, 57, kind).data)
+    if kind == "gif":
+        data[6:10] = struct.pack("<HH", *said)
+    else:
+        data[24:30] = b"".join((side - 1).to_bytes(3, "little") for side in said)
+
+    width, height = images.size_of(ImagePart("image/any", bytes(data)))
+
+    assert (width, height) == (301, max(57, said[1]))
 
 
 @pytest.mark.parametrize(
