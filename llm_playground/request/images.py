@@ -314,10 +314,10 @@ def media_type(part: ImagePart) -> str | None:
 
 
 def size_of(part: ImagePart) -> tuple[int, int] | None:
-    """Width and height in pixels from the header of an image's bytes; None if unknown.
+    """Width and height in pixels from the headers in an image's bytes; None if unknown.
 
-    >>> header = bytes([13, 10, 26, 10]) + b"....IHDR" + bytes([0, 0, 1, 4, 0, 0, 0, 2, *bytes(9)])
-    >>> size_of(ImagePart("image/png", b"\\x89PNG" + header))
+    >>> header = bytes([0x89, *b"PNG", 13, 10, 26, 10, *b"....IHDR", 0, 0, 1, 4, 0, 0, 0, 2])
+    >>> size_of(ImagePart("image/png", header + bytes(9)))
     (260, 2)
     """
     data = part.data or b""
