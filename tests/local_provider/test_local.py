@@ -291,10 +291,10 @@ async def test_a_failed_start_is_tried_again_by_the_next_call(own_file, real_wei
     path = own_file("own")
     path.unlink()
     path.touch()
-    before = len(server_processes())
+    before = set(server_processes())
     with pytest.raises(ConfigError, match="is empty"):
         await events()
-    assert len(server_processes()) == before  # llama.cpp never saw it
+    assert set(server_processes()) <= before  # llama.cpp never saw it
 
     path.unlink()
     path.symlink_to(real_weights)

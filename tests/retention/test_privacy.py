@@ -387,7 +387,7 @@ class TestPolicy:
     @pytest.mark.parametrize(
         ("text", "expected"),
         [
-            ("models = 3", "list of texts"),
+            ("models = 3", "list of models"),
             ("modles = []", "modles"),
             ('privacy = "some"', "texts, metrics, off"),
             ("not toml", "cannot be used"),

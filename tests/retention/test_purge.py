@@ -338,14 +338,16 @@ def test_backups_are_listed_while_they_exist(log, tmp_path):
 
 
 @pytest.mark.parametrize("keep", ["compressed", "metrics", "nothing"])
-@pytest.mark.parametrize("chosen", [{"user": "ada"}, {"tag": "sea"}, {"run": "odd"}, {}])
-def test_files_of_refused_rows_are_listed_with_copies(log, keep, chosen):
+@pytest.mark.parametrize("by", ["user", "tag", "run", "age"])
+def test_files_of_refused_rows_are_listed_with_copies(log, keep, by):
+    stored = whole(log)
     whole(log, cost_usd=Decimal("99999999"))
     log.drain()
     [refused] = log.refused()
     assert "whale" in refused.path.read_text("utf-8")
+    chosen = {"user": {"user": "ada"}, "tag": {"tag": "sea"}, "run": {"run": stored.id}}
 
-    assert purge(keep=keep, **chosen).copies == str(refused.path)
+    assert purge(keep=keep, **chosen.get(by, {})).copies == str(refused.path)
 
     refused.path.unlink()
     assert lp.purge().copies[0] == ""
