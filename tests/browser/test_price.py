@@ -226,7 +226,7 @@ def test_a_price_that_nobody_knows_is_set_in_the_panel(notebook):
     notebook.page.keyboard.press("Enter")
 
     expect(dialog).to_be_hidden()
-    expect(price).to_have_text("1 call · about $0.0003, at most $0.0003")
+    expect(price).to_have_text("1 call · about $0.0003, at most $0.0004")
     expect(notebook.by("run")).to_be_focused()
 
 
