@@ -583,13 +583,16 @@ class TestManyCalls:
     @pytest.mark.parametrize("number", [31, 33, 128, 129, 2_000])
     def test_a_bounded_number_is_made_in_a_bounded_number_of_threads(self, serve, caplog, number):
         made, running, most, lock = [], 0, 0, threading.Lock()
+        most_at_once, all_at_once = min(number, 32), threading.Event()
 
         def slow(n: int) -> int:
             nonlocal running, most
             with lock:
                 running += 1
                 most = max(most, running)
-            time.sleep(0.002)
+                if running == most_at_once:
+                    all_at_once.set()
+            all_at_once.wait(60)
             with lock:
                 running -= 1
                 made.append(n)
@@ -602,7 +605,7 @@ class TestManyCalls:
 
         first, refused = range(min(number, 128)), range(128, number)
         assert sorted(made) == list(first)
-        assert most <= 32
+        assert most == most_at_once
         assert len(result.runs[0].tool_calls) == len(result.steps) == number
         sent = results(server.requests[1])
         assert [sent[f"call_{n}"] for n in first] == [str(n) for n in first]
@@ -615,19 +618,22 @@ class TestManyCalls:
 
     async def test_coroutine_functions_are_bounded_too(self, serve):
         running = most = 0
+        all_at_once = asyncio.Event()
 
         async def slow(n: int) -> int:
             nonlocal running, most
             running += 1
             most = max(most, running)
-            await asyncio.sleep(0.001)
+            if running == 32:
+                all_at_once.set()
+            await all_at_once.wait()
             running -= 1
             return n
 
         serve(calling(*[("slow", {"n": n}) for n in range(200)]), answering("Done."))
         await lp.complete_with_tools("Go.", "openai:gpt-4o", tools=[slow])
 
-        assert 1 < most <= 32
+        assert most == 32
 
     def test_refused_calls_are_not_confirmed(self, serve):
         serve(calling(*[("weather", {"city": str(n)}) for n in range(200)]), answering("Done."))

@@ -278,9 +278,9 @@ class TestAFile:
         target = tmp_path / "target"
         target.write_text(f"OPENAI_API_KEY={KEY}\n")
         (tmp_path / ".env").symlink_to(target)
-        if target.stat().st_uid:
-            pytest.skip("only root can give a file away")
-        os.chown(target, 12345, -1)
+        monkeypatch.setattr(os, "geteuid", lambda: target.stat().st_uid + 1)
+        if target.stat().st_uid == 0:  # root's files are read
+            os.chown(target, 12345, -1)
 
         with pytest.warns(UserWarning, match="is not read: it belongs to another user"):
             assert config.read("OPENAI_API_KEY") is None
