@@ -1,4 +1,4 @@
-"""Private files and folders, and files that are made whole before they are put in place.
+"""Private files and folders, files that are made whole before they are put in place, safe reading.
 
 A new folder is readable by its user only (0700), a new file too (0600), under any umask. The files
 of a run log that a group shares by choice are readable and writable by that group; the mark of the
@@ -9,6 +9,9 @@ put there with one rename or link (:func:`put`, :func:`put_new`): at every insta
 the whole old or the whole new file, and no link of that name is followed. A process locks the
 folder in which it makes a file; the next process removes the folders that are not locked, which
 killed processes left.
+
+Files that others may have put in place are read with :func:`read_regular`: no pipe, device or
+endless file hangs it.
 """
 
 from __future__ import annotations
@@ -22,12 +25,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
-
-from llm_playground._reading import open_regular
+from typing import BinaryIO
 
 # Flags to open a plain file: no link is followed, no pipe waited for, no byte translated. The first
 # two are missing on Windows, the last elsewhere.
 PLAIN = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+_READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _MAKING = ".llm_playground-"
 _FOLDER, _FILE = 0o700, 0o600
 _SHARED_FOLDER, _SHARED_FILE = 0o2770, 0o660
@@ -289,3 +292,44 @@ def write_document(path: Path, content: bytes) -> None:
         if target.is_file():
             (folder / "file").chmod(stat.S_IMODE(target.stat().st_mode))
         put(folder / "file", target)
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """Open a regular file for reading, without waiting for another process.
+
+    Raises:
+        OSError: The path is missing, a folder, a pipe, a socket or a device.
+
+    >>> open_regular("/dev/null")
+    Traceback (most recent call last):
+        ...
+    OSError: [Errno 22] it is not a regular file: '/dev/null'
+    """
+    _check_regular(os.stat(path).st_mode, path)  # noqa: PTH116 - on the path of a call; Path is slow
+    descriptor = os.open(path, _READING)
+    try:  # another file may have been put in its place
+        _check_regular(os.fstat(descriptor).st_mode, path)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_regular(path: str | Path, max_bytes: int) -> bytes:
+    """The content of a regular file.
+
+    Raises:
+        OSError: As :func:`open_regular`, or the file is longer than ``max_bytes``.
+    """
+    with open_regular(path) as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(errno.EFBIG, f"it is longer than {max_bytes:,} bytes", str(path))
+    return content
+
+
+def _check_regular(mode: int, path: str | Path) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))

@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from llm_playground import _lifecycle, config, types
-from llm_playground._reading import read_regular
+from llm_playground._files import read_regular
 
 
 def username() -> str:

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "llm_playground"
 # Packages and top-level modules from the lowest layer to the highest. Imports point downwards;
 # those of one layer may import each other where no cycle of modules arises.
 LAYERS = (
-    ("_lifecycle", "_files", "_reading"),
+    ("_lifecycle", "_files"),
     ("redaction",),
     ("errors",),
     ("types", "_validation"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import llm_playground as lp
-from llm_playground import _reading
+from llm_playground import _files
 from llm_playground.config.policy import read_policy
 from llm_playground.exporting import importing
 from llm_playground.providers.local import gguf
@@ -108,7 +108,7 @@ def test_a_file_is_read_up_to_its_bound(tmp_path, size, is_read):
     path = tmp_path / "file"
     path.write_bytes(b"a" * size)
     if is_read:
-        assert _reading.read_regular(path, 10) == b"a" * size
+        assert _files.read_regular(path, 10) == b"a" * size
     else:
         with pytest.raises(OSError, match="it is longer than 10 bytes"):
-            _reading.read_regular(path, 10)
+            _files.read_regular(path, 10)

@@ -15,7 +15,7 @@ from types import EllipsisType
 from typing import Any, Literal, cast, get_args
 
 from llm_playground import _lifecycle
-from llm_playground._reading import read_regular
+from llm_playground._files import read_regular
 from llm_playground._validation import checks_arguments, one_of, text, usd, whole_number
 from llm_playground.config import endpoint_table, options
 from llm_playground.config.endpoint_table import EndpointRow

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from llm_playground import _files, config
-from llm_playground._reading import read_regular
+from llm_playground._files import read_regular
 from llm_playground._validation import short_repr
 from llm_playground.config import credentials, options
 from llm_playground.errors import ConfigError

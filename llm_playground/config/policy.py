@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from llm_playground import _validation
-from llm_playground._reading import read_regular
+from llm_playground._files import read_regular
 from llm_playground.config import endpoint_table, options
 from llm_playground.config.options import GuardModes, Mode, Privacy, Rates, Webhook
 from llm_playground.errors import ConfigError, InvalidParameterError

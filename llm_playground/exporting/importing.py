@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from llm_playground import _validation, config
-from llm_playground._reading import open_regular
+from llm_playground._files import open_regular
 from llm_playground.config import options
 from llm_playground.config.options import Privacy
 from llm_playground.errors import InvalidParameterError, RunLogError

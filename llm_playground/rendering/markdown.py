@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from nh3 import Cleaner
     from pygments.lexer import Lexer
 
-# Code and formulas yield up to 35 characters of HTML for each of theirs.
+# Code and formulas yield up to 35 characters of HTML for each of their characters.
 MAX_HTML_PER_CHAR, FREE_HTML_CHARS = 40, 20_000
 _MAX_BLOCK_LEVEL = 40  # a list and its item are two levels; markdown-it drops what is deeper
 _MAX_PARAGRAPH_CHARS = 20_000  # the search for the ends of links is quadratic; longer is plain text

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from llm_playground import config
-from llm_playground._reading import read_regular
+from llm_playground._files import read_regular
 from llm_playground._validation import one_of, repr_of, shorten
 from llm_playground.errors import InvalidParameterError
 from llm_playground.reports import query

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from llm_playground._reading import open_regular
+from llm_playground._files import open_regular
 from llm_playground._validation import repr_of, shorten
 from llm_playground.errors import InvalidParameterError
 from llm_playground.types import ImagePart

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from llm_playground import _validation, config
-from llm_playground._reading import read_regular
+from llm_playground._files import read_regular
 from llm_playground.catalog import capabilities
 from llm_playground.errors import ConfigError, UnknownModelError
 from llm_playground.request.messages import names

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from llm_playground import _files, config
-from llm_playground._reading import open_regular
+from llm_playground._files import open_regular
 from llm_playground.errors import ConfigError, RunLogError
 from llm_playground.runlog.journal import beside
 

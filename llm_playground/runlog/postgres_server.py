@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_playground import config
-from llm_playground._reading import read_regular
+from llm_playground._files import read_regular
 from llm_playground.errors import ConfigError, RunLogError, drop_stacks
 from llm_playground.redaction import remember
 from llm_playground.redaction.secrets import url_passwords

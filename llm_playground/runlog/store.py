@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
-from llm_playground._reading import open_regular
+from llm_playground._files import open_regular
 from llm_playground._validation import repr_of
 from llm_playground.errors import RunLogError
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_playground import _files, config
-from llm_playground._reading import read_regular
+from llm_playground._files import read_regular
 from llm_playground.errors import ConfigError
 from llm_playground.redaction import redact
 from llm_playground.redaction.pii import masked

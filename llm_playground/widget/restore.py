@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_playground import config, provenance
-from llm_playground._reading import read_regular
+from llm_playground._files import read_regular
 from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.exporting.formats import extract_rows
 from llm_playground.exporting.row_checks import check_rows

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from llm_playground._reading import open_regular
+from llm_playground._files import open_regular
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
