@@ -4,7 +4,8 @@
 
 A profile hook on all threads notes the file of every function of the package that is called until
 the action ends; draining the log, up to a second later, belongs to no action. Each action runs
-twice before it is counted. Exits with 1 where a limit is exceeded.
+twice before it is counted, and what it has reserved of a budget stays reserved: some rounds of
+reservations would fall into the count, others not. Exits with 1 where a limit is exceeded.
 """
 
 import os
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 
@@ -41,9 +43,10 @@ class Profile:
         sys.setprofile(self._note)
 
     def _note(self, frame: FrameType, event: str, _argument: object) -> None:
-        if self._seen is None or event != "call" or threading.current_thread().name == DRAIN:
+        seen = self._seen  # another thread may stop the count at any moment
+        if seen is None or event != "call" or threading.current_thread().name == DRAIN:
             return
-        self._seen.add(frame.f_code.co_filename)
+        seen.add(frame.f_code.co_filename)
 
     def stop(self) -> None:
         """End the count: what follows is not part of the action."""
@@ -90,6 +93,7 @@ def measure() -> dict[str, list[str]]:
         panel = lp.Playground(prompt="Hi", models=[MODEL])
         panel.observe(lambda change: change["new"] or profile.stop(), "running")
         entered["Run"] = profile.files_entered(lambda: press_run(panel))
+        import_module("llm_playground.budgeting.enforcer").IDLE_S = 600.0
         lp.set_budget(100)
         entered["ask, with a budget"] = profile.files_entered(lambda: lp.ask("Hi", MODEL))
     return {name: entered[name] for name in LIMITS}
