@@ -82,5 +82,12 @@ class Server:
         self.execute("postgres", f"CREATE DATABASE {name} OWNER owner TEMPLATE {template}")
         return name
 
+    def new_role(self, url, group=""):
+        """The URL of the same database for a new user. Roles belong to the whole server."""
+        name = f"role{next(self._numbers)}"
+        within = f"IN ROLE {group}" if group else ""
+        self.execute("postgres", f"CREATE ROLE {name} LOGIN {within}")
+        return url.replace("owner:", f"{name}:")
+
     def drop(self, database):
         self.execute("postgres", f"DROP DATABASE {database} WITH (FORCE)")

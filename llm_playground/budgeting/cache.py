@@ -18,7 +18,7 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -50,11 +50,14 @@ _Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class KnownBudgets:
-    """The budgets of a log; ``why`` is the reason if they could not be read now."""
+    """The budgets of a log; ``why`` is the reason if they could not be read now.
+
+    The same budgets are equal, whatever the reason.
+    """
 
     state: State
     budgets: tuple[Budget, ...] = ()
-    why: str = ""
+    why: str = field(default="", compare=False)
 
 
 _NONE = KnownBudgets("read")

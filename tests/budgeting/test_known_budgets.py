@@ -1,5 +1,6 @@
 """Budgets are read, remembered or unknown, and a change counts for the next call everywhere."""
 
+import itertools
 import json
 import os
 import socket
@@ -139,6 +140,29 @@ REMEMBERED = {
 }
 if os.name == "posix" and os.geteuid() == 0:
     REMEMBERED["of another user"] = of_another_user
+
+
+@pytest.mark.parametrize("remembers", [False, True])
+def test_override_is_recorded_once_if_the_reason_changes(serve, home, monkeypatch, remembers):
+    server = serve(answer(5))
+    lp.set_budget(0)
+    open_log().drain()
+    if not remembers:
+        (home / "runs.duckdb.journal" / "budgets.json").unlink()
+    reasons = itertools.count(1)
+
+    def fail(*_args, **_waits):
+        raise lp.RunLogError(f"The run log cannot be read: reason {next(reasons)}.")
+
+    forget()
+    with monkeypatch.context() as patch:
+        patch.setattr(cache.BudgetCache, "_read_log", fail)
+        assert ask(override="a try").status == "completed"
+
+    assert next(reasons) > 2
+    assert len(server.requests) == 1
+    audited = lp.sql("SELECT detail FROM audit_log WHERE action = 'override_budget'").detail
+    assert [json.loads(row)["reason"] for row in audited] == ["a try"]
 
 
 @pytest.mark.parametrize("kind", REMEMBERED)

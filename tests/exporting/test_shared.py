@@ -18,14 +18,8 @@ __all__ = ["server", "template", "url"]
 @pytest.fixture
 def member_of(server, url):
     """Where the log is for somebody with a role of their own."""
-    database = url.partition("?")[0].rpartition("/")[2]
-    server.execute(database, postgres_admin.sql())
-
-    def join(name):
-        server.execute(database, f"CREATE ROLE {name} LOGIN IN ROLE llm_playground_member")
-        return url.replace("owner:", f"{name}:")
-
-    return join
+    server.execute(url.partition("?")[0].rpartition("/")[2], postgres_admin.sql())
+    return lambda: server.new_role(url, "llm_playground_member")
 
 
 def test_members_import_what_they_like_once_and_only_they_see_it(
@@ -34,7 +28,7 @@ def test_members_import_what_they_like_once_and_only_they_see_it(
     monkeypatch.setenv("LLM_PLAYGROUND_LOG", str(tmp_path / "log" / "runs.duckdb"))
     count = fill(open_log())
     text = lp.export(lp.runs())
-    ines, jim = member_of("ines"), member_of("jim")
+    ines, jim = member_of(), member_of()
     monkeypatch.setenv("LLM_PLAYGROUND_LOG", ines)
     assert lp.import_runs(text) == count
     assert lp.import_runs(text) == 0

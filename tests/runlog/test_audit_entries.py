@@ -31,15 +31,15 @@ def test_an_entry_comes_with_the_runs_and_only_once(log, journals):
 def test_members_add_entries_that_they_cannot_read_and_purge_nothing(server, url, monkeypatch):
     database = url.partition("?")[0].rpartition("/")[2]
     server.execute(database, postgres_admin.sql())
-    server.execute(database, "CREATE ROLE dora LOGIN IN ROLE llm_playground_member")
-    member = open_log(url.replace("owner:", "dora:"))
+    place = server.new_role(url, "llm_playground_member")
+    member = open_log(place)
     member.audit(entry("dived"))
     record(member)
     member.drain()
     assert open_log(url).frame("SELECT action FROM audit_log").action.tolist() == ["dived"]
     with pytest.raises(RunLogError, match="permission denied"):
         member.frame("SELECT * FROM audit_log")
-    monkeypatch.setenv("LLM_PLAYGROUND_LOG", url.replace("owner:", "dora:"))
+    monkeypatch.setenv("LLM_PLAYGROUND_LOG", place)
     for keep in ("metrics", "nothing"):
         with pytest.raises(RunLogError, match="permission denied") as error:
             lp.purge("0d", keep=keep, dry_run=False)

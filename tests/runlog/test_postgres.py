@@ -181,9 +181,8 @@ def test_without_tables_one_line_says_who_makes_them_and_runs_wait(server, tmp_p
 def test_who_does_not_own_the_tables_cannot_migrate_and_is_told_so(server, tmp_path, monkeypatch):
     monkeypatch.setenv("LLM_PLAYGROUND_HOME", str(tmp_path))
     name = server.new_database()
-    server.execute("postgres", "CREATE ROLE visitor LOGIN")
     with pytest.raises(RunLogError, match="permission denied") as error:
-        open_log(server.url(name, "visitor", None)).migrate()
+        open_log(server.new_role(server.url(name))).migrate()
     one_line(error)
     assert open_log(server.url(name)).migrate() == schema.NEWEST
 
@@ -334,15 +333,10 @@ def test_costs_are_summed_up_and_the_log_says_up_to_when_they_are_exact(url):
     assert log.summed_until() is None
 
 
-def member(server, url, name, role="llm_playground_member"):
-    server.execute(database_of(url), f"CREATE ROLE {name} LOGIN IN ROLE {role}")
-    return open_log(url.replace("owner:", f"{name}:"))
-
-
 def test_members_see_their_own_runs_and_cannot_change_what_is_everybodys(server, url):
     server.execute(database_of(url), postgres_admin.sql())
     server.execute(database_of(url), postgres_admin.sql())  # again, as after an upgrade
-    logs = [member(server, url, name) for name in ("anna", "bert")]
+    logs = [open_log(server.new_role(url, "llm_playground_member")) for _ in range(2)]
     for log, text in zip(logs, ("hers", "his"), strict=True):
         run = begin(log)  # the same prompt for both
         log.text(run.id, "half")
@@ -356,7 +350,7 @@ def test_members_see_their_own_runs_and_cannot_change_what_is_everybodys(server,
         "INSERT INTO budgets (limit_usd) VALUES (1)",
         "DELETE FROM results",
         "UPDATE audit_log SET action = 'slept'",
-        "INSERT INTO results (model, db_role) VALUES ('x', 'bert')",
+        "INSERT INTO results (model, db_role) VALUES ('x', 'owner')",
     ]:
         with pytest.raises(RunLogError, match=r"permission denied|row-level security") as error:
             logs[0].change(lambda session, sql=sql: session.execute(sql))
@@ -365,13 +359,13 @@ def test_members_see_their_own_runs_and_cannot_change_what_is_everybodys(server,
         with pytest.raises(RunLogError, match="permission denied"):
             logs[0].frame(f"SELECT * FROM {table}")
     assert logs[0].summed_until() is None
-    reader = member(server, url, "carl", "llm_playground_reader")
+    reader = open_log(server.new_role(url, "llm_playground_reader"))
     assert set(reader.frame("SELECT response_text FROM runs").response_text) == {"hers", "his"}
 
 
 def test_members_see_the_images_of_their_own_prompts(server, url):
     server.execute(database_of(url), postgres_admin.sql())
-    logs = [member(server, url, name) for name in ("dora", "emil", "fay")]
+    logs = [open_log(server.new_role(url, "llm_playground_member")) for _ in range(3)]
     images = [(b"one", b"shared"), (b"two", b"shared"), ()]
     for log, own in zip(logs, images, strict=True):
         for image in own:

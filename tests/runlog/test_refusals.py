@@ -291,10 +291,8 @@ def test_what_a_server_refuses_waits_until_the_cause_is_removed(server, url, mem
 @pytest.fixture
 def member(server, url):
     """The log as a user who may insert runs, with the documented roles."""
-    database, name = database_of(url), f"member_{secrets.token_hex(4)}"
-    server.execute(database, postgres_admin.sql())
-    server.execute(database, f"CREATE ROLE {name} LOGIN IN ROLE llm_playground_member")
-    return open_log(url.replace("owner:", f"{name}:"))
+    server.execute(database_of(url), postgres_admin.sql())
+    return open_log(server.new_role(url, "llm_playground_member"))
 
 
 def test_id_that_no_index_holds_is_refused(url):

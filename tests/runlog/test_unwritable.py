@@ -1,8 +1,8 @@
 """A log that cannot be written is read, with one warning; new runs wait."""
 
 import os
-import secrets
 import shutil
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -108,12 +108,12 @@ def role(server, url):
     """Makes a database role with these grants; its URL."""
 
     def make(*grants, within=""):
-        name = f"role_{secrets.token_hex(4)}"
         server.execute(database_of(url), postgres_admin.sql())
-        server.execute(database_of(url), f"CREATE ROLE {name} LOGIN {within}")
+        place = server.new_role(url, within)
+        name = urlsplit(place).username
         for grant in grants:
             server.execute(database_of(url), f"GRANT {grant} TO {name}")
-        return url.replace("owner:", f"{name}:")
+        return place
 
     return make
 
@@ -187,7 +187,7 @@ def test_role_that_may_only_select_reads_with_one_warning(url, role, caplog, gra
 def test_reader_exports_and_is_audited(url, role, caplog, monkeypatch, tmp_path):
     record(open_log(url), text="hers")
     open_log(url).drain()
-    monkeypatch.setenv("LLM_PLAYGROUND_LOG", role(within="IN ROLE llm_playground_reader"))
+    monkeypatch.setenv("LLM_PLAYGROUND_LOG", role(within="llm_playground_reader"))
     for form in ("json", "csv", "markdown"):
         assert "hers" in lp.export(lp.runs(), form)
         lp.export(lp.runs(), form, tmp_path / f"runs.{form}")
