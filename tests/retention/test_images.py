@@ -5,12 +5,8 @@ import hashlib
 import json
 import logging
 import os
-import signal
 import stat
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -25,7 +21,6 @@ from tests.attack.killed_steps import killed_while_making
 from tests.codegen.requests import GIF
 from tests.runlog.actors import begin, completed, record
 
-ROOT = Path(__file__).parents[2]
 PNG = b"\x89PNG\r\n\x1a\n"
 MB = 1_000_000
 COLUMNS = "sha256, media_type, size_bytes, data"
@@ -149,25 +144,13 @@ def test_an_administrator_limits_images(log, tmp_path, monkeypatch):
     assert list(stored(log).values()) == [None]
 
 
-def test_a_killed_process_loses_no_image(log):
-    code = (
-        "import sys, llm_playground as lp\n"
+def test_a_killed_process_loses_no_image(log, run_and_kill):
+    run_and_kill(
         "from llm_playground.runlog import open_log\n"
         "from tests.retention.test_images import asks\n"
         "from tests.runlog.actors import begin\n"
-        "data = b'\\x89PNG' + bytes(3_000_000)\n"
-        "begin(open_log(), asks(data)); print('ready', flush=True); sys.stdin.read()"
+        "begin(open_log(), asks(b'\\x89PNG' + bytes(3_000_000)))"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "LLM_PLAYGROUND_LOG": config.log_url()},
-    )
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=20)
     data = b"\x89PNG" + bytes(3 * MB)
     assert lp.runs().status.tolist() == ["interrupted"]
     assert stored(log) == {sha256(data): data}

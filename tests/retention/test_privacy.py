@@ -1,11 +1,6 @@
 """``configure(privacy=...)``: what is stored. Runs in memory are always complete."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +14,6 @@ from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, WireServer
 from tests.runlog.actors import begin, completed, execution_of, prompt, record
 
-ROOT = Path(__file__).parents[2]
 SECRET = "the-whale-is-called-Ishmael"
 PERSONAL = ["ada@example.org", "+49 30 901820", "202-555-0143", "4111 1111 1111 1111"]
 KEY = "sk" + "-" + "planted" * 4
@@ -92,25 +86,16 @@ class TestMetrics:
         assert shown.prompt_hash.nunique() == 1
         assert len(log.frame("SELECT * FROM prompts")) == 2
 
-    def test_killed_process_leaves_no_text(self, log):
+    def test_killed_process_leaves_no_text(self, log, run_and_kill):
         code = (
-            "import sys, llm_playground as lp\n"
+            "import llm_playground as lp\n"
             "from llm_playground.runlog import open_log\n"
             "from tests.runlog.actors import begin, prompt\n"
             "lp.configure(privacy='metrics')\n"
             "log = open_log(); run = begin(log, prompt(sys.argv[1]))\n"
-            "log.text(run.id, sys.argv[1]); print('ready', flush=True); sys.stdin.read()"
+            "log.text(run.id, sys.argv[1])"
         )
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, SECRET],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "LLM_PLAYGROUND_LOG": config.log_url()},
-        )
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=20)
+        run_and_kill(code, SECRET)
         assert lp.runs().status.tolist() == ["interrupted"]
         assert SECRET not in on_disk(log)
 
