@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
 
-from llm_playground import _validation
+from llm_playground import _validation, config
 from llm_playground.budgeting.carrying import keeping_spent
 from llm_playground.config import options
 from llm_playground.errors import InvalidParameterError, RunLogError
@@ -70,7 +70,8 @@ def purge(
         ``left`` (matching runs that are still running, or are in another process's journal: purge
         again later), ``given_back_bytes`` (freed disk space, NA for a dry run), ``copies`` (files
         with texts, which are not changed: backups, files set aside or copied before a migration,
-        what killed processes left, and rows and images that the database refused), ``done``.
+        what killed processes left, rows and images that the database refused, and what was typed
+        in panels), ``done``.
 
     Raises:
         InvalidParameterError: An argument is invalid, or there is no such run.
@@ -102,6 +103,7 @@ def purge(
     if selection.run is not None and not log.rows(_RUN, {"run": selection.run}):
         raise InvalidParameterError(f"There is no run {selection.run}. lp.runs() lists all.")
     survey = log.change(partial(_survey, selection=selection))
+    drafts = map(str, config.drafts_folder().resolve().glob("*.json"))
     freed_bytes = None if dry_run else _apply(log, selection, survey)
     row = {
         "keep": keep,
@@ -111,7 +113,7 @@ def purge(
         "bytes": survey.bytes,
         "left": survey.left,
         "given_back_bytes": pd.array([freed_bytes], dtype="Int64")[0],
-        "copies": ", ".join(copies(log)),
+        "copies": ", ".join(sorted({*copies(log), *drafts})),
         "done": not dry_run,
     }
     return pd.DataFrame([row]).astype({"given_back_bytes": "Int64"})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -16,8 +15,8 @@ from typing import Any, Literal, cast, get_args
 
 from llm_playground import _lifecycle
 from llm_playground._files import read_regular
-from llm_playground._validation import checks_arguments, one_of, text, usd, whole_number
-from llm_playground.config import endpoint_table, options
+from llm_playground._validation import checks_arguments, one_of, usd, whole_number
+from llm_playground.config import endpoint_table, options, run_log
 from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.config.endpoints import Setting as EndpointSetting
 from llm_playground.config.endpoints import from_packages, merge_endpoints, resolve_model
@@ -32,7 +31,8 @@ from llm_playground.config.options import (
 )
 from llm_playground.config.options import Setting as PriceSetting
 from llm_playground.config.policy import Policy, read_policy
-from llm_playground.errors import ConfigError, drop_stacks
+from llm_playground.config.run_log import as_log_url, checked_log_url
+from llm_playground.errors import ConfigError
 from llm_playground.redaction import Secret
 
 Mode = Literal["live", "reuse", "replay"]
@@ -44,7 +44,7 @@ class Settings:
     """What :func:`configure` set; None if it is not set. See its arguments."""
 
     log: str | None = field(default=None, repr=False)  # it may have a password
-    log_group: str | None = None
+    log_groups: Mapping[str, int] = field(default_factory=dict)  # by the log's URL
     model: str | None = None
     concurrency: int | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -63,7 +63,6 @@ class Settings:
 _settings = Settings()
 _lifecycle.register_state(globals(), "_settings", Settings)
 _NO_POLICY = Policy()
-_KEYWORDS = re.compile(r"\s*(?:host|hostaddr|port|dbname|user|password|service|passfile)\s*=")
 _MAX_ENVIRONMENT_BYTES = 16_777_216
 _concurrency_listeners: list[Callable[[], None]] = []
 
@@ -91,7 +90,8 @@ def configure(
 
     Args:
         log: The run log: a path, ``duckdb:///path``, or ``postgresql://...``.
-        log_group: The group that shares the log's files, in a folder that it can write.
+        log_group: The group that shares the log's files, in a folder that it can write. Other logs
+            stay private.
         model: The model used when a call names none, for example ``"local"``.
         concurrency: Maximum number of simultaneous calls, per provider and in total.
         timeout_s: Seconds for connect, first delta and between deltas; or a mapping of these and
@@ -148,12 +148,14 @@ def configure(
         "secret_guard": (secret_guard, lambda new: policy().merged_guard(own.secret_guard, new)),
         "privacy": (privacy, lambda new: policy().merged_privacy(own.privacy, new)),
         "log": (log, _own_log),
-        "log_group": (log_group, lambda new: text("log_group", new)),
         "endpoints": (endpoints, lambda new: merge_endpoints(own.endpoints, new, rows())),
     }
     changes: dict[str, Any] = {
         name: read(value) for name, (value, read) in readers.items() if value is not None
     }
+    if log_group is not None:
+        url = log_url() if log is None else as_log_url(log)
+        changes["log_groups"] = {**own.log_groups, url: run_log.group_for(url, log_group, home())}
     providers = {**rows(), **changes.get("endpoints", {})}
     if model is not None:
         changes["model"] = resolve_model(model, providers)
@@ -180,7 +182,7 @@ def configure(
 
 
 def _own_log(location: str) -> str:
-    _checked_log_url(location)  # so that errors are raised now, not at the first run
+    checked_log_url(location)  # so that errors are raised now, not at the first run
     if policy().log is not None:
         raise ConfigError("The run log is set by the administrator's policy.")
     return location
@@ -284,15 +286,25 @@ def trusted_home() -> Path:
     return options.data_folder(os.environ.get("LLM_PLAYGROUND_HOME", "").strip())
 
 
-def log_group() -> int | None:
-    """The id of the group that shares the run log's files; None if they are private.
+def drafts_folder() -> Path:
+    """Where the playgrounds of this user save what is typed in them."""
+    return home() / "drafts"
+
+
+def log_group(url: str) -> int | None:
+    """The id of the group that shares the files of a run log; None if it is private.
+
+    The variable ``LLM_PLAYGROUND_LOG_GROUP`` is of the log that no setting chose.
 
     Raises:
-        ConfigError: There is no such group.
+        ConfigError: There is no such group, or it cannot share this log.
     """
-    chosen = os.environ.get("LLM_PLAYGROUND_LOG_GROUP", "")  # not from .env, which others may write
-    name = _settings.log_group or chosen.strip()
-    return options.group_id(name) if name else None
+    if url in _settings.log_groups:
+        return _settings.log_groups[url]
+    # Not from .env, which others may write.
+    name = os.environ.get("LLM_PLAYGROUND_LOG_GROUP", "").strip()
+    is_given = bool(name) and url == checked_log_url(_given_log())
+    return run_log.group_for(url, name, home()) if is_given else None
 
 
 def log_url() -> str:
@@ -301,50 +313,14 @@ def log_url() -> str:
     Raises:
         ConfigError: The setting names a database that is not supported.
     """
-    own = Secret(_settings.log or read("LLM_PLAYGROUND_LOG") or home() / "runs.duckdb")
-    return _checked_log_url(Secret(policy().log or own))
+    own = None if policy().log else _settings.log
+    return checked_log_url(own or _given_log())
 
 
-def _checked_log_url(location: str) -> str:
-    try:
-        return as_log_url(location)
-    except ConfigError as error:
-        drop_stacks(error)  # they have the URL in parts, and so its password
-        raise
-
-
-def as_log_url(location: str) -> str:
-    """A path or URL of a run log in the form of :func:`log_url`.
-
-    Raises:
-        ConfigError: The database is not supported, or DuckDB cannot open the path.
-
-    >>> as_log_url("/data/runs.duckdb")
-    'duckdb:////data/runs.duckdb'
-    """
-    scheme, separator, rest = location.partition("://")
-    if separator and scheme in ("postgresql", "postgres"):
-        return location
-    if separator and (scheme != "duckdb" or not rest.startswith("/")):
-        raise ConfigError(
-            f"The run log cannot be {scheme}://. Use a path such as logs/runs.duckdb."
-        )
-    if "\0" in location:
-        raise ConfigError("The run log's path contains a null byte. Remove it.")
-    if "?" in location:  # DuckDB would read the rest as options
-        raise ConfigError("The run log's path contains a question mark. Use another path.")
-    if _KEYWORDS.match(location):
-        raise ConfigError(
-            "The run log is a connection string. Write it as postgresql://user@host/database."
-        )
-    try:
-        path = Path(rest[1:] if separator else location).expanduser().absolute()
-        if path.is_symlink():
-            path.resolve()
-    except (OSError, RuntimeError) as error:  # a long name, a circle of links, an unknown ~user
-        why = getattr(error, "strerror", None) or error
-        raise ConfigError(f"The run log cannot be {location} ({why}). Use another path.") from None
-    return f"duckdb:///{path}"
+def _given_log() -> str:
+    """The log that no setting chose: of the policy, the environment, or the data folder."""
+    given = policy().log or read("LLM_PLAYGROUND_LOG")
+    return Secret(given or home() / "runs.duckdb")
 
 
 def default_model() -> str:

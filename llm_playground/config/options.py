@@ -23,11 +23,10 @@ from llm_playground._validation import (
     number,
     one_of,
     short_repr,
-    shorten,
     text,
     usd,
 )
-from llm_playground.errors import ConfigError, InvalidParameterError
+from llm_playground.errors import InvalidParameterError
 from llm_playground.redaction.pii import Kind
 
 # A PostgreSQL URL with host, port and database in the group; no @ elsewhere, which would make it
@@ -317,23 +316,6 @@ def data_folder(chosen: str | None) -> Path:
         folder = user_data_path("llm_playground", appauthor=False)
     _files.make_home_private(folder)
     return folder
-
-
-def group_id(name: str) -> int:
-    """The id of a group of this machine.
-
-    Raises:
-        ConfigError: There is none of this name.
-    """
-    try:
-        import grp  # not on Windows
-
-        return grp.getgrnam(name).gr_gid
-    except (ImportError, KeyError):
-        raise ConfigError(
-            f"There is no group {shorten(name, 40)} here to share the run log with. "
-            "Check log_group and LLM_PLAYGROUND_LOG_GROUP."
-        ) from None
 
 
 def merge_retry(retry: Retry, setting: int | Mapping[str, float]) -> Retry:

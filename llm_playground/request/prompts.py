@@ -297,7 +297,10 @@ def _row_and_images(source: object) -> tuple[dict[str, Any], list[Attachment]]:
 def _prompt_of_run(run_id: str) -> str:
     rows = open_log().rows(_SENT, {"run": run_id})
     if not rows:
-        raise InvalidParameterError(f"No run in the log has the id {run_id!r}.")
+        shown = _validation.short_repr(run_id)
+        raise InvalidParameterError(
+            f"No run in the log has the id {shown}. To save text, pass lp.Playground(prompt=...)."
+        )
     [row] = rows
     if not row["has_text"]:
         raise InvalidParameterError(

@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from llm_playground import _files, config
+from llm_playground import _files
 from llm_playground._files import open_regular
-from llm_playground.errors import ConfigError, RunLogError
+from llm_playground.errors import RunLogError
 from llm_playground.runlog.journal import beside
 
 Config: TypeAlias = Mapping[str, str | bool | int | float | list[str]]
@@ -30,22 +30,17 @@ def share(path: Path, group: int) -> None:
     """Give a log's files to a group, unless it has them.
 
     Raises:
-        ConfigError: The log is in the user's data folder, which is private.
         OSError: This user does not own them, or is no member of the group.
     """
     folder, lock = beside(path, ".journal"), beside(path, ".lock")
     if group == _files.group_of(folder):
         return
-    if path.parent == config.home():
-        raise ConfigError(
-            "The run log is in a private folder, which no group can share. "
-            "Set LLM_PLAYGROUND_LOG to a file in a folder of the group's."
-        )
     _files.create_folder(folder)
     with suppress(FileExistsError):
         os.close(_files.create(lock))
-    for one in (path, lock, beside(path, ".wal"), folder):  # the folder last: it is the mark
-        if one.exists():
+    within = (one for one in folder.rglob("*") if not one.is_symlink())
+    for one in (path, lock, beside(path, ".wal"), *within, folder):  # the mark last
+        with suppress(FileNotFoundError):
             _files.set_rights(one, group)
 
 

@@ -311,6 +311,7 @@ class DuckDBStore:
     dialect: Dialect = "duckdb"
 
     def __init__(self, path: Path) -> None:
+        self._url = f"duckdb:///{path}"
         self.path = path = path.resolve() if path.is_symlink() else path
         self.place = str(path)
         self.folder = beside(path, ".journal")
@@ -328,7 +329,7 @@ class DuckDBStore:
         try:
             if not self.path.parent.exists():
                 _files.create_folder(self.path.parent)
-            if (group := config.log_group()) is not None:
+            if (group := config.log_group(self._url)) is not None:
                 duckdb_file.share(self.path, group)
             self._lock.acquire(wait_s)
         except TimeoutError as error:

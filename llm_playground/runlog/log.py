@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from llm_playground._runtime import Debouncer
-from llm_playground.errors import RunLogError
+from llm_playground.errors import LLMError, RunLogError
 from llm_playground.runlog import duckdb_ingest, journal, refusals, store
 from llm_playground.runlog.journal import Journal
 from llm_playground.runlog.recorder import Recorder
@@ -280,7 +280,8 @@ class RunLog:
             return
         self._closed = True
         exclusive = self._exclusive if self._used else self._exclusive_among_threads
-        with suppress(RunLogError), exclusive(_EXIT_WAIT_S):
+        # A setting may be invalid by now. The other logs must be closed all the same.
+        with suppress(LLMError), exclusive(_EXIT_WAIT_S):
             if self._used:
                 self._drain("own")
 

@@ -119,7 +119,7 @@ def write_draft(identity: str, draft: Draft) -> None:
 
 def _path(identity: str) -> Path:
     digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()
-    return config.home() / "drafts" / f"{digest[:40]}.json"
+    return config.drafts_folder() / f"{digest[:40]}.json"
 
 
 def as_json(identity: str, draft: Draft) -> dict[str, Any]:

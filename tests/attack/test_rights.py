@@ -89,6 +89,7 @@ def use(home, umask, *arguments, log=None, code=USE):
             check=False,
         )
     assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
     return done.stdout.strip()
 
 
@@ -193,6 +194,38 @@ def test_a_group_shares_a_log_by_choice(tmp_path, group, umask):
     assert len(list(place.parent.glob("*.aside-*"))) == 1
 
 
+OTHER_LOGS = """
+import llm_playground as lp
+for log in {logs}:
+    lp.configure(log=log)
+    lp.ask("Hi", "openai:gpt-4o")
+lp.configure(log={team!r}, log_group={group!r})
+lp.ask("Hi", "openai:gpt-4o")
+lp.configure(log={last!r})
+lp.ask("Hi", "openai:gpt-4o")
+{end}
+"""
+ENDS = {
+    "whole": "",
+    "without the group": "import os; os.environ['LLM_PLAYGROUND_LOG_GROUP'] = 'gone'",
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_group_shares_no_other_log_of_the_process(tmp_path, group, end):
+    home, folder = tmp_path / "home", tmp_path / "other"
+    for name in ("other", "team"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(0o2770)
+    logs = [str(path / "runs.duckdb") for path in (folder, home)]
+    team, last = str(tmp_path / "team" / "runs.duckdb"), str(folder / "last.duckdb")
+    code = OTHER_LOGS.format(logs=logs, team=team, last=last, group=group, end=end)
+    assert use(home, "022", code=code) == ""
+    assert not_shared(tmp_path / "team") == []
+    assert [path for path in wide(folder) if not path.endswith("other 2770")] == []
+    assert wide(home) == []
+
+
 def test_a_group_sees_which_processes_of_its_log_live(tmp_path):
     folder = tmp_path / "runs.duckdb.journal"
     folder.mkdir()
@@ -206,15 +239,25 @@ def test_a_group_sees_which_processes_of_its_log_live(tmp_path):
         liveness.close()
 
 
-def test_a_group_cannot_be_given_a_log_in_the_private_folder(home, group):
-    lp.configure(log_group=group)
+def test_a_group_cannot_be_given_a_log_in_the_private_folder(home, group, monkeypatch):
+    for log in (None, home / "other.duckdb"):
+        with pytest.raises(ConfigError, match="LLM_PLAYGROUND_LOG"):
+            lp.configure(log=log, log_group=group)
+    monkeypatch.setenv("LLM_PLAYGROUND_LOG_GROUP", group)
     with pytest.raises(ConfigError, match="LLM_PLAYGROUND_LOG"):
         lp.runs()
+
+
+def test_a_group_cannot_be_given_a_log_on_a_server(home, group):
+    with pytest.raises(ConfigError, match="admin sql"):
+        lp.configure(log="postgresql://ada@db/llm", log_group=group)
 
 
 @pytest.mark.parametrize("name", ["no such group", "0", "-", "*"])
 def test_a_group_that_is_none_is_named(tmp_path, monkeypatch, home, name):
     monkeypatch.setenv("LLM_PLAYGROUND_LOG", str(tmp_path / "team" / "runs.duckdb"))
+    with pytest.raises(ConfigError, match="There is no group"):
+        lp.configure(log_group=name)
     monkeypatch.setenv("LLM_PLAYGROUND_LOG_GROUP", name)
     with pytest.raises(ConfigError, match="There is no group"):
         lp.runs()

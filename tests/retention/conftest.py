@@ -17,6 +17,12 @@ ROOT = Path(__file__).parents[2]
 __all__ = ["log", "new_url"]
 
 
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    """A test finds no draft of another test."""
+    monkeypatch.setenv("LLM_PLAYGROUND_HOME", str(tmp_path / "home"))
+
+
 @pytest.fixture
 def everything_is_worn(monkeypatch):
     """Small tables are rewritten too."""

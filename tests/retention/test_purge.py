@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import llm_playground as lp
-from llm_playground import _files
+from llm_playground import _files, config
 from llm_playground.errors import InvalidParameterError, ProviderUnavailableError, RunLogError
 from llm_playground.runlog import open_log
 from llm_playground.types import Attempt, ToolCall
@@ -408,6 +408,15 @@ class TestFile:
             names = {aside.name, "runs.duckdb.before-v3", "mine", "runs.duckdb.bak", folder.name}
             paths = sorted(str(log.path.with_name(name)) for name in names)
             assert lp.purge().copies[0].split(", ") == paths
+
+    def test_what_was_typed_in_a_panel_is_listed_with_copies(self, log):
+        add(log, at=LONG_AGO)
+        panel = lp.Playground("letters")
+        panel.prompt = "a secret plan"
+        panel.close()
+        (draft,) = config.drafts_folder().iterdir()
+        assert "a secret plan" in draft.read_text()
+        assert lp.purge("0d", keep="nothing", dry_run=False).copies[0] == str(draft)
 
     @pytest.mark.parametrize("place", ["back.duckdb", "./back.duckdb", "{log}/back.duckdb"])
     def test_copies_are_absolute_and_each_once_after_a_restore(
