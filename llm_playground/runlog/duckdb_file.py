@@ -53,6 +53,34 @@ def tidy(path: Path) -> None:
         _files.make_private(path)
 
 
+def is_complete(path: Path) -> bool:
+    """Whether a log's file exists, and no write-ahead log has rows that are missing in it.
+
+    Raises:
+        OSError: One of them is a link or no file. DuckDB would wait for a pipe, or write elsewhere.
+    """
+    has_wal = _has_wal(path)
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # DuckDB reports a folder
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return not has_wal
+
+
+def _has_wal(path: Path) -> bool:
+    """Whether there is a write-ahead log. Raises as :func:`is_complete`."""
+    wal = beside(path, ".wal")
+    try:
+        status = wal.lstat()
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        raise OSError(errno.EINVAL, f"{wal.name} is a link or no file", str(wal))
+    return True
+
+
 def prepare(path: Path) -> None:
     """Create a log's file if it is missing, or write the rows of a write-ahead log into it.
 
@@ -66,19 +94,11 @@ def prepare(path: Path) -> None:
     if path.exists():
         _write_in(path)
         return
-    check_wal(beside(path, ".wal"))
+    _has_wal(path)
     with _files.making(path) as folder, suppress(FileExistsError):
         made = _new(folder)
         _files.set_rights(made, _files.group_of(beside(path, ".journal")))
         _files.put_new(made, path)
-
-
-def check_wal(wal: Path) -> None:
-    """Raise OSError if a write-ahead log is a link or no file: DuckDB would write to another."""
-    with suppress(FileNotFoundError):
-        status = wal.lstat()
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            raise OSError(errno.EINVAL, f"{wal.name} is a link or no file", str(wal))
 
 
 def _new(folder: Path) -> Path:
@@ -115,7 +135,7 @@ def _write_in(path: Path) -> None:
     """Write the rows of the write-ahead log into the file."""
     import duckdb
 
-    check_wal(beside(path, ".wal"))
+    _has_wal(path)
     with duckdb.connect(str(path), config=dict(OFFLINE)) as connection:
         connection.execute("CHECKPOINT")
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm_playground.runlog import refusals
+from llm_playground.runlog import journal, refusals
 from llm_playground.runlog.refusals import Content, Refused
 from llm_playground.runlog.rows import (
     AUDIT_COLUMNS,
@@ -170,7 +170,7 @@ def _refusable() -> Iterator[None]:
 
 def _files_of(batch: Batch) -> dict[str, object]:
     """The values of a statement that reads journals."""
-    longest = max((path.stat().st_size for path in batch.files if path.exists()), default=0) + 1
+    longest = max((journal.size(path) for path in batch.files), default=0) + 1
     return {
         # read_json takes unescaped characters for patterns.
         "files": ", ".join(quoted(glob.escape(str(path))) for path in batch.files),

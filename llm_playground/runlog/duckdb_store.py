@@ -6,7 +6,6 @@ something else orders them. That is the lock file ``<file>.lock``.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import threading
@@ -242,17 +241,16 @@ def _open(path: Path, config: duckdb_file.Config, patience_s: float) -> DuckDBPy
     """Open the file; another program may hold it for ``patience_s``."""
     import duckdb
 
-    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would wait
-        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-    if os.path.lexists(wal := beside(path, ".wal")):
-        duckdb_file.check_wal(wal)
     folder, until = beside(path, ".journal"), time.monotonic() + patience_s
     if folder.is_dir():  # where a query puts what exceeds the memory
         config = {**config, "temp_directory": str(folder / "spill")}
     while True:
         try:
+            is_complete = duckdb_file.is_complete(path)
             if "access_mode" in config:
                 return duckdb.connect(str(path), config=dict(config))
+            if not is_complete:
+                duckdb_file.prepare(path)
             return _connect(path, config)
         except duckdb.Error as error:
             if "lock on file" not in str(error) or time.monotonic() > until:
@@ -264,12 +262,10 @@ def _connect(path: Path, config: duckdb_file.Config) -> DuckDBPyConnection:
     """Open the file for changes. DuckDB would create files with the umask's rights."""
     import duckdb
 
-    wal = beside(path, ".wal")
-    if os.path.lexists(wal) or not path.exists():
-        duckdb_file.prepare(path)
     connection = duckdb.connect(str(path), config=dict(config))
     with suppress(OSError):  # DuckDB reports what it cannot write
-        os.close(create_file(wal, os.O_WRONLY, beside(path, ".journal")))
+        wal, folder = beside(path, ".wal"), beside(path, ".journal")
+        os.close(create_file(wal, os.O_WRONLY, folder))
     return connection
 
 
@@ -327,8 +323,6 @@ class DuckDBStore:
     def exclusive(self, wait_s: float) -> Iterator[None]:
         self._until = time.monotonic() + wait_s
         try:
-            if not self.path.parent.exists():
-                _files.create_folder(self.path.parent)
             if (group := config.log_group(self._url)) is not None:
                 duckdb_file.share(self.path, group)
             self._lock.acquire(wait_s)

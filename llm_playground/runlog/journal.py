@@ -34,6 +34,8 @@ _STRANGER_QUIET_S = 3600.0
 _POLL_S = 0.01
 # In a line of processes that take short turns, a request waits for so many times its limit.
 _LONGEST_LINE = 10
+# The holder's identity in a lock file is padded to this, so that it replaces a longer one.
+_HOLDER_BYTES = 160
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -152,10 +154,10 @@ def _with_content(folder: Path, suffix: str) -> list[Path]:
         found = sorted(folder.glob(f"*{suffix}"))
     except OSError:
         return []
-    return [path for path in found if _size(path)]
+    return [path for path in found if size(path)]
 
 
-def _size(path: Path) -> int:
+def size(path: Path) -> int:
     """In bytes; 0 for anything but a regular file: a folder, a pipe, a symbolic link."""
     try:
         status = path.lstat()
@@ -261,6 +263,7 @@ class FairFileLock:
         try:
             descriptor = os.open(self._path, os.O_RDWR | _files.PLAIN)
         except FileNotFoundError:
+            _files.create_folder(self._path.parent)
             with suppress(FileExistsError):  # created by another process meanwhile
                 os.close(_files.create(self._path))
             descriptor = os.open(self._path, os.O_RDWR | _files.PLAIN)
@@ -270,8 +273,7 @@ class FairFileLock:
         with suppress(OSError):  # such as a full disk: the name is only for messages
             status = os.fstat(descriptor)
             if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:  # no link to another file
-                os.ftruncate(descriptor, 0)
-                os.write(descriptor, identity().encode())
+                os.write(descriptor, identity().ljust(_HOLDER_BYTES).encode())
 
     def is_held(self) -> bool:
         """Whether this process has the lock."""

@@ -280,8 +280,7 @@ class RunLog:
             return
         self._closed = True
         exclusive = self._exclusive if self._used else self._exclusive_among_threads
-        # A setting may be invalid by now. The other logs must be closed all the same.
-        with suppress(LLMError), exclusive(_EXIT_WAIT_S):
+        with suppress(LLMError), exclusive(_EXIT_WAIT_S):  # also of a setting that is wrong by now
             if self._used:
                 self._drain("own")
 
