@@ -4,65 +4,41 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache, partial
 from pathlib import Path
 from types import EllipsisType
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 from llm_playground import _lifecycle
 from llm_playground._files import read_regular
 from llm_playground._validation import checks_arguments, one_of, usd, whole_number
-from llm_playground.config import endpoint_table, options, run_log
+from llm_playground.config import endpoint_table, options
 from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.config.endpoints import Setting as EndpointSetting
 from llm_playground.config.endpoints import from_packages, merge_endpoints, resolve_model
 from llm_playground.config.options import (
     GuardModes,
-    OnBudget,
+    Mode,
     Privacy,
     Rates,
-    Retry,
-    Timeouts,
+    ReuseFrom,
+    Settings,
     log_place,
 )
 from llm_playground.config.options import Setting as PriceSetting
 from llm_playground.config.policy import Policy, read_policy
-from llm_playground.config.run_log import as_log_url, checked_log_url
-from llm_playground.errors import ConfigError
+from llm_playground.errors import ConfigError, drop_stacks
 from llm_playground.redaction import Secret
-
-Mode = Literal["live", "reuse", "replay"]
-ReuseFrom = Literal["me", "everyone"]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What :func:`configure` set; None if it is not set. See its arguments."""
-
-    log: str | None = field(default=None, repr=False)  # it may have a password
-    log_groups: Mapping[str, int] = field(default_factory=dict)  # by the log's URL
-    model: str | None = None
-    concurrency: int | None = None
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    retry: Retry = field(default_factory=Retry)
-    endpoints: Mapping[str, EndpointRow] = field(default_factory=dict)
-    prices: Mapping[str, Rates] = field(default_factory=dict)
-    mode: Mode | None = None
-    reuse_from: ReuseFrom = "me"
-    secret_guard: GuardModes = field(default_factory=GuardModes)
-    confirm_above_usd: Decimal | None = Decimal(1)
-    budget_max_tokens: int = 4096
-    privacy: Privacy = field(default_factory=Privacy)
-    on_budget: OnBudget | None = None
-
 
 _settings = Settings()
 _lifecycle.register_state(globals(), "_settings", Settings)
 _NO_POLICY = Policy()
+_KEYWORDS = re.compile(r"\s*(?:host|hostaddr|port|dbname|user|password|service|passfile)\s*=")
 _MAX_ENVIRONMENT_BYTES = 16_777_216
 _concurrency_listeners: list[Callable[[], None]] = []
 
@@ -155,7 +131,7 @@ def configure(
     }
     if log_group is not None:
         url = log_url() if log is None else as_log_url(log)
-        changes["log_groups"] = {**own.log_groups, url: run_log.group_for(url, log_group, home())}
+        changes["log_groups"] = {**own.log_groups, url: options.group_for(url, log_group, home())}
     providers = {**rows(), **changes.get("endpoints", {})}
     if model is not None:
         changes["model"] = resolve_model(model, providers)
@@ -182,7 +158,7 @@ def configure(
 
 
 def _own_log(location: str) -> str:
-    checked_log_url(location)  # so that errors are raised now, not at the first run
+    _checked_log_url(location)  # so that errors are raised now, not at the first run
     if policy().log is not None:
         raise ConfigError("The run log is set by the administrator's policy.")
     return location
@@ -303,8 +279,8 @@ def log_group(url: str) -> int | None:
         return _settings.log_groups[url]
     # Not from .env, which others may write.
     name = os.environ.get("LLM_PLAYGROUND_LOG_GROUP", "").strip()
-    is_given = bool(name) and url == checked_log_url(_given_log())
-    return run_log.group_for(url, name, home()) if is_given else None
+    is_given = bool(name) and url == _checked_log_url(_given_log())
+    return options.group_for(url, name, home()) if is_given else None
 
 
 def log_url() -> str:
@@ -314,13 +290,60 @@ def log_url() -> str:
         ConfigError: The setting names a database that is not supported.
     """
     own = None if policy().log else _settings.log
-    return checked_log_url(own or _given_log())
+    return _checked_log_url(own or _given_log())
 
 
 def _given_log() -> str:
     """The log that no setting chose: of the policy, the environment, or the data folder."""
     given = policy().log or read("LLM_PLAYGROUND_LOG")
     return Secret(given or home() / "runs.duckdb")
+
+
+def as_log_url(location: str) -> str:
+    """A path or URL of a run log in the form of :func:`log_url`.
+
+    Raises:
+        ConfigError: The database is not supported, or DuckDB cannot open the path.
+
+    >>> as_log_url("/data/runs.duckdb")
+    'duckdb:////data/runs.duckdb'
+    """
+    scheme, separator, rest = location.partition("://")
+    if separator and scheme in ("postgresql", "postgres"):
+        return location
+    if separator and (scheme != "duckdb" or not rest.startswith("/")):
+        raise ConfigError(
+            f"The run log cannot be {scheme}://. Use a path such as logs/runs.duckdb."
+        )
+    if "\0" in location:
+        raise ConfigError("The run log's path contains a null byte. Remove it.")
+    if "?" in location:  # DuckDB would read the rest as options
+        raise ConfigError("The run log's path contains a question mark. Use another path.")
+    if _KEYWORDS.match(location):
+        raise ConfigError(
+            "The run log is a connection string. Write it as postgresql://user@host/database."
+        )
+    try:
+        path = Path(rest[1:] if separator else location).expanduser().absolute()
+        if path.is_symlink():
+            path.resolve()
+    except (OSError, RuntimeError) as error:  # a long name, a circle of links, an unknown ~user
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"The run log cannot be {location} ({why}). Use another path.") from None
+    return f"duckdb:///{path}"
+
+
+def _checked_log_url(location: str) -> str:
+    """:func:`as_log_url` whose errors keep no password.
+
+    Raises:
+        ConfigError: The database is not supported, or DuckDB cannot open the path.
+    """
+    try:
+        return as_log_url(location)
+    except ConfigError as error:
+        drop_stacks(error)  # they have the URL in parts, and so its password
+        raise
 
 
 def default_model() -> str:

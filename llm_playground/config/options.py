@@ -23,10 +23,12 @@ from llm_playground._validation import (
     number,
     one_of,
     short_repr,
+    shorten,
     text,
     usd,
 )
-from llm_playground.errors import InvalidParameterError
+from llm_playground.config.endpoint_table import EndpointRow
+from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.redaction.pii import Kind
 
 # A PostgreSQL URL with host, port and database in the group; no @ elsewhere, which would make it
@@ -72,16 +74,16 @@ def _seconds(name: str, value: object) -> float | None:
     return float(number(name, value, "seconds above 0, or None", lambda seconds: seconds > 0))
 
 
-Mode = Literal["off", "warn", "block"]
+GuardMode = Literal["off", "warn", "block"]
 
 
 @dataclass(frozen=True, slots=True)
 class GuardModes:
     """The action for each kind of secret. A key in use is always blocked."""
 
-    keys: Mode = "block"  # text that looks like a vendor's key, a token or a private key
-    cards: Mode = "warn"  # payment card numbers, by their check digit
-    email: Mode = "off"
+    keys: GuardMode = "block"  # text that looks like a vendor's key, a token or a private key
+    cards: GuardMode = "warn"  # payment card numbers, by their check digit
+    email: GuardMode = "off"
 
 
 def merge_guard_modes(modes: GuardModes, setting: str | Mapping[str, str]) -> GuardModes:
@@ -99,7 +101,7 @@ def merge_guard_modes(modes: GuardModes, setting: str | Mapping[str, str]) -> Gu
     )
     check_names("secret_guard", parts, kinds)
     for mode in parts.values():
-        one_of("secret_guard", mode, get_args(Mode))
+        one_of("secret_guard", mode, get_args(GuardMode))
     return replace(modes, **parts)
 
 
@@ -386,6 +388,64 @@ def on_budget_setting(value: object) -> OnBudget:
         InvalidParameterError: It is neither.
     """
     return value if callable(value) else webhook("on_budget", value, otherwise="a function or ")
+
+
+Mode = Literal["live", "reuse", "replay"]
+ReuseFrom = Literal["me", "everyone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What ``configure`` set; None if it is not set. See its arguments."""
+
+    log: str | None = field(default=None, repr=False)  # it may have a password
+    log_groups: Mapping[str, int] = field(default_factory=dict)  # by the log's URL
+    model: str | None = None
+    concurrency: int | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    retry: Retry = field(default_factory=Retry)
+    endpoints: Mapping[str, EndpointRow] = field(default_factory=dict)
+    prices: Mapping[str, Rates] = field(default_factory=dict)
+    mode: Mode | None = None
+    reuse_from: ReuseFrom = "me"
+    secret_guard: GuardModes = field(default_factory=GuardModes)
+    confirm_above_usd: Decimal | None = Decimal(1)
+    budget_max_tokens: int = 4096
+    privacy: Privacy = field(default_factory=Privacy)
+    on_budget: OnBudget | None = None
+
+
+def group_for(url: str, name: str, home: Path) -> int:
+    """The id of a group that shares the files of a run log.
+
+    Args:
+        url: The log, in the form of :func:`as_log_url`.
+        name: The group's name.
+        home: The user's data folder, which is private.
+
+    Raises:
+        ConfigError: There is no such group, or it cannot share this log.
+    """
+    text("log_group", name)
+    if not url.startswith("duckdb:"):
+        raise ConfigError(
+            "log_group shares the files of a log. On PostgreSQL, members get a role: "
+            "python -m llm_playground admin sql."
+        )
+    if Path(url.removeprefix("duckdb:///")).parent.resolve() == home.resolve():
+        raise ConfigError(
+            "The run log is in a private folder, which no group can share. "
+            "Set LLM_PLAYGROUND_LOG to a file in a folder of the group's."
+        )
+    try:
+        import grp  # not on Windows
+
+        return grp.getgrnam(name).gr_gid
+    except (ImportError, KeyError):
+        raise ConfigError(
+            f"There is no group {shorten(name, 40)} here to share the run log with. "
+            "Check log_group and LLM_PLAYGROUND_LOG_GROUP."
+        ) from None
 
 
 def record(

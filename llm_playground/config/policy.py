@@ -31,10 +31,10 @@ from typing import Any, Literal, get_args
 from llm_playground import _validation
 from llm_playground._files import read_regular
 from llm_playground.config import endpoint_table, options
-from llm_playground.config.options import GuardModes, Mode, Privacy, Rates, Webhook
+from llm_playground.config.options import GuardMode, GuardModes, Privacy, Rates, Webhook
 from llm_playground.errors import ConfigError, InvalidParameterError
 
-_MODES = get_args(Mode)  # from least to most strict
+_MODES = get_args(GuardMode)  # from least to most strict
 _LEAST_STRICT = GuardModes(keys="off", cards="off", email="off")
 _ALL_STORED = Privacy(image_mb=math.inf)
 MAX_BYTES = 1_000_000

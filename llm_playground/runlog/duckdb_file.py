@@ -53,32 +53,15 @@ def tidy(path: Path) -> None:
         _files.make_private(path)
 
 
-def is_complete(path: Path) -> bool:
-    """Whether a log's file exists, and no write-ahead log has rows that are missing in it.
+def check(path: Path) -> None:
+    """Check what is at a log's path before DuckDB opens it: it would wait for a pipe.
 
     Raises:
-        OSError: One of them is a link or no file. DuckDB would wait for a pipe, or write elsewhere.
+        OSError: The file or its write-ahead log is a link or no file.
     """
-    has_wal = _has_wal(path)
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return False
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # DuckDB reports a folder
+    if path.exists() and not path.is_file() and not path.is_dir():  # DuckDB reports a folder
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-    return not has_wal
-
-
-def _has_wal(path: Path) -> bool:
-    """Whether there is a write-ahead log. Raises as :func:`is_complete`."""
-    wal = beside(path, ".wal")
-    try:
-        status = wal.lstat()
-    except FileNotFoundError:
-        return False
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-        raise OSError(errno.EINVAL, f"{wal.name} is a link or no file", str(wal))
-    return True
+    _check_wal(path)
 
 
 def prepare(path: Path) -> None:
@@ -94,11 +77,20 @@ def prepare(path: Path) -> None:
     if path.exists():
         _write_in(path)
         return
-    _has_wal(path)
+    _check_wal(path)
     with _files.making(path) as folder, suppress(FileExistsError):
         made = _new(folder)
         _files.set_rights(made, _files.group_of(beside(path, ".journal")))
         _files.put_new(made, path)
+
+
+def _check_wal(path: Path) -> None:
+    """Raise OSError if the write-ahead log is a link or no file: DuckDB would write to another."""
+    wal = beside(path, ".wal")
+    with suppress(FileNotFoundError):
+        status = wal.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            raise OSError(errno.EINVAL, f"{wal.name} is a link or no file", str(wal))
 
 
 def _new(folder: Path) -> Path:
@@ -135,7 +127,7 @@ def _write_in(path: Path) -> None:
     """Write the rows of the write-ahead log into the file."""
     import duckdb
 
-    _has_wal(path)
+    _check_wal(path)
     with duckdb.connect(str(path), config=dict(OFFLINE)) as connection:
         connection.execute("CHECKPOINT")
 

@@ -246,7 +246,10 @@ def _open(path: Path, config: duckdb_file.Config, patience_s: float) -> DuckDBPy
         config = {**config, "temp_directory": str(folder / "spill")}
     while True:
         try:
-            is_complete = duckdb_file.is_complete(path)
+            # The usual case is found here, in as few calls of the system as possible.
+            is_complete = path.is_file() and not os.path.lexists(beside(path, ".wal"))
+            if not is_complete:
+                duckdb_file.check(path)
             if "access_mode" in config:
                 return duckdb.connect(str(path), config=dict(config))
             if not is_complete:

@@ -186,8 +186,13 @@ class Playground(Panel):
         Waits until all have ended; interrupting the kernel ends the waiting, not the runs.
         """
         self.saved_answers.wait()
-        self._ended.wait()
-        return frame(self.answers.runs())
+        while True:
+            self._ended.wait()
+            with self._lock:
+                if self._ended.is_set():  # else a retry has just begun
+                    runs = self.answers.runs()
+                    break
+        return frame(runs)
 
     @property
     def answers(self) -> AnswerSet:

@@ -1,5 +1,7 @@
 """A Run in a panel: Retry now ends the wait before an attempt; totals; failing requests."""
 
+import threading
+
 import pytest
 
 import llm_playground as lp
@@ -107,6 +109,29 @@ def test_time_between_run_and_retry_does_not_count(home):
     retried(panel, 1)
 
     assert " min" not in panel.answers.summary()
+    panel.close()
+
+
+def test_results_wait_for_a_retry_that_begins_at_that_moment(home):
+    panel = lp.Playground(models=["local"], prompt="Say hello.", max_tokens=2)
+    panel.run()
+    (before,) = panel.results.run_id
+
+    class Retried(threading.Event):
+        """Set until somebody has waited for it; then an answer is retried."""
+
+        def wait(self, timeout=None):
+            done = super().wait(timeout)
+            if panel._ended is self:
+                panel._ended = threading.Event()
+                panel._on_retry({"number": 1})
+            return done
+
+    panel._ended = Retried()
+    panel._ended.set()
+
+    assert panel.results.run_id.tolist() != [before]
+    assert len(panel.results) == 1
     panel.close()
 
 
