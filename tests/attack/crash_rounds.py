@@ -218,7 +218,10 @@ def main(rounds="20", seed="0", url=None, fresh=None):
         try:
             for number in range(int(rounds)):
                 one_round(notes, f"{seed}-{number}", folder)
-            found = complaints(notes, folder, fresh or f"{name}/fresh/runs.duckdb")
+            fresh = fresh or f"{name}/fresh/runs.duckdb"
+            found = complaints(notes, folder, fresh)
+            for log in (open_log(), open_log(fresh)):
+                log.close()  # else it drains while the folder is removed
         finally:
             os.kill(server, signal.SIGKILL)
             os.waitpid(server, 0)
