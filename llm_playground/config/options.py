@@ -419,7 +419,7 @@ def group_for(url: str, name: str, home: Path) -> int:
     """The id of a group that shares the files of a run log.
 
     Args:
-        url: The log, in the form of :func:`as_log_url`.
+        url: The log, in the form of ``config.log_url``.
         name: The group's name.
         home: The user's data folder, which is private.
 

@@ -38,6 +38,7 @@ def share(path: Path, group: int) -> None:
     _files.create_folder(folder)
     with suppress(FileExistsError):
         os.close(_files.create(lock))
+    # Rights are never given through a link, which may lead to a file elsewhere.
     within = (one for one in folder.rglob("*") if not one.is_symlink())
     for one in (path, lock, beside(path, ".wal"), *within, folder):  # the mark last
         with suppress(FileNotFoundError):

@@ -88,7 +88,6 @@ def keeps_log(log_url):
     return False
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="processes cannot be suspended")
 def test_wrong_clocks_a_suspended_process_and_a_long_query(serve, clients, log_url, until):
     go_on = threading.Event()
     first, gated = answer(5).chunks, iter(range(3))

@@ -369,7 +369,7 @@ print(config.username())
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not show the start")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc/self/environ")
 class TestTheHubsUser:
     @pytest.mark.parametrize(
         "change",
