@@ -70,8 +70,8 @@ def purge(
         ``left`` (matching runs that are still running, or are in another process's journal: purge
         again later), ``given_back_bytes`` (freed disk space, NA for a dry run), ``copies`` (files
         with texts, which are not changed: backups, files set aside or copied before a migration,
-        what killed processes left, rows and images that the database refused, and what was typed
-        in panels), ``done``.
+        what killed processes left, rows and images that the database refused, and saved forms
+        of panels), ``done``.
 
     Raises:
         InvalidParameterError: An argument is invalid, or there is no such run.

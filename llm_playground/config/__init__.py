@@ -270,7 +270,7 @@ def drafts_folder() -> Path:
 def log_group(url: str) -> int | None:
     """The id of the group that shares the files of a run log; None if it is private.
 
-    The variable ``LLM_PLAYGROUND_LOG_GROUP`` is of the log that no setting chose.
+    ``LLM_PLAYGROUND_LOG_GROUP`` applies only to a log that :func:`configure` did not choose.
 
     Raises:
         ConfigError: There is no such group, or it cannot share this log.
@@ -294,7 +294,7 @@ def log_url() -> str:
 
 
 def _given_log() -> str:
-    """The log that no setting chose: of the policy, the environment, or the data folder."""
+    """The log of the policy, the environment, or the data folder: what ``configure`` may change."""
     given = policy().log or read("LLM_PLAYGROUND_LOG")
     return Secret(given or home() / "runs.duckdb")
 
