@@ -6,6 +6,7 @@ import asyncio
 import importlib.metadata
 import json
 import platform
+import socket
 import ssl
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -19,7 +20,8 @@ from llm_playground.runlog import open_log
 
 _VERSIONS = ("llm_playground", "openai", "anthropic", "google-genai", "duckdb", "ipykernel")
 _ALWAYS = ("openai", "anthropic", "gemini")
-_TIMEOUT_S = 3.0
+_CONNECT_TIMEOUT_S = 3.0  # each of a host's addresses, and TLS
+_TOTAL_TIMEOUT_S = 10.0  # with the lookup in DNS, which has no timeout of its own
 
 
 def report() -> list[str]:
@@ -27,7 +29,7 @@ def report() -> list[str]:
 
     One more for each further provider whose key is set, and for each file of rows that the log
     refused. A connection (DNS, TCP, TLS) to each
-    provider's host is tried for at most 3 s; no request is sent.
+    provider's host is tried for at most 10 s; no request is sent.
     """
     connections = _runtime.run(_reach_all(_providers()))
     versions = (f"{name} {_version(name) or 'missing'}" for name in _VERSIONS)
@@ -95,23 +97,31 @@ async def _reach(provider: str) -> str:
     proxy = None if proxy_bypass(host) else getproxies().get(url.scheme)
     if proxy:
         through = urlsplit(proxy)
-        at, tls = (through.hostname or "", through.port or 80), None
+        at, tls = (through.hostname or "", through.port or 80), False
         where = f"proxy {at[0]}:{at[1]}"
     else:
-        at, tls = (host, port), ssl.create_default_context() if url.scheme == "https" else None
+        at, tls = (host, port), url.scheme == "https"
         where = host
     try:
-        async with asyncio.timeout(_TIMEOUT_S):
-            _, writer = await asyncio.open_connection(*at, ssl=tls)
+        async with asyncio.timeout(_TOTAL_TIMEOUT_S):
+            await _runtime.in_thread(lambda: _connect(at, tls))
     except (OSError, TimeoutError) as error:
         return f"{where}: {_not_reached(error)}"
-    writer.close()
     return f"{where}: reached{', TLS ok' if tls else ''}"
 
 
-def _not_reached(error: Exception) -> str:
-    import socket  # only to name its error
+def _connect(at: tuple[str, int], tls: bool) -> None:
+    """Open and close a connection.
 
+    On a blocking socket, since its timeout is judged by the operating system: an event loop that
+    was held up for 3 s would report a host that answered at once as one that gives no answer.
+    """
+    with socket.create_connection(at, _CONNECT_TIMEOUT_S) as connection:
+        if tls:
+            ssl.create_default_context().wrap_socket(connection, server_hostname=at[0]).close()
+
+
+def _not_reached(error: Exception) -> str:
     kinds = (
         (socket.gaierror, "not found in DNS"),
         (ssl.SSLError, "TLS fails"),

@@ -1,17 +1,19 @@
 """Endpoints: the table, the user's own, and those that packages bring. Through the public door."""
 
+import asyncio
 import json
 import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 import llm_playground as lp
-from llm_playground import config, doctor, providers
+from llm_playground import _runtime, config, doctor, providers
 from llm_playground.config import credentials, endpoints
 from llm_playground.config.endpoint_table import BUILT_IN, LOCAL_SERVERS, EndpointRow
 from tests.providers.example_provider import example_stream
@@ -146,6 +148,19 @@ class TestConfigure:
         assert "key present, MINE_API_KEY from environment" in line
         assert line.endswith("127.0.0.1: reached")
         assert server.requests == []
+
+    def test_the_doctor_reaches_a_host_while_the_event_loop_is_held_up(self, monkeypatch):
+        monkeypatch.setattr(doctor, "_CONNECT_TIMEOUT_S", 0.1)
+
+        async def report():
+            reached = asyncio.create_task(doctor._reach_all(["openai"]))
+            await asyncio.sleep(0)  # the connection is under way
+            time.sleep(0.5)  # noqa: ASYNC251 (holds the loop up on purpose)
+            return await reached
+
+        with WireServer(Reply()) as server:
+            lp.configure(endpoints={"openai": server.url})
+            assert _runtime.run(report()) == {"openai": "127.0.0.1: reached"}
 
     def test_none_takes_an_endpoint_back(self):
         lp.configure(endpoints={"mine": "http://127.0.0.1:9/v1"})
