@@ -26,6 +26,7 @@ from llm_playground.widget.form import Form, swept_parameters, variations
 _FLAGS = {"temperature": "-t", "top_p": "--top-p", "max_tokens": "--max-tokens"}
 _IMPORT = "import llm_playground as lp\n\n"
 _WIDTH = 88
+_MAX_LINE_CHARS = 10_000  # of a magic; the time to split a line is quadratic
 _WRITER = LiteralWriter(STYLE, Placeholders())
 
 
@@ -93,6 +94,8 @@ def _without_keys(form: Form) -> Form:
         form,
         prompt=redact(form.prompt),
         system=redact(form.system),
+        models=list(map(redact, form.models)),
+        preset=redact(str(form.preset)) if form.preset else None,
         parameters=_as_json(form.parameters),
         turns=[{**turn, "content": text} for turn, text in zip(form.turns, sent, strict=True)],
         values=_as_json(form.values),
@@ -108,7 +111,10 @@ def _as_magic(form: Form) -> str | None:
     words = [word for word in line if word is not None]
     if len(words) < len(line):
         return None
-    cell = f"%%llm {' '.join(map(_quoted, words))}\n{form.prompt}"
+    written = " ".join(map(_quoted, words))
+    if len(written) > _MAX_LINE_CHARS:
+        return None
+    cell = f"%%llm {written}\n{form.prompt}"
     return cell if _is_read_back(cell, words, form.prompt) else None
 
 
@@ -227,7 +233,7 @@ def _prompt(form: Form, column: int) -> str:
     turns.append({"role": "user", "content": form.prompt})
     margin = " " * column
     messages = "".join(
-        f'{margin}    lp.Message("{turn["role"]}", '
+        f"{margin}    lp.Message({_literal(turn['role'])}, "
         f"(lp.TextPart({_literal(turn['content'], column + 4)}),)),\n"
         for turn in turns
     )

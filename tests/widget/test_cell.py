@@ -1,5 +1,7 @@
 """Copy as cell: the cell, executed in IPython, asks what the panel would have asked."""
 
+import ast
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -131,6 +133,13 @@ def test_prefers_the_magic(form, cell):
     assert as_cell(form) == cell
 
 
+def test_a_long_line_is_python(asked):
+    form = Form("Hi", "word " * 3_000, ["local"])
+
+    assert as_cell(form).startswith("import llm_playground as lp")
+    assert asked(as_cell(form)) == of_form(form)
+
+
 def test_sweep_over_cases_is_a_comprehension_with_own_names(asked, shell):
     form = Form(
         "{{temperature}} {{case}} {{n}}",
@@ -150,6 +159,21 @@ def test_cell_has_no_keys():
 
     assert key not in as_cell(form)
     assert key not in as_cell(Form(f"Use {key}.", models=["local"]))
+    for sweep in (0, [0, 1]):
+        assert key not in as_cell(Form("Hi", "", [f"openai:{key}"], key, {"temperature": sweep}))
+
+
+@pytest.mark.parametrize("role", ['user", print("obeyed"), "', *HOSTILE])
+def test_no_role_of_a_turn_is_code(role):
+    turns = [{"role": role, "content": "Hi"}]  # of a notebook that somebody else made
+
+    cell = ast.parse(as_cell(Form("Hello", models=["local"], turns=turns)))
+
+    calls = [node for node in ast.walk(cell) if isinstance(node, ast.Call)]
+    names = [call.func.attr for call in calls if isinstance(call.func, ast.Attribute)]
+    assert len(names) == len(calls)
+    assert sorted(names) == ["Message", "Message", "Prompt", "TextPart", "TextPart", "compare"]
+    assert role in [node.value for node in ast.walk(cell) if isinstance(node, ast.Constant)]
 
 
 @pytest.mark.parametrize(
