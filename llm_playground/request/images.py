@@ -40,6 +40,8 @@ _SUFFIXES = {
     ".webp": "image/webp",
 }
 _MAX_ARRAY_BYTES = 20 * MAX_BYTES  # of pixels, which PNG compresses
+# In which an image's size is looked for; millions of empty segments would take seconds.
+_MAX_HEADER_BYTES = 500_000
 _CHANNELS = {1: 0, 3: 2, 4: 6}  # PNG's colour types: grey, RGB, RGB with transparency
 
 
@@ -320,7 +322,7 @@ def size_of(part: ImagePart) -> tuple[int, int] | None:
     >>> size_of(ImagePart("image/png", header + bytes(9)))
     (260, 2)
     """
-    data = part.data or b""
+    data = (part.data or b"")[:_MAX_HEADER_BYTES]
     try:
         size = _size_in(data)
     except (struct.error, IndexError):  # the header is cut off

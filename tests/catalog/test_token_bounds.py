@@ -136,6 +136,26 @@ def test_the_size_is_read_from_the_header(kind):
         assert images.size_of(cut) in (None, (301, 57))
 
 
+SEGMENTS = {  # the beginning of a file, an empty segment, and the rest
+    "jpeg padding": (b"\xff\xd8", b"\xff", b"\xff\xc0\0\x11\x08\0\4\0\3"),
+    "jpeg": (b"\xff\xd8", b"\xff\xe0\0\2", b"\xff\xc0\0\x11\x08\0\4\0\3"),
+    "gif": (b"GIF89a" + bytes(7), b"!\xff\0", b",\0\0\0\0\3\0\4\0"),
+    "gif block": (b"GIF89a" + bytes(7) + b"!\xff", b"\1x", b"\0,\0\0\0\0\3\0\4\0"),
+    "webp": (b"RIFF\0\0\0\0WEBP", b"ABCD\0\0\0\0", b"ANMF\0\0\0\0" + bytes(6) + b"\2\0\0\3\0\0"),
+}
+
+
+@pytest.mark.parametrize(("head", "segment", "rest"), SEGMENTS.values(), ids=SEGMENTS)
+def test_segments_are_searched_up_to_a_limit(head, segment, rest):
+    few, many = 9, images._MAX_HEADER_BYTES // len(segment) + 1
+
+    def size(count):
+        return images.size_of(ImagePart("image/any", head + segment * count + rest + bytes(30)))
+
+    assert size(few) == (3, 4)
+    assert size(many) is None
+
+
 @pytest.mark.parametrize("said", [(1, 1), (300, 1), (1, 56), (64, 64)])
 @pytest.mark.parametrize("kind", ["gif", "transparent"])
 def test_a_header_does_not_make_a_frame_smaller(kind, said):
