@@ -14,10 +14,11 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import chain, zip_longest
+from itertools import accumulate, chain, zip_longest
 from typing import Any
 
 from llm_playground import rendering
@@ -324,20 +325,19 @@ def _fit_rows(plain: Sequence[Row], max_bytes: int) -> list[Row]:
 
     If truncating all texts is not enough, the last rows are left out.
     """
-    if _document_bytes(plain) <= max_bytes:
+    room = max_bytes - _document_bytes([]) - 1
+    whole_bytes = sum(map(_row_bytes, plain))
+    if whole_bytes <= room:
         return list(plain)
     shortest = [_truncate_row(row, 0) for row in plain]
-    if _document_bytes(shortest) > max_bytes:
-        kept: list[Row] = []
-        for row in shortest:
-            if _document_bytes([*kept, row]) > max_bytes:
-                break
-            kept.append(row)
-        return kept
+    ends = list(accumulate(map(_row_bytes, shortest)))
+    if ends[-1] > room:
+        return shortest[: bisect_right(ends, room)]
+    room -= whole_bytes - sum(map(_text_bytes, plain))
     fits, too_long = 0, max(len(row[name] or "") for row in plain for name in _TEXT_COLUMNS)
     while too_long - fits > 1:
         middle = (fits + too_long) // 2
-        if _document_bytes([_truncate_row(row, middle) for row in plain]) <= max_bytes:
+        if sum(_text_bytes(_truncate_row(row, middle)) for row in plain) <= room:
             fits = middle
         else:
             too_long = middle
@@ -371,6 +371,15 @@ def truncate(text: str, max_chars: int) -> str:
 def _truncate_row(row: Row, max_chars: int) -> Row:
     present = [name for name in _TEXT_COLUMNS if row[name] is not None]
     return {**row, **{name: truncate(row[name], max_chars) for name in present}}
+
+
+def _row_bytes(row: Row) -> int:
+    """What a row adds to the size of a document."""
+    return _document_bytes([row]) - _document_bytes([]) - 1
+
+
+def _text_bytes(row: Row) -> int:
+    return sum(len(json.dumps(row[name])) for name in _TEXT_COLUMNS)
 
 
 def _document_bytes(plain: Sequence[Row]) -> int:

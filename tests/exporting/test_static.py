@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 
 import llm_playground as lp
 from llm_playground import redaction
+from llm_playground.exporting import formats
 from llm_playground.exporting.formats import MIME_TYPE
 from llm_playground.exporting.notebook_output import MAX_BYTES, mime_bundle
 from llm_playground.exporting.row_checks import check_rows
@@ -251,6 +252,19 @@ class TestSize:
         assert len(kept) < 60
         assert not kept or self.size(bundle) <= most
         assert f"{60 - len(kept)} more answers are not kept in the notebook." in bundle["text/html"]
+
+    @pytest.mark.parametrize("text", ["short", "long " * 400])
+    def test_the_work_grows_with_the_number_of_answers(self, monkeypatch, text):
+        measured = []
+        document = formats.json_document
+        monkeypatch.setattr(
+            formats, "json_document", lambda rows: measured.extend(rows) or document(rows)
+        )
+        runs = [run(text) for _ in range(80)]
+        for most in (20_000, 120_000, 10**6):
+            mime_bundle("x", {}, runs, max_bytes=most)
+            assert len(measured) <= 4 * len(runs)
+            measured.clear()
 
     def test_an_answer_made_of_empty_cells_does_not_grow_without_end(self):
         table = "|" * 3_000 + "\n" + "|-" * 3_000 + "\n" + "x\n" * 20_000
