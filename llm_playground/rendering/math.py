@@ -314,6 +314,9 @@ def _parse_block(state: StateBlock, start_line: int, end_line: int, silent: bool
 def _find_last_line(state: StateBlock, delimiters: Delimiters, first: int, end: int) -> int | None:
     """The line that ends with the closing delimiter, None if the formula is not closed."""
     skipped = len(delimiters.opening)
+    begin = state.bMarks[first] + state.tShift[first] + skipped
+    if state.src.find(delimiters.closing, begin, state.eMarks[end - 1]) < 0:
+        return None  # quickly: every line of an answer may open a formula
     for line in range(first, end):
         text = _line(state, line)
         if not text or (line > first and state.sCount[line] < state.blkIndent):

@@ -126,6 +126,13 @@ class TestLimits:
         assert "<math" not in to_html(f"${latex}$")
         assert latex[-5:] in to_html(f"${latex}$").replace("&#x27;", "'").replace("&#39;", "'")
 
+    def test_lines_that_open_formulas_without_an_end_are_read_a_few_times(self, monkeypatch):
+        read, line = [], math._line
+        monkeypatch.setattr(math, "_line", lambda *place: read.append(place) or line(*place))
+
+        assert "<math" not in to_html("\\[ x\n" * 300)
+        assert len(read) <= 4 * 300
+
     def test_what_the_limits_allow_needs_little_stack(self):
         """The converter is native code: too deep would end the process, not raise."""
         code = (
