@@ -82,6 +82,12 @@ class _Text(t.Unicode[str, Any]):
         return value
 
 
+class _Value(t.Any):
+    """A trait of any value, all of which are validated. Traitlets would take None as it is."""
+
+    allow_none = False
+
+
 def _shown(trait: t.TraitType[Any, Any]) -> t.TraitType[Any, Any]:
     """A trait that views only read."""
     return trait.tag(sync=True)
@@ -101,7 +107,7 @@ class Panel(anywidget.AnyWidget):
 
     prompt = _editable(_Text())
     system = _editable(_Text())
-    models = _editable(t.Any())
+    models = _editable(_Value())
     temperature = _editable(t.Any(None))
     top_p = _editable(t.Any(None))
     max_tokens = _editable(t.Any(None))
@@ -115,8 +121,8 @@ class Panel(anywidget.AnyWidget):
     iterations = _editable(t.Any(1))
     values = _editable(t.Dict())
     cases = _editable(t.Any(None)).tag(to_json=cases_to_view, from_json=cases_from_view)
-    turns = _editable(t.Any())
-    images = _editable(t.Any())
+    turns = _editable(_Value())
+    images = _editable(_Value())
 
     baseline = _editable(t.Any(None))  # the number of the answer that others are compared with
 

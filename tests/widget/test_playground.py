@@ -143,6 +143,18 @@ def test_models_are_a_list_without_duplicates(home):
     assert pg.models == ["local", "openai:x"]
 
 
+@pytest.mark.parametrize("trait", ["models", "turns", "images"])
+@pytest.mark.parametrize("writer", ["view", "code"])
+def test_none_of_a_list_is_an_empty_one(pg, trait, writer):
+    if writer == "view":
+        pg.set_state({trait: None})
+    else:
+        setattr(pg, trait, None)
+
+    assert getattr(pg, trait) == []
+    assert pg.problem == ""
+
+
 def test_messages_carry_changes_only_and_are_throttled(served, sent):
     go_on = threading.Event()
     pieces = [*(f"word {n} and " for n in range(9)), "the end.\n\n"] * 8
