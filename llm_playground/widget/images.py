@@ -118,7 +118,8 @@ class Pictures:
         if isinstance(source, Mapping):
             if "id" in source or "problem" in source:
                 return _checked(source)
-            name, source = source.get("name"), _source_of(source)
+            given, source = source.get("name"), _source_of(source)
+            name = given if isinstance(given, str) else None
         try:
             return self.add(source, name)
         except InvalidParameterError as error:
@@ -142,7 +143,7 @@ class Pictures:
 
 def _checked(entry: Mapping[str, Any]) -> Entry:
     """An entry from a view or a draft, without unknown fields and unusual thumbnails."""
-    known = {field: entry[field] for field in _FIELDS if entry.get(field) is not None}
+    known = {name: entry[name] for name in _FIELDS if isinstance(entry.get(name), (str, int))}
     thumbnail = str(known.get("thumbnail", ""))
     if len(thumbnail) > _MOST_THUMBNAIL_CHARACTERS or not thumbnail.startswith("data:image/"):
         known.pop("thumbnail", None)

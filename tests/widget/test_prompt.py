@@ -1,7 +1,9 @@
 """The prompt side of the panel: named values, cases, turns and pictures."""
 
+import contextlib
 import gc
 import io
+import itertools
 import threading
 import time
 import weakref
@@ -501,6 +503,18 @@ class TestPictures:
         with pytest.raises(lp.InvalidParameterError, match=r"pasted.png is not in this kernel"):
             other.form()
         other.close()
+
+    @pytest.mark.parametrize("field", ["id", "name", "path", "url", "thumbnail", "problem"])
+    def test_no_field_of_an_entry_breaks_the_panel(self, pg, field):
+        pg.prompt = "x"
+        entries = ({}, {"id": "1", "name": "a.png"}, {"url": "https://example.com/a.png"})
+        values = (5, [], {}, ["a"], {"a": "b"}, None)
+        for entry, value in itertools.product(entries, values):
+            pg.images = [{**entry, field: value}]
+            with contextlib.suppress(lp.InvalidParameterError):
+                pg.form()
+            pg.inputs.pictures.add(png())
+            pg.inputs.prepare_run()
 
     def test_models_that_take_no_images_are_named(self, pg):
         pg.images = [png()]
