@@ -9,7 +9,6 @@ import platform
 import socket
 import ssl
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from llm_playground import _runtime, config, package_log, provenance
 from llm_playground.config import credentials, dotenv
@@ -85,27 +84,25 @@ async def _reach_all(names: list[str]) -> dict[str, str]:
 
 
 async def _reach(provider: str) -> str:
-    """Connect to a provider's host; the result for people."""
+    """Connect to a provider's host, or to the proxy before it; the result for people."""
+    from llm_playground.providers import http  # first use, not import
+
     try:
         dotenv.check_settings(provider)
-        url = urlsplit(config.base_url(provider) or config.rows()[provider].base_url)
-        host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
-    except ValueError as error:
-        return f"the base URL is not a web address ({error})"
+        base_url = config.base_url(provider) or config.rows()[provider].base_url
     except LLMError as error:
         return str(error)
-    proxy = None if proxy_bypass(host) else getproxies().get(url.scheme)
-    if proxy:
-        through = urlsplit(proxy)
-        at, tls = (through.hostname or "", through.port or 80), False
-        where = f"proxy {at[0]}:{at[1]}"
-    else:
-        at, tls = (host, port), url.scheme == "https"
-        where = host
+    if problem := http.problem_with(base_url):
+        return f"the base URL cannot be used: {problem}"
+    url, proxy = urlsplit(base_url), http.proxy_for(base_url)
+    where, tls = url.hostname or "", url.scheme == "https"
+    if proxy is not None:
+        url, where, tls = urlsplit(f"//{proxy}"), f"proxy {proxy}", False
     try:
+        at = (url.hostname or "", url.port or (443 if tls else 80))
         async with asyncio.timeout(_TOTAL_TIMEOUT_S):
             await _runtime.in_thread(lambda: _connect(at, tls))
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, ValueError) as error:
         return f"{where}: {_not_reached(error)}"
     return f"{where}: reached{', TLS ok' if tls else ''}"
 
@@ -127,6 +124,7 @@ def _not_reached(error: Exception) -> str:
         (ssl.SSLError, "TLS fails"),
         (TimeoutError, "no answer"),
         (ConnectionRefusedError, "refused"),
+        (ValueError, "not a host and a port"),
     )
     state = next((text for kind, text in kinds if isinstance(error, kind)), "not reached")
     return f"{state} ({type(error).__name__})"

@@ -162,6 +162,53 @@ class TestConfigure:
             lp.configure(endpoints={"openai": server.url})
             assert _runtime.run(report()) == {"openai": "127.0.0.1: reached"}
 
+    @pytest.mark.parametrize(
+        ("base_url", "problem"),
+        [
+            ("localhost:8080/v1", "it does not begin with http:// or https://"),
+            ("http://127.0.0.1:0/v1", "0 is not a port"),
+            ("http://127.0.0.1:99999/v1", "99999 is not a port"),
+            ("http://a..b/v1", "it names no host"),
+            (f"http://{'x' * 70}.example/v1", "it names no host"),
+            ("https://me:hopper/1906@127.0.0.1/v1", "it is not a web address"),
+            ("https://me:hopper1906@127.0.0.1/v1", "it contains a user name or a password"),
+            ("http://127.0.0.1/v1?key=hopper1906", "it contains a query, and keys belong in .env"),
+        ],
+    )
+    def test_the_doctor_connects_only_where_calls_are_sent(self, monkeypatch, base_url, problem):
+        monkeypatch.setattr(doctor, "_connect", pytest.fail)
+        monkeypatch.setenv("OPENAI_BASE_URL", base_url)
+        states = _runtime.run(doctor._reach_all(["openai"]))
+        assert states == {"openai": f"the base URL cannot be used: {problem}"}
+
+    @pytest.mark.parametrize(
+        ("base_url", "variable", "proxy", "state"),
+        [
+            ("http://api.example", "http_proxy", "http://SERVER", "proxy SERVER: reached"),
+            ("http://api.example", "http_proxy", "SERVER", "proxy SERVER: reached"),
+            ("http://api.example", "http_proxy", "http://me:hop@SERVER", "proxy SERVER: reached"),
+            ("https://api.example", "all_proxy", "http://SERVER", "proxy SERVER: reached"),
+            ("http://SERVER", "http_proxy", "http://127.0.0.1:1", "127.0.0.1: reached"),
+            ("http://api.example", "http_proxy", "http://a..b", "a..b: not a host and a port"),
+            (
+                "http://api.example",
+                "http_proxy",
+                "http://a:70000",
+                "a:70000: not a host and a port",
+            ),
+        ],
+    )
+    def test_the_doctor_takes_the_way_of_calls(self, monkeypatch, base_url, variable, proxy, state):
+        for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+            monkeypatch.delenv(name.upper(), raising=False)
+        with WireServer(Reply()) as server:
+            place = server.url.removeprefix("http://")
+            monkeypatch.setenv("OPENAI_BASE_URL", base_url.replace("SERVER", place))
+            monkeypatch.setenv(variable, proxy.replace("SERVER", place))
+            [found] = _runtime.run(doctor._reach_all(["openai"])).values()
+        assert state.replace("SERVER", place) in found
+
     def test_none_takes_an_endpoint_back(self):
         lp.configure(endpoints={"mine": "http://127.0.0.1:9/v1"})
         lp.configure(endpoints={"mine": None})
