@@ -425,7 +425,7 @@ def _parameters(options: argparse.Namespace) -> dict[str, Any]:
 def _json_object(text: str) -> object:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             """%%llm: extra takes a JSON object, quoted: --param 'extra={"user": "x"}'. """
             f"The JSON is invalid: {error}."

@@ -221,6 +221,7 @@ def test_several_models_or_iterations_are_a_comparison(nb, serve):
         ("%%llm --schema list[open('x')]\nhi", "Put the schema in a variable first"),
         ("%%llm --param extra=x\nhi", "extra takes a JSON object"),
         ("%%llm --param extra=7\nhi", "extra"),
+        (f"%%llm --param extra={'[' * 20_000}\nhi", "The JSON is invalid"),
         ('%%llm --param \'extra={"model":"o1-pro"}\'\nhi', "Use model= instead"),
         ("%%llm --param 'extra={\"N\":8}'\nhi", "-n in a cell"),
         ("%%llm --schema lp\nhi", "schema takes"),
