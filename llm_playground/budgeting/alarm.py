@@ -3,19 +3,22 @@
 An alarm is raised when a budget blocks a call (``blocked``), lets one pass that exceeds it
 (``exceeded``), or when what is spent reaches a share of the limit (``80%``, ``100%``). Each is sent
 once per budget, period and limit, however many processes share the log: the process that inserts
-its row into ``budget_alarms`` sends it. All of this happens on a thread of its own, so that an
-alarm neither delays nor fails a call; failures are written to the package's log file.
+its row into ``budget_alarms`` sends it. All of this happens on threads of their own, one for
+webhooks and one for functions, so that an alarm neither delays nor fails a call, and a function
+that blocks keeps no alarm from a webhook; failures are written to the package's log file.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import queue
+import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -102,15 +105,23 @@ class BudgetAlarm:
 Function = Callable[[BudgetAlarm], object]
 
 
-def has_receiver() -> bool:
-    """Whether a webhook or function is set."""
-    return config.settings().on_budget is not None or config.policy().budget_webhook is not None
+@dataclass(frozen=True, slots=True)
+class _Receiver:
+    """What alarms are sent to: what all processes call it, its name in messages, and how to send.
+
+    Names hold no more of an address than its host.
+    """
+
+    identity: str
+    name: str
+    send: Function
 
 
 class _Sender:
-    """The alarms of this process, and the thread that sends them."""
+    """The alarms of this process for some receivers, and the thread that sends them."""
 
-    def __init__(self) -> None:
+    def __init__(self, receivers: Callable[[], list[_Receiver]]) -> None:
+        self._receivers = receivers
         self._alarms: queue.Queue[tuple[BudgetAlarm, RunLog]] = queue.Queue(_MOST_WAITING)
         self._raised: set[str] = set()
         self._lock = threading.Lock()
@@ -118,7 +129,9 @@ class _Sender:
         self._warned: set[str] = set()
 
     def put(self, alarm: BudgetAlarm, log: RunLog) -> None:
-        """Send an alarm soon, unless this process has raised it before."""
+        """Send an alarm soon, unless it has no receiver or this process has raised it before."""
+        if not self._receivers():
+            return
         with self._lock:
             if (key := alarm.id_for("")) in self._raised:
                 return
@@ -126,10 +139,16 @@ class _Sender:
             with suppress(queue.Full):
                 self._alarms.put_nowait((alarm, log))
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="llm_playground-alarm", daemon=True
-                )
-                self._thread.start()
+                self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="llm_playground-alarm", daemon=True)
+        thread.start()
+        self._thread = thread
+        # A forked worker of multiprocessing ends without the functions of atexit.
+        workers = sys.modules.get("multiprocessing.util")
+        if workers is not None and sys.modules["multiprocessing"].parent_process() is not None:
+            workers.Finalize(None, self.flush, (_EXIT_WAIT_S,), exitpriority=0)
 
     def flush(self, wait_s: float = _EXIT_WAIT_S) -> bool:
         """Wait until all alarms are sent, or have failed; whether they are."""
@@ -142,19 +161,21 @@ class _Sender:
         while True:
             alarm, log = self._alarms.get()
             try:
-                self._send(alarm, log)
+                for receiver in self._receivers():
+                    self._send(receiver, alarm, log)
+            except Exception:  # such as of a handler of the user's; later alarms must be sent
+                _log.debug("An alarm cannot be reported: %s", alarm)
             finally:
                 self._alarms.task_done()
 
-    def _send(self, alarm: BudgetAlarm, log: RunLog) -> None:
-        for identity, name, send in _receivers():
-            try:
-                if _is_first(log, alarm, identity):
-                    send(alarm)
-            except Exception as error:  # a function of the user may raise anything
-                self._report(name, alarm, error)
+    def _send(self, receiver: _Receiver, alarm: BudgetAlarm, log: RunLog) -> None:
+        try:
+            if _is_first(log, alarm, receiver.identity):
+                receiver.send(alarm)
+        except BaseException as error:  # a function of the user may raise anything, also SystemExit
+            self._report(receiver.name, alarm, error)
 
-    def _report(self, name: str, alarm: BudgetAlarm, error: Exception) -> None:
+    def _report(self, name: str, alarm: BudgetAlarm, error: BaseException) -> None:
         why = "".join(traceback.format_exception(error))
         package_log.write(logging.DEBUG, f"{name} failed for the alarm: {alarm}\n{why}")
         if name not in self._warned:
@@ -168,33 +189,48 @@ class _Sender:
             )
 
 
-_sender = _Sender()
-
-
 def raise_alarm(
     log: RunLog, event: AlarmEvent, budget: Budget, span: Span, spent_usd: Decimal | None
 ) -> None:
-    """Send an alarm to all receivers, on another thread. Never raises, never waits."""
-    if has_receiver():
-        user, at = provenance.username(), datetime.now(UTC)
-        _sender.put(BudgetAlarm(event, budget, span, spent_usd, user, at), log)
+    """Send an alarm to all receivers, on other threads. Never raises, never waits."""
+    user, at = provenance.username(), datetime.now(UTC)
+    alarm = BudgetAlarm(event, budget, span, spent_usd, user, at)
+    for sender in (_sender, _caller):
+        try:
+            sender.put(alarm, log)
+        except Exception:  # such as no further thread: the call, which is paid, matters more
+            _log.debug("An alarm cannot be sent: %s", alarm)
 
 
-def _receivers() -> Iterator[tuple[str, str, Function]]:
-    """The receivers: what all processes call them, their names in messages, and the functions.
+def _webhooks() -> list[_Receiver]:
+    """The webhooks of the administrator and the user."""
+    required = config.policy(or_last=True).budget_webhook
+    own = config.settings().on_budget
+    webhooks = dict.fromkeys(each for each in (required, own) if isinstance(each, Webhook))
+    return [_of_webhook(webhook) for webhook in webhooks]
 
-    Names hold no more of an address than its host.
-    """
-    own, required = config.settings().on_budget, config.policy().budget_webhook
-    for receiver in dict.fromkeys((required, own)):
-        if isinstance(receiver, Webhook):
-            mark = sha256(receiver.url.encode()).hexdigest()[:8]
-            name = f"The webhook at {receiver.host} ({mark})"
-            yield name, name, partial(_post, receiver)
-        elif receiver is not None:
-            name = getattr(receiver, "__name__", type(receiver).__name__)
-            identity = f"The function {name} of {provenance.username()}"
-            yield identity, f"Your on_budget function {name}", receiver
+
+def _of_webhook(webhook: Webhook) -> _Receiver:
+    mark = sha256(webhook.url.encode()).hexdigest()[:8]
+    name = f"The webhook at {webhook.host} ({mark})"
+    return _Receiver(name, name, partial(_post, webhook))
+
+
+def _functions() -> list[_Receiver]:
+    """The user's function."""
+    function = config.settings().on_budget
+    if function is None or isinstance(function, Webhook):
+        return []
+    name = getattr(function, "__name__", type(function).__name__)
+    identity = f"The function {name} of {provenance.username()}"
+    return [_Receiver(identity, f"Your on_budget function {name}", partial(_call, function))]
+
+
+def _call(function: Function, alarm: BudgetAlarm) -> None:
+    """Call a function of the user, which may be async."""
+    result = function(alarm)
+    if asyncio.iscoroutine(result):
+        asyncio.run(result)
 
 
 def _is_first(log: RunLog, alarm: BudgetAlarm, receiver: str) -> bool:
@@ -249,10 +285,21 @@ def _post(webhook: Webhook, alarm: BudgetAlarm) -> None:
             time.sleep(wait_s)
 
 
+_sender, _caller = _Sender(_webhooks), _Sender(_functions)
+
+
+def _flush() -> None:
+    """Wait for both senders when Python ends."""
+    ends = time.monotonic() + _EXIT_WAIT_S
+    for sender in (_sender, _caller):
+        sender.flush(ends - time.monotonic())
+
+
 def _start_over() -> None:
-    global _sender
-    _sender = _Sender()
+    global _sender, _caller
+    _sender, _caller = _Sender(_webhooks), _Sender(_functions)
 
 
-_lifecycle.register(at_exit=lambda: _sender.flush(), after_fork_in_child=_start_over)
-_lifecycle.register_state(globals(), "_sender", _Sender)
+_lifecycle.register(at_exit=_flush, after_fork_in_child=_start_over)
+_lifecycle.register_state(globals(), "_sender", lambda: _Sender(_webhooks))
+_lifecycle.register_state(globals(), "_caller", lambda: _Sender(_functions))

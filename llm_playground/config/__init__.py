@@ -100,9 +100,9 @@ def configure(
         budget_max_tokens: ``max_tokens`` of calls under a blocking budget that set none: 4,096 by
             default.
         on_budget: What is called when a budget blocks a call, is exceeded, or is spent to 80 % or
-            100 %: a function that takes a :class:`llm_playground.BudgetAlarm`, or the https URL of
-            a webhook; ``{"url": ..., "allow_http": True}`` allows http. Once per budget, period
-            and limit; None for nothing.
+            100 %: a function, also async, that takes a :class:`llm_playground.BudgetAlarm`, or the
+            https URL of a webhook; ``{"url": ..., "allow_http": True}`` allows http. Once per
+            budget, period and limit; None for nothing.
 
     Raises:
         InvalidParameterError: A name is unknown, or a value has the wrong type or is out of range.
@@ -200,15 +200,15 @@ def privacy() -> Privacy:
     return options.tightest(_settings.privacy, policy().privacy)
 
 
-def policy() -> Policy:
+def policy(*, or_last: bool = False) -> Policy:
     """The administrator's policy: the file that ``LLM_PLAYGROUND_POLICY`` names, or no rules.
 
     Raises:
-        ConfigError: The file cannot be read or is invalid.
+        ConfigError: The file cannot be read or is invalid, and what it held last is not asked for.
     """
     # Not from .env, which users can write.
     path = os.environ.get("LLM_PLAYGROUND_POLICY", "").strip()
-    return read_policy(Path(path).expanduser()) if path else _NO_POLICY
+    return read_policy(Path(path).expanduser(), or_last=or_last) if path else _NO_POLICY
 
 
 def check_allowed(model: str) -> None:
@@ -402,7 +402,8 @@ def _known_rows() -> dict[str, EndpointRow]:
 
 def rates(model: str) -> Rates | None:
     """``configure(prices=)`` for a model as ``provider:name``; None if not set."""
-    return options.rates_of(model, policy().prices) or options.rates_of(model, _settings.prices)
+    rules = policy(or_last=True)  # a call that was sent still has its price
+    return options.rates_of(model, rules.prices) or options.rates_of(model, _settings.prices)
 
 
 def label(provider: str) -> str:

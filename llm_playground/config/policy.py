@@ -28,7 +28,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from llm_playground import _validation
+from llm_playground import _lifecycle, _validation
 from llm_playground._files import read_regular
 from llm_playground.config import endpoint_table, options
 from llm_playground.config.options import GuardMode, GuardModes, Privacy, Rates, Webhook
@@ -223,8 +223,15 @@ class Policy:
         return GuardModes(**strict)
 
 
-def read_policy(path: Path) -> Policy:
+_last: dict[Path, Policy] = {}
+_lifecycle.register_state(globals(), "_last", dict)
+
+
+def read_policy(path: Path, *, or_last: bool = False) -> Policy:
     """The policy in a file, which is read again after changes.
+
+    ``or_last`` is for calls that were sent: if the file cannot be used any more, what it held last
+    applies.
 
     Raises:
         ConfigError: The file cannot be read, everybody can write it, or it has an unknown or
@@ -232,13 +239,17 @@ def read_policy(path: Path) -> Policy:
     """
     try:
         found = path.stat()
-        return _read(path, found.st_mode, (found.st_mtime_ns, found.st_size, found.st_ino))
+        rules = _read(path, found.st_mode, (found.st_mtime_ns, found.st_size, found.st_ino))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, InvalidParameterError) as error:
+        if or_last:
+            return _last.get(path) or Policy()
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(
             f"The administrator's policy {path} cannot be used ({reason}). "
             "No calls are sent until it is corrected."
         ) from None
+    _last[path] = rules
+    return rules
 
 
 @lru_cache(maxsize=4)

@@ -1,10 +1,13 @@
 """Alarms of budgets reach a webhook or a function, once, and never a call's way."""
 
+import asyncio
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +18,8 @@ import pytest
 import llm_playground as lp
 from llm_playground import config, package_log
 from llm_playground.budgeting import alarm
+from llm_playground.config.options import Webhook
+from llm_playground.config.policy import Policy
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.runlog import open_log
 from tests.budgeting.client import KEY, MODEL, PRICES, answer, ask
@@ -87,6 +92,7 @@ def shared(serve, log_url):
 
 def sent():
     assert alarm._sender.flush(30)
+    assert alarm._caller.flush(30)
 
 
 def events(hook):
@@ -193,6 +199,81 @@ def test_a_function_that_fails_is_logged_and_warned_of_once(served, caplog, func
     assert line.startswith(f"{start}ValueError; the alarm was: A call was not sent: $0.0040 for ")
     assert line.endswith(f". The traceback is in {package_log.path()}.")
     assert package_log.path().read_text().count("ValueError: the mail server is away") == 3
+
+
+@dataclass
+class Unhashable:
+    """A dataclass that compares by value has no hash."""
+
+    got: list
+
+    def __call__(self, alarm):
+        self.got.append(alarm)
+
+
+def ending(error):
+    def function(got, alarm):
+        got.append(alarm)
+        raise error
+
+    return function
+
+
+async def awaited(got, alarm):
+    await asyncio.sleep(0)
+    got.append(alarm)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Unhashable,
+        lambda got: partial(awaited, got),
+        lambda got: partial(ending(SystemExit("no")), got),
+        lambda got: partial(ending(KeyboardInterrupt()), got),
+    ],
+    ids=["unhashable", "async", "SystemExit", "KeyboardInterrupt"],
+)
+def test_each_alarm_reaches_an_odd_function(served, make):
+    got = []
+    lp.configure(on_budget=make(got))
+    for limit in (0.004, 0.003):
+        lp.set_budget(limit)
+        assert ask().status == "over_budget"
+        sent()
+    assert [float(each.budget.limit_usd) for each in got] == [0.004, 0.003]
+
+
+def test_a_function_that_blocks_keeps_no_alarm_from_the_administrator(served, hook, monkeypatch):
+    required = Webhook(f"{hook.url}/admin", "127.0.0.1")
+    monkeypatch.setattr(config, "policy", lambda **_: Policy(budget_webhook=required))
+    released = threading.Event()
+    lp.configure(on_budget=lambda _alarm: released.wait(30))
+    for limit in (0.004, 0.003):
+        lp.set_budget(limit)
+        ask()
+        assert alarm._sender.flush(30)
+    assert hook.paths == ["/admin", "/admin"]
+    assert not alarm._caller.flush(0)
+    released.set()
+    sent()
+
+
+def test_a_call_ends_as_usual_where_no_thread_can_be_started(served, monkeypatch):
+    lp.configure(on_budget=print)
+    lp.set_budget(0.005)
+    ask()  # starts the other threads
+    start = threading.Thread.start
+
+    def limited(thread):
+        if thread.name == "llm_playground-alarm":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    sent()
+    alarm._start_over()
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    assert ask().status == "over_budget"
 
 
 @pytest.mark.parametrize(
@@ -310,6 +391,28 @@ def test_the_administrator_is_alarmed_whatever_users_set(served, hook, tmp_path,
     assert (hook.paths, len(got)) == (["/admin", "/admin"], 1)
 
 
+def test_a_call_counts_if_the_policy_is_damaged_before_its_end(home, serve, hook, monkeypatch):
+    policy = home.parent / "policy.toml"
+    price = "input_usd_per_mtok = 0, output_usd_per_mtok = 1000"
+    policy.write_text(
+        f'budget_webhook = {{ url = "{hook.url}/admin", allow_http = true }}\n'
+        f'prices = {{ "{MODEL}" = {{ {price} }} }}'
+    )
+    monkeypatch.setenv("LLM_PLAYGROUND_POLICY", str(policy))
+    lp.set_budget(0.006)
+
+    def damaging(_request):
+        policy.write_text("half a li")
+        return answer(5)
+
+    serve(damaging)
+    run = lp.ask("hi", MODEL, max_tokens=5)
+    assert (run.text, run.cost_usd) == ("Hi", Decimal("0.005"))
+    assert events(hook) == ["80%"]
+    with pytest.raises(ConfigError, match="No calls are sent"):
+        lp.ask("hi", MODEL, max_tokens=5)
+
+
 @pytest.mark.parametrize("rule", ['"http://127.0.0.1/"', "7", '"no url"', "{ uri = 'https://x' }"])
 def test_an_odd_rule_stops_every_call(served, tmp_path, monkeypatch, rule):
     policy = tmp_path / "policy.toml"
@@ -344,10 +447,32 @@ def test_of_several_processes_one_sends_the_alarm_also_when_it_ends_at_once(shar
     assert [body["event"] for body in hook.bodies] == ["blocked"]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows cannot fork")
+def test_a_forked_worker_sends_its_alarm_before_it_ends(served, tmp_path, monkeypatch):
+    monkeypatch.setattr(alarm, "_EXIT_WAIT_S", 60.0)
+    file = tmp_path / "alarms"
+    begins = multiprocessing.get_context("fork").Event()
+
+    def note(alarm):
+        begins.wait(30)
+        file.write_text(alarm.event)
+
+    def work():
+        ask()
+        begins.set()
+
+    lp.configure(on_budget=note)
+    lp.set_budget(0.004)
+    worker = multiprocessing.get_context("fork").Process(target=work)
+    worker.start()
+    worker.join(60)
+    assert file.read_text() == "blocked"
+
+
 def test_without_a_receiver_nothing_is_started(served):
     lp.set_budget(0.004)
     ask()
-    assert alarm._sender._thread is None
+    assert alarm._sender._thread is alarm._caller._thread is None
     assert open_log().frame("SELECT * FROM budget_alarms").empty
 
 
