@@ -10,6 +10,7 @@ again; what is still refused stays there.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -197,14 +198,21 @@ def _write(lines: Iterable[Mapping[str, Any]], file: Path) -> bool:
 
 
 def keep_again(rows: Sequence[RefusedRow], tried: Sequence[Path]) -> None:
-    """Leave in the files ``tried`` the rows that were refused again, all in the first one.
+    """Leave the rows of the files ``tried`` that were refused again, all in one file.
+
+    Several files are joined in a new one: an old one may be written again from a journal that a
+    killed process left, or be joined by another process at this moment.
 
     Raises:
         OSError: It cannot be written; the files are unchanged.
     """
     lines = ({"refused": row.reason, **line} for row in rows for _, line in row.lines)
-    for file in tried[1:] if tried and _write(lines, tried[0]) else tried:
-        file.unlink(missing_ok=True)
+    new = f"{journals.identity()}~{secrets.token_hex(6)}{journals.REFUSED_SUFFIX}"
+    joined = tried[0] if len(tried) == 1 else tried[0].with_name(new)
+    is_kept = _write(lines, joined)
+    for file in tried:
+        if file != joined or not is_kept:
+            file.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,19 @@ def test_the_next_process_tries_refused_rows_again_and_joins_their_files(log, ac
     assert "odd 0" in ids(log)
 
 
+def test_files_are_joined_without_loss_beside_a_journal_whose_rows_are_in_one_of_them(log):
+    journal_file = abandon(log, result("odd", cost_usd="12345678"))
+    left_by_a_killed_process = journal_file.read_bytes()
+    log.drain()
+    abandon(log, result("odder", cost_usd="12345678"))
+    log.drain()
+    journal_file.write_bytes(left_by_a_killed_process)
+    log._retries = True  # as in the next process
+    log.drain()
+    assert {key for file in log.refused() for _, key in file.rows} == {"odd", "odder"}
+    assert log.waiting() == 2
+
+
 def test_running_run_of_a_dead_process_that_is_refused_keeps_its_text(log):
     started = {"result": result("odd", status="running", iteration_number=2**40)["result"]}
     pieces = [{"n": n, "pieces": [{"id": "odd", "text": text}]} for n, text in enumerate("abc")]
