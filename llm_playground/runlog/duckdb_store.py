@@ -315,9 +315,13 @@ class DuckDBStore:
         self.place = str(path)
         self.folder = beside(path, ".journal")
         self._wal = beside(path, ".wal")
-        self.after_fork()
+        self._reset()
 
     def after_fork(self) -> None:
+        self._lock.close_in_child()
+        self._reset()
+
+    def _reset(self) -> None:
         self._lock = FairFileLock(beside(self.path, ".lock"))
         self._tidied = False  # whether leftovers of killed processes were removed
         self._until = 0.0

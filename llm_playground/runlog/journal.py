@@ -252,6 +252,7 @@ class FairFileLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._held: int | None = None
+        self._waiting: _Waiting | None = None  # a request that was given up and is still in line
 
     def acquire(self, wait_s: float) -> None:
         """Take the lock.
@@ -260,20 +261,26 @@ class FairFileLock:
             TimeoutError: One holder has kept it for ``wait_s``, or all together for ten times that.
             OSError: The file cannot be opened.
         """
-        try:
-            descriptor = os.open(self._path, os.O_RDWR | _files.PLAIN)
-        except FileNotFoundError:
-            _files.create_folder(self._path.parent)
-            with suppress(FileExistsError):  # created by another process meanwhile
-                os.close(_files.create(self._path))
-            descriptor = os.open(self._path, os.O_RDWR | _files.PLAIN)
-        if not lock_if_free(descriptor):
-            _Waiting(descriptor, self.turn).wait(wait_s)
-        self._held = descriptor
+        if self._waiting is None or not self._waiting.resume(self._path):
+            descriptor = self._open()
+            self._waiting = None if lock_if_free(descriptor) else _Waiting(descriptor, self.turn)
+        if self._waiting is not None:
+            self._waiting.wait(wait_s)
+            descriptor = self._waiting.descriptor
+        self._held, self._waiting = descriptor, None
         with suppress(OSError):  # such as a full disk: the name is only for messages
             status = os.fstat(descriptor)
             if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:  # no link to another file
                 os.write(descriptor, identity().ljust(_HOLDER_BYTES).encode())
+
+    def _open(self) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | _files.PLAIN)
+        except FileNotFoundError:
+            _files.create_folder(self._path.parent)
+            with suppress(FileExistsError):  # created by another process meanwhile
+                os.close(_files.create(self._path))
+            return os.open(self._path, os.O_RDWR | _files.PLAIN)
 
     def is_held(self) -> bool:
         """Whether this process has the lock."""
@@ -303,23 +310,47 @@ class FairFileLock:
             _unlock(descriptor)  # also for a child process that was forked meanwhile
             os.close(descriptor)
 
+    def close_in_child(self) -> None:
+        """Close what a forked child has of its parent's lock, which stays the parent's."""
+        waiting = self._waiting
+        descriptor = self._held if waiting is None or waiting.ended else waiting.descriptor
+        if descriptor is not None:
+            with suppress(OSError):  # closed by a thread at the moment of the fork
+                os.close(descriptor)
+
 
 class _Waiting:
-    """A request for a lock, which a thread waits for so that the caller can give up."""
+    """A request for a lock, which a thread waits for so that the caller can give up.
+
+    One that was given up stays in line: the next request of this process goes on with it, so that
+    threads and open files do not grow in number while another process keeps the lock.
+    """
 
     def __init__(self, descriptor: int, turn: Callable[[], bytes]) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
+        self.ended = False  # without the lock; the descriptor is closed
         self._turn = turn
+        self._thread: threading.Thread | None = None
         self._granted = threading.Event()
         self._deciding = threading.Lock()
         self._given_up = False
 
+    def resume(self, path: Path) -> bool:
+        """Go on with a request that was given up; False if it has ended or is for another file."""
+        with self._deciding, suppress(OSError):
+            if not self.ended:
+                self._given_up = not os.path.samestat(os.fstat(self.descriptor), path.stat())
+        return not self._given_up
+
     def wait(self, wait_s: float) -> None:
-        try:
-            threading.Thread(target=self._block, name="llm_playground-lock", daemon=True).start()
-        except RuntimeError:  # no thread can be started at the interpreter's exit
-            self._poll(wait_s)
-            return
+        if self._thread is None:
+            thread = threading.Thread(target=self._block, name="llm_playground-lock", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # no thread can be started at the interpreter's exit
+                self._poll(wait_s)
+                return
+            self._thread = thread
         try:
             turn, until = self._turn(), time.monotonic() + _LONGEST_LINE * wait_s
             while not self._granted.wait(wait_s) and time.monotonic() < until:
@@ -328,8 +359,7 @@ class _Waiting:
                     break
         except BaseException:  # Ctrl+C: a lock that was granted meanwhile must be released
             if not self._give_up():
-                _unlock(self._descriptor)
-                os.close(self._descriptor)
+                self._end()
             raise
         if self._give_up():
             raise TimeoutError
@@ -341,17 +371,22 @@ class _Waiting:
         return self._given_up
 
     def _block(self) -> None:
-        _wait_for(self._descriptor)
+        _wait_for(self.descriptor)
         with self._deciding:
             if self._given_up:
-                os.close(self._descriptor)
+                self._end()
             else:
                 self._granted.set()
 
+    def _end(self) -> None:
+        self.ended = self._given_up = True
+        _unlock(self.descriptor)  # also for a child process that was forked meanwhile
+        os.close(self.descriptor)
+
     def _poll(self, wait_s: float) -> None:
         until = time.monotonic() + wait_s
-        while not lock_if_free(self._descriptor):
+        while not lock_if_free(self.descriptor):
             if time.monotonic() > until:
-                os.close(self._descriptor)
+                self._end()
                 raise TimeoutError
             time.sleep(_POLL_S)

@@ -1,13 +1,18 @@
 """Turns at a file: one at a time, and nobody waits for ever."""
 
 import fcntl
+import os
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
 from llm_playground.runlog.journal import FairFileLock
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*fork.*:DeprecationWarning"  # Python 3.12 says of every fork that threads are lost
+)
 TIMEOUT_S = 20
 
 
@@ -67,3 +72,76 @@ def test_who_asks_without_pause_keeps_nobody_waiting(lock):
     for other in others:
         other.join(TIMEOUT_S)
         assert not other.is_alive()
+
+
+@contextmanager
+def forked(work=lambda: None):
+    """A child that lives until the end of the block, after ``work``."""
+    (ready, tell_ready), (end, tell_end) = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+            os.write(tell_ready, b"1")
+            os.close(tell_end)
+            os.read(end, 1)
+        finally:
+            os._exit(0)
+    os.close(end)
+    os.close(tell_ready)
+    is_ready = os.read(ready, 1)
+    os.close(ready)
+    try:
+        assert is_ready
+        yield
+    finally:
+        os.close(tell_end)
+        os.waitpid(child, 0)
+
+
+def test_a_request_that_was_given_up_leaves_no_lock_to_a_forked_child(lock):
+    held = holding(lock)
+    turns = FairFileLock(lock)
+    with pytest.raises(TimeoutError):
+        turns.acquire(0.1)
+    with forked():
+        fcntl.flock(held, fcntl.LOCK_UN)
+        FairFileLock(lock).acquire(TIMEOUT_S)
+    held.close()
+
+
+def test_a_lock_leaves_nothing_to_a_forked_child_of_a_killed_process(lock):
+    turns = FairFileLock(lock)
+    turns.acquire(TIMEOUT_S)
+    with forked(turns.close_in_child):
+        os.close(turns._held)  # as the system does at the end of a process
+        FairFileLock(lock).acquire(TIMEOUT_S)
+
+
+def test_requests_that_were_given_up_take_one_thread(lock):
+    held = holding(lock)
+    turns = FairFileLock(lock)
+    before = {*threading.enumerate()}
+    for _ in range(5):
+        with pytest.raises(TimeoutError):
+            turns.acquire(0.01)
+    new = {*threading.enumerate()} - before
+    assert [thread.name for thread in new].count("llm_playground-lock") == 1
+    held.close()
+    turns.acquire(TIMEOUT_S)
+    turns.release()
+
+
+def test_a_request_that_was_given_up_is_not_used_for_a_new_file(lock):
+    held = holding(lock)
+    turns = FairFileLock(lock)
+    with pytest.raises(TimeoutError):
+        turns.acquire(0.01)
+    lock.unlink()
+    newer = holding(lock)
+    held.close()
+    with pytest.raises(TimeoutError):
+        turns.acquire(0.1)
+    newer.close()
+    turns.acquire(TIMEOUT_S)
+    turns.release()
