@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -114,19 +115,24 @@ def share_reached(spent_usd: Decimal, limit_usd: Decimal) -> AlarmEvent | None:
 def of_policy(rules: tuple[BudgetRule, ...]) -> tuple[Budget, ...]:
     """The budgets of the administrator's policy, which are in no table.
 
-    The same calls and period have the same id with every limit and on every machine.
+    The same calls and period have the same id with every limit and on every machine; further rules
+    for them, such as a lower limit that warns, have ids of their own.
     """
-    return tuple(
-        Budget(
-            id=types.id_from_hash(
-                sha256(repr((rule.period, rule.model, rule.user, rule.tag)).encode()).hexdigest()
-            ),
-            **{name: getattr(rule, name) for name in BudgetRule.__slots__},
-            created_by="the administrator's policy",
-            created_at=None,
+    found: list[Budget] = []
+    earlier: Counter[tuple[object, ...]] = Counter()
+    for rule in rules:
+        scope = (rule.period, rule.model, rule.user, rule.tag)
+        key = (*scope, earlier[scope]) if earlier[scope] else scope
+        earlier[scope] += 1
+        found.append(
+            Budget(
+                id=types.id_from_hash(sha256(repr(key).encode()).hexdigest()),
+                **{name: getattr(rule, name) for name in BudgetRule.__slots__},
+                created_by="the administrator's policy",
+                created_at=None,
+            )
         )
-        for rule in rules
-    )
+    return tuple(found)
 
 
 @lru_cache(maxsize=512)

@@ -57,6 +57,31 @@ def test_other_processes_share_it(serve, policy, clients, log_url):
     assert len(server.requests) == 4
 
 
+LOW, HIGH = "limit_usd = 0.006", "limit_usd = 50"
+WARNS = f'{{ {HIGH}, action = "warn" }}'
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        (f"{{ {HIGH} }}", f"{{ {LOW} }}"),
+        (f"{{ {LOW} }}", f"{{ {HIGH} }}"),
+        (f"{{ {LOW} }}", WARNS),
+        (WARNS, f"{{ {LOW} }}"),
+        (f"{{ {LOW} }}", WARNS, f"{{ {HIGH} }}", f"{{ {LOW} }}"),
+    ],
+)
+def test_every_rule_for_the_same_calls_applies(serve, policy, rules):
+    server = serve(answer(5))
+    policy(*rules)
+
+    statuses = [ask(max_tokens=tokens).status for tokens in (7, 5, 5)]
+
+    assert statuses == ["over_budget", "completed", "over_budget"]
+    assert len(server.requests) == 1
+    assert len(set(lp.budgets().id)) == len(rules)
+
+
 CASES = {
     'period = "day"': 0,
     'period = "total"': 0,
