@@ -226,12 +226,19 @@ class RunBuilder:
         )
 
     def _usage(self, run: Run, finish: Finish) -> tuple[Usage | None, UsageSource]:
-        if finish.usage is not None and self._price(finish.usage) is not pricing.TOO_LARGE:
-            return finish.usage, "provider"
+        reported = finish.usage
+        is_whole = reported is not None and reported.total_tokens is not None
+        if is_whole and self._price(reported) is not pricing.TOO_LARGE:
+            return reported, "provider"
         if not self.delivered and self.finish is None:
             return self._unanswered_usage(), "estimated" if self.unanswered else "none"
         answer = run.reasoning + run.text + self._written_calls()
-        return estimates.estimate_usage(self.request, answer), "estimated"
+        estimated = estimates.estimate_usage(self.request, answer)
+        if reported is not None and not is_whole:  # without a cost, budgets would not count it
+            completed = _completed(reported, estimated)
+            if self._price(completed) is not pricing.TOO_LARGE:
+                return completed, "estimated"
+        return estimated, "estimated"
 
     def _written_calls(self) -> str:
         return "".join(_written(delta) for call in self._calls.values() for delta in call)
@@ -266,6 +273,17 @@ class RunBuilder:
             return replace(run, data_error=reason)
         except Exception as error:  # a user's validator may raise anything; the answer is kept
             return replace(run, data_error=redact(f"{type(error).__name__}: {error}"))
+
+
+def _completed(reported: Usage, estimated: Usage) -> Usage:
+    """The reported counts, with estimates of those that are missing, not below their parts."""
+    cached = (reported.cache_read_tokens or 0) + (reported.cache_write_tokens or 0)
+    input_tokens, output_tokens = reported.input_tokens, reported.output_tokens
+    if input_tokens is None:
+        input_tokens = max(estimated.input_tokens or 0, cached)
+    if output_tokens is None:
+        output_tokens = max(estimated.output_tokens or 0, reported.reasoning_tokens or 0)
+    return replace(reported, input_tokens=input_tokens, output_tokens=output_tokens)
 
 
 def _may_be_billed(error: LLMError | None) -> bool:

@@ -279,6 +279,30 @@ def test_costs_that_no_column_holds_are_estimated(serve, caplog, tokens, kind):
     assert lp.runs().cost_usd.tolist() == [0.000051]
 
 
+@pytest.mark.parametrize(
+    ("reported", "cost_usd"),
+    [
+        ({"prompt_tokens": 7}, "0.000057"),
+        ({"prompt_tokens": 7, "completion_tokens": None}, "0.000057"),
+        ({"prompt_tokens": 7, "completion_tokens": -1}, "0.000057"),
+        ({"prompt_tokens": 7, "completion_tokens": "5"}, "0.000057"),
+        ({"completion_tokens": 5}, "0.000006"),
+        ({"prompt_tokens": 1e300, "completion_tokens": 5}, "0.000006"),
+        ({"prompt_tokens": 7, "completion_tokens_details": {"reasoning_tokens": 90}}, "0.000097"),
+        ({"completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 40}}, "0.000045"),
+        ({"prompt_tokens": 10**13}, "0.000051"),
+    ],
+)
+def test_a_count_that_is_missing_is_estimated(serve, reported, cost_usd):
+    serve(Reply(openai_stream(["word " * 40], usage=reported)))
+    rates = {"input_usd_per_mtok": 1, "output_usd_per_mtok": 1}
+    lp.configure(prices={"openai:*": rates}, confirm_above_usd=None)
+
+    run = lp.ask("hi", "openai:x", max_tokens=50)
+
+    assert (run.usage_source, run.cost_usd) == ("estimated", Decimal(cost_usd))
+
+
 def test_a_large_cost_is_stored(serve):
     usage = {"prompt_tokens": 0, "completion_tokens": 999_999 * 10**6}
     serve(Reply(openai_stream(["hi"], usage=usage)))
