@@ -112,7 +112,7 @@ class CallOptions:
     def plan_one(self) -> Call:
         """The only planned call; BudgetExceededError if it could exceed ``confirm_above_usd``."""
         [call] = self.plan()
-        confirm_worst_case([call.request], self.override)
+        confirm_worst_case([call.request], self.override, fresh=self.fresh)
         return call
 
     def _with_prompt(self, saved: Prompt) -> CallOptions:
@@ -244,7 +244,7 @@ def next_call(call: Call, messages: tuple[Message, ...], runs: Iterable[Run]) ->
     request = replace(call.request, messages=messages)
     _check(request, replace(request, messages=messages[len(call.request.messages) :]), {})
     spent_usd = sum((run.cost_usd or Decimal(0) for run in runs), Decimal(0))
-    confirm_worst_case([request], call.override, spent_usd)
+    confirm_worst_case([request], call.override, spent_usd, fresh=call.fresh)
     [following] = _calls(request, _now(call.execution), fresh=call.fresh, override=call.override)
     return following
 

@@ -236,12 +236,16 @@ async def _release_unused(log: RunLog) -> None:
 
 
 def confirm_worst_case(
-    requests: Iterable[Request], override: str | None, spent_usd: Decimal = ZERO
+    requests: Iterable[Request],
+    override: str | None,
+    spent_usd: Decimal = ZERO,
+    *,
+    fresh: bool = False,
 ) -> None:
     """Refuse calls that could together cost more than ``configure(confirm_above_usd=...)``.
 
     ``spent_usd`` is what earlier calls for the same answer have cost. Calls of unknown price do not
-    count, and in mode ``replay`` none do. An override is written to the audit log.
+    count, and in mode ``replay`` only ``fresh`` ones do. An override is written to the audit log.
 
     Raises:
         BudgetExceededError: They could cost more, and ``override`` (the reason why the calls are
@@ -249,7 +253,7 @@ def confirm_worst_case(
         RunLogError: The override cannot be written to the audit log.
     """
     limit_usd = config.settings().confirm_above_usd
-    if limit_usd is None or config.mode() == "replay":
+    if limit_usd is None or (config.mode() == "replay" and not fresh):
         return
     each = _worst_cases(requests)
     estimate = estimates.together(each)

@@ -402,7 +402,7 @@ class Playground(Panel):
                 if session.answers.is_open(number):
                     return
                 planned = session.prepare_retry(number, content.get("changes") or {})
-                confirm_worst_case([planned.call.request], None)
+                confirm_worst_case([planned.call.request], None, fresh=True)
             except LLMError as error:
                 self.problem = str(error)
                 return

@@ -135,6 +135,15 @@ def test_replay_is_not_checked(server):
     assert lp.ask("hi", MODEL, max_tokens=2000).cached
 
 
+@pytest.mark.parametrize("mode", ["live", "reuse", "replay"])
+def test_a_fresh_call_is_checked_in_every_mode(server, mode):
+    lp.configure(mode=mode)
+
+    with pytest.raises(lp.BudgetExceededError, match="could cost"):
+        lp.ask("hi", MODEL, max_tokens=2000, fresh=True)
+    assert server.requests == []
+
+
 class TestMagics:
     @pytest.fixture
     def shell(self, server):
