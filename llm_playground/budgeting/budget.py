@@ -137,11 +137,13 @@ def of_policy(rules: tuple[BudgetRule, ...]) -> tuple[Budget, ...]:
 
 @lru_cache(maxsize=512)
 def matches(pattern: str, model: str) -> bool:
-    """Whether a budget's ``model`` pattern matches a ``provider:name``.
+    """Whether a budget's ``model`` pattern matches a ``provider:name``, in any case of letters.
+
+    Some servers, such as Azure's, take a model's name in any case, and so does the price list.
 
     >>> matches("gpt-*", "openai:gpt-6"), matches("openai:*", "anthropic:x")
     (True, False)
-    >>> matches("gpt-6", "mine:gpt-6")
+    >>> matches("gpt-6", "mine:GPT-6")
     True
     """
     return any(_as_regex(full).fullmatch(model) is not None for full in full_patterns(pattern))
@@ -160,7 +162,8 @@ def full_patterns(pattern: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=512)
 def _as_regex(pattern: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL)
+    any_text = ".*".join(re.escape(part) for part in pattern.split("*"))
+    return re.compile(any_text, re.DOTALL | re.IGNORECASE)
 
 
 def period_span(period: Period, at: datetime) -> Span:

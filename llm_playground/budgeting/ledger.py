@@ -321,7 +321,7 @@ def _conditions(budget: Budget, dialect: Dialect) -> tuple[list[str], dict[str, 
     values: dict[str, object] = {}
     if budget.model is not None:
         likes = {f"m{n}": _like(full) for n, full in enumerate(full_patterns(budget.model))}
-        any_of = " OR ".join(f"r.model LIKE ${name} ESCAPE '!'" for name in likes)
+        any_of = " OR ".join(f"r.model ILIKE ${name} ESCAPE '!'" for name in likes)
         conditions.append(f"({any_of})")
         values |= likes
     if budget.user is not None:

@@ -187,9 +187,21 @@ class TestBlocking:
         lp.set_budget(0, user="bob")
 
         assert ask(model="openai:any-bigger").status == "over_budget"
+        assert ask(model="openai:Any-Bigger").status == "over_budget"
         assert ask(model="openai:any-small").status == "completed"
         monkeypatch.setenv("LLM_PLAYGROUND_USER", "bob")
         assert ask(model="openai:any-small").status == "over_budget"
+
+    def test_names_count_in_any_case_of_letters(self, serve, log_url):
+        serve(answer(5), log_url)
+        ask(model="openai:Any-50%")
+        lp.set_budget(CENT, model="any-50*")
+        lp.set_budget(CENT, model="openai:any_50*")
+
+        assert [row["spent_usd"] for row in table()] == [0.005, 0]
+        assert ask(model="openai:ANY-50").status == "completed"
+        assert ask(model="openai:any-50").status == "over_budget"
+        assert [row["spent_usd"] for row in table()] == [0.01, 0]
 
     def test_earlier_periods_do_not_count(self, serve):
         serve(answer(5))
