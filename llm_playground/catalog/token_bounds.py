@@ -132,7 +132,7 @@ def of_image(model: str, part: ImagePart) -> int:
     >>> of_image("openai:gpt-4o-mini", ImagePart(None, url="https://example.com/cat.png"))
     48169
     """
-    name = model.partition(":")[2]
+    name = model.partition(":")[2].lower()
     _, rule, most = next(row for row in _FAMILIES if re.search(row[0], name))
     size = images.size_of(part)
     return most if size is None else ceil(rule(*size))

@@ -179,6 +179,7 @@ def test_a_header_does_not_make_a_frame_smaller(kind, said):
         ("openai:gpt-4o-mini", (1024, 1024), 2833 + 4 * 5667),
         ("openai:gpt-4o-mini-2024-07-18", (768, 2048), 2833 + 8 * 5667),
         ("openrouter:openai/gpt-4o-mini", (512, 512), 2833 + 5667),
+        ("openai:GPT-4o-Mini", (1024, 1024), 2833 + 4 * 5667),
         ("openai:gpt-4.1-mini", (1800, 2400), 1.62 * 1452),
         ("openai:gpt-4.1-nano", (1024, 1024), 2.46 * 1024),
         ("openai:o4-mini", (4000, 1474), 1.72 * 1536),
