@@ -26,6 +26,9 @@ _ENDPOINT = "Use lp.configure(endpoints=...) instead"
 # Fields that make the call what it is, those of OpenRouter, LiteLLM and vLLM among them.
 _INSTEAD: dict[str, str] = {
     **dict.fromkeys(("model", "models", "modelid", "fallbacks", "preset"), _MODEL),
+    **dict.fromkeys(("contextwindowfallbacks", "contextwindowfallbackdict"), _MODEL),
+    **dict.fromkeys(("contentpolicyfallbacks", "routersettingsoverride"), _MODEL),
+    **dict.fromkeys(("userconfig", "deploymentid", "routingconfig"), _MODEL),
     **dict.fromkeys(("messages", "contents", "input", "inputs", "prompt", "promptid"), _MESSAGES),
     **dict.fromkeys(("conversation", "previousresponseid"), _MESSAGES),
     **dict.fromkeys(("system", "systeminstruction", "systemprompt", "instructions"), _SYSTEM),
