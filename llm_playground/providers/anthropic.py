@@ -39,6 +39,8 @@ from llm_playground.types import (
 # Sent where max_tokens is not set: Messages refuses a request without it.
 DEFAULT_MAX_TOKENS = 4096
 
+# The blocks of reasoning, the only ones that are sent back as they were received.
+_THOUGHTS = ("thinking", "redacted_thinking")
 _SAME_NAME = ("temperature", "top_p", "top_k")
 _FINISH_REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
@@ -174,9 +176,10 @@ def _thoughts(part: ReasoningPart) -> list[dict[str, Any]]:
     if part.signature is None:
         return []
     if part.signature.startswith("["):  # see _ThinkingBlocks.signature
-        with suppress(ValueError):
-            blocks: list[dict[str, Any]] = json.loads(part.signature)
-            return blocks
+        with suppress(ValueError, RecursionError):
+            blocks: list[Any] = json.loads(part.signature)
+            if all(isinstance(each, dict) and each.get("type") in _THOUGHTS for each in blocks):
+                return blocks
     return [{"type": "thinking", "thinking": part.text, "signature": part.signature}]
 
 

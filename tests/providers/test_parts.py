@@ -1,5 +1,7 @@
 """Images, reasoning, tool calls and tool results in each vendor's format."""
 
+import json
+
 import pytest
 
 from llm_playground import errors
@@ -306,6 +308,27 @@ def test_unsigned_reasoning_is_not_sent_to_anthropic(seal):
     [turn] = sent(ANTHROPIC, assistant(ReasoningPart("Hm", seal), CALLS[1]))
     kinds = [block["type"] for block in turn["content"]]
     assert kinds == (["tool_use"] if seal is None else ["thinking", "tool_use"])
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        [{"type": "document", "source": {"type": "url", "url": "https://example.com/a.pdf"}}],
+        [{"type": "thinking", "thinking": "Hm"}, {"type": "image"}],
+        [{"type": ["thinking"]}],
+        [{}],
+        [1],
+        ["thinking"],
+        [[]],
+    ],
+)
+def test_only_blocks_of_reasoning_are_sent_back_as_they_came(blocks):
+    seal = json.dumps(blocks)
+    [turn] = sent(ANTHROPIC, assistant(ReasoningPart("Hm", seal), TextPart("So")))
+    assert turn["content"] == [
+        {"type": "thinking", "thinking": "Hm", "signature": seal},
+        {"type": "text", "text": "So"},
+    ]
 
 
 def test_gemini_gets_its_signature_back_with_the_last_text():
