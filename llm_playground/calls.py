@@ -85,7 +85,7 @@ class CallOptions:
         templates = conversation(
             self.prompt, system=self.system, messages=self.messages, images=self.images
         )
-        variables = self.variables or {}
+        variables: Mapping[str, object] = {} if self.variables is None else self.variables
         messages = templates
         if self.variables is not None:
             advice = {"advice": "Add it to variables=."} if self.source == "api" else {}

@@ -87,7 +87,8 @@ def parameters_from(values: Mapping[str, Any], preset_name: str | None = None) -
     {'temperature': 0.2, 'top_p': 0.5}
     """
     _check_names(values)
-    base = preset(preset_name).as_dict() if preset_name else {}
+    wanted = "" if preset_name is None else preset_name
+    base = {} if isinstance(wanted, str) and not wanted else preset(wanted).as_dict()
     own = {name: _as_sent(name, value) for name, value in values.items() if value is not None}
     return Parameters(**(base | own))
 

@@ -1,5 +1,6 @@
 """Values that no call can use end as one line of the package's own errors, whatever they are."""
 
+import pandas as pd
 import pytest
 
 import llm_playground as lp
@@ -92,6 +93,15 @@ def refuses_in_one_line(call, value):
 @pytest.mark.parametrize("call", ARGUMENTS.values(), ids=ARGUMENTS)
 def test_a_value_that_no_call_can_use_is_one_line(home, call, value):
     refuses_in_one_line(call, value)
+
+
+WITHOUT_TRUTH = [pd.Series([1, 2]), pd.DataFrame({"a": [1]}), pd.Index(["a", "b"]), pd.NA]
+
+
+@pytest.mark.parametrize("value", WITHOUT_TRUTH, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("name", ["variables", "preset", "system", "messages", "max_tokens"])
+def test_a_value_that_is_neither_true_nor_false_is_one_line(home, name, value):
+    refuses_in_one_line(lambda given: lp.estimate("x", "gpt-4o", **{name: given}), value)
 
 
 @pytest.mark.parametrize("value", [Unprintable(), Endless(), deep(5_000), 10**5_000], ids="abcd")
