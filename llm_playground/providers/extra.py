@@ -70,7 +70,8 @@ def merged(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     """The body with the fields of ``extra``, which win; settings are merged field by field.
 
     Raises:
-        InvalidParameterError: ``extra`` sets what an argument sets, or a limit that is no number.
+        InvalidParameterError: ``extra`` sets what an argument sets, a limit that is no number, or
+            the object of settings to something else.
 
     >>> merged({"stream_options": {"include_usage": True}, "top_k": 1}, {"top_k": 2})
     {'stream_options': {'include_usage': True}, 'top_k': 2}
@@ -89,6 +90,10 @@ def _joined(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]
         is_setting = plain not in _CONTENT and plain != "outputconfig"
         if is_setting and isinstance(present, Mapping) and isinstance(value, Mapping):
             value = _joined(present, value)
+        elif plain in _GENERATION and isinstance(present, Mapping):  # it may hold the limit
+            raise InvalidParameterError(
+                f"extra[{name!r}] is {_validation.short_repr(value)}; it takes an object."
+            )
         joined[own] = value
     return joined
 

@@ -184,12 +184,25 @@ def test_other_options_of_the_stream_are_added():
 @pytest.mark.parametrize("odd", [5, None, [], "x", [{"n": 2}], {"thinkingConfig": 5}])
 @pytest.mark.parametrize("vendor", ALL, ids=str)
 def test_settings_of_an_odd_shape_are_sent_as_they_are(vendor, odd):
-    extra = {"generationConfig": odd, "tools": odd, "extra_body": odd, "metadata": odd}
+    extra = {"tools": odd, "extra_body": odd, "metadata": odd}
+    if vendor is not GEMINI or isinstance(odd, dict):
+        extra["generationConfig"] = odd
     asked = hi(vendor.model, extra=extra)
 
     assert readable_body(asked)["tools"] == odd
     assert estimates.most_usage(asked).output_tokens >= 4096
     assert secret_guard.findings(asked, {}, ["keys"]) == []
+
+
+@pytest.mark.parametrize("odd", [5, None, [], "x", [{"n": 2}], False])
+@pytest.mark.parametrize("name", ["generationConfig", "generation_config", "Generation-Config"])
+def test_geminis_settings_with_the_limit_cannot_be_replaced(reaching, name, odd):
+    server = reaching(GEMINI)
+
+    for limit in ({}, {"max_tokens": 7}):
+        with pytest.raises(lp.InvalidParameterError, match="takes an object"):
+            lp.ask("Hi", GEMINI.model, extra={name: odd}, **limit)
+    assert server.requests == []
 
 
 def test_one_field_is_sent_in_one_spelling():
@@ -343,7 +356,7 @@ def test_what_is_checked_equals_what_is_sent(vendor, reaching):
         try:
             [call] = CallOptions("Hi", [model], parameters=parameters).plan()
         except lp.InvalidParameterError:
-            assert names_in(extra) & (SUSPECT | LIMITED | {"streamoptions"})
+            assert names_in(extra) & (SUSPECT | LIMITED | {"streamoptions", "generationconfig"})
             return
         run = _runtime.run(calls.send(call, lambda _event: None))
         wire = server.requests[-1]
