@@ -77,7 +77,11 @@ def budget_rule(arguments: Mapping[str, object]) -> BudgetRule:
 
 
 def _model_pattern(name: str, value: object) -> str:
-    pattern = _validation.text(name, value)
+    pattern = ":".join(part.strip() for part in _validation.text(name, value).split(":"))
+    if set(pattern) & set("?[]"):  # of other kinds of patterns; no model has them in its name
+        raise InvalidParameterError(
+            f"{name} is {_validation.short_repr(value)}; it takes a name, where * matches any text."
+        )
     if pattern in endpoint_table.BUILT_IN and pattern != "local":
         raise InvalidParameterError(
             f"{pattern!r} is a provider, not a model. Write {pattern}:* for all its models."

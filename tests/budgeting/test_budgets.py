@@ -546,6 +546,9 @@ class TestModelPattern:
             ("opnai:*", "openai:\\*"),
             ("OpenAI:*", "openai:\\*"),
             ("nonsense", "No provider is known"),
+            ("open?i:*", "\\* matches any text"),
+            ("openai:gpt-?o", "\\* matches any text"),
+            ("openai:[g]pt-4o", "\\* matches any text"),
         ],
     )
     def test_pattern_without_match_is_refused(self, home, model, message):
@@ -553,6 +556,13 @@ class TestModelPattern:
             lp.set_budget(5, model=model)
 
         assert lp.budgets().empty
+
+    @pytest.mark.parametrize("typed", [" openai:any", "openai: any", "openai :any* ", "op* : any"])
+    def test_spaces_around_names_do_not_count(self, serve, typed):
+        serve(answer(5))
+        lp.set_budget(0, model=typed)
+
+        assert ask().status == "over_budget"
 
     @pytest.mark.parametrize("model", ["openai:*", "gpt-*", "gpt-4o", "open*:gpt-4o", "*", None])
     def test_valid_patterns(self, home, model):
