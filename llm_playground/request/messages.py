@@ -194,7 +194,8 @@ def _turn(turn: Turn) -> Message:
         return turn
     fields = turn if isinstance(turn, Mapping) else {}
     role, content = fields.get("role"), fields.get("content")
-    if role not in get_args(Role) or not isinstance(content, (str, list, tuple)):
+    is_role = isinstance(role, str) and role in get_args(Role)
+    if not is_role or not isinstance(content, (str, list, tuple)):
         raise InvalidParameterError(
             'A message is {"role": "system" | "user" | "assistant" | "tool", "content": text or '
             f"a list of parts}}; got {_validation.short_repr(turn)}."
@@ -222,7 +223,8 @@ _PARTS_OF: dict[str, tuple[type[Part], ...]] = {
 def _part(source: object) -> Part:
     if isinstance(source, (TextPart, ImagePart, ReasoningPart, ToolCall, ToolResult)):
         return source
-    read = _READERS.get(str(source.get("type"))) if isinstance(source, Mapping) else None
+    kind = source.get("type") if isinstance(source, Mapping) else None
+    read = _READERS.get(kind) if isinstance(kind, str) else None
     if read is None:
         raise InvalidParameterError(
             'A message part is {"type": "text", "text": ...} or {"type": "image", "image": '
@@ -238,19 +240,38 @@ def _part(source: object) -> Part:
 
 def _read_call(part: Mapping[str, Any]) -> ToolCall:
     arguments = part["arguments"]
-    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-    return ToolCall(part["id"], part["name"], text, part.get("signature"))
+    try:
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidParameterError(
+            "The arguments of a tool call cannot be sent as JSON: "
+            f"{_validation.shorten(str(error), 120)}."
+        ) from None
+    return ToolCall(_word(part, "id"), _word(part, "name"), text, _signature(part))
 
 
 def _read_result(part: Mapping[str, Any]) -> ToolResult:
     failed = part["type"] == "tool_error"
-    return ToolResult(part["id"], part["name"], _text(part["text"]).text, failed)
+    return ToolResult(_word(part, "id"), _word(part, "name"), _text(part["text"]).text, failed)
+
+
+def _signature(part: Mapping[str, Any]) -> str | None:
+    return None if part.get("signature") is None else _word(part, "signature")
+
+
+def _word(part: Mapping[str, Any], field: str) -> str:
+    value = part[field]
+    if not isinstance(value, str):
+        raise InvalidParameterError(
+            f"The {field} of a message part is text; got {_validation.short_repr(value)}."
+        )
+    return value
 
 
 _READERS: dict[str, Callable[[Any], Part]] = {
     "text": lambda part: _text(part["text"]),
-    "image": lambda part: image(part.get("url") or part["image"]),
-    "reasoning": lambda part: ReasoningPart(_text(part["text"]).text, part.get("signature")),
+    "image": lambda part: image(part["image"] if part.get("url") is None else part["url"]),
+    "reasoning": lambda part: ReasoningPart(_text(part["text"]).text, _signature(part)),
     "tool_call": _read_call,
     "tool_result": _read_result,
     "tool_error": _read_result,

@@ -1,5 +1,7 @@
 """Values that no call can use end as one line of the package's own errors, whatever they are."""
 
+from datetime import date
+
 import pandas as pd
 import pytest
 
@@ -102,6 +104,32 @@ WITHOUT_TRUTH = [pd.Series([1, 2]), pd.DataFrame({"a": [1]}), pd.Index(["a", "b"
 @pytest.mark.parametrize("name", ["variables", "preset", "system", "messages", "max_tokens"])
 def test_a_value_that_is_neither_true_nor_false_is_one_line(home, name, value):
     refuses_in_one_line(lambda given: lp.estimate("x", "gpt-4o", **{name: given}), value)
+
+
+CALL = {"type": "tool_call", "id": "1", "name": "f", "arguments": {}}
+RESULT = {"type": "tool_result", "id": "1", "name": "f", "text": "x"}
+NO_TEXTS = [5, True, 1.5, b"x", ["x"], {"a": 1}, 10**5_000, date(2026, 12, 1), pd.NA, pd.Index([1])]
+
+
+@pytest.mark.parametrize("value", NO_TEXTS, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    ("role", "part", "field"),
+    [
+        *(("assistant", CALL, field) for field in ("type", "id", "name", "signature")),
+        *(("tool", RESULT, field) for field in ("type", "id", "name", "text")),
+        ("assistant", {"type": "reasoning", "text": "x"}, "signature"),
+        ("user", {"type": "image"}, "url"),
+    ],
+)
+def test_a_field_of_a_message_part_is_text(home, role, part, field, value):
+    turn = {"role": role, "content": [part | {field: value}]}
+    refuses_in_one_line(lambda one: lp.estimate("x", "gpt-4o", messages=[one]), turn)
+
+
+@pytest.mark.parametrize("value", [b"x", date(2026, 12, 1), {1}, deep(5_000, keyed), KEYED_CYCLE])
+def test_arguments_of_a_tool_call_that_are_no_json_are_one_line(home, value):
+    turn = {"role": "assistant", "content": [CALL | {"arguments": {"a": value}}]}
+    refuses_in_one_line(lambda one: lp.estimate("x", "gpt-4o", messages=[one]), turn)
 
 
 @pytest.mark.parametrize("value", [Unprintable(), Endless(), deep(5_000), 10**5_000], ids="abcd")
