@@ -92,6 +92,7 @@ class ImageFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "images"
         self._refused: set[Path] = set()
+        self._own: set[Path] = set()  # of prompts of this process
         self._said: set[str] = set()
 
     def keep(self, images: Iterable[tuple[str, ImagePart]], limit_mb: float) -> None:
@@ -107,6 +108,7 @@ class ImageFiles:
 
     def _write(self, image: Attachment, limit_mb: float) -> None:
         path = self.folder / image.file_name
+        self._own.add(path)
         if path.exists():
             return
         if image.data is None:
@@ -124,14 +126,19 @@ class ImageFiles:
             # Without fsync, as for journals; the hash is checked when the image is read.
             (folder / "file").replace(path)
 
-    def waiting(self) -> list[Path]:
-        """The files to drain; what killed processes left incomplete is removed."""
+    def waiting(self, *, only_own: bool = False) -> list[Path]:
+        """The files to drain; what killed processes left incomplete is removed.
+
+        A drain that does not read the journals of others leaves their images: no prompt in the
+        database would use these yet, and a purge would remove them.
+        """
         try:
             found = [Path(entry.path) for entry in os.scandir(self.folder)]
         except OSError:  # no image was ever sent
             return []
         _files.remove_leftovers(self.folder)
-        return sorted(p for p in found if _NAME.fullmatch(p.name) and p not in self._refused)
+        drained = self._own.intersection(found) if only_own else {*found}
+        return sorted(p for p in drained - self._refused if _NAME.fullmatch(p.name))
 
     def ingest(self, writer: Writer, paths: Sequence[Path], dialect: Dialect) -> None:
         """Insert files into the table, one transaction each. A refused one stays, with a warning.
@@ -152,6 +159,7 @@ class ImageFiles:
         """Delete files whose images are in the database."""
         for path in paths:
             if path not in self._refused:
+                self._own.discard(path)
                 path.unlink(missing_ok=True)
 
     def _warn(self, line: str) -> None:

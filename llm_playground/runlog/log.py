@@ -392,7 +392,7 @@ class RunLog:
             with self._store.writing(patient=patient) as writer:
                 # After opening, since journals would pile up without a database. Images first: the
                 # journal line of each was written before its file.
-                images = self._recorder.images.waiting()
+                images = self._recorder.images.waiting(only_own=which != "all")
                 own = self._recorder.retire()
                 taken, live = self._foreign_journals() if which == "all" else ([], [])
                 for abandoned in taken:

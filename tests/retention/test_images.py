@@ -15,6 +15,7 @@ from llm_playground import _files, config
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.runlog import open_log
 from llm_playground.runlog.attachments import Attachment, insert
+from llm_playground.runlog.recorder import Recorder
 from llm_playground.types import ImagePart, Message, Request, TextPart
 from llm_playground.widget.stored_runs import stored_runs
 from tests.attack.killed_steps import killed_while_making
@@ -368,3 +369,13 @@ def test_runs_in_memory_end_while_images_wait(log):
     run = begin(log, asks(GIF))
     log.finished(completed(run))
     assert stored(log) == {sha256(GIF): GIF}
+
+
+def test_a_change_leaves_images_whose_prompts_are_in_journals_of_other_processes(log):
+    other = Recorder(log.journals)
+    begin(other, asks(GIF))
+    record(log, asks(PNG))
+    found = log.change(lambda session: session.rows("SELECT sha256 FROM attachments"))
+    assert found == [(sha256(PNG),)]  # a purge would remove an image without a prompt
+    assert stored(log) == dict(sorted([(sha256(GIF), GIF), (sha256(PNG), PNG)]))
+    other.remove(other.retire())
