@@ -178,11 +178,16 @@ _COMMANDS: dict[str, _Command] = {
 }
 
 
+def _usage_error(message: str) -> UsageError:
+    """An error that repeats a part of the line, without keys."""
+    return UsageError(redaction.printable(redaction.redact(message)))
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser that raises a one-line error and never ends the process."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {message}. %llm help shows all options.")
+        raise _usage_error(f"{self.prog}: {message}. %llm help shows all options.")
 
 
 def _prompt_parser() -> _Parser:
@@ -197,7 +202,7 @@ def _prompt_options(line: str) -> argparse.Namespace:
     try:
         return _prompt_parser().parse_args(shlex.split(line))
     except ValueError as error:  # an open quote
-        raise UsageError(f"%%llm: {error}. Quote texts with spaces: -s 'Be brief.'") from None
+        raise _usage_error(f"%%llm: {error}. Quote texts with spaces: -s 'Be brief.'") from None
 
 
 def _options_and_prompt(line: str) -> tuple[argparse.Namespace, str]:
@@ -205,10 +210,10 @@ def _options_and_prompt(line: str) -> tuple[argparse.Namespace, str]:
     try:
         options, rest = _prompt_parser().parse_known_args(shlex.split(line))
     except ValueError as error:  # an open quote
-        raise UsageError(f"%llm: {error}. Ask longer texts with %%llm.") from None
+        raise _usage_error(f"%llm: {error}. Ask longer texts with %%llm.") from None
     unknown = next((word for word in rest if len(word) > 1 and word[0] == "-"), None)
     if unknown is not None:
-        raise UsageError(f"%llm: there is no option {unknown}. %llm help shows all options.")
+        raise _usage_error(f"%llm: there is no option {unknown}. %llm help shows all options.")
     return options, " ".join(rest)
 
 
@@ -232,19 +237,19 @@ def command(line: str) -> Callable[[], object] | None:
     with suppress(ValueError):  # an apostrophe
         words = shlex.split(line)[1:]
     if name.lower() in _INSTEAD and _reads_like_command(words):
-        raise UsageError(f"Nothing was sent. Use {_INSTEAD[name.lower()]}. {_DELETE_KEY} {_ASK}")
+        raise _usage_error(f"Nothing was sent. Use {_INSTEAD[name.lower()]}. {_DELETE_KEY} {_ASK}")
     if name not in _COMMANDS:
         for close in difflib.get_close_matches(name.lower(), _COMMANDS, n=1, cutoff=_CLOSE):
             may_have_key = close == "keys" and _reads_like_command(words)
             if not words or words[0].startswith("-") or may_have_key or _is_argument(close, words):
-                raise UsageError(f"Did you mean %llm {close}? To ask {name!r}, use %%llm.")
+                raise _usage_error(f"Did you mean %llm {close}? To ask {name!r}, use %%llm.")
         return None
     known = _COMMANDS[name]
     try:
         values = _arguments(name, words)
     except UsageError:
         if name == "keys":
-            raise UsageError(
+            raise _usage_error(
                 f"Nothing was sent. Write %llm keys {known.syntax}. {_DELETE_KEY} {_ASK}"
             ) from None
         is_short = name in _REFUSES_SHORT and _reads_like_command(words)
@@ -256,7 +261,7 @@ def command(line: str) -> Callable[[], object] | None:
             expected = f"%llm {name} takes nothing after it"
         if name == "budget":
             expected += "; lp.set_budget(...) sets a budget"
-        raise UsageError(f"{expected}. {_ASK}") from None
+        raise _usage_error(f"{expected}. {_ASK}") from None
     return lambda: known.run(**values)
 
 
@@ -338,7 +343,7 @@ class LLMMagics(Magics):
         if options.output is not None and not (
             options.output.isidentifier() and not keyword.iskeyword(options.output)
         ):
-            raise UsageError(f"%%llm: -o takes the name of a variable, not {options.output!r}.")
+            raise _usage_error(f"%%llm: -o takes the name of a variable, not {options.output!r}.")
         calls = CallOptions(
             _question(prompt.strip("\n"), options.prompt),
             options.model or [None],
@@ -366,14 +371,14 @@ class LLMMagics(Magics):
             return self._variables()[name]
         if (simple := name.replace(" ", "")) in _SIMPLE_SCHEMAS:
             return _SIMPLE_SCHEMAS[simple]
-        raise UsageError(
+        raise _usage_error(
             f"%%llm: --schema takes the name of a variable; there is no {name}. "
             "Put the schema in a variable first."
         )
 
     def _variables(self) -> dict[str, object]:
         if self.shell is None:  # IPython always registers magics on a shell
-            raise UsageError("There is no IPython shell here.")
+            raise _usage_error("There is no IPython shell here.")
         names: dict[str, object] = self.shell.user_ns
         return names
 
@@ -413,7 +418,7 @@ def _parameters(options: argparse.Namespace) -> dict[str, Any]:
     for pair in options.param:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise UsageError(f"%%llm: --param takes NAME=VALUE, not {pair!r}.")
+            raise _usage_error(f"%%llm: --param takes NAME=VALUE, not {pair!r}.")
         read = _json_object if name == "extra" else _number_or_text
         parameters[name.replace("-", "_")] = read(value)
     for name in ("temperature", "top_p", "max_tokens"):
@@ -426,7 +431,7 @@ def _json_object(text: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(
+        raise _usage_error(
             """%%llm: extra takes a JSON object, quoted: --param 'extra={"user": "x"}'. """
             f"The JSON is invalid: {error}."
         ) from None

@@ -145,3 +145,18 @@ def test_a_line_that_may_hold_a_key_is_refused_without_it(line):
         magics.command(line.format(_SECRET))
 
     assert _SECRET not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("-x {}", "--key={}", "--param {}", "-o {}", "--schema {}", "-t {}", "-n {}", "'{}"),
+        "--param extra={{{}",
+    ],
+)
+def test_an_error_of_a_cells_line_does_not_repeat_a_key(line):
+    key = "hf" + "_" + "aB3dE6gH9jK2mN5pQ8sT" * 2
+    with pytest.raises(UsageError) as error:
+        magics.LLMMagics(None).llm(line.format(key), "Hi")
+
+    assert key not in str(error.value)
