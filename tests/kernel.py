@@ -13,8 +13,8 @@ from typing import Any
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-START_TIMEOUT_S = 60
-CELL_TIMEOUT_S = 90
+START_TIMEOUT_S = 240
+CELL_TIMEOUT_S = 240
 
 
 @dataclass

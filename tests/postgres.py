@@ -51,7 +51,7 @@ class Server:
     def _ctl(self, *arguments):
         user = self._server.system_user
         command = ("-w", "-D", str(self._data), *arguments)
-        self._run("pg_ctl", command, bin_path=self._server.bin_path, user=user, timeout=60)
+        self._run("pg_ctl", command, bin_path=self._server.bin_path, user=user, timeout=300)
 
     def start(self):
         given = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())

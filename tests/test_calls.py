@@ -392,7 +392,7 @@ def test_forked_process_can_ask(serve):
     serve(Reply(openai_stream(["x"])))
 
     done = subprocess.run(
-        [sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=300, check=True
     )
 
     assert done.stdout.strip() == "3"

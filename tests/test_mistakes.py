@@ -69,7 +69,7 @@ class TestModel:
             [sys.executable, "-c", "import llm_playground as lp; lp.ask('hi', 'opnai:x')"],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )

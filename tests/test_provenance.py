@@ -23,7 +23,7 @@ def repository(tmp_path, monkeypatch):
 
 def git(*words, **options):
     done = subprocess.run(
-        ["git", *words], check=True, capture_output=True, text=True, timeout=60, **options
+        ["git", *words], check=True, capture_output=True, text=True, timeout=300, **options
     )
     return done.stdout.strip()
 

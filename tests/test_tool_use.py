@@ -25,7 +25,7 @@ from tests.providers.formats import (
 from tests.providers.server import Reply, WireServer, json_reply
 
 KEY = "sk-" + "planted" * 4
-LIMIT_S = 60
+LIMIT_S = 240
 
 
 def calling(*calls, text=()):

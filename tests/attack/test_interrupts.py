@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT_S = 60
+TIMEOUT_S = 240
 
 # With several threads, DuckDB itself misses some interrupts.
 INTERRUPTED_WRITE = """

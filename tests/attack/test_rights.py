@@ -23,7 +23,7 @@ from tests.runlog.actors import record
 
 ROOT = Path(__file__).parents[2]
 V1 = ROOT / "tests/runlog/fixtures/v1.duckdb.xz"
-TIMEOUT_S = 120
+TIMEOUT_S = 240
 USE = """
 import os, sys
 os.umask(int(sys.argv[1], 8))

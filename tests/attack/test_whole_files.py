@@ -23,7 +23,7 @@ __all__ = ["server", "template", "url"]
 
 ROOT = Path(__file__).parents[2]
 V1 = ROOT / "tests/runlog/fixtures/v1.duckdb.xz"
-TIMEOUT_S = 120
+TIMEOUT_S = 240
 NAME = "runs.duckdb"
 COPY = f"{NAME}.before-v{schema.NEWEST}"
 

@@ -69,7 +69,7 @@ def clients():
     yield start
     for process in started:
         process.kill()
-        process.communicate(timeout=20)
+        process.communicate(timeout=300)
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def kept_log(place):
         assert keeper.stdout.readline() == b"kept\n"
         yield
     finally:
-        keeper.communicate(timeout=60)
+        keeper.communicate(timeout=300)
 
 
 @pytest.fixture

@@ -443,7 +443,7 @@ def test_of_several_processes_one_sends_the_alarm_also_when_it_ends_at_once(shar
         )
         for _ in range(3)
     ]
-    assert [process.communicate(timeout=60)[0] for process in started] == ["over_budget\n"] * 3
+    assert [process.communicate(timeout=300)[0] for process in started] == ["over_budget\n"] * 3
     assert [body["event"] for body in hook.bodies] == ["blocked"]
 
 

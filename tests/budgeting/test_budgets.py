@@ -484,7 +484,7 @@ class TestOtherProcesses:
         serve(answer(5))
         lp.set_budget(1)
 
-        clients("burst", 1).communicate("go\n", timeout=60)
+        clients("burst", 1).communicate("go\n", timeout=300)
 
         [held] = lp.sql("SELECT amount_usd - settled_usd AS held FROM budget_reservations").held
         assert held == 0
@@ -511,7 +511,7 @@ class TestUnreadableLog:
         ask()
 
         with held(home / "runs.duckdb"):
-            output, _ = clients("burst", 1).communicate("go\n", timeout=120)
+            output, _ = clients("burst", 1).communicate("go\n", timeout=300)
 
         assert "completed" not in output
         assert len(server.requests) == 1
@@ -521,7 +521,7 @@ class TestUnreadableLog:
         ask()
 
         with held(home / "runs.duckdb"):
-            output, _ = clients("burst", 1).communicate("go\n", timeout=120)
+            output, _ = clients("burst", 1).communicate("go\n", timeout=300)
 
         assert "completed" in output
 

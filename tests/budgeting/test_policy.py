@@ -52,7 +52,7 @@ def test_other_processes_share_it(serve, policy, clients, log_url):
     policy("{ limit_usd = 0.02 }")
     started = [clients("burst", 8) for _ in range(2)]
     for process in started:
-        process.communicate("go\n", timeout=120)
+        process.communicate("go\n", timeout=300)
 
     assert len(server.requests) == 4
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 KEY = "planted-" + "key-" * 4 + "7Qa"
 VARIABLES = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_GEMINI_API_KEY", "MINE_API_KEY")
 KEYS = dict.fromkeys(VARIABLES, KEY)
-_TIMEOUT_S = 90
+_TIMEOUT_S = 240
 # What the programs need of the machine; no proxy, no settings of an SDK.
 _KEPT = ("PATH", "HOME", "LANG", "SYSTEMROOT", "LLM_PLAYGROUND_HOME", "LLM_PLAYGROUND_LOCAL_MODEL")
 

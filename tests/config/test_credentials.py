@@ -550,7 +550,7 @@ class TestNotebook:
 
     def test_a_key_is_typed_into_a_hidden_box_and_stays_out_of_the_notebook(self, nb):
         cell = nb.client.execute("%llm keys set openai", allow_stdin=True)
-        asked = nb.client.get_stdin_msg(timeout=30)["content"]
+        asked = nb.client.get_stdin_msg(timeout=240)["content"]
         nb.client.input(PLANTED)
         outputs = nb.finish(cell)
 

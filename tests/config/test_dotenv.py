@@ -392,7 +392,7 @@ class TestTheHubsUser:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=True,
         )
 

@@ -324,7 +324,7 @@ class TestPackages:
                 | {"EXAMPLE_API_KEY": KEY, "EXAMPLE_BASE_URL": server.url},
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=300,
                 check=True,
             )
 

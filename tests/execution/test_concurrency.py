@@ -57,14 +57,14 @@ def test_more_concurrency_lets_those_start_who_wait_already():
     calls = [_runtime.submit(call()) for _ in range(5)]
     try:
         assert all(entered.acquire(timeout=60) for _ in range(2))
-        _runtime.submit(settled()).result(timeout=60)
+        _runtime.submit(settled()).result(timeout=300)
         assert not entered.acquire(blocking=False)
         config.configure(concurrency=5)
         assert all(entered.acquire(timeout=60) for _ in range(3))
     finally:
         _runtime.loop().call_soon_threadsafe(leave.set)
         for done in calls:
-            done.result(timeout=60)
+            done.result(timeout=300)
 
 
 @in_virtual_time

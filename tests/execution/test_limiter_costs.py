@@ -144,7 +144,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 def test_forked_child_starts_with_free_slots():
     done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK], timeout=60, check=False
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK], timeout=300, check=False
     )
 
     assert done.returncode == 7

@@ -297,7 +297,7 @@ class TestFiles:
             [sys.executable, "-c", code, str(path)],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             cwd=ROOT,
             check=True,
             env=os.environ | {"LLM_PLAYGROUND_LOG": str(tmp_path / "log" / "runs.duckdb")},
@@ -321,6 +321,6 @@ class TestFiles:
         for turn in range(8):
             lp.export(versions[turn % 2], path=path)
         stop.set()
-        reader.join(timeout=20)
+        reader.join(timeout=300)
         assert not reader.is_alive()
         assert set(seen) == {1}

@@ -69,6 +69,6 @@ def test_two_who_import_the_same_at_once_import_each_run_once(url, tmp_path, mon
         )
         for name in ("a.json", "b.json")
     ]
-    printed = [process.communicate(timeout=90)[0] for process in started]
+    printed = [process.communicate(timeout=300)[0] for process in started]
     assert sum(map(int, printed)) == 600
     assert sorted(lp.runs().run_id) == ids

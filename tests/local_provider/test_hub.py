@@ -123,14 +123,14 @@ def test_cache_is_shared_with_other_tools(there, own_cache):
         "print(d('org/tiny-GGUF', sys.argv[1], local_files_only=True), end='')"
     )
     others = subprocess.run(
-        [sys.executable, "-c", tool, FILE], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", tool, FILE], capture_output=True, text=True, timeout=300, check=True
     )
     assert (path.read_bytes(), Path(others.stdout)) == (CONTENT, path)
 
     shutil.rmtree(own_cache)
     subprocess.run(
         [sys.executable, "-c", tool.replace(", local_files_only=True", ""), FILE],
-        capture_output=True, timeout=120, check=True,
+        capture_output=True, timeout=300, check=True,
     )  # fmt: skip
     downloads = len(there.ranges)
     assert fetch().read_bytes() == CONTENT
@@ -310,7 +310,7 @@ def test_of_two_processes_one_fetches_and_the_other_waits_for_it(there, run_scri
             while not two.stdout.readline().startswith("Waiting for org/tiny-GGUF"):
                 assert two.poll() is None
             there.go_on.set()
-            said = [process.communicate(timeout=120)[0].splitlines()[-1] for process in (one, two)]
+            said = [process.communicate(timeout=300)[0].splitlines()[-1] for process in (one, two)]
 
     assert said[0] == said[1]
     assert Path(said[0]).read_bytes() == CONTENT
@@ -435,7 +435,7 @@ def on_a_small_disk(command: list[str], megabytes: int, also: str, cwd: Path) ->
     )
     done = subprocess.run(
         ["unshare", *own_users, "--mount", "sh", "-c", script, "sh", *command],
-        cwd=cwd, capture_output=True, text=True, timeout=120, check=True,
+        cwd=cwd, capture_output=True, text=True, timeout=300, check=True,
     )  # fmt: skip
     return done.stdout.splitlines()
 

@@ -27,7 +27,7 @@ from llm_playground.providers.local import server as local_server
 from llm_playground.redaction import MASK, redact
 from tests.local_provider.tiny_weights import gguf_file
 
-PATIENCE_S = 60
+PATIENCE_S = 240
 EXIT_S = 20.0
 USE = """
 import asyncio, json, urllib.request

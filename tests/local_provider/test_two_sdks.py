@@ -20,7 +20,7 @@ MODEL = "smollm2-135m-instruct"
 PROMPT = [{"role": "user", "content": "Count from one to five."}]
 STORY = [{"role": "user", "content": "Tell a very long story."}]
 ENDLESS = {"ignore_eos": True}
-PATIENCE_S = 120
+PATIENCE_S = 240
 
 
 @pytest.fixture(autouse=True)

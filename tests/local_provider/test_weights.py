@@ -272,7 +272,7 @@ def test_of_two_processes_one_fetches_and_the_other_waits_for_it(index, run_scri
         assert index.half_sent.wait(60)
         firsts = [process.stdout.readline() for process in (one, two)]  # both are at it
         index.go_on.set()
-        said = [process.communicate(timeout=120)[0].splitlines()[-1] for process in (one, two)]
+        said = [process.communicate(timeout=300)[0].splitlines()[-1] for process in (one, two)]
 
     assert all(first.startswith("so far") for first in firsts)
     assert said == [str(weights.destination(TINY))] * 2
@@ -306,7 +306,7 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing(
     done = subprocess.run(
         ["unshare", *own_users, "--mount", "sh", "-c",
          'mount -t tmpfs -o size=22m none home && "$@"; ls -A home/models', "sh", *command],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True,
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=True,
     )  # fmt: skip
 
     *_, said, lock = done.stdout.splitlines()

@@ -12,7 +12,7 @@ import llm_playground as lp
 from tests.providers import example_provider, vendors
 
 _HERE = Path(__file__).parent
-_LIMIT_S = 20
+_LIMIT_S = 240
 _UNWANTED = ("_proxy", "openai_", "anthropic_", "google_", "gemini_")
 
 

@@ -333,7 +333,7 @@ def test_only_the_sdks_retirement_warnings_are_hidden():
     )
     done = subprocess.run(
         [sys.executable, "-W", "always", "-c", code],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=300, check=True,
     )  # fmt: skip
     warned = [line for line in done.stderr.splitlines() if "FutureWarning" in line]
     assert len(warned) == 1

@@ -225,7 +225,7 @@ async def test_cancelling_closes_a_tls_connection(secure, monkeypatch):
             async for event in stream:
                 if isinstance(event, TextDelta):
                     break
-        async with asyncio.timeout(1.0):
+        async with asyncio.timeout(60):
             await left.wait()
         assert await threads_end()
         await provider.aclose()

@@ -45,6 +45,6 @@ def run_and_kill():
         )
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=20)
+        process.communicate(timeout=300)
 
     return run

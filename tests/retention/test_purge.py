@@ -448,5 +448,5 @@ class TestFile:
         finally:
             process.send_signal(signal.SIGCONT)
             process.kill()
-            process.communicate(timeout=20)
+            process.communicate(timeout=300)
         assert len(lp.runs()) == done.left

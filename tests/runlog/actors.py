@@ -24,7 +24,7 @@ from llm_playground.types import (
     new_id,
 )
 
-LIMIT_S = 60
+LIMIT_S = 240
 
 
 def prompt(text="What is a run log?", system=None, model="local:tiny", image=None, **parameters):

@@ -87,7 +87,7 @@ def actor(place):
     yield start
     for process in started:
         process.kill()
-        process.communicate(timeout=20)
+        process.communicate(timeout=300)
 
 
 @pytest.fixture

@@ -24,4 +24,4 @@ def held(path, how="reading"):
         assert holder.stdout.readline() == b"held\n"
         yield holder
     finally:
-        holder.communicate(timeout=60)
+        holder.communicate(timeout=300)

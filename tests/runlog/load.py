@@ -59,7 +59,7 @@ def main(seconds="600", limit_ms="2000", place=None):
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         kernels = [subprocess.Popen(command, **pipes) for _ in range(2)]
         waits_ms = dashboard(place, until)
-        said = [process.communicate(timeout=60) for process in kernels]
+        said = [process.communicate(timeout=300) for process in kernels]
         complaints = [line for _, err in said for line in err.splitlines()]
         stored = int(open_log(place).frame("SELECT count(*) AS n FROM runs").n[0])
     recorded = sum(int(out or 0) for out, _ in said)

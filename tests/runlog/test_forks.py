@@ -17,7 +17,7 @@ from tests.runlog.actors import record
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*fork.*:DeprecationWarning"  # Python 3.12 says of every fork that threads are lost
 )
-CHILDREN, ROUNDS, LIMIT_S = 4, 2, 60
+CHILDREN, ROUNDS, LIMIT_S = 4, 2, 240
 ROOT = Path(__file__).parents[2]
 
 

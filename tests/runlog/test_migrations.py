@@ -13,7 +13,7 @@ from tests.runlog.actors import record
 
 FIXTURES = Path(__file__).with_name("fixtures")
 LANDED = sorted(FIXTURES.glob("v*.duckdb.xz"))
-TIMEOUT_S = 60
+TIMEOUT_S = 240
 NEW_TABLES = {"prompt_versions", "presets", "attachments", "budgets", "budget_reservations"}
 
 

@@ -20,7 +20,7 @@ from tests.postgres import PASSWORD
 from tests.runlog.actors import begin, completed, execution_of, prompt, record
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT_S = 120
+TIMEOUT_S = 240
 KERNELS = 180
 
 

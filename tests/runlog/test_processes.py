@@ -12,7 +12,7 @@ from llm_playground.reports import spending
 from llm_playground.runlog import journal
 from tests.runlog.actors import begin, completed
 
-TIMEOUT_S = 60
+TIMEOUT_S = 240
 PEOPLE = 6
 RUNS_EACH = 100
 

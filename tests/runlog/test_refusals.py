@@ -17,7 +17,7 @@ from llm_playground import doctor
 from llm_playground.runlog import journal, open_log, postgres_admin
 from tests.runlog.actors import record
 
-TIMEOUT_S = 60
+TIMEOUT_S = 240
 ROOT = Path(__file__).parents[2]
 
 

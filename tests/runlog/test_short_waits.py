@@ -41,7 +41,7 @@ def test_process_that_keeps_the_log_is_named(log, path, actor, access):
     holder.send_signal(signal.SIGSTOP)
     suspended = refused_quickly(access, log)
     holder.send_signal(signal.SIGCONT)
-    holder.communicate(timeout=60)
+    holder.communicate(timeout=300)
 
     assert f"Process {holder.pid} has kept the run log {path} for 0.3 s." in message
     assert f"Process {holder.pid} (suspended) has kept" in suspended

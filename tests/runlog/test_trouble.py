@@ -15,7 +15,7 @@ from llm_playground.runlog import open_log
 from tests.runlog.actors import begin, completed, record
 from tests.runlog.holding import held
 
-TIMEOUT_S = 60
+TIMEOUT_S = 240
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from llm_playground.runlog.journal import FairFileLock
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*fork.*:DeprecationWarning"  # Python 3.12 says of every fork that threads are lost
 )
-TIMEOUT_S = 20
+TIMEOUT_S = 240
 
 
 @pytest.fixture

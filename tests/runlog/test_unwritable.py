@@ -10,7 +10,7 @@ import llm_playground as lp
 from llm_playground.runlog import open_log, postgres_admin
 from tests.runlog.actors import record
 
-TIMEOUT_S = 60
+TIMEOUT_S = 240
 MEEK = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
 
 
