@@ -28,6 +28,7 @@ from llm_playground.budgeting import ledger
 from llm_playground.budgeting.budget import Budget
 from llm_playground.config.policy import Action, Period
 from llm_playground.errors import InvalidParameterError, RunLogError
+from llm_playground.runlog.journal import WAIT_STEPS
 from llm_playground.runlog.log import RunLog
 from llm_playground.runlog.store import Dialect, ReadSession
 
@@ -159,17 +160,17 @@ class BudgetCache:
 
     async def _next_reading(self) -> None:
         """Wait for a reading that begins from now on; the first calls share the first one."""
-        longest_s = _LONGEST_S[self._log.dialect]
-        wanted, until = self._begun + 1, time.monotonic() + longest_s
+        longest_s, steps = _LONGEST_S[self._log.dialect], 0
+        wanted = self._begun + 1
         if self._known is None and self._reading is not None:
             wanted = max(self._begun, 1)
         while self._ended < wanted:
-            left_s = until - time.monotonic()
-            if left_s <= 0:
+            if steps == WAIT_STEPS:  # a suspended process loses one of them
                 where = self._log.place
                 self._fail(f"The run log {where} has not answered for {longest_s:g} s.")
                 return
-            await asyncio.wait([self._start_reading()], timeout=left_s)
+            _, unread = await asyncio.wait([self._start_reading()], timeout=longest_s / WAIT_STEPS)
+            steps += len(unread)
 
     def _start_reading(self) -> asyncio.Task[None]:
         if self._reading is None:

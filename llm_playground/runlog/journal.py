@@ -36,6 +36,7 @@ _POLL_S = 0.01
 _LONGEST_LINE = 10
 # The holder's identity in a lock file is padded to this, so that it replaces a longer one.
 _HOLDER_BYTES = 160
+WAIT_STEPS = 10
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -242,6 +243,17 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
+def is_granted_within(wait_s: float, wait: Callable[[float], bool]) -> bool:
+    """Wait in steps of a tenth; whether one of them was granted.
+
+    A process that was suspended, such as on a laptop that slept, loses one step and not all time.
+
+    >>> is_granted_within(1.0, lambda step_s: True)
+    True
+    """
+    return any(wait(wait_s / WAIT_STEPS) for _ in range(WAIT_STEPS))
+
+
 class FairFileLock:
     """A lock on the file ``path`` among processes, granted in the order of the requests.
 
@@ -353,7 +365,7 @@ class _Waiting:
             self._thread = thread
         try:
             turn, until = self._turn(), time.monotonic() + _LONGEST_LINE * wait_s
-            while not self._granted.wait(wait_s) and time.monotonic() < until:
+            while not is_granted_within(wait_s, self._granted.wait) and time.monotonic() < until:
                 before, turn = turn, self._turn()
                 if turn == before:
                     break

@@ -485,7 +485,7 @@ class RunLog:
 
     @contextmanager
     def _exclusive_among_threads(self, wait_s: float) -> Iterator[None]:
-        if not self._thread_lock.acquire(timeout=wait_s):
+        if not journal.is_granted_within(wait_s, lambda s: self._thread_lock.acquire(timeout=s)):
             thread = f"Another thread of this process ({self._user})"
             raise RunLogError(
                 f"{self._store.awaited() or thread} has kept the run log {self.place} "

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from llm_playground.runlog.journal import FairFileLock
+from llm_playground.runlog.journal import FairFileLock, is_granted_within
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*fork.*:DeprecationWarning"  # Python 3.12 says of every fork that threads are lost
@@ -36,6 +36,15 @@ def test_a_turn_that_does_not_come_is_given_up_and_blocks_nobody_later(lock):
     turns.acquire(TIMEOUT_S)
     turns.release()
     FairFileLock(lock).acquire(TIMEOUT_S)
+
+
+def test_a_suspended_process_loses_one_step_of_its_wait():
+    granted = iter([False, False, True])
+    assert is_granted_within(1.0, lambda step_s: step_s == 0.1 and next(granted))
+
+    steps = []
+    assert not is_granted_within(1.0, steps.append)
+    assert sum(steps) == pytest.approx(1.0)
 
 
 def test_a_turn_comes_as_soon_as_it_is_free(lock):
