@@ -27,8 +27,8 @@ def report() -> list[str]:
     """Ten lines: versions, front end, providers, embedded model, default model, log, last error.
 
     One more for each further provider whose key is set, and for each file of rows that the log
-    refused. A connection (DNS, TCP, TLS) to each
-    provider's host is tried for at most 10 s; no request is sent.
+    refused. A connection (DNS, TCP, TLS) to each provider's host is tried for at most 10 s; no
+    request is sent.
     """
     connections = _runtime.run(_reach_all(_providers()))
     versions = (f"{name} {_version(name) or 'missing'}" for name in _VERSIONS)

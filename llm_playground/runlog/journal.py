@@ -36,6 +36,7 @@ _POLL_S = 0.01
 _LONGEST_LINE = 10
 # The holder's identity in a lock file is padded to this, so that it replaces a longer one.
 _HOLDER_BYTES = 160
+# In which a wait for the log is divided: see is_granted_within.
 WAIT_STEPS = 10
 
 

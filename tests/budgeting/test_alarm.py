@@ -447,7 +447,6 @@ def test_of_several_processes_one_sends_the_alarm_also_when_it_ends_at_once(shar
     assert [body["event"] for body in hook.bodies] == ["blocked"]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows cannot fork")
 def test_a_forked_worker_sends_its_alarm_before_it_ends(served, tmp_path, monkeypatch):
     monkeypatch.setattr(alarm, "_EXIT_WAIT_S", 60.0)
     file = tmp_path / "alarms"

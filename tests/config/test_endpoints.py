@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -150,17 +150,25 @@ class TestConfigure:
         assert server.requests == []
 
     def test_the_doctor_reaches_a_host_while_the_event_loop_is_held_up(self, monkeypatch):
-        monkeypatch.setattr(doctor, "_CONNECT_TIMEOUT_S", 0.1)
+        connect, connected = doctor._connect, threading.Event()
+
+        def connecting(*where):
+            connect(*where)
+            connected.set()
 
         async def report():
-            reached = asyncio.create_task(doctor._reach_all(["openai"]))
+            reached = asyncio.create_task(doctor._reach("openai"))
             await asyncio.sleep(0)  # the connection is under way
-            time.sleep(0.5)  # noqa: ASYNC251 (holds the loop up on purpose)
+            assert connected.wait(60)
+            loop = asyncio.get_running_loop()
+            late = loop.time() + doctor._CONNECT_TIMEOUT_S + 1
+            loop.time = lambda: late  # so long was the loop held up
             return await reached
 
+        monkeypatch.setattr(doctor, "_connect", connecting)
         with WireServer(Reply()) as server:
             lp.configure(endpoints={"openai": server.url})
-            assert _runtime.run(report()) == {"openai": "127.0.0.1: reached"}
+            assert asyncio.run(report()) == "127.0.0.1: reached"
 
     @pytest.mark.parametrize(
         ("base_url", "problem"),
