@@ -39,6 +39,7 @@ from llm_playground.errors import StreamInterruptedError as StreamInterruptedErr
 from llm_playground.errors import TemplateError as TemplateError
 from llm_playground.errors import UnknownModelError as UnknownModelError
 from llm_playground.events import Finish as Finish
+from llm_playground.events import PartAdded as PartAdded
 from llm_playground.events import Preparing as Preparing
 from llm_playground.events import ReasoningDelta as ReasoningDelta
 from llm_playground.events import RunFinished as RunFinished
@@ -47,6 +48,18 @@ from llm_playground.events import ToolCallDelta as ToolCallDelta
 from llm_playground.events import Waiting as Waiting
 from llm_playground.exporting import export as export
 from llm_playground.exporting.importing import import_runs as import_runs
+from llm_playground.parts import AudioPart as AudioPart
+from llm_playground.parts import FilePart as FilePart
+from llm_playground.parts import ImagePart as ImagePart
+from llm_playground.parts import OtherPart as OtherPart
+from llm_playground.parts import ReasoningPart as ReasoningPart
+from llm_playground.parts import RefusalPart as RefusalPart
+from llm_playground.parts import ServerToolCall as ServerToolCall
+from llm_playground.parts import ServerToolResult as ServerToolResult
+from llm_playground.parts import Source as Source
+from llm_playground.parts import TextPart as TextPart
+from llm_playground.parts import ToolCall as ToolCall
+from llm_playground.parts import ToolResult as ToolResult
 from llm_playground.reports import sql as sql
 from llm_playground.reports.quality import failures as failures
 from llm_playground.reports.quality import latency as latency
@@ -81,17 +94,12 @@ from llm_playground.runlog import set_aside_log as set_aside_log
 from llm_playground.tool_use import ToolRun as ToolRun
 from llm_playground.tool_use import ask_with_tools as ask_with_tools
 from llm_playground.tool_use import complete_with_tools as complete_with_tools
-from llm_playground.types import ImagePart as ImagePart
 from llm_playground.types import Message as Message
 from llm_playground.types import Parameters as Parameters
-from llm_playground.types import ReasoningPart as ReasoningPart
 from llm_playground.types import Run as Run
 from llm_playground.types import Schema as Schema
-from llm_playground.types import TextPart as TextPart
 from llm_playground.types import TokenLogprob as TokenLogprob
 from llm_playground.types import Tool as Tool
-from llm_playground.types import ToolCall as ToolCall
-from llm_playground.types import ToolResult as ToolResult
 from llm_playground.types import Usage as Usage
 from llm_playground.widget import Playground as Playground
 

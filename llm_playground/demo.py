@@ -21,6 +21,7 @@ from llm_playground.errors import (
     RateLimitError,
     RunLogError,
 )
+from llm_playground.parts import TextPart
 from llm_playground.runlog import open_log
 from llm_playground.types import (
     Attempt,
@@ -31,7 +32,6 @@ from llm_playground.types import (
     Request,
     Run,
     Status,
-    TextPart,
     Usage,
     UsageSource,
     id_from_hash,

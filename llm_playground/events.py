@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from llm_playground.parts import AnswerPart, Original, Source
 from llm_playground.types import FinishReason, Run, TokenLogprob, Usage
 
 
@@ -51,12 +53,17 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Responded:
-    """The provider has started to answer; only passed to the engine."""
+    """The provider has started to answer; only passed to the engine.
+
+    ``so_far`` returns what has been read of the answer until then as a ``Finish``: its counts, its
+    model, its sources, for an answer that breaks or is stopped.
+    """
 
     status_code: int
     request_id: str | None = None
     requests: RateLimit | None = None
     tokens: RateLimit | None = None
+    so_far: Callable[[], Finish] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,21 @@ class ToolCallDelta:
     id: str | None = None
     name: str | None = None
     signature: str | None = None
+    original: Original | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartAdded:
+    """A whole part of the answer that comes at once, such as a picture or a server's tool call."""
+
+    part: AnswerPart
+
+
+@dataclass(frozen=True, slots=True)
+class PartEnded:
+    """The part of the latest delta is complete; ``original`` is its provider's form of it."""
+
+    original: Original
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +134,7 @@ class Finish:
     logprobs: tuple[TokenLogprob, ...] = ()
     skipped_events: int = 0
     reasoning_signature: str | None = None
+    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +144,9 @@ class RunFinished:
     run: Run
 
 
-ProviderEvent = Responded | TextDelta | ReasoningDelta | ToolCallDelta | Finish
+ProviderEvent = (
+    Responded | TextDelta | ReasoningDelta | ToolCallDelta | PartAdded | PartEnded | Finish
+)
 StreamEvent = (
     Preparing
     | Waiting
@@ -129,6 +154,7 @@ StreamEvent = (
     | TextDelta
     | ReasoningDelta
     | ToolCallDelta
+    | PartAdded
     | Finish
     | RunFinished
 )

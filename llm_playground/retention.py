@@ -258,7 +258,7 @@ def _selected(session: Session, selection: Selection) -> Iterator[int]:
 
 # The columns with texts, by table alias. A text that is compressed already counts when removed.
 _COMPRESSED = {
-    "r": ("response_text", "reasoning_text", "tool_calls", "error_detail"),
+    "r": ("response_text", "reasoning_text", "tool_calls", "parts", "sources", "error_detail"),
     "p": ("system_prompt", "user_prompt", "messages"),
 }
 _REMOVED = {
@@ -360,7 +360,8 @@ DELETE FROM prompts WHERE id {_OF_SELECTED}
 _METRICS = (
     """
 UPDATE results SET response_text = NULL, reasoning_text = NULL, tool_calls = NULL,
-    error_message = NULL, error_detail = NULL, texts_gz = NULL, attempts = {no_reasons}
+    parts = NULL, sources = NULL, error_message = NULL, error_detail = NULL, texts_gz = NULL,
+    attempts = {no_reasons}
 WHERE id IN (SELECT id FROM purge_runs)
 """,
     # A copy of the prompt without its text; other executions keep the original.

@@ -27,20 +27,11 @@ from llm_playground.calls import (
 from llm_playground.errors import InvalidParameterError
 from llm_playground.events import Finish, StreamEvent
 from llm_playground.execution import Call, Emit
+from llm_playground.parts import Part, ReasoningPart, TextPart, ToolCall, ToolResult
 from llm_playground.redaction import printable, redact
 from llm_playground.request.messages import Turn
 from llm_playground.request.parameters import check_names
-from llm_playground.types import (
-    Message,
-    Part,
-    ReasoningPart,
-    Run,
-    Status,
-    TextPart,
-    Tool,
-    ToolCall,
-    ToolResult,
-)
+from llm_playground.types import Message, Run, Status, Tool
 
 T = TypeVar("T")
 Confirm = Callable[[ToolCall], bool | Awaitable[bool]]

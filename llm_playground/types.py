@@ -19,6 +19,16 @@ from uuid import UUID
 
 from llm_playground._validation import shorten
 from llm_playground.errors import LLMError
+from llm_playground.parts import (
+    AnswerPart,
+    ImagePart,
+    Part,
+    Source,
+    TextPart,
+    ToolCall,
+    part_as_json,
+    text_of,
+)
 from llm_playground.redaction import printable, redact
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -27,79 +37,6 @@ Status = Literal[
     "running", "completed", "blocked", "failed", "cancelled", "interrupted", "over_budget"
 ]
 UsageSource = Literal["provider", "estimated", "none"]
-
-
-@dataclass(frozen=True, slots=True)
-class TextPart:
-    """A piece of text in a message."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class ImagePart:
-    """An image in a message: either its bytes or its URL."""
-
-    media_type: str | None
-    data: bytes | None = field(default=None, repr=False)
-    url: str | None = None
-
-    @property
-    def sha256(self) -> str | None:
-        """The hash of the bytes in hex; None for a URL."""
-        return None if self.data is None else hashlib.sha256(self.data).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class ReasoningPart:
-    """Reasoning of an earlier turn, which some providers require along with its tool calls.
-
-    ``signature`` is the provider's signature of it; None if it has none.
-    """
-
-    text: str
-    signature: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A tool call by the model. ``arguments_json`` is the JSON object as the model wrote it.
-
-    ``signature`` is required by some providers when the call is sent back; None if it has none.
-    """
-
-    id: str
-    name: str
-    arguments_json: str = "{}"
-    signature: str | None = None
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The parsed arguments.
-
-        Raises:
-            ValueError: The arguments are not a JSON object.
-
-        >>> ToolCall("1", "weather", '{"city": "Oslo"}').arguments
-        {'city': 'Oslo'}
-        """
-        value = json.loads(self.arguments_json or "{}")
-        if not isinstance(value, dict):
-            raise ValueError(f"the arguments are not a JSON object: {self.arguments_json[:80]}")  # noqa: TRY004 - invalid text, not a wrong type
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class ToolResult:
-    """The result of the tool call with the same ``id``."""
-
-    id: str
-    name: str
-    text: str
-    is_error: bool = False
-
-
-Part = TextPart | ImagePart | ReasoningPart | ToolCall | ToolResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,24 +211,13 @@ class Request:
         >>> Request("local:m", (Message("user", (TextPart("é!"),)),)).size_bytes
         3
         """
-        texts = [_part_text(part) for message in self.messages for part in message.content]
+        texts = [text_of(part) for message in self.messages for part in message.content]
         texts += [f"{tool.name}{tool.description}" for tool in self.tools]
         schemas = [tool.parameters for tool in self.tools]
         schemas += [] if self.schema is None else [self.schema.json_schema]
         schemas += [self.parameters.extra] if self.parameters.extra else []
         texts += [json.dumps(schema, default=str) for schema in schemas]
         return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
-
-
-def _part_text(part: Part) -> str:
-    match part:
-        case TextPart(text) | ReasoningPart(text):
-            return text
-        case ToolCall():
-            return part.name + part.arguments_json
-        case ToolResult():
-            return part.name + part.text
-    return ""
 
 
 def messages_as_json(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
@@ -301,26 +227,9 @@ def messages_as_json(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
     [{'role': 'user', 'content': [{'type': 'text', 'text': 'hi'}]}]
     """
     return [
-        {"role": message.role, "content": [_part_as_json(part) for part in message.content]}
+        {"role": message.role, "content": [part_as_json(part) for part in message.content]}
         for message in messages
     ]
-
-
-_AS_JSON: dict[type[Part], tuple[str, tuple[str, ...]]] = {
-    TextPart: ("text", ("text",)),
-    ImagePart: ("image", ("media_type", "sha256", "url")),
-    ReasoningPart: ("reasoning", ("text", "signature")),
-    ToolCall: ("tool_call", ("id", "name", "arguments_json", "signature")),
-    ToolResult: ("tool_result", ("id", "name", "text")),
-}
-
-
-def _part_as_json(part: Part) -> dict[str, Any]:
-    kind, names = next(row for of, row in _AS_JSON.items() if isinstance(part, of))
-    if isinstance(part, ToolResult) and part.is_error:
-        kind = "tool_error"
-    values = {name.removesuffix("_json"): getattr(part, name) for name in names}
-    return {"type": kind} | {name: value for name, value in values.items() if value is not None}
 
 
 def _canonical(value: Any) -> Any:  # noqa: ANN401 - a JSON value is any of six types
@@ -334,9 +243,13 @@ def _canonical(value: Any) -> Any:  # noqa: ANN401 - a JSON value is any of six 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts. Input includes cached input, and output includes reasoning.
+    """What a provider counted. Input includes cached input, and output includes reasoning.
 
-    The counts follow OpenTelemetry's GenAI semantic conventions; None if not reported.
+    The token counts follow OpenTelemetry's GenAI semantic conventions; None if not reported.
+    ``service_tier`` is the tier that answered, in the provider's word. ``billed_units`` are counts
+    of what has a price of its own, by unit: tokens that are part of the counts above
+    (``cache_write_1h_tokens``, ``image_output_tokens``, ``audio_input_tokens``) and calls
+    (``web_searches``). ``reported_cost_usd`` is what the answer itself says it cost.
     """
 
     input_tokens: int | None = None
@@ -344,6 +257,9 @@ class Usage:
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    service_tier: str | None = None
+    billed_units: Mapping[str, int] = field(default_factory=dict, hash=False)
+    reported_cost_usd: Decimal | None = None
 
     @property
     def total_tokens(self) -> int | None:
@@ -409,6 +325,8 @@ class Run:
     why it could not be parsed. A re-used answer is ``cached``, costs 0, and has its original cost
     in ``saved_usd``. ``max_tokens_cap`` is the limit of the answer that was added because a budget
     applies and the request set none; ``budget_notices`` are notices of budgets that only warn.
+    ``parts`` are all parts of the answer in their order, of which ``text``, ``reasoning`` and
+    ``tool_calls`` are a selection; ``sources`` what it cites, numbered from 1 in this order.
     """
 
     id: str
@@ -425,6 +343,8 @@ class Run:
     tool_calls: tuple[ToolCall, ...] = ()
     data: Any = None
     data_error: str | None = None
+    parts: tuple[AnswerPart, ...] = ()
+    sources: tuple[Source, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
     response_model: str | None = None
     finish_reason: FinishReason | None = None
@@ -442,6 +362,16 @@ class Run:
     dropped_parameters: tuple[str, ...] = ()
     max_tokens_cap: int | None = None
     budget_notices: tuple[str, ...] = ()
+
+    @property
+    def images(self) -> tuple[ImagePart, ...]:
+        """The pictures of the answer."""
+        return tuple(part for part in self.parts if isinstance(part, ImagePart))
+
+    @property
+    def service_tier(self) -> str | None:
+        """The tier that answered, in the provider's word; None if it does not say."""
+        return self.usage.service_tier if self.usage else None
 
     @property
     def tokens_per_second(self) -> float | None:

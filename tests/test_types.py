@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from llm_playground.events import RunFinished
-from llm_playground.types import Message, Parameters, Request, Run, TextPart, Tool
+from llm_playground.parts import TextPart
+from llm_playground.types import Message, Parameters, Request, Run, Tool
 
 
 def request(text="hi", **parameters):

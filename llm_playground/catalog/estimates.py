@@ -16,8 +16,9 @@ from decimal import Decimal
 from math import ceil
 
 from llm_playground.catalog import pricing, token_bounds
+from llm_playground.parts import ImagePart
 from llm_playground.providers import wire_formats
-from llm_playground.types import ImagePart, Request, Usage
+from llm_playground.types import Request, Usage
 
 # OpenAI's rule of thumb: one token is about four characters of English, three quarters of a word
 # (https://help.openai.com/en/articles/4936856). Scripts without spaces take about one a character.
@@ -177,7 +178,8 @@ def together(estimates: Iterable[Estimate]) -> Estimate:
 def most_usage(request: Request, history: History = NO_HISTORY, cap: int | None = None) -> Usage:
     """Worst-case usage of one call; the arguments are those of :func:`of`.
 
-    >>> from llm_playground.types import Message, Parameters, TextPart
+    >>> from llm_playground.parts import TextPart
+    >>> from llm_playground.types import Message, Parameters
     >>> hello = Message("user", (TextPart("Say hello."),))
     >>> most_usage(Request("openai:any", (hello,), Parameters(max_tokens=100))).output_tokens
     100

@@ -23,8 +23,8 @@ from collections.abc import Callable
 from functools import partial
 from math import ceil, inf
 
+from llm_playground.parts import ImagePart
 from llm_playground.request import images
-from llm_playground.types import ImagePart
 
 _COMMON_WORDS = """
 the of and to in a is that for it as was with be by on not he his but at are this have from or had

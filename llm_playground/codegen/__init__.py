@@ -17,7 +17,8 @@ from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
 from llm_playground.runlog import attachments, open_log
-from llm_playground.runlog.rows import messages_of, unpacked_row
+from llm_playground.runlog.reading import messages_of
+from llm_playground.runlog.rows import unpacked_row
 from llm_playground.types import Message, Parameters, Request, Run
 
 if TYPE_CHECKING:

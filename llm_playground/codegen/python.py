@@ -18,8 +18,9 @@ from llm_playground.codegen.request import (
     Style,
     string_literal,
 )
+from llm_playground.parts import ImagePart, TextPart
 from llm_playground.request import images
-from llm_playground.types import ImagePart, Message, Request, TextPart, messages_as_json
+from llm_playground.types import Message, Request, messages_as_json
 
 STYLE = Style(
     constants=("None", "True", "False"),

@@ -18,10 +18,11 @@ from typing import Any
 from llm_playground import config
 from llm_playground.config import credentials
 from llm_playground.errors import InvalidParameterError, UnknownModelError
+from llm_playground.parts import ImagePart, Part, TextPart
 from llm_playground.providers.wire_formats import WIRE_FORMATS, WireFormat
 from llm_playground.redaction import redact
 from llm_playground.request import messages
-from llm_playground.types import ImagePart, Parameters, Part, Request, TextPart
+from llm_playground.types import Parameters, Request
 
 Edit = Callable[[str], str]
 

@@ -30,6 +30,7 @@ from llm_playground.errors import (
 )
 from llm_playground.events import (
     Finish,
+    PartEnded,
     Preparing,
     ReasoningDelta,
     Responded,
@@ -290,12 +291,14 @@ class Engine:
         async with aclosing(provider.stream(request)) as events:
             async for event in events:
                 run.builder.add(event)
-                if isinstance(event, Responded):
-                    limiter.learn(run.call.request.model, event)
-                    continue
-                deadlines.delta_received()
                 if isinstance(event, TextDelta):
                     self.log.text(run.call.run_id, event.text)
+                elif isinstance(event, Responded):
+                    limiter.learn(run.call.request.model, event)
+                    continue
+                elif isinstance(event, PartEnded):
+                    continue
+                deadlines.delta_received()
                 emit(event)
                 if limit is not None and run.builder.is_past(limit):
                     run.builder.add(Finish("length"))

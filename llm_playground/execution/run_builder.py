@@ -19,14 +19,17 @@ from llm_playground.errors import (
 )
 from llm_playground.events import (
     Finish,
+    PartAdded,
+    PartEnded,
     ProviderEvent,
     ReasoningDelta,
     Responded,
     TextDelta,
     ToolCallDelta,
 )
+from llm_playground.parts import AnswerPart, Original, ReasoningPart, TextPart, ToolCall
 from llm_playground.redaction import redact
-from llm_playground.types import Attempt, Request, Run, Status, ToolCall, Usage, UsageSource
+from llm_playground.types import Attempt, Request, Run, Status, Usage, UsageSource
 
 if TYPE_CHECKING:
     from llm_playground.runlog.replay import StoredAnswer
@@ -60,6 +63,19 @@ class _Length:
 
 
 @dataclass(slots=True)
+class _Piece:
+    """A part of the answer: whole, or the deltas of one kind from ``start`` on.
+
+    ``start`` counts the texts or reasonings before it; for a tool call it is the call's index.
+    """
+
+    kind: type[AnswerPart]
+    start: int = 0
+    whole: AnswerPart | None = None
+    original: Original | None = None
+
+
+@dataclass(slots=True)
 class RunBuilder:
     """Collects the attempts and events of a run in order.
 
@@ -77,6 +93,8 @@ class RunBuilder:
     _texts: list[str] = field(default_factory=list)
     _reasonings: list[str] = field(default_factory=list)
     _calls: dict[int, list[ToolCallDelta]] = field(default_factory=dict)
+    _pieces: list[_Piece] = field(default_factory=list)
+    _kind: type[AnswerPart] | None = None  # of the piece that grows
     _responded: Responded | None = None
     _queued_ms: float | None = None
     _waited_ms: float = 0.0
@@ -115,19 +133,22 @@ class RunBuilder:
         """Add an event of the current attempt."""
         match event:
             case TextDelta(text):
+                if self._kind is not TextPart:  # a call per delta would cost more
+                    self._begin(_Piece(TextPart, len(self._texts)))
                 self._texts.append(text)
                 self._answer.chars += len(text)
             case ReasoningDelta(text):
+                if self._kind is not ReasoningPart:
+                    self._begin(_Piece(ReasoningPart, len(self._reasonings)))
                 self._reasonings.append(text)
                 self._reasoning.chars += len(text)
             case ToolCallDelta():
-                self._answer.chars += len(_written(event))
-                self._calls.setdefault(event.index, []).append(event)
-            case Finish():
-                self.finish, self._ended_at = event, time.perf_counter()
-                return
-            case Responded():
-                self._responded = event
+                self._add_call(event)
+            case PartAdded(part):
+                self._begin(_Piece(type(part), whole=part))
+                self._kind = None
+            case _:
+                self._note(event)
                 return
         if not self.delivered:
             self.delivered = True
@@ -164,7 +185,7 @@ class RunBuilder:
 
     def ended(self, status: Status, error: LLMError | None, dropped: tuple[str, ...]) -> Run:
         """The run after its end; ``dropped`` parameters were set and not sent."""
-        run, finish = self.run(), self.finish or Finish("other")
+        run, finish = self.run(), self.finish or self._so_far()
         usage, usage_source = self._usage(run, finish)
         cost = self._price(usage)
         ended = replace(
@@ -172,6 +193,8 @@ class RunBuilder:
             status=status,
             finish_reason=self.finish.finish_reason if self.finish else None,
             tool_calls=tuple(map(_tool_call, self._calls.values())),
+            parts=self._parts(),
+            sources=finish.sources,
             logprobs=finish.logprobs,
             response_model=finish.response_model and redact(finish.response_model),
             usage=usage,
@@ -195,6 +218,8 @@ class RunBuilder:
             text=stored.text,
             reasoning=stored.reasoning,
             tool_calls=stored.tool_calls,
+            parts=stored.parts,
+            sources=stored.sources,
             response_model=stored.response_model,
             finish_reason=stored.finish_reason,
             usage=stored.usage,
@@ -205,6 +230,54 @@ class RunBuilder:
             saved_usd=stored.cost_usd,
         )
         return self._with_data(repeated)
+
+    def _begin(self, piece: _Piece) -> None:
+        self._pieces.append(piece)
+        self._kind = piece.kind
+
+    def _add_call(self, delta: ToolCallDelta) -> None:
+        if delta.index not in self._calls:
+            self._begin(_Piece(ToolCall, delta.index))
+        self._answer.chars += len(_written(delta))
+        self._calls.setdefault(delta.index, []).append(delta)
+
+    def _note(self, event: PartEnded | Responded | Finish) -> None:
+        match event:
+            case PartEnded(original):
+                if self._pieces:
+                    self._pieces[-1].original = original
+                self._kind = None
+            case Responded():
+                self._responded = event
+            case Finish():
+                self.finish, self._ended_at = event, time.perf_counter()
+
+    def _parts(self) -> tuple[AnswerPart, ...]:
+        """The parts of the answer in the order in which they began."""
+        ends = {TextPart: len(self._texts), ReasoningPart: len(self._reasonings)}
+        parts: list[AnswerPart] = []
+        for piece in reversed(self._pieces):
+            start, original = piece.start, piece.original
+            if piece.whole is not None:
+                part = piece.whole
+            elif piece.kind is ToolCall:
+                call = _tool_call(self._calls[start])
+                part = call if original is None else replace(call, original=original)
+            else:
+                pieces = self._texts if piece.kind is TextPart else self._reasonings
+                text = "".join(pieces[start : ends[piece.kind]])
+                is_text = piece.kind is TextPart
+                part = (
+                    TextPart(text, original) if is_text else ReasoningPart(text, original=original)
+                )
+                ends[piece.kind] = start
+            parts.append(part)
+        return tuple(reversed(parts))
+
+    def _so_far(self) -> Finish:
+        """What was read of an answer that has not ended."""
+        read = self._responded.so_far if self._responded else None
+        return Finish("other") if read is None else read()
 
     def _since_sent_ms(self, now: float) -> float:
         return 0.0 if self._sent_at is None else (now - self._sent_at) * 1000
@@ -228,9 +301,10 @@ class RunBuilder:
     def _usage(self, run: Run, finish: Finish) -> tuple[Usage | None, UsageSource]:
         reported = finish.usage
         is_whole = reported is not None and reported.total_tokens is not None
+        is_whole = is_whole and self.finish is not None
         if is_whole and self._price(reported) is not pricing.TOO_LARGE:
             return reported, "provider"
-        if not self.delivered and self.finish is None:
+        if not self.delivered and self.finish is None and reported is None:
             return self._unanswered_usage(), "estimated" if self.unanswered else "none"
         answer = run.reasoning + run.text + self._written_calls()
         estimated = estimates.estimate_usage(self.request, answer)
@@ -278,11 +352,11 @@ class RunBuilder:
 def _completed(reported: Usage, estimated: Usage) -> Usage:
     """The reported counts, with estimates of those that are missing, not below their parts."""
     cached = (reported.cache_read_tokens or 0) + (reported.cache_write_tokens or 0)
-    input_tokens, output_tokens = reported.input_tokens, reported.output_tokens
+    input_tokens, counted = reported.input_tokens, reported.output_tokens
     if input_tokens is None:
         input_tokens = max(estimated.input_tokens or 0, cached)
-    if output_tokens is None:
-        output_tokens = max(estimated.output_tokens or 0, reported.reasoning_tokens or 0)
+    least = max(counted or 0, reported.reasoning_tokens or 0)
+    output_tokens = max(estimated.output_tokens or 0, least)
     return replace(reported, input_tokens=input_tokens, output_tokens=output_tokens)
 
 
@@ -317,4 +391,5 @@ def _tool_call(deltas: list[ToolCallDelta]) -> ToolCall:
         name=next((delta.name for delta in deltas if delta.name), ""),
         arguments_json="".join(delta.arguments_json for delta in deltas) or "{}",
         signature=next((delta.signature for delta in deltas if delta.signature), None),
+        original=next((delta.original for delta in deltas if delta.original), None),
     )

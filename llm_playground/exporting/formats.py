@@ -29,7 +29,7 @@ from llm_playground.errors import InvalidParameterError
 from llm_playground.exporting.rows import (
     COLUMNS,
     Row,
-    footer,
+    footer_line,
     notices,
     parameter_items,
     start_time,
@@ -189,7 +189,7 @@ def _answer(row: Row) -> str:
         f"## {model} · answer {row['iteration_number'] or 1}",
         fence(row["response_text"]) if row["response_text"] else "",
         "\n".join(f"- {escape_markdown(notice)}" for notice in notices(row)),
-        escape_markdown(footer(row)),
+        escape_markdown(footer_line(row)),
         " · ".join(escape_markdown(part) for part in origin if part),
     ]
     return "\n\n".join(part for part in parts if part)

@@ -24,19 +24,12 @@ from llm_playground.exporting.row_checks import (
     fitting_rows,
 )
 from llm_playground.exporting.rows import COLUMNS, Row, utc_text
+from llm_playground.parts import ImagePart, TextPart
 from llm_playground.runlog import attachments, open_log, postgres_ingest, recorder
 from llm_playground.runlog.attachments import Attachment
 from llm_playground.runlog.rows import EXECUTION_COLUMNS, PROMPT_COLUMNS, RESULT_COLUMNS
 from llm_playground.runlog.store import Dialect, Session
-from llm_playground.types import (
-    ImagePart,
-    Message,
-    Parameters,
-    Request,
-    TextPart,
-    id_from_hash,
-    messages_as_json,
-)
+from llm_playground.types import Message, Parameters, Request, id_from_hash, messages_as_json
 
 MAX_BYTES = 256 << 20
 _CSV_HEAD = f"{next(iter(COLUMNS))},"

@@ -139,7 +139,7 @@ class Answer:
         items = rows.parameter_items(row["parameters"])
         parameters = " · ".join(f"{name} {value}" for name, value in items)[:_MAX_LINE_CHARS]
         settings = " · ".join(part for part in (parameters, rows.start_time(row)) if part)
-        lines = (*rows.notices(row), rows.footer(row), settings)
+        lines = (*rows.notices(row), rows.footer_line(row), settings)
         return cls(
             number=number,
             model=_line(row["model"] or "model unknown"),

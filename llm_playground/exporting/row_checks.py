@@ -18,9 +18,10 @@ from llm_playground import _validation
 from llm_playground._validation import nested_too_deeply
 from llm_playground.errors import InvalidParameterError
 from llm_playground.exporting.rows import COLUMNS, USD_PLACES, Row, fitting, utc_text
+from llm_playground.parts import ImagePart
 from llm_playground.runlog.attachments import Attachment
 from llm_playground.runlog.rows import RUN_COLUMNS, clean_json, clean_text
-from llm_playground.types import FinishReason, ImagePart, Status, UsageSource
+from llm_playground.types import FinishReason, Status, UsageSource
 
 # Columns that may be missing: those after the rating came later than the first exports.
 OPTIONAL_COLUMNS = set(list(RUN_COLUMNS)[list(RUN_COLUMNS).index("rating") + 1 :])

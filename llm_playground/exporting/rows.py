@@ -15,17 +15,17 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
-from llm_playground import _validation, formatting
+from llm_playground import _validation, footer, formatting
 from llm_playground.errors import InvalidParameterError
 from llm_playground.runlog import attachments, open_log
 from llm_playground.runlog.attachments import Attachment
+from llm_playground.runlog.reading import run_of
 from llm_playground.runlog.rows import (
     PACKED,
     RUN_TYPES,
     clean_json,
     clean_text,
     row_of,
-    run_of,
     selected,
     unpacked_row,
 )
@@ -251,14 +251,14 @@ def _not_runs(value: object) -> InvalidParameterError:
     )
 
 
-def footer(row: Row) -> str:
+def footer_line(row: Row) -> str:
     """The line under the answer: cost, time, tokens."""
-    return formatting.footer(_run(row))
+    return footer.line(_run(row))
 
 
 def notices(row: Row) -> list[str]:
     """The notices about the answer, without advice that only helps the person who ran it."""
-    return [notice for notice in formatting.notices(_run(row)) if notice != formatting.LOCAL_NOTE]
+    return [notice for notice in footer.notices(_run(row)) if notice != footer.LOCAL_NOTE]
 
 
 def figures(row: Row) -> tuple[str, str, str, str]:
@@ -267,7 +267,7 @@ def figures(row: Row) -> tuple[str, str, str, str]:
     cut_off = row["status"] == "completed" and row["finish_reason"] == "length"
     return (
         "cut off" if cut_off else (row["status"] or "").replace("_", " "),
-        formatting.cost(run),
+        footer.cost(run),
         "" if ms is None else formatting.duration(ms),
         "" if tokens is None else f"{tokens:,}",
     )

@@ -11,7 +11,7 @@ from dataclasses import replace
 from IPython import get_ipython
 from IPython.display import display
 
-from llm_playground import _runtime, formatting, rendering
+from llm_playground import _runtime, footer, formatting, rendering
 from llm_playground.comparison import run_all
 from llm_playground.events import Preparing, Retrying, RunFinished, StreamEvent, TextDelta, Waiting
 from llm_playground.execution import Call
@@ -154,7 +154,7 @@ class _Terminal:
                 sys.stdout.write(printable(text))
             case RunFinished(run):
                 lines = [printable(run.model), str(run)] if self._several else [""]
-                lines += [*formatting.notices(run), formatting.footer(run)]
+                lines += [*footer.notices(run), footer.line(run)]
                 sys.stdout.write("\n".join(lines) + "\n")
 
     def paint(self) -> None:

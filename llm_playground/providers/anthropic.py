@@ -19,22 +19,13 @@ from llm_playground.events import (
     TextDelta,
     ToolCallDelta,
 )
-from llm_playground.providers import Endpoint, RequestContext, streaming, strict_schema
+from llm_playground.parts import ImagePart, ReasoningPart, TextPart, ToolCall, ToolResult
+from llm_playground.providers import Endpoint, RequestContext, streaming, strict_schema, usage
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
 from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.request import images
-from llm_playground.types import (
-    FinishReason,
-    ImagePart,
-    Message,
-    ReasoningPart,
-    Request,
-    Schema,
-    TextPart,
-    ToolCall,
-    ToolResult,
-)
+from llm_playground.types import FinishReason, Message, Request, Schema
 
 # Sent where max_tokens is not set: Messages refuses a request without it.
 DEFAULT_MAX_TOKENS = 4096
@@ -72,7 +63,8 @@ def body(request: Request) -> dict[str, Any]:
     Messages has no seed and no penalties; they are not sent. Raises InvalidParameterError as
     :func:`~.extra.merged` does.
 
-    >>> from llm_playground.types import Message, TextPart
+    >>> from llm_playground.parts import TextPart
+    >>> from llm_playground.types import Message
     >>> body(Request("anthropic:m", (Message("user", (TextPart("hi"),)),)))
     ... # doctest: +NORMALIZE_WHITESPACE
     {'model': 'm', 'max_tokens': 4096, 'messages': [{'role': 'user', 'content': 'hi'}],
@@ -220,7 +212,7 @@ class Reader:
     def finish(self, request_id: str | None) -> Finish:
         return Finish(
             self._finish_reason,
-            streaming.of_messages(self._usage),
+            usage.of_messages(self._usage),
             self._model if isinstance(self._model, str) else None,
             request_id,
             block=self._block,
@@ -265,7 +257,7 @@ class Reader:
         self.complete = True
         self._finish_reason = _FINISH_REASONS.get(reason, "other")
         if self._finish_reason == "content_filter":
-            details = streaming.fields(delta.get("stop_details"))
+            details = usage.fields(delta.get("stop_details"))
             self._block = Block("answer", details.get("category"), details.get("explanation"))
 
 

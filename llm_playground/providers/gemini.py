@@ -29,22 +29,13 @@ from llm_playground.events import (
     TextDelta,
     ToolCallDelta,
 )
-from llm_playground.providers import Endpoint, RequestContext, errors, streaming
+from llm_playground.parts import ImagePart, ReasoningPart, TextPart, ToolCall, ToolResult
+from llm_playground.providers import Endpoint, RequestContext, errors, streaming, usage
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
 from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.request import images
-from llm_playground.types import (
-    FinishReason,
-    ImagePart,
-    Message,
-    ReasoningPart,
-    Request,
-    TextPart,
-    TokenLogprob,
-    ToolCall,
-    ToolResult,
-)
+from llm_playground.types import FinishReason, Message, Request, TokenLogprob
 
 _FINISH_REASONS: dict[str | None, FinishReason] = {"STOP": "stop", "MAX_TOKENS": "length"}
 _FILTERED = frozenset({
@@ -164,7 +155,8 @@ def body(request: Request) -> dict[str, Any]:
         InvalidParameterError: The model does not take a schema together with tools, or ``extra``
             holds what it must not, see :func:`~.extra.merged`.
 
-    >>> from llm_playground.types import Message, Parameters, TextPart
+    >>> from llm_playground.parts import TextPart
+    >>> from llm_playground.types import Message, Parameters
     >>> body(Request("gemini:m", (Message("user", (TextPart("hi"),)),), Parameters(top_p=0.5)))
     ... # doctest: +NORMALIZE_WHITESPACE
     {'contents': [{'role': 'user', 'parts': [{'text': 'hi'}]}],
@@ -324,7 +316,7 @@ class Reader:
             reason = "tool_call"
         return Finish(
             reason,
-            streaming.of_generate_content(self._usage),
+            usage.of_generate_content(self._usage),
             self._model if isinstance(self._model, str) else None,
             request_id,
             block=self._block,
@@ -361,7 +353,7 @@ class Reader:
 
 def _tokens(result: object) -> Iterator[TokenLogprob]:
     """The chosen token of each step of ``logprobsResult``, with its alternatives."""
-    given = streaming.fields(result)
+    given = usage.fields(result)
     steps = given.get("topCandidates") or ()
     for chosen, step in zip_longest(given.get("chosenCandidates") or (), steps):
         if chosen is None:

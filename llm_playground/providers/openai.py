@@ -22,23 +22,20 @@ from llm_playground.events import (
     TextDelta,
     ToolCallDelta,
 )
-from llm_playground.providers import Endpoint, RequestContext, errors, streaming, strict_schema
+from llm_playground.parts import ImagePart, TextPart, ToolCall, ToolResult
+from llm_playground.providers import (
+    Endpoint,
+    RequestContext,
+    errors,
+    streaming,
+    strict_schema,
+    usage,
+)
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
 from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.request import images
-from llm_playground.types import (
-    FinishReason,
-    ImagePart,
-    Message,
-    Request,
-    Schema,
-    TextPart,
-    TokenLogprob,
-    Tool,
-    ToolCall,
-    ToolResult,
-)
+from llm_playground.types import FinishReason, Message, Request, Schema, TokenLogprob, Tool
 
 # Parameters with the same name in the body.
 _SAME_NAME = (
@@ -81,7 +78,8 @@ def body(request: Request) -> dict[str, Any]:
     ``openai`` gets ``max_completion_tokens``; all others ``max_tokens``, which compatible servers
     understand. Raises InvalidParameterError as :func:`~.extra.merged` does.
 
-    >>> from llm_playground.types import Message, Parameters, TextPart
+    >>> from llm_playground.parts import TextPart
+    >>> from llm_playground.types import Message, Parameters
     >>> body(Request("local:m", (Message("user", (TextPart("hi"),)),), Parameters(max_tokens=5)))
     ... # doctest: +NORMALIZE_WHITESPACE
     {'model': 'm', 'messages': [{'role': 'user', 'content': 'hi'}], 'max_tokens': 5,
@@ -215,7 +213,7 @@ class Reader:
             reason = "tool_call"
         return Finish(
             reason,
-            streaming.of_chat_completions(self._usage),
+            usage.of_chat_completions(self._usage),
             self._model if isinstance(self._model, str) else None,
             request_id,
             block=block,
@@ -283,15 +281,15 @@ def _from_parts(parts: list[dict[str, Any]]) -> Iterator[ProviderEvent]:
 
 def _filtered(results: object) -> str | None:
     """The category for which Azure's content filter withheld the answer."""
-    for name, result in streaming.fields(results).items():
-        if streaming.fields(result).get("filtered") is True:
+    for name, result in usage.fields(results).items():
+        if usage.fields(result).get("filtered") is True:
             return name
     return None
 
 
 def _tokens(parent: object, field: str) -> list[Mapping[str, Any]]:
     """The well-formed entries of a list of tokens with log probabilities."""
-    entries = streaming.fields(parent).get(field)
+    entries = usage.fields(parent).get(field)
     return [
         entry
         for entry in (entries if isinstance(entries, list) else ())

@@ -1,12 +1,8 @@
-"""Reads a streamed response: events, rate limits from headers, token usage.
+"""Reads a streamed response: events, rate limits from headers.
 
 The SDKs raise nothing when a stream stops early; :func:`stream_events` does. Each wire format
 brings a :class:`Reader`, which knows when its answers are complete; the rest is the same for all.
 :func:`sdk_events` sends a request through an SDK and reads its response in this way.
-
-``of_chat_completions``, ``of_messages`` and ``of_generate_content`` convert usage to inclusive
-counts: cached input is part of input, reasoning is part of output. A part larger than its whole was
-counted separately, and is added. Invalid counts are unknown.
 """
 
 from __future__ import annotations
@@ -43,13 +39,12 @@ from llm_playground.providers import (
     transport_errors,
 )
 from llm_playground.providers.sse import Event, EventDecoder, EventTooLongError
-from llm_playground.types import Usage
+from llm_playground.providers.usage import MAX_COUNT
 
 # How long to read on after the last event: a connection read to its end can be reused.
 _DRAIN_S = 0.1
 _HEAD_BYTES = 20_000
 _END_MARK = "[DONE]"  # of Chat Completions; other formats have none or a typed event
-_MAX_COUNT = 2**53  # larger JSON numbers are not exact
 _log = logging.getLogger(__name__)
 
 
@@ -86,7 +81,7 @@ class Reader(Protocol):
         ...
 
     def finish(self, request_id: str | None) -> Finish:
-        """The last event; called once, when ``complete``."""
+        """What was read until now: the last event, or what is known of an answer that breaks."""
         ...
 
 
@@ -107,7 +102,11 @@ async def stream_events(
             response was no event stream.
     """
     yield Responded(
-        status_code, request_id(headers), requests_limit(headers), tokens_limit(headers)
+        status_code,
+        request_id(headers),
+        requests_limit(headers),
+        tokens_limit(headers),
+        so_far=lambda: reader.finish(request_id(headers)),
     )
     decoder = _AnswerDecoder(call, reader)
     delivered = False
@@ -324,7 +323,7 @@ def _limit_count(text: str) -> int | None:
     text = text.strip()
     if not (text.isascii() and text.isdigit() and len(text) < 20):
         return None
-    return min(int(text), _MAX_COUNT)
+    return min(int(text), MAX_COUNT)
 
 
 def _wait_s(text: str, now: float) -> float | None:
@@ -347,122 +346,3 @@ def _seconds_until(text: str, now: float) -> float | None:
     if reset.tzinfo is None:
         reset = reset.replace(tzinfo=UTC)
     return max(0.0, reset.timestamp() - now)
-
-
-def of_chat_completions(value: object) -> Usage | None:
-    """Usage from Chat Completions, whose counts are inclusive.
-
-    Fields: https://platform.openai.com/docs/api-reference/chat/object#chat/object-usage. DeepSeek
-    and Moonshot AI have their own names for cached input; xAI counts reasoning separately, as its
-    total shows.
-
-    >>> of_chat_completions({"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11})
-    ... # doctest: +ELLIPSIS
-    Usage(input_tokens=9, output_tokens=2, ...)
-    """
-    usage = fields(value)
-    prompt = fields(usage.get("prompt_tokens_details"))
-    completion = fields(usage.get("completion_tokens_details"))
-    input_tokens = _count(usage, "prompt_tokens")
-    output_tokens = _count(usage, "completion_tokens")
-    reasoning = _count(completion, "reasoning_tokens")
-    if input_tokens is not None and output_tokens is not None and reasoning:
-        total = input_tokens + output_tokens + reasoning
-        output_tokens += reasoning if _count(usage, "total_tokens") == total else 0
-    places = (
-        (prompt, "cached_tokens"),
-        (usage, "prompt_cache_hit_tokens"),
-        (usage, "cached_tokens"),
-    )
-    counts = (_count(*place) for place in places)
-    return _usage(
-        input_tokens,
-        output_tokens,
-        read=next((count for count in counts if count is not None), None),
-        write=_count(prompt, "cache_write_tokens"),
-        reasoning=reasoning,
-    )
-
-
-def of_messages(value: object) -> Usage | None:
-    """Usage from Messages, whose ``input_tokens`` exclude cached input.
-
-    Fields: https://docs.claude.com/en/api/messages#response-usage. For a stream, the counts of
-    ``message_start`` updated with the cumulative ones of ``message_delta``.
-
-    >>> of_messages({"input_tokens": 3, "cache_read_input_tokens": 6, "output_tokens": 2})
-    ... # doctest: +ELLIPSIS
-    Usage(input_tokens=9, output_tokens=2, cache_read_tokens=6, ...)
-    """
-    usage = fields(value)
-    read, write = _count(usage, "cache_read_input_tokens"), _cache_writes(usage)
-    uncached = _count(usage, "input_tokens")
-    return _usage(
-        None if uncached is None else uncached + (read or 0) + (write or 0),
-        _count(usage, "output_tokens"),
-        read=read,
-        write=write,
-        reasoning=_count(fields(usage.get("output_tokens_details")), "thinking_tokens"),
-    )
-
-
-def of_generate_content(value: object) -> Usage | None:
-    """Usage from Gemini's ``usageMetadata``, which counts thoughts and tool results separately.
-
-    Fields: https://ai.google.dev/api/generate-content#UsageMetadata. Zeros are left out of it.
-
-    >>> of_generate_content({"promptTokenCount": 9, "thoughtsTokenCount": 2})
-    ... # doctest: +ELLIPSIS
-    Usage(input_tokens=9, output_tokens=2, ..., reasoning_tokens=2)
-    """
-    usage = fields(value)
-    if not usage:
-        return None
-    thoughts = _count(usage, "thoughtsTokenCount")
-    return _usage(
-        (_count(usage, "promptTokenCount") or 0) + (_count(usage, "toolUsePromptTokenCount") or 0),
-        (_count(usage, "candidatesTokenCount") or 0) + (thoughts or 0),
-        read=_count(usage, "cachedContentTokenCount"),
-        write=None,
-        reasoning=thoughts,
-    )
-
-
-def _cache_writes(usage: Mapping[str, Any]) -> int | None:
-    """Tokens written to the cache, which are given as a sum or by the cache's lifetime."""
-    total = _count(usage, "cache_creation_input_tokens")
-    if total is not None:
-        return total
-    by_lifetime = fields(usage.get("cache_creation"))
-    names = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
-    counts = [count for name in names if (count := _count(by_lifetime, name)) is not None]
-    return sum(counts) if counts else None
-
-
-def _usage(
-    input_tokens: int | None,
-    output_tokens: int | None,
-    *,
-    read: int | None,
-    write: int | None,
-    reasoning: int | None,
-) -> Usage | None:
-    cached = (read or 0) + (write or 0)
-    if input_tokens is not None and cached > input_tokens:
-        input_tokens += cached
-    if output_tokens is not None and (reasoning or 0) > output_tokens:
-        output_tokens += reasoning or 0
-    usage = Usage(input_tokens, output_tokens, read, write, reasoning)
-    return None if usage == Usage() else usage
-
-
-def fields(value: object) -> Mapping[str, Any]:
-    """A JSON object's fields; none for another value."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def _count(usage: Mapping[str, Any], name: str) -> int | None:
-    value = usage.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return int(value) if 0 <= value < _MAX_COUNT else None

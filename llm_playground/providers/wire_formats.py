@@ -15,8 +15,9 @@ from urllib.parse import quote
 
 from llm_playground import config
 from llm_playground.errors import InvalidParameterError
+from llm_playground.parts import ImagePart
 from llm_playground.providers import extra
-from llm_playground.types import ImagePart, Message, Request
+from llm_playground.types import Message, Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from html import escape
 from itertools import groupby
 
-from llm_playground import formatting
+from llm_playground import footer
 from llm_playground.redaction import printable, redact
 from llm_playground.rendering.markdown import (
     FREE_HTML_CHARS,
@@ -57,9 +57,9 @@ def run_to_html(run: Run) -> str:
     else:
         answer = f'<pre style="{_PRE_WRAP}">{escape(redact(_indented(run)))}</pre>'
     notices = "".join(
-        f'<div style="{_FOOTER}">{escape(notice)}</div>' for notice in formatting.notices(run)
+        f'<div style="{_FOOTER}">{escape(notice)}</div>' for notice in footer.notices(run)
     )
-    return _framed(answer + notices, formatting.footer(run))
+    return _framed(answer + notices, footer.line(run))
 
 
 def _indented(run: Run) -> str:
@@ -76,9 +76,7 @@ def _indented(run: Run) -> str:
 
 def run_to_text(run: Run) -> str:
     """An ended run as plain text: its answer, its notices, its footer."""
-    return "\n".join(
-        [printable(redact(run.text)), *formatting.notices(run), formatting.footer(run)]
-    )
+    return "\n".join([printable(redact(run.text)), *footer.notices(run), footer.line(run)])
 
 
 def partial_to_html(text: str, status: str) -> str:

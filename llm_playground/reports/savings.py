@@ -327,8 +327,10 @@ def _what_if_usd(row: Any, card: RateCard) -> float | None:  # noqa: ANN401 - a 
 
     if row.tier < 0:
         return None
-    counts = (row.input_tokens, row.output_tokens, row.cache_read_tokens, row.cache_write_tokens)
-    usage = Usage(*(0 if isna(count) else int(count) for count in counts))
+    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+    counts = {name: getattr(row, name) for name in names}
+    known = {name: 0 if isna(count) else int(count) for name, count in counts.items()}
+    usage = Usage(**known)  # type: ignore[arg-type]  # the names are those of token counts
     return float(card.tiers[row.tier].price(row.runs, usage))
 
 

@@ -20,7 +20,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from llm_playground._files import open_regular
 from llm_playground._validation import repr_of, shorten
 from llm_playground.errors import InvalidParameterError
-from llm_playground.types import ImagePart
+from llm_playground.parts import ImagePart
 
 # The largest request that vendors accept: Gemini 20 MB, Anthropic 32 MB, OpenAI 50 MB.
 MAX_BYTES = 20_000_000

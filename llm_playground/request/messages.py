@@ -14,17 +14,9 @@ from typing import Any, cast, get_args
 
 from llm_playground import _validation
 from llm_playground.errors import InvalidParameterError, TemplateError
+from llm_playground.parts import ImagePart, Part, ReasoningPart, TextPart, ToolCall, ToolResult
 from llm_playground.request.images import image, images_from, is_url
-from llm_playground.types import (
-    ImagePart,
-    Message,
-    Part,
-    ReasoningPart,
-    Role,
-    TextPart,
-    ToolCall,
-    ToolResult,
-)
+from llm_playground.types import Message, Role
 
 _MAX_NAME_CHARS = 100  # of a variable in an error message
 _IN_A_NOTEBOOK = "Run the cell that defines it, or type a value."

@@ -11,23 +11,17 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from llm_playground import _validation, provenance, types
 from llm_playground.errors import InvalidParameterError
+from llm_playground.parts import ImagePart, TextPart
 from llm_playground.redaction import printable, redact
 from llm_playground.request import secret_guard
 from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from, preset
 from llm_playground.runlog import attachments, open_log
 from llm_playground.runlog.attachments import Attachment
-from llm_playground.runlog.rows import json_value, messages_of, unpacked_row
+from llm_playground.runlog.reading import json_value, messages_of
+from llm_playground.runlog.rows import unpacked_row
 from llm_playground.runlog.store import Session
-from llm_playground.types import (
-    ImagePart,
-    Message,
-    Parameters,
-    Request,
-    Run,
-    TextPart,
-    messages_as_json,
-)
+from llm_playground.types import Message, Parameters, Request, Run, messages_as_json
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,10 +18,11 @@ from llm_playground import _validation, config
 from llm_playground._files import read_regular
 from llm_playground.catalog import capabilities
 from llm_playground.errors import ConfigError, UnknownModelError
+from llm_playground.parts import TextPart
 from llm_playground.request.messages import names
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
-from llm_playground.types import Message, Parameters, Role, TextPart
+from llm_playground.types import Message, Parameters, Role
 
 _FRONT = re.compile(
     r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)(.*)\Z", re.DOTALL | re.MULTILINE

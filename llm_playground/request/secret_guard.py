@@ -16,17 +16,10 @@ from typing import Any, Literal
 from llm_playground import config
 from llm_playground.config import credentials
 from llm_playground.errors import ConfigError, InvalidParameterError
+from llm_playground.parts import ImagePart, ReasoningPart, TextPart, ToolCall, ToolResult
 from llm_playground.providers.wire_formats import readable_body
 from llm_playground.redaction import key_patterns, known_in, mask, pii, printable
-from llm_playground.types import (
-    ImagePart,
-    Message,
-    ReasoningPart,
-    Request,
-    TextPart,
-    ToolCall,
-    ToolResult,
-)
+from llm_playground.types import Message, Request
 
 Kind = Literal["known", "keys", "cards", "email"]
 

@@ -39,7 +39,8 @@ from llm_playground.runlog.duckdb_store import DuckDBStore
 from llm_playground.runlog.log import RunLog
 from llm_playground.runlog.postgres_server import Server
 from llm_playground.runlog.postgres_store import PostgresStore
-from llm_playground.runlog.rows import AUDIT_COLUMNS, Row, json_value
+from llm_playground.runlog.reading import json_value
+from llm_playground.runlog.rows import AUDIT_COLUMNS, Row
 from llm_playground.runlog.store import Session
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from typing import Any, Protocol
 
 from llm_playground import _files
 from llm_playground.errors import RunLogError
+from llm_playground.parts import ImagePart
 from llm_playground.runlog.store import Dialect, Session, Writer
-from llm_playground.types import ImagePart
 
 BYTES_PER_MB = 1_000_000
 _NAME = re.compile(

@@ -23,6 +23,7 @@ from pathlib import Path
 from llm_playground import config
 from llm_playground._runtime import Debouncer
 from llm_playground.config.options import Privacy
+from llm_playground.parts import ImagePart
 from llm_playground.redaction import StreamRedactor, printable
 from llm_playground.redaction.pii import Kind, masked
 from llm_playground.runlog.attachments import ImageFiles
@@ -35,11 +36,19 @@ from llm_playground.runlog.rows import (
     result_row,
     text_line,
 )
-from llm_playground.types import Execution, ImagePart, Request, Run
+from llm_playground.types import Execution, Request, Run
 
 # Columns and parameters with texts of users, models or providers.
 PROMPT_TEXTS = ("system_prompt", "user_prompt", "messages")
-RESULT_TEXTS = ("response_text", "reasoning_text", "tool_calls", "error_message", "error_detail")
+RESULT_TEXTS = (
+    "response_text",
+    "reasoning_text",
+    "tool_calls",
+    "parts",
+    "sources",
+    "error_message",
+    "error_detail",
+)
 TEXT_PARAMETERS = ("stop", "extra")
 _NEXT_DIGIT = str.maketrans("0123456789abcdef", "123456789abcdef0")
 

@@ -16,14 +16,18 @@ from decimal import Decimal
 
 from llm_playground import config
 from llm_playground.errors import ConfigError
+from llm_playground.parts import AnswerPart, Source, ToolCall
 from llm_playground.runlog import open_log
-from llm_playground.runlog.rows import run_of, unpacked_row
-from llm_playground.types import Execution, FinishReason, Request, Run, ToolCall, Usage
+from llm_playground.runlog.reading import run_of
+from llm_playground.runlog.rows import unpacked_row
+from llm_playground.types import Execution, FinishReason, Request, Run, Usage
 
 _STORED = """
 SELECT r.response_text, r.reasoning_text, CAST(r.tool_calls AS VARCHAR) AS tool_calls,
        r.response_model, r.finish_reason, r.input_tokens, r.output_tokens, r.cache_read_tokens,
        r.cache_write_tokens, r.reasoning_tokens, CAST(r.cost_usd AS VARCHAR) AS cost_usd,
+       r.service_tier, CAST(r.billed_units AS VARCHAR) AS billed_units,
+       CAST(r.parts AS VARCHAR) AS parts, CAST(r.sources AS VARCHAR) AS sources,
        r.status, r.texts_gz AS _result_gz, r.id AS run_id
 FROM results r LEFT JOIN executions e ON e.id = r.execution_id
 WHERE r.prompt_hash = $hash AND r.status = 'completed' AND NOT coalesce(r.cached, false)
@@ -45,6 +49,8 @@ class StoredAnswer:
     text: str
     reasoning: str
     tool_calls: tuple[ToolCall, ...]
+    parts: tuple[AnswerPart, ...]
+    sources: tuple[Source, ...]
     response_model: str | None
     finish_reason: FinishReason | None
     usage: Usage | None
@@ -133,6 +139,8 @@ def _as_stored(found: StoredAnswer | Run) -> StoredAnswer | None:
         text=found.text,
         reasoning=found.reasoning,
         tool_calls=found.tool_calls,
+        parts=found.parts,
+        sources=found.sources,
         response_model=found.response_model,
         finish_reason=found.finish_reason,
         usage=found.usage,

@@ -19,20 +19,24 @@ import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from llm_playground import errors
-from llm_playground.errors import LLMError
+from llm_playground.parts import (
+    AnswerPart,
+    ReasoningPart,
+    Source,
+    TextPart,
+    ToolCall,
+    part_as_json,
+)
 from llm_playground.redaction import redact
 from llm_playground.types import (
     Attempt,
     Execution,
-    Parameters,
     Request,
     Run,
-    ToolCall,
     Usage,
     messages_as_json,
 )
@@ -42,7 +46,7 @@ if TYPE_CHECKING:
 
 
 Row = dict[str, Any]
-_TOKENS = tuple(field.name for field in fields(Usage))
+TOKEN_COLUMNS = tuple(field.name for field in fields(Usage))
 
 PROMPT_COLUMNS: dict[str, str] = {
     "id": "VARCHAR",
@@ -84,7 +88,7 @@ RESULT_COLUMNS: dict[str, str] = {
     "reasoning_text": "VARCHAR",
     "tool_calls": "JSON",
     "tokens_used": "JSON",
-    **dict.fromkeys(_TOKENS, "BIGINT"),
+    **dict.fromkeys(TOKEN_COLUMNS, "BIGINT"),
     "usage_source": "VARCHAR",
     "cost_usd": "DECIMAL(18, 12)",
     "price_source": "VARCHAR",
@@ -101,6 +105,10 @@ RESULT_COLUMNS: dict[str, str] = {
     "error_detail": "VARCHAR",
     "dropped_parameters": "JSON",
     "saved_usd": "DECIMAL(18, 12)",
+    "service_tier": "VARCHAR",
+    "billed_units": "JSON",
+    "parts": "JSON",
+    "sources": "JSON",
 }
 
 AUDIT_COLUMNS: dict[str, str] = {
@@ -129,7 +137,7 @@ RUN_COLUMNS: dict[str, str] = {
     **_of("r", "provider", "model", "response_model"),
     **_of("p", "system_prompt", "user_prompt", "parameters"),
     **_of("r", "response_text", "reasoning_text", "status", "finish_reason"),
-    **_of("r", *_TOKENS, "usage_source", "cost_usd", "price_source"),
+    **_of("r", *TOKEN_COLUMNS, "usage_source", "cost_usd", "price_source"),
     **_of("r", "ttft_ms", "response_time_ms", "queue_ms", "attempts"),
     **_of("r", "error_type", "error_message", "iteration_number"),
     "cached": "coalesce(r.cached, false)",
@@ -138,6 +146,7 @@ RUN_COLUMNS: dict[str, str] = {
     **_of("e", "git_dirty", "variables"),
     "compressed": "r.texts_gz IS NOT NULL OR p.texts_gz IS NOT NULL",
     **_of("p", "attachments"),
+    **_of("r", "service_tier", "billed_units", "parts", "sources"),
 }
 _TYPES = {**PROMPT_COLUMNS, **EXECUTION_COLUMNS, **RESULT_COLUMNS}
 _TYPES |= {"run_id": "VARCHAR", "rating": "DOUBLE", "compressed": "BOOLEAN"}
@@ -191,7 +200,7 @@ def result_row(run: Run, prompt_hash: str | None) -> Row:
         "reasoning_text": run.reasoning or None,
         "tool_calls": [_tool_call(call) for call in run.tool_calls] or None,
         "tokens_used": _tokens_used(run.usage),
-        **{name: getattr(usage, name) for name in _TOKENS},
+        **{name: getattr(usage, name) for name in TOKEN_COLUMNS},
         "cost_usd": None if run.cost_usd is None else f"{run.cost_usd:f}",
         "attempts": [_attempt(attempt) for attempt in run.attempts],
         "error_type": None if error is None else type(error).__name__,
@@ -199,6 +208,9 @@ def result_row(run: Run, prompt_hash: str | None) -> Row:
         "error_detail": None if error is None else error.detail,
         "dropped_parameters": list(run.dropped_parameters),
         "saved_usd": None if run.saved_usd is None else f"{run.saved_usd:f}",
+        "billed_units": dict(usage.billed_units) or None,
+        "parts": _parts(run),
+        "sources": [_source(source) for source in run.sources] or None,
     }
     return _row(run, RESULT_COLUMNS, converted)
 
@@ -220,126 +232,22 @@ def row_of(run: Run) -> Row:
     return {name: result[name] for name in RUN_COLUMNS if name in result} | known
 
 
-def run_of(row: Mapping[str, Any], parameters: Parameters | None = None) -> Run:
-    """The run of a row.
-
-    Args:
-        row: Columns of the view ``runs``, and ``tool_calls``, ``error_detail`` and
-            ``dropped_parameters`` of the table ``results``; what is missing or None is unknown.
-            JSON is text or JSON values, amounts are text or numbers, the time is a datetime or
-            ISO 8601 text.
-        parameters: The parameters, checked; those of the row's JSON object if None.
-
-    Raises:
-        AttributeError, TypeError, ValueError, ArithmeticError, RecursionError: A value is none
-            that a run can have: another program wrote it.
-
-    >>> run_of({"run_id": "r1", "model": "local:tiny", "response_text": "Hi."}).text
-    'Hi.'
-    """
-    get = row.get
-    return Run(
-        id=row["run_id"],
-        execution_id=get("execution_id") or "",
-        prompt_id=get("prompt_id") or "",
-        iteration_number=int(get("iteration_number") or 1),
-        model=get("model") or "",
-        provider=get("provider") or "",
-        started_at=_moment(get("started_at")),
-        parameters=_parameters(row) if parameters is None else parameters,
-        status=get("status") or "completed",
-        text=get("response_text") or "",
-        reasoning=get("reasoning_text") or "",
-        tool_calls=tuple(map(_tool_call_of, json_value(get("tool_calls")) or ())),
-        response_model=get("response_model"),
-        finish_reason=get("finish_reason"),
-        usage=_usage(row),
-        usage_source=get("usage_source") or "none",
-        cost_usd=_amount(get("cost_usd")),
-        price_source=get("price_source"),
-        ttft_ms=get("ttft_ms"),
-        response_time_ms=get("response_time_ms"),
-        queue_ms=get("queue_ms"),
-        attempts=[
-            Attempt(**{name: value for name, value in attempt.items() if name in Attempt.__slots__})
-            for attempt in json_value(get("attempts")) or ()
-        ],
-        error=_error(row),
-        cached=bool(get("cached")),
-        saved_usd=_amount(get("saved_usd")),
-        dropped_parameters=tuple(json_value(get("dropped_parameters")) or ()),
-    )
+def plain_parts(text: str, reasoning: str, calls: tuple[ToolCall, ...]) -> tuple[AnswerPart, ...]:
+    """The parts of an answer that has no others: reasoning, text, tool calls."""
+    before = (ReasoningPart(reasoning),) if reasoning else ()
+    return (*before, *((TextPart(text),) if text else ()), *calls)
 
 
-def messages_of(row: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """The messages of a prompt's row, as :func:`llm_playground.types.messages_as_json` writes them.
-
-    Rows that other programs insert may only have ``user_prompt`` and ``system_prompt``. None if the
-    text is not stored.
-
-    >>> messages_of({"messages": None, "user_prompt": "Hi.", "system_prompt": None})
-    [{'role': 'user', 'content': 'Hi.'}]
-    """
-    if row.get("messages") is not None:
-        messages: list[dict[str, Any]] = json_value(row["messages"])
-        return messages
-    if row["user_prompt"] is None:
+def _parts(run: Run) -> list[Row] | None:
+    """The parts as JSON; None where the other columns have them all."""
+    if run.parts == plain_parts(run.text, run.reasoning, run.tool_calls):
         return None
-    system, user = row["system_prompt"], {"role": "user", "content": row["user_prompt"]}
-    return [user] if system is None else [{"role": "system", "content": system}, user]
+    return [part_as_json(part) for part in run.parts] or None
 
 
-def json_value(value: Any) -> Any:  # noqa: ANN401 - a JSON value is any of six types
-    """The value of a JSON column, which is text in rows of the database.
-
-    >>> json_value('{"seed": 1}'), json_value({"seed": 1}), json_value(None)
-    ({'seed': 1}, {'seed': 1}, None)
-    """
-    return json.loads(value) if isinstance(value, str) else value
-
-
-def _parameters(row: Mapping[str, Any]) -> Parameters:
-    values = dict(json_value(row.get("parameters")) or {})
-    if "stop" in values:
-        stop = values["stop"]
-        values["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
-    return Parameters(**values)
-
-
-def _moment(value: Any) -> datetime:  # noqa: ANN401 - text, or a datetime of Python or pandas
-    if value is None:
-        return datetime.fromtimestamp(0, UTC)
-    if isinstance(value, str):
-        return datetime.fromisoformat(value)
-    moment: datetime = value.to_pydatetime() if hasattr(value, "to_pydatetime") else value
-    return moment
-
-
-def _amount(value: object) -> Decimal | None:
-    return None if value is None else Decimal(str(value))
-
-
-def _usage(row: Mapping[str, Any]) -> Usage | None:
-    counts = {name: row.get(name) for name in _TOKENS}
-    if all(count is None for count in counts.values()):
-        return None
-    return Usage(**{name: None if n is None else int(n) for name, n in counts.items()})
-
-
-def _tool_call_of(value: Mapping[str, Any]) -> ToolCall:
-    arguments = value.get("arguments")
-    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-    return ToolCall(str(value.get("id", "")), str(value.get("name", "")), text)
-
-
-def _error(row: Mapping[str, Any]) -> LLMError | None:
-    name, message = row.get("error_type"), row.get("error_message")
-    if not name and not message:
-        return None
-    kind = getattr(errors, str(name), LLMError)
-    if not (isinstance(kind, type) and issubclass(kind, LLMError)):
-        kind = LLMError
-    return kind(str(message or name), detail=row.get("error_detail"))
+def _source(source: Source) -> Row:
+    values = {name: getattr(source, name) for name in Source.__slots__}
+    return {name: value for name, value in values.items() if value not in (None, ())}
 
 
 def journal_line(kind: str, **content: object) -> bytes:

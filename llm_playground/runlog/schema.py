@@ -283,13 +283,23 @@ CREATE TABLE budget_alarms (
 """
 _V4 += _runs_view("attachments", RATINGS)
 
+# `parts` is NULL for an answer that is reasoning, text and tool calls in this order, which have
+# columns of their own.
+_V5 = """
+ALTER TABLE results ADD COLUMN service_tier VARCHAR;
+ALTER TABLE results ADD COLUMN billed_units {json};
+ALTER TABLE results ADD COLUMN parts {json};
+ALTER TABLE results ADD COLUMN sources {json};
+"""
+_V5 += _runs_view("sources", RATINGS)
+
 # Which migrations were applied to a database.
 VERSIONS_TABLE = (
     "CREATE TABLE IF NOT EXISTS schema_migrations "
     "(version INTEGER PRIMARY KEY, applied_at TIMESTAMPTZ DEFAULT now())"
 )
 VERSION = "SELECT coalesce(max(version), 0) FROM schema_migrations"
-_MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4)  # append only: version n is entry n - 1
+_MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5)  # append only: version n is entry n - 1
 NEWEST = len(_MIGRATIONS)
 
 # The tables of a backup, in the order in which they are restored.

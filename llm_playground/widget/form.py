@@ -17,10 +17,11 @@ from llm_playground.calls import CallOptions
 from llm_playground.catalog import capabilities
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.execution import Call
+from llm_playground.parts import ImagePart, Part, TextPart
 from llm_playground.request.messages import conversation
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
-from llm_playground.types import ImagePart, Message, Part, TextPart
+from llm_playground.types import Message
 
 MOST_SWEPT_PARAMETERS = 2
 MOST_SWEPT_VALUES = 50

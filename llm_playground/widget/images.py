@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 from llm_playground import types
 from llm_playground.errors import InvalidParameterError
+from llm_playground.parts import ImagePart
 from llm_playground.request.images import MAX_BYTES, image
-from llm_playground.types import ImagePart
 
 # JSON for the view: id, name, media_type, size_bytes, sha256, and url, path, thumbnail or problem.
 Entry: TypeAlias = dict[str, Any]

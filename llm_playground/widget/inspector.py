@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from llm_playground import config, formatting
+from llm_playground import config, footer, formatting
 from llm_playground.calls import send
 from llm_playground.catalog import capabilities
 from llm_playground.errors import LLMError
@@ -152,7 +152,8 @@ def parameter_uses(
     Raises:
         InvalidParameterError: The request cannot be sent.
 
-    >>> from llm_playground.types import Message, Parameters, TextPart
+    >>> from llm_playground.parts import TextPart
+    >>> from llm_playground.types import Message, Parameters
     >>> hi = (Message("user", (TextPart("hi"),)),)
     >>> request = Request("openai:o3", hi, Parameters(temperature=1, max_tokens=5))
     >>> [(use.name, use.places) for use in parameter_uses(request, ("temperature",))][:2]
@@ -421,7 +422,7 @@ def _facts(run: Run) -> Iterator[list[str]]:
         "Status": run.status,
         "Finish reason": run.finish_reason,
         "Waited in the queue": formatting.duration(run.queue_ms or 0) if queued else None,
-        "Cost": formatting.cost(run),
+        "Cost": footer.cost(run),
         "Request ids": ", ".join(request_ids),
         "Error": run.error and run.error.detail,
     }

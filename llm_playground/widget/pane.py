@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from llm_playground import formatting
+from llm_playground import footer, formatting
 from llm_playground.catalog import estimates
 from llm_playground.catalog.estimates import NO_HISTORY
 from llm_playground.events import (
@@ -175,9 +175,9 @@ class Pane:
         if self._ending is None and self.run is not None:
             text = self.run.text.strip().encode("utf-8", "replace")
             self._ending = {
-                "footer": formatting.footer(self.run),
-                "hover": formatting.details(self.run),
-                "notices": formatting.notices(self.run),
+                "footer": footer.line(self.run),
+                "hover": footer.details(self.run),
+                "notices": footer.notices(self.run),
                 "actions": suggested_actions(self.run, self.request),
                 "digest": hashlib.sha256(text).hexdigest()[:16],
             }

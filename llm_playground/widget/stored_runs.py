@@ -11,13 +11,15 @@ from llm_playground import _validation, config, provenance
 from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.events import ReasoningDelta, RunFinished, TextDelta
 from llm_playground.execution import Call, Tally
+from llm_playground.parts import ImagePart
 from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
 from llm_playground.runlog import attachments, open_log
 from llm_playground.runlog.attachments import Attachment
-from llm_playground.runlog.rows import json_value, messages_of, run_of, unpacked_row
-from llm_playground.types import Execution, ImagePart, Message, Parameters, Request, Run, Usage
+from llm_playground.runlog.reading import json_value, messages_of, run_of
+from llm_playground.runlog.rows import unpacked_row
+from llm_playground.types import Execution, Message, Parameters, Request, Run, Usage
 from llm_playground.widget.controls import TRAIT_OF
 from llm_playground.widget.form import Form, PlannedCall, form_from_prompt
 from llm_playground.widget.session import Notify, RunSession
@@ -139,7 +141,7 @@ def _hashes(row: Mapping[str, Any]) -> list[str]:
 def stored_run_of(
     row: Mapping[str, Any], images: Mapping[str, Attachment] = MappingProxyType({})
 ) -> StoredRun:
-    """A run from its row, as :func:`llm_playground.runlog.rows.run_of`, with images by their hash.
+    """A run from its row, as :func:`~llm_playground.runlog.reading.run_of`, with images by hash.
 
     Raises:
         InvalidParameterError: The row has a value of another program that no run can have.

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import llm_playground as lp
-from llm_playground import config, formatting
+from llm_playground import config, footer
 from llm_playground.budgeting.cache import BudgetCache
 from llm_playground.runlog import open_log, replay
 from llm_playground.types import new_id
@@ -260,7 +260,7 @@ class TestCap:
         assert server.requests[0].json["max_completion_tokens"] == 4096
         assert run.max_tokens_cap == 4096
         assert run.parameters.max_tokens is None
-        assert "Max tokens capped at 4,096: a budget applies." in formatting.notices(run)
+        assert "Max tokens capped at 4,096: a budget applies." in footer.notices(run)
 
     def test_cap_is_the_worst_case(self, serve):
         serve(answer(5))

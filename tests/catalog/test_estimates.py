@@ -10,19 +10,9 @@ from hypothesis import strategies as st
 import llm_playground as lp
 from llm_playground.catalog import estimates
 from llm_playground.catalog.estimates import History
+from llm_playground.parts import ImagePart, TextPart, ToolCall, ToolResult
 from llm_playground.runlog import open_log
-from llm_playground.types import (
-    ImagePart,
-    Message,
-    Parameters,
-    Request,
-    Schema,
-    TextPart,
-    Tool,
-    ToolCall,
-    ToolResult,
-    Usage,
-)
+from llm_playground.types import Message, Parameters, Request, Schema, Tool, Usage
 from tests.runlog.actors import prompt, record
 from tests.runlog.holding import held
 

@@ -12,8 +12,9 @@ from PIL import Image
 
 import llm_playground as lp
 from llm_playground.catalog import estimates, token_bounds
+from llm_playground.parts import ImagePart
 from llm_playground.request import images
-from llm_playground.types import ImagePart, Message, Parameters, Request
+from llm_playground.types import Message, Parameters, Request
 
 
 def texts():

@@ -5,18 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from llm_playground.types import (
-    ImagePart,
-    Message,
-    Parameters,
-    ReasoningPart,
-    Request,
-    Schema,
-    TextPart,
-    Tool,
-    ToolCall,
-    ToolResult,
-)
+from llm_playground.parts import ImagePart, ReasoningPart, TextPart, ToolCall, ToolResult
+from llm_playground.types import Message, Parameters, Request, Schema, Tool
 from tests.providers.server import Reply, WireRequest, WireServer
 from tests.providers.vendors import Vendor
 

@@ -10,8 +10,9 @@ import llm_playground as lp
 from llm_playground import budgeting
 from llm_playground.codegen import LANGUAGES
 from llm_playground.errors import ConfigError, InvalidParameterError, UnknownModelError
+from llm_playground.parts import ImagePart, TextPart
 from llm_playground.runlog import open_log
-from llm_playground.types import ImagePart, Message, Request, TextPart
+from llm_playground.types import Message, Request
 from tests.codegen.requests import GIF, text
 from tests.codegen.running import KEY
 from tests.postgres import Server

@@ -14,24 +14,14 @@ from typing import ClassVar
 import pytest
 
 import llm_playground as lp
-from llm_playground import formatting
+from llm_playground import footer
 from llm_playground.catalog import estimates
 from llm_playground.events import ReasoningDelta, TextDelta, ToolCallDelta
 from llm_playground.execution.retry import without_waits
 from llm_playground.execution.run_builder import RunBuilder
+from llm_playground.parts import ImagePart, ReasoningPart, TextPart, ToolCall, ToolResult
 from llm_playground.runlog import open_log
-from llm_playground.types import (
-    ImagePart,
-    Message,
-    Parameters,
-    ReasoningPart,
-    Request,
-    Run,
-    TextPart,
-    Tool,
-    ToolCall,
-    ToolResult,
-)
+from llm_playground.types import Message, Parameters, Request, Run, Tool
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, json_reply
 
@@ -91,7 +81,7 @@ def test_an_attempt_that_reached_the_provider_counts_with_its_input(serve, kind)
     assert run.status == "failed"
     assert run.cost_usd == INPUT_USD
     assert (run.usage_source, run.price_source) == ("estimated", "override")
-    assert "billed" not in formatting.footer(run)
+    assert "billed" not in footer.line(run)
     [row] = lp.runs().to_dict("records")
     assert (row["cost_usd"], row["usage_source"]) == (0.1, "estimated")
 
@@ -103,7 +93,7 @@ def test_a_refused_attempt_costs_nothing(serve, kind):
     run = run_of()
 
     assert (run.cost_usd, run.usage, run.usage_source) == (None, None, "none")
-    assert formatting.cost(run) == "nothing billed"
+    assert footer.cost(run) == "nothing billed"
 
 
 @pytest.fixture
@@ -177,7 +167,7 @@ def test_failed_retries_count_in_a_budget(serve):
     assert run.status == "over_budget"
     assert len(server.requests) == 2
     assert run.cost_usd == len(server.requests) * INPUT_USD
-    assert "nothing billed" not in formatting.footer(run)
+    assert "nothing billed" not in footer.line(run)
     assert lp.budgets().spent_usd[0] == pytest.approx(float(run.cost_usd))
 
 
@@ -298,7 +288,7 @@ def test_an_answer_far_past_its_limit_is_cut(serve, piece):
     run = run_of(max_tokens=5)
 
     assert (run.status, run.finish_reason) == ("completed", "length")
-    assert "Cut off at 5 tokens" in formatting.notices(run)[0]
+    assert "Cut off at 5 tokens" in footer.notices(run)[0]
     assert run.usage_source == "estimated"
     assert run.usage.output_tokens >= len(run.text.encode()) / 4
     assert server.wait_for(lambda wire: wire.left_at)

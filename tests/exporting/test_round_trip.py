@@ -8,8 +8,9 @@ import pytest
 
 import llm_playground as lp
 from llm_playground.errors import InvalidParameterError, RunLogError
+from llm_playground.parts import TextPart
 from llm_playground.runlog import open_log
-from llm_playground.types import Message, Request, TextPart
+from llm_playground.types import Message, Request
 from tests.exporting.shelf import HOSTILE, KEY, fill
 from tests.reports.shelf import NEW_YEAR, add, add_row
 from tests.runlog.actors import begin, execution_of, prompt, record, run_of

@@ -10,11 +10,12 @@ import openai
 import pytest
 
 from llm_playground.events import Finish, TextDelta
+from llm_playground.parts import TextPart
 from llm_playground.providers import Endpoint, local
 from llm_playground.providers.anthropic import AnthropicProvider
 from llm_playground.providers.http import client_for
 from llm_playground.providers.openai import OpenAIProvider
-from llm_playground.types import Message, Parameters, Request, TextPart
+from llm_playground.types import Message, Parameters, Request
 
 MODEL = "smollm2-135m-instruct"
 PROMPT = [{"role": "user", "content": "Count from one to five."}]

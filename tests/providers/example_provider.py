@@ -24,9 +24,10 @@ import httpx2
 from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.errors import InvalidParameterError
 from llm_playground.events import Finish, ProviderEvent, ReasoningDelta, TextDelta
+from llm_playground.parts import TextPart
 from llm_playground.providers import Endpoint, RequestContext, errors, streaming, transport_errors
 from llm_playground.providers.http import client_for
-from llm_playground.types import Request, TextPart, Usage
+from llm_playground.types import Request, Usage
 
 ROW = EndpointRow(
     "example",

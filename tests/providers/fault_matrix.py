@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import llm_playground as lp
-from llm_playground import config, errors, formatting
+from llm_playground import config, errors, footer
 from llm_playground.config import options
 from llm_playground.config.options import Timeouts
 from llm_playground.execution import retry
@@ -248,7 +248,7 @@ async def outcome_of(fault: Fault, vendor: Vendor) -> Outcome:
     with fault.place(vendor) as base_url, retry.without_waits():
         async with Runner(vendor, base_url, RETRY, timeouts) as asker:
             run = await asker.run()
-    return Outcome(run.error, run.status, len(run.attempts), " ".join(formatting.notices(run)))
+    return Outcome(run.error, run.status, len(run.attempts), " ".join(footer.notices(run)))
 
 
 async def outcome_of_key(fault: str, vendor: Vendor) -> Outcome:

@@ -15,18 +15,11 @@ from llm_playground import _runtime, calls, config
 from llm_playground.budgeting.status import CostContext
 from llm_playground.calls import CallOptions
 from llm_playground.catalog import estimates
+from llm_playground.parts import TextPart, ToolCall, ToolResult
 from llm_playground.providers.wire_formats import WIRE_FORMATS, readable_body
 from llm_playground.request import prompty, secret_guard
 from llm_playground.request.prompts import Prompt
-from llm_playground.types import (
-    Message,
-    Parameters,
-    Request,
-    TextPart,
-    Tool,
-    ToolCall,
-    ToolResult,
-)
+from llm_playground.types import Message, Parameters, Request, Tool
 from llm_playground.widget.form import Form, plan_calls
 from llm_playground.widget.price import cost_estimates
 from tests.providers.server import Reply, WireServer

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from llm_playground.events import TextDelta
+from llm_playground.parts import TextPart
 from llm_playground.providers import gemini, openai
-from llm_playground.types import Message, Parameters, Request, TextPart, TokenLogprob
+from llm_playground.types import Message, Parameters, Request, TokenLogprob
 from tests.providers.formats import gemini_event
 from tests.providers.server import Reply, WireServer
 from tests.providers.vendors import GEMINI, OPENAI

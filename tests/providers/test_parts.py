@@ -5,16 +5,9 @@ import json
 import pytest
 
 from llm_playground import errors
+from llm_playground.parts import ImagePart, ReasoningPart, TextPart, ToolCall, ToolResult
 from llm_playground.providers import anthropic, gemini, openai
-from llm_playground.types import (
-    ImagePart,
-    Message,
-    ReasoningPart,
-    Request,
-    TextPart,
-    ToolCall,
-    ToolResult,
-)
+from llm_playground.types import Message, Request
 from tests.providers.server import Reply, WireServer
 from tests.providers.vendors import ANTHROPIC, GEMINI, OPENAI
 

@@ -3,11 +3,12 @@
 import pytest
 
 from llm_playground import errors
+from llm_playground.parts import TextPart
 from llm_playground.providers import anthropic, gemini, openai
 from llm_playground.providers.strict_schema import ANTHROPIC as CLAUDES
 from llm_playground.providers.strict_schema import OPENAI as OPENAIS
 from llm_playground.providers.strict_schema import strict
-from llm_playground.types import Message, Parameters, Request, Schema, TextPart, Tool
+from llm_playground.types import Message, Parameters, Request, Schema, Tool
 from tests.providers.server import Reply, WireServer
 from tests.providers.vendors import ANTHROPIC, GEMINI, OPENAI
 

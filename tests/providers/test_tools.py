@@ -5,16 +5,9 @@ import json
 import pytest
 
 from llm_playground.events import Finish, ReasoningDelta, TextDelta, ToolCallDelta
+from llm_playground.parts import ReasoningPart, TextPart, ToolResult
 from llm_playground.providers import anthropic, gemini, openai
-from llm_playground.types import (
-    Message,
-    Parameters,
-    ReasoningPart,
-    Request,
-    TextPart,
-    Tool,
-    ToolResult,
-)
+from llm_playground.types import Message, Parameters, Request, Tool
 from tests.providers.formats import anthropic_event, gemini_event, openai_stream
 from tests.providers.server import Reply, WireServer
 from tests.providers.vendors import ANTHROPIC, GEMINI, OPENAI

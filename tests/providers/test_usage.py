@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_playground.events import TextDelta
-from llm_playground.providers import anthropic, gemini, openai, streaming
+from llm_playground.providers import anthropic, gemini, openai, usage
 from llm_playground.types import Usage
 from tests.providers.formats import anthropic_event, anthropic_stream, gemini_event, openai_stream
 from tests.providers.server import Reply, WireServer
 from tests.providers.vendors import ANTHROPIC, GEMINI, OPENAI
 
 READ = {
-    "openai": streaming.of_chat_completions,
-    "anthropic": streaming.of_messages,
-    "gemini": streaming.of_generate_content,
+    "openai": usage.of_chat_completions,
+    "anthropic": usage.of_messages,
+    "gemini": usage.of_generate_content,
 }
 ORACLE = {
     "openai": ("openai", "chat", "usage", "model", "gpt-4o"),

@@ -8,8 +8,9 @@ import pytest
 from llm_playground import errors, providers
 from llm_playground.catalog import listing
 from llm_playground.config import endpoints
+from llm_playground.parts import TextPart
 from llm_playground.providers.wire_formats import WIRE_FORMATS, body_of
-from llm_playground.types import Message, Request, TextPart
+from llm_playground.types import Message, Request
 
 SDKS = ("openai", "anthropic", "google.genai", "google.generativeai", "requests")
 

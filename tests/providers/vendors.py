@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from llm_playground.events import ProviderEvent
+from llm_playground.parts import TextPart
 from llm_playground.providers import Endpoint, Provider
 from llm_playground.providers.anthropic import AnthropicProvider
 from llm_playground.providers.gemini import GeminiProvider
 from llm_playground.providers.openai import OpenAIProvider
-from llm_playground.types import Message, Parameters, Request, TextPart
+from llm_playground.types import Message, Parameters, Request
 from tests.providers.example_provider import ExampleProvider, example_event, example_stream
 from tests.providers.formats import anthropic_event, anthropic_stream, gemini_stream, openai_stream
 

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 import pytest
 
 import llm_playground as lp
-from llm_playground import calls, doctor, formatting, rendering
+from llm_playground import calls, doctor, footer, formatting, rendering
 from llm_playground.calls import CallOptions
 from llm_playground.events import Preparing, Retrying, Waiting
 from llm_playground.exporting.notebook_output import mime_bundle
 from llm_playground.magics import commands, live_output
+from llm_playground.parts import ToolCall
 from llm_playground.redaction import printable
-from llm_playground.types import Attempt, Parameters, Run, ToolCall
+from llm_playground.types import Attempt, Parameters, Run
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, json_reply
 
@@ -113,7 +114,7 @@ def test_notices_footers_and_texts_have_no_control(text):
         attempts=(Attempt(1, 0.0, 1.0, skipped_events=2),),
     )
 
-    for notice in formatting.notices(run):
+    for notice in footer.notices(run):
         harmless(notice)
     harmless(rendering.run_to_text(run))
     harmless(rendering.heading(f"openai:{text}", text, alone=False))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llm_playground as lp
-from llm_playground import formatting, rendering
+from llm_playground import footer, rendering
 from llm_playground.request.schemas import schema_from
 
 
@@ -366,7 +366,7 @@ class TestLocal:
             "The answer was cut off at 12 tokens, before its JSON was complete. "
             "Set a higher max_tokens."
         )
-        assert formatting.notices(run)[0] == run.data_error
+        assert footer.notices(run)[0] == run.data_error
         assert rendering.run_to_html(run).count("cut off at") == 1
         assert (run.status, run.finish_reason) == ("completed", "length")
 

@@ -16,19 +16,10 @@ from hypothesis import strategies as st
 import llm_playground as lp
 from llm_playground import config
 from llm_playground.config.options import GuardModes
+from llm_playground.parts import ImagePart, TextPart, ToolCall, ToolResult
 from llm_playground.redaction import redact, remember, settled
 from llm_playground.request import secret_guard
-from llm_playground.types import (
-    ImagePart,
-    Message,
-    Parameters,
-    Request,
-    Schema,
-    TextPart,
-    Tool,
-    ToolCall,
-    ToolResult,
-)
+from llm_playground.types import Message, Parameters, Request, Schema, Tool
 from tests.kernel import kernel
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, WireServer

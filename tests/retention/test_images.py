@@ -13,10 +13,11 @@ import pytest
 import llm_playground as lp
 from llm_playground import _files, config
 from llm_playground.errors import ConfigError, InvalidParameterError
+from llm_playground.parts import ImagePart, TextPart
 from llm_playground.runlog import open_log
 from llm_playground.runlog.attachments import Attachment, insert
 from llm_playground.runlog.recorder import Recorder
-from llm_playground.types import ImagePart, Message, Request, TextPart
+from llm_playground.types import Message, Request
 from llm_playground.widget.stored_runs import stored_runs
 from tests.attack.killed_steps import killed_while_making
 from tests.codegen.requests import GIF

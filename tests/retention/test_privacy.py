@@ -7,9 +7,10 @@ import pytest
 import llm_playground as lp
 from llm_playground import config
 from llm_playground.errors import ConfigError, InvalidParameterError, ProviderUnavailableError
+from llm_playground.parts import ToolCall
 from llm_playground.redaction import pii
 from llm_playground.runlog import replay
-from llm_playground.types import Attempt, ToolCall
+from llm_playground.types import Attempt
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, WireServer
 from tests.runlog.actors import begin, completed, execution_of, prompt, record

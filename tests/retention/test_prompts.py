@@ -10,8 +10,9 @@ from IPython.core.interactiveshell import InteractiveShell
 import llm_playground as lp
 from llm_playground import config
 from llm_playground.errors import ConfigError, InvalidParameterError, TemplateError
+from llm_playground.parts import TextPart
 from llm_playground.request.prompty import from_text
-from llm_playground.types import Message, Parameters, TextPart
+from llm_playground.types import Message, Parameters
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, WireServer
 from tests.reports.shelf import add

@@ -15,8 +15,9 @@ import pytest
 import llm_playground as lp
 from llm_playground import _files, config
 from llm_playground.errors import InvalidParameterError, ProviderUnavailableError, RunLogError
+from llm_playground.parts import ToolCall
 from llm_playground.runlog import open_log
-from llm_playground.types import Attempt, ToolCall
+from llm_playground.types import Attempt
 from tests.reports.shelf import add, add_row
 from tests.runlog.actors import begin, execution_of, prompt, record
 

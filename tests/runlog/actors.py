@@ -10,15 +10,14 @@ from decimal import Decimal
 from pathlib import Path
 
 from llm_playground.errors import RunLogError
+from llm_playground.parts import ImagePart, TextPart
 from llm_playground.runlog import open_log
 from llm_playground.types import (
     Execution,
-    ImagePart,
     Message,
     Parameters,
     Request,
     Run,
-    TextPart,
     Usage,
     id_from_hash,
     new_id,

@@ -8,9 +8,10 @@ from decimal import Decimal
 import pytest
 
 from llm_playground.errors import LLMError, RateLimitError, RunLogError
-from llm_playground.runlog import rows
+from llm_playground.parts import ToolCall
+from llm_playground.runlog import reading, rows
 from llm_playground.runlog.attachments import hashes_in
-from llm_playground.types import Attempt, Parameters, ToolCall, Usage, messages_as_json
+from llm_playground.types import Attempt, Parameters, Usage, messages_as_json
 from tests.runlog.actors import completed, execution_of, prompt, record, run_of
 
 REQUEST = prompt(system="Be brief.", temperature=0.5, max_tokens=9)
@@ -43,29 +44,29 @@ def as_text(row):
 
 @pytest.mark.parametrize("form", [dict, as_text], ids=["values", "text"])
 def test_a_run_survives_its_row(form):
-    found = rows.run_of(form(whole_row(RUN)))
+    found = reading.run_of(form(whole_row(RUN)))
     assert found == RUN
     assert found.cost_usd == Decimal("0.000001500000")
 
 
 def test_parameters_of_the_caller_win():
-    assert rows.run_of(whole_row(RUN), Parameters(seed=1)).parameters == Parameters(seed=1)
+    assert reading.run_of(whole_row(RUN), Parameters(seed=1)).parameters == Parameters(seed=1)
 
 
 def test_an_error_keeps_its_class_message_and_detail():
     run = replace(RUN, status="failed", error=RateLimitError("Too fast.", detail="429"))
-    error = rows.run_of(whole_row(run)).error
+    error = reading.run_of(whole_row(run)).error
     assert (type(error), str(error), error.detail) == (RateLimitError, "Too fast.", "429")
 
 
 @pytest.mark.parametrize("name", ["Strange", "Any", None], ids=str)
 def test_an_unknown_error_class_becomes_the_base_class(name):
-    error = rows.run_of({"run_id": "r", "error_type": name, "error_message": "Odd."}).error
+    error = reading.run_of({"run_id": "r", "error_type": name, "error_message": "Odd."}).error
     assert (type(error), str(error)) == (LLMError, "Odd.")
 
 
 def test_missing_columns_are_unknown():
-    run = rows.run_of({"run_id": "r"})
+    run = reading.run_of({"run_id": "r"})
     assert (run.status, run.usage, run.cost_usd, run.text) == ("completed", None, None, "")
     assert run.started_at == datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -75,7 +76,7 @@ def test_missing_columns_are_unknown():
 )
 def test_values_that_no_run_can_have_raise(wrong):
     with pytest.raises((AttributeError, TypeError, ValueError, ArithmeticError)):
-        rows.run_of({"run_id": "r"} | wrong)
+        reading.run_of({"run_id": "r"} | wrong)
 
 
 def test_a_row_has_columns_of_the_view_only():
@@ -85,13 +86,13 @@ def test_a_row_has_columns_of_the_view_only():
 def test_messages_come_from_json_or_from_the_prompt():
     row = rows.prompt_row(RUN, REQUEST, "hash")
     messages = messages_as_json(REQUEST.messages)
-    assert rows.messages_of(row) == messages
-    assert rows.messages_of(row | {"messages": json.dumps(messages)}) == messages
-    assert rows.messages_of(row | {"messages": None}) == [
+    assert reading.messages_of(row) == messages
+    assert reading.messages_of(row | {"messages": json.dumps(messages)}) == messages
+    assert reading.messages_of(row | {"messages": None}) == [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "What is a run log?"},
     ]
-    assert rows.messages_of(dict.fromkeys(row)) is None
+    assert reading.messages_of(dict.fromkeys(row)) is None
 
 
 def test_images_are_found_by_their_hash():

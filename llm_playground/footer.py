@@ -1,0 +1,93 @@
+"""The lines below an answer: its cost and time, and the notices about it."""
+
+from __future__ import annotations
+
+from llm_playground import formatting
+from llm_playground._validation import shorten
+from llm_playground.redaction import printable, redact
+from llm_playground.types import Run
+
+_MAX_SHOWN_CALLS = 20  # of an answer; all are in `run.tool_calls`
+LOCAL_NOTE = "A very small model, to try the tool. Add a key for real answers."
+
+
+def line(run: Run) -> str:
+    """The footer of an ended run: cost · time · output tokens.
+
+    A cancelled run shows after how many tokens it was stopped instead of its time.
+    """
+    if run.status == "over_budget" and run.usage is None:
+        return "not sent · nothing billed"
+    parts = [cost(run)]
+    if run.status == "cancelled" and not run.cached:
+        output = run.usage.output_tokens if run.usage else None
+        when = f"after {output:,} tokens" if output else "before the first token"
+        return f"{parts[0]} · stopped {when}"
+    if run.response_time_ms is not None and not run.cached:
+        parts.append(formatting.duration(run.response_time_ms))
+    if run.usage and run.usage.output_tokens is not None:
+        about = "about " if run.usage_source == "estimated" else ""
+        parts.append(about + formatting.count(run.usage.output_tokens, "token"))
+    return " · ".join(parts)
+
+
+def details(run: Run) -> str:
+    """What the footer leaves out: time to first token, speed, attempts, tokens in and out."""
+    parts = []
+    if run.ttft_ms is not None:
+        parts.append(f"first text {formatting.duration(run.ttft_ms)}")
+    if run.tokens_per_second:
+        parts.append(f"{run.tokens_per_second:.0f} tokens/s")
+    if run.attempts:
+        parts.append(formatting.count(len(run.attempts), "attempt"))
+    usage = run.usage
+    if usage and usage.input_tokens is not None and usage.output_tokens is not None:
+        parts.append(f"{usage.input_tokens:,} in, {usage.output_tokens:,} out")
+    return " · ".join(parts)
+
+
+def notices(run: Run) -> list[str]:
+    """Sentences that are shown with an answer: errors, warnings, what was not sent."""
+    lines = []
+    if run.error is not None:
+        lines.append(str(run.error))
+    if run.finish_reason == "length":
+        lines.append(run.data_error or _cut_off(run))
+    elif run.data_error is not None:
+        lines.append(f"Not the shape that was asked for: {run.data_error}")
+    if run.max_tokens_cap is not None and run.status != "over_budget":
+        lines.append(f"Max tokens capped at {run.max_tokens_cap:,}: a budget applies.")
+    lines += run.budget_notices
+    if run.dropped_parameters:
+        lines.append(f"Not sent, {run.model} takes no {', '.join(run.dropped_parameters)}.")
+    shown = run.tool_calls[:_MAX_SHOWN_CALLS]
+    # Redacted first: a key must not be cut.
+    calls = [(call.name, shorten(redact(call.arguments_json), 2_000)) for call in shown]
+    lines += [f"Asked for {name}({arguments})." for name, arguments in calls]
+    if more := len(run.tool_calls) - len(shown):
+        lines.append(f"Asked for {formatting.count(more, 'more call')}.")
+    if skipped := sum(attempt.skipped_events for attempt in run.attempts):
+        lines.append(f"{formatting.count(skipped, 'event')} of the stream could not be read.")
+    if run.provider == "local" and run.status in {"completed", "cancelled"}:
+        lines.append(LOCAL_NOTE)
+    return [printable(redact(line)) for line in lines]
+
+
+def cost(run: Run) -> str:
+    """``free``, ``$0.0005``, ``about $0.0003``, or ``price unknown``."""
+    if run.cached:
+        return f"reused, saved {formatting.usd(run.saved_usd)}" if run.saved_usd else "reused"
+    if run.price_source == "free":
+        return "free"
+    if run.cost_usd is None:
+        return "nothing billed" if run.usage is None else "price unknown"
+    about = "about " if run.usage_source == "estimated" else ""
+    return f"{about}{formatting.usd(run.cost_usd)}"
+
+
+def _cut_off(run: Run) -> str:
+    limit = run.cut_off_at
+    if limit and not run.text and run.usage and run.usage.reasoning_tokens:
+        return f"No answer: all {limit:,} tokens went to reasoning. Set a higher max tokens."
+    at = f" at {limit:,} tokens" if limit else ""
+    return f"Cut off{at}. Set a higher max tokens to get the whole answer."

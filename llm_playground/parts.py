@@ -1,0 +1,313 @@
+"""The parts of messages and answers, in their order, and their JSON form.
+
+A user's message has text, images and documents; an answer may have all others. What a provider
+sends and this package does not know is an :class:`OtherPart`, so that nothing is lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A part of an answer as its provider sent it, to be sent back in the same form.
+
+    ``json`` is a JSON value of the format ``wire_format``, a name of
+    :data:`llm_playground.providers.wire_formats.WIRE_FORMATS`. Other formats send the part without.
+    """
+
+    wire_format: str
+    json: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """A piece of text."""
+
+    text: str
+    original: Original | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """An image: its bytes or its URL.
+
+    ``stored_sha256`` is the hash of bytes that are in the log only, in a part that was read from
+    there.
+    """
+
+    media_type: str | None
+    data: bytes | None = field(default=None, repr=False)
+    url: str | None = None
+    stored_sha256: str | None = None
+
+    @property
+    def sha256(self) -> str | None:
+        """The hash of the bytes in hex; None for a URL."""
+        return _sha256(self.data, self.stored_sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A document or a recording in a message: its bytes or its URL, and its name."""
+
+    media_type: str | None
+    name: str | None = None
+    data: bytes | None = field(default=None, repr=False)
+    url: str | None = None
+    stored_sha256: str | None = None
+
+    @property
+    def sha256(self) -> str | None:
+        """The hash of the bytes in hex; None for a URL."""
+        return _sha256(self.data, self.stored_sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class AudioPart:
+    """Speech in an answer, and what it says."""
+
+    media_type: str | None
+    data: bytes | None = field(default=None, repr=False)
+    transcript: str = ""
+    stored_sha256: str | None = None
+
+    @property
+    def sha256(self) -> str | None:
+        """The hash of the bytes in hex."""
+        return _sha256(self.data, self.stored_sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningPart:
+    """Reasoning before an answer, which some providers require along with its tool calls.
+
+    ``signature`` is the provider's signature of it; None if it has none.
+    """
+
+    text: str
+    signature: str | None = None
+    original: Original | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool call by the model. ``arguments_json`` is the JSON object as the model wrote it.
+
+    ``signature`` is required by some providers when the call is sent back; None if it has none.
+    """
+
+    id: str
+    name: str
+    arguments_json: str = "{}"
+    signature: str | None = None
+    original: Original | None = None
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The parsed arguments.
+
+        Raises:
+            ValueError: The arguments are not a JSON object.
+
+        >>> ToolCall("1", "weather", '{"city": "Oslo"}').arguments
+        {'city': 'Oslo'}
+        """
+        value = json.loads(self.arguments_json or "{}")
+        if not isinstance(value, dict):
+            raise ValueError(f"the arguments are not a JSON object: {self.arguments_json[:80]}")  # noqa: TRY004 - invalid text, not a wrong type
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """The result of the tool call with the same ``id``."""
+
+    id: str
+    name: str
+    text: str
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServerToolCall:
+    """A call of a tool that the provider runs itself: a search, a fetch, code.
+
+    ``name`` is the provider's, such as ``web_search``. ``arguments_json`` is the JSON object of its
+    arguments; code is in ``code``, its language, if known, in ``language``.
+    """
+
+    id: str
+    name: str
+    arguments_json: str = "{}"
+    original: Original | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerToolResult:
+    """What a tool of the provider returned for the call with the same ``id``, as text."""
+
+    id: str
+    name: str
+    text: str
+    is_error: bool = False
+    original: Original | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalPart:
+    """The model's words on why it does not answer."""
+
+    text: str
+    original: Original | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherPart:
+    """What a provider sent and this package does not know. ``json`` is a JSON value."""
+
+    kind: str
+    json: str
+    original: Original | None = None
+
+
+AnswerPart = (
+    TextPart
+    | ImagePart
+    | AudioPart
+    | ReasoningPart
+    | ToolCall
+    | ServerToolCall
+    | ServerToolResult
+    | RefusalPart
+    | OtherPart
+)
+Part = AnswerPart | FilePart | ToolResult
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A page or document that an answer rests on; what the provider does not say is None.
+
+    ``quote`` is the cited text of the source. ``cited_at`` are the places in ``run.text`` that it
+    supports, each the number of characters before it; empty where the text has its own markers.
+    """
+
+    title: str | None = None
+    url: str | None = None
+    quote: str | None = None
+    cited_at: tuple[int, ...] = ()
+
+
+def _sha256(data: bytes | None, stored: str | None) -> str | None:
+    return stored if data is None else hashlib.sha256(data).hexdigest()
+
+
+def text_of(part: Part) -> str:
+    """All that a model reads in a part, apart from images, documents and recordings.
+
+    >>> text_of(ToolResult("1", "weather", "rain"))
+    'weatherrain'
+    """
+    match part:
+        case TextPart(text) | ReasoningPart(text) | RefusalPart(text):
+            return text
+        case ToolCall() | ServerToolCall():
+            return part.name + part.arguments_json
+        case ToolResult() | ServerToolResult():
+            return part.name + part.text
+        case OtherPart():
+            return part.json
+    return ""
+
+
+# The type in JSON of each part, and its attributes.
+_AS_JSON: dict[type[Part], tuple[str, tuple[str, ...]]] = {
+    TextPart: ("text", ("text",)),
+    ImagePart: ("image", ("media_type", "sha256", "url")),
+    FilePart: ("file", ("media_type", "name", "sha256", "url")),
+    AudioPart: ("audio", ("media_type", "sha256", "transcript")),
+    ReasoningPart: ("reasoning", ("text", "signature")),
+    ToolCall: ("tool_call", ("id", "name", "arguments_json", "signature")),
+    ToolResult: ("tool_result", ("id", "name", "text")),
+    ServerToolCall: ("server_tool_call", ("id", "name", "arguments_json")),
+    ServerToolResult: ("server_tool_result", ("id", "name", "text")),
+    RefusalPart: ("refusal", ("text",)),
+    OtherPart: ("other", ("kind", "json")),
+}
+_FAILED = {"tool_result": "tool_error", "server_tool_result": "server_tool_error"}
+
+
+def part_as_json(part: Part) -> dict[str, Any]:
+    """A part as plain values, for the log and the hash; bytes by their SHA-256.
+
+    >>> part_as_json(TextPart("hi"))
+    {'type': 'text', 'text': 'hi'}
+    """
+    kind, names = _AS_JSON[type(part)]
+    if getattr(part, "is_error", False):
+        kind = _FAILED[kind]
+    values = {name.removesuffix("_json"): getattr(part, name) for name in names}
+    original: Original | None = getattr(part, "original", None)
+    if original is not None:
+        values["original"] = {"wire_format": original.wire_format, "json": original.json}
+    return {"type": kind} | {name: value for name, value in values.items() if value is not None}
+
+
+def part_of_json(value: Mapping[str, Any]) -> AnswerPart:
+    """The part of an answer that :func:`part_as_json` wrote; of bytes only their hash.
+
+    A value of another shape becomes an :class:`OtherPart`.
+
+    >>> part_of_json({"type": "refusal", "text": "No."})
+    RefusalPart(text='No.', original=None)
+    """
+    kind = str(value.get("type"))
+    read = _OF_JSON.get(kind)
+    try:
+        if read is not None:
+            return read(value)
+    except (AttributeError, LookupError, TypeError):
+        pass  # another program wrote it
+    return OtherPart(kind, json.dumps(value, ensure_ascii=False))
+
+
+def _original(value: Mapping[str, Any]) -> Original | None:
+    given = value.get("original")
+    return None if given is None else Original(str(given["wire_format"]), str(given["json"]))
+
+
+def _result(value: Mapping[str, Any]) -> ServerToolResult:
+    is_error = value["type"] == "server_tool_error"
+    return ServerToolResult(value["id"], value["name"], value["text"], is_error, _original(value))
+
+
+_OF_JSON: dict[str, Callable[[Mapping[str, Any]], AnswerPart]] = {
+    "text": lambda value: TextPart(value["text"], _original(value)),
+    "image": lambda value: ImagePart(
+        value.get("media_type"), url=value.get("url"), stored_sha256=value.get("sha256")
+    ),
+    "audio": lambda value: AudioPart(
+        value.get("media_type"),
+        transcript=value.get("transcript", ""),
+        stored_sha256=value.get("sha256"),
+    ),
+    "reasoning": lambda value: ReasoningPart(
+        value["text"], value.get("signature"), _original(value)
+    ),
+    "tool_call": lambda value: ToolCall(
+        value["id"], value["name"], value["arguments"], value.get("signature"), _original(value)
+    ),
+    "server_tool_call": lambda value: ServerToolCall(
+        value["id"], value["name"], value["arguments"], _original(value)
+    ),
+    "server_tool_result": _result,
+    "server_tool_error": _result,
+    "refusal": lambda value: RefusalPart(value["text"], _original(value)),
+    "other": lambda value: OtherPart(value["kind"], value["json"], _original(value)),
+}
