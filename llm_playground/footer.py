@@ -60,6 +60,9 @@ def notices(run: Run) -> list[str]:
     lines += run.budget_notices
     if run.dropped_parameters:
         lines.append(f"Not sent, {run.model} takes no {', '.join(run.dropped_parameters)}.")
+    if run.api_version is not None:
+        later = "later ones take no temperature, top_p and top_k"
+        lines.append(f"Sent with API version {run.api_version}: {later}.")
     shown = run.tool_calls[:_MAX_SHOWN_CALLS]
     # Redacted first: a key must not be cut.
     calls = [(call.name, shorten(redact(call.arguments_json), 2_000)) for call in shown]

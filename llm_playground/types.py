@@ -327,6 +327,8 @@ class Run:
     applies and the request set none; ``budget_notices`` are notices of budgets that only warn.
     ``parts`` are all parts of the answer in their order, of which ``text``, ``reasoning`` and
     ``tool_calls`` are a selection; ``sources`` what it cites, numbered from 1 in this order.
+    ``api_version`` is the older version of the provider's API that the parameters needed; None for
+    the current one.
     """
 
     id: str
@@ -362,6 +364,7 @@ class Run:
     dropped_parameters: tuple[str, ...] = ()
     max_tokens_cap: int | None = None
     budget_notices: tuple[str, ...] = ()
+    api_version: str | None = None
 
     @property
     def images(self) -> tuple[ImagePart, ...]:

@@ -261,7 +261,7 @@ async def _pages(endpoint: Endpoint, wire_format: str) -> list[Mapping[str, Any]
     client = await _client(endpoint)
     headers = dict(form.headers)
     if endpoint.api_key != NO_KEY:
-        headers |= form.authorization(endpoint.api_key, form.models.key_header)
+        headers |= form.authorization(endpoint.api_key, endpoint.key_header)
     url = f"{endpoint.base_url}{form.models.path.format(version=config.gemini_api_version())}"
     items: list[Mapping[str, Any]] = []
     query: Mapping[str, str] | None = form.models.query

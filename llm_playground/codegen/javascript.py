@@ -96,14 +96,14 @@ def _fetch(prepared: PreparedRequest) -> str:
 
 def _headers(prepared: PreparedRequest) -> dict[str, str]:
     """The code of each header's value, by the code of its name."""
-    wire_format = prepared.format
     headers = {'"Content-Type"': '"application/json"'}
     headers |= {
-        string_literal(name): string_literal(value) for name, value in wire_format.headers.items()
+        string_literal(name): string_literal(value) for name, value in prepared.headers.items()
     }
     if prepared.key_variable is not None:
-        key, scheme = f"process.env.{prepared.key_variable}", wire_format.key_scheme
-        headers[string_literal(wire_format.key_header)] = f"`{scheme}${{{key}}}`" if scheme else key
+        key = f"process.env.{prepared.key_variable}"
+        name, value = prepared.authorization(f"${{{key}}}")
+        headers[string_literal(name)] = key if value == f"${{{key}}}" else f"`{value}`"
     return headers
 
 
@@ -164,14 +164,13 @@ def curl(prepared: PreparedRequest) -> str:
 
 
 def _command(prepared: PreparedRequest, margin: str = "") -> str:
-    wire_format = prepared.format
-    headers = {"Content-Type": "application/json", **wire_format.headers}
+    headers = {"Content-Type": "application/json", **prepared.headers}
     flags = "-sSNg" if _URL_PATTERN & set(prepared.url) else "-sSN"
     lines = [f"curl {flags} {shlex.quote(prepared.url)}"]
     lines += [f'-H "{name}: {value}"' for name, value in headers.items()]
     if prepared.key_variable is not None:
-        key = f"{wire_format.key_scheme}${prepared.key_variable}"
-        lines.append(f'-H "{wire_format.key_header}: {key}"')
+        name, value = prepared.authorization(f"${prepared.key_variable}")
+        lines.append(f'-H "{name}: {value}"')
     lines.append("--data-binary @-")
     return f" \\\n{margin}  ".join([f"{margin}{lines[0]}", *lines[1:]])
 

@@ -127,12 +127,17 @@ def _client(sdk: _Sdk, prepared: PreparedRequest) -> str:
         arguments["api_key"] = '"none"'  # required by the SDK, but not by the server
     elif prepared.key_variable != sdk.key_variable:
         arguments["api_key"] = f'os.environ["{prepared.key_variable}"]'
+    own_key = ""
+    if prepared.key_header and prepared.key_variable:
+        own_key = f'{string_literal(prepared.key_header)}: os.environ["{prepared.key_variable}"]'
     own_url = {} if prepared.base_url == sdk.base_url else {"base_url": prepared.base_url}
     if sdk is _GEMINI_SDK:
         http = {"api_version": config.gemini_api_version(), **own_url}
         arguments["http_options"] = writer.write(http, column=4)
     elif own_url:
         arguments["base_url"] = writer.write(prepared.base_url)
+    if own_key and sdk is not _GEMINI_SDK:
+        arguments["default_headers"] = f'{{"Authorization": Omit(), {own_key}}}'
     written = [f"{name}={code}" for name, code in arguments.items()]
     line = f"client = {sdk.client}({', '.join(written)})"
     if len(line) <= 88 and "\n" not in line:
@@ -152,6 +157,8 @@ def _arguments(prepared: PreparedRequest, names: str) -> dict[str, Any]:
         for name, value in prepared.body.items()
         if as_json.get(name) != json.dumps(value, sort_keys=True)
     }
+    if prepared.headers:  # the version that was used, whatever the SDK's own is
+        arguments["extra_headers"] = prepared.headers
     return arguments | ({"extra_body": extra} if extra else {})
 
 
@@ -216,6 +223,7 @@ def _sdk_code(sdk: _Sdk, prepared: PreparedRequest) -> str:
     client = _client(sdk, prepared)
     body = f"{client}\nstream = {sdk.call}(\n{written})\n"
     imports = ("import os\n\n" if "os.environ" in client else "") + sdk.import_line
+    imports += ", Omit" if "Omit()" in client else ""
     head = f"# pip install {sdk.package}\n{imports}\n"
     if prepared.note:
         head = f"# {prepared.note}\n{head}"

@@ -57,6 +57,7 @@ class PreparedRequest:
     wire_format: str  # `local` for the embedded model
     base_url: str  # without a slash at its end
     key_variable: str | None  # the environment variable that holds the key
+    key_header: str | None  # the header for it, None for that of the wire format
     placeholders: Placeholders  # the parameters of the function
     as_function: bool = False  # instead of a script
     note: str | None = None  # what the reader of the code must know
@@ -65,6 +66,16 @@ class PreparedRequest:
     def format(self) -> WireFormat:
         """The row of its wire format."""
         return WIRE_FORMATS[self.wire_format]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers beside key and content type."""
+        return self.format.headers_of(self.request)
+
+    def authorization(self, key: str) -> tuple[str, str]:
+        """Name and value of the header that carries ``key``."""
+        [pair] = self.format.authorization(key, self.key_header).items()
+        return pair
 
     @property
     def url(self) -> str:
@@ -113,6 +124,7 @@ def prepare(
         key_variable=next(
             (name for name in variables if config.read(name)), next(iter(variables), None)
         ),
+        key_header=row.key_header,
         placeholders=found,
         as_function=as_function,
         note=None if redacted == encodable else _KEY_NOTE,

@@ -18,6 +18,8 @@ class EndpointRow:
         key_variables: Environment variables that may hold the key; empty if no key is needed.
         key_prefixes: Documented prefixes of the vendor's keys; empty if there are none.
         key_page: The page where users create a key.
+        key_header: The header that carries the key as it is, where the server reads another than
+            the wire format's; None for that of the wire format.
         base_url_variable: The environment variable that replaces ``base_url``.
         free: Whether calls cost nothing, because the server is the user's own.
         priced_as: The provider's id in genai-prices; None if it is not listed there.
@@ -31,6 +33,7 @@ class EndpointRow:
     key_variables: tuple[str, ...] = ()
     key_prefixes: tuple[str, ...] = ()
     key_page: str | None = None
+    key_header: str | None = None
     base_url_variable: str | None = None
     free: bool = False
     priced_as: str | None = None

@@ -23,10 +23,12 @@ from llm_playground.redaction import printable
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HEADER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _FIELDS = tuple(field.name for field in fields(EndpointRow) if field.name != "name")
 # Singular names of fields that take several values.
 _SINGLE = {"key_variable": "key_variables", "key_prefix": "key_prefixes"}
+_OPTIONAL = ("priced_as", "key_page", "key_header")
 _SECRETS = frozenset({"key", "api_key", "apikey", "token", "secret", "password"})
 
 Setting = str | Mapping[str, Any] | EndpointRow | None
@@ -119,8 +121,12 @@ def _value(name: str, value: object) -> object:
         if names is None:
             raise InvalidParameterError(f"{name} takes the first characters of a key as text.")
         return names
+    if name == "key_header" and not (
+        value is None or (isinstance(value, str) and _HEADER.fullmatch(value))
+    ):
+        raise InvalidParameterError('key_header names a header, such as "X-Api-Key".')
     kind, expected = (bool, "True or False") if name in ("free", "offered") else (str, "text")
-    if not isinstance(value, kind) and not (name in ("priced_as", "key_page") and value is None):
+    if not isinstance(value, kind) and not (value is None and name in _OPTIONAL):
         raise InvalidParameterError(f"An endpoint's {name} takes {expected}.")
     return value
 

@@ -44,6 +44,7 @@ from llm_playground.execution import limiter
 from llm_playground.execution.retry import DeadlineError, Deadlines, Part, Pause, retrying
 from llm_playground.execution.run_builder import RunBuilder
 from llm_playground.providers import Provider
+from llm_playground.providers.wire_formats import older_version
 from llm_playground.redaction import redact
 from llm_playground.types import Execution, Request, Run, Status
 
@@ -399,6 +400,7 @@ class _ActiveRun:
 
     def ended(self, status: Status, error: LLMError | None = None) -> Run:
         run = self.builder.ended(status, error, self._dropped)
+        run = replace(run, api_version=older_version(self.request_as_sent()))
         if self.reservation is None:
             return run
         notices = tuple(self.reservation.notices)

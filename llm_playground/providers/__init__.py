@@ -31,12 +31,14 @@ class Endpoint:
     """Where requests of one provider go.
 
     ``base_url`` is None for the vendor's own; ``connect_timeout_s`` is None for no limit.
+    ``key_header`` carries the key as it is, in place of the wire format's header; None for that.
     """
 
     provider: str
     api_key: str = field(repr=False)
     base_url: str | None = None
     connect_timeout_s: float | None = 10.0
+    key_header: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "api_key", Secret(self.api_key))  # frozen
@@ -181,7 +183,7 @@ def endpoint_of(provider: str) -> Endpoint:
     if config.dotenv_files():
         dotenv.check_settings(provider)
     base_url = config.base_url(provider) or row.base_url
-    return Endpoint(provider, key, base_url, config.settings().timeouts.connect)
+    return Endpoint(provider, key, base_url, config.settings().timeouts.connect, row.key_header)
 
 
 def provider_class(wire_format: str, provider: str) -> Callable[[Endpoint], Provider]:

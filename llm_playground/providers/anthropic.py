@@ -319,6 +319,7 @@ class AnthropicProvider:
         return streaming.sdk_events(call, lambda: self._send(request), Reader(), *self._errors)
 
     def _send(self, request: Request) -> AbstractAsyncContextManager[streaming.Response]:
+        wire_format = WIRE_FORMATS["anthropic"]
         # extra_body replaces the placeholders that the SDK requires. Given the model's name, the
         # SDK would warn of models that are to be retired.
         return self._client.messages.with_streaming_response.create(
@@ -326,7 +327,8 @@ class AnthropicProvider:
             max_tokens=1,
             messages=[],
             stream=True,
-            extra_body=WIRE_FORMATS["anthropic"].body(request),
+            extra_headers=wire_format.headers_of(request),
+            extra_body=wire_format.body(request),
         )
 
     async def aclose(self) -> None:

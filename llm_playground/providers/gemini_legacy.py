@@ -454,6 +454,13 @@ async def _headers(call: RequestContext, exchange: Exchange) -> Mapping[str, str
     raise errors.status_error(call, response.status_code, body, response.headers)
 
 
+def _rekeyed(endpoint: Endpoint, request: Any) -> Any:  # noqa: ANN401 - of a library without types
+    if endpoint.key_header is not None:
+        del request.headers["x-goog-api-key"]
+        request.headers[endpoint.key_header] = endpoint.api_key
+    return request
+
+
 def _client_for(endpoint: Endpoint) -> Any:  # noqa: ANN401 - the SDK's client has no useful type
     """The SDK's client for one endpoint; its global ``configure`` allows only one."""
     http.client_for(endpoint)  # only to check base URL and proxies
@@ -481,7 +488,7 @@ def _client_for(endpoint: Endpoint) -> Any:  # noqa: ANN401 - the SDK's client h
         ) from error
     session = client.transport._session
     session.trust_env = not http.is_loopback(endpoint.base_url)
-    session.auth = lambda request: request  # prevents a look-up in ~/.netrc
+    session.auth = lambda request: _rekeyed(endpoint, request)  # prevents a look-up in ~/.netrc
     adapter = Adapter(endpoint.connect_timeout_s)
     for scheme in ("https://", "http://"):
         session.mount(scheme, adapter)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from urllib.request import getproxies, proxy_bypass
 
@@ -17,6 +17,7 @@ import httpx2
 from llm_playground import config
 from llm_playground.errors import ConfigError
 from llm_playground.providers import Endpoint, http_trace
+from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.redaction import redact, remember
 
 
@@ -140,7 +141,10 @@ def client_for(
             ),
             follow_redirects=False,
             trust_env=not loopback,
-            event_hooks={"request": [_trace_request], "response": [_trace_response, _truncate]},
+            event_hooks={
+                "request": [_rekey(endpoint), _trace_request],
+                "response": [_trace_response, _truncate],
+            },
         )
     except (ValueError, ImportError) as error:  # an unknown scheme, or SOCKS without its package
         raise ConfigError(
@@ -149,6 +153,20 @@ def client_for(
             provider=endpoint.provider,
             detail=redact(str(error)),
         ) from None
+
+
+def _rekey(endpoint: Endpoint) -> Callable[[httpx2.Request], Awaitable[None]]:
+    """Moves the key to the header that the endpoint reads, which no SDK can be told."""
+    row = config.rows().get(endpoint.provider)
+    wire_format = WIRE_FORMATS.get(row.wire_format) if row else None
+    usual = "Authorization" if wire_format is None else wire_format.key_header
+
+    async def rekey(request: httpx2.Request) -> None:
+        if endpoint.key_header is not None:
+            request.headers.pop(usual, None)
+            request.headers[endpoint.key_header] = endpoint.api_key
+
+    return rekey
 
 
 async def _trace_request(request: httpx2.Request) -> None:

@@ -26,15 +26,13 @@ class ModelList:
 
     ``path`` follows the base URL; ``{version}`` in it stands for Gemini's API version. ``items`` is
     the field of a page with the models, ``query`` the query of the first page; ``next_query``
-    returns that of the page after a given one, None after the last. ``key_header`` has the key,
-    where it differs from that of other requests.
+    returns that of the page after a given one, None after the last.
     """
 
     path: str
     items: str
     query: Mapping[str, str] = field(default_factory=dict)
     next_query: Callable[[Mapping[str, Any]], Mapping[str, str] | None] = lambda _page: None
-    key_header: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +43,10 @@ class WireFormat:
     as ``module:Class``. ``path`` returns what follows the base URL, and raises
     InvalidParameterError for a model name that no URL can hold. ``limits`` are the dotted names of
     the fields of a body that limit the answer. ``key_scheme`` precedes the key in
-    ``key_header``; ``headers`` are those beside key and content type. ``sdk`` is the vendor's,
-    where the class imports it only when it is first built; ``install`` says what to do when the
-    class cannot be imported.
+    ``key_header``; ``headers`` are those beside key and content type. ``older_version`` returns the
+    version of the vendor's API that a request needs in ``version_header``, None for that of
+    ``headers``. ``sdk`` is the vendor's, where the class imports it only when it is first built;
+    ``install`` says what to do when the class cannot be imported.
     """
 
     module: str
@@ -58,6 +57,8 @@ class WireFormat:
     key_header: str = "Authorization"
     key_scheme: str = "Bearer "
     headers: Mapping[str, str] = field(default_factory=dict)
+    version_header: str = ""
+    older_version: Callable[[Request], str | None] = lambda _request: None
     sdk: str | None = None
     install: str | None = None
 
@@ -80,6 +81,11 @@ class WireFormat:
         """The header that carries ``key``; another ``header`` carries it without the scheme."""
         return {header: key} if header else {self.key_header: self.key_scheme + key}
 
+    def headers_of(self, request: Request) -> dict[str, str]:
+        """The headers of a request beside key and content type."""
+        version = self.older_version(request)
+        return {**self.headers, **({self.version_header: version} if version else {})}
+
 
 def _after_last_id(page: Mapping[str, Any]) -> Mapping[str, str] | None:
     last = page.get("last_id")
@@ -89,6 +95,21 @@ def _after_last_id(page: Mapping[str, Any]) -> Mapping[str, str] | None:
 def _next_page_token(page: Mapping[str, Any]) -> Mapping[str, str] | None:
     token = page.get("nextPageToken")
     return {"pageSize": "1000", "pageToken": str(token)} if token else None
+
+
+# The parameters that API version 2026-10-21 refuses on every model, at their defaults too. Version
+# 2023-06-01 takes them, on the models that ever did:
+# https://platform.claude.com/docs/en/api/versioning
+SAMPLING = ("temperature", "top_p", "top_k")
+_WITH_SAMPLING = "2023-06-01"
+
+
+def _anthropic_version(request: Request) -> str | None:
+    parameters = request.parameters
+    is_sampled = any(
+        getattr(parameters, name) is not None or name in parameters.extra for name in SAMPLING
+    )
+    return _WITH_SAMPLING if is_sampled else None
 
 
 # A name that cannot change the rest of the URL, whatever a server on the way decodes.
@@ -126,10 +147,11 @@ WIRE_FORMATS: dict[str, WireFormat] = {
         module="llm_playground.providers.anthropic",
         provider="llm_playground.providers.anthropic:AnthropicProvider",
         path=lambda _request: "/v1/messages",
-        # Requests carry the key as the SDK sends it from version 2 on:
-        # https://platform.claude.com/docs/en/manage-claude/authentication#api-keys
-        models=ModelList("/v1/models", "data", {"limit": "1000"}, _after_last_id, "x-api-key"),
-        headers={"anthropic-version": "2023-06-01"},
+        models=ModelList("/v1/models", "data", {"limit": "1000"}, _after_last_id),
+        # As the SDK sends key and version from its version 2 on (``anthropic._constants``).
+        headers={"anthropic-version": "2026-10-21"},
+        version_header="anthropic-version",
+        older_version=_anthropic_version,
         sdk="anthropic",
     ),
     "gemini": _GEMINI,
@@ -156,6 +178,17 @@ def body_of(request: Request) -> dict[str, Any] | None:
     """
     wire_format = format_of(request)
     return None if wire_format is None else wire_format.body(request)
+
+
+def older_version(request: Request) -> str | None:
+    """The version of the vendor's API that a request needs; None where the current one will do.
+
+    >>> from llm_playground.types import Parameters
+    >>> older_version(Request("anthropic:claude-haiku-4-5", (), Parameters(temperature=0)))
+    '2023-06-01'
+    """
+    wire_format = format_of(request)
+    return None if wire_format is None else wire_format.older_version(request)
 
 
 def readable_body(request: Request) -> dict[str, Any]:

@@ -298,8 +298,8 @@ def _rebuilt_exchange(sent: PreparedRequest) -> dict[str, Any]:
     is_local = sent.request.provider == "local"
     headers: list[list[str]] = []
     if not is_local:
-        key = [[sent.format.key_header, f"{sent.format.key_scheme}…"]] if sent.key_variable else []
-        own = list(map(list, sent.format.headers.items()))
+        key = [list(sent.authorization("…"))] if sent.key_variable else []
+        own = list(map(list, sent.headers.items()))
         headers = [["content-type", "application/json"], *key, *own]
     return {
         **dict.fromkeys(("status", "headers_after", "received", "size", "lost"), ""),

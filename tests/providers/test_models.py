@@ -171,7 +171,8 @@ class TestMessages:
         paths = [request.path for request in server.requests]
         assert paths == ["/v1/models?limit=1000", "/v1/models?limit=1000&after_id=claude-b"]
         headers = server.requests[1].headers
-        assert (headers["x-api-key"], headers["anthropic-version"]) == (KEY, "2023-06-01")
+        assert headers["authorization"] == f"Bearer {KEY}"
+        assert headers["anthropic-version"] == "2026-10-21"
 
 
 class TestGemini:
