@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 Row = dict[str, Any]
-TOKEN_COLUMNS = tuple(field.name for field in fields(Usage))
+TOKEN_COLUMNS = tuple(one.name for one in fields(Usage) if one.name.endswith("_tokens"))
 
 PROMPT_COLUMNS: dict[str, str] = {
     "id": "VARCHAR",
