@@ -249,7 +249,7 @@ def part_as_json(part: Part) -> dict[str, Any]:
     >>> part_as_json(TextPart("hi"))
     {'type': 'text', 'text': 'hi'}
     """
-    kind, names = _AS_JSON[type(part)]
+    kind, names = next(row for of, row in _AS_JSON.items() if isinstance(part, of))
     if getattr(part, "is_error", False):
         kind = _FAILED[kind]
     values = {name.removesuffix("_json"): getattr(part, name) for name in names}
