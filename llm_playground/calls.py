@@ -57,6 +57,7 @@ class CallOptions:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     iterations: int = 1  # calls for each model
     variables: Mapping[str, object] | None = None
+    headers: Mapping[str, str] | None = None
     fresh: bool = False
     override: str | None = None
     source: str = "api"  # what makes the calls: "api", "magic" or "widget"
@@ -90,7 +91,8 @@ class CallOptions:
         if self.variables is not None:
             advice = {"advice": "Add it to variables=."} if self.source == "api" else {}
             messages = filled(templates, self.variables, **advice)
-        parameters = parameters_from(self.parameters, self.preset)
+        own = {} if self.headers is None else {"headers": self.headers}
+        parameters = parameters_from({**self.parameters, **own}, self.preset)
         _check_override(self.override)
         tools = () if self.tools is None else tools_from(self.tools)
         schema = None if self.schema is None else schema_from(self.schema)
@@ -138,6 +140,7 @@ def call_from_arguments(
     schema: Any = None,  # noqa: ANN401 - the accepted types are listed in schemas
     preset: str | None = None,
     variables: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
     fresh: bool = False,
     override: str | None = None,
     tags: Iterable[str] = (),
@@ -162,6 +165,9 @@ def call_from_arguments(
             ``run.data_error`` and a ``SchemaWarning`` say why.
         preset: ``precise``, ``balanced`` or ``creative``.
         variables: Values for ``{{name}}`` in the prompts.
+        headers: HTTP headers of the request, such as beta flags:
+            ``{"anthropic-beta": "files-api-2025-04-14"}``. They are logged, so none is a key:
+            ``lp.configure(endpoints=...)`` sets such headers.
         fresh: Send the request even if an answer to it is stored, in every mode.
         override: Why the call is sent even if it exceeds budgets or ``confirm_above_usd``; the
             reason is written to the audit log.
@@ -274,6 +280,7 @@ def estimate(  # noqa: D417 - the others are as for ask
     schema: Any = None,  # noqa: ANN401 - the accepted types are listed in schemas
     preset: str | None = None,
     variables: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
     **parameters: Any,  # noqa: ANN401 - checked by name and range in capabilities
 ) -> Estimate:
     """Estimate the tokens and costs of a prompt; nothing is sent.
@@ -386,6 +393,7 @@ def _check(request: Request, searched: Request, variables: Mapping[str, object])
         ConfigError: It must not be sent, or cannot be.
     """
     config.check_allowed(request.model)
+    config.policy().check_headers(request.parameters.headers)
     capabilities.check_parameters(request.model, request.parameters)
     wire_formats.check(request)
     secret_guard.check(searched, variables)

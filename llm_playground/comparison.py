@@ -79,6 +79,7 @@ def compare(
     system: str | None = None,
     preset: str | None = None,
     variables: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
     override: str | None = None,
     tags: Iterable[str] = (),
     **parameters: Any,  # noqa: ANN401 - checked by name and range in capabilities
@@ -94,6 +95,7 @@ def compare(
         system: The system prompt of all calls.
         preset: ``precise``, ``balanced`` or ``creative``.
         variables: Values for ``{{name}}`` in the prompts.
+        headers: HTTP headers of all calls, as for :func:`llm_playground.ask`.
         override: Why the calls are made even if they exceed budgets or ``confirm_above_usd``.
         tags: Labels to find the runs by.
         **parameters: ``temperature``, ``top_p``, ``max_tokens``, ...
@@ -121,6 +123,7 @@ def compare(
         parameters=parameters,
         iterations=n,
         variables=variables,
+        headers=headers,
         override=override,
         tags=tags,
     )

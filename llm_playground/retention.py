@@ -346,9 +346,9 @@ _NO_REASONS = {
     "CASE jsonb_typeof(attempts) WHEN 'array' THEN attempts END) AS t (a))",
 }
 _NO_TEXT_PARAMETERS = {
-    "duckdb": 'json_merge_patch(parameters, \'{"stop": null, "extra": null}\')',
+    "duckdb": 'json_merge_patch(parameters, \'{"stop": null, "extra": null, "headers": null}\')',
     "postgres": "CASE jsonb_typeof(parameters) WHEN 'object'"
-    " THEN parameters - 'stop' - 'extra' END",
+    " THEN parameters - 'stop' - 'extra' - 'headers' END",
 }
 # Prompts that no execution uses and that are not saved under a name.
 _UNUSED_PROMPTS = f"""

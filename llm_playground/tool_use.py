@@ -138,6 +138,7 @@ def _tool_loop(  # noqa: D417 - the other arguments are documented at ask
     schema: Any = None,  # noqa: ANN401 - the accepted types are listed in schemas
     preset: str | None = None,
     variables: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
     override: str | None = None,
     tags: Iterable[str] = (),
     **parameters: Any,  # noqa: ANN401 - checked by name and range in capabilities

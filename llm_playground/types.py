@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any, Literal
 from uuid import UUID
 
+from llm_playground import http_headers
 from llm_playground._validation import shorten
 from llm_playground.errors import LLMError
 from llm_playground.parts import (
@@ -56,12 +57,17 @@ class Message:
         return "".join(part.text for part in self.content if isinstance(part, TextPart))
 
 
+# The parameters that are mappings, empty where they are not set.
+MAPPINGS = frozenset({"extra", "headers"})
+
+
 @dataclass(frozen=True, slots=True)
 class Parameters:
     """Sampling settings. None is ``auto``: the parameter is not sent.
 
     ``logprobs`` is the number of alternatives per token, 0 for the token alone. ``extra`` joins
-    the request body; it cannot set what an argument sets.
+    the request body; it cannot set what an argument sets. ``headers`` are HTTP headers, with names
+    in lower case.
     """
 
     temperature: float | None = None
@@ -75,6 +81,7 @@ class Parameters:
     reasoning_effort: str | None = None
     logprobs: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The parameters that are set.
@@ -82,9 +89,16 @@ class Parameters:
         >>> Parameters(temperature=0.2).as_dict()
         {'temperature': 0.2}
         """
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "extra"}
-        present = {name: value for name, value in values.items() if value is not None}
-        return present | ({"extra": dict(self.extra)} if self.extra else {})
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {
+            name: dict(value) if name in MAPPINGS else value
+            for name, value in values.items()
+            if (value if name in MAPPINGS else value is not None)
+        }
+
+    def with_effect(self) -> Parameters:
+        """A copy without headers that only identify the caller or the call."""
+        return replace(self, headers=http_headers.with_effect(self.headers))
 
     def without(self, names: Iterable[str]) -> Parameters:
         """A copy with some parameters unset.
@@ -92,7 +106,7 @@ class Parameters:
         >>> Parameters(seed=1, top_p=0.5).without(["seed"]).as_dict()
         {'top_p': 0.5}
         """
-        unset: dict[str, Any] = {name: {} if name == "extra" else None for name in names}
+        unset: dict[str, Any] = {name: {} if name in MAPPINGS else None for name in names}
         return replace(self, **unset)
 
 
@@ -201,7 +215,7 @@ class Request:
         return {
             "model": self.model,
             "messages": _canonical(messages_as_json(self.messages)),
-            "parameters": _canonical(self.parameters.as_dict()),
+            "parameters": _canonical(self.parameters.with_effect().as_dict()),
         } | {name: _canonical(value) for name, value in optional.items() if value is not None}
 
     @cached_property

@@ -16,7 +16,7 @@ LAYERS = (
     ("redaction",),
     ("errors",),
     ("parts",),
-    ("types", "_validation"),
+    ("types", "_validation", "http_headers"),
     ("events", "config"),
     ("_runtime", "provenance", "formatting", "footer", "package_log"),
     ("rendering", "runlog"),

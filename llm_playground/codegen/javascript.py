@@ -167,12 +167,17 @@ def _command(prepared: PreparedRequest, margin: str = "") -> str:
     headers = {"Content-Type": "application/json", **prepared.headers}
     flags = "-sSNg" if _URL_PATTERN & set(prepared.url) else "-sSN"
     lines = [f"curl {flags} {shlex.quote(prepared.url)}"]
-    lines += [f'-H "{name}: {value}"' for name, value in headers.items()]
+    lines += [f'-H "{_in_quotes(f"{name}: {value}")}"' for name, value in headers.items()]
     if prepared.key_variable is not None:
         name, value = prepared.authorization(f"${prepared.key_variable}")
         lines.append(f'-H "{name}: {value}"')
     lines.append("--data-binary @-")
     return f" \\\n{margin}  ".join([f"{margin}{lines[0]}", *lines[1:]])
+
+
+def _in_quotes(header: str) -> str:
+    """A header within double quotes of a shell."""
+    return re.sub(r'[\\"$`]', r"\\\g<0>", header)
 
 
 def _with_arguments(prepared: PreparedRequest, body: str) -> str:

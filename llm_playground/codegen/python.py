@@ -157,9 +157,9 @@ def _arguments(prepared: PreparedRequest, names: str) -> dict[str, Any]:
         for name, value in prepared.body.items()
         if as_json.get(name) != json.dumps(value, sort_keys=True)
     }
-    if prepared.headers:  # the version that was used, whatever the SDK's own is
-        arguments["extra_headers"] = prepared.headers
-    return arguments | ({"extra_body": extra} if extra else {})
+    # The version that was used, whatever the SDK's own is, is among the headers.
+    added = {"extra_headers": prepared.headers, "extra_body": extra}
+    return arguments | {name: value for name, value in added.items() if value}
 
 
 def _gemini_arguments(prepared: PreparedRequest) -> dict[str, Any]:
@@ -185,8 +185,9 @@ def _gemini_arguments(prepared: PreparedRequest) -> dict[str, Any]:
         settings = {name: value for name, value in settings.items() if name not in plain}
     if settings != {}:
         rest["generationConfig"] = settings
-    if rest:
-        options["http_options"] = {"extra_body": rest}
+    added = {"headers": prepared.headers, "extra_body": rest}
+    if any(added.values()):
+        options["http_options"] = {name: value for name, value in added.items() if value}
     return {"model": prepared.request.model_name, "contents": contents, "config": options}
 
 

@@ -228,6 +228,7 @@ def _edit_texts(request: Request, edit: Edit) -> Request:
             request.parameters,
             stop=None if stop is None else tuple(map(edit, stop)),
             extra=_edit_value(request.parameters.extra, edit),
+            headers=_edit_value(request.parameters.headers, edit),
         ),
         tools=tuple(
             replace(

@@ -5,6 +5,7 @@ call, so that no rule is ignored silently. ::
 
     models = ["local:*", "openai:gpt-*"]
     endpoints = ["local", "openai", "https://llm.example.org/v1"]
+    headers = ["anthropic-beta", "x-title"]
     log = "postgresql://logs.example.org/llm"
     privacy = { store = "metrics" }
     secret_guard = { cards = "block", email = "warn" }
@@ -20,7 +21,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -117,6 +118,8 @@ class Policy:
         endpoints: Providers that are allowed at their default URL, and URLs (with all paths below
             them) that are allowed for any provider. URLs are compared by scheme, host, port and
             path; one with a user name, a query, ``%`` or ``..`` is never allowed. None allows all.
+        headers: Names of HTTP headers that calls and endpoints may set, ``*`` for anything: some
+            gateways choose models and servers by headers. None allows all.
         log: The path or URL of the run log.
         privacy: The least strict privacy that is allowed.
         secret_guard: The least strict modes that are allowed.
@@ -127,6 +130,7 @@ class Policy:
 
     models: tuple[str, ...] | None = None
     endpoints: tuple[str, ...] | None = None
+    headers: tuple[str, ...] | None = None
     log: str | None = None
     privacy: Privacy = _ALL_STORED
     secret_guard: GuardModes = _LEAST_STRICT
@@ -156,6 +160,20 @@ class Policy:
             raise ConfigError(
                 f"{where} is not allowed here. The administrator allows {allowed}.", model=model
             )
+
+    def check_headers(self, names: Iterable[str]) -> None:
+        """Check that headers, with names in lower case, may be set.
+
+        Raises:
+            ConfigError: One must not.
+        """
+        allowed = None if self.headers is None else [each.lower() for each in self.headers]
+        for name in names if allowed is not None else ():
+            if not any(fnmatchcase(name, pattern) for pattern in allowed or ()):
+                raise ConfigError(
+                    f"The header {name} is not allowed here. "
+                    f"The administrator allows {', '.join(allowed or ()) or 'none'}."
+                )
 
     def allows_endpoint(self, provider: str, base_url: str | None) -> bool:
         """Whether a provider may be asked at a base URL, None for the default one.
@@ -322,6 +340,7 @@ def _endpoints(name: str, value: object) -> tuple[str, ...]:
 _ITEMS = {
     "models": 'models, such as ["local", "openai:gpt-*"]',
     "endpoints": 'base URLs, such as ["http://10.0.0.5:8000/v1"]',
+    "headers": 'names, such as ["anthropic-beta"]',
 }
 
 
@@ -345,6 +364,7 @@ def _budgets(name: str, value: object) -> tuple[BudgetRule, ...]:
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "models": _texts,
     "endpoints": _endpoints,
+    "headers": _texts,
     "log": _validation.text,
     "privacy": lambda _name, value: options.merge_privacy(_ALL_STORED, value),
     "secret_guard": lambda _name, value: options.merge_guard_modes(_LEAST_STRICT, value),

@@ -12,7 +12,7 @@ import keyword
 import shlex
 import textwrap
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -112,6 +112,7 @@ _PROMPT_OPTIONS = (
         'any other parameter; extra takes JSON: \'extra={"user": "x"}\'',
         _SEVERAL,
     ),
+    _Option("--header", "K=V", "an HTTP header, such as a beta flag; may be repeated", _SEVERAL),
     _Option("--tag", "TAG", "a label to find the run by", _SEVERAL),
     _Option("--override", "REASON", "send it despite budgets; the reason goes to the audit log"),
 )
@@ -415,16 +416,23 @@ def _question(text: str, saved: str | None) -> str | Prompt:
 def _parameters(options: argparse.Namespace) -> dict[str, Any]:
     """The parameters of the options, those of ``--param`` included; numbers become numbers."""
     parameters: dict[str, Any] = {}
-    for pair in options.param:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise _usage_error(f"%%llm: --param takes NAME=VALUE, not {pair!r}.")
+    for name, value in _pairs("--param", options.param):
         read = _json_object if name == "extra" else _number_or_text
         parameters[name.replace("-", "_")] = read(value)
+    if options.header:
+        parameters["headers"] = dict(_pairs("--header", options.header))
     for name in ("temperature", "top_p", "max_tokens"):
         if getattr(options, name) is not None:
             parameters[name] = getattr(options, name)
     return parameters
+
+
+def _pairs(option: str, pairs: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise _usage_error(f"%%llm: {option} takes NAME=VALUE, not {pair!r}.")
+        yield name, value
 
 
 def _json_object(text: str) -> object:

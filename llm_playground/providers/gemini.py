@@ -421,7 +421,10 @@ class GeminiProvider:
             automatic_function_calling=sdk.AutomaticFunctionCallingConfig(disable=True),
             automatic_continuation=False,  # it would send further requests
             # This replaces the body that the SDK builds.
-            http_options=sdk.HttpOptions(extra_body=WIRE_FORMATS["gemini"].body(request)),
+            http_options=sdk.HttpOptions(
+                extra_body=WIRE_FORMATS["gemini"].body(request),
+                headers=WIRE_FORMATS["gemini"].headers_of(request),
+            ),
         )
         try:
             token = _responses.set(responses)

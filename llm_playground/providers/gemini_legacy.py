@@ -426,7 +426,10 @@ class GeminiLegacyProvider:
             raise errors.unsendable(call, ValueError(f"{name} is not the name of a Gemini model"))
         exchange = Exchange(
             lambda: self._client.stream_generate_content(
-                {"model": model}, retry=None, timeout=None
+                {"model": model},
+                retry=None,
+                timeout=None,
+                metadata=tuple(WIRE_FORMATS["gemini"].headers_of(request).items()),
             ),
             json.dumps(WIRE_FORMATS["gemini"].body(request)).encode(),
             self._keepalive_s,

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from llm_playground.http_headers import has_secret
 from llm_playground.redaction import mask, redact, settled
 
 MOST_BYTES = 262_144
@@ -21,9 +22,6 @@ MOST_BYTES = 262_144
 
 _LONGEST_STRING = 8_192
 _KEPT_OF_STRING = 64
-# Names of headers with a secret.
-_SECRET = re.compile(r"authori[sz]ation|api-?key|token|cookie|secret|password", re.IGNORECASE)
-_COUNTS = re.compile(r"ratelimit|rate-limit", re.IGNORECASE)  # anthropic-ratelimit-tokens-remaining
 _SCHEME = re.compile(r"(?:Bearer|Basic|Token) ", re.IGNORECASE)
 _PEM_END = re.compile(r"(?:(?!-----BEGIN ).)*?-----END [A-Z ]*PRIVATE KEY", re.DOTALL)
 _WORD_END = re.compile(r"[\s\"',;&]")
@@ -177,7 +175,7 @@ def masked(headers: Iterable[tuple[str, str]]) -> Headers:
 
 
 def _masked(name: str, value: str) -> str:
-    if not _SECRET.search(name) or _COUNTS.search(name):
+    if not has_secret(name):
         return redact(value)
     scheme = _SCHEME.match(value)
     return scheme[0] + mask(value[scheme.end() :]) if scheme else mask(value)

@@ -339,9 +339,13 @@ class OpenAIProvider:
 
     def _send(self, request: Request) -> AbstractAsyncContextManager[streaming.Response]:
         # extra_body replaces the placeholders that the SDK requires.
-        body = WIRE_FORMATS["openai"].body(request)
+        wire_format = WIRE_FORMATS["openai"]
         return self._client.chat.completions.with_streaming_response.create(
-            model="", messages=[], stream=True, extra_body=body
+            model="",
+            messages=[],
+            stream=True,
+            extra_headers=wire_format.headers_of(request),
+            extra_body=wire_format.body(request),
         )
 
     async def aclose(self) -> None:

@@ -84,7 +84,8 @@ class WireFormat:
     def headers_of(self, request: Request) -> dict[str, str]:
         """The headers of a request beside key and content type."""
         version = self.older_version(request)
-        return {**self.headers, **({self.version_header: version} if version else {})}
+        own = {self.version_header: version} if version else {}
+        return {**self.headers, **own, **request.parameters.headers}
 
 
 def _after_last_id(page: Mapping[str, Any]) -> Mapping[str, str] | None:
@@ -106,6 +107,8 @@ _WITH_SAMPLING = "2023-06-01"
 
 def _anthropic_version(request: Request) -> str | None:
     parameters = request.parameters
+    if "anthropic-version" in parameters.headers:
+        return None
     is_sampled = any(
         getattr(parameters, name) is not None or name in parameters.extra for name in SAMPLING
     )

@@ -15,7 +15,7 @@ from decimal import Decimal
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from llm_playground import _validation, provenance
+from llm_playground import _validation, http_headers, provenance
 from llm_playground._validation import DEEPEST, closest, nested_too_deeply, repr_of
 from llm_playground.errors import InvalidParameterError
 from llm_playground.redaction import redact
@@ -45,6 +45,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "reasoning_effort": (lambda value: isinstance(value, str), 'a word such as "low"'),
     "extra": (lambda value: isinstance(value, Mapping), "a dictionary"),
+    "headers": (lambda value: isinstance(value, Mapping), 'a dictionary, {"name": "value"}'),
 }
 # Hints for names that are not parameters of one call.
 _ELSEWHERE: dict[str, str] = {
@@ -124,6 +125,8 @@ def _as_sent(name: str, value: Any) -> Any:  # noqa: ANN401 - a parameter is of 
             raise InvalidParameterError(f"{name} is {repr_of(value)}; it takes {expected}.")
     if name == "extra":
         return _as_json(value)
+    if name == "headers":
+        return http_headers.of_call(value)
     if name == "stop":
         return (value,) if isinstance(value, str) else tuple(value)
     number = _plain_number(value)

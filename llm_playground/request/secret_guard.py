@@ -155,6 +155,7 @@ def _texts(request: Request) -> Iterator[tuple[str, str]]:
         yield from (("the schema", text) for text in _strings(request.schema.json_schema))
     yield from (("`stop`", text) for text in request.parameters.stop or ())
     yield from (("`extra`", text) for text in _strings(request.parameters.extra))
+    yield from (("`headers`", text) for text in _strings(request.parameters.headers))
 
 
 _PLACES = {"system": "the system prompt", "assistant": "an earlier answer"}

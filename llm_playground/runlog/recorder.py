@@ -49,7 +49,7 @@ RESULT_TEXTS = (
     "error_message",
     "error_detail",
 )
-TEXT_PARAMETERS = ("stop", "extra")
+TEXT_PARAMETERS = ("stop", "extra", "headers")
 _NEXT_DIGIT = str.maketrans("0123456789abcdef", "123456789abcdef0")
 
 

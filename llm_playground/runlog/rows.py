@@ -172,7 +172,7 @@ def prompt_row(run: Run, request: Request, prompt_hash: str) -> Row:
         "system_prompt": request.system,
         "user_prompt": request.user_prompt,
         "messages": messages,
-        "parameters": request.parameters.as_dict(),
+        "parameters": request.parameters.with_effect().as_dict(),
         "selected_model": request.model,
         "prompt_hash": prompt_hash,
         "attachments": [part["sha256"] for part in parts if "sha256" in part] or None,

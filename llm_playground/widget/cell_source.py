@@ -129,6 +129,9 @@ def _line_words(form: Form) -> Iterator[str | None]:
     for name, value in form.parameters.items():
         if name in _FLAGS:
             yield from (_FLAGS[name], _number(value))
+        elif name == "headers":
+            for header, text in value.items():
+                yield from _option("--header", "--header", f"{header}={text}")
         else:
             yield from ("--param", _pair(name, value))
     if form.iterations != 1:

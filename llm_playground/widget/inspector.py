@@ -171,7 +171,7 @@ def parameter_uses(
 
 
 def _use(sent: Request, body: Mapping[str, Any], name: str, value: object) -> ParameterUse:
-    if not body:  # the format of another package
+    if name == "headers" or not body:  # without a body: the format of another package
         return ParameterUse(name, value, (name,))
     places = tuple(sorted({*_places(sent, body, name, value)}, key=list(body).index))
     if not places:

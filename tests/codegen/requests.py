@@ -18,6 +18,7 @@ _TOWN = {
     "properties": {"city": {"type": "string"}, "__proto__": {"type": "integer"}},
     "required": ["city", "__proto__"],
 }
+HEADERS = {"x-beta": "a, \"b\" $HOME \\ `id` ${x} 'c' {{d}}", "x$`!`-2": "2"}
 SETTINGS = {
     "openai": {"seed": 2**62 + 1, "presence_penalty": 0.5, "logprobs": 2, "stop": ("END", "'''")},
     "anthropic": {"stop": ("END", "EOF"), "top_k": 3},
@@ -48,6 +49,7 @@ def rich(vendor: Vendor) -> Request:
         temperature=0.25,
         max_tokens=50,
         extra={"metadata": {"__proto__": [1, None, True, 1.5e-7]}, "new-thing": -0.5},
+        headers=HEADERS,
         **SETTINGS[vendor.name],
     )
     return Request(vendor.model, turns, settings, (Tool("look", 'Looks "there".', _TOWN),))

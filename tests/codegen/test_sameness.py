@@ -37,7 +37,7 @@ def test_the_same_body_arrives_at_the_same_place_with_the_key(vendor, server, ki
     assert arrived.json == ours.json
     assert (arrived.method, arrived.path) == (ours.method, ours.path)
     [name] = [name for name, value in ours.headers.items() if KEY in value]
-    for header in (name, "anthropic-version"):
+    for header in (name, "anthropic-version", *request.parameters.headers):
         assert arrived.headers.get(header) == ours.headers.get(header)
     assert ("Hello [DONE] 👋" in printed) is (language != "curl")  # it shows the stream itself
 

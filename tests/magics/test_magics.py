@@ -82,7 +82,7 @@ def test_options_reach_the_request(nb, serve):
 
     nb.run(
         "%%llm -m openai:gpt-4o -t 0.3 --top-p 0.9 --max-tokens 50 -s 'Be brief.' "
-        "--param seed=7 -o answer --tag mine\nhi"
+        "--param seed=7 -o answer --tag mine --header X-Beta=a=1 --header 'x-note=b c'\nhi"
     )
 
     body = server.requests[0].json
@@ -91,6 +91,8 @@ def test_options_reach_the_request(nb, serve):
     sent = {name: body.get(name) for name in ("temperature", "top_p", "seed")}
     assert sent == {"temperature": 0.3, "top_p": 0.9, "seed": 7}
     assert body["max_completion_tokens"] == 50
+    headers = server.requests[0].headers
+    assert (headers["x-beta"], headers["x-note"]) == ("a=1", "b c")
     assert nb.run("answer.text").result == "'fine'"
     assert nb.run("len(lp.runs(tag='mine'))").result == "1"
 
@@ -224,6 +226,8 @@ def test_several_models_or_iterations_are_a_comparison(nb, serve):
         (f"%%llm --param extra={'[' * 20_000}\nhi", "The JSON is invalid"),
         ('%%llm --param \'extra={"model":"o1-pro"}\'\nhi', "Use model= instead"),
         ("%%llm --param 'extra={\"N\":8}'\nhi", "-n in a cell"),
+        ("%%llm --header X-Beta\nhi", "--header takes NAME=VALUE"),
+        ("%%llm --header Cookie=a\nhi", "headers cannot set cookie"),
         ("%%llm --schema lp\nhi", "schema takes"),
         ("%%llm --image nowhere.png\nhi", "no image at nowhere.png"),
         ("%%llm\n{{undefined}}", "{{undefined}} is not defined"),

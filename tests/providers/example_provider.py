@@ -57,7 +57,10 @@ class ExampleProvider:
         response_context = self._client.stream(
             "POST",
             f"{self._endpoint.address}/talk",
-            headers={"Authorization": f"Bearer {self._endpoint.api_key}"},
+            headers={
+                **request.parameters.headers,
+                "Authorization": f"Bearer {self._endpoint.api_key}",
+            },
             json=body(request),
         )
         try:

@@ -73,6 +73,7 @@ parameters = st.fixed_dictionaries(
         "seed": st.integers(-5, 5),
         "stop": st.one_of(texts, st.lists(texts, max_size=3)),
         "extra": st.dictionaries(texts, st.one_of(st.none(), texts, st.integers()), max_size=2),
+        "headers": st.dictionaries(st.sampled_from(["-n", "x$`!`", "X-A"]), texts, max_size=2),
     },
 )
 turns = st.lists(
