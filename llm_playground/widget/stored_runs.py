@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,8 @@ from llm_playground.request.prompts import Prompt
 from llm_playground.runlog import attachments, open_log
 from llm_playground.runlog.attachments import Attachment
 from llm_playground.runlog.reading import json_value, messages_of, run_of
-from llm_playground.runlog.rows import unpacked_row
-from llm_playground.types import Execution, Message, Parameters, Request, Run, Usage
+from llm_playground.runlog.rows import TOKEN_COLUMNS, unpacked_row
+from llm_playground.types import Execution, Message, Parameters, Request, Run
 from llm_playground.widget.controls import TRAIT_OF
 from llm_playground.widget.form import Form, PlannedCall, form_from_prompt
 from llm_playground.widget.session import Notify, RunSession
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SHORTEST_PREFIX = 6
 _MOST_RUNS = 1_000
-_TOKEN_COLUMNS = ", ".join(f"r.{field.name}" for field in fields(Usage))
+_TOKEN_COLUMNS = ", ".join(f"r.{name}" for name in TOKEN_COLUMNS)
 _BY_ID = f"""
 SELECT r.id AS run_id, r.execution_id, e.prompt_id, r.iteration_number, r.model, r.provider,
        r.started_at, r.status, r.response_text, r.reasoning_text, r.response_model,
