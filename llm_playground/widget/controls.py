@@ -13,7 +13,9 @@ from llm_playground.catalog import capabilities
 from llm_playground.config import credentials
 from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.errors import InvalidParameterError, LLMError
+from llm_playground.providers import wire_formats
 from llm_playground.request import parameters
+from llm_playground.types import Parameters, Request
 from llm_playground.widget.form import as_list
 
 if TYPE_CHECKING:
@@ -81,17 +83,18 @@ def _parameter_control(
     name: str, control: _Control, models: Sequence[str], values: Mapping[str, Any]
 ) -> dict[str, Any]:
     refusals = {model: why for model in models if (why := _refusal(name, model, values))}
+    taking = [model for model in models if model not in refusals]
     shown: dict[str, Any] = {
         "label": control.label,
         "kind": control.kind,
         "hint": control.hint,
-        "note": _note(refusals, len(models)),
+        "note": f"{_note(refusals, len(models))} {_version_note(name, taking, values)}".strip(),
         "off": bool(models) and len(refusals) == len(models),
     }
     if control.kind in ("slider", "number"):
         return shown | _number_range(name, control, models)
     if control.kind == "words":
-        return shown | {"words": _efforts([model for model in models if model not in refusals])}
+        return shown | {"words": _efforts(taking)}
     return shown
 
 
@@ -113,13 +116,28 @@ def _refusal(name: str, model: str, values: Mapping[str, Any]) -> str:
     takes = capabilities.capabilities_of(model)
     if name in takes.unsupported or (name == "reasoning_effort" and takes.efforts == ()):
         return "Not taken by {who}: left out."
-    reasons = values.get("reasoning_effort") not in (None, "none")
-    if reasons and name in takes.unsupported_while_reasoning:
+    effort = values.get("reasoning_effort")
+    efforts = effort if isinstance(effort, (list, tuple)) else [effort]
+    if any(map(takes.reasons, efforts)) and name in takes.unsupported_while_reasoning:
         return "Left out for {who} while it reasons: set Reasoning effort to none."
     preferred = takes.first_of[: takes.first_of.index(name)] if name in takes.first_of else ()
     if any(values.get(other) is not None for other in preferred):
         return "Left out for {who}, which takes one of Temperature and Top p."
     return ""
+
+
+def _version_note(name: str, models: Sequence[str], values: Mapping[str, Any]) -> str:
+    """With which older version of its API a vendor takes a value that is set; may be empty."""
+    if values.get(name) is None or name not in wire_formats.SAMPLING:
+        return ""
+    sampled = Parameters(temperature=1)
+    versions = {
+        model.partition(":")[2]: version
+        for model in models
+        if (version := wire_formats.older_version(Request(model, (), sampled)))
+    }
+    version = ", ".join(dict.fromkeys(versions.values()))
+    return f"Sent to {' and '.join(versions)} with API version {version}." if versions else ""
 
 
 def _note(refusals: Mapping[str, str], models: int) -> str:

@@ -1,8 +1,13 @@
 """What each model takes: refused, left out, or sent."""
 
+import re
+from enum import Enum
+from importlib import import_module
+from typing import get_args, get_type_hints
+
 import pytest
 
-from llm_playground.catalog import capabilities
+from llm_playground.catalog import capabilities, families
 from llm_playground.errors import InvalidParameterError
 from llm_playground.types import Parameters
 
@@ -17,6 +22,12 @@ LEFT_OUT = [
     ("openai:gpt-5.4", {"temperature": 0.2, "reasoning_effort": "none"}, ()),
     ("openai:gpt-5.4", {"temperature": 0.2, "reasoning_effort": "low"}, ("temperature",)),
     ("openai:gpt-6-luna", {"presence_penalty": 1}, ("presence_penalty",)),
+    ("openai:gpt-6-luna", {"temperature": 0.2}, ("temperature",)),  # its default is medium
+    ("openai:gpt-6-luna", {"temperature": 0.2, "reasoning_effort": "none"}, ()),
+    ("openai:gpt-5.6-sol", {"top_p": 0.2, "logprobs": 1}, ("top_p", "logprobs")),
+    ("openai:gpt-5.6", {"top_p": 0.2, "reasoning_effort": "none"}, ()),
+    ("openai:gpt-6.1-sol", {"temperature": 0.2}, ("temperature",)),
+    ("openai:gpt-6-astra", {"top_p": 0.2, "reasoning_effort": "low"}, ("top_p",)),
     ("openai:a-model-of-next-year", {"temperature": 0.2}, ()),
     ("anthropic:claude-opus-4-5", {"seed": 1, "frequency_penalty": 1}, None),
     ("anthropic:claude-opus-4-5", {"temperature": 0.2, "top_p": 0.5}, ("top_p",)),
@@ -25,6 +36,8 @@ LEFT_OUT = [
     ("anthropic:claude-sonnet-5", {"temperature": 0.2}, ("temperature",)),
     ("anthropic:claude-haiku-5-5", {"top_p": 0.2}, ("top_p",)),
     ("anthropic:claude-3-5-haiku-latest", {"temperature": 0.2}, ()),
+    ("anthropic:claude-haiku-4-5", {"reasoning_effort": "low"}, ("reasoning_effort",)),
+    ("anthropic:claude-opus-4-5", {"reasoning_effort": "low", "temperature": 0}, ()),
     ("anthropic:claude-sonnet-4-20250514", {"reasoning_effort": "low"}, ("reasoning_effort",)),
     ("gemini:gemini-2.5-flash", {"top_k": 3, "presence_penalty": 1}, ("presence_penalty",)),
     ("gemini:gemini-1.5-pro", {"reasoning_effort": "low"}, ("reasoning_effort",)),
@@ -45,6 +58,9 @@ REFUSED = [
     ("openai:gpt-4o", {"frequency_penalty": -2.1}),
     ("openai:gpt-4o", {"stop": ("a", "b", "c", "d", "e")}),
     ("openai:gpt-6-luna", {"reasoning_effort": "a lot"}),
+    ("anthropic:claude-opus-5-5", {"reasoning_effort": "none"}),
+    ("anthropic:claude-opus-4-6", {"reasoning_effort": "minimal"}),
+    ("gemini:gemini-3.8-flash", {"reasoning_effort": "max"}),
     ("openai:gpt-4o", {"logprobs": 21}),
     ("openai:gpt-4o", {"seed": 1.5}),
     ("anthropic:claude-opus-4-5", {"temperature": 1.1}),
@@ -73,6 +89,88 @@ def test_what_is_out_of_range_is_refused_by_name(model, given):
 @pytest.mark.parametrize(("model", "given", "left_out"), LEFT_OUT)
 def test_what_is_left_out_is_not_refused(model, given, left_out):
     capabilities.check_parameters(model, Parameters(**given))
+
+
+EFFORTS = {
+    "openai:o3-mini": "low medium high",
+    "openai:gpt-4o": "",
+    "openai:gpt-5-mini": "minimal low medium high",
+    "openai:gpt-5-pro": "high",
+    "openai:gpt-5.1": "none low medium high",
+    "openai:gpt-5.2": "none low medium high xhigh",
+    "openai:gpt-5.4-pro": "medium high xhigh",
+    "openai:gpt-5.3-codex": "low medium high xhigh",
+    "openai:gpt-5.6-luna": "none low medium high xhigh max",
+    "openai:gpt-6-luna": "none low medium high xhigh max",
+    "openai:gpt-6-astra": "low medium high xhigh max",
+    "openai:gpt-6.1-sol": "low medium high xhigh max",
+    "anthropic:claude-haiku-4-5": "",
+    "anthropic:claude-opus-4-5-20251101": "low medium high",
+    "anthropic:claude-opus-4-6": "low medium high max",
+    "anthropic:claude-sonnet-4-6": "low medium high max",
+    "anthropic:claude-opus-4-7": "low medium high xhigh max",
+    "anthropic:claude-haiku-5-5": "low medium high xhigh max",
+    "gemini:gemini-2.0-flash": "",
+    "gemini:gemini-2.5-pro": "minimal low medium high",
+    "gemini:gemini-2.5-flash": "none minimal low medium high",
+    "gemini:gemini-3-flash-preview": "minimal low medium high",
+    "gemini:gemini-3.1-pro-preview": "low medium high",
+    "gemini:gemini-3.5-flash-lite": "minimal low medium high",
+    "gemini:gemini-3.8-flash": "low medium high",
+    "gemini:gemini-4-argon": "low medium high",
+    "gemini:gemini-4-neon": "low medium high xhigh",
+}
+
+
+@pytest.mark.parametrize("model", EFFORTS)
+def test_a_model_has_its_own_levels_of_reasoning(model):
+    taken = capabilities.capabilities_of(model).efforts
+
+    assert taken == tuple(EFFORTS[model].split())
+    for effort in taken:
+        capabilities.check_parameters(model, Parameters(reasoning_effort=effort))
+
+
+def test_a_level_that_another_model_takes_is_left_to_the_provider():
+    capabilities.check_parameters("anthropic:claude-opus-4-6", Parameters(reasoning_effort="xhigh"))
+
+
+ROWS = [
+    *families.PROVIDERS.values(),
+    families.ANY,
+    *(row for rows in families.FAMILIES.values() for _, row in rows),
+    *(row for rows in families.ABILITIES.values() for row in rows),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.source[-40:])
+def test_a_row_names_documents_and_types_that_have_its_values(row):
+    sources = row.source.split("; ")
+    pages = [source for source in sources if source.startswith("https://")]
+    types = [_type_of(source) for source in sources if source not in pages]
+
+    assert pages or types
+    assert all(re.fullmatch(r"https://[\w.-]+/[\w./#-]+", page) for page in pages)
+    known = {word for one in types for word in _words_of(one)}
+    budget_of_zero = {"none"} if "google.genai" in row.source else set()
+    if known and getattr(row, "efforts", None):
+        assert set(row.efforts) <= known | budget_of_zero
+
+
+def _type_of(name):
+    module, _, kind = name.rpartition(".")
+    return getattr(import_module(module), kind)
+
+
+def _words_of(kind):
+    """The words of an enum, of a Literal, or of the field ``effort`` of a TypedDict."""
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return {one.value.lower() for one in kind}
+    if "effort" in getattr(kind, "__annotations__", {}):
+        return _words_of(get_type_hints(kind)["effort"])
+    words = get_args(kind)
+    inner = {word for each in words if get_args(each) for word in _words_of(each)}
+    return inner | {word for word in words if isinstance(word, str)}
 
 
 def test_a_whole_number_range_is_written_in_full():
