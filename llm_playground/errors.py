@@ -139,10 +139,12 @@ class ProviderError(LLMError):
 class RequestRejectedError(ProviderError):
     """The provider rejects the request as invalid (400, 404, 413, 422).
 
-    ``refused_parameter`` is the parameter that the provider does not support; None if unknown.
+    ``refused_parameter`` is the parameter that the provider does not support, ``refused_value`` the
+    one whose value it does not; None if unknown.
     """
 
     refused_parameter: str | None = None
+    refused_value: str | None = None
 
 
 class ContextLengthError(RequestRejectedError):

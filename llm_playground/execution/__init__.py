@@ -420,7 +420,18 @@ def _keep_stack(call: Call, error: Exception) -> None:
     drop_stacks(error)
 
 
+def _with_levels(error: RequestRejectedError, request: Request) -> RequestRejectedError:
+    """The refusal of a level of reasoning, with the levels that the model takes."""
+    levels = capabilities.capabilities_of(request.model).efforts or ()
+    is_told = all(level in str(error).lower() for level in levels)
+    if error.refused_value == "reasoning_effort" and not is_told:
+        error.args = (f"{error} {request.model_name} takes {', '.join(levels)}.",)
+    return error
+
+
 def _as_llm_error(error: Exception, request: Request) -> LLMError:
+    if isinstance(error, RequestRejectedError):
+        return _with_levels(error, request)
     if isinstance(error, LLMError):
         return error
     if isinstance(error, DeadlineError):

@@ -28,7 +28,7 @@ from llm_playground.errors import (
     RequestRejectedError,
 )
 from llm_playground.events import Block, Finish
-from llm_playground.providers import RequestContext, request_id
+from llm_playground.providers import RequestContext, refused_values, request_id
 from llm_playground.redaction import redact
 from llm_playground.types import Parameters
 
@@ -102,6 +102,10 @@ _REFUSED_PARAMETER = Rule(
     RequestRejectedError,
     "{label} does not take {parameter} with {model_name} {why}. Leave it at auto and run again.",
 )
+_REFUSED_VALUE = Rule(
+    RequestRejectedError,
+    "{label} does not take this {value} with {model_name} {why}. Choose another and run again.",
+)
 _TOO_LONG = Rule(
     ContextLengthError,
     "The prompt is too long for {model_name} {why}. "
@@ -171,7 +175,12 @@ def status_error(
     message, retry_after_s = _one_line(_message_in(text)), _retry_after_s(headers, body)
     rule = _rule(status, text)
     parameter = _refused(call, status, text) if rule.kind is RequestRejectedError else None
-    if parameter is not None:
+    value = None
+    if rule.kind is RequestRejectedError and status in (400, 422):
+        value = refused_values.parameter_of(message or text, parameter, call.parameters)
+    if value is not None:
+        rule, parameter = _REFUSED_VALUE, None
+    elif parameter is not None:
         rule = _REFUSED_PARAMETER
     when = "in a moment" if retry_after_s is None else f"in {_readable(retry_after_s)}"
     error = rule.error(
@@ -185,6 +194,7 @@ def status_error(
         key_advice=call.key_advice,
         why=f"({status}): {message}" if message else f"({status})",
         parameter=parameter,
+        value=value,
         retry_advice=f"Run again {when}.",
     )
     if isinstance(error, (RateLimitError, ProviderUnavailableError)):
@@ -192,7 +202,7 @@ def status_error(
     elif isinstance(error, ContentBlockedError):
         error.stage, error.reason = "prompt", message or None
     elif isinstance(error, RequestRejectedError):
-        error.refused_parameter = parameter
+        error.refused_parameter, error.refused_value = parameter, value
     return error
 
 

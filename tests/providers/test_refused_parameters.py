@@ -2,9 +2,10 @@
 
 import pytest
 
+import llm_playground as lp
 from llm_playground import errors
 from tests.providers.failures import failure_from
-from tests.providers.server import json_reply
+from tests.providers.server import WireServer, json_reply
 from tests.providers.vendors import ANTHROPIC, GEMINI, OPENAI
 
 ALL_SET = {
@@ -164,3 +165,69 @@ async def test_key_in_an_error_body_is_redacted(vendor):
     error, _ = await failure_from(vendor, json_reply(400, said), top_k=5)
     assert error.refused_parameter == "top_k"
     assert "abcdefgh1234" not in str(error) + error.detail
+
+
+# A value that is refused is no parameter to leave out: the call fails and names what is taken.
+VALUES = [
+    anthropic_says(
+        "This model does not support effort level 'xhigh'. "
+        "Supported levels: high, low, max, medium."
+    ),
+    anthropic_says("output_config.effort: Input should be 'low', 'medium' or 'high'"),
+    openai_says(
+        "Unsupported value: 'xhigh' is not supported with the 'gpt-5.1' model. "
+        "Supported values are: 'none', 'low', 'medium', and 'high'.",
+        "unsupported_value",
+        "reasoning_effort",
+    ),
+    openai_says("Unsupported value: 'reasoning_effort' does not support 'xhigh' with this model."),
+    openai_says('reasoning_effort "xhigh" is not supported by this model', "invalid_value"),
+    gemini_says("Thinking level XHIGH is not supported for this model."),
+    gemini_says(
+        "Invalid value at 'generation_config.thinking_config.thinking_level' "
+        '(type.googleapis.com/google.ai.ThinkingLevel), "xhigh"'
+    ),
+]
+PARAMETERS = [
+    anthropic_says("This model does not support the effort parameter."),
+    openai_says("Unrecognized request argument supplied: reasoning_effort"),
+    openai_says("property 'reasoning_effort' is unsupported"),
+    gemini_says("Thinking level is not supported for this model."),
+]
+
+
+@pytest.mark.parametrize("refusal", [*VALUES, *PARAMETERS])
+async def test_a_refused_value_is_not_the_parameter(refusal):
+    vendor, status, said = refusal
+    reply = json_reply(status, said)
+    error, _ = await failure_from(vendor, reply, reasoning_effort="xhigh", top_p=0.5)
+
+    is_value = refusal in VALUES
+    assert type(error) is errors.RequestRejectedError
+    assert error.refused_value == ("reasoning_effort" if is_value else None)
+    assert error.refused_parameter == (None if is_value else "reasoning_effort")
+    assert ("Choose another" in str(error)) is is_value
+
+
+SAID = [
+    # What the provider says, and what the error names: the provider's levels, or the table's.
+    ("Supported levels: high, low, max, medium.", "high, low, max, medium"),
+    ("Sorry.", "claude-opus-4-6 takes low, medium, high, max."),
+]
+
+
+@pytest.mark.parametrize(("said", "named"), SAID)
+def test_a_refused_level_fails_with_the_levels_and_is_not_sent_without(
+    said, named, home, monkeypatch
+):
+    _, status, body = anthropic_says(f"This model does not support effort level 'xhigh'. {said}")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-" + "planted" * 3)
+    with WireServer(json_reply(status, body)) as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        with pytest.raises(lp.RequestRejectedError) as caught:
+            lp.ask("Hi", "anthropic:claude-opus-4-6", reasoning_effort="xhigh")
+
+    [request] = server.requests
+    assert request.json["output_config"] == {"effort": "xhigh"}
+    assert named in str(caught.value)
+    assert caught.value.run.dropped_parameters == ()

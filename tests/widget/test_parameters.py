@@ -65,7 +65,12 @@ class TestControls:
             (["openai:gpt-5.4"], {"reasoning_effort": "low"}, "temperature", "reasons", True),
             (["openai:gpt-5.4"], {"reasoning_effort": "none"}, "temperature", "", False),
             ([CLAUDE], {"temperature": 0.5}, "top_p", "one of Temperature and Top p", True),
-            ([CLAUDE], {"top_p": 0.5}, "top_p", "", False),
+            ([CLAUDE], {}, "top_p", "", False),
+            ([CLAUDE], {"top_p": 0.5}, "top_p", "with API version 2023-06-01", False),
+            ([CLAUDE], {"top_k": [1, 2]}, "top_k", "with API version 2023-06-01", False),
+            (["anthropic:claude-opus-5-5"], {"top_k": 5}, "top_k", "left out.", True),
+            (["openai:gpt-6-luna"], {}, "temperature", "set Reasoning effort to none", True),
+            (["openai:gpt-6-luna"], {"reasoning_effort": "none"}, "temperature", "", False),
         ],
     )
     def test_note_explains_which_models_do_not_take_it(self, models, values, trait, note, off):
@@ -82,7 +87,7 @@ class TestControls:
         both = parameter_controls(["openai:gpt-6-luna", "gemini:gemini-2.5-flash"], {})[
             "reasoning_effort"
         ]
-        assert both["words"] == ["none", "minimal", "low", "medium", "high"]
+        assert both["words"] == ["none", "low", "medium", "high"]
 
     def test_they_follow_the_chosen_models_and_values(self, pg):
         pg.models = ["openai:gpt-5.4"]
