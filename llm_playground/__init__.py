@@ -78,6 +78,7 @@ _EXPORTS = {
     "reports.run_rows": ["audit", "duplicates", "rate", "runs"],
     "reports.savings": ["prompt_cache", "what_if"],
     "reports.spending": ["costs", "forecast", "usage_by"],
+    "request.files": ["file"],
     "request.images": ["image"],
     "request.parameters": ["delete_preset", "presets", "save_preset"],
     "request.prompts": ["Prompt", "prompt", "prompts", "save_prompt"],

@@ -74,6 +74,7 @@ from llm_playground.reports.savings import what_if as what_if
 from llm_playground.reports.spending import costs as costs
 from llm_playground.reports.spending import forecast as forecast
 from llm_playground.reports.spending import usage_by as usage_by
+from llm_playground.request.files import file as file
 from llm_playground.request.images import image as image
 from llm_playground.request.parameters import delete_preset as delete_preset
 from llm_playground.request.parameters import presets as presets

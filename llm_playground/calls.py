@@ -20,7 +20,7 @@ from llm_playground._validation import with_signature_of
 from llm_playground.budgeting import confirm_worst_case
 from llm_playground.budgeting.enforcer import enforcer
 from llm_playground.budgeting.ledger import histories_of
-from llm_playground.catalog import capabilities, estimates
+from llm_playground.catalog import capabilities, estimates, file_inputs
 from llm_playground.catalog.estimates import Estimate
 from llm_playground.errors import ConfigError, InvalidParameterError, LLMError, UnknownModelError
 from llm_playground.events import Preparing, Retrying, RunFinished, StreamEvent, Waiting
@@ -51,6 +51,7 @@ class CallOptions:
     system: str | None = None
     messages: Iterable[Turn] | None = None
     images: Any = None
+    files: Any = None
     tools: Any = None
     schema: Any = None
     preset: str | None = None
@@ -84,7 +85,11 @@ class CallOptions:
             return self._with_prompt(self.prompt).plan()
         iterations = check_iterations(self.iterations)
         templates = conversation(
-            self.prompt, system=self.system, messages=self.messages, images=self.images
+            self.prompt,
+            system=self.system,
+            messages=self.messages,
+            images=self.images,
+            files=self.files,
         )
         variables: Mapping[str, object] = {} if self.variables is None else self.variables
         messages = templates
@@ -136,6 +141,7 @@ def call_from_arguments(
     system: str | None = None,
     messages: Iterable[Turn] | None = None,
     images: Any = None,  # noqa: ANN401 - the accepted types are listed in images
+    files: Any = None,  # noqa: ANN401 - the accepted types are listed in files
     tools: Any = None,  # noqa: ANN401 - the accepted types are listed in tools
     schema: Any = None,  # noqa: ANN401 - the accepted types are listed in schemas
     preset: str | None = None,
@@ -158,6 +164,8 @@ def call_from_arguments(
             content is text or a list of parts.
         images: An image or a list of images, sent before the text of the prompt: whatever
             :func:`llm_playground.image` takes.
+        files: A document or recording or a list of these, sent after the images: whatever
+            :func:`llm_playground.file` takes.
         tools: Functions the model may ask for. They are not called: the model's requests are in
             ``run.tool_calls``. :func:`llm_playground.ask_with_tools` calls them.
         schema: The type of the answer: a pydantic model, a dataclass, a TypedDict, a type such as
@@ -276,6 +284,7 @@ def estimate(  # noqa: D417 - the others are as for ask
     system: str | None = None,
     messages: Iterable[Turn] | None = None,
     images: Any = None,  # noqa: ANN401 - the accepted types are listed in images
+    files: Any = None,  # noqa: ANN401 - the accepted types are listed in files
     tools: Any = None,  # noqa: ANN401 - the accepted types are listed in tools
     schema: Any = None,  # noqa: ANN401 - the accepted types are listed in schemas
     preset: str | None = None,
@@ -395,6 +404,7 @@ def _check(request: Request, searched: Request, variables: Mapping[str, object])
     config.check_allowed(request.model)
     config.policy().check_headers(request.parameters.headers)
     capabilities.check_parameters(request.model, request.parameters)
+    file_inputs.check(request)
     wire_formats.check(request)
     secret_guard.check(searched, variables)
 

@@ -77,6 +77,8 @@ def compare(
     *,
     n: int = 1,
     system: str | None = None,
+    images: Any = None,  # noqa: ANN401 - the accepted types are listed in images
+    files: Any = None,  # noqa: ANN401 - the accepted types are listed in files
     preset: str | None = None,
     variables: Mapping[str, object] | None = None,
     headers: Mapping[str, str] | None = None,
@@ -93,6 +95,8 @@ def compare(
         models: One model or several.
         n: Iterations of each; ``iterations`` is an alias.
         system: The system prompt of all calls.
+        images: Images of all calls, as for :func:`llm_playground.ask`.
+        files: Documents and recordings of all calls.
         preset: ``precise``, ``balanced`` or ``creative``.
         variables: Values for ``{{name}}`` in the prompts.
         headers: HTTP headers of all calls, as for :func:`llm_playground.ask`.
@@ -119,6 +123,8 @@ def compare(
         None,
         names,
         system=system,
+        images=images,
+        files=files,
         preset=preset,
         parameters=parameters,
         iterations=n,

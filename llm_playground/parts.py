@@ -8,9 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+# Media types whose bytes are text.
+_TEXT_TYPES = re.compile(
+    r"text/.*|image/svg\+xml|application/(.*\+)?(json|jsonl|yaml|xml|toml|javascript|sql|x-sh)"
+)
+# Byte order marks, the longer ones first.
+_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe\0\0", "utf-32"),
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +80,16 @@ class FilePart:
     def sha256(self) -> str | None:
         """The hash of the bytes in hex; None for a URL."""
         return _sha256(self.data, self.stored_sha256)
+
+    @property
+    def text(self) -> str | None:
+        """The text of a file of text that has its bytes; None for every other file.
+
+        >>> FilePart("text/plain", "a.txt", "é".encode("cp1252")).text
+        'é'
+        """
+        is_text = self.data is not None and _TEXT_TYPES.fullmatch(self.media_type or "")
+        return decoded(self.data or b"") if is_text else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +232,32 @@ def _sha256(data: bytes | None, stored: str | None) -> str | None:
     return stored if data is None else hashlib.sha256(data).hexdigest()
 
 
+def decoded(data: bytes) -> str:
+    r"""The text of bytes: by their mark, as UTF-8, else as Windows-1252, which Excel writes.
+
+    >>> decoded("aé".encode("utf-16")), decoded(b"a\xe9")
+    ('aé', 'aé')
+    """
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding, "replace")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
+def is_text(media_type: str) -> bool:
+    """Whether the bytes of files of a media type are text.
+
+    >>> is_text("application/ld+json"), is_text("application/pdf")
+    (True, False)
+    """
+    return _TEXT_TYPES.fullmatch(media_type) is not None
+
+
 def text_of(part: Part) -> str:
-    """All that a model reads in a part, apart from images, documents and recordings.
+    """All that a model reads in a part, apart from images, recordings and documents in bytes.
 
     >>> text_of(ToolResult("1", "weather", "rain"))
     'weatherrain'
@@ -221,6 +269,8 @@ def text_of(part: Part) -> str:
             return part.name + part.arguments_json
         case ToolResult() | ServerToolResult():
             return part.name + part.text
+        case FilePart():
+            return (part.name or "") + (part.text or "")
         case OtherPart():
             return part.json
     return ""

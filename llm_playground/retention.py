@@ -70,7 +70,7 @@ def purge(
         ``left`` (matching runs that are still running, or are in another process's journal: purge
         again later), ``given_back_bytes`` (freed disk space, NA for a dry run), ``copies`` (files
         with texts, which are not changed: backups, files set aside or copied before a migration,
-        what killed processes left, rows and images that the database refused, and saved forms
+        what killed processes left, rows and attachments that the database refused, and saved forms
         of panels), ``done``.
 
     Raises:
@@ -199,9 +199,9 @@ WHERE e.prompt_id IN (SELECT prompt_id FROM purge_executions)
   AND e.prompt_id NOT IN (SELECT prompt_id FROM prompt_versions WHERE prompt_id IS NOT NULL)
 GROUP BY e.prompt_id HAVING count(*) = count(x.id)
 """
-# Prompts whose images are named in their text only, by another program or an earlier version, are
-# not compressed: these references must stay readable in SQL, so that used images are not deleted.
-_UNSELECT_PROMPTS_WITH_IMAGES = """
+# Prompts whose attachments are named in their text only, by another program or an earlier version,
+# are not compressed: these references must stay readable in SQL, so that used ones are not deleted.
+_UNSELECT_PROMPTS_WITH_ATTACHMENTS = """
 DELETE FROM purge_prompts WHERE id IN (
     SELECT id FROM prompts
     WHERE attachments IS NULL AND CAST(messages AS VARCHAR) LIKE '%"sha256"%')
@@ -250,7 +250,7 @@ def _selected(session: Session, selection: Selection) -> Iterator[int]:
     session.execute(_SELECT_EXECUTIONS)
     session.execute(_SELECT_PROMPTS)
     if selection.keep == "compressed":
-        session.execute(_UNSELECT_PROMPTS_WITH_IMAGES)
+        session.execute(_UNSELECT_PROMPTS_WITH_ATTACHMENTS)
     yield int(matching) - selected
     for table in _TEMPORARY:
         session.execute(f"DROP TABLE {table}")
@@ -399,8 +399,8 @@ _OF_USER = (
     "DELETE FROM ratings WHERE username = $user",
     "DELETE FROM presets WHERE username = $user",
 )
-# Images that no prompt uses. Prompts are in the log before their images.
-_USED_IMAGES = {
+# Attachments that no prompt uses. Prompts are in the log before them.
+_USED_ATTACHMENTS = {
     "duckdb": "SELECT unnest(regexp_extract_all(CAST(messages AS VARCHAR),"
     ' \'"sha256": ?"([0-9a-f]+)"\', 1)) FROM prompts'
     " UNION ALL SELECT unnest(CAST(attachments AS VARCHAR[])) FROM prompts"
@@ -410,7 +410,7 @@ _USED_IMAGES = {
     " UNION ALL SELECT jsonb_array_elements_text("
     "CASE jsonb_typeof(attachments) WHEN 'array' THEN attachments END) FROM prompts",
 }
-_DELETE_UNUSED_IMAGES = "DELETE FROM attachments WHERE sha256 NOT IN ({used})"
+_DELETE_UNUSED_ATTACHMENTS = "DELETE FROM attachments WHERE sha256 NOT IN ({used})"
 
 
 def _delete(session: Session, selection: Selection) -> None:
@@ -428,7 +428,7 @@ def _delete(session: Session, selection: Selection) -> None:
             for statement in _OF_USER:
                 session.execute(statement, {"user": selection.user})
         session.lock("attachments")  # against one that is stored again at this moment
-        session.execute(_DELETE_UNUSED_IMAGES.format(used=_USED_IMAGES[dialect]))
+        session.execute(_DELETE_UNUSED_ATTACHMENTS.format(used=_USED_ATTACHMENTS[dialect]))
 
 
 # By table alias: the table, and the temporary table with the ids of its selected rows.

@@ -135,6 +135,7 @@ def _tool_loop(  # noqa: D417 - the other arguments are documented at ask
     system: str | None = None,
     messages: Iterable[Turn] | None = None,
     images: Any = None,  # noqa: ANN401 - the accepted types are listed in images
+    files: Any = None,  # noqa: ANN401 - the accepted types are listed in files
     schema: Any = None,  # noqa: ANN401 - the accepted types are listed in schemas
     preset: str | None = None,
     variables: Mapping[str, object] | None = None,

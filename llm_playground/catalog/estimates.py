@@ -15,8 +15,8 @@ from datetime import datetime
 from decimal import Decimal
 from math import ceil
 
-from llm_playground.catalog import pricing, token_bounds
-from llm_playground.parts import ImagePart
+from llm_playground.catalog import file_tokens, pricing, token_bounds
+from llm_playground.parts import FilePart, ImagePart
 from llm_playground.providers import wire_formats
 from llm_playground.types import Request, Usage
 
@@ -46,9 +46,10 @@ def estimate_usage(request: Request, answer: str) -> Usage:
 
 
 def likely_input_tokens(request: Request, bytes_per_token: float = _BYTES_PER_TOKEN) -> int:
-    """Estimated input of a request: all that it sends, such as images, tools and their results."""
+    """Estimated input of a request: all that it sends, such as images, files, tools and results."""
     images = sum(token_bounds.of_image(request.model, part) for part in _images(request))
-    return ceil(request.size_bytes / bytes_per_token) + images
+    files = sum(file_tokens.likely_of_file(request.model, part) for part in _files(request))
+    return ceil(request.size_bytes / bytes_per_token) + images + files
 
 
 # The longest answer that is assumed if it has no limit.
@@ -214,6 +215,7 @@ def _most_input_tokens(request: Request) -> int:
         if request.schema or any(name in body for name in ("tools", "functions")):
             counted += _TOKENS_FOR_TOOLS
         counted += sum(token_bounds.of_image(request.model, part) for part in _images(request))
+        counted += sum(file_tokens.most_of_file(request.model, part) for part in _files(request))
         request.derived["input tokens"] = counted
     return counted
 
@@ -243,6 +245,11 @@ def _likely_usage(request: Request, history: History, most: Usage) -> Usage:
 def _images(request: Request) -> list[ImagePart]:
     parts = (part for message in request.messages for part in message.content)
     return [part for part in parts if isinstance(part, ImagePart)]
+
+
+def _files(request: Request) -> list[FilePart]:
+    parts = (part for message in request.messages for part in message.content)
+    return [part for part in parts if isinstance(part, FilePart)]
 
 
 def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:

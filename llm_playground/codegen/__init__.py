@@ -50,7 +50,7 @@ _INCOMPLETE = (
 
 
 def code(run: Source, language: str = "python", *, as_function: bool = False) -> str:
-    """Code that sends the same request: same model, messages, images and parameters.
+    """Code that sends the same request: same model, messages, images, files and parameters.
 
     It reads the key from the environment variable and prints the answer as it arrives. Python uses
     the vendors' SDKs, JavaScript ``fetch``, cURL a here-document with the JSON body. The local
@@ -188,11 +188,11 @@ def _messages(row: Mapping[str, Any]) -> tuple[Message, ...]:
             "The text of this run's prompt is not stored (privacy, or a purge): there is nothing "
             "to write code for."
         )
-    images = attachments.find(open_log(), attachments.hashes_in(messages))
-    messages = attachments.with_images(messages, images)
+    found = attachments.find(open_log(), attachments.hashes_in(messages))
+    messages = attachments.with_bytes(messages, found)
     if attachments.hashes_in(messages):
         raise ConfigError(
-            "This run's prompt has images that are not stored (privacy, a purge, or larger than "
-            "image_mb): no code can send them."
+            "This run's prompt has images or files that are not stored (privacy, a purge, or "
+            "larger than image_mb): no code can send them."
         )
     return stored_conversation(messages)

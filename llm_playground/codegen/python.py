@@ -18,8 +18,8 @@ from llm_playground.codegen.request import (
     Style,
     string_literal,
 )
-from llm_playground.parts import ImagePart, TextPart
-from llm_playground.request import images
+from llm_playground.parts import FilePart, ImagePart, Part, TextPart
+from llm_playground.request import files, images
 from llm_playground.types import Message, Request, messages_as_json
 
 STYLE = Style(
@@ -293,10 +293,20 @@ def _is_single_text(message: Message) -> bool:
 
 
 def _message_json(message: Message) -> dict[str, Any]:
-    """A message as JSON, with its images as data URLs."""
+    """A message as JSON, with its images and files as data URLs."""
     [as_json] = messages_as_json((message,))
     content = [
-        {"type": "image", "image": images.data_url(part)} if isinstance(part, ImagePart) else item
+        _attached_json(part) or item
         for part, item in zip(message.content, as_json["content"], strict=True)
     ]
     return as_json | {"content": content}
+
+
+def _attached_json(part: Part) -> dict[str, Any] | None:
+    """An image or file in the form that ``messages=`` takes; None for other parts."""
+    match part:
+        case ImagePart():
+            return {"type": "image", "image": images.data_url(part)}
+        case FilePart():
+            return {"type": "file", "file": files.data_url(part), "name": part.name}
+    return None

@@ -18,7 +18,7 @@ from typing import Any
 from llm_playground import config
 from llm_playground.config import credentials
 from llm_playground.errors import InvalidParameterError, UnknownModelError
-from llm_playground.parts import ImagePart, Part, TextPart
+from llm_playground.parts import FilePart, ImagePart, Part, TextPart
 from llm_playground.providers.wire_formats import WIRE_FORMATS, WireFormat
 from llm_playground.redaction import redact
 from llm_playground.request import messages
@@ -245,6 +245,9 @@ def _edit_texts(request: Request, edit: Edit) -> Request:
 def _edit_part(part: Part, edit: Edit) -> Part:
     if isinstance(part, ImagePart) and (part.url or "").startswith("data:"):
         return part  # base64 data may contain anything that looks like a key
+    if isinstance(part, FilePart) and part.text is not None:
+        edited = edit(part.text)
+        return part if edited == part.text else replace(part, data=edited.encode())
     texts: dict[str, Any] = {
         field.name: edit(value)
         for field in fields(part)

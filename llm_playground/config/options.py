@@ -123,11 +123,11 @@ class Privacy:
     store: Store = "texts"
     redact: tuple[Kind, ...] = ()  # removed from stored texts
     sample: float = 1.0  # the share of executions, 0 to 1, whose texts are stored
-    image_mb: float = 10.0  # the largest image that is stored; of others only hash, type and size
+    image_mb: float = 10.0  # the largest image or file that is stored; of others their hash
 
     @property
-    def stores_images(self) -> bool:
-        """Whether images are stored: personal data in them cannot be masked."""
+    def stores_attachments(self) -> bool:
+        """Whether images and files are stored: personal data in them cannot be masked."""
         return self.store == "texts" and not self.redact
 
     def of(self, execution_id: str) -> Privacy:

@@ -209,10 +209,11 @@ class Policy:
         strict, least = options.tightest(chosen, self.privacy), self.privacy
         named = set(setting) if isinstance(setting, Mapping) else {"store"}
         if any(getattr(strict, name) != getattr(chosen, name) for name in named - {"redact"}):
+            files = f", images and files up to {least.image_mb:g} MB"
             raise ConfigError(
                 f"The administrator's policy stores no more than {least.store}"
                 f"{'' if least.sample >= 1 else f', of {least.sample:.0%}'}"
-                f"{f', images up to {least.image_mb:g} MB' if least.image_mb < math.inf else ''}."
+                f"{files if least.image_mb < math.inf else ''}."
             )
         if chosen.store == "off" and self.log is not None:
             raise ConfigError(

@@ -9,10 +9,10 @@ from llm_playground import _files, _validation
 from llm_playground.config import options
 from llm_playground.errors import InvalidParameterError
 from llm_playground.exporting import formats
-from llm_playground.exporting.rows import Row, plain_rows, stored_images
+from llm_playground.exporting.rows import Row, plain_rows, stored_attachments
 
 _WRITERS: dict[str, Callable[[Sequence[Row]], str]] = {
-    "json": lambda rows: formats.to_json(rows, stored_images(rows)),
+    "json": lambda rows: formats.to_json(rows, stored_attachments(rows)),
     "markdown": formats.to_markdown,
     "csv": formats.to_csv,
 }
@@ -29,7 +29,7 @@ def export(
     JSON and CSV are exact and can be imported with ``lp.import_runs``. Both hold the columns of the
     view ``runs``; columns that a run or a narrow frame does not hold come from the log. Values of a
     frame take precedence over the log, and its additional columns are left out. JSON also holds the
-    images of the prompts.
+    images and files of the prompts.
 
     Args:
         runs: A run, its id, a list of runs, a comparison, a playground, or a frame of runs such as

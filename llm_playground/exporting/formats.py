@@ -2,9 +2,9 @@
 
 JSON: ``{"format": "llm_playground.runs", "version": 1, "runs": [...]}``, with the columns of the
 view ``runs`` as one object and line per run. Costs are numbers with all their digits;
-``json.loads(text, parse_float=decimal.Decimal)`` reads them exactly. If prompts have images,
-``"attachments"`` holds them: ``sha256``, ``media_type``, ``size_bytes``, and ``data`` in base64,
-null for an image of which the log holds no more.
+``json.loads(text, parse_float=decimal.Decimal)`` reads them exactly. If prompts have images
+or files, ``"attachments"`` holds them: ``sha256``, ``media_type``, ``size_bytes``, ``data`` in
+base64, null where the log holds no more, and the ``name`` of a file.
 
 CSV: RFC 4180 in UTF-8, safe to open in a spreadsheet. Spreadsheets take a cell that begins with
 ``=``, ``+``, ``-`` or ``@`` for a formula, so such texts (not numbers) get an apostrophe in front,
@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 from llm_playground import _validation
@@ -42,22 +43,27 @@ VERSION = 1
 MIME_TYPE = "application/vnd.llm_playground.runs+json"
 
 
-def to_json(rows: Iterable[Row], images: Iterable[Attachment] = ()) -> str:
-    """The whole document, one run or image per line, ending in a newline."""
+def to_json(
+    rows: Iterable[Row], attachments: Mapping[Attachment, str | None] = MappingProxyType({})
+) -> str:
+    """The whole document, one run or attachment per line, ending in a newline.
+
+    The values of ``attachments`` are the names of files.
+    """
     lines = []
     for row in rows:
         pairs = (f"{json.dumps(name)}: {_json_literal(value)}" for name, value in row.items())
         lines.append("{" + ", ".join(pairs) + "}")
     runs = ",\n".join(lines)
-    pictures = ",\n".join(json.dumps(_image_values(image)) for image in images)
-    tail = f'], "attachments": [\n{pictures}\n]}}\n' if pictures else "]}\n"
+    attached = ",\n".join(json.dumps(_values(one, name)) for one, name in attachments.items())
+    tail = f'], "attachments": [\n{attached}\n]}}\n' if attached else "]}\n"
     head = f'{{"format": "{FORMAT}", "version": {VERSION}, "runs": ['
     return f"{head}\n{runs}\n{tail}" if runs else f"{head}{tail}"
 
 
-def _image_values(image: Attachment) -> dict[str, object]:
-    data = None if image.data is None else base64.b64encode(image.data).decode()
-    return asdict(image) | {"data": data}
+def _values(attachment: Attachment, name: str | None) -> dict[str, object]:
+    data = None if attachment.data is None else base64.b64encode(attachment.data).decode()
+    return asdict(attachment) | {"data": data} | ({} if name is None else {"name": name})
 
 
 def json_document(rows: Iterable[Row]) -> dict[str, Any]:
@@ -169,13 +175,13 @@ def _prompt(row: Row) -> tuple[object, ...]:
 
 def _section(rows: Sequence[Row]) -> str:
     system, user, parameters = _prompt(rows[0])
-    items, images = parameter_items(parameters), len(rows[0]["attachments"] or ())
+    items, attached = parameter_items(parameters), len(rows[0]["attachments"] or ())
     heading = escape_markdown(_validation.shorten(str(user or ""), _MAX_HEADING_CHARS))
     prompts = (("System prompt", system), ("User prompt", user))
     parts = [
         f"# {heading or 'A run without its prompt'}",
         *(f"**{title}**\n\n{fence(str(text))}" for title, text in prompts if text),
-        *([f"{count(images, 'image')}, which the JSON export holds."] if images else []),
+        *([f"{count(attached, 'attachment')}, which the JSON export holds."] if attached else []),
         markdown_table(("parameter", "value"), items) if items else "No parameter was set.",
         *map(_answer, rows),
     ]
@@ -223,8 +229,8 @@ def markdown_table(head: Sequence[str], lines: Iterable[Sequence[object]]) -> st
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *escaped))
 
 
-def extract_images(document: Mapping[str, Any]) -> list[Any]:
-    """The images of an export, unchecked; a notebook's outputs hold none."""
+def extract_attachments(document: Mapping[str, Any]) -> list[Any]:
+    """The images and files of an export, unchecked; a notebook's outputs hold none."""
     return _list(document, "attachments")
 
 

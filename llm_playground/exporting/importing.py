@@ -16,15 +16,20 @@ from llm_playground._files import open_regular
 from llm_playground.config import options
 from llm_playground.config.options import Privacy
 from llm_playground.errors import InvalidParameterError, RunLogError
-from llm_playground.exporting.formats import extract_images, extract_rows, not_an_export, read_csv
+from llm_playground.exporting.formats import (
+    extract_attachments,
+    extract_rows,
+    not_an_export,
+    read_csv,
+)
 from llm_playground.exporting.row_checks import (
     NOT_UTF8,
     OPTIONAL_COLUMNS,
-    checked_images,
+    checked_parts,
     fitting_rows,
 )
 from llm_playground.exporting.rows import COLUMNS, Row, utc_text
-from llm_playground.parts import ImagePart, TextPart
+from llm_playground.parts import FilePart, ImagePart, TextPart
 from llm_playground.runlog import attachments, open_log, postgres_ingest, recorder
 from llm_playground.runlog.attachments import Attachment
 from llm_playground.runlog.rows import EXECUTION_COLUMNS, PROMPT_COLUMNS, RESULT_COLUMNS
@@ -96,14 +101,14 @@ def import_runs(source: str | Path | bytes | Mapping[str, Any]) -> int:
     existing = {row["id"] for row in log.rows(_EXISTING, {"ids": ids})} if ids else set()
     new_rows = [row for row in rows if row["run_id"] not in existing]
     used = {sha256 for row in new_rows for sha256 in row["attachments"] or ()}
-    known = checked_images(found.images, privacy.image_mb) if used else {}
-    images = {sha256: image for sha256, image in known.items() if sha256 in used}
-    tables = _table_rows(new_rows, images, privacy)
+    known = checked_parts(found.attachments) if used else {}
+    attached = {sha256: part for sha256, part in known.items() if sha256 in used}
+    tables = _table_rows(new_rows, attached, privacy)
 
     def insert(session: Session) -> int:
         new = {name: _insert(session, name, tables[name], log.dialect) for name in _TABLES}
-        for image in images.values() if privacy.stores_images else ():
-            attachments.insert(session, image)
+        for sha256, part in attached.items() if privacy.stores_attachments else ():
+            attachments.insert(session, Attachment.of(sha256, part, privacy.image_mb))
         return new["results"]
 
     new = log.change(insert) if new_rows else 0
@@ -113,10 +118,10 @@ def import_runs(source: str | Path | bytes | Mapping[str, Any]) -> int:
 
 
 class Export(NamedTuple):
-    """The unchecked rows and images of an export."""
+    """The unchecked rows, and images and files, of an export."""
 
     rows: list[Any]
-    images: list[Any]
+    attachments: list[Any]
 
 
 def read_export(source: object) -> Export:
@@ -126,7 +131,7 @@ def read_export(source: object) -> Export:
         InvalidParameterError: The source cannot be read, is too large, or holds no runs.
     """
     if isinstance(source, Mapping):
-        return Export(extract_rows(source), extract_images(source))
+        return Export(extract_rows(source), extract_attachments(source))
     if isinstance(source, (bytes, bytearray)):
         return _export_of_text(_decode(source))
     if isinstance(source, str) and _is_content(source):
@@ -187,7 +192,7 @@ def _export_of_text(text: str) -> Export:
         raise not_an_export(f"not JSON ({_validation.shorten(str(error), 80)})") from None
     if not isinstance(document, dict):
         raise not_an_export("not a JSON object")
-    return Export(extract_rows(document), extract_images(document))
+    return Export(extract_rows(document), extract_attachments(document))
 
 
 class _ExactFloat(float):
@@ -249,11 +254,11 @@ def _cell_value(name: str, cell: str | None) -> Any:  # noqa: ANN401 - a JSON va
 
 
 def _table_rows(
-    rows: Sequence[Row], images: Mapping[str, Attachment], privacy: Privacy
+    rows: Sequence[Row], attached: Mapping[str, ImagePart | FilePart], privacy: Privacy
 ) -> dict[str, list[Row]]:
     """The rows of each table, as far as the privacy settings allow storing them."""
     tables: Mapping[str, Iterable[Row]] = {
-        "prompts": _prompts(rows, images, privacy),
+        "prompts": _prompts(rows, attached, privacy),
         "executions": (
             recorder.private_execution(row, privacy.of(row["id"])) for row in _executions(rows)
         ),
@@ -268,7 +273,7 @@ def _table_rows(
 
 
 def _prompts(
-    rows: Iterable[Row], images: Mapping[str, Attachment], privacy: Privacy
+    rows: Iterable[Row], attached: Mapping[str, ImagePart | FilePart], privacy: Privacy
 ) -> Iterable[Row]:
     """Each prompt once; with sampled privacy, once with texts and once without."""
     prompts = {}
@@ -276,17 +281,17 @@ def _prompts(
         store = privacy.of(row["execution_id"] or "")
         key = (row["prompt_id"], store)
         if row["prompt_id"] is not None and key not in prompts:
-            prompts[key] = recorder.private_prompt(_prompt(row, images), store)
+            prompts[key] = recorder.private_prompt(_prompt(row, attached), store)
     return prompts.values()
 
 
-def _prompt(row: Row, images: Mapping[str, Attachment]) -> Row:
+def _prompt(row: Row, attached: Mapping[str, ImagePart | FilePart]) -> Row:
     return {
         "id": row["prompt_id"],
         "created_at": row["started_at"],
         "system_prompt": row["system_prompt"],
         "user_prompt": row["user_prompt"],
-        "messages": _messages(row, images),
+        "messages": _messages(row, attached),
         "parameters": row["parameters"] or {},
         "selected_model": row["model"],
         "prompt_hash": row["prompt_hash"],
@@ -294,18 +299,19 @@ def _prompt(row: Row, images: Mapping[str, Attachment]) -> Row:
     }
 
 
-def _messages(row: Row, images: Mapping[str, Attachment]) -> list[dict[str, Any]] | None:
-    """The messages, if the hash proves that the two prompt texts and the images are all of them.
+def _messages(
+    row: Row, attached: Mapping[str, ImagePart | FilePart]
+) -> list[dict[str, Any]] | None:
+    """The messages, if the hash proves that the two prompt texts and attachments are all of them.
 
     The hash covers the base URL, which exports lack: the default one and that of this kernel are
-    tried. Images are kept without proof too, since only messages hold them.
+    tried. Attachments are kept without proof too, since only messages hold them.
     """
     system, user, model = row["system_prompt"], row["user_prompt"], row["model"]
     if row["prompt_hash"] is None or user is None or model is None:
         return None
-    known = [images[sha256] for sha256 in row["attachments"] or () if sha256 in images]
-    parts = (ImagePart(image.media_type, image.data) for image in known)
-    messages: tuple[Message, ...] = (Message("user", (*parts, TextPart(user))),)
+    known = [attached[sha256] for sha256 in row["attachments"] or () if sha256 in attached]
+    messages: tuple[Message, ...] = (Message("user", (*known, TextPart(user))),)
     if system is not None:
         messages = (Message("system", (TextPart(system),)), *messages)
     try:

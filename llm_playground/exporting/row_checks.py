@@ -18,8 +18,7 @@ from llm_playground import _validation
 from llm_playground._validation import nested_too_deeply
 from llm_playground.errors import InvalidParameterError
 from llm_playground.exporting.rows import COLUMNS, USD_PLACES, Row, fitting, utc_text
-from llm_playground.parts import ImagePart
-from llm_playground.runlog.attachments import Attachment
+from llm_playground.parts import FilePart, ImagePart
 from llm_playground.runlog.rows import RUN_COLUMNS, clean_json, clean_text
 from llm_playground.types import FinishReason, Status, UsageSource
 
@@ -102,23 +101,30 @@ def _check_row(row: object, place: str) -> Row:
     return checked
 
 
-def checked_images(values: Sequence[object], limit_mb: float) -> dict[str, Attachment]:
-    """The images of an export by their hashes, without those whose bytes have another hash.
+def checked_parts(values: Sequence[object]) -> dict[str, ImagePart | FilePart]:
+    """The images and files of an export by their hashes; those of another hash are left out.
 
-    >>> checked_images([{"sha256": "0" * 64, "data": "YWJj"}], 10)
+    >>> checked_parts([{"sha256": "0" * 64, "data": "YWJj"}])
     {}
     """
-    found = {}
+    found: dict[str, ImagePart | FilePart] = {}
     for value in values:
         data = value.get("data") if isinstance(value, Mapping) else None
         if not isinstance(value, Mapping) or not isinstance(data, str):
             continue
         with suppress(ValueError):
-            content, media_type = base64.b64decode(data, validate=True), value.get("media_type")
+            content = base64.b64decode(data, validate=True)
             if (sha256 := hashlib.sha256(content).hexdigest()) == value.get("sha256"):
-                image = ImagePart(media_type if isinstance(media_type, str) else None, content)
-                found[sha256] = Attachment.of(sha256, image, limit_mb)
+                found[sha256] = _attached(value, content)
     return found
+
+
+def _attached(value: Mapping[str, object], content: bytes) -> ImagePart | FilePart:
+    media_type, name = value.get("media_type"), value.get("name")
+    kind = media_type if isinstance(media_type, str) else None
+    if isinstance(name, str):
+        return FilePart(kind, name, content)
+    return ImagePart(kind, content)
 
 
 def _is_text(value: object) -> bool:

@@ -19,7 +19,7 @@ from llm_playground import _validation, footer, formatting
 from llm_playground.errors import InvalidParameterError
 from llm_playground.runlog import attachments, open_log
 from llm_playground.runlog.attachments import Attachment
-from llm_playground.runlog.reading import run_of
+from llm_playground.runlog.reading import messages_of, run_of
 from llm_playground.runlog.rows import (
     PACKED,
     RUN_TYPES,
@@ -54,6 +54,10 @@ SELECT {selected({name: f"v.{name}" for name in COLUMNS})}, {selected(PACKED)}
 FROM runs v JOIN results r ON r.id = v.run_id LEFT JOIN prompts p ON p.id = v.prompt_id
 WHERE v.run_id IN (SELECT unnest(CAST($ids AS VARCHAR[])))
 """  # noqa: S608 - names of columns
+_MESSAGES = """
+SELECT CAST(messages AS VARCHAR) AS messages, system_prompt, user_prompt, texts_gz AS _prompt_gz
+FROM prompts WHERE id IN (SELECT unnest(CAST($ids AS VARCHAR[]))) AND attachments IS NOT NULL
+"""
 
 
 def plain_rows(runs: object) -> list[Row]:
@@ -100,14 +104,37 @@ def fitting(rows: Sequence[T], check: Callable[[T], Row], done: str) -> list[Row
     return fit
 
 
-def stored_images(rows: Iterable[Row]) -> list[Attachment]:
-    """The images of the rows' prompts that the log holds, each once.
+def stored_attachments(rows: Iterable[Row]) -> dict[Attachment, str | None]:
+    """The images and files of the rows' prompts that the log holds, each once.
+
+    Their values are the names of files, which only the messages of their prompts have.
 
     Raises:
         RunLogError: The log cannot be read.
     """
-    hashes = [h for row in rows for h in row["attachments"] or () if isinstance(h, str)]
-    return list(attachments.find(open_log(), hashes).values())
+    with_some = [row for row in rows if row["attachments"]]
+    hashes = [h for row in with_some for h in row["attachments"] if isinstance(h, str)]
+    found = attachments.find(open_log(), hashes) if hashes else {}
+    names = _file_names({row["prompt_id"] for row in with_some}) if found else {}
+    return {one: names.get(sha256) for sha256, one in found.items()}
+
+
+def _file_names(prompt_ids: Iterable[str]) -> dict[str, str]:
+    """The names of the files in prompts, by the hashes of the files."""
+    rows = open_log().rows(_MESSAGES, {"ids": sorted(filter(None, prompt_ids))})
+    parts = (
+        part
+        for row in rows
+        for message in messages_of(unpacked_row(row)) or ()
+        if isinstance(message["content"], list)
+        for part in message["content"]
+        if isinstance(part, Mapping)
+    )
+    return {
+        part["sha256"]: part["name"]
+        for part in parts
+        if isinstance(part.get("sha256"), str) and isinstance(part.get("name"), str)
+    }
 
 
 def plain_row(run: Run | Mapping[str, object]) -> Row:

@@ -95,6 +95,12 @@ _PROMPT_OPTIONS = (
     _Option("-p --preset", "NAME", "precise, balanced, creative or one that was saved"),
     _Option("--image", "PATH", "send an image: a file or a web address; may be repeated", _SEVERAL),
     _Option(
+        "--file",
+        "PATH",
+        "send a document or recording (PDF, text, audio): a file or a web address; may be repeated",
+        _SEVERAL,
+    ),
+    _Option(
         "--schema",
         "NAME",
         "the variable with the schema of the answer: a pydantic model, a dataclass, a JSON schema; "
@@ -350,6 +356,7 @@ class LLMMagics(Magics):
             options.model or [None],
             system=options.system,
             images=options.image,
+            files=options.file,
             schema=self._schema(options.schema),
             preset=options.preset,
             parameters=_parameters(options),

@@ -19,8 +19,15 @@ from llm_playground.events import (
     TextDelta,
     ToolCallDelta,
 )
-from llm_playground.parts import ImagePart, ReasoningPart, TextPart, ToolCall, ToolResult
-from llm_playground.providers import Endpoint, RequestContext, streaming, strict_schema, usage
+from llm_playground.parts import FilePart, ImagePart, ReasoningPart, TextPart, ToolCall, ToolResult
+from llm_playground.providers import (
+    Endpoint,
+    RequestContext,
+    documents,
+    streaming,
+    strict_schema,
+    usage,
+)
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
 from llm_playground.providers.wire_formats import WIRE_FORMATS
@@ -84,7 +91,7 @@ def body(request: Request) -> dict[str, Any]:
     content = {
         "model": request.model_name,
         "max_tokens": parameters.max_tokens or DEFAULT_MAX_TOKENS,
-        "messages": _turns(request.messages),
+        "messages": _turns(request.messages, cited=_are_cited(request)),
         **{name: value for name, value in settings.items() if value is not None},
         "stream": True,
     }
@@ -100,7 +107,12 @@ def _output_config(effort: str | None, schema: Schema | None) -> dict[str, Any]:
     return config
 
 
-def _turns(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+def _are_cited(request: Request) -> bool:
+    """Whether documents come back as sources: Messages refuses that together with a schema."""
+    return request.schema is None and "output_config" not in request.parameters.extra
+
+
+def _turns(messages: tuple[Message, ...], *, cited: bool) -> list[dict[str, Any]]:
     """Alternating turns: consecutive messages of one role become blocks of one turn.
 
     Tool results belong to the user's turn and precede its other blocks.
@@ -112,7 +124,7 @@ def _turns(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
         role = "assistant" if message.role == "assistant" else "user"
         if not turns or turns[-1][0] != role:
             turns.append((role, []))
-        turns[-1][1].extend(_blocks(message))
+        turns[-1][1].extend(_blocks(message, cited=cited))
     return [{"role": role, "content": _content(blocks)} for role, blocks in turns]
 
 
@@ -123,7 +135,7 @@ def _content(blocks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
     return sorted(blocks, key=lambda block: block["type"] != "tool_result")
 
 
-def _blocks(message: Message) -> list[dict[str, Any]]:
+def _blocks(message: Message, *, cited: bool) -> list[dict[str, Any]]:
     """The blocks of a message: plain text as one block, reasoning first."""
     if all(isinstance(part, TextPart) for part in message.content):
         return [{"type": "text", "text": message.text}]
@@ -135,6 +147,8 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
                 blocks.append({"type": "text", "text": text})
             case ImagePart():
                 blocks.append({"type": "image", "source": _source(part)})
+            case FilePart():
+                blocks.append(documents.for_messages(part, cited=cited))
             case ToolCall():
                 blocks.append(
                     {"type": "tool_use", "id": part.id, "name": part.name, "input": _input(part)}

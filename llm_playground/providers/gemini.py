@@ -29,8 +29,8 @@ from llm_playground.events import (
     TextDelta,
     ToolCallDelta,
 )
-from llm_playground.parts import ImagePart, ReasoningPart, TextPart, ToolCall, ToolResult
-from llm_playground.providers import Endpoint, RequestContext, errors, streaming, usage
+from llm_playground.parts import FilePart, ImagePart, ReasoningPart, TextPart, ToolCall, ToolResult
+from llm_playground.providers import Endpoint, RequestContext, documents, errors, streaming, usage
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
 from llm_playground.providers.wire_formats import WIRE_FORMATS
@@ -240,6 +240,8 @@ def _part(part: object) -> dict[str, Any] | None:
             return {"text": text}
         case ImagePart():
             return _image(part)
+        case FilePart():
+            return documents.for_gemini(part)
         case ToolCall():
             call = {"functionCall": _call_name(part.id, part.name) | {"args": _arguments(part)}}
             return call | ({"thoughtSignature": part.signature} if part.signature else {})

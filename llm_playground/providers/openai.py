@@ -22,10 +22,11 @@ from llm_playground.events import (
     TextDelta,
     ToolCallDelta,
 )
-from llm_playground.parts import ImagePart, TextPart, ToolCall, ToolResult
+from llm_playground.parts import FilePart, ImagePart, TextPart, ToolCall, ToolResult
 from llm_playground.providers import (
     Endpoint,
     RequestContext,
+    documents,
     errors,
     streaming,
     strict_schema,
@@ -97,7 +98,9 @@ def body(request: Request) -> dict[str, Any]:
     }
     content = {
         "model": request.model_name,
-        "messages": [turn for message in request.messages for turn in _turns(message)],
+        "messages": [
+            turn for message in request.messages for turn in _turns(message, request.provider)
+        ],
         **{name: value for name, value in settings.items() if value is not None},
         "stream_options": {"include_usage": True},
         "stream": True,
@@ -138,7 +141,7 @@ def _format(schema: Schema) -> dict[str, Any]:
     }
 
 
-def _turns(message: Message) -> Iterator[dict[str, Any]]:
+def _turns(message: Message, provider: str) -> Iterator[dict[str, Any]]:
     """The turns of one message: each tool result is its own turn, reasoning is not sent."""
     results = [part for part in message.content if isinstance(part, ToolResult)]
     for result in results:
@@ -154,16 +157,22 @@ def _turns(message: Message) -> Iterator[dict[str, Any]]:
     ]
     if calls:
         yield {"role": "assistant", "content": message.text or None, "tool_calls": calls}
-    elif any(isinstance(part, ImagePart) for part in message.content):
-        parts = [_part(part) for part in message.content if isinstance(part, (TextPart, ImagePart))]
+    elif any(isinstance(part, (ImagePart, FilePart)) for part in message.content):
+        parts = [
+            _part(part, provider)
+            for part in message.content
+            if isinstance(part, (TextPart, ImagePart, FilePart))
+        ]
         yield {"role": message.role, "content": parts}
     elif message.text or not results:
         yield {"role": message.role, "content": message.text}
 
 
-def _part(part: TextPart | ImagePart) -> dict[str, Any]:
+def _part(part: TextPart | ImagePart | FilePart, provider: str) -> dict[str, Any]:
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
+    if isinstance(part, FilePart):
+        return documents.for_chat(part, provider)
     return {"type": "image_url", "image_url": {"url": images.data_url(part)}}
 
 

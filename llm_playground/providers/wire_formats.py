@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 from llm_playground import config
 from llm_playground.errors import InvalidParameterError
-from llm_playground.parts import ImagePart
+from llm_playground.parts import FilePart, ImagePart, Part, is_text
 from llm_playground.providers import extra
-from llm_playground.types import Message, Request
+from llm_playground.types import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class WireFormat:
     def body(self, request: Request) -> dict[str, Any]:
         """The JSON body of a request, built once: what is checked is what is sent.
 
-        A body with the bytes of images is built again each time, since it is large.
+        A body with the bytes of images and files is built again each time, since it is large.
 
         Raises:
             InvalidParameterError: It cannot be sent as it stands.
@@ -73,7 +73,7 @@ class WireFormat:
         body: dict[str, Any] | None = request.derived.get(self.module)
         if body is None:
             body = cast("dict[str, Any]", import_module(self.module).body(request))
-            if not _has_image_bytes(request):
+            if not _has_bytes(request):
                 request.derived[self.module] = body
         return body
 
@@ -195,7 +195,7 @@ def older_version(request: Request) -> str | None:
 
 
 def readable_body(request: Request) -> dict[str, Any]:
-    """The body that is checked before a call: as it is sent, but without the bytes of images.
+    """The body that is checked before a call: as it is sent, without bytes of images and files.
 
     Where a package of its own builds the body, it is the request in the form of its hash.
 
@@ -206,9 +206,9 @@ def readable_body(request: Request) -> dict[str, Any]:
     if wire_format is None:
         extra.check(request.parameters.extra)
         return request.canonical()
-    if not _has_image_bytes(request):
+    if not _has_bytes(request):
         return wire_format.body(request)
-    readable: Request = request.derived.setdefault("readable", _without_image_bytes(request))
+    readable: Request = request.derived.setdefault("readable", _without_bytes(request))
     return wire_format.body(readable)
 
 
@@ -246,26 +246,29 @@ def effects_of_extra(request: Request) -> extra.Effects:
     return replace(effects, most_tokens=max(effects.most_tokens, own))
 
 
-def _has_image_bytes(request: Request) -> bool:
+def _has_bytes(request: Request) -> bool:
     return any(
-        isinstance(part, ImagePart) and _is_inline(part)
+        _without_bytes_of(part) is not part
         for message in request.messages
         for part in message.content
     )
 
 
-def _is_inline(part: ImagePart) -> bool:
-    return bool(part.data) or (part.url or "").startswith("data:")
+def _without_bytes(request: Request) -> Request:
+    return replace(
+        request,
+        messages=tuple(
+            replace(message, content=tuple(map(_without_bytes_of, message.content)))
+            for message in request.messages
+        ),
+    )
 
 
-def _without_image_bytes(request: Request) -> Request:
-    empty = ImagePart("image/png", b"")
-
-    def readable(message: Message) -> Message:
-        parts = (
-            empty if isinstance(part, ImagePart) and _is_inline(part) else part
-            for part in message.content
-        )
-        return replace(message, content=tuple(parts))
-
-    return replace(request, messages=tuple(map(readable, request.messages)))
+def _without_bytes_of(part: Part) -> Part:
+    """A part without bytes that nobody reads as text; every other part as it is."""
+    match part:
+        case ImagePart() if part.data or (part.url or "").startswith("data:"):
+            return ImagePart("image/png", b"")
+        case FilePart() if part.data and not is_text(part.media_type or ""):
+            return replace(part, data=b"")
+    return part

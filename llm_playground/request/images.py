@@ -90,7 +90,7 @@ def is_url(location: str) -> bool:
 def _from_text(text: str) -> ImagePart:
     scheme = text.partition(":")[0].lower()
     if scheme == "data":
-        return _part(_of_data_url(text), "The data: URL")
+        return _part(of_data_url(text), "The data: URL")
     if scheme in {"http", "https"}:
         return _from_url(text)
     if "://" in text:
@@ -129,7 +129,15 @@ def _from_path(path: Path) -> ImagePart:
     return _part(data, str(path))
 
 
-def _of_data_url(url: str) -> bytes:
+def of_data_url(url: str) -> bytes:
+    """The bytes in a ``data:`` URL (RFC 2397).
+
+    Raises:
+        InvalidParameterError: It is malformed.
+
+    >>> of_data_url("data:text/plain;base64,YWJj"), of_data_url("data:,a%20b")
+    (b'abc', b'a b')
+    """
     head, comma, content = url.partition(",")
     try:
         if head.lower().endswith(";base64"):
@@ -252,7 +260,7 @@ def _media_type(data: bytes, name: str) -> str:
         return "image/webp"
     if data.startswith(b"%PDF-"):
         raise InvalidParameterError(
-            f"{name} is a PDF, which cannot be sent. Save the page you need as PNG."
+            f"{name} is a PDF. Pass it as files=, or save the page you need as PNG."
         )
     raise InvalidParameterError(f"{name} is not a supported image. Use PNG, JPEG, GIF or WebP.")
 

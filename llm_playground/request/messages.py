@@ -1,4 +1,4 @@
-"""Messages from prompts, earlier turns and images, and ``{{name}}`` templates.
+"""Messages from prompts, earlier turns, images and files, and ``{{name}}`` templates.
 
 Templates support names only, no attributes or calls. Single braces are left unchanged.
 """
@@ -14,7 +14,16 @@ from typing import Any, cast, get_args
 
 from llm_playground import _validation
 from llm_playground.errors import InvalidParameterError, TemplateError
-from llm_playground.parts import ImagePart, Part, ReasoningPart, TextPart, ToolCall, ToolResult
+from llm_playground.parts import (
+    FilePart,
+    ImagePart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
+from llm_playground.request.files import file, files_from
 from llm_playground.request.images import image, images_from, is_url
 from llm_playground.types import Message, Role
 
@@ -73,16 +82,19 @@ def conversation(
     system: str | None = None,
     messages: Iterable[Turn] | None = None,
     images: Any = None,  # noqa: ANN401 - types are checked by images_from
+    files: Any = None,  # noqa: ANN401 - types are checked by files_from
 ) -> tuple[Message, ...]:
-    """The messages of a request: system prompt, earlier turns, images and prompt.
+    """The messages of a request: system prompt, earlier turns, images, files and prompt.
 
     Args:
         prompt: Text of the last user message; None if ``messages`` contain it.
         system: The system prompt; a blank one is left out.
         messages: Earlier turns: ``{"role": ..., "content": text or list of parts}``. A part is a
             ``TextPart`` or similar, ``{"type": "text", "text": ...}``, ``{"type": "image", "image":
-            source for lp.image}``, or as :func:`llm_playground.types.messages_as_json` writes it.
+            source for lp.image}``, ``{"type": "file", "file": source for lp.file}``, or as
+            :func:`llm_playground.types.messages_as_json` writes it.
         images: Images of the last user message, placed before its text.
+        files: Documents and recordings of the last user message, placed after its images.
 
     Raises:
         InvalidParameterError: An argument has the wrong type, or the prompt is empty.
@@ -94,9 +106,10 @@ def conversation(
     turns = [turn for turn in turns if turn.text.strip()]
     turns += map(_turn, _checked_messages(messages))
     image_parts = () if images is None else images_from(images)
-    if prompt is not None or image_parts:
+    file_parts = () if files is None else files_from(files)
+    if prompt is not None or image_parts or file_parts:
         text = () if prompt is None else (_text(prompt),)
-        turns.append(Message("user", (*image_parts, *text)))
+        turns.append(Message("user", (*image_parts, *file_parts, *text)))
     said = (part for turn in turns if turn.role in {"user", "tool"} for part in turn.content)
     if not any(not isinstance(part, TextPart) or part.text.strip() for part in said):
         raise InvalidParameterError("The prompt is empty. Write what you want to ask.")
@@ -106,8 +119,8 @@ def conversation(
 def stored_conversation(messages: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:
     """The messages of a stored prompt, as :func:`conversation` returns them.
 
-    The log stores no path of an image. Rows that were imported or restored may name any file of
-    this machine, which is not read: a sentence takes its place.
+    The log stores no path of an image or file. Rows that were imported or restored may name any
+    file of this machine, which is not read: a sentence takes its place.
 
     Raises:
         InvalidParameterError: See :func:`conversation`.
@@ -117,12 +130,14 @@ def stored_conversation(messages: Iterable[Mapping[str, Any]]) -> tuple[Message,
     """
 
     def without_file(part: object) -> object:
-        if not isinstance(part, Mapping) or part.get("type") != "image":
+        kind = part.get("type") if isinstance(part, Mapping) else None
+        if not isinstance(part, Mapping) or kind not in {"image", "file"}:
             return part
-        location = part.get("url") or part.get("image")
+        location = part.get("url") or part.get(kind)
         if not isinstance(location, str) or is_url(location):
             return part
-        return TextPart("[an image in a file, which is not read]")
+        what = "an image in a file" if kind == "image" else "a file"
+        return TextPart(f"[{what}, which is not read]")
 
     turns = [
         {**turn, "content": list(map(without_file, turn["content"]))}
@@ -206,21 +221,23 @@ def _turn(turn: Turn) -> Message:
 # The parts that providers accept in a message of each role.
 _PARTS_OF: dict[str, tuple[type[Part], ...]] = {
     "system": (TextPart,),
-    "user": (TextPart, ImagePart),
+    "user": (TextPart, ImagePart, FilePart),
     "assistant": (TextPart, ReasoningPart, ToolCall),
     "tool": (ToolResult,),
 }
 
 
 def _part(source: object) -> Part:
+    if isinstance(source, FilePart):
+        return file(source)
     if isinstance(source, (TextPart, ImagePart, ReasoningPart, ToolCall, ToolResult)):
         return source
     kind = source.get("type") if isinstance(source, Mapping) else None
     read = _READERS.get(kind) if isinstance(kind, str) else None
     if read is None:
         raise InvalidParameterError(
-            'A message part is {"type": "text", "text": ...} or {"type": "image", "image": '
-            f"path, bytes or URL}}; got {_validation.short_repr(source)}."
+            'A message part is {"type": "text", "text": ...}, or {"type": "image", "image": path, '
+            f'bytes or URL}} and the same with "file"; got {_validation.short_repr(source)}.'
         )
     try:
         return read(source)
@@ -263,6 +280,10 @@ def _word(part: Mapping[str, Any], field: str) -> str:
 _READERS: dict[str, Callable[[Any], Part]] = {
     "text": lambda part: _text(part["text"]),
     "image": lambda part: image(part["image"] if part.get("url") is None else part["url"]),
+    "file": lambda part: file(
+        part["file"] if part.get("url") is None else part["url"],
+        None if part.get("name") is None else _word(part, "name"),
+    ),
     "reasoning": lambda part: ReasoningPart(_text(part["text"]).text, _signature(part)),
     "tool_call": _read_call,
     "tool_result": _read_result,

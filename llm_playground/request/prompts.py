@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from llm_playground import _validation, provenance, types
 from llm_playground.errors import InvalidParameterError
-from llm_playground.parts import ImagePart, TextPart
+from llm_playground.parts import FilePart, ImagePart, TextPart
 from llm_playground.redaction import printable, redact
 from llm_playground.request import secret_guard
 from llm_playground.request.messages import stored_conversation
@@ -113,7 +113,7 @@ class Prompt:
         r"""The text of a ``.prompty`` file, see :func:`llm_playground.prompt_from_file`.
 
         Raises:
-            ConfigError: The prompt has images or tool calls.
+            ConfigError: The prompt has images, files or tool calls.
 
         >>> prompt = Prompt((Message("user", (TextPart("Say {{word}}."),)),), name="say")
         >>> print(prompt.to_prompty())
@@ -184,8 +184,8 @@ def save_prompt(
 ) -> int:
     """Save a prompt under a name for all users of the run log.
 
-    A playground's prompt is saved with its ``{{name}}`` unfilled, a run's as it was sent. Text and
-    images are stored whatever the privacy setting is; keys are redacted.
+    A playground's prompt is saved with its ``{{name}}`` unfilled, a run's as it was sent. Text,
+    images and files are stored whatever the privacy setting is; keys are redacted.
 
     Args:
         name: Any text without ``@``.
@@ -213,7 +213,7 @@ def save_prompt(
     secret_guard.refuse_keys(name=name)
     if note is not None and not isinstance(note, str):
         raise InvalidParameterError(f"note takes text; got {_validation.short_repr(note)}.")
-    row, images = _row_and_images(run_or_playground)
+    row, attached = _row_and_attachments(run_or_playground)
     values = {
         "name": name.strip(),
         "prompt_id": row["id"],
@@ -225,8 +225,8 @@ def save_prompt(
     def save(session: Session) -> int:
         if "hash" in row:
             session.execute(_INSERT_PROMPT, row)
-        for image in images:
-            attachments.insert(session, image)
+        for attachment in attached:
+            attachments.insert(session, attachment)
         session.lock("prompt_versions")
         newest = session.rows(_NEWEST, {"name": values["name"]})
         version, prompt_id = newest[0] if newest else (0, None)
@@ -276,13 +276,13 @@ def _check_name(name: object) -> None:
         )
 
 
-def _row_and_images(source: object) -> tuple[dict[str, Any], list[Attachment]]:
-    """The row of ``prompts`` to save, with its images; only its id if the log has it."""
+def _row_and_attachments(source: object) -> tuple[dict[str, Any], list[Attachment]]:
+    """The row of ``prompts`` to save, with its attachments; only its id if the log has it."""
     if isinstance(source, (Run, str)):
         return {"id": _prompt_of_run(source.id if isinstance(source, Run) else source)}, []
     if isinstance(source, (Prompt, Form)):
         prompt = source if isinstance(source, Prompt) else source.as_prompt()
-        return _new_row(prompt), list(_images_of(prompt))
+        return _new_row(prompt), list(_attachments_of(prompt))
     raise InvalidParameterError(
         f"A run, a playground or a prompt can be saved; got {_validation.short_repr(source)}."
     )
@@ -302,18 +302,23 @@ def _prompt_of_run(run_id: str) -> str:
         )
     hashes = json_value(row["attachments"]) or []
     found = attachments.find(open_log(), hashes).values()
-    if len([image for image in found if image.data is not None]) < len(set(hashes)):
+    if len([one for one in found if one.data is not None]) < len(set(hashes)):
         raise InvalidParameterError(
-            "This run's prompt has images that are not stored (privacy, or larger than image_mb), "
-            "so it cannot be saved."
+            "This run's prompt has images or files that are not stored (privacy, or larger than "
+            "image_mb), so it cannot be saved."
         )
     return str(row["id"])
 
 
-def _images_of(prompt: Prompt) -> Iterator[Attachment]:
+def _attachments_of(prompt: Prompt) -> Iterator[Attachment]:
     for part in (part for message in prompt.messages for part in message.content):
-        if isinstance(part, ImagePart) and part.sha256 is not None:
-            yield Attachment.of(part.sha256, part, math.inf)
+        if isinstance(part, (ImagePart, FilePart)) and part.sha256 is not None:
+            attachment = Attachment.of(part.sha256, part, math.inf)
+            if attachment.data is None:
+                raise InvalidParameterError(
+                    "A file of this prompt holds a key, so it cannot be saved. Remove the key."
+                )
+            yield attachment
 
 
 def _new_row(prompt: Prompt) -> dict[str, Any]:
@@ -338,10 +343,12 @@ def _as_prompt(name: str, row: dict[str, Any]) -> Prompt:
     messages = messages_of(row)
     if messages is None:
         raise InvalidParameterError(f"The text of the saved prompt {name!r} was removed.")
-    images = attachments.find(open_log(), attachments.hashes_in(messages))
-    messages = attachments.with_images(messages, images)
+    found = attachments.find(open_log(), attachments.hashes_in(messages))
+    messages = attachments.with_bytes(messages, found)
     if attachments.hashes_in(messages):
-        raise InvalidParameterError(f"The images of the saved prompt {name!r} are not stored.")
+        raise InvalidParameterError(
+            f"The images or files of the saved prompt {name!r} are not stored."
+        )
     return Prompt(
         messages=stored_conversation(messages),
         parameters=parameters_from(json.loads(row["parameters"] or "{}")),

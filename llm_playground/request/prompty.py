@@ -110,7 +110,7 @@ def to_text(prompt: Prompt) -> str:
     """The text of a ``.prompty`` file for a prompt.
 
     Raises:
-        ConfigError: The prompt has images or tool calls.
+        ConfigError: The prompt has images, files or tool calls.
     """
     import yaml  # slow to import
 
@@ -261,7 +261,7 @@ def _refuse_logic(template: str) -> None:
 def _only_text(turn: Message) -> str:
     if turn.role == "tool" or not all(isinstance(part, TextPart) for part in turn.content):
         raise ConfigError(
-            "A .prompty file contains text only; this prompt has images or tool calls."
+            "A .prompty file contains text only; this prompt has images, files or tool calls."
         )
     return turn.text
 

@@ -1,8 +1,8 @@
 """Search of a request for keys, card numbers and e-mail addresses before it is sent.
 
-All text that is sent is searched: messages with ``{{name}}`` filled, tool results, tools, schema
-and ``extra``, then whatever else the body holds, but not the bytes of images. Findings name the
-place, never the value.
+All text that is sent is searched: messages with ``{{name}}`` filled, files of text, tool results,
+tools, schema and ``extra``, then whatever else the body holds, but not the bytes of images, PDFs
+and recordings. Findings name the place, never the value.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import Any, Literal
 from llm_playground import config
 from llm_playground.config import credentials
 from llm_playground.errors import ConfigError, InvalidParameterError
-from llm_playground.parts import ImagePart, ReasoningPart, TextPart, ToolCall, ToolResult
+from llm_playground.parts import FilePart, ImagePart, ReasoningPart, TextPart, ToolCall, ToolResult
 from llm_playground.providers.wire_formats import readable_body
 from llm_playground.redaction import key_patterns, known_in, mask, pii, printable
+from llm_playground.request.files import with_heading
 from llm_playground.types import Message, Request
 
 Kind = Literal["known", "keys", "cards", "email"]
@@ -128,7 +129,7 @@ def findings(
     ['the prompt contains a value that looks like an API key (…1a1)']
     """
     texts = [(place, text) for place, text in _texts(request) if text]
-    seen = {text for _, text in texts}
+    seen = {text for _, text in texts} | _headed_files(request)
     others = (text for text in _strings(readable_body(request)) if text not in seen)
     texts.append(("the request", "\n".join([request.model_name, *others])))
     by_place: dict[tuple[Kind, str], Finding] = {}
@@ -158,6 +159,13 @@ def _texts(request: Request) -> Iterator[tuple[str, str]]:
     yield from (("`headers`", text) for text in _strings(request.parameters.headers))
 
 
+def _headed_files(request: Request) -> set[str]:
+    """The texts of files below their names, as some wire formats send them."""
+    parts = (part for message in request.messages for part in message.content)
+    files = ((part, part.text) for part in parts if isinstance(part, FilePart))
+    return {with_heading(part, text) for part, text in files if text is not None}
+
+
 _PLACES = {"system": "the system prompt", "assistant": "an earlier answer"}
 
 
@@ -170,6 +178,9 @@ def _texts_of(message: Message, place: str) -> Iterator[tuple[str, str]]:
                 yield f"a call of `{part.name}`", part.arguments_json
             case ToolResult():
                 yield f"the result of `{part.name}`", part.text
+            case FilePart():
+                yield f"the file `{part.name}`", part.text or ""
+                yield "the name or URL of a file", f"{part.name}\n{part.url or ''}"
             case ImagePart():
                 url = part.url or ""
                 yield "the URL of an image", "" if url.startswith("data:") else url

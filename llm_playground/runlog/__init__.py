@@ -176,11 +176,11 @@ def set_aside_log() -> Path:
 def copies(log: RunLog) -> list[str]:
     """Absolute paths of the log's copies on this machine.
 
-    These are what is beside a DuckDB log, its backups, and the rows and images that the database
-    refused or has not stored yet.
+    These are what is beside a DuckDB log, its backups, and the rows and attachments that the
+    database refused or has not stored yet.
     """
     found = set() if log.path is None else duckdb_file.copies(log.path)
-    found.update(journal.refused(log.journals), log.journals.glob("images/*~*"))
+    found.update(journal.refused(log.journals), log.journals.glob("attachments/*~*"))
     backups = {Path(str(row["target"])) for row in log.rows(_BACKUPS)}
     found |= {path for path in backups if path.is_absolute() and path.is_file()}
     return sorted({str(path.resolve()) for path in found if path != log.path})

@@ -1,12 +1,14 @@
-"""Images of prompts in the log: the table ``attachments``, each image once, by its SHA-256.
+"""Images and files of prompts in the log: the table ``attachments``, each once, by its SHA-256.
 
-A prompt's messages hold the hashes of its images. After the journal line of the prompt, and before
-the request is sent, the recorder writes each image to a file beside the journals; a drain moves the
-files into the table. The order matters: an image that another process removes as unused while this
-one uses it again is stored again, because its prompt is in the log before its file is read.
+A prompt's messages hold the hashes of its attachments. After the journal line of the prompt, and
+before the request is sent, the recorder writes each attachment to a file beside the journals; a
+drain moves the files into the table. The order matters: one that another process removes as unused
+while this one uses it again is stored again, because its prompt is in the log before its file is
+read.
 
 The name of a file is the hash, the size in bytes, what it holds and the media type. One that holds
-the ``hash`` is empty: its image is above the limit of ``configure(privacy=...)``.
+the ``hash`` is empty: the attachment is above the limit of ``configure(privacy=...)``, or is a text
+with a key, which texts in the log never have.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from typing import Any, Protocol
 
 from llm_playground import _files
 from llm_playground.errors import RunLogError
-from llm_playground.parts import ImagePart
+from llm_playground.parts import FilePart, ImagePart
+from llm_playground.redaction import redact
 from llm_playground.runlog.store import Dialect, Session, Writer
 
 BYTES_PER_MB = 1_000_000
@@ -50,7 +53,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """One row of ``attachments``; ``data`` is None for an image above the limit."""
+    """One row of ``attachments``; ``data`` is None for what is not stored."""
 
     sha256: str
     media_type: str | None
@@ -58,12 +61,12 @@ class Attachment:
     data: bytes | None
 
     @classmethod
-    def of(cls, sha256: str, image: ImagePart, limit_mb: float) -> Attachment:
-        """The row of an image that has its bytes, whose hash is ``sha256``."""
-        data = image.data or b""
-        known = _MEDIA_TYPE.fullmatch(image.media_type or "")
-        is_small = len(data) <= limit_mb * BYTES_PER_MB
-        return cls(sha256, known and known[0], len(data), data if is_small else None)
+    def of(cls, sha256: str, part: ImagePart | FilePart, limit_mb: float) -> Attachment:
+        """The row of an image or file that has its bytes, whose hash is ``sha256``."""
+        data = part.data or b""
+        known = _MEDIA_TYPE.fullmatch(part.media_type or "")
+        is_kept = len(data) <= limit_mb * BYTES_PER_MB and not _has_key(part)
+        return cls(sha256, known and known[0], len(data), data if is_kept else None)
 
     @property
     def file_name(self) -> str:
@@ -86,55 +89,64 @@ class Attachment:
         return cls(match["sha256"], kind, int(match["size"]), data if holds_data else None)
 
 
-class ImageFiles:
-    """The images beside the journals in ``folder`` that wait for a drain."""
+def _has_key(part: ImagePart | FilePart) -> bool:
+    """Whether a file of text holds a key; bytes cannot be stored without it."""
+    text = part.text if isinstance(part, FilePart) else None
+    return text is not None and redact(text) != text
+
+
+class AttachmentFiles:
+    """The attachments beside the journals in ``folder`` that wait for a drain."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder / "images"
+        self.folder = folder / "attachments"
         self._refused: set[Path] = set()
         self._own: set[Path] = set()  # of prompts of this process
         self._said: set[str] = set()
 
-    def keep(self, images: Iterable[tuple[str, ImagePart]], limit_mb: float) -> None:
-        """Write images that have their bytes, with their hashes; never raises."""
+    def keep(self, parts: Iterable[tuple[str, ImagePart | FilePart]], limit_mb: float) -> None:
+        """Write images and files that have their bytes, with their hashes; never raises."""
         try:
-            for sha256, image in images:
-                self._write(Attachment.of(sha256, image, limit_mb), limit_mb)
+            for sha256, part in parts:
+                self._write(Attachment.of(sha256, part, limit_mb), limit_mb)
         except OSError as error:
             self._warn(
-                f"An image of a prompt is not stored: {self.folder} cannot be written "
+                f"An attachment of a prompt is not stored: {self.folder} cannot be written "
                 f"({error.strerror}). The run itself is logged."
             )
 
-    def _write(self, image: Attachment, limit_mb: float) -> None:
-        path = self.folder / image.file_name
+    def _write(self, attachment: Attachment, limit_mb: float) -> None:
+        path = self.folder / attachment.file_name
         self._own.add(path)
         if path.exists():
             return
-        if image.data is None:
+        if attachment.data is None and (attachment.size_bytes or 0) > limit_mb * BYTES_PER_MB:
             self._warn(
-                f"Images above {limit_mb:g} MB are not stored, only their hashes: runs with them "
-                'cannot be reopened whole. lp.configure(privacy={"image_mb": ...}) sets the limit.'
+                f"Images and files above {limit_mb:g} MB are not stored, only their hashes: runs "
+                "with them cannot be reopened whole. "
+                'lp.configure(privacy={"image_mb": ...}) sets the limit.'
             )
+        elif attachment.data is None:
+            self._warn("A file with a key in its text is not stored, only its hash.")
         group = _files.group_of(self.folder.parent)
         if not self.folder.exists():
             _files.create_folder(self.folder)
             _files.set_rights(self.folder, group)
         with _files.making(path) as folder:
             with os.fdopen(_files.create(folder / "file", group=group), "wb") as file:
-                file.write(image.data or b"")
-            # Without fsync, as for journals; the hash is checked when the image is read.
+                file.write(attachment.data or b"")
+            # Without fsync, as for journals; the hash is checked when the attachment is read.
             (folder / "file").replace(path)
 
     def waiting(self, *, only_own: bool = False) -> list[Path]:
         """The files to drain; what killed processes left incomplete is removed.
 
-        A drain that does not read the journals of others leaves their images: no prompt in the
+        A drain that does not read the journals of others leaves their attachments: no prompt in the
         database would use these yet, and a purge would remove them.
         """
         try:
             found = [Path(entry.path) for entry in os.scandir(self.folder)]
-        except OSError:  # no image was ever sent
+        except OSError:  # none was ever sent
             return []
         _files.remove_leftovers(self.folder)
         drained = self._own.intersection(found) if only_own else {*found}
@@ -147,16 +159,16 @@ class ImageFiles:
         """
         for path in paths:
             try:
-                image = Attachment.read(path)
-                if image is not None:
+                attachment = Attachment.read(path)
+                if attachment is not None:
                     file = path if dialect == "duckdb" else None
-                    writer.change(partial(insert, image=image, file=file))
+                    writer.change(partial(insert, attachment=attachment, file=file))
             except (RunLogError, OSError) as error:
                 self._refused.add(path)
-                self._warn(f"An image of a prompt is not in the log, and stays in {path} ({error})")
+                self._warn(f"An attachment is not in the log, and stays in {path} ({error})")
 
     def remove(self, paths: Iterable[Path]) -> None:
-        """Delete files whose images are in the database."""
+        """Delete files whose attachments are in the database."""
         for path in paths:
             if path not in self._refused:
                 self._own.discard(path)
@@ -169,22 +181,22 @@ class ImageFiles:
             _log.warning("%s", line)
 
 
-def insert(session: Session, image: Attachment, file: Path | None = None) -> None:
-    """Insert an image into the table unless it is there; DuckDB can read its bytes from a file."""
-    session.lock("attachments")  # a purge holds it while it removes unused images
-    is_read = file is not None and image.data is not None
+def insert(session: Session, attachment: Attachment, file: Path | None = None) -> None:
+    """Insert a row into the table unless it is there; DuckDB can read its bytes from a file."""
+    session.lock("attachments")  # a purge holds it while it removes unused ones
+    is_read = file is not None and attachment.data is not None
     data = _OF_FILE if is_read else "$data"
-    values = asdict(image) | ({"data": glob.escape(str(file))} if is_read else {})
-    match session.rows(_FIND, {"sha256": image.sha256}):
+    values = asdict(attachment) | ({"data": glob.escape(str(file))} if is_read else {})
+    match session.rows(_FIND, {"sha256": attachment.sha256}):
         case []:
             session.execute(_INSERT.format(data=data), values)
-        case [(False,)] if image.data is not None:  # it was above the limit before
+        case [(False,)] if attachment.data is not None:  # it was above the limit before
             known = {name: values[name] for name in ("sha256", "data")}
             session.execute(_COMPLETE.format(data=data), known)
 
 
 def hashes_in(messages: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The hashes of the images in messages of a prompt's row.
+    """The hashes of the images and files in messages of a prompt's row.
 
     >>> hashes_in([{"role": "user", "content": [{"type": "image", "sha256": "ab"}]}])
     ['ab']
@@ -205,7 +217,7 @@ class Rows(Protocol):
 
 
 def find(log: Rows, hashes: Iterable[str]) -> dict[str, Attachment]:
-    """Images of the log by their hashes, without those that it does not hold or holds damaged.
+    """Attachments in the log by their hashes, without those that it lacks or holds damaged.
 
     Raises:
         RunLogError: The log cannot be read.
@@ -218,22 +230,30 @@ def find(log: Rows, hashes: Iterable[str]) -> dict[str, Attachment]:
         for row in rows
     )
     return {
-        image.sha256: image
-        for image in found
-        if image.data is None or hashlib.sha256(image.data).hexdigest() == image.sha256
+        one.sha256: one
+        for one in found
+        if one.data is None or hashlib.sha256(one.data).hexdigest() == one.sha256
     }
 
 
-def with_images(
-    messages: Iterable[Mapping[str, Any]], images: Mapping[str, Attachment]
+def with_bytes(
+    messages: Iterable[Mapping[str, Any]], found: Mapping[str, Attachment]
 ) -> list[dict[str, Any]]:
-    """Messages of a prompt's row with their images as parts; one that is missing stays a hash."""
+    """Messages of a prompt's row with their images and files as parts; a missing one stays a hash.
+
+    >>> row = Attachment("ab", "text/csv", 3, b"1,2")
+    >>> part = {"type": "file", "media_type": "text/csv", "name": "t.csv", "sha256": "ab"}
+    >>> with_bytes([{"role": "user", "content": [part]}], {"ab": row})[0]["content"][0].name
+    't.csv'
+    """
 
     def restored(part: Any) -> Any:  # noqa: ANN401 - a part in any of its forms
-        image = images.get(str(part.get("sha256"))) if isinstance(part, Mapping) else None
-        if image is None or image.data is None:
+        one = found.get(str(part.get("sha256"))) if isinstance(part, Mapping) else None
+        if one is None or one.data is None:
             return part
-        return ImagePart(part.get("media_type"), image.data)
+        if part.get("type") == "file":
+            return FilePart(part.get("media_type"), part.get("name"), one.data)
+        return ImagePart(part.get("media_type"), one.data)
 
     return [
         {**message, "content": [restored(part) for part in content]}

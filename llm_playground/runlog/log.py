@@ -373,8 +373,10 @@ class RunLog:
         if which == "none" and not self._store.unfinished():
             return
         files = journal.files(self.journals) if which == "all" else self._recorder.paths()
-        images = self._recorder.images
-        waiting = files or (images.folder.is_dir() and images.waiting()) or self._store.unfinished()
+        attached = self._recorder.attachments
+        waiting = (
+            files or (attached.folder.is_dir() and attached.waiting()) or self._store.unfinished()
+        )
         if waiting or (self._retries and which == "all" and journal.refused(self.journals)):
             with self._drained(which, patient=patient):
                 pass
@@ -392,7 +394,7 @@ class RunLog:
             with self._store.writing(patient=patient) as writer:
                 # After opening, since journals would pile up without a database. Images first: the
                 # journal line of each was written before its file.
-                images = self._recorder.images.waiting(only_own=which != "all")
+                attached = self._recorder.attachments.waiting(only_own=which != "all")
                 own = self._recorder.retire()
                 taken, live = self._foreign_journals() if which == "all" else ([], [])
                 for abandoned in taken:
@@ -401,12 +403,12 @@ class RunLog:
                 files = [*(journal.path for journal in own), *dead, *live]
                 refused = writer.ingest(Batch(files, dead))
                 again = writer.ingest(Batch(tried, tried)) if tried else []
-                self._recorder.images.ingest(writer, images, self.dialect)
+                self._recorder.attachments.ingest(writer, attached, self.dialect)
                 try:
                     yield writer
                 except BaseException as error:  # raised below, once the ingested rows are committed
                     failed = error
-            self._recorder.images.remove(images)
+            self._recorder.attachments.remove(attached)
             if self._keep(refused, [*own, *taken], dead, again, tried):
                 self._recorder.remove(own)
                 for abandoned in taken:

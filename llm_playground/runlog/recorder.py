@@ -23,10 +23,10 @@ from pathlib import Path
 from llm_playground import config
 from llm_playground._runtime import Debouncer
 from llm_playground.config.options import Privacy
-from llm_playground.parts import ImagePart
+from llm_playground.parts import FilePart, ImagePart
 from llm_playground.redaction import StreamRedactor, printable
 from llm_playground.redaction.pii import Kind, masked
-from llm_playground.runlog.attachments import ImageFiles
+from llm_playground.runlog.attachments import AttachmentFiles
 from llm_playground.runlog.journal import Journal
 from llm_playground.runlog.rows import (
     Row,
@@ -139,7 +139,7 @@ class Recorder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.images = ImageFiles(folder)
+        self.attachments = AttachmentFiles(folder)
         self._reset()
 
     def _reset(self) -> None:
@@ -177,11 +177,12 @@ class Recorder:
                 self._executions.setdefault(execution.id, rows["execution"])
                 is_new = prompt["id"] not in self._journaled
                 self._write(self._started_line(result, rows))
-            if is_new and prompt["attachments"] and privacy.stores_images:
+            if is_new and prompt["attachments"] and privacy.stores_attachments:
                 parts = (part for message in request.messages for part in message.content)
-                images = (p for p in parts if isinstance(p, ImagePart) and p.data is not None)
+                kinds = (ImagePart, FilePart)
+                attached = (p for p in parts if isinstance(p, kinds) and p.data is not None)
                 hashes = prompt["attachments"]  # in the same order
-                self.images.keep(zip(hashes, images, strict=True), privacy.image_mb)
+                self.attachments.keep(zip(hashes, attached, strict=True), privacy.image_mb)
 
     def text(self, run_id: str, delta: str) -> None:
         """Record new text: the first of a run at once, later text every 50 ms at most."""

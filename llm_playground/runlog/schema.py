@@ -267,8 +267,8 @@ ALTER TABLE results ADD COLUMN texts_gz {bytes};
 """
 _V3 += _runs_view("compressed", RATINGS)
 
-# `prompts.attachments`: the hashes of the prompt's images, a JSON list; NULL if it has none.
-# `attachments.data` is NULL for an image above the limit of `configure(privacy=...)`.
+# `prompts.attachments`: the hashes of the prompt's images and files, a JSON list; NULL for none.
+# `attachments.data` is NULL for one above the limit of `configure(privacy=...)`.
 _V4 = """
 ALTER TABLE prompts ADD COLUMN attachments {json};
 ALTER TABLE attachments ADD COLUMN size_bytes BIGINT;

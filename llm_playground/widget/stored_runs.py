@@ -11,7 +11,6 @@ from llm_playground import _validation, config, provenance
 from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.events import ReasoningDelta, RunFinished, TextDelta
 from llm_playground.execution import Call, Tally
-from llm_playground.parts import ImagePart
 from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
@@ -65,10 +64,10 @@ class StoredRun:
     """A run of the log with its request."""
 
     run: Run
-    # Without images that the log does not hold; None if the text is not stored.
+    # Without images and files that the log does not hold; None if the text is not stored.
     messages: tuple[Message, ...] | None
     iterations: int = 1
-    lacks_images: bool = False
+    lacks_attachments: bool = False
 
 
 def resolve_run_ids(runs: object) -> list[str]:
@@ -131,7 +130,7 @@ def stored_runs(ids: Sequence[str]) -> list[StoredRun]:
 
 
 def _hashes(row: Mapping[str, Any]) -> list[str]:
-    """The hashes of the images in a row's messages, empty for a row that no prompt can have."""
+    """The hashes in a row's messages, empty for a row that no prompt can have."""
     try:
         return attachments.hashes_in(messages_of(row) or ())
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -139,28 +138,29 @@ def _hashes(row: Mapping[str, Any]) -> list[str]:
 
 
 def stored_run_of(
-    row: Mapping[str, Any], images: Mapping[str, Attachment] = MappingProxyType({})
+    row: Mapping[str, Any], attached: Mapping[str, Attachment] = MappingProxyType({})
 ) -> StoredRun:
-    """A run from its row, as :func:`~llm_playground.runlog.reading.run_of`, with images by hash.
+    """A run from its row, as :func:`~llm_playground.runlog.reading.run_of`, with attachments.
 
     Raises:
         InvalidParameterError: The row has a value of another program that no run can have.
     """
-    stored = {sha256 for sha256, image in images.items() if image.data is not None}
-    lacks_images = bool({*_hashes(row), *(json_value(row.get("attachments")) or ())} - stored)
+    stored = {sha256 for sha256, one in attached.items() if one.data is not None}
+    missing = {*_hashes(row), *(json_value(row.get("attachments")) or ())} - stored
     try:
         run = run_of(row, parameters_from(json_value(row["parameters"]) or {}))
-        return StoredRun(run, _messages(row, images), int(row.get("iterations") or 1), lacks_images)
+        iterations = int(row.get("iterations") or 1)
+        return StoredRun(run, _messages(row, attached), iterations, bool(missing))
     except (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         name = _validation.short_repr(row["run_id"])
         raise InvalidParameterError(f"The run {name} cannot be read ({error}).") from None
 
 
 def _messages(
-    row: Mapping[str, Any], images: Mapping[str, Attachment]
+    row: Mapping[str, Any], attached: Mapping[str, Attachment]
 ) -> tuple[Message, ...] | None:
     try:
-        known = attachments.with_images(messages_of(row) or (), images)
+        known = attachments.with_bytes(messages_of(row) or (), attached)
         turns = [_without_hashes(turn) for turn in known]
         return stored_conversation(turns)
     except (InvalidParameterError, ValueError, TypeError, KeyError):
@@ -170,7 +170,7 @@ def _messages(
 def _without_hashes(turn: Mapping[str, Any]) -> dict[str, Any]:
     content = turn["content"]
     if isinstance(content, list):
-        content = [p for p in content if isinstance(p, ImagePart) or "sha256" not in p]
+        content = [p for p in content if not isinstance(p, Mapping) or "sha256" not in p]
     return {"role": turn["role"], "content": content}
 
 
@@ -249,8 +249,8 @@ def _swept(all_parameters: Sequence[Parameters]) -> dict[str, Any]:
 
 
 def _not_restored(stored: Sequence[StoredRun], form: Form) -> Iterator[str]:
-    if any(one.lacks_images for one in stored):
-        yield "The prompt had images that are not stored: add them again."
+    if any(one.lacks_attachments for one in stored):
+        yield "The prompt had images or files that are not stored: add them again."
     without_control = [name for name in form.parameters if name not in TRAIT_OF]
     if without_control:
         yield f"The panel has no control for {' and '.join(without_control)}: not in the form."

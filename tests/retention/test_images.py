@@ -72,7 +72,7 @@ def test_an_image_is_stored_with_its_bytes(log, media_type, data):
     assert bytes(row["data"]) == data
     assert json.loads(lp.runs().attachments[0]) == [sha256(data)]
     assert stored_runs([run.id])[0].messages == request.messages
-    assert not list(log.journals.glob("images/*"))
+    assert not list(log.journals.glob("attachments/*"))
 
 
 def test_each_image_is_stored_once(log):
@@ -89,7 +89,7 @@ def test_files_are_private_under_any_umask(log):
         begin(log, asks(GIF))
     finally:
         os.umask(before)
-    [file] = log.journals.glob("images/*")
+    [file] = log.journals.glob("attachments/*")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
@@ -107,11 +107,11 @@ def test_of_a_large_image_hash_type_and_size_are_stored(log, caplog, limit_mb, s
         assert (stored(log)[sha256(data)] == data) == kept
     said = [line for line in caplog.messages if "are not stored" in line]
     assert len(said) == (0 if kept and size + 4 <= limit_mb * MB else 1)
-    assert stored_runs([run.id])[0].lacks_images == (not kept)
+    assert stored_runs([run.id])[0].lacks_attachments == (not kept)
     if not kept:
-        with pytest.raises(ConfigError, match="images that are not stored"):
+        with pytest.raises(ConfigError, match="images or files that are not stored"):
             lp.code(run)
-        with pytest.raises(InvalidParameterError, match="images that are not stored"):
+        with pytest.raises(InvalidParameterError, match="images or files that are not stored"):
             lp.save_prompt("large", run)
         lp.configure(privacy={"image_mb": 20})
         record(log, asks(data))
@@ -132,7 +132,7 @@ def test_odd_limits_are_refused(limit):
 def test_privacy_stores_no_image(log, privacy):
     lp.configure(privacy=privacy)
     record(log, asks(GIF))
-    assert not list(log.journals.glob("images/*"))
+    assert not list(log.journals.glob("attachments/*"))
     assert stored(log) == {}
 
 
@@ -140,7 +140,7 @@ def test_an_administrator_limits_images(log, tmp_path, monkeypatch):
     policy = tmp_path / "policy.toml"
     policy.write_text("privacy = { image_mb = 1 }")
     monkeypatch.setenv("LLM_PLAYGROUND_POLICY", str(policy))
-    with pytest.raises(ConfigError, match="images up to 1 MB"):
+    with pytest.raises(ConfigError, match="images and files up to 1 MB"):
         lp.configure(privacy={"image_mb": 2})
     record(log, asks(bytes(MB + 1)))
     assert list(stored(log).values()) == [None]
@@ -160,11 +160,11 @@ def test_a_killed_process_loses_no_image(log, run_and_kill):
 
 def test_what_a_killed_writer_left_is_removed(log):
     begin(log, asks(GIF))
-    with _files.making(log.journals / "images" / "new") as new:
-        killed_while_making(log.journals / "images" / "old")
+    with _files.making(log.journals / "attachments" / "new") as new:
+        killed_while_making(log.journals / "attachments" / "old")
         log.drain()
         assert stored(log) == {sha256(GIF): GIF}
-        assert list(log.journals.glob("images/*")) == [new]
+        assert list(log.journals.glob("attachments/*")) == [new]
 
 
 def test_a_refused_image_stays_as_a_file_and_the_log_goes_on(log, caplog):
@@ -173,7 +173,7 @@ def test_a_refused_image_stays_as_a_file_and_the_log_goes_on(log, caplog):
     record(log, asks(PNG, question="Another?"))
     assert len(lp.runs()) == 2
     assert len([line for line in caplog.messages if "is not in the log" in line]) == 1
-    assert len(list(log.journals.glob("images/*"))) == 2
+    assert len(list(log.journals.glob("attachments/*"))) == 2
     log.change(lambda session: session.execute("ALTER TABLE hidden RENAME TO attachments"))
     again = type(log)(log._store)  # as another process
     again.drain()
@@ -182,10 +182,10 @@ def test_a_refused_image_stays_as_a_file_and_the_log_goes_on(log, caplog):
 
 def test_a_folder_that_cannot_be_written_keeps_the_run(log, caplog):
     log.journals.mkdir(parents=True, exist_ok=True)
-    (log.journals / "images").write_text("in the way")
+    (log.journals / "attachments").write_text("in the way")
     record(log, asks(GIF))
     assert len(lp.runs()) == 1
-    assert "An image of a prompt is not stored" in caplog.text
+    assert "An attachment of a prompt is not stored" in caplog.text
 
 
 @pytest.mark.parametrize("keep", ["metrics", "nothing"])
@@ -214,7 +214,7 @@ def test_a_damaged_image_counts_as_missing(log):
     run = record(log, asks(GIF))
     damage = "UPDATE attachments SET data = $data"
     log.change(lambda session: session.execute(damage, {"data": b"other"}))
-    assert stored_runs([run.id])[0].lacks_images
+    assert stored_runs([run.id])[0].lacks_attachments
 
 
 def test_backup_and_restore_carry_images(log, tmp_path, new_url, monkeypatch):
@@ -228,7 +228,7 @@ def test_backup_and_restore_carry_images(log, tmp_path, new_url, monkeypatch):
     assert stored(restored) == {sha256(large): large, sha256(GIF): GIF}
     restored.compact()
     assert stored(restored)[sha256(large)] == large
-    assert not stored_runs([run.id])[0].lacks_images
+    assert not stored_runs([run.id])[0].lacks_attachments
     restored.close()
 
 
@@ -280,7 +280,7 @@ def test_imported_runs_of_any_base_url_are_whole(
     assert lp.import_runs(exported) == 1
     [again] = stored_runs([run.id])
     assert again.messages == request.messages
-    assert not again.lacks_images
+    assert not again.lacks_attachments
     if later == "the same":
         assert lp.code(run.id, "curl") == code
         repeated = replace(request, messages=again.messages, endpoint=config.base_url(provider))
@@ -314,7 +314,7 @@ def test_an_import_takes_only_whole_images_of_its_runs(log, new_url, monkeypatch
     other = open_log(url)
     assert lp.import_runs(document | more) == 1
     assert stored(other) == {}
-    assert stored_runs([run.id])[0].lacks_images
+    assert stored_runs([run.id])[0].lacks_attachments
     other.close()
 
 
@@ -330,7 +330,7 @@ def test_an_import_respects_privacy(log, new_url, monkeypatch):
 
 
 def test_markdown_counts_images(log):
-    assert "2 images" in lp.export(record(log, asks(GIF, PNG)), "markdown")
+    assert "2 attachments" in lp.export(record(log, asks(GIF, PNG)), "markdown")
 
 
 def test_code_of_a_run_has_its_images(log, monkeypatch):
