@@ -75,6 +75,7 @@ _EXPORTS = {
     "reports": ["sql"],
     "reports.quality": ["failures", "latency", "waste"],
     "reports.reconciliation": ["reconcile"],
+    "reports.retiring": ["retiring"],
     "reports.run_rows": ["audit", "duplicates", "rate", "runs"],
     "reports.savings": ["prompt_cache", "what_if"],
     "reports.spending": ["costs", "forecast", "usage_by"],

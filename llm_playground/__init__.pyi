@@ -65,6 +65,7 @@ from llm_playground.reports.quality import failures as failures
 from llm_playground.reports.quality import latency as latency
 from llm_playground.reports.quality import waste as waste
 from llm_playground.reports.reconciliation import reconcile as reconcile
+from llm_playground.reports.retiring import retiring as retiring
 from llm_playground.reports.run_rows import audit as audit
 from llm_playground.reports.run_rows import duplicates as duplicates
 from llm_playground.reports.run_rows import rate as rate

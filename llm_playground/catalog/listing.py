@@ -46,6 +46,7 @@ class ListedModel:
     context_window: int | None = None
     vision: bool | None = None
     tools: bool | None = None
+    retires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,11 @@ def _openai_model(item: Mapping[str, Any]) -> ListedModel | None:
     return ListedModel(
         name,
         released_at=_time(item.get("created")),
-        deprecated=True if item.get("deprecation") else None,
+        deprecated=True if any(item.get(name) for name in _ENDS) else None,
         context_window=_first(item, _CONTEXT_WINDOWS, int),
         vision=_flag(item, _VISION),
         tools=_flag(item, _TOOLS),
+        retires_at=_end(item),
     )
 
 
@@ -96,6 +98,7 @@ def _anthropic_model(item: Mapping[str, Any]) -> ListedModel | None:
         deprecated=None if lifecycle is None else lifecycle != "active",
         context_window=_first(item, ("max_input_tokens",), int),
         vision=_first(item, ("capabilities.image_input.supported",), bool),
+        retires_at=_time(item.get("retires_at")),
     )
 
 
@@ -143,6 +146,14 @@ _TOOLS = (
     ("supports_tools", None),  # Fireworks AI
     ("capabilities", "tools"),
 )
+
+
+# Fields of OpenAI-compatible lists for the day on which a model ends.
+_ENDS = ("shutdown_date", "deprecation", "expiration_date")  # OpenAI, Mistral, OpenRouter
+
+
+def _end(item: Mapping[str, Any]) -> datetime | None:
+    return next((at for name in _ENDS if (at := _time(item.get(name))) is not None), None)
 
 
 def _flag(item: Mapping[str, Any], fields: tuple[tuple[str, str | None], ...]) -> bool | None:

@@ -6,7 +6,7 @@ import asyncio
 import re
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from llm_playground import _lifecycle, _runtime, config
-from llm_playground.catalog import capabilities, pricing
+from llm_playground.catalog import capabilities, pricing, retirements
 from llm_playground.catalog.listing import NOT_CHAT, ListedModel, Listing
 from llm_playground.config.credentials import key_status, key_statuses
 from llm_playground.config.endpoint_table import EndpointRow
@@ -38,6 +38,7 @@ _MAX_DESCRIPTION_CHARS = 110
 _COLUMNS = (
     *("model", "provider", "available", "reason", "context_window"),
     *("input_usd_per_mtok", "output_usd_per_mtok", "streaming", "vision", "tools", "deprecated"),
+    "retires_at",
 )
 # Listed even without a key, to show what a key would make available.
 _ALWAYS_LISTED = ("openai", "anthropic", "gemini")
@@ -61,7 +62,8 @@ class Choice:
 
     ``reason`` is what is missing; None if the model can be used now. ``keyless`` is True if that is
     a key. Prices are US dollars per million tokens at the first tier. None is unknown, also for
-    ``vision``, ``tools`` and ``reasoning``.
+    ``vision``, ``tools`` and ``reasoning``. ``retires_at`` is when its provider ends it; None if no
+    end is known.
     """
 
     model: str
@@ -79,6 +81,7 @@ class Choice:
     reasoning: bool | None = None
     about: str | None = None
     keyless: bool = False
+    retires_at: datetime | None = None
 
     @property
     def badges(self) -> tuple[str, ...]:
@@ -203,7 +206,8 @@ def models() -> pd.DataFrame:
     Returns:
         model, provider, available, reason (what is missing), context_window (tokens),
         input_usd_per_mtok and output_usd_per_mtok (US dollars per million tokens, NaN unknown),
-        streaming, vision and tools (NA unknown), deprecated.
+        streaming, vision and tools (NA unknown), deprecated, retires_at (UTC, when the provider
+        ends the model; NaT if no end is known).
     """
     import pandas as pd  # first use, not import
 
@@ -221,10 +225,12 @@ def models() -> pd.DataFrame:
             "vision": choice.vision,
             "tools": choice.tools,
             "deprecated": choice.deprecated,
+            "retires_at": choice.retires_at,
         }
         for choice in choices()
     ]
     kinds = {"context_window": "Int64", "vision": "boolean", "tools": "boolean"}
+    kinds["retires_at"] = "datetime64[us, UTC]"
     return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(kinds)
 
 
@@ -291,7 +297,31 @@ def _choice(
         reasoning=abilities.reasoning,
         about=_first_sentence(description),
         keyless=keyless,
+        retires_at=_retires_at(row.name, model),
     )
+
+
+def _retires_at(provider: str, model: ListedModel) -> datetime | None:
+    """The end in the live list; what is announced elsewhere, unless the list calls it active."""
+    if model.retires_at is not None or model.deprecated is False:
+        return model.retires_at
+    return retirements.announced(provider, model.name)
+
+
+def ends_of(names: Iterable[str]) -> dict[str, datetime]:
+    """When models end, given as ``provider:name``; only those of which an end is known.
+
+    Reads the live lists that :func:`refresh` has queried, also of models that are no chat models.
+    """
+    ends: dict[str, datetime] = {}
+    for name in names:
+        provider, _, model = name.partition(":")
+        live = _live.get(provider)
+        listed = {one.name: one for one in live.listing.models} if live is not None else {}
+        retires_at = _retires_at(provider, listed.get(model, ListedModel(model)))
+        if retires_at is not None:
+            ends[name] = retires_at
+    return ends
 
 
 def _missing(row: EndpointRow) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import PurePath
 
 from llm_playground import _validation, config
@@ -15,6 +16,7 @@ from llm_playground.redaction import printable, remember
 
 KEY_ACTS = ("set", "forget")
 _RUNS_SHOWN = 20
+_ENDS_SHOWN = 5
 _RUN_COLUMNS = [
     *("started_at", "model", "user_prompt", "response_text", "status", "cost_usd"),
     *("response_time_ms", "run_id"),
@@ -25,10 +27,22 @@ _RUN_COLUMNS = [
 
 
 def models() -> object:
-    """The frame of models and prices."""
-    from llm_playground.catalog import models
+    """The frame of models and prices; prints which of them end soon."""
+    from llm_playground.catalog import models, retirements
 
-    return models.models()
+    frame = models.models()
+    now = datetime.now(UTC)
+    known = frame[frame["available"] & frame["retires_at"].notna()].sort_values("retires_at")
+    ending = [
+        f"{model} {when}"
+        for model, at in zip(known["model"], known["retires_at"], strict=True)
+        if (when := retirements.warning(at.to_pydatetime(), now))
+    ]
+    if ending:
+        more = f", and {len(ending) - _ENDS_SHOWN} more" if len(ending) > _ENDS_SHOWN else ""
+        listed = ", ".join(ending[:_ENDS_SHOWN])
+        print(printable(f"{listed}{more}. lp.retiring() lists what uses them."))
+    return frame
 
 
 def keys(act: str | None, providers: Sequence[str], *, save: bool) -> object:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from llm_playground import config
 from llm_playground._validation import closest
-from llm_playground.catalog import capabilities
+from llm_playground.catalog import capabilities, retirements
 from llm_playground.config import credentials
 from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.errors import InvalidParameterError, LLMError
@@ -180,6 +181,7 @@ def _model_choice(choice: Choice, row: EndpointRow | None) -> dict[str, Any]:
         "badges": list(choice.badges),
         "about": choice.description,
         "deprecated": choice.deprecated,
+        "ends": retirements.warning(choice.retires_at, datetime.now(UTC)),
     }
 
 

@@ -264,7 +264,7 @@ class TestThisMachine:
 class TestTheFrame:
     COLUMNS = (
         "model provider available reason context_window input_usd_per_mtok output_usd_per_mtok "
-        "streaming vision tools deprecated"
+        "streaming vision tools deprecated retires_at"
     )
 
     def test_it_has_a_row_for_each_model_usable_ones_first(self, openai):

@@ -10,7 +10,7 @@ const choice = (model, available, more = {}) => {
   const known = { vendor: VENDORS[provider], where: provider === "local" ? "in this kernel" : "" };
   return {
     model, label, provider, available, reason: available ? "" : "no key", price: "", context: "", badges: [],
-    about: "", deprecated: false, ...known, ...more,
+    about: "", deprecated: false, ends: "", ...known, ...more,
   };
 };
 const choices = [

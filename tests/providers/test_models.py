@@ -67,7 +67,15 @@ ITEMS = {
             "deprecation": "2027-01-01T00:00:00Z",
             "capabilities": {"completion_chat": True, "function_calling": True, "vision": False},
         },
-        ListedModel("medium", None, True, 131072, vision=False, tools=True),
+        ListedModel("medium", None, True, 131072, False, True, datetime(2027, 1, 1, tzinfo=UTC)),
+    ),
+    "OpenAI, an end": (
+        {"id": "gpt-x", "created": SECONDS, "shutdown_date": "2027-01-14"},
+        ListedModel("gpt-x", DAY, True, retires_at=datetime(2027, 1, 14, tzinfo=UTC)),
+    ),
+    "OpenAI, no end": (
+        {"id": "gpt-x", "created": SECONDS, "shutdown_date": None},
+        ListedModel("gpt-x", DAY),
     ),
     "Fireworks": (
         {"id": "a", "context_length": 8, "supports_image_input": False, "supports_tools": True},
@@ -159,14 +167,15 @@ class TestMessages:
             "has_more": True,
             "last_id": "claude-b",
         }
-        second = {"data": [{"id": "claude-a", "lifecycle": "deprecated"}], "has_more": False}
+        ending = {"lifecycle": "deprecated", "retires_at": "2027-01-14T00:00:00Z"}
+        second = {"data": [{"id": "claude-a", **ending}], "has_more": False}
         with WireServer([json_reply(200, first), json_reply(200, second)]) as server:
             mine = row(server.url, wire_format="anthropic", key_variable="MINE_API_KEY")
             listing = await listed(mine, 60.0)
 
         assert listing.models == (
             ListedModel("claude-b", DAY, False, 200000, vision=True),
-            ListedModel("claude-a", deprecated=True),
+            ListedModel("claude-a", deprecated=True, retires_at=datetime(2027, 1, 14, tzinfo=UTC)),
         )
         paths = [request.path for request in server.requests]
         assert paths == ["/v1/models?limit=1000", "/v1/models?limit=1000&after_id=claude-b"]

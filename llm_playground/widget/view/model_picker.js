@@ -252,9 +252,11 @@ function createChip(view, model, remove) {
   const vendor = known?.vendor ?? unusable?.vendor ?? model.split(":")[0];
   const cross = button("×", { class: "llm-cross", "aria-label": `Remove ${label}`, title: `Remove ${label}` },
     view.signal, () => remove(model));
-  const title = [known?.model ?? model, known?.about, ...(known?.badges ?? [])].filter(Boolean).join(" · ");
+  const ends = known?.ends ?? "";
+  const title = [known?.model ?? model, ends, known?.about, ...(known?.badges ?? [])].filter(Boolean).join(" · ");
   return h("span", { class: off ? "llm-chip llm-off" : "llm-chip", title }, createMark(vendor),
-    h("span", { class: "llm-name" }, label), h("span", { class: "llm-side" }, side), cross);
+    h("span", { class: "llm-name" }, label), h("span", { class: "llm-side" }, side),
+    ...(ends ? [h("span", { class: "llm-amber" }, ends)] : []), cross);
 }
 
 /**
@@ -287,7 +289,8 @@ export function createModelGroup(group, id, from) {
  */
 function createModelOption(choice, id) {
   const badges = [...choice.badges, ...(choice.deprecated ? ["deprecated"] : [])];
-  const off = choice.available ? [] : [h("span", { class: "llm-amber" }, choice.reason)];
+  const amber = [choice.ends, choice.available ? "" : choice.reason].filter(Boolean);
+  const off = amber.flatMap((text) => [" ", h("span", { class: "llm-amber" }, text)]);
   const item = h("div", { role: "option", id, "aria-selected": "false", class: "llm-option", title: choice.model },
     createMark(choice.vendor),
     h("span", { class: "llm-name" }, choice.label), " ",

@@ -1,0 +1,69 @@
+"""When vendors end their models: what their lists say, and what they have announced elsewhere.
+
+Lists say it of the models that a key can use (OpenAI's ``shutdown_date``, Anthropic's
+``retires_at``), Gemini's list says nothing; so announcements of the vendors are kept here too, as
+of November 2026. A list's own word wins.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+SOON = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The announced end of the models of one provider whose whole name matches."""
+
+    provider: str
+    pattern: str
+    retires_at: datetime
+    source: str
+
+
+def _day(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+_SDK = "anthropic._data.DEPRECATED_MODELS"
+_OPENAI = "https://developers.openai.com/api/docs/deprecations"
+_GOOGLE = "https://ai.google.dev/gemini-api/docs/deprecations"
+_SNAPSHOT = r"(-\d{4}-\d\d-\d\d)?"
+ENDS: tuple[_End, ...] = (
+    _End("anthropic", r"claude-mythos-preview", _day("2026-06-30"), _SDK),
+    _End("anthropic", r"claude-sonnet-4-5(-20250929)?", _day("2026-11-30"), _SDK),
+    _End("anthropic", r"claude-opus-4-5(-20251101)?", _day("2027-01-22"), _SDK),
+    _End("openai", rf"gpt-5(-mini|-nano|-pro)?{_SNAPSHOT}", _day("2026-12-11"), _OPENAI),
+    _End("openai", rf"o3(-pro)?{_SNAPSHOT}", _day("2026-12-11"), _OPENAI),
+    _End("openai", rf"gpt-4(o|\.1)(-mini)?{_SNAPSHOT}", _day("2027-01-14"), _OPENAI),
+    _End("openai", rf"gpt-5\.(1|3-codex|4-nano){_SNAPSHOT}", _day("2027-04-01"), _OPENAI),
+    _End("gemini", r"gemini-2\.5-(pro|flash)", _day("2026-12-01"), _GOOGLE),
+    _End("gemini", r"gemini-3\.1-flash-lite", _day("2027-05-07"), _GOOGLE),
+)
+
+
+def announced(provider: str, name: str) -> datetime | None:
+    """When a provider has announced that a model ends; None if no end is known.
+
+    >>> announced("anthropic", "claude-opus-4-5").date().isoformat()
+    '2027-01-22'
+    >>> announced("gemini", "gemini-2.5-flash-lite") is None
+    True
+    """
+    ends = (end for end in ENDS if end.provider == provider.removesuffix("-legacy"))
+    return next((end.retires_at for end in ends if re.fullmatch(end.pattern, name)), None)
+
+
+def warning(retires_at: datetime | None, now: datetime) -> str:
+    """``ends 14 Jan 2027`` within 90 days, ``ended 30 Nov 2026`` after it; else empty.
+
+    >>> warning(_day("2027-01-14"), _day("2026-12-01"))
+    'ends 14 Jan 2027'
+    """
+    if retires_at is None or retires_at - now > SOON:
+        return ""
+    verb = "ends" if retires_at > now else "ended"
+    return f"{verb} {retires_at.day} {retires_at:%b %Y}"
