@@ -108,8 +108,8 @@ class CallOptions:
         calls: list[Call] = []
         for name in self.models:
             model = resolve_model(config.default_model() if name is None else name)
-            endpoint = config.base_url(model.partition(":")[0])
-            request = Request(model, messages, parameters, tools, schema, endpoint)
+            request = Request(model, messages, parameters, tools, schema)
+            request = wire_formats.at_endpoint(request)
             # The texts are the same for all models, and a warning comes once.
             searched = Request(model, ()) if calls else request
             _check(request, searched, {name: variables[name] for name in hashes})
@@ -402,7 +402,9 @@ def _check(request: Request, searched: Request, variables: Mapping[str, object])
         ConfigError: It must not be sent, or cannot be.
     """
     config.check_allowed(request.model)
-    config.policy().check_headers(request.parameters.headers)
+    row = config.rows().get(request.provider)
+    headers = {**(row.headers if row else {}), **request.parameters.headers}
+    config.policy().check_headers(headers)
     capabilities.check_parameters(request.model, request.parameters)
     file_inputs.check(request)
     wire_formats.check(request)

@@ -142,7 +142,8 @@ class Request:
     """One request to a provider.
 
     ``model`` is always resolved: ``provider:name``. ``endpoint`` is the base URL if it is not the
-    provider's default.
+    provider's default; ``endpoint_settings`` are the headers and the query that it adds to every
+    request and that may change the answer.
     """
 
     model: str
@@ -151,6 +152,7 @@ class Request:
     tools: tuple[Tool, ...] = ()
     schema: Schema | None = None
     endpoint: str | None = None
+    endpoint_settings: Mapping[str, str] = field(default_factory=dict)
     # What is computed from the request once, such as its body: so all read, and send, the same.
     derived: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -210,6 +212,7 @@ class Request:
         optional = {
             "tools": [[one.name, one.description, one.parameters] for one in self.tools] or None,
             "endpoint": self.endpoint,
+            "endpoint_settings": self.endpoint_settings or None,
             "schema": None if self.schema is None else self.schema.json_schema,
         }
         return {

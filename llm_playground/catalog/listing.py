@@ -270,24 +270,25 @@ class _TooLongError(ValueError):
 async def _pages(endpoint: Endpoint, wire_format: str) -> list[Mapping[str, Any]]:
     form = WIRE_FORMATS[wire_format]
     client = await _client(endpoint)
-    headers = dict(form.headers)
+    headers = {**form.headers, **dict(endpoint.headers)}
     if endpoint.api_key != NO_KEY:
         headers |= form.authorization(endpoint.api_key, endpoint.key_header)
     url = f"{endpoint.base_url}{form.models.path.format(version=config.gemini_api_version())}"
     items: list[Mapping[str, Any]] = []
-    query: Mapping[str, str] | None = form.models.query
+    query = form.models.query
     room = _MOST_BYTES
     async with client:
         for _ in range(_MOST_PAGES):
-            body = await _body(client, url, headers, query or {}, room)
+            body = await _body(client, url, headers, {**dict(endpoint.query), **query}, room)
             room -= len(body)
             page = json.loads(body)
             items += items_of(page, form.models.items)
             if len(items) > _MOST_MODELS:
                 raise _TooLongError(f"it lists more than {_MOST_MODELS:,} models")
-            query = form.models.next_query(page) if isinstance(page, Mapping) else None
-            if query is None:
+            following = form.models.next_query(page) if isinstance(page, Mapping) else None
+            if following is None:
                 break
+            query = following
     return items
 
 

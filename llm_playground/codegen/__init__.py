@@ -12,6 +12,7 @@ from llm_playground.catalog import capabilities
 from llm_playground.codegen import javascript, python
 from llm_playground.codegen.request import PreparedRequest, prepare
 from llm_playground.errors import ConfigError, InvalidParameterError
+from llm_playground.providers import wire_formats
 from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from
@@ -121,8 +122,7 @@ def find_request(source: object) -> SentRequest:
         return SentRequest(_as_sent(source), has_placeholders=True)
     if isinstance(source, Prompt):
         model = capabilities.resolve_model(source.model or config.default_model())
-        endpoint = config.base_url(model.partition(":")[0])
-        request = replace(source.request, model=model, endpoint=endpoint)
+        request = wire_formats.at_endpoint(replace(source.request, model=model))
         return SentRequest(_as_sent(request), has_placeholders=True)
     if isinstance(source, Run):  # its own parameters: privacy masks those of the log
         request, note = _logged_request(_row(source.id), source.model, source.parameters)
@@ -172,13 +172,12 @@ def _logged_request(
     The log stores neither base URL, schema nor tools, but the prompt's hash covers all of them: if
     the hash matches with one of the known base URLs, the request is complete.
     """
-    request = Request(model, _messages(row), parameters)
-    current = config.base_url(request.provider)
-    for endpoint in dict.fromkeys([current, None]):
-        request = replace(request, endpoint=endpoint)
+    default = Request(model, _messages(row), parameters)
+    current = wire_formats.at_endpoint(default)
+    for request in (current, default):
         if row["prompt_hash"] is None or request.prompt_hash() == row["prompt_hash"]:
             return request, None
-    return replace(request, endpoint=current), _INCOMPLETE
+    return current, _INCOMPLETE
 
 
 def _messages(row: Mapping[str, Any]) -> tuple[Message, ...]:

@@ -25,6 +25,7 @@ from llm_playground.codegen.request import (
 
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _MAX_SAFE_INTEGER = 2**53 - 1
+_IN_TEMPLATE = re.compile(r"[\\`$]")
 _GEMINI_TEXT = """(event.candidates?.[0]?.content?.parts ?? [])
       .filter((part) => part.text && !part.thought)
       .map((part) => part.text)
@@ -98,13 +99,28 @@ def _headers(prepared: PreparedRequest) -> dict[str, str]:
     """The code of each header's value, by the code of its name."""
     headers = {'"Content-Type"': '"application/json"'}
     headers |= {
-        string_literal(name): string_literal(value) for name, value in prepared.headers.items()
+        string_literal(name): _template(pieces) for name, pieces in prepared.header_pieces.items()
     }
     if prepared.key_variable is not None:
         key = f"process.env.{prepared.key_variable}"
         name, value = prepared.authorization(f"${{{key}}}")
         headers[string_literal(name)] = key if value == f"${{{key}}}" else f"`{value}`"
     return headers
+
+
+def _template(pieces: list[str]) -> str:
+    """A header's value, with the variables at odd places of ``pieces``."""
+    if len(pieces) == 1:
+        return string_literal(pieces[0])
+    return "`" + _filled(pieces, _IN_TEMPLATE, "${process.env.%s}") + "`"
+
+
+def _filled(pieces: list[str], special: re.Pattern[str], variable: str) -> str:
+    """A header's pieces with ``special`` characters of texts escaped, and variables as written."""
+    return "".join(
+        variable % piece if number % 2 else special.sub(r"\\\g<0>", piece)
+        for number, piece in enumerate(pieces)
+    )
 
 
 def _body(prepared: PreparedRequest) -> str:
@@ -130,6 +146,7 @@ def _numbers(value: Any) -> Iterator[float]:  # noqa: ANN401 - a JSON value is a
         yield value
 
 
+_IN_QUOTES = re.compile(r'[\\"$`]')  # in double quotes of a shell
 _EXPANDED = re.compile(r"[\\$`]")  # in a here-document that is expanded
 _URL_PATTERN = frozenset("[]{}")  # cURL expands these to several URLs unless -g is given
 # Bash: the JSON escapes of a text.
@@ -164,20 +181,18 @@ def curl(prepared: PreparedRequest) -> str:
 
 
 def _command(prepared: PreparedRequest, margin: str = "") -> str:
-    headers = {"Content-Type": "application/json", **prepared.headers}
+    headers = {"Content-Type": ["application/json"], **prepared.header_pieces}
     flags = "-sSNg" if _URL_PATTERN & set(prepared.url) else "-sSN"
     lines = [f"curl {flags} {shlex.quote(prepared.url)}"]
-    lines += [f'-H "{_in_quotes(f"{name}: {value}")}"' for name, value in headers.items()]
+    for name, pieces in headers.items():
+        first, *others = pieces
+        header = _filled([f"{name}: {first}", *others], _IN_QUOTES, "${%s}")
+        lines.append(f'-H "{header}"')
     if prepared.key_variable is not None:
         name, value = prepared.authorization(f"${prepared.key_variable}")
         lines.append(f'-H "{name}: {value}"')
     lines.append("--data-binary @-")
     return f" \\\n{margin}  ".join([f"{margin}{lines[0]}", *lines[1:]])
-
-
-def _in_quotes(header: str) -> str:
-    """A header within double quotes of a shell."""
-    return re.sub(r'[\\"$`]', r"\\\g<0>", header)
 
 
 def _with_arguments(prepared: PreparedRequest, body: str) -> str:

@@ -6,6 +6,7 @@ Fields that an SDK would change or has no argument for go into its ``extra_body`
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from textwrap import indent
 from typing import Any
@@ -127,23 +128,60 @@ def _client(sdk: _Sdk, prepared: PreparedRequest) -> str:
         arguments["api_key"] = '"none"'  # required by the SDK, but not by the server
     elif prepared.key_variable != sdk.key_variable:
         arguments["api_key"] = f'os.environ["{prepared.key_variable}"]'
-    own_key = ""
-    if prepared.key_header and prepared.key_variable:
-        own_key = f'{string_literal(prepared.key_header)}: os.environ["{prepared.key_variable}"]'
+    own_headers = _own_headers(prepared)
     own_url = {} if prepared.base_url == sdk.base_url else {"base_url": prepared.base_url}
     if sdk is _GEMINI_SDK:
         http = {"api_version": config.gemini_api_version(), **own_url}
-        arguments["http_options"] = writer.write(http, column=4)
+        options = {name: writer.write(value) for name, value in http.items()}
+        options |= {"headers": _object(own_headers, 8)} if own_headers else {}
+        arguments["http_options"] = _object(options, 4)
     elif own_url:
         arguments["base_url"] = writer.write(prepared.base_url)
-    if own_key and sdk is not _GEMINI_SDK:
-        arguments["default_headers"] = f'{{"Authorization": Omit(), {own_key}}}'
+    if sdk is not _GEMINI_SDK and own_headers:
+        arguments["default_headers"] = _object(own_headers, 4)
+    if prepared.query:
+        arguments["default_query"] = writer.write(dict(prepared.query), 4)
     written = [f"{name}={code}" for name, code in arguments.items()]
     line = f"client = {sdk.client}({', '.join(written)})"
     if len(line) <= 88 and "\n" not in line:
         return line
     lines = "".join(f"    {argument},\n" for argument in written)
     return f"client = {sdk.client}(\n{lines})"
+
+
+def _own_headers(prepared: PreparedRequest) -> dict[str, str]:
+    """The code of each header of the endpoint's row, with its key where that has another header."""
+    headers = {
+        name: " + ".join(
+            f'os.environ["{piece}"]' if number % 2 else string_literal(piece)
+            for number, piece in enumerate(pieces)
+            if piece
+        )
+        for name, pieces in prepared.header_pieces.items()
+        if name in prepared.endpoint_headers and name not in prepared.request.parameters.headers
+    }
+    if prepared.key_header and prepared.key_variable:
+        usual = prepared.format.key_header
+        if prepared.wire_format in ("openai", "anthropic"):
+            headers[usual] = "Omit()"
+        headers[prepared.key_header] = f'os.environ["{prepared.key_variable}"]'
+    return headers
+
+
+def _object(items: Mapping[str, str], column: int) -> str:
+    """The code of a dict from the code of its values; on several lines if one is too long."""
+    pairs = [f"{string_literal(name)}: {code}" for name, code in items.items()]
+    flat = f"{{{', '.join(pairs)}}}"
+    if column + len(flat) <= 70 and "\n" not in flat:
+        return flat
+    margin = " " * column
+    return "{\n" + "".join(f"{margin}    {pair},\n" for pair in pairs) + f"{margin}}}"
+
+
+def _call_headers(prepared: PreparedRequest) -> dict[str, str]:
+    """The headers that are not the client's."""
+    of_client = _own_headers(prepared)
+    return {name: value for name, value in prepared.headers.items() if name not in of_client}
 
 
 def _arguments(prepared: PreparedRequest, names: str) -> dict[str, Any]:
@@ -158,7 +196,7 @@ def _arguments(prepared: PreparedRequest, names: str) -> dict[str, Any]:
         if as_json.get(name) != json.dumps(value, sort_keys=True)
     }
     # The version that was used, whatever the SDK's own is, is among the headers.
-    added = {"extra_headers": prepared.headers, "extra_body": extra}
+    added = {"extra_headers": _call_headers(prepared), "extra_body": extra}
     return arguments | {name: value for name, value in added.items() if value}
 
 
@@ -185,7 +223,7 @@ def _gemini_arguments(prepared: PreparedRequest) -> dict[str, Any]:
         settings = {name: value for name, value in settings.items() if name not in plain}
     if settings != {}:
         rest["generationConfig"] = settings
-    added = {"headers": prepared.headers, "extra_body": rest}
+    added = {"headers": _call_headers(prepared), "extra_body": rest}
     if any(added.values()):
         options["http_options"] = {name: value for name, value in added.items() if value}
     return {"model": prepared.request.model_name, "contents": contents, "config": options}

@@ -14,9 +14,10 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
+from urllib.parse import urlencode
 
 from llm_playground import config
-from llm_playground.config import credentials
+from llm_playground.config import credentials, endpoint_fields
 from llm_playground.errors import InvalidParameterError, UnknownModelError
 from llm_playground.parts import FilePart, ImagePart, Part, TextPart
 from llm_playground.providers.wire_formats import WIRE_FORMATS, WireFormat
@@ -58,6 +59,8 @@ class PreparedRequest:
     base_url: str  # without a slash at its end
     key_variable: str | None  # the environment variable that holds the key
     key_header: str | None  # the header for it, None for that of the wire format
+    endpoint_headers: Mapping[str, str]  # of its row; `${NAME}` in a value is a variable
+    query: Mapping[str, str]  # of its row
     placeholders: Placeholders  # the parameters of the function
     as_function: bool = False  # instead of a script
     note: str | None = None  # what the reader of the code must know
@@ -70,7 +73,16 @@ class PreparedRequest:
     @property
     def headers(self) -> dict[str, str]:
         """The headers beside key and content type."""
-        return self.format.headers_of(self.request)
+        return self.format.headers_of(self.request, self.endpoint_headers)
+
+    @property
+    def header_pieces(self) -> dict[str, list[str]]:
+        """Each of ``headers`` as texts, at even places, and names of variables, at odd ones."""
+        of_row = self.endpoint_headers.keys() - self.request.parameters.headers.keys()
+        return {
+            name: endpoint_fields.pieces(value) if name in of_row else [value]
+            for name, value in self.headers.items()
+        }
 
     def authorization(self, key: str) -> tuple[str, str]:
         """Name and value of the header that carries ``key``."""
@@ -80,7 +92,8 @@ class PreparedRequest:
     @property
     def url(self) -> str:
         """The URL that it is posted to."""
-        return self.base_url + self.format.path(self.request)
+        url = self.base_url + self.format.path(self.request)
+        return f"{url}?{urlencode(self.query)}" if self.query else url
 
     def body_without_extra(self) -> dict[str, Any]:
         """The body as it is without the parameter ``extra``."""
@@ -120,11 +133,15 @@ def prepare(
         request=redacted,
         body=json.loads(body_json(found.mark(redacted))),
         wire_format="local" if request.provider == "local" else row.wire_format,
-        base_url=(request.endpoint or row.base_url).rstrip("/"),
+        base_url=endpoint_fields.url_for(
+            (request.endpoint or row.base_url).rstrip("/"), request.model_name
+        ),
         key_variable=next(
             (name for name in variables if config.read(name)), next(iter(variables), None)
         ),
         key_header=row.key_header,
+        endpoint_headers=row.headers,
+        query=row.query,
         placeholders=found,
         as_function=as_function,
         note=None if redacted == encodable else _KEY_NOTE,

@@ -28,7 +28,7 @@ from typing import Literal, TypeVar
 
 from llm_playground import _lifecycle, config
 from llm_playground._validation import closest, repr_of
-from llm_playground.config import options
+from llm_playground.config import endpoint_fields, options
 from llm_playground.config.endpoint_table import BUILT_IN, EndpointRow
 from llm_playground.errors import ConfigError, MissingKeyError, drop_stacks
 from llm_playground.redaction import Secret, mask, remember
@@ -366,7 +366,9 @@ def remember_all() -> None:
 
 
 def _secrets_in(values: Mapping[str, str]) -> Iterator[str]:
-    keys = {name for row in config.rows().values() for name in row.key_variables}
+    rows = config.rows().values()
+    keys = {name for row in rows for name in row.key_variables}
+    keys |= {name for row in rows for name in endpoint_fields.variables(row.headers)}
     yield from (values.get(name, "").strip() for name in (*keys, *_SECRET_VARIABLES))
     for names, parts in ((_HEADER_VARIABLES, _header_values), (_URL_VARIABLES, url_passwords)):
         for value in filter(None, map(values.get, names)):

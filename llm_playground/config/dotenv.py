@@ -20,10 +20,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from llm_playground import _files, config
+from llm_playground import _files, config, http_headers
 from llm_playground._files import read_regular
 from llm_playground._validation import short_repr
-from llm_playground.config import credentials, options
+from llm_playground.config import credentials, endpoint_fields, options
+from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.errors import ConfigError
 
 MAX_BYTES = 65_536
@@ -98,7 +99,7 @@ def check(path: str, variable: str, value: str) -> None:
         ConfigError: It needs the user's consent; the message says how to give it.
     """
     rows = config.rows()
-    if any(variable in row.key_variables for row in rows.values()):
+    if any(variable in row.key_variables or _is_key_of(row, variable) for row in rows.values()):
         return
     setting = _Setting(path, variable, value)
     named = [name for name, row in rows.items() if row.base_url_variable == variable]
@@ -112,6 +113,12 @@ def check(path: str, variable: str, value: str) -> None:
         f"{path} sets {variable} to {shown}. {use} "
         "If you trust this file, run lp.trust_dotenv(); otherwise remove the line."
     )
+
+
+def _is_key_of(row: EndpointRow, variable: str) -> bool:
+    """Whether a header of the row takes the variable as a credential."""
+    header = endpoint_fields.variables(row.headers).get(variable)
+    return header is not None and http_headers.has_secret(header)
 
 
 def check_settings(provider: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +13,8 @@ class EndpointRow:
     Args:
         name: The part before the colon in ``provider:name``.
         label: The display name, for use within a sentence.
-        base_url: The base URL of requests unless ``base_url_variable`` is set.
+        base_url: The base URL of requests unless ``base_url_variable`` is set; ``{model}`` in it is
+            the model's name.
         wire_format: ``openai``, ``anthropic``, ``gemini`` or ``gemini-legacy``; other packages may
             add one as ``module:Class``.
         key_variables: Environment variables that may hold the key; empty if no key is needed.
@@ -20,6 +22,9 @@ class EndpointRow:
         key_page: The page where users create a key.
         key_header: The header that carries the key as it is, where the server reads another than
             the wire format's; None for that of the wire format.
+        headers: HTTP headers of every request, by names in lower case; ``${NAME}`` in a value is
+            a variable of the environment.
+        query: Fields of every request's query, such as ``api-version``.
         base_url_variable: The environment variable that replaces ``base_url``.
         free: Whether calls cost nothing, because the server is the user's own.
         priced_as: The provider's id in genai-prices; None if it is not listed there.
@@ -34,6 +39,8 @@ class EndpointRow:
     key_prefixes: tuple[str, ...] = ()
     key_page: str | None = None
     key_header: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
     base_url_variable: str | None = None
     free: bool = False
     priced_as: str | None = None

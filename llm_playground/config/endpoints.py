@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from llm_playground._validation import closest, short_repr
+from llm_playground.config import endpoint_fields
 from llm_playground.config.endpoint_table import BUILT_IN, WIRE_FORMATS, EndpointRow
 from llm_playground.errors import InvalidParameterError, UnknownModelError
 from llm_playground.redaction import printable
@@ -75,7 +76,18 @@ def _checked(row: EndpointRow) -> EndpointRow:
             f"The endpoint {row.name} has an unknown wire format: {row.wire_format!r}. "
             f"{closest(row.wire_format, WIRE_FORMATS)}"
         )
-    return replace(row, base_url=_plain_url(row))
+    if "{model}" in row.base_url and row.wire_format != "openai":
+        raise InvalidParameterError(
+            f"The base URL of {row.name} has {{model}}, which takes the wire format openai."
+        )
+    if row.query and row.wire_format.startswith("gemini"):  # its SDK has no place for it
+        raise InvalidParameterError(f"{row.name} has a query, which Gemini's format does not take.")
+    return replace(
+        row,
+        base_url=_plain_url(row),
+        headers=endpoint_fields.checked_headers(row.headers),
+        query=endpoint_fields.checked_query(row.query),
+    )
 
 
 def _row(name: str, setting: object, known: Mapping[str, EndpointRow]) -> EndpointRow:
@@ -125,6 +137,8 @@ def _value(name: str, value: object) -> object:
         value is None or (isinstance(value, str) and _HEADER.fullmatch(value))
     ):
         raise InvalidParameterError('key_header names a header, such as "X-Api-Key".')
+    if name in ("headers", "query"):
+        return value or {}  # checked with the whole row
     kind, expected = (bool, "True or False") if name in ("free", "offered") else (str, "text")
     if not isinstance(value, kind) and not (value is None and name in _OPTIONAL):
         raise InvalidParameterError(f"An endpoint's {name} takes {expected}.")

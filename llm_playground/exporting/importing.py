@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from llm_playground import _validation, config
 from llm_playground._files import open_regular
-from llm_playground.config import options
+from llm_playground.config import endpoint_fields, options
 from llm_playground.config.options import Privacy
 from llm_playground.errors import InvalidParameterError, RunLogError
 from llm_playground.exporting.formats import (
@@ -318,10 +318,12 @@ def _messages(
         values = row["parameters"] or {}
         stop = {"stop": tuple(values["stop"])} if values.get("stop") else {}
         request = Request(model, messages, Parameters(**{**values, **stop}))
-        hashes = (
-            replace(request, endpoint=url).prompt_hash()
-            for url in (None, config.base_url(request.provider))
+        here = replace(
+            request,
+            endpoint=config.base_url(request.provider),
+            endpoint_settings=endpoint_fields.with_effect(config.rows().get(request.provider)),
         )
+        hashes = (request.prompt_hash(), here.prompt_hash())
         is_complete = row["prompt_hash"] in hashes
     except (TypeError, ValueError, AttributeError):  # parameters of another program
         return None

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Protocol, cast
 
-from llm_playground import _lifecycle, _runtime, config, formatting
-from llm_playground.config import credentials, dotenv, endpoint_table
-from llm_playground.errors import ConfigError
+from llm_playground import _lifecycle, _runtime, config, formatting, http_headers
+from llm_playground.config import credentials, dotenv, endpoint_fields, endpoint_table
+from llm_playground.config.endpoint_table import EndpointRow
+from llm_playground.errors import ConfigError, InvalidParameterError, MissingKeyError
 from llm_playground.events import Preparing, ProviderEvent
 from llm_playground.providers.wire_formats import WIRE_FORMATS
-from llm_playground.redaction import Secret, mask
+from llm_playground.redaction import Secret, mask, remember
 from llm_playground.types import Parameters, Request
 
 # Sent as the key to a server without keys.
@@ -32,6 +33,7 @@ class Endpoint:
 
     ``base_url`` is None for the vendor's own; ``connect_timeout_s`` is None for no limit.
     ``key_header`` carries the key as it is, in place of the wire format's header; None for that.
+    ``headers`` and ``query`` belong to every request; the headers of a call precede them.
     """
 
     provider: str
@@ -39,6 +41,8 @@ class Endpoint:
     base_url: str | None = None
     connect_timeout_s: float | None = 10.0
     key_header: str | None = None
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    query: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "api_key", Secret(self.api_key))  # frozen
@@ -47,6 +51,14 @@ class Endpoint:
     def address(self) -> str:
         """The base URL, the vendor's own where none is set."""
         return self.base_url or config.rows()[self.provider].base_url
+
+    def address_for(self, model_name: str) -> str:
+        """The base URL of requests to a model.
+
+        Raises:
+            InvalidParameterError: The base URL has the model's name, and no URL can hold this one.
+        """
+        return endpoint_fields.url_for(self.address, model_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +195,36 @@ def endpoint_of(provider: str) -> Endpoint:
     if config.dotenv_files():
         dotenv.check_settings(provider)
     base_url = config.base_url(provider) or row.base_url
-    return Endpoint(provider, key, base_url, config.settings().timeouts.connect, row.key_header)
+    return Endpoint(
+        provider,
+        key,
+        base_url,
+        config.settings().timeouts.connect,
+        row.key_header,
+        tuple((name, _filled(row, name, value)) for name, value in row.headers.items()),
+        tuple(row.query.items()),
+    )
+
+
+def _filled(row: EndpointRow, header: str, value: str) -> str:
+    """The value of a header with its variables read, as a secret where there are any."""
+
+    def read(variable: str) -> str:
+        found = config.read(variable)
+        if found is None:
+            raise MissingKeyError(
+                f"The header {header} of {row.label} takes {variable}, which is not set. Put it in "
+                ".env or the environment (no restart needed).",
+                provider=row.name,
+            )
+        remember(found)
+        return found
+
+    sent = endpoint_fields.filled(value, read)
+    try:
+        return http_headers.checked({header: sent}, f"The endpoint {row.name}")[header]
+    except InvalidParameterError as error:
+        raise ConfigError(f"{error} Correct its variable.", provider=row.name) from None
 
 
 def provider_class(wire_format: str, provider: str) -> Callable[[Endpoint], Provider]:

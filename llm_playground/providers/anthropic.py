@@ -322,6 +322,7 @@ class AnthropicProvider:
         self._client = anthropic.AsyncAnthropic(
             api_key=endpoint.api_key,
             base_url=endpoint.address,
+            default_query=dict(endpoint.query),
             timeout=http_client.timeout,
             max_retries=0,
             open_telemetry=False,
@@ -341,7 +342,7 @@ class AnthropicProvider:
             max_tokens=1,
             messages=[],
             stream=True,
-            extra_headers=wire_format.headers_of(request),
+            extra_headers=wire_format.headers_of(request, dict(self._endpoint.headers)),
             extra_body=wire_format.body(request),
         )
 

@@ -425,7 +425,7 @@ class GeminiProvider:
             # This replaces the body that the SDK builds.
             http_options=sdk.HttpOptions(
                 extra_body=WIRE_FORMATS["gemini"].body(request),
-                headers=WIRE_FORMATS["gemini"].headers_of(request),
+                headers=WIRE_FORMATS["gemini"].headers_of(request, dict(self._endpoint.headers)),
             ),
         )
         try:

@@ -424,14 +424,16 @@ class GeminiLegacyProvider:
         model = name if "/" in name else f"models/{name}"
         if _MODEL.fullmatch(model) is None:
             raise errors.unsendable(call, ValueError(f"{name} is not the name of a Gemini model"))
+        wire_format = WIRE_FORMATS["gemini"]
+        sent_headers = wire_format.headers_of(request, dict(self._endpoint.headers))
         exchange = Exchange(
             lambda: self._client.stream_generate_content(
                 {"model": model},
                 retry=None,
                 timeout=None,
-                metadata=tuple(WIRE_FORMATS["gemini"].headers_of(request).items()),
+                metadata=tuple(sent_headers.items()),
             ),
-            json.dumps(WIRE_FORMATS["gemini"].body(request)).encode(),
+            json.dumps(wire_format.body(request)).encode(),
             self._keepalive_s,
         )
         self._active.add(exchange)

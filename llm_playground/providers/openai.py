@@ -335,6 +335,7 @@ class OpenAIProvider:
             api_key=endpoint.api_key,
             admin_api_key="",  # None would be read from the environment
             base_url=endpoint.address,
+            default_query=dict(endpoint.query),
             timeout=http_client.timeout,
             max_retries=0,
             http_client=http_client,
@@ -348,12 +349,14 @@ class OpenAIProvider:
 
     def _send(self, request: Request) -> AbstractAsyncContextManager[streaming.Response]:
         # extra_body replaces the placeholders that the SDK requires.
-        wire_format = WIRE_FORMATS["openai"]
-        return self._client.chat.completions.with_streaming_response.create(
+        wire_format, client = WIRE_FORMATS["openai"], self._client
+        if (address := self._endpoint.address_for(request.model_name)) != self._endpoint.address:
+            client = client.with_options(base_url=address)
+        return client.chat.completions.with_streaming_response.create(
             model="",
             messages=[],
             stream=True,
-            extra_headers=wire_format.headers_of(request),
+            extra_headers=wire_format.headers_of(request, dict(self._endpoint.headers)),
             extra_body=wire_format.body(request),
         )
 

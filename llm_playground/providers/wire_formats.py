@@ -14,6 +14,7 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from llm_playground import config
+from llm_playground.config import endpoint_fields
 from llm_playground.errors import InvalidParameterError
 from llm_playground.parts import FilePart, ImagePart, Part, is_text
 from llm_playground.providers import extra
@@ -81,11 +82,14 @@ class WireFormat:
         """The header that carries ``key``; another ``header`` carries it without the scheme."""
         return {header: key} if header else {self.key_header: self.key_scheme + key}
 
-    def headers_of(self, request: Request) -> dict[str, str]:
-        """The headers of a request beside key and content type."""
+    def headers_of(self, request: Request, endpoint: Mapping[str, str]) -> dict[str, str]:
+        """The headers of a request beside key and content type; ``endpoint`` has those of its row.
+
+        Those of the call win over those of the endpoint.
+        """
         version = self.older_version(request)
         own = {self.version_header: version} if version else {}
-        return {**self.headers, **own, **request.parameters.headers}
+        return {**self.headers, **own, **endpoint, **request.parameters.headers}
 
 
 def _after_last_id(page: Mapping[str, Any]) -> Mapping[str, str] | None:
@@ -107,7 +111,7 @@ _WITH_SAMPLING = "2023-06-01"
 
 def _anthropic_version(request: Request) -> str | None:
     parameters = request.parameters
-    if "anthropic-version" in parameters.headers:
+    if "anthropic-version" in {**request.endpoint_settings, **parameters.headers}:
         return None
     is_sampled = any(
         getattr(parameters, name) is not None or name in parameters.extra for name in SAMPLING
@@ -165,6 +169,13 @@ WIRE_FORMATS: dict[str, WireFormat] = {
         install="Install it: pip install 'llm_playground[gemini-legacy]'.",
     ),
 }
+
+
+def at_endpoint(request: Request) -> Request:
+    """The request to its provider's present endpoint."""
+    row = config.rows().get(request.provider)
+    base_url = config.base_url(request.provider)
+    return replace(request, endpoint=base_url, endpoint_settings=endpoint_fields.with_effect(row))
 
 
 def format_of(request: Request) -> WireFormat | None:

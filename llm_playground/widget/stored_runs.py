@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from llm_playground import _validation, config, provenance
+from llm_playground import _validation, provenance
 from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.events import ReasoningDelta, RunFinished, TextDelta
 from llm_playground.execution import Call, Tally
+from llm_playground.providers.wire_formats import at_endpoint
 from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
@@ -298,6 +299,5 @@ def _call_of(one: StoredRun, cell_id: str | None) -> Call:
         cell_id=cell_id,
         process=provenance.process(),
     )
-    endpoint = config.base_url(run.provider)
-    request = Request(run.model, one.messages or (), run.parameters, endpoint=endpoint)
+    request = at_endpoint(Request(run.model, one.messages or (), run.parameters))
     return Call(run.id, request, execution, run.iteration_number, Tally(1))
