@@ -22,7 +22,7 @@ _FIXED = re.compile(
     r"|x-method-override|x-original-.*|x-rewrite-.*"
 )
 _SECRET = re.compile(
-    r"authori[sz]ation|(?:^|[-_])auth(?:$|[-_])|api-?key|token|cookie|secret|password",
+    r"authori[sz]ation|(?:^|[-_])auth(?:$|[-_])|api[-_]?key|token|cookie|secret|password",
     re.IGNORECASE,
 )
 # Names such as anthropic-ratelimit-tokens-remaining.

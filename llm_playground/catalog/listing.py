@@ -229,6 +229,8 @@ async def listed(row: EndpointRow, timeout_s: float) -> Listing:
     read = _READERS.get(row.wire_format)
     if read is None:
         return Listing(reason="its wire format has no list of models")
+    if "{model}" in row.base_url:
+        return Listing(reason="its base URL names the model")
     try:
         async with asyncio.timeout(timeout_s):
             items = await _pages(endpoint_of(row.name), row.wire_format)

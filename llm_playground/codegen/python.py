@@ -161,9 +161,6 @@ def _own_headers(prepared: PreparedRequest) -> dict[str, str]:
         if name in prepared.endpoint_headers and name not in prepared.request.parameters.headers
     }
     if prepared.key_header and prepared.key_variable:
-        usual = prepared.format.key_header
-        if prepared.wire_format in ("openai", "anthropic"):
-            headers[usual] = "Omit()"
         headers[prepared.key_header] = f'os.environ["{prepared.key_variable}"]'
     return headers
 
@@ -179,7 +176,7 @@ def _object(items: Mapping[str, str], column: int) -> str:
 
 
 def _call_headers(prepared: PreparedRequest) -> dict[str, str]:
-    """The headers that are not the client's."""
+    """The headers that are not the client's, with the API version that was used."""
     of_client = _own_headers(prepared)
     return {name: value for name, value in prepared.headers.items() if name not in of_client}
 
@@ -187,7 +184,8 @@ def _call_headers(prepared: PreparedRequest) -> dict[str, str]:
 def _arguments(prepared: PreparedRequest, names: str) -> dict[str, Any]:
     """The body as keyword arguments; everything else is in ``extra_body``."""
     plain = prepared.body_without_extra()
-    arguments = {name: value for name, value in plain.items() if name in names.split()}
+    kept = prepared.body.keys() & set(names.split())  # None in extra removes a field
+    arguments = {name: value for name, value in plain.items() if name in kept}
     # Compared as JSON: 1 and True are equal in Python only.
     as_json = {name: json.dumps(value, sort_keys=True) for name, value in arguments.items()}
     extra = {
@@ -195,9 +193,7 @@ def _arguments(prepared: PreparedRequest, names: str) -> dict[str, Any]:
         for name, value in prepared.body.items()
         if as_json.get(name) != json.dumps(value, sort_keys=True)
     }
-    # The version that was used, whatever the SDK's own is, is among the headers.
-    added = {"extra_headers": _call_headers(prepared), "extra_body": extra}
-    return arguments | {name: value for name, value in added.items() if value}
+    return arguments | ({"extra_body": extra} if extra else {})
 
 
 def _gemini_arguments(prepared: PreparedRequest) -> dict[str, Any]:
@@ -255,14 +251,17 @@ def _sdk_code(sdk: _Sdk, prepared: PreparedRequest) -> str:
     is_gemini = sdk is _GEMINI_SDK
     arguments = _gemini_arguments(prepared) if is_gemini else _arguments(prepared, sdk.takes)
     writer = LiteralWriter(STYLE, prepared.placeholders)
-    written = "".join(
-        f"    {name}={writer.write(value, 4, len(name) + 1)},\n"
-        for name, value in arguments.items()
-    )
+    codes = {name: writer.write(each, 4, len(name) + 1) for name, each in arguments.items()}
+    headers = {name: string_literal(each) for name, each in _call_headers(prepared).items()}
+    if prepared.key_header and prepared.key_variable:  # openai takes it in the call only
+        headers[prepared.format.key_header] = "Omit()"
+    if headers and not is_gemini:
+        codes["extra_headers"] = _object(headers, 4)
+    written = "".join(f"    {name}={code},\n" for name, code in codes.items())
     client = _client(sdk, prepared)
     body = f"{client}\nstream = {sdk.call}(\n{written})\n"
     imports = ("import os\n\n" if "os.environ" in client else "") + sdk.import_line
-    imports += ", Omit" if "Omit()" in client else ""
+    imports += ", Omit" if "Omit()" in codes.get("extra_headers", "") else ""
     head = f"# pip install {sdk.package}\n{imports}\n"
     if prepared.note:
         head = f"# {prepared.note}\n{head}"

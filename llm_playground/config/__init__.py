@@ -75,8 +75,8 @@ def configure(
         retry: Maximum number of attempts per call, 1 for no retry; or a mapping of ``attempts``,
             ``first_wait_s``, ``max_wait_s``, ``total_s``.
         endpoints: Further providers by name: the base URL of an OpenAI-compatible server, or a
-            mapping with ``base_url``, ``key_variable``, ``label``, ``free``, ``wire_format``,
-            ``priced_as``. The name of a known provider changes that provider; None removes what
+            mapping with ``base_url``, ``key_variable``, ``key_header``, ``headers``, ``query``,
+            ``label``, ``free``, ``wire_format``, ``priced_as``. The name of a known provider changes that provider; None removes what
             was set.
         prices: US dollars per million tokens by ``provider:name`` or ``provider:*``:
             ``input_usd_per_mtok``, ``output_usd_per_mtok``, and if they differ

@@ -31,7 +31,7 @@ from typing import Any, Literal, get_args
 
 from llm_playground import _lifecycle, _validation
 from llm_playground._files import read_regular
-from llm_playground.config import endpoint_fields, endpoint_table, options
+from llm_playground.config import endpoint_table, options
 from llm_playground.config.options import GuardMode, GuardModes, Privacy, Rates, Webhook
 from llm_playground.errors import ConfigError, InvalidParameterError
 
@@ -152,8 +152,6 @@ class Policy:
             raise ConfigError(
                 f"{model} is not allowed here. The administrator allows {allowed}.", model=model
             )
-        if base_url is not None:
-            base_url = endpoint_fields.url_for(base_url, name)
         if not self.allows_endpoint(provider, base_url):
             known = base_url is not None and _place(base_url) is not None
             where = f"{provider} at {base_url}" if known else provider
@@ -190,7 +188,7 @@ class Policy:
             return True
         if base_url is None:
             return provider in self.endpoints
-        place = _place(base_url.replace("{model}", "model"))
+        place = _place(base_url.replace("{model}", "model"))  # a name that is one segment
         allowed = (_place(each) for each in self.endpoints)
         return place is not None and any(each is not None and each.has(place) for each in allowed)
 

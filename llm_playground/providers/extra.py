@@ -67,7 +67,11 @@ _DECLARATIONS = frozenset({"functiondeclarations"})
 
 
 def merged(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """The body with the fields of ``extra``, which win; settings are merged field by field.
+    """The body with the fields of ``extra``, which win.
+
+    Settings are merged field by field at every depth, and ``tools`` are added to those of the body.
+    Other lists, and objects of the user's own words such as a schema, replace those of the body.
+    None removes a field of the body; where the body has none, it is sent as null.
 
     Raises:
         InvalidParameterError: ``extra`` sets what an argument sets, a limit that is no number, or
@@ -75,6 +79,8 @@ def merged(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
 
     >>> merged({"stream_options": {"include_usage": True}, "top_k": 1}, {"top_k": 2})
     {'stream_options': {'include_usage': True}, 'top_k': 2}
+    >>> merged({"stream_options": {}, "tools": [1]}, {"stream_options": None, "tools": [2]})
+    {'tools': [1, 2]}
     """
     check(extra)
     return _joined(body, extra)
@@ -87,14 +93,19 @@ def _joined(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]
         plain = _plain(name)
         own = own_names.get(plain, name)  # no field of the body in two spellings
         present = joined.get(own)
-        is_setting = plain not in _CONTENT and plain != "outputconfig"
+        is_setting = plain not in _CONTENT
         if is_setting and isinstance(present, Mapping) and isinstance(value, Mapping):
             value = _joined(present, value)
+        elif plain == "tools" and isinstance(present, list) and isinstance(value, list):
+            value = [*present, *value]
         elif plain in _GENERATION and isinstance(present, Mapping):  # it may hold the limit
             raise InvalidParameterError(
                 f"extra[{name!r}] is {_validation.short_repr(value)}; it takes an object."
             )
-        joined[own] = value
+        if value is None and own in body:
+            del joined[own]
+        else:
+            joined[own] = value
     return joined
 
 
@@ -125,12 +136,15 @@ def check(extra: Mapping[str, Any]) -> None:
 
 
 def _check_stream_options(name: str, value: object) -> None:
+    if name == "stream_options" and value is None:
+        return
     options = value if isinstance(value, Mapping) else {"include_usage": None}
     usage = {key: on for key, on in options.items() if _plain(key) == "includeusage"}
     if name != "stream_options" or usage not in ({}, {"include_usage": True}):
         raise InvalidParameterError(
             "extra cannot change include_usage of 'stream_options': the token counts that it "
-            "requests are the cost of the call. Leave it out."
+            "requests are the cost of the call. Leave it out, or set stream_options to None for a "
+            "server that does not know it."
         )
 
 

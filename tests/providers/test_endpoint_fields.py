@@ -122,11 +122,14 @@ def test_azure_by_deployment(gateway, tmp_path, monkeypatch):
             lp.ask("Hi", f"mine:{name}")
     assert len(server.requests) == 1
     policy = tmp_path / "policy.toml"
-    policy.write_text(f'endpoints = ["{server.url}/openai/deployments/my-gpt.4"]')
+    policy.write_text(f'endpoints = ["{server.url}/openai/deployments"]')
     monkeypatch.setenv("LLM_PLAYGROUND_POLICY", str(policy))
     assert lp.ask("Hi", "mine:my-gpt.4").status == "completed"
+    policy.write_text(f'endpoints = ["{server.url}/other"]')
     with pytest.raises(lp.ConfigError, match="not allowed here"):
-        lp.ask("Hi", "mine:other")
+        lp.ask("Hi", "mine:my-gpt.4")
+    listed = _runtime.run(listing.listed(config.rows()["mine"], 60.0))
+    assert listed.reason == "its base URL names the model"
     assert run.cost_usd is None
 
 

@@ -156,7 +156,6 @@ def test_a_limit_that_cannot_be_understood_is_refused(name):
         {"include_usage": None},
         {"Include_Usage": False},
         {"include_usage": True, "includeUsage": False},
-        None,
         [],
         "x",
     ],
@@ -165,6 +164,74 @@ def test_a_limit_that_cannot_be_understood_is_refused(name):
 def test_usage_cannot_be_turned_off(name, options):
     with pytest.raises(lp.InvalidParameterError, match="include_usage"):
         lp.estimate("Hi", "openai:gpt-4o", extra={name: options})
+
+
+DEEP = (
+    ("openai:m", {}, {"stream_options": None}, {"stream_options": ...}),
+    ("openai:m", {"temperature": 1}, {"temperature": None}, {"temperature": ...}),
+    ("openai:m", {}, {"user": None}, {"user": None}),
+    ("openai:m", {"stop": ("a",)}, {"stop": ["b"]}, {"stop": ["b"]}),
+    ("openai:m", {}, {"provider": {"order": ["a"]}}, {"provider": {"order": ["a"]}}),
+    (
+        "anthropic:claude-opus-4-5",
+        {"reasoning_effort": "low"},
+        {"output_config": {"task_budget": {"total": 9}}},
+        {"output_config": {"effort": "low", "task_budget": {"total": 9}}},
+    ),
+    (
+        "anthropic:claude-opus-4-5",
+        {"reasoning_effort": "low"},
+        {"output_config": {"effort": None}},
+        {"output_config": {}},
+    ),
+    (
+        "gemini:gemini-3-pro",
+        {"reasoning_effort": "low", "top_p": 0.5},
+        {
+            "generation_config": {
+                "thinking_config": {"include_thoughts": None, "x": 1},
+                "topP": None,
+            }
+        },
+        {"generationConfig": {"thinkingConfig": {"thinkingLevel": "low", "x": 1}}},
+    ),
+    (
+        "gemini:gemini-3-pro",
+        {},
+        {"generation_config": {"top_k": 1}, "generationConfig": {"topK": 2, "seed": 3}},
+        {"generationConfig": {"top_k": 2, "seed": 3}},
+    ),
+)
+
+
+@pytest.mark.parametrize(("model", "parameters", "extra", "sent"), DEEP, ids=str)
+def test_settings_are_merged_at_every_depth_and_none_takes_back(model, parameters, extra, sent):
+    body = readable_body(hi(model, extra=extra, **parameters))
+    assert {name: body.get(name, ...) for name in sent} == sent
+
+
+@pytest.mark.parametrize("vendor", ALL, ids=str)
+def test_tools_of_extra_are_added_to_those_of_the_call(vendor):
+    tool = Tool("look", "Looks.", {"type": "object", "properties": {}})
+    asked = replace(hi(vendor.model), tools=(tool,))
+
+    def tools(**extra):
+        parameters = Parameters(extra=extra)
+        return readable_body(replace(asked, parameters=parameters)).get("tools")
+
+    own = tools()
+    assert tools(tools=[{"type": "web_search"}]) == [*own, {"type": "web_search"}]
+    assert tools(Tools=[]) == own
+    assert tools(tools=None) is None
+    assert tools(tools="odd") == "odd"
+
+
+def test_a_server_without_stream_options_is_asked_as_its_user_says(reaching):
+    server = reaching(OPENAI)
+    run = lp.ask("Hi", OPENAI.model, extra={"stream_options": None})
+    code = lp.code(run)
+    assert "stream_options" not in server.requests[0].json
+    assert "stream_options" not in code
 
 
 def test_other_options_of_the_stream_are_added():
