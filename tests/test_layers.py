@@ -33,7 +33,7 @@ LAYER_OF = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES_OF_LIBRARY = {
     "openai": {"providers/openai", "providers/http"},
     "anthropic": {"providers/anthropic", "providers/http"},
-    "google": {"providers/gemini", "providers/gemini_legacy"},
+    "google": {"providers/gemini", "providers/gemini_legacy", "config/colab"},
     "xllamacpp": {"providers/local"},
     "huggingface_hub": {"providers/local"},
     "duckdb": {"runlog"},

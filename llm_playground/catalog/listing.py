@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from llm_playground import config
+from llm_playground.config import colab
 from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.errors import ConfigError
 from llm_playground.providers import NO_KEY, Endpoint, endpoint_of
@@ -233,7 +234,7 @@ async def listed(row: EndpointRow, timeout_s: float) -> Listing:
         return Listing(reason="its base URL names the model")
     try:
         async with asyncio.timeout(timeout_s):
-            items = await _pages(endpoint_of(row.name), row.wire_format)
+            items = await _pages(endpoint_of(row.name), row)
     except ConfigError as error:
         return Listing(reason=str(error))
     except TimeoutError:
@@ -269,13 +270,14 @@ class _TooLongError(ValueError):
     """A list exceeds a limit; the message is the listing's reason."""
 
 
-async def _pages(endpoint: Endpoint, wire_format: str) -> list[Mapping[str, Any]]:
-    form = WIRE_FORMATS[wire_format]
+async def _pages(endpoint: Endpoint, row: EndpointRow) -> list[Mapping[str, Any]]:
+    form = WIRE_FORMATS[row.wire_format]
     client = await _client(endpoint)
     headers = {**form.headers, **dict(endpoint.headers)}
     if endpoint.api_key != NO_KEY:
         headers |= form.authorization(endpoint.api_key, endpoint.key_header)
-    url = f"{endpoint.base_url}{form.models.path.format(version=config.gemini_api_version())}"
+    path = form.models.path.format(version=config.gemini_api_version())
+    url = colab.models_url(row) or f"{endpoint.base_url}{path}"
     items: list[Mapping[str, Any]] = []
     query = form.models.query
     room = _MOST_BYTES

@@ -17,7 +17,7 @@ from typing import Any, cast, get_args
 from llm_playground import _lifecycle
 from llm_playground._files import read_regular
 from llm_playground._validation import checks_arguments, one_of, usd, whole_number
-from llm_playground.config import endpoint_table, options
+from llm_playground.config import colab, endpoint_table, options
 from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.config.endpoints import Setting as EndpointSetting
 from llm_playground.config.endpoints import from_packages, merge_endpoints, resolve_model
@@ -392,12 +392,12 @@ def notebook() -> str | None:
 
 
 def rows() -> dict[str, EndpointRow]:
-    """All providers by name: built in, from packages and from ``configure(endpoints=)``."""
+    """All providers by name: built in, Colab's, from packages, from ``configure(endpoints=)``."""
     return {**_known_rows(), **_settings.endpoints}
 
 
 def _known_rows() -> dict[str, EndpointRow]:
-    return {**endpoint_table.BUILT_IN, **from_packages()}
+    return {**endpoint_table.BUILT_IN, **colab.rows(), **from_packages()}
 
 
 def rates(model: str) -> Rates | None:

@@ -28,7 +28,7 @@ from typing import Literal, TypeVar
 
 from llm_playground import _lifecycle, config
 from llm_playground._validation import closest, repr_of
-from llm_playground.config import endpoint_fields, options
+from llm_playground.config import colab, endpoint_fields, options
 from llm_playground.config.endpoint_table import BUILT_IN, EndpointRow
 from llm_playground.errors import ConfigError, MissingKeyError, drop_stacks
 from llm_playground.redaction import Secret, mask, remember
@@ -77,7 +77,8 @@ def _start_query(provider: str) -> _Query:
     name = _owner(rows[provider])
     with _lock:
         if _query is None or not _query.covers(name):
-            names = {_owner(row) for row in rows.values() if row.key_variables}
+            # Colab's page is asked for its token only when that is needed.
+            names = {_owner(row) for row in rows.values() if row.key_variables} - {colab.NAME}
             _query = _Query(frozenset({name, *names}))
             _in_background(_run_query, _query)
         return _query
@@ -87,6 +88,9 @@ def _run_query(query: _Query) -> None:
     global _error
     _error = None
     try:
+        if colab.NAME in query.names and (token := colab.key()):
+            remember(token)
+            _keys_read[colab.NAME] = token
         import keyring  # an optional extra; takes 0.1 s
 
         for name in sorted(query.names - _keys_read.keys()):
@@ -421,7 +425,8 @@ def _stored_keys(provider: str) -> Iterator[_StoredKey]:
                 yield _StoredKey(source, variable, secret, path)
     saved = _keys_read.get(owner)
     if saved:
-        yield _StoredKey(KEYRING, row.key_variables[0], Secret(saved.strip()))
+        source = colab.SOURCE if owner == colab.NAME else KEYRING
+        yield _StoredKey(source, row.key_variables[0], Secret(saved.strip()))
 
 
 def _owner(row: EndpointRow) -> str:
