@@ -91,7 +91,6 @@ class ToolCallDelta:
     arguments_json: str = ""
     id: str | None = None
     name: str | None = None
-    signature: str | None = None
     original: Original | None = None
 
 
@@ -104,9 +103,14 @@ class PartAdded:
 
 @dataclass(frozen=True, slots=True)
 class PartEnded:
-    """The part of the latest delta is complete; ``original`` is its provider's form of it."""
+    """The part of the latest delta is complete; the next delta begins another one.
 
-    original: Original
+    ``original`` is its provider's form of it, None if it needs none. ``is_refusal`` is whether its
+    text is the model's refusal to answer.
+    """
+
+    original: Original | None = None
+    is_refusal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ class Finish:
     """The end of the answer. ``response_model`` is the model that the provider reports.
 
     ``block`` is set when ``finish_reason`` is ``content_filter``. ``skipped_events`` counts events
-    of the stream that could not be parsed. ``reasoning_signature`` signs the reasoning as a whole.
+    of the stream that could not be parsed.
     """
 
     finish_reason: FinishReason
@@ -133,7 +137,6 @@ class Finish:
     block: Block | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
     skipped_events: int = 0
-    reasoning_signature: str | None = None
     sources: tuple[Source, ...] = ()
 
 

@@ -26,13 +26,17 @@ _MARKS = (
     (b"\xfe\xff", "utf-16"),
 )
 
+PAUSED = "pause_turn"
+"""The kind of the :class:`OtherPart` at the end of an answer that goes on once it is sent back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Original:
     """A part of an answer as its provider sent it, to be sent back in the same form.
 
-    ``json`` is a JSON value of the format ``wire_format``, a name of
-    :data:`llm_playground.providers.wire_formats.WIRE_FORMATS`. Other formats send the part without.
+    ``json`` is a JSON object of the format ``wire_format``, a name of
+    :data:`llm_playground.providers.wire_formats.WIRE_FORMATS`. It may lack what the part itself
+    holds, such as its text. Other formats send the part without.
     """
 
     wire_format: str
@@ -59,6 +63,7 @@ class ImagePart:
     data: bytes | None = field(default=None, repr=False)
     url: str | None = None
     stored_sha256: str | None = None
+    original: Original | None = None
 
     @property
     def sha256(self) -> str | None:
@@ -100,6 +105,7 @@ class AudioPart:
     data: bytes | None = field(default=None, repr=False)
     transcript: str = ""
     stored_sha256: str | None = None
+    original: Original | None = None
 
     @property
     def sha256(self) -> str | None:
@@ -109,27 +115,19 @@ class AudioPart:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningPart:
-    """Reasoning before an answer, which some providers require along with its tool calls.
-
-    ``signature`` is the provider's signature of it; None if it has none.
-    """
+    """Reasoning before an answer, which some providers require along with its tool calls."""
 
     text: str
-    signature: str | None = None
     original: Original | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A tool call by the model. ``arguments_json`` is the JSON object as the model wrote it.
-
-    ``signature`` is required by some providers when the call is sent back; None if it has none.
-    """
+    """A tool call by the model. ``arguments_json`` is the JSON object as the model wrote it."""
 
     id: str
     name: str
     arguments_json: str = "{}"
-    signature: str | None = None
     original: Original | None = None
 
     @property
@@ -271,9 +269,27 @@ def text_of(part: Part) -> str:
             return part.name + part.text
         case FilePart():
             return (part.name or "") + (part.text or "")
+        case AudioPart():
+            return part.transcript
         case OtherPart():
             return part.json
     return ""
+
+
+def original_for(part: Part, wire_format: str) -> dict[str, Any] | None:
+    """The JSON object of a part's original in a wire format; None where it has none.
+
+    >>> original_for(TextPart("Hi.", Original("gemini", '{"thoughtSignature": "c2k="}')), "gemini")
+    {'thoughtSignature': 'c2k='}
+    """
+    original: Original | None = getattr(part, "original", None)
+    if original is None or original.wire_format != wire_format:
+        return None
+    try:
+        value = json.loads(original.json)
+    except (ValueError, RecursionError):  # another program wrote it
+        return None
+    return value if isinstance(value, dict) else None
 
 
 # The type in JSON of each part, and its attributes.
@@ -282,8 +298,8 @@ _AS_JSON: dict[type[Part], tuple[str, tuple[str, ...]]] = {
     ImagePart: ("image", ("media_type", "sha256", "url")),
     FilePart: ("file", ("media_type", "name", "sha256", "url")),
     AudioPart: ("audio", ("media_type", "sha256", "transcript")),
-    ReasoningPart: ("reasoning", ("text", "signature")),
-    ToolCall: ("tool_call", ("id", "name", "arguments_json", "signature")),
+    ReasoningPart: ("reasoning", ("text",)),
+    ToolCall: ("tool_call", ("id", "name", "arguments_json")),
     ToolResult: ("tool_result", ("id", "name", "text")),
     ServerToolCall: ("server_tool_call", ("id", "name", "arguments_json")),
     ServerToolResult: ("server_tool_result", ("id", "name", "text")),
@@ -340,18 +356,20 @@ def _result(value: Mapping[str, Any]) -> ServerToolResult:
 _OF_JSON: dict[str, Callable[[Mapping[str, Any]], AnswerPart]] = {
     "text": lambda value: TextPart(value["text"], _original(value)),
     "image": lambda value: ImagePart(
-        value.get("media_type"), url=value.get("url"), stored_sha256=value.get("sha256")
+        value.get("media_type"),
+        url=value.get("url"),
+        stored_sha256=value.get("sha256"),
+        original=_original(value),
     ),
     "audio": lambda value: AudioPart(
         value.get("media_type"),
         transcript=value.get("transcript", ""),
         stored_sha256=value.get("sha256"),
+        original=_original(value),
     ),
-    "reasoning": lambda value: ReasoningPart(
-        value["text"], value.get("signature"), _original(value)
-    ),
+    "reasoning": lambda value: ReasoningPart(value["text"], _original(value)),
     "tool_call": lambda value: ToolCall(
-        value["id"], value["name"], value["arguments"], value.get("signature"), _original(value)
+        value["id"], value["name"], value["arguments"], _original(value)
     ),
     "server_tool_call": lambda value: ServerToolCall(
         value["id"], value["name"], value["arguments"], _original(value)

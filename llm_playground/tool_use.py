@@ -25,9 +25,8 @@ from llm_playground.calls import (
     warn_about_data,
 )
 from llm_playground.errors import InvalidParameterError
-from llm_playground.events import Finish, StreamEvent
 from llm_playground.execution import Call, Emit
-from llm_playground.parts import Part, ReasoningPart, TextPart, ToolCall, ToolResult
+from llm_playground.parts import ToolCall, ToolResult
 from llm_playground.redaction import printable, redact
 from llm_playground.request.messages import Turn
 from llm_playground.request.parameters import check_names
@@ -228,9 +227,12 @@ async def _rounds(loop: _ToolLoop, send_one: Send, wait: Wait) -> ToolRun:
     """All rounds; ``wait`` awaits, or blocks until there is a result."""
     call, runs, steps = loop.call, list[Run](), list[Step]()
     while True:
-        run, answer = await wait(_answer(call, send_one))
+        run = await wait(send_one(call, print_progress))
         runs.append(raise_for_error(run))
-        messages = (*call.request.messages, answer)
+        messages = (*call.request.messages, Message("assistant", run.parts))
+        if run.is_paused and len(runs) < loop.max_rounds:
+            call = next_call(call, messages, runs)
+            continue
         if not run.tool_calls:
             return ToolRun(tuple(runs), messages, tuple(steps))
         if len(runs) < loop.max_rounds:
@@ -248,25 +250,6 @@ async def _rounds(loop: _ToolLoop, send_one: Send, wait: Wait) -> ToolRun:
             _log.warning(notice)
             return ToolRun(tuple(runs), messages, tuple(steps), notice)
         call = next_call(call, messages, runs)
-
-
-async def _answer(call: Call, send_one: Send) -> tuple[Run, Message]:
-    """The run of one round, and the model's message."""
-    signature: str | None = None
-
-    def emit(event: StreamEvent) -> None:
-        nonlocal signature
-        print_progress(event)
-        if isinstance(event, Finish):
-            signature = event.reasoning_signature
-
-    run = await send_one(call, emit)
-    parts: list[Part] = []
-    if run.reasoning or signature:
-        parts.append(ReasoningPart(run.reasoning, signature))
-    if run.text:
-        parts.append(TextPart(run.text))
-    return run, Message("assistant", (*parts, *run.tool_calls))
 
 
 async def _problems(

@@ -21,8 +21,10 @@ from llm_playground import http_headers
 from llm_playground._validation import shorten
 from llm_playground.errors import LLMError
 from llm_playground.parts import (
+    PAUSED,
     AnswerPart,
     ImagePart,
+    OtherPart,
     Part,
     Source,
     TextPart,
@@ -223,12 +225,15 @@ class Request:
 
     @cached_property
     def size_bytes(self) -> int:
-        """The size of all text in UTF-8: messages, tools, schema and ``extra``.
+        """The size of all text in UTF-8: messages with originals, tools, schema and ``extra``.
 
         >>> Request("local:m", (Message("user", (TextPart("é!"),)),)).size_bytes
         3
         """
-        texts = [text_of(part) for message in self.messages for part in message.content]
+        parts = [part for message in self.messages for part in message.content]
+        texts = [text_of(part) for part in parts]
+        originals = (getattr(part, "original", None) for part in parts)
+        texts += [original.json for original in originals if original is not None]
         texts += [f"{tool.name}{tool.description}" for tool in self.tools]
         schemas = [tool.parameters for tool in self.tools]
         schemas += [] if self.schema is None else [self.schema.json_schema]
@@ -387,6 +392,11 @@ class Run:
     def images(self) -> tuple[ImagePart, ...]:
         """The pictures of the answer."""
         return tuple(part for part in self.parts if isinstance(part, ImagePart))
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the provider paused the turn: it goes on when the answer is sent back."""
+        return any(isinstance(part, OtherPart) and part.kind == PAUSED for part in self.parts)
 
     @property
     def service_tier(self) -> str | None:

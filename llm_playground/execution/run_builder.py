@@ -27,7 +27,18 @@ from llm_playground.events import (
     TextDelta,
     ToolCallDelta,
 )
-from llm_playground.parts import AnswerPart, Original, ReasoningPart, TextPart, ToolCall
+from llm_playground.parts import (
+    AnswerPart,
+    AudioPart,
+    ImagePart,
+    Original,
+    OtherPart,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCall,
+    text_of,
+)
 from llm_playground.redaction import redact
 from llm_playground.types import Attempt, Request, Run, Status, Usage, UsageSource
 
@@ -45,6 +56,9 @@ _FREE_CHARS = 1024  # for short answers, which may be one long word
 _RUN = re.compile(r"(.)\1{1,127}", re.DOTALL)
 # Some providers do not count reasoning towards the limit.
 _FREE_REASONING_TOKENS = 65_536
+# An answer of more or larger parts is one that does not end; what is beyond is counted.
+_MAX_PARTS = 10_000
+_MAX_PARTS_BYTES = 256 << 20
 
 
 @dataclass(slots=True)
@@ -73,6 +87,7 @@ class _Piece:
     start: int = 0
     whole: AnswerPart | None = None
     original: Original | None = None
+    is_refusal: bool = False
 
 
 @dataclass(slots=True)
@@ -95,6 +110,8 @@ class RunBuilder:
     _calls: dict[int, list[ToolCallDelta]] = field(default_factory=dict)
     _pieces: list[_Piece] = field(default_factory=list)
     _kind: type[AnswerPart] | None = None  # of the piece that grows
+    _whole_bytes: int = 0
+    _left_out: int = 0  # parts
     _responded: Responded | None = None
     _queued_ms: float | None = None
     _waited_ms: float = 0.0
@@ -145,8 +162,7 @@ class RunBuilder:
             case ToolCallDelta():
                 self._add_call(event)
             case PartAdded(part):
-                self._begin(_Piece(type(part), whole=part))
-                self._kind = None
+                self._add_whole(part)
             case _:
                 self._note(event)
                 return
@@ -232,8 +248,19 @@ class RunBuilder:
         return self._with_data(repeated)
 
     def _begin(self, piece: _Piece) -> None:
-        self._pieces.append(piece)
         self._kind = piece.kind
+        if len(self._pieces) < _MAX_PARTS:
+            self._pieces.append(piece)
+        elif piece.kind is not TextPart and piece.kind is not ReasoningPart:
+            self._left_out += 1  # a text of more pieces is the rest of the last one
+
+    def _add_whole(self, part: AnswerPart) -> None:
+        self._whole_bytes += _size(part)
+        if self._whole_bytes > _MAX_PARTS_BYTES:
+            self._left_out += 1
+        else:
+            self._begin(_Piece(type(part), whole=part))
+        self._kind = None
 
     def _add_call(self, delta: ToolCallDelta) -> None:
         if delta.index not in self._calls:
@@ -243,9 +270,10 @@ class RunBuilder:
 
     def _note(self, event: PartEnded | Responded | Finish) -> None:
         match event:
-            case PartEnded(original):
-                if self._pieces:
+            case PartEnded(original, is_refusal):
+                if self._pieces and self._kind is not None and len(self._pieces) < _MAX_PARTS:
                     self._pieces[-1].original = original
+                    self._pieces[-1].is_refusal = is_refusal
                 self._kind = None
             case Responded():
                 self._responded = event
@@ -266,13 +294,14 @@ class RunBuilder:
             else:
                 pieces = self._texts if piece.kind is TextPart else self._reasonings
                 text = "".join(pieces[start : ends[piece.kind]])
-                is_text = piece.kind is TextPart
-                part = (
-                    TextPart(text, original) if is_text else ReasoningPart(text, original=original)
-                )
+                kind = RefusalPart if piece.is_refusal else piece.kind
+                part = kind(text, original=original)  # type: ignore[call-arg]  # one of three
                 ends[piece.kind] = start
             parts.append(part)
-        return tuple(reversed(parts))
+        parts.reverse()
+        if self._left_out:
+            parts.append(OtherPart("left out", f'{{"parts": {self._left_out}}}'))
+        return tuple(parts)
 
     def _so_far(self) -> Finish:
         """What was read of an answer that has not ended."""
@@ -380,6 +409,12 @@ def _cut_off(run: Run) -> str:
     return f"The answer was cut off{at}, before its JSON was complete. Set a higher max_tokens."
 
 
+def _size(part: AnswerPart) -> int:
+    data = part.data if isinstance(part, (ImagePart, AudioPart)) else None
+    original = getattr(part, "original", None)
+    return len(data or b"") + len(text_of(part)) + (len(original.json) if original else 0)
+
+
 def _written(delta: ToolCallDelta) -> str:
     """What a model has written for a piece of a tool call, also of a call without arguments."""
     return f"{delta.name or ''}(){delta.arguments_json}" if delta.id else delta.arguments_json
@@ -390,6 +425,5 @@ def _tool_call(deltas: list[ToolCallDelta]) -> ToolCall:
         id=next((delta.id for delta in deltas if delta.id), ""),
         name=next((delta.name for delta in deltas if delta.name), ""),
         arguments_json="".join(delta.arguments_json for delta in deltas) or "{}",
-        signature=next((delta.signature for delta in deltas if delta.signature), None),
         original=next((delta.original for delta in deltas if delta.original), None),
     )

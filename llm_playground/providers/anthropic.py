@@ -7,22 +7,27 @@ HTTP request; the response is read as bytes.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from llm_playground.events import (
-    Block,
-    Finish,
-    ProviderEvent,
-    ReasoningDelta,
-    TextDelta,
-    ToolCallDelta,
+from llm_playground.events import Block, Finish, ProviderEvent
+from llm_playground.parts import (
+    AudioPart,
+    FilePart,
+    ImagePart,
+    Part,
+    RefusalPart,
+    TextPart,
+    ToolCall,
+    ToolResult,
+    original_for,
 )
-from llm_playground.parts import FilePart, ImagePart, ReasoningPart, TextPart, ToolCall, ToolResult
 from llm_playground.providers import (
     Endpoint,
     RequestContext,
+    anthropic_blocks,
     documents,
     streaming,
     strict_schema,
@@ -37,8 +42,7 @@ from llm_playground.types import FinishReason, Message, Request, Schema
 # Sent where max_tokens is not set: Messages refuses a request without it.
 DEFAULT_MAX_TOKENS = 4096
 
-# The blocks of reasoning, the only ones that are sent back as they were received.
-_THOUGHTS = ("thinking", "redacted_thinking")
+_NO_ID_CHARACTER = re.compile(r"[^A-Za-z0-9_-]")
 _SAME_NAME = ("temperature", "top_p", "top_k")
 _FINISH_REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
@@ -122,9 +126,12 @@ def _turns(messages: tuple[Message, ...], *, cited: bool) -> list[dict[str, Any]
         if message.role == "system":
             continue
         role = "assistant" if message.role == "assistant" else "user"
+        blocks = _blocks(message, cited=cited)
+        if not blocks:  # an empty answer, such as of a stopped run: Messages would refuse it
+            continue
         if not turns or turns[-1][0] != role:
             turns.append((role, []))
-        turns[-1][1].extend(_blocks(message, cited=cited))
+        turns[-1][1].extend(blocks)
     return [{"role": role, "content": _content(blocks)} for role, blocks in turns]
 
 
@@ -136,27 +143,47 @@ def _content(blocks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
 
 
 def _blocks(message: Message, *, cited: bool) -> list[dict[str, Any]]:
-    """The blocks of a message: plain text as one block, reasoning first."""
-    if all(isinstance(part, TextPart) for part in message.content):
-        return [{"type": "text", "text": message.text}]
-    reasoning = [part for part in message.content if isinstance(part, ReasoningPart)]
-    blocks = [block for part in reasoning for block in _thoughts(part)]
+    """The blocks of a message in its order: with their originals, else in their plain form.
+
+    Messages refuses empty blocks, and reasoning that it has not signed.
+    """
+    if all(isinstance(part, TextPart) and part.original is None for part in message.content):
+        return [{"type": "text", "text": message.text}] if message.text.strip() else []
+    blocks = []
     for part in message.content:
-        match part:
-            case TextPart(text) if text:  # Messages refuses an empty block
-                blocks.append({"type": "text", "text": text})
-            case ImagePart():
-                blocks.append({"type": "image", "source": _source(part)})
-            case FilePart():
-                blocks.append(documents.for_messages(part, cited=cited))
-            case ToolCall():
-                blocks.append(
-                    {"type": "tool_use", "id": part.id, "name": part.name, "input": _input(part)}
-                )
-            case ToolResult():
-                result = {"type": "tool_result", "tool_use_id": part.id, "content": part.text}
-                blocks.append(result | ({"is_error": True} if part.is_error else {}))
+        block = anthropic_blocks.sent_back(part)
+        if block is None and not (message.role == "assistant" and isinstance(part, ImagePart)):
+            block = _block(part, cited=cited)
+        blocks += [] if block is None else [block]
     return blocks
+
+
+def _block(part: Part, *, cited: bool) -> dict[str, Any] | None:
+    """A part in its plain form; None where Messages has no place for it."""
+    match part:
+        case TextPart(text) | RefusalPart(text) | AudioPart(transcript=text) if text.strip():
+            return {"type": "text", "text": text}
+        case ImagePart():
+            return {"type": "image", "source": _source(part)}
+        case FilePart():
+            return documents.for_messages(part, cited=cited)
+        case ToolCall():
+            rest = original_for(part, anthropic_blocks.NAME) or {}
+            call = {"type": "tool_use", "id": _call_id(part.id), "name": part.name}
+            return call | {"input": _input(part)} | rest
+        case ToolResult():
+            result = {
+                "type": "tool_result",
+                "tool_use_id": _call_id(part.id),
+                "content": part.text,
+            }
+            return result | ({"is_error": True} if part.is_error else {})
+    return None
+
+
+def _call_id(call_id: str) -> str:
+    """The id of a call of another format, such as ``functions.weather:0``, as Messages takes it."""
+    return _NO_ID_CHARACTER.sub("_", call_id)
 
 
 def _source(part: ImagePart) -> dict[str, Any]:
@@ -177,18 +204,6 @@ def _input(call: ToolCall) -> dict[str, Any]:
         return {"INVALID_JSON": call.arguments_json}
 
 
-def _thoughts(part: ReasoningPart) -> list[dict[str, Any]]:
-    """Reasoning as it was received; without a signature it would be refused, so it is left out."""
-    if part.signature is None:
-        return []
-    if part.signature.startswith("["):  # see _ThinkingBlocks.signature
-        with suppress(ValueError, RecursionError):
-            blocks: list[Any] = json.loads(part.signature)
-            if all(isinstance(each, dict) and each.get("type") in _THOUGHTS for each in blocks):
-                return blocks
-    return [{"type": "thinking", "thinking": part.text, "signature": part.signature}]
-
-
 class Reader:
     """Reads a stream of Messages; see :class:`llm_playground.providers.streaming.Reader`."""
 
@@ -199,15 +214,16 @@ class Reader:
         self._block: Block | None = None
         self._usage: dict[str, Any] = {}
         self._model: str | None = None
-        self._thoughts = _ThinkingBlocks()
-        self._calls: dict[object, int] = {}
+        self._blocks = anthropic_blocks.Blocks()
 
     def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
         match event.get("type"):
             case "content_block_delta":
-                return self._delta(event.get("index"), event.get("delta") or {})
+                return self._blocks.delta(event.get("index"), event.get("delta") or {})
             case "content_block_start":
-                return self._started(event.get("index"), event.get("content_block") or {})
+                return self._blocks.started(event.get("index"), event.get("content_block") or {})
+            case "content_block_stop":
+                return self._blocks.stopped(event.get("index"))
             case "message_start":
                 message = event.get("message") or {}
                 self._model = message.get("model")
@@ -215,7 +231,7 @@ class Reader:
                 self._usage.pop("output_tokens", None)  # message_delta has the final count
             case "message_delta":
                 self._count(event.get("usage"))
-                self._stop(event.get("delta") or {})
+                return self._stop(event.get("delta") or {})
             case "message_stop":
                 self.ended = True
             case "error":
@@ -230,84 +246,23 @@ class Reader:
             self._model if isinstance(self._model, str) else None,
             request_id,
             block=self._block,
-            reasoning_signature=self._thoughts.signature,
+            sources=self._blocks.sources(),
         )
-
-    def _delta(self, index: object, delta: Mapping[str, Any]) -> list[ProviderEvent]:
-        text = delta.get("text")
-        if text and isinstance(text, str):
-            return [TextDelta(text)]
-        thinking = delta.get("thinking")
-        if thinking and isinstance(thinking, str):
-            self._thoughts.add(thinking)
-            return [ReasoningDelta(thinking)]
-        if delta.get("partial_json") and index in self._calls:  # other calls are of server tools
-            return [ToolCallDelta(self._calls[index], str(delta["partial_json"]))]
-        if delta.get("signature"):
-            self._thoughts.sign(str(delta["signature"]))
-        return []
-
-    def _started(self, index: object, block: Mapping[str, Any]) -> list[ProviderEvent]:
-        """The deltas in a block's start, which has the fields of deltas, mostly empty."""
-        match block.get("type"):
-            case "tool_use":
-                self._calls[index] = len(self._calls)
-                arguments = json.dumps(block["input"]) if block.get("input") else ""
-                return [ToolCallDelta(self._calls[index], arguments, block["id"], block["name"])]
-            case "thinking":
-                self._thoughts.begin({"type": "thinking", "thinking": "", "signature": ""})
-            case "redacted_thinking":
-                self._thoughts.begin({"type": "redacted_thinking", "data": block.get("data", "")})
-        return self._delta(index, block)
 
     def _count(self, usage: object) -> None:
         if isinstance(usage, dict):  # counts are cumulative: the latest of each holds
             self._usage |= {name: count for name, count in usage.items() if count is not None}
 
-    def _stop(self, delta: Mapping[str, Any]) -> None:
+    def _stop(self, delta: Mapping[str, Any]) -> list[ProviderEvent]:
         reason = delta.get("stop_reason")
         if reason is None:
-            return
+            return []
         self.complete = True
         self._finish_reason = _FINISH_REASONS.get(reason, "other")
         if self._finish_reason == "content_filter":
             details = usage.fields(delta.get("stop_details"))
             self._block = Block("answer", details.get("category"), details.get("explanation"))
-
-
-class _ThinkingBlocks:
-    """The thinking blocks of one answer, which have to be sent back unchanged."""
-
-    def __init__(self) -> None:
-        self._blocks: list[dict[str, str]] = []
-        self._texts: list[str] = []
-
-    def begin(self, block: dict[str, str]) -> None:
-        self._close()
-        self._blocks.append(block)
-
-    def add(self, text: str) -> None:
-        self._texts.append(text)
-
-    def sign(self, signature: str) -> None:
-        if self._blocks:
-            self._blocks[-1]["signature"] = self._blocks[-1].get("signature", "") + signature
-
-    @property
-    def signature(self) -> str | None:
-        """The signature of a single block; several blocks, or a redacted one, as JSON."""
-        self._close()
-        match self._blocks:
-            case []:
-                return None
-            case [{"type": "thinking", "signature": signature}]:
-                return signature or None
-        return json.dumps(self._blocks)
-
-    def _close(self) -> None:
-        if self._blocks and self._texts:
-            self._blocks[-1]["thinking"] = "".join(self._texts)
-        self._texts = []
+        return self._blocks.ended(reason)
 
 
 class AnthropicProvider:

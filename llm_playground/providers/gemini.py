@@ -7,9 +7,9 @@ client: the one used here keeps the response and returns an empty one to the SDK
 
 from __future__ import annotations
 
+import base64
 import json
 import re
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -21,16 +21,26 @@ import httpx2
 from llm_playground import config
 from llm_playground._validation import shorten
 from llm_playground.errors import InvalidParameterError
-from llm_playground.events import (
-    Block,
-    Finish,
-    ProviderEvent,
-    ReasoningDelta,
-    TextDelta,
-    ToolCallDelta,
+from llm_playground.events import Block, Finish, ProviderEvent
+from llm_playground.parts import (
+    AudioPart,
+    FilePart,
+    ImagePart,
+    RefusalPart,
+    TextPart,
+    ToolCall,
+    ToolResult,
+    original_for,
 )
-from llm_playground.parts import FilePart, ImagePart, ReasoningPart, TextPart, ToolCall, ToolResult
-from llm_playground.providers import Endpoint, RequestContext, documents, errors, streaming, usage
+from llm_playground.providers import (
+    Endpoint,
+    RequestContext,
+    documents,
+    errors,
+    gemini_parts,
+    streaming,
+    usage,
+)
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
 from llm_playground.providers.wire_formats import WIRE_FORMATS
@@ -141,9 +151,6 @@ _BUDGETS = {"none": 0, "minimal": 512, "low": 1_024, "medium": 8_192, "high": 24
 # These refuse tools together with a schema: "Function calling with a response mime type:
 # 'application/json' is unsupported".
 _EITHER_TOOLS_OR_SCHEMA = ("gemini-1", "gemini-2")
-# Prefix of ids made up here for calls without one. They are not sent: Gemini then matches results
-# to calls by name.
-_OWN_ID = "unnamed-"
 
 
 def body(request: Request) -> dict[str, Any]:
@@ -211,44 +218,51 @@ def _contents(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
     contents: list[dict[str, Any]] = []
     previous_role = ""
     for message in messages:
-        if message.role not in _ROLES:
+        parts = _parts(message) if message.role in _ROLES else []
+        if not parts:  # an empty answer, such as of a stopped run: Gemini would refuse it
             continue
         if message.role == previous_role == "tool":
-            contents[-1]["parts"] += _parts(message)
+            contents[-1]["parts"] += parts
         else:
-            contents.append({"role": _ROLES[message.role], "parts": _parts(message)})
+            contents.append({"role": _ROLES[message.role], "parts": parts})
         previous_role = message.role
     return contents
 
 
 def _parts(message: Message) -> list[dict[str, Any]]:
-    if all(isinstance(part, TextPart) for part in message.content):
-        return [{"text": message.text}]
-    parts = [part for item in message.content if (part := _part(item)) is not None]
-    reasoning = (item for item in message.content if isinstance(item, ReasoningPart))
-    signature = next((item.signature for item in reasoning if item.signature), None)
-    texts = [part for part in parts if "text" in part]
-    if signature is not None and texts:  # it was received with the last text part
-        texts[-1]["thoughtSignature"] = signature
-    return parts
+    """The parts in their order: with their originals, else in their plain form."""
+    if all(isinstance(part, TextPart) and part.original is None for part in message.content):
+        return [{"text": message.text}] if message.text or message.role == "user" else []
+    sent = (gemini_parts.sent_back(part) or _part(part) for part in message.content)
+    return [part for part in sent if part is not None]
 
 
 def _part(part: object) -> dict[str, Any] | None:
-    """A part; None for reasoning, whose text is not sent back."""
+    """A part in its plain form; None for reasoning, and for what Gemini has no place for."""
     match part:
-        case TextPart(text):
+        case TextPart(text) | RefusalPart(text) if text:
             return {"text": text}
         case ImagePart():
-            return _image(part)
+            return _image(part) | (original_for(part, gemini_parts.NAME) or {})
+        case AudioPart():
+            return _audio(part) | (original_for(part, gemini_parts.NAME) or {})
         case FilePart():
             return documents.for_gemini(part)
         case ToolCall():
             call = {"functionCall": _call_name(part.id, part.name) | {"args": _arguments(part)}}
-            return call | ({"thoughtSignature": part.signature} if part.signature else {})
+            return call | (original_for(part, gemini_parts.NAME) or {})
         case ToolResult():
             response = {"error" if part.is_error else "output": part.text}
             return {"functionResponse": _call_name(part.id, part.name) | {"response": response}}
     return None
+
+
+def _audio(part: AudioPart) -> dict[str, Any]:
+    """Speech of an earlier answer: its bytes, or what it says."""
+    if part.data is None or part.media_type is None:
+        return {"text": part.transcript}
+    data = base64.b64encode(part.data).decode()
+    return {"inlineData": {"mimeType": part.media_type, "data": data}}
 
 
 def _image(part: ImagePart) -> dict[str, Any]:
@@ -264,7 +278,9 @@ def _image(part: ImagePart) -> dict[str, Any]:
 
 
 def _call_name(call_id: str, name: str) -> dict[str, Any]:
-    return {"name": name} if call_id.startswith(_OWN_ID) else {"id": call_id, "name": name}
+    return (
+        {"name": name} if call_id.startswith(gemini_parts.OWN_ID) else {"id": call_id, "name": name}
+    )
 
 
 def _arguments(call: ToolCall) -> dict[str, Any]:
@@ -285,8 +301,7 @@ class Reader:
         self._block: Block | None = None
         self._usage: dict[str, Any] = {}
         self._model: str | None = None
-        self._calls = 0
-        self._signature: str | None = None
+        self._parts = gemini_parts.PartReader()
         self._logprobs: list[TokenLogprob] = []
 
     def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
@@ -310,11 +325,13 @@ class Reader:
         if candidate.get("logprobsResult"):
             self._logprobs += _tokens(candidate["logprobsResult"])
         parts = (candidate.get("content") or {}).get("parts") or ()
-        return [delta for part in parts if (delta := self._delta(part)) is not None]
+        read = self._parts.read
+        events = read(parts[0]) if len(parts) == 1 else [e for part in parts for e in read(part)]
+        return [*events, *self._parts.about(candidate)] if len(candidate) > 2 else events
 
     def finish(self, request_id: str | None) -> Finish:
         reason = self._finish_reason
-        if reason == "stop" and self._calls:
+        if reason == "stop" and self._parts.ids:
             reason = "tool_call"
         return Finish(
             reason,
@@ -323,34 +340,13 @@ class Reader:
             request_id,
             block=self._block,
             logprobs=tuple(self._logprobs),
-            reasoning_signature=self._signature,
+            sources=self._parts.sources(),
         )
 
     def _set_block(self, block: Block | None) -> None:
         if block is not None and self._block is None:
             self.complete = True
             self._finish_reason, self._block = "content_filter", block
-
-    def _delta(self, part: dict[str, Any]) -> ProviderEvent | None:
-        call = part.get("functionCall")
-        if call:
-            return self._call(call, part.get("thoughtSignature"))
-        if part.get("thoughtSignature"):
-            self._signature = part["thoughtSignature"]
-        text = part.get("text")
-        if not text or not isinstance(text, str):
-            return None
-        return ReasoningDelta(text) if part.get("thought") else TextDelta(text)
-
-    def _call(self, call: dict[str, Any], signature: str | None) -> ToolCallDelta:
-        number, self._calls = self._calls, self._calls + 1
-        return ToolCallDelta(
-            number,
-            json.dumps(call.get("args") or {}, ensure_ascii=False),
-            call.get("id") or f"{_OWN_ID}{uuid.uuid4().hex}",
-            call["name"],
-            signature,
-        )
 
 
 def _tokens(result: object) -> Iterator[TokenLogprob]:

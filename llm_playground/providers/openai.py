@@ -9,25 +9,19 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from llm_playground.events import (
-    Block,
-    Finish,
-    ProviderEvent,
-    ReasoningDelta,
-    TextDelta,
-    ToolCallDelta,
-)
-from llm_playground.parts import FilePart, ImagePart, TextPart, ToolCall, ToolResult
+from llm_playground.events import Block, Finish, ProviderEvent
+from llm_playground.parts import FilePart, ImagePart, TextPart, ToolResult
 from llm_playground.providers import (
     Endpoint,
     RequestContext,
     documents,
     errors,
+    openai_deltas,
+    openai_turns,
     streaming,
     strict_schema,
     usage,
@@ -142,21 +136,14 @@ def _format(schema: Schema) -> dict[str, Any]:
 
 
 def _turns(message: Message, provider: str) -> Iterator[dict[str, Any]]:
-    """The turns of one message: each tool result is its own turn, reasoning is not sent."""
+    """The turns of one message: each tool result is its own turn, an empty answer is none."""
     results = [part for part in message.content if isinstance(part, ToolResult)]
     for result in results:
         yield {"role": "tool", "tool_call_id": result.id, "content": result.text}
-    calls = [
-        {
-            "id": part.id,
-            "type": "function",
-            "function": {"name": part.name, "arguments": part.arguments_json},
-        }
-        for part in message.content
-        if isinstance(part, ToolCall)
-    ]
-    if calls:
-        yield {"role": "assistant", "content": message.text or None, "tool_calls": calls}
+    if message.role == "assistant":
+        turn = openai_turns.sent_back(message)
+        if turn is not None:
+            yield turn
     elif any(isinstance(part, (ImagePart, FilePart)) for part in message.content):
         parts = [
             _part(part, provider)
@@ -188,9 +175,10 @@ class Reader:
         self._finish_reason: FinishReason = "other"
         self._usage: object = None
         self._model: str | None = None
-        self._refusal: list[str] = []
         self._filtered: str | None = None
-        self._calls = _ToolCalls()
+        self._deltas = openai_deltas.DeltaReader()
+        self._citations: object = None
+        self._search_results: object = None
         self._logprobs: list[Mapping[str, Any]] = []
 
     def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
@@ -198,6 +186,9 @@ class Reader:
             raise streaming.StreamError(_error_status(event["error"]), json.dumps(event))
         if not self._model:
             self._model = event.get("model")
+        if event.get("citations") or event.get("search_results"):  # Perplexity's, also cumulative
+            self._citations = event.get("citations") or self._citations
+            self._search_results = event.get("search_results") or self._search_results
         if event.get("usage"):  # cumulative where it comes more than once
             self._usage = event["usage"]
         choices = event.get("choices")
@@ -208,17 +199,22 @@ class Reader:
             return []
         if choice.get("logprobs"):
             self._logprobs += _tokens(choice["logprobs"], "content")
+        deltas = self._deltas.read(choice.get("delta") or {})
         if choice.get("finish_reason"):
             self._end(choice)
-        return self._deltas(choice.get("delta") or {})
+            deltas += self._deltas.ended()
+        return deltas
 
     def finish(self, request_id: str | None) -> Finish:
         reason, block = self._finish_reason, None
-        if self._refusal:
-            reason, block = "content_filter", Block("answer", reason="".join(self._refusal))
+        if self._deltas.refusal:
+            refusal = "".join(self._deltas.refusal)
+            reason, block = "content_filter", Block("answer", reason=refusal)
         elif reason == "content_filter":
             block = Block("answer", self._filtered)
-        elif reason == "stop" and self._calls.ids:  # some compatible servers end tool calls so
+        elif (
+            reason == "stop" and self._deltas.calls.ids
+        ):  # some compatible servers end tool calls so
             reason = "tool_call"
         return Finish(
             reason,
@@ -227,6 +223,7 @@ class Reader:
             request_id,
             block=block,
             logprobs=tuple(map(_token, self._logprobs)),
+            sources=self._deltas.sources(self._citations, self._search_results),
         )
 
     def _end(self, choice: dict[str, Any]) -> None:
@@ -236,56 +233,6 @@ class Reader:
             self._usage = choice["usage"]
         if choice.get("content_filter_results"):  # Azure's
             self._filtered = _filtered(choice["content_filter_results"])
-
-    def _deltas(self, delta: dict[str, Any]) -> list[ProviderEvent]:
-        deltas: list[ProviderEvent] = []
-        # The first name is that of vLLM, DeepSeek and llama.cpp, the second that of OpenRouter.
-        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
-        if reasoning and isinstance(reasoning, str):
-            deltas.append(ReasoningDelta(reasoning))
-        text = delta.get("content")
-        if text:
-            if isinstance(text, str):
-                deltas.append(TextDelta(text))
-            else:
-                deltas += _from_parts(text)
-        refusal = delta.get("refusal")
-        if refusal and isinstance(refusal, str):
-            self._refusal.append(refusal)
-            deltas.append(TextDelta(refusal))
-        if delta.get("tool_calls"):
-            deltas += map(self._calls.delta, delta["tool_calls"])
-        return deltas
-
-
-class _ToolCalls:
-    """Assigns entries of ``delta.tool_calls`` to calls, by index and, where that repeats, by id."""
-
-    def __init__(self) -> None:
-        self.ids: list[str] = []
-        self._numbers: dict[object, int] = {}
-
-    def delta(self, entry: dict[str, Any]) -> ToolCallDelta:
-        function = entry.get("function") or {}
-        arguments = function.get("arguments", "")
-        if not isinstance(arguments, str):
-            arguments = "" if arguments is None else json.dumps(arguments)
-        number = self._numbers.get(entry.get("index"))
-        if number is not None and entry.get("id") in (None, "", self.ids[number]):
-            return ToolCallDelta(number, arguments)
-        number, call_id = len(self.ids), entry.get("id") or f"call_{uuid.uuid4().hex}"
-        self.ids.append(call_id)
-        self._numbers[entry.get("index")] = number
-        return ToolCallDelta(number, arguments, call_id, function.get("name"))
-
-
-def _from_parts(parts: list[dict[str, Any]]) -> Iterator[ProviderEvent]:
-    """Deltas of content in parts, as Mistral's reasoning models stream it."""
-    for part in parts:
-        if part.get("type") == "text" and part.get("text"):
-            yield TextDelta(part["text"])
-        elif part.get("type") == "thinking":
-            yield from (ReasoningDelta(piece["text"]) for piece in part["thinking"])
 
 
 def _filtered(results: object) -> str | None:

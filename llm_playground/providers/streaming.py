@@ -205,7 +205,7 @@ def _check_texts(items: list[ProviderEvent]) -> None:
         if isinstance(item, (TextDelta, ReasoningDelta)):
             texts: tuple[object, ...] = (item.text,)
         elif isinstance(item, ToolCallDelta):
-            optional = (item.id, item.name, item.signature)
+            optional = (item.id, item.name)
             texts = (item.arguments_json, *(text for text in optional if text is not None))
         else:
             continue

@@ -15,17 +15,23 @@ from typing import Any, cast, get_args
 from llm_playground import _validation
 from llm_playground.errors import InvalidParameterError, TemplateError
 from llm_playground.parts import (
+    AnswerPart,
+    AudioPart,
     FilePart,
     ImagePart,
+    Original,
+    OtherPart,
     Part,
     ReasoningPart,
     TextPart,
     ToolCall,
     ToolResult,
+    part_of_json,
 )
 from llm_playground.request.files import file, files_from
 from llm_playground.request.images import image, images_from, is_url
-from llm_playground.types import Message, Role
+from llm_playground.runlog import attachments, open_log
+from llm_playground.types import Message, Role, Run
 
 _MAX_NAME_CHARS = 100  # of a variable in an error message
 _IN_A_NOTEBOOK = "Run the cell that defines it, or type a value."
@@ -73,7 +79,7 @@ def fill(text: str, variables: Mapping[str, object], advice: str = _IN_A_NOTEBOO
     return _SLOT.sub(value_of, text)
 
 
-Turn = Message | Mapping[str, Any]
+Turn = Message | Run | Mapping[str, Any]
 
 
 def conversation(
@@ -93,6 +99,7 @@ def conversation(
             ``TextPart`` or similar, ``{"type": "text", "text": ...}``, ``{"type": "image", "image":
             source for lp.image}``, ``{"type": "file", "file": source for lp.file}``, or as
             :func:`llm_playground.types.messages_as_json` writes it.
+            An answer's ``run`` is a turn too, and ``run.parts`` are the content of one.
         images: Images of the last user message, placed before its text.
         files: Documents and recordings of the last user message, placed after its images.
 
@@ -198,7 +205,9 @@ def _checked_messages(messages: Iterable[Turn] | None) -> Iterable[Turn]:
 
 def _turn(turn: Turn) -> Message:
     if isinstance(turn, Message):
-        return turn
+        return replace(turn, content=with_bytes(turn.content))
+    if isinstance(turn, Run):
+        return Message("assistant", with_bytes(turn.parts or (TextPart(turn.text),)))
     fields = turn if isinstance(turn, Mapping) else {}
     role, content = fields.get("role"), fields.get("content")
     is_role = isinstance(role, str) and role in get_args(Role)
@@ -215,14 +224,44 @@ def _turn(turn: Turn) -> Message:
         raise InvalidParameterError(
             f"A message with the role {role!r} takes {names}; got {type(wrong).__name__}."
         )
-    return Message(cast("Role", role), parts)
+    return Message(cast("Role", role), with_bytes(parts))
+
+
+def with_bytes(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """Parts with the bytes of pictures and recordings that stand in them as hashes of the log.
+
+    Raises:
+        InvalidParameterError: The log does not hold them.
+        RunLogError: The log cannot be read.
+    """
+    absent = [part for part in parts if isinstance(part, (ImagePart, AudioPart)) and _is_hash(part)]
+    if not absent:
+        return parts
+    found = attachments.find(open_log(), [str(part.stored_sha256) for part in absent])
+
+    def whole(part: Part) -> Part:
+        if not isinstance(part, (ImagePart, AudioPart)) or not _is_hash(part):
+            return part
+        stored = found.get(str(part.stored_sha256))
+        if stored is None or stored.data is None:
+            raise InvalidParameterError(
+                "A picture or recording of an earlier answer is no longer in the log. Leave its "
+                "part out."
+            )
+        return replace(part, data=stored.data)
+
+    return tuple(map(whole, parts))
+
+
+def _is_hash(part: ImagePart | AudioPart) -> bool:
+    return part.data is None and part.stored_sha256 is not None
 
 
 # The parts that providers accept in a message of each role.
 _PARTS_OF: dict[str, tuple[type[Part], ...]] = {
     "system": (TextPart,),
     "user": (TextPart, ImagePart, FilePart),
-    "assistant": (TextPart, ReasoningPart, ToolCall),
+    "assistant": get_args(AnswerPart),
     "tool": (ToolResult,),
 }
 
@@ -230,8 +269,8 @@ _PARTS_OF: dict[str, tuple[type[Part], ...]] = {
 def _part(source: object) -> Part:
     if isinstance(source, FilePart):
         return file(source)
-    if isinstance(source, (TextPart, ImagePart, ReasoningPart, ToolCall, ToolResult)):
-        return source
+    if isinstance(source, get_args(Part)):
+        return cast("Part", source)
     kind = source.get("type") if isinstance(source, Mapping) else None
     read = _READERS.get(kind) if isinstance(kind, str) else None
     if read is None:
@@ -256,7 +295,7 @@ def _read_call(part: Mapping[str, Any]) -> ToolCall:
             "The arguments of a tool call cannot be sent as JSON: "
             f"{_validation.shorten(str(error), 120)}."
         ) from None
-    return ToolCall(_word(part, "id"), _word(part, "name"), text, _signature(part))
+    return ToolCall(_word(part, "id"), _word(part, "name"), text, _original(part))
 
 
 def _read_result(part: Mapping[str, Any]) -> ToolResult:
@@ -264,8 +303,43 @@ def _read_result(part: Mapping[str, Any]) -> ToolResult:
     return ToolResult(_word(part, "id"), _word(part, "name"), _text(part["text"]).text, failed)
 
 
-def _signature(part: Mapping[str, Any]) -> str | None:
-    return None if part.get("signature") is None else _word(part, "signature")
+def _read_reasoning(part: Mapping[str, Any]) -> ReasoningPart:
+    """Reasoning with its original, or with a ``signature``, which is Anthropic's."""
+    original, signature = _original(part), part.get("signature")
+    if original is None and signature is not None:
+        signed = {"type": "thinking", "signature": _word(part, "signature")}
+        original = Original("anthropic", json.dumps(signed))
+    return ReasoningPart(_text(part["text"]).text, original)
+
+
+def _read_image(part: Mapping[str, Any]) -> ImagePart:
+    if "sha256" in part:  # as it stands in the log
+        return cast("ImagePart", _read_stored(part))
+    return image(part["image"] if part.get("url") is None else part["url"])
+
+
+def _read_stored(part: Mapping[str, Any]) -> Part:
+    """A part of an answer as the log has it."""
+    read = part_of_json(part)
+    if isinstance(read, OtherPart) and part["type"] != "other":
+        raise InvalidParameterError(
+            f"This part of an answer cannot be read: {_validation.short_repr(part)}."
+        )
+    return read
+
+
+def _original(part: Mapping[str, Any]) -> Original | None:
+    given = part.get("original")
+    if given is None:
+        return None
+    fields = given if isinstance(given, Mapping) else {}
+    wire_format, as_json = fields.get("wire_format"), fields.get("json")
+    if not isinstance(wire_format, str) or not isinstance(as_json, str):
+        raise InvalidParameterError(
+            "The original of a message part has the texts wire_format and json; got "
+            f"{_validation.short_repr(given)}."
+        )
+    return Original(wire_format, as_json)
 
 
 def _word(part: Mapping[str, Any], field: str) -> str:
@@ -278,16 +352,27 @@ def _word(part: Mapping[str, Any], field: str) -> str:
 
 
 _READERS: dict[str, Callable[[Any], Part]] = {
-    "text": lambda part: _text(part["text"]),
-    "image": lambda part: image(part["image"] if part.get("url") is None else part["url"]),
+    "text": lambda part: replace(_text(part["text"]), original=_original(part)),
+    "image": _read_image,
     "file": lambda part: file(
         part["file"] if part.get("url") is None else part["url"],
         None if part.get("name") is None else _word(part, "name"),
     ),
-    "reasoning": lambda part: ReasoningPart(_text(part["text"]).text, _signature(part)),
+    "reasoning": _read_reasoning,
     "tool_call": _read_call,
     "tool_result": _read_result,
     "tool_error": _read_result,
+    **dict.fromkeys(
+        (
+            "audio",
+            "server_tool_call",
+            "server_tool_result",
+            "server_tool_error",
+            "refusal",
+            "other",
+        ),
+        _read_stored,
+    ),
 }
 
 

@@ -72,7 +72,6 @@ def _stream(reader: Callable[[], object], text: str) -> int:
                     total += len(event.arguments_json) + len(event.name or "")
                 case Finish():
                     total += len(event.response_model or "") + len(event.request_id or "")
-                    total += len(event.reasoning_signature or "")
                     assert event.usage is None or min(astuple(event.usage)[0] or 0, 0) == 0
         return total
 

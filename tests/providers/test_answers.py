@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from llm_playground.events import Finish, ReasoningDelta, TextDelta, ToolCallDelta
+from llm_playground.events import Finish, PartEnded, ReasoningDelta, TextDelta, ToolCallDelta
+from llm_playground.parts import Original
 from llm_playground.types import Usage
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, WireServer
@@ -15,6 +16,16 @@ ANSWERED_BY = {
     "openai": "gpt-4o-2024-08-06",
     "anthropic": "claude-sonnet-4-5-20250929",
     "gemini": "gemini-2.5-flash",
+}
+# What the providers send for reasoning to go back, beside its text.
+ENDED = {
+    "openai": [PartEnded(Original("openai", '{"reasoning_content":null}'))],
+    "anthropic": [
+        PartEnded(
+            Original("anthropic", '{"type":"thinking","signature":"EqQBCgIYAhIM1gbcDa9GJwZA"}')
+        )
+    ],
+    "gemini": [],
 }
 REQUEST_ID_HEADER = {"openai": "x-request-id", "anthropic": "request-id", "gemini": "x-request-id"}
 
@@ -28,13 +39,13 @@ async def test_an_answer_is_its_deltas_and_one_finish(vendor):
     assert events == [
         ReasoningDelta("Hm, "),
         ReasoningDelta("so"),
+        *ENDED[vendor.name],
         *map(TextDelta, PIECES),
         Finish(
             "stop",
             Usage(11, 5),
             ANSWERED_BY[vendor.name],
             "req_1",
-            reasoning_signature="EqQBCgIYAhIM1gbcDa9GJwZA" if vendor is ANTHROPIC else None,
         ),
     ]
 

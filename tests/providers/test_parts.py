@@ -5,16 +5,27 @@ import json
 import pytest
 
 from llm_playground import errors
-from llm_playground.parts import ImagePart, ReasoningPart, TextPart, ToolCall, ToolResult
+from llm_playground.parts import (
+    ImagePart,
+    Original,
+    OtherPart,
+    ReasoningPart,
+    ServerToolCall,
+    ServerToolResult,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
 from llm_playground.providers import anthropic, gemini, openai
 from llm_playground.types import Message, Request
 from tests.providers.server import Reply, WireServer
-from tests.providers.vendors import ANTHROPIC, GEMINI, OPENAI
+from tests.providers.vendors import ANTHROPIC, GEMINI
 
 BODY = {"openai": openai.body, "anthropic": anthropic.body, "gemini": gemini.body}
 MESSAGES = {"openai": "messages", "anthropic": "messages", "gemini": "contents"}
 PNG = ImagePart("image/png", data=b"\x89PNG")
 BASE64 = "iVBORw=="
+SEALED = Original("anthropic", '{"type": "thinking", "signature": "c2VhbA=="}')
 ELSEWHERE = ImagePart(None, url="https://example.com/cat.jpg")
 
 
@@ -39,7 +50,7 @@ async def test_every_part_leaves_as_the_body_builder_says(vendor):
     messages = (
         user(TextPart("Look"), PNG, ELSEWHERE),
         assistant(
-            ReasoningPart("Hm", "c2VhbA=="),
+            ReasoningPart("Hm", SEALED),
             TextPart("So:"),
             ToolCall("a", "f", '{"snake_case": 1}'),
         ),
@@ -125,7 +136,12 @@ def test_gemini_gets_no_video_or_document_for_a_picture(url, media_type):
 
 
 CALLS = (
-    ToolCall("call_1", "weather", '{"city": "Oslo"}', signature="c2VhbA=="),
+    ToolCall(
+        "call_1",
+        "weather",
+        '{"city": "Oslo"}',
+        Original("gemini", '{"thoughtSignature": "c2VhbA=="}'),
+    ),
     ToolCall("call_2", "time", "{}"),
 )
 CALLS_SENT = {
@@ -175,7 +191,7 @@ def test_calls_without_text_have_no_empty_block(vendor):
             "openai": CALLS_SENT["openai"]
             | {"content": None, "tool_calls": CALLS_SENT["openai"]["tool_calls"][1:]},
             "anthropic": {"role": "assistant", "content": CALLS_SENT["anthropic"]["content"][2:]},
-            "gemini": {"role": "model", "parts": [{"text": ""}, CALLS_SENT["gemini"]["parts"][2]]},
+            "gemini": {"role": "model", "parts": CALLS_SENT["gemini"]["parts"][2:]},
         }[vendor.name]
     )
 
@@ -285,10 +301,8 @@ def test_anthropic_gets_results_before_text():
 # Reasoning of an earlier turn.
 
 
-def test_anthropic_gets_signed_reasoning_back_before_its_calls():
-    [turn] = sent(
-        ANTHROPIC, assistant(TextPart("So:"), CALLS[1], ReasoningPart("Hm", signature="c2VhbA=="))
-    )
+def test_anthropic_gets_signed_reasoning_back_in_its_place():
+    [turn] = sent(ANTHROPIC, assistant(ReasoningPart("Hm", SEALED), TextPart("So:"), CALLS[1]))
     assert turn["content"] == [
         {"type": "thinking", "thinking": "Hm", "signature": "c2VhbA=="},
         {"type": "text", "text": "So:"},
@@ -296,52 +310,30 @@ def test_anthropic_gets_signed_reasoning_back_before_its_calls():
     ]
 
 
-@pytest.mark.parametrize("seal", [None, "[no blocks"])
-def test_unsigned_reasoning_is_not_sent_to_anthropic(seal):
-    [turn] = sent(ANTHROPIC, assistant(ReasoningPart("Hm", seal), CALLS[1]))
-    kinds = [block["type"] for block in turn["content"]]
-    assert kinds == (["tool_use"] if seal is None else ["thinking", "tool_use"])
-
-
 @pytest.mark.parametrize(
-    "blocks",
+    "original",
     [
-        [{"type": "document", "source": {"type": "url", "url": "https://example.com/a.pdf"}}],
-        [{"type": "thinking", "thinking": "Hm"}, {"type": "image"}],
-        [{"type": ["thinking"]}],
-        [{}],
-        [1],
-        ["thinking"],
-        [[]],
+        None,
+        Original("gemini", '{"signature": "c2VhbA=="}'),
+        Original("anthropic", '{"type": "thinking"}'),
+        Original("anthropic", "{no JSON"),
+        Original("anthropic", "[1]"),
     ],
 )
-def test_only_blocks_of_reasoning_are_sent_back_as_they_came(blocks):
-    seal = json.dumps(blocks)
-    [turn] = sent(ANTHROPIC, assistant(ReasoningPart("Hm", seal), TextPart("So")))
-    assert turn["content"] == [
-        {"type": "thinking", "thinking": "Hm", "signature": seal},
-        {"type": "text", "text": "So"},
-    ]
+def test_unsigned_reasoning_is_not_sent_to_anthropic(original):
+    [turn] = sent(ANTHROPIC, assistant(ReasoningPart("Hm", original), CALLS[1]))
+    assert [block["type"] for block in turn["content"]] == ["tool_use"]
 
 
-def test_gemini_gets_its_signature_back_with_the_last_text():
-    [turn] = sent(GEMINI, assistant(ReasoningPart("Hm", "c2VhbA=="), TextPart("So"), TextPart(".")))
-    assert turn["parts"] == [{"text": "So"}, {"text": ".", "thoughtSignature": "c2VhbA=="}]
-
-
-def test_chat_completions_has_no_place_for_reasoning():
-    [turn] = sent(OPENAI, assistant(ReasoningPart("Hm"), TextPart("So.")))
-    assert turn == {"role": "assistant", "content": "So."}
-
-
-def test_text_alone_is_what_it_always_was(vendor):
-    joined = sent(vendor, user(TextPart("a"), TextPart("b")))
-    assert joined == sent(vendor, user(TextPart("ab")))
-    assert (
-        joined
-        == {
-            "openai": [{"role": "user", "content": "ab"}],
-            "anthropic": [{"role": "user", "content": "ab"}],
-            "gemini": [{"role": "user", "parts": [{"text": "ab"}]}],
-        }[vendor.name]
+@pytest.mark.parametrize("kind", ["document", "image", "tool_result", ["thinking"], None])
+def test_no_original_sends_anthropic_a_block_of_a_request(kind):
+    block = {"type": kind, "source": {"type": "url", "url": "https://example.com/a.pdf"}}
+    original = Original("anthropic", json.dumps(block))
+    parts = (
+        OtherPart("x", original.json, original),
+        ServerToolCall("1", "x", "{}", original),
+        ServerToolResult("1", "x", "", original=original),
+        TextPart("So"),
     )
+    [turn] = sent(ANTHROPIC, assistant(*parts))
+    assert turn["content"] == "So"

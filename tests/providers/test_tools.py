@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from llm_playground.events import Finish, ReasoningDelta, TextDelta, ToolCallDelta
-from llm_playground.parts import ReasoningPart, TextPart, ToolResult
+from llm_playground.events import PartEnded, ReasoningDelta, TextDelta, ToolCallDelta
+from llm_playground.parts import Original, TextPart, ToolResult
 from llm_playground.providers import anthropic, gemini, openai
 from llm_playground.types import Message, Parameters, Request, Tool
 from tests.providers.formats import anthropic_event, gemini_event, openai_stream
@@ -220,45 +220,14 @@ async def test_messages_reasoning_and_calls_in_order_with_signature():
     )
     assert events[:-1] == [
         ReasoningDelta("Hm"),
+        PartEnded(Original("anthropic", '{"type":"thinking","signature":"c2VhbA=="}')),
         TextDelta("So:"),
         ToolCallDelta(0, "", "toolu_a", "weather"),
         ToolCallDelta(0, '{"city":'),
         ToolCallDelta(0, ' "Oslo"}'),
         ToolCallDelta(1, "", "toolu_b", "now"),
     ]
-    assert (events[-1].finish_reason, events[-1].reasoning_signature) == ("tool_call", "c2VhbA==")
-
-
-async def test_tools_of_the_vendors_own_are_no_calls_of_ours():
-    events = await events_of(
-        ANTHROPIC,
-        claude(
-            block(
-                0,
-                {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}},
-                {"type": "input_json_delta", "partial_json": '{"query": "x"}'},
-            ),
-            block(1, {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1"}),
-            block(2, {"type": "text", "text": ""}, {"type": "text_delta", "text": "A"}),
-            stop_reason="end_turn",
-        ),
-    )
-    assert events[:-1] == [TextDelta("A")]
-    assert events[-1].finish_reason == "stop"
-
-
-async def test_redacted_reasoning_goes_back_to_anthropic_block_by_block():
-    redacted = {"type": "redacted_thinking", "data": "ZW5jcnlwdGVk"}
-    blocks = (thinking(0, "Hm", "c2VhbA=="), block(1, redacted), thinking(2, "so", "c2VhbDI="))
-    *deltas, finish = await events_of(ANTHROPIC, claude(*blocks, tool_use(3, "a", "now")))
-    assert deltas[:2] == [ReasoningDelta("Hm"), ReasoningDelta("so")]
-    kept = ReasoningPart("Hmso", finish.reasoning_signature)
-    body = anthropic.body(Request(ANTHROPIC.model, (Message("assistant", (kept,)),)))
-    assert body["messages"][0]["content"] == [
-        {"type": "thinking", "thinking": "Hm", "signature": "c2VhbA=="},
-        redacted,
-        {"type": "thinking", "thinking": "so", "signature": "c2VhbDI="},
-    ]
+    assert events[-1].finish_reason == "tool_call"
 
 
 def gemini_chunk(*parts, **more):
@@ -283,7 +252,13 @@ async def test_gemini_calls_arrive_complete_with_signatures():
     )
     assert events[:-1] == [
         ReasoningDelta("Hm"),
-        ToolCallDelta(0, '{"city": "Tromsø"}', "g1", "weather", "c2VhbA=="),
+        ToolCallDelta(
+            0,
+            '{"city": "Tromsø"}',
+            "g1",
+            "weather",
+            Original("gemini", '{"thoughtSignature":"c2VhbA=="}'),
+        ),
         ToolCallDelta(1, "{}", "g2", "now"),
     ]
     assert events[-1].finish_reason == "tool_call"
@@ -297,22 +272,6 @@ async def test_an_id_that_gemini_did_not_give_is_unique_here_and_not_sent_there(
     result = Message("tool", (ToolResult(first.id, "now", "noon"),))
     [turn] = gemini.body(Request(GEMINI.model, (result,)))["contents"]
     assert turn["parts"] == [{"functionResponse": {"name": "now", "response": {"output": "noon"}}}]
-
-
-async def test_gemini_text_signature_is_kept():
-    events = [
-        gemini_chunk({"text": "A"}),
-        gemini_chunk({"text": "", "thoughtSignature": "c2VhbA=="}, finishReason="STOP"),
-    ]
-    assert await events_of(GEMINI, events) == [
-        TextDelta("A"),
-        Finish(
-            "stop",
-            (await events_of(GEMINI, events))[-1].usage,
-            "gemini-2.5-flash",
-            reasoning_signature="c2VhbA==",
-        ),
-    ]
 
 
 # More answers than one, which only extra can ask for.

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import llm_playground as lp
+from llm_playground.parts import Original
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, WireServer
 
@@ -17,6 +18,7 @@ PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 URL = "https://example.com/cat.png"
+SEALED = Original("anthropic", '{"signature": "seal"}')
 
 
 @pytest.fixture
@@ -107,7 +109,7 @@ class TestTurns:
         call = lp.ToolCall("c1", "weather", '{"city": "Oslo"}')
         turns = [
             {"role": "user", "content": "Umbrella?"},
-            lp.Message("assistant", (lp.ReasoningPart("Hm.", "seal"), call)),
+            lp.Message("assistant", (lp.ReasoningPart("Hm.", SEALED), call)),
             {"role": "tool", "content": [lp.ToolResult("c1", "weather", "rain")]},
         ]
 
@@ -125,9 +127,9 @@ class TestTurns:
             lp.Message(
                 "assistant",
                 (
-                    lp.ReasoningPart("Hm.", "seal"),
+                    lp.ReasoningPart("Hm.", SEALED),
                     lp.TextPart("Let me look."),
-                    lp.ToolCall("c1", "weather", '{"city": "Oslo"}', "another"),
+                    lp.ToolCall("c1", "weather", '{"city": "Oslo"}', SEALED),
                 ),
             ),
             lp.Message("tool", (lp.ToolResult("c1", "weather", "no sun", is_error=True),)),

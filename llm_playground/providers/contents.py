@@ -1,0 +1,140 @@
+"""What the readers of several wire formats share: sources, pictures and speech, ids of calls.
+
+Values of a stream are of any type and size. What is not as the format says becomes an
+:class:`~llm_playground.parts.OtherPart`, never an exception.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import uuid
+from collections.abc import Collection
+from typing import Any
+
+from llm_playground.parts import AnswerPart, AudioPart, ImagePart, Original, OtherPart, Source
+
+_MAX_SOURCES = 1_000
+_MAX_PLACES = 1_000  # of one source
+# Media types of pictures and recordings, with parameters such as the rate of raw audio. SVG and
+# other XML are documents, which may hold scripts and addresses.
+_MEDIA_TYPE = re.compile(
+    r"(image|audio)/(?!.*xml)[a-z0-9.+-]{1,60}(?: *; *[a-z]{1,20}=[a-z0-9.-]{1,20}){0,4}"
+)
+
+
+def dumps(value: object) -> str:
+    """A JSON value as text, shorter than with the default separators."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def word(value: object) -> str | None:
+    """A text that is not empty, None for any other value.
+
+    >>> word("a"), word(""), word(7)
+    ('a', None, None)
+    """
+    return value if isinstance(value, str) and value else None
+
+
+def records(value: object) -> list[dict[str, Any]]:
+    """The objects in a list of JSON; empty for any other value.
+
+    >>> records([{"a": 1}, 2]), records(None)
+    ([{'a': 1}], [])
+    """
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+class SourceList:
+    """The sources of one answer, each once, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._places: dict[tuple[str | None, str | None, str | None], list[int]] = {}
+
+    def add(self, title: object, url: object, quote: object = None, at: int | None = None) -> None:
+        """Add a source; ``at`` is the place in the text that it supports."""
+        key = word(title), word(url), word(quote)
+        if key == (None, None, None):
+            return
+        if key not in self._places and len(self._places) >= _MAX_SOURCES:
+            return
+        places = self._places.setdefault(key, [])
+        if at is not None and len(places) < _MAX_PLACES and at not in places:
+            places.append(at)
+
+    def add_page(self, url: object) -> None:
+        """Add the page at a URL, unless a source is there."""
+        if all(url != known for _, known, _ in self._places):
+            self.add(None, url)
+
+    def sources(self) -> tuple[Source, ...]:
+        """What was added."""
+        return tuple(Source(*key, tuple(places)) for key, places in self._places.items())
+
+
+def media(
+    kind: str, raw: object, media_type: object, data: object, original: Original | None = None
+) -> AnswerPart:
+    """The picture or recording with these bytes in base64.
+
+    Anything else, and what cannot be decoded, is an OtherPart of ``kind`` with the ``raw`` value.
+
+    >>> media("inlineData", {}, "image/png", "YWJj")
+    ImagePart(media_type='image/png', url=None, stored_sha256=None, original=None)
+    >>> media("inlineData", {"data": 1}, "text/html", 1)
+    OtherPart(kind='inlineData', json='{"data":1}', original=None)
+    """
+    name = media_type.strip().lower() if isinstance(media_type, str) else ""
+    content = from_base64(data)
+    match = _MEDIA_TYPE.fullmatch(name)
+    if match is None or not content:
+        return OtherPart(kind, dumps(raw), original)
+    if match[1] == "image":
+        return ImagePart(name, content, original=original)
+    return AudioPart(name, content, original=original)
+
+
+def from_base64(data: object) -> bytes | None:
+    """The bytes in base64, with or without padding; None for any other value."""
+    if not isinstance(data, str):
+        return None
+    try:
+        return base64.b64decode(data + "=" * (-len(data) % 4), validate=True)
+    except ValueError:
+        return None
+
+
+def picture_at(kind: str, raw: object, url: object, original: Original | None = None) -> AnswerPart:
+    """The picture at a URL: from the bytes of a ``data:`` URL, or not fetched.
+
+    >>> picture_at("images", {}, "data:image/png;base64,YWJj").data
+    b'abc'
+    >>> picture_at("images", {}, "https://example.com/a.png").url
+    'https://example.com/a.png'
+    """
+    address = word(url) or ""
+    head, comma, data = address.partition(",")
+    if comma and head[:5].lower() == "data:" and head.lower().endswith(";base64"):
+        return media(kind, raw, head[5:-7], data, original)
+    if address.startswith(("https://", "http://")):
+        return ImagePart(None, url=address, original=original)
+    return OtherPart(kind, dumps(raw), original)
+
+
+def unique_id(call_id: object, taken: Collection[str], prefix: str = "call_") -> str:
+    """The id of a call, or one of our own where it has none or one that is ``taken``.
+
+    >>> unique_id("a", {"a"}), unique_id("b", {"a"})
+    ('a-2', 'b')
+    """
+    known = word(call_id)
+    if known is None:
+        return f"{prefix}{uuid.uuid4().hex}"
+    if known not in taken:
+        return known
+    number = len(taken) + 1
+    while f"{known}-{number}" in taken:
+        number += 1
+    return f"{known}-{number}"
