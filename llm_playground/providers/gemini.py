@@ -324,7 +324,7 @@ class Reader:
             self._set_block(answer_block(candidate))
         if candidate.get("logprobsResult"):
             self._logprobs += _tokens(candidate["logprobsResult"])
-        parts = (candidate.get("content") or {}).get("parts") or ()
+        parts = (candidate.get("content") or {}).get("parts") or []
         read = self._parts.read
         events = read(parts[0]) if len(parts) == 1 else [e for part in parts for e in read(part)]
         return [*events, *self._parts.about(candidate)] if len(candidate) > 2 else events
