@@ -89,6 +89,7 @@ def _join(fields: dict[str, Any], fragment: Mapping[str, Any], text: str) -> Non
     for name, value in fragment.items():
         if name in _OWN_FIELDS:
             continue
-        new, known = text if value is None else value, fields.get(name)
+        new: Any = text if value is None else value
+        known = fields.get(name)
         is_joined = type(known) is type(new) and isinstance(new, (str, list))
         fields[name] = known + new if is_joined else new

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from llm_playground.parts import ImagePart, ReasoningPart, TextPart, ToolCall, ToolResult
+from llm_playground.parts import ImagePart, Original, ReasoningPart, TextPart, ToolCall, ToolResult
 from llm_playground.types import Message, Parameters, Request, Schema, Tool
 from tests.providers.server import Reply, WireRequest, WireServer
 from tests.providers.vendors import Vendor
@@ -30,6 +30,9 @@ def text(role: str, *texts: str) -> Message:
     return Message(role, tuple(map(TextPart, texts)))
 
 
+SEALED = Original("anthropic", '{"type": "thinking", "signature": "seal"}')
+
+
 def plain(vendor: Vendor) -> Request:
     return Request(vendor.model, (text("user", "Say hello."),))
 
@@ -41,7 +44,7 @@ def rich(vendor: Vendor) -> Request:
         Message("user", (ImagePart("image/gif", GIF), TextPart("What is this?"))),
         text("assistant", "A dot."),
         Message("user", (ImagePart(None, url="https://example.com/a.png"), TextPart("And this?"))),
-        Message("assistant", (ReasoningPart("Hm.", "seal"), ToolCall("c1", "look", '{"n": 1.5}'))),
+        Message("assistant", (ReasoningPart("Hm.", SEALED), ToolCall("c1", "look", '{"n": 1.5}'))),
         Message("tool", (ToolResult("c1", "look", "It's 'there'."),)),
         text("user", "Go on.", " Now."),
     )

@@ -190,7 +190,7 @@ INPUTS = {
     "tool": (TextPart("hi"),),
     "result": (ToolResult("1", "f", LONG),),
     "call": (ToolCall("1", "f", json.dumps({"a": LONG})),),
-    "reasoning": (ReasoningPart(LONG, "signed"),),
+    "reasoning": (ReasoningPart(LONG),),
     "extra": (TextPart("hi"),),
 }
 
