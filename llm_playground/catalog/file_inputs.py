@@ -172,6 +172,17 @@ def check(request: Request) -> None:
         )
 
 
+def check_kind(model: str, part: FilePart) -> None:
+    """Refuse a file of a kind that a model does not take.
+
+    Raises:
+        InvalidParameterError: See :func:`check`.
+    """
+    inputs = inputs_of(model)
+    if inputs is not None:
+        _check_kind(model, part, inputs)
+
+
 def _check_kind(model: str, part: FilePart, inputs: FileInputs) -> None:
     kind, name = kind_of(part.media_type), _name(model)
     blind = kind == "pdf" and capabilities.abilities_of(model).vision is False

@@ -32,7 +32,7 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
 )
-_SUFFIXES = {
+SUFFIXES = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
@@ -109,7 +109,7 @@ def _from_url(url: str) -> ImagePart:
         parts = urlsplit("")
     if not parts.hostname:
         raise InvalidParameterError(f"{shorten(url, 60)} is not the web address of an image.")
-    return ImagePart(_SUFFIXES.get(Path(parts.path).suffix.lower()), url=url)
+    return ImagePart(SUFFIXES.get(Path(parts.path).suffix.lower()), url=url)
 
 
 def _from_path(path: Path) -> ImagePart:

@@ -133,6 +133,7 @@ class Playground(Panel):
             saved_id=self.fallback_output.display_id,
             turns=list(from_prompt.turns),
             images=list(from_prompt.images),
+            files=list(from_prompt.files),
             presets={name: dict(p.as_dict()) for name, p in parameters.PRESETS.items()},
         )
         self.observe(lambda _change: self._price_worker.refresh_soon(), FORM)
@@ -207,7 +208,7 @@ class Playground(Panel):
         """The form as a prompt to be saved: ``lp.save_prompt("name", pg)``.
 
         Raises:
-            ConfigError: It cannot be sent as it is, or has pictures.
+            ConfigError: It cannot be sent as it is, or has images or files.
         """
         return form.prompt_from_form(self.form())
 

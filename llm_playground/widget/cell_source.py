@@ -36,8 +36,8 @@ def as_cell(form: Form) -> str:
     ``{{name}}`` stays as it is: the cell takes its value from the notebook, as the panel does.
 
     Raises:
-        InvalidParameterError: The prompt is empty, no model is chosen, there are pictures (which a
-            text cannot hold), or more parameters are lists than a sweep can have.
+        InvalidParameterError: The prompt is empty, no model is chosen, there are images or files
+            (which a text cannot hold), or more parameters are lists than a sweep can have.
 
     >>> print(as_cell(Form("Say hello.", models=["local"], parameters={"max_tokens": 8})))
     %%llm -m local --max-tokens 8
@@ -61,10 +61,14 @@ def _check(form: Form) -> None:
         raise InvalidParameterError("No model is chosen. Add one.")
     if not form.prompt.strip() and not form.turns:
         raise InvalidParameterError("The prompt is empty. Write what you want to ask.")
-    if form.images or any(not isinstance(turn["content"], str) for turn in form.turns):
+    if (
+        form.images
+        or form.files
+        or any(not isinstance(turn["content"], str) for turn in form.turns)
+    ):
         raise InvalidParameterError(
-            "A cell cannot hold the pictures of this prompt. Save them as files and use "
-            "%%llm --image PATH."
+            "A cell cannot hold the pictures and files of this prompt. Save them as files and use "
+            "%%llm --image PATH or --file PATH."
         )
     variations(form)
 

@@ -25,6 +25,7 @@ from llm_playground.widget.controls import TRAITS
 
 FORMAT = "llm_playground.draft"
 VERSION = 1
+ATTACHED = ("images", "files")  # the traits, and fields of a turn, that hold entries
 MOST_BYTES = 1_000_000
 MOST_ANSWERS = 10_000
 _UNREADABLE = "A draft cannot be read and is left out: {}."
@@ -184,7 +185,7 @@ def _is_turns(value: object) -> bool:
     return _is_entries(value) and all(
         _is_text(turn.get("role"))
         and _is_text(turn.get("content"))
-        and _is_entries(turn.get("images", []))
+        and all(_is_entries(turn.get(kind, [])) for kind in ATTACHED)
         for turn in value  # type: ignore[attr-defined]  # a list of dictionaries by now
     )
 
@@ -202,13 +203,13 @@ _CHECKS: Mapping[str, Callable[[object], bool]] = {
     "preset": lambda value: value is None or isinstance(value, str),
     "iterations": _is_number,
     "turns": _is_turns,
-    "images": _is_entries,
+    **dict.fromkeys(ATTACHED, _is_entries),
     **dict.fromkeys(TRAITS, _is_number),
 }
 
 
 def storable(form: Mapping[str, Any]) -> dict[str, Any]:
-    """A form as plain values: images without their bytes, a frame of cases as its type.
+    """A form as plain values: images and files without their bytes, a frame of cases as its type.
 
     >>> storable({"images": [{"name": "a.png", "thumbnail": "data:..."}]})
     {'images': [{'name': 'a.png'}]}
@@ -232,20 +233,25 @@ def _plain(value: object) -> object:
 
 
 def without_files(form: Mapping[str, Any]) -> dict[str, Any]:
-    """A form from a notebook, perhaps of another person, without pictures in files.
+    """A form from a notebook, perhaps of another person, without files of this machine.
 
-    Run would read and send such a picture; in its place is an entry with the reason.
+    Run would read and send such a file; in its place is an entry with the reason.
 
     >>> without_files({"images": [{"id": "1", "name": "a.png", "path": "/home/ada/a.png"}]})
     {'images': [{'name': 'a.png', 'problem': 'a.png is a file. Add it again to send it.'}]}
     """
     changed: dict[str, Any] = {
-        name: [_without_file(entry) for entry in value] if name == "images" else value
+        name: [_without_file(entry) for entry in value] if name in ATTACHED else value
         for name, value in form.items()
     }
     if "turns" in form:
         changed["turns"] = [
-            turn | {"images": [_without_file(entry) for entry in turn.get("images", ())]}
+            turn
+            | {
+                kind: [_without_file(one) for one in turn[kind]]
+                for kind in ATTACHED
+                if kind in turn
+            }
             for turn in form["turns"]
         ]
     return changed
@@ -255,7 +261,7 @@ def _without_file(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     url = str(entry.get("url") or "")
     if is_url(url) and "path" not in entry:
         return entry
-    name = str(entry.get("name") or "a picture")
+    name = str(entry.get("name") or "an attachment")
     return {"name": name, "problem": f"{name} is a file. Add it again to send it."}
 
 

@@ -17,21 +17,22 @@ from llm_playground.calls import CallOptions
 from llm_playground.catalog import capabilities
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.execution import Call
-from llm_playground.parts import ImagePart, Part, TextPart
+from llm_playground.parts import FilePart, ImagePart, Part, TextPart
 from llm_playground.request.messages import conversation
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
 from llm_playground.types import Message
+from llm_playground.widget.attachments import Kind
 
 MOST_SWEPT_PARAMETERS = 2
 MOST_SWEPT_VALUES = 50
 MOST_MODELS = 1_000
 _MOST_LABEL_CHARACTERS = 40  # of a case's values in the heading of its answer
 
-Turn: TypeAlias = dict[str, Any]  # role, content (text), and images (entries) where it has some
-# Make the panel's entries of pictures, and pictures of the entries.
-MakeEntries: TypeAlias = Callable[[object], list[dict[str, Any]]]
-MakeParts: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], list[ImagePart]]
+Turn: TypeAlias = dict[str, Any]  # role, content (text), images and files (entries)
+# Make the panel's entries of images or files, and these of the entries.
+MakeEntries: TypeAlias = Callable[[object, Kind], list[dict[str, Any]]]
+MakeParts: TypeAlias = Callable[[Sequence[Mapping[str, Any]], Kind], list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Form:
     iterations: Any = 1
     turns: Sequence[Mapping[str, Any]] = ()  # earlier ones, ``{"role": ..., "content": text}``
     images: Sequence[Any] = ()  # whatever :func:`llm_playground.image` takes
+    files: Sequence[Any] = ()  # whatever :func:`llm_playground.file` takes
     values: Mapping[str, str] = field(default_factory=dict)
     cases: Sequence[Mapping[str, object]] = ()
     cell_id: str | None = None  # of the cell that made the panel
@@ -96,6 +98,7 @@ def plan_calls(
             system=form.system,
             messages=form.turns,
             images=list(form.images) or None,
+            files=list(form.files) or None,
             preset=form.preset,
             parameters={**form.parameters, **variation.parameters},
             iterations=form.iterations,
@@ -171,10 +174,10 @@ def form_from_prompt(prompt: str | Prompt) -> Form:
     """
     if not isinstance(prompt, Prompt):
         return Form(prompt)
-    question, images = prompt.question, _images_of(prompt.messages[-1])
-    earlier = list(prompt.earlier)
+    images, files = _attached(prompt.messages[-1])
+    question, earlier = prompt.question, list(prompt.earlier)
     match prompt.messages[-1]:
-        case Message("user", (*pictures, TextPart(text))) if images == pictures != []:
+        case Message("user", (*parts, TextPart(text))) if [*images, *files] == parts != []:
             question, earlier = text, earlier[:-1]
     return Form(
         prompt=question or "",
@@ -183,17 +186,20 @@ def form_from_prompt(prompt: str | Prompt) -> Form:
         parameters=prompt.parameters.as_dict(),
         turns=list(map(_as_turn, earlier)),
         images=() if question is None else images,
+        files=() if question is None else files,
     )
 
 
-def _images_of(turn: Message) -> list[ImagePart]:
-    return [part for part in turn.content if isinstance(part, ImagePart)]
+def _attached(turn: Message) -> tuple[list[ImagePart], list[FilePart]]:
+    """The images and the files of a message."""
+    images = [part for part in turn.content if isinstance(part, ImagePart)]
+    return images, [part for part in turn.content if isinstance(part, FilePart)]
 
 
 def _as_turn(message: Message) -> Turn:
     turn: Turn = {"role": message.role, "content": message.text}
-    images = _images_of(message)
-    return {**turn, "images": images} if images else turn
+    images, files = _attached(message)
+    return turn | ({"images": images} if images else {}) | ({"files": files} if files else {})
 
 
 def prompt_from_form(form: Form) -> Prompt:
@@ -209,6 +215,7 @@ def prompt_from_form(form: Form) -> Prompt:
             system=single.system or None,
             messages=single.turns,
             images=list(single.images) or None,
+            files=list(single.files) or None,
         ),
         parameters=parameters_from(single.parameters, single.preset),
         model=capabilities.resolve_model(single.models[0]) if single.models else None,
@@ -301,7 +308,9 @@ def _turn(value: object, entries: MakeEntries) -> Turn:
         return _turn_of_parts(role, content, entries)
     turn: Turn = {"role": role, "content": str(content)}
     if fields.get("images"):
-        turn["images"] = entries(fields["images"])
+        turn["images"] = entries(fields["images"], "image")
+    if fields.get("files"):
+        turn["files"] = entries(fields["files"], "file")
     if fields.get("problem"):
         turn["problem"] = str(fields["problem"])
     return turn
@@ -309,26 +318,41 @@ def _turn(value: object, entries: MakeEntries) -> Turn:
 
 def _turn_of_parts(role: str, parts: Sequence[Any], entries: MakeEntries) -> Turn:
     texts: list[str] = []
-    pictures: list[object] = []
+    attached: dict[Kind, list[object]] = {"image": [], "file": []}
     unsupported: list[str] = []
     for part in parts:
         match part:
             case TextPart(text) | {"type": "text", "text": str(text)}:
                 texts.append(text)
-            case ImagePart():
-                pictures.append(part)
-            case {"type": "image", "url": str(picture)} | {"type": "image", "image": picture}:
-                pictures.append(picture)
+            case _ if (found := _attachment(part)) is not None:
+                attached[found[0]].append(found[1])
             case {"type": str(kind)}:
                 unsupported.append(kind)
             case _:
                 unsupported.append(type(part).__name__)
     turn: Turn = {"role": role, "content": "".join(texts)}
-    if given := [picture for picture in pictures if picture is not None]:
-        turn["images"] = entries(given)
-    if kind := next(filter(None, unsupported), ""):
-        turn["problem"] = f"holds a {kind}"
+    for kind, sources in attached.items():
+        if given := [source for source in sources if source is not None]:
+            turn[f"{kind}s"] = entries(given, kind)
+    if problem := next(filter(None, unsupported), ""):
+        turn["problem"] = f"holds a {problem}"
     return turn
+
+
+def _attachment(part: Any) -> tuple[Kind, object] | None:  # noqa: ANN401 - a part in any form
+    """The kind and source of an image or file in a turn; None for every other part."""
+    match part:
+        case ImagePart():
+            return "image", part
+        case FilePart():
+            return "file", part
+        case {"type": "image", "url": str(source)} | {"type": "image", "image": source}:
+            return "image", source
+        case {"type": "file", "url": str(source)} | {"type": "file", "file": str(source)}:
+            return "file", {"url": source, "name": part.get("name")}
+        case {"type": "file", "file": source}:
+            return "file", {"data": source, "name": part.get("name")}
+    return None
 
 
 def turns_as_messages(turns: Sequence[Turn], parts: MakeParts) -> list[dict[str, Any]]:
@@ -343,10 +367,12 @@ def turns_as_messages(turns: Sequence[Turn], parts: MakeParts) -> list[dict[str,
             raise InvalidParameterError(
                 f"Turn {number} {turn['problem']}, which the playground cannot send. Delete it."
             )
-        text, images = turn["content"], turn.get("images")
-        if not text.strip() and not images:
+        text = turn["content"]
+        images, files = turn.get("images") or [], turn.get("files") or []
+        if not text.strip() and not images and not files:
             raise InvalidParameterError(f"Turn {number} is empty. Write something or delete it.")
-        content: str | list[Part] = [*parts(images), TextPart(text)] if images else text
+        attached: list[Part] = [*parts(images, "image"), *parts(files, "file")]
+        content: str | list[Part] = [*attached, TextPart(text)] if attached else text
         messages.append({"role": turn["role"], "content": content})
     return messages
 

@@ -109,10 +109,14 @@ def _requests(form: Form, notebook: Mapping[str, object]) -> Iterator[Request]:
     """One request for each model, case and value of a sweep."""
     if not form.models:
         raise InvalidParameterError("No model is chosen. Add one.")
-    is_empty = not (form.prompt.strip() or form.turns or form.images)
+    is_empty = not (form.prompt.strip() or form.turns or form.images or form.files)
     prompt = _EMPTY_PROMPT if is_empty else form.prompt
     template = conversation(
-        prompt, system=form.system, messages=form.turns, images=list(form.images) or None
+        prompt,
+        system=form.system,
+        messages=form.turns,
+        images=list(form.images) or None,
+        files=list(form.files) or None,
     )
     known = known_values(form, notebook)
     all_variations = variations(form)

@@ -25,6 +25,8 @@ from llm_playground.rendering.markdown import highlight
 from llm_playground.request import parameters, prompts
 from llm_playground.types import Request, Run
 from llm_playground.widget import controls, inspector, stored_runs
+from llm_playground.widget.attachments import Kind
+from llm_playground.widget.attachments import kind_of as attachment_kind
 from llm_playground.widget.controls import TRAIT_OF
 from llm_playground.widget.form import first_only, plan_calls
 from llm_playground.widget.traits import FORM
@@ -143,16 +145,21 @@ def prompt_names(_panel: Playground, _arguments: Arguments) -> list[str]:
 # Parts of the prompt
 
 
-def add_picture(panel: Playground, arguments: Arguments) -> dict[str, Any]:
-    """The entry of the picture at ``path``, or of the one whose pieces were sent with ``id``.
+def add_attachment(panel: Playground, arguments: Arguments) -> dict[str, Any]:
+    """The entry of what is at ``path``, or of that whose pieces were sent with ``id``.
+
+    ``kind`` is ``image`` or ``file``; that of a path is in its name, and part of the result.
 
     Raises:
-        InvalidParameterError: It is not a picture.
+        InvalidParameterError: It cannot be read, or is of another kind.
     """
-    pictures = panel.inputs.pictures
+    attachments = panel.inputs.attachments
     if "path" in arguments:
-        return pictures.add(str(arguments["path"]))
-    return pictures.complete(str(arguments["id"]), str(arguments["name"]))
+        path = str(arguments["path"])
+        kind = attachment_kind(path)
+        return attachments.add(path, kind) | {"kind": kind}
+    sent_kind: Kind = "file" if arguments.get("kind") == "file" else "image"
+    return attachments.complete(str(arguments["id"]), str(arguments["name"]), sent_kind)
 
 
 # Answers
@@ -369,7 +376,7 @@ _FUNCTIONS: tuple[Handler, ...] = (
     delete_preset,
     save_prompt,
     prompt_names,
-    add_picture,
+    add_attachment,
     difference,
     wire,
     code,
@@ -387,7 +394,7 @@ REQUESTS: dict[str, Handler] = {
     # Presets may have been saved elsewhere meanwhile.
     "refresh_presets": lambda panel, _arguments: controls.load_presets(panel),
     # A ``data:`` URL; empty where no thumbnail can be made.
-    "thumbnail": lambda panel, arguments: panel.inputs.pictures.thumbnail(str(arguments["id"])),
+    "thumbnail": lambda panel, arguments: panel.inputs.attachments.thumbnail(str(arguments["id"])),
     "add_turns": lambda panel, arguments: panel.add_turns(int(arguments["number"])),
     "text": lambda panel, arguments: panel.answers.text(arguments["answer"]),
     "discard_draft": lambda panel, _arguments: panel.draft_store.discard(),

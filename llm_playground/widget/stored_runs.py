@@ -125,8 +125,8 @@ def stored_runs(ids: Sequence[str]) -> list[StoredRun]:
     if not ids:
         return []
     rows = [unpacked_row(row) for row in open_log().rows(_BY_ID, {"ids": list(ids)})]
-    images = attachments.find(open_log(), (sha256 for row in rows for sha256 in _hashes(row)))
-    found = {row["run_id"]: stored_run_of(row, images) for row in rows}
+    attached = attachments.find(open_log(), (sha256 for row in rows for sha256 in _hashes(row)))
+    found = {row["run_id"]: stored_run_of(row, attached) for row in rows}
     return [found[run_id] for run_id in ids if run_id in found]
 
 
@@ -206,6 +206,7 @@ def open_runs(panel: Playground, runs: object) -> str:
             **{trait: form.parameters.get(name) for name, trait in TRAIT_OF.items()},
             "turns": list(form.turns),
             "images": list(form.images),
+            "files": list(form.files),
             # No run has these: its prompt is filled already.
             "values": {},
             "cases": None,

@@ -33,7 +33,7 @@ from llm_playground.widget.variables import PromptInputs
 
 FORM = (
     *("prompt", "system", "models", *TRAITS, "preset", "iterations"),
-    *("turns", "values", "cases", "images"),
+    *("turns", "values", "cases", "images", "files"),
 )
 _VIEW = Path(__file__).parent / "view"
 # A later file wins over an earlier one where selectors are equally specific.
@@ -123,6 +123,7 @@ class Panel(anywidget.AnyWidget):
     cases = _editable(t.Any(None)).tag(to_json=cases_to_view, from_json=cases_from_view)
     turns = _editable(_Value())
     images = _editable(_Value())
+    files = _editable(_Value())
 
     baseline = _editable(t.Any(None))  # the number of the answer that others are compared with
 
@@ -136,7 +137,7 @@ class Panel(anywidget.AnyWidget):
     variables = _shown(t.List(t.Dict()))
     table = _shown(t.Dict())
     tables = _shown(t.List(t.Dict()))
-    picture_note = _shown(t.Unicode())
+    attachment_note = _shown(t.Unicode())
     choices = _shown(t.List(t.Dict()))
     unusable = _shown(t.Dict())
     presets = _shown(t.Dict())
@@ -180,11 +181,15 @@ class Panel(anywidget.AnyWidget):
 
     @t.validate("turns")
     def _validate_turns(self, proposal: Mapping[str, Any]) -> list[dict[str, Any]]:
-        return form.turns_from(proposal["value"], self.inputs.pictures.entries)
+        return form.turns_from(proposal["value"], self.inputs.attachments.entries)
 
     @t.validate("images")
     def _validate_images(self, proposal: Mapping[str, Any]) -> list[dict[str, Any]]:
-        return self.inputs.pictures.entries(proposal["value"])
+        return self.inputs.attachments.entries(proposal["value"], "image")
+
+    @t.validate("files")
+    def _validate_files(self, proposal: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return self.inputs.attachments.entries(proposal["value"], "file")
 
     @t.validate("values")
     def _validate_values(self, proposal: Mapping[str, Any]) -> dict[str, str]:
@@ -231,12 +236,12 @@ class Panel(anywidget.AnyWidget):
         """The form as it is now.
 
         Raises:
-            ConfigError: A picture cannot be read, a turn is empty, or there is no such table.
+            ConfigError: An attachment cannot be read, a turn is empty, or there is no such table.
         """
         return replace(self.written(), **self.inputs.form_fields())
 
     def written(self) -> Form:
-        """As :meth:`form`, without turns, pictures, typed values and cases."""
+        """As :meth:`form`, without turns, images, files, typed values and cases."""
         return Form(
             prompt=self.prompt,
             system=self.system,

@@ -1,4 +1,4 @@
-"""The inputs of a panel's prompts: where each ``{{name}}`` gets its value, turns, cases, pictures.
+"""The inputs of a panel's prompts: values of ``{{name}}``, turns, cases, images and files.
 
 Values become text here, in a thread with a time limit, as the ``str`` of a notebook variable may
 raise or never end.
@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from IPython import get_ipython
 
-from llm_playground.catalog import capabilities
+from llm_playground.catalog import capabilities, file_inputs
 from llm_playground.config.endpoints import LOCAL_MODEL
 from llm_playground.errors import InvalidParameterError, TemplateError
 from llm_playground.formatting import count
+from llm_playground.parts import FilePart
 from llm_playground.request import messages
 from llm_playground.request.secret_guard import Written
 from llm_playground.widget import form
-from llm_playground.widget.images import Pictures
+from llm_playground.widget.attachments import Attachments
 from llm_playground.widget.notebook_values import (
     Table,
     available_tables,
@@ -43,17 +44,17 @@ TEXT_TIMEOUT_S = 5.0
 _MOST_ITEMS = 1_000_000
 _SIZED = frozenset((list, tuple, dict, set, frozenset, bytes, bytearray))
 # What the views show of the inputs depends on these traits.
-_WATCHED = ("prompt", "system", "turns", "values", "cases", "models", "images")
+_WATCHED = ("prompt", "system", "turns", "values", "cases", "models", "images", "files")
 
 
 class PromptInputs:
-    """Typed values, cases, turns and pictures of one panel, and the sources of its variables.
+    """Typed values, cases, turns, images and files of one panel, and the sources of its variables.
 
     ``run_soon`` runs a function soon, one after the other, on a thread that may set traits.
     """
 
     def __init__(self, panel: Playground, run_soon: RunSoon) -> None:
-        self.pictures = Pictures()
+        self.attachments = Attachments()
         self._panel = weakref.ref(panel)
         self._run_soon = run_soon
         self._converter = TextConverter()
@@ -87,15 +88,16 @@ class PromptInputs:
         """The fields of a :class:`~llm_playground.widget.form.Form` of the same names.
 
         Raises:
-            InvalidParameterError: A picture cannot be read, or there is no such table.
+            InvalidParameterError: An image or file cannot be read, or there is no such table.
         """
         panel = self._panel()
         if panel is None:
             return {}
         table = chosen_table(panel.cases, _namespace())
         return {
-            "turns": form.turns_as_messages(panel.turns, self.pictures.parts),
-            "images": self.pictures.parts(panel.images) if panel.images else [],
+            "turns": form.turns_as_messages(panel.turns, self.attachments.parts),
+            "images": self.attachments.parts(panel.images, "image") if panel.images else [],
+            "files": self.attachments.parts(panel.files, "file") if panel.files else [],
             "values": dict(panel.values),
             "cases": [self.as_texts(case) for case in cases_of(table, _names_in(panel))],
         }
@@ -109,17 +111,22 @@ class PromptInputs:
         return {str(name): self._converter.text(str(name), value) for name, value in values.items()}
 
     def prepare_run(self) -> None:
-        """Before a Run: update the sources, and forget the bytes of pictures that were removed."""
+        """Before a Run: update the sources, and forget the bytes that were removed."""
         self.refresh_soon()
         panel = self._panel()
-        if panel is not None and self.pictures.kept:
-            in_turns = [entry for turn in panel.turns for entry in turn.get("images", ())]
-            self.pictures.keep_only([*panel.images, *in_turns])
+        if panel is not None and self.attachments.kept:
+            in_turns = [
+                entry
+                for turn in panel.turns
+                for kind in ("images", "files")
+                for entry in turn.get(kind, ())
+            ]
+            self.attachments.keep_only([*panel.images, *panel.files, *in_turns])
 
     def add_piece(self, content: Mapping[str, Any]) -> None:
-        """Keep a piece of a picture from a view's message: ``id``, ``at``, and a buffer."""
+        """Keep a piece of an image or file from a view's message: ``id``, ``at``, and a buffer."""
         for piece in content.get("buffers") or ():
-            self.pictures.add_piece(str(content["id"]), int(content["at"]), bytes(piece))
+            self.attachments.add_piece(str(content["id"]), int(content["at"]), bytes(piece))
 
     def continue_from(self, number: int) -> None:
         """Turn an answer and the messages it answered into turns.
@@ -134,8 +141,8 @@ class PromptInputs:
         if not answer.strip():
             raise InvalidParameterError(f"Answer {number} has no text yet.")
         sent = panel.answers.request(number).messages
-        panel.turns = form.turns_after(sent, answer, self.pictures.entries)
-        panel.prompt, panel.images = "", []
+        panel.turns = form.turns_after(sent, answer, self.attachments.entries)
+        panel.prompt, panel.images, panel.files = "", [], []
 
     def _refresh(self) -> None:
         self._is_due = False  # first: a change from now on causes another update
@@ -155,7 +162,7 @@ class PromptInputs:
         panel.table = shown
         panel.tables = [one.as_dict() for one in available_tables(variables, names)]
         panel.variables = [variable_info(name, table, panel.values, variables) for name in names]
-        panel.picture_note = _picture_note(panel)
+        panel.attachment_note = _attachment_note(panel)
 
 
 class _CellListener:
@@ -227,8 +234,24 @@ def _namespace() -> Mapping[str, object]:
     return shell.user_ns if shell is not None else {}
 
 
-def _picture_note(panel: Playground) -> str:
-    """Which of the models take no images, if there are any; empty otherwise."""
+def _attachment_note(panel: Playground) -> str:
+    """Which of the models take no images or files of the prompt's kinds; empty if all do."""
+    return " ".join(filter(None, (_image_note(panel), *_file_notes(panel))))
+
+
+def _file_notes(panel: Playground) -> Iterator[str]:
+    """Why a file of the prompt cannot be sent, once for each model."""
+    for model in form.known_models(panel.models) if panel.files else ():
+        for entry in panel.files:
+            part = FilePart(entry.get("media_type"), entry.get("name"), url=entry.get("url"))
+            try:
+                file_inputs.check_kind(model, part)
+            except InvalidParameterError as error:
+                yield str(error)
+                break
+
+
+def _image_note(panel: Playground) -> str:
     if not panel.images and not any(turn.get("images") for turn in panel.turns):
         return ""
     blind = [

@@ -1,6 +1,6 @@
 """What the panel looks like: nothing overflows, nothing jumps, everything can be read.
 
-Pictures go to ``screenshots/`` beside this file, for people; what can be measured is measured.
+Attachments go to ``screenshots/`` beside this file, for people; what can be measured is measured.
 """
 
 import threading

@@ -93,6 +93,9 @@ def prompt(notebook):
     return notebook.panel.get_by_role("textbox", name="User prompt")
 
 
+PDF = b"%PDF-1.4\n1 0 obj <</Type /Page>> endobj\n"
+
+
 def button(notebook, name):
     return notebook.panel.get_by_role("button", name=name, exact=True)
 
@@ -253,7 +256,7 @@ def test_a_dropped_picture_is_shown_small_and_sent_whole(notebook, vendor):
     prompt(notebook).fill("What is this?")
 
     notebook.page.evaluate(
-        BRING, ["drop", [file("cat.png", data), file("a.txt", b"a", "text/plain")], ""]
+        BRING, ["drop", [file("cat.png", data), file("a.bmp", b"a", "image/bmp")], ""]
     )
 
     shown = notebook.panel.get_by_role("list", name="Images").get_by_role("listitem")
@@ -261,8 +264,8 @@ def test_a_dropped_picture_is_shown_small_and_sent_whole(notebook, vendor):
     expect(shown).to_contain_text("cat.png")
     expect(shown.locator("img")).to_have_js_property("naturalWidth", 96)
     expect(shown.locator("img")).to_have_js_property("naturalHeight", 64)
-    expect(notebook.panel.locator(".llm-pictures [role=alert]")).to_have_text(
-        "a.txt is not a supported image. Use PNG, JPEG, GIF or WebP."
+    expect(notebook.panel.locator(".llm-attachments [role=alert]")).to_have_text(
+        "a.bmp is not a supported image. Use PNG, JPEG, GIF or WebP."
     )
     notebook.expect_in_kernel("len(pg.form().images)", "1")
     expect(notebook.by("price")).to_contain_text("1 call")
@@ -298,13 +301,46 @@ def test_a_pasted_picture_is_taken_and_pasted_text_stays_text(notebook):
     )
 
 
+def test_dropped_and_pasted_files_are_sent_whole_and_removed(notebook, vendor):
+    data = PDF + bytes(2_000_000)
+    hostile = "<img src=x onerror=window.hurt=1>\u202efdp.csv"
+    prompt(notebook).fill("Sum it up.")
+
+    dropped = [file("report.pdf", data, "application/pdf"), file(hostile, b"a,b", "text/csv")]
+    notebook.page.evaluate(BRING, ["drop", dropped, ""])
+
+    shown = notebook.panel.get_by_role("list", name="Files").get_by_role("listitem")
+    expect(shown).to_have_count(2)
+    expect(shown.first).to_contain_text("report.pdf")
+    expect(shown.first).to_contain_text("2.0 MB")
+    expect(shown.last).to_contain_text("<img src=x onerror=window.hurt=1>fdp.csv")
+    expect(notebook.panel.get_by_role("list", name="Images")).to_be_hidden()
+    prompt(notebook).focus()
+    pasted = [file("a.docx", b"PK\x03\x04", "application/zip"), file("b.md", b"# Hi", "")]
+    assert notebook.page.evaluate(BRING, ["paste", pasted, ""]) is False
+    expect(shown).to_have_count(3)
+    expect(notebook.panel.locator(".llm-attachments [role=alert]")).to_contain_text(
+        "a.docx is an Office document"
+    )
+    [[message]] = run(notebook, vendor)
+    pdf, table, notes, text = message["content"]
+    assert base64.b64decode(pdf["file"]["file_data"].partition(",")[2]) == data
+    assert table["text"] == "File <img src=x onerror=window.hurt=1>fdp.csv:\n\na,b\n"
+    assert (notes["text"], text["text"]) == ("File b.md:\n\n# Hi\n", "Sum it up.")
+    button(notebook, "Remove report.pdf").focus()
+    notebook.page.keyboard.press("Enter")
+    expect(shown).to_have_count(2)
+    expect(prompt(notebook)).to_be_focused()
+    assert notebook.page.evaluate("() => window.hurt") is None
+
+
 def test_a_path_or_nothing_wrong_is_said_in_one_line(notebook):
     (notebook.server.folder / "dog.png").write_bytes(noise(20, 10))
-    button(notebook, "+ Image").focus()
+    button(notebook, "+ Image or file").focus()
     notebook.page.keyboard.press("Enter")
     notebook.page.keyboard.type("nowhere.png")
     notebook.page.keyboard.press("Enter")
-    said = notebook.panel.locator(".llm-pictures [role=alert]")
+    said = notebook.panel.locator(".llm-attachments [role=alert]")
     expect(said).to_contain_text("There is no image at nowhere.png")
 
     notebook.page.keyboard.press("Control+a")
@@ -316,7 +352,7 @@ def test_a_path_or_nothing_wrong_is_said_in_one_line(notebook):
     expect(shown.locator("img")).to_have_js_property("naturalWidth", 20)
     expect(said).to_have_text("")
     notebook.page.keyboard.press("Escape")
-    expect(button(notebook, "+ Image")).to_be_focused()
+    expect(button(notebook, "+ Image or file")).to_be_focused()
 
 
 def test_python_sets_what_the_view_shows(notebook):
@@ -387,8 +423,16 @@ def test_everything_can_be_read_and_fits(notebook, theme):
         "pg.cases = 'table'; pg.values = {'who': 'a child'}\n"
         "pg.prompt = 'Summarise {{article}} in {{n}} points for {{who}}, {{missing}}.'"
     )
-    notebook.page.evaluate(BRING, ["drop", [file("cat.png", noise(30, 20))], ""])
+    attached = [
+        file("cat.png", noise(30, 20)),
+        file("report.pdf", PDF + bytes(214_000), "application/pdf"),
+        file("a rather long name of a table of measurements.csv", b"a,b", "text/csv"),
+    ]
+    notebook.page.evaluate(BRING, ["drop", attached, ""])
     expect(notebook.panel.get_by_role("list", name="Images")).to_be_visible()
+    expect(notebook.panel.get_by_role("list", name="Files").get_by_role("listitem")).to_have_count(
+        2
+    )
     expect(chip(notebook, "missing")).to_be_visible()
     use_theme(notebook, theme)
     notebook.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")

@@ -8,6 +8,7 @@ const TALK = {
     turn("user", "A year?"), turn("assistant", "Twelve.")],
   prompt: "And a decade?",
   images: [{ id: "1", name: "a.png" }],
+  files: [{ id: "3", name: "a.pdf" }],
 };
 
 test("alternates roles", () => {
@@ -26,12 +27,12 @@ test("moves turns within the list", () => {
 });
 
 test("re-runs a user turn and drops later turns", () => {
-  assert.deepEqual(conversationBefore(TALK, 3), { turns: TALK.turns.slice(0, 3), prompt: "A year?", images: [] });
+  assert.deepEqual(conversationBefore(TALK, 3), { turns: TALK.turns.slice(0, 3), prompt: "A year?", images: [], files: [] });
 });
 
 test("re-runs the question of an assistant turn", () => {
   assert.deepEqual(conversationBefore(TALK, 4), conversationBefore(TALK, 3));
-  assert.deepEqual(conversationBefore(TALK, 2), { turns: TALK.turns.slice(0, 1), prompt: "A quarter?", images: [] });
+  assert.deepEqual(conversationBefore(TALK, 2), { turns: TALK.turns.slice(0, 1), prompt: "A quarter?", images: [], files: [] });
 });
 
 test("keeps a system turn and the prompt", () => {
@@ -44,7 +45,7 @@ test("re-runs the prompt when no question precedes", () => {
 });
 
 test("restores the images of a re-run turn", () => {
-  const seen = { role: "user", content: "This?", images: [{ id: "2", name: "b.png" }] };
+  const seen = { role: "user", content: "This?", images: [{ id: "2", name: "b.png" }], files: [{ id: "4", name: "b.pdf" }] };
   assert.deepEqual(conversationBefore({ ...TALK, turns: [seen] }, 0),
-    { turns: [], prompt: "This?", images: seen.images });
+    { turns: [], prompt: "This?", images: seen.images, files: seen.files });
 });

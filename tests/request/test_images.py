@@ -1,4 +1,4 @@
-"""Pictures: whatever a notebook holds becomes a part of a message, or one clear line."""
+"""Attachments: whatever a notebook holds becomes a part of a message, or one clear line."""
 
 import base64
 import io

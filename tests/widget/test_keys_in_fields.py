@@ -25,6 +25,7 @@ VALUES = {
     "values": lambda key: {"name": key, key: "name"},
     "cases": lambda key: [{"name": key}],
     "images": lambda key: [{"id": "1", "name": key, "url": f"https://example.org/{key}.png"}],
+    "files": lambda key: [{"id": "2", "name": key, "url": f"https://example.org/{key}.pdf"}],
 }
 
 

@@ -17,8 +17,8 @@ from traitlets.config import Config
 
 import llm_playground as lp
 from llm_playground.widget import variables
+from llm_playground.widget.attachments import Attachments
 from llm_playground.widget.form import Form, plan_calls
-from llm_playground.widget.images import Pictures
 from llm_playground.widget.notebook_values import preview_of
 from llm_playground.widget.requests import reply
 from llm_playground.widget.variables import NotebookVariables, TextConverter
@@ -79,6 +79,9 @@ def sent(pg):
     """The requests that a Run would send."""
     ordered = plan_calls(pg.form(), pg.inputs.notebook())
     return [one.call.request for one in ordered]
+
+
+PDF = b"%PDF-1.4\n1 0 obj <</Type /Page>> endobj\n"
 
 
 def png(width=4, height=3):
@@ -388,7 +391,7 @@ class TestTurns:
         assert ask(pg, "add_turns", number=1)["error"] == "There is no answer 1. Run first."
 
 
-class TestPictures:
+class TestImages:
     def test_takes_whatever_lp_image_takes(self, pg, home):
         path = home.parent / "cat.png"
         path.write_bytes(png())
@@ -430,11 +433,11 @@ class TestPictures:
         }
         pg.prompt = "What is this?"
         pg.set_state({"images": [entry]})
-        until(lambda: "p1" in pg.inputs.pictures._pieces)
+        until(lambda: "p1" in pg.inputs.attachments._pieces)
         with pytest.raises(lp.InvalidParameterError, match="still on its way"):
             pg.form()
 
-        answer = ask(pg, "add_picture", id="p1", name="noise.png")
+        answer = ask(pg, "add_attachment", id="p1", name="noise.png")
 
         facts = {"media_type": "image/png", "size_bytes": len(data)}
         assert answer["value"] == {"id": "p1", **facts, "sha256": lp.image(data).sha256}
@@ -443,15 +446,15 @@ class TestPictures:
 
     def test_refuses_a_file_that_is_not_a_picture(self, pg):
         pg._handle_custom_msg({"type": "piece", "id": "p1", "at": 0}, [b"hello"])
-        until(lambda: pg.inputs.pictures._pieces)
+        until(lambda: pg.inputs.attachments._pieces)
 
-        answer = ask(pg, "add_picture", id="p1", name="notes.png")
+        answer = ask(pg, "add_attachment", id="p1", name="notes.png")
 
         assert answer["error"].startswith("notes.png is not a supported image")
 
     @pytest.mark.parametrize("piece", [b"", b"x", b"x" * 1_000_000])
     def test_uploads_that_never_end_are_bounded(self, piece):
-        pictures = Pictures()
+        pictures = Attachments()
         for key in range(50):
             for at in range(60):
                 pictures.add_piece(f"p{key}", at, piece)
@@ -459,7 +462,7 @@ class TestPictures:
         kept = pictures._pieces
         assert len(kept) <= 8
         assert (
-            sum(len(each) for pieces in kept.values() for each in pieces.values()) < 8 * 21_000_001
+            sum(len(each) for pieces in kept.values() for each in pieces.values()) < 8 * 51_000_001
         )
         assert all(all(pieces.values()) for pieces in kept.values()), "no empty piece is kept"
 
@@ -467,19 +470,19 @@ class TestPictures:
         for at in range(24):
             piece = memoryview(bytes(1_000_000))
             pg._handle_custom_msg({"type": "piece", "id": "p1", "at": at}, [piece])
-        until(lambda: len(pg.inputs.pictures._pieces.get("p1", {})) >= 21)
+        until(lambda: len(pg.inputs.attachments._pieces.get("p1", {})) >= 21)
 
-        answer = ask(pg, "add_picture", id="p1", name="huge.png")
+        answer = ask(pg, "add_attachment", id="p1", name="huge.png")
 
         assert answer["error"].startswith("huge.png has more than 20 MB")
 
     def test_typed_path_becomes_an_entry(self, pg, home):
         (home.parent / "cat.png").write_bytes(png())
 
-        entry = ask(pg, "add_picture", path="cat.png")["value"]
+        entry = ask(pg, "add_attachment", path="cat.png")["value"]
 
         assert (entry["name"], entry["path"]) == ("cat.png", str(home.parent / "cat.png"))
-        assert "There is no image at" in ask(pg, "add_picture", path="dog.png")["error"]
+        assert "There is no image at" in ask(pg, "add_attachment", path="dog.png")["error"]
 
     def test_thumbnail_is_small(self, pg):
         pg.images = [png(1500, 1500)]
@@ -513,22 +516,100 @@ class TestPictures:
             pg.images = [{**entry, field: value}]
             with contextlib.suppress(lp.InvalidParameterError):
                 pg.form()
-            pg.inputs.pictures.add(png())
+            pg.inputs.attachments.add(png(), "image")
             pg.inputs.prepare_run()
 
     def test_models_that_take_no_images_are_named(self, pg):
         pg.images = [png()]
-        until(lambda: pg.picture_note)
-        assert pg.picture_note == (
+        until(lambda: pg.attachment_note)
+        assert pg.attachment_note == (
             "smollm2-135m-instruct takes no images. Remove them or choose another model."
         )
 
         pg.models = ["openai:gpt-4o", "openai:o3-mini", "openai:o1-mini"]
 
-        until(lambda: "smollm" not in pg.picture_note)
-        assert pg.picture_note.startswith("o3-mini and o1-mini take no images.")
+        until(lambda: "smollm" not in pg.attachment_note)
+        assert pg.attachment_note.startswith("o3-mini and o1-mini take no images.")
         pg.images = []
-        until(lambda: pg.picture_note == "")
+        until(lambda: pg.attachment_note == "")
+
+
+class TestFiles:
+    def test_takes_whatever_lp_file_takes(self, pg, home):
+        (home.parent / "a.csv").write_bytes(b"a,b")
+        pg.models, pg.prompt = ["openai:gpt-4o"], "Sum it up."
+        pg.images = [png()]
+
+        pg.files = ["a.csv", PDF, lp.file(b"One.", "b\u202e.txt"), "nowhere.pdf"]
+
+        names = [entry["name"] for entry in pg.files]
+        assert names == ["a.csv", "document.pdf", "b.txt", "nowhere.pdf"]
+        assert pg.files[0]["size_bytes"] == 3
+        with pytest.raises(lp.InvalidParameterError, match=r"There is no file at nowhere.pdf"):
+            pg.form()
+        pg.files = pg.files[:3]
+        [message] = pg.as_prompt().messages
+        image, *files, text = message.content
+        assert image.media_type == "image/png"
+        assert [one.media_type for one in files] == ["text/csv", "application/pdf", "text/plain"]
+        assert text.text == "Sum it up."
+        assert len(str(pg.get_state(["files"]))) < 2_000
+
+    def test_a_dropped_file_arrives_in_pieces_under_a_clean_name(self, pg):
+        data = PDF + bytes(300_000)
+        for at, start in enumerate(range(0, len(data), 100_000)):
+            piece = memoryview(data[start : start + 100_000])
+            pg._handle_custom_msg({"type": "piece", "id": "p1", "at": at}, [piece])
+        until(lambda: len(pg.inputs.attachments._pieces.get("p1", {})) == 4)
+
+        answer = ask(pg, "add_attachment", id="p1", name="../a\u202efdp.exe", kind="file")
+
+        facts = {"media_type": "application/pdf", "size_bytes": len(data)}
+        assert answer["value"].pop("sha256") == lp.file(data).sha256
+        assert answer["value"] == {"id": "p1", "name": "afdp.exe", **facts}
+        pg._handle_custom_msg({"type": "piece", "id": "p2", "at": 0}, [b"PK\x03\x04"])
+        until(lambda: pg.inputs.attachments._pieces)
+        refused = ask(pg, "add_attachment", id="p2", name="a.docx", kind="file")["error"]
+        assert refused.startswith("a.docx is an Office document")
+
+    def test_a_typed_path_is_an_image_or_a_file_by_its_name(self, pg, home):
+        (home.parent / "a.pdf").write_bytes(PDF)
+        entry = ask(pg, "add_attachment", path="a.pdf")["value"]
+        assert (entry["kind"], entry["name"]) == ("file", "a.pdf")
+        at_url = ask(pg, "add_attachment", path="https://example.com/cat")["value"]
+        assert at_url["kind"] == "image"
+        assert "There is no file at" in ask(pg, "add_attachment", path="b.pdf")["error"]
+
+    def test_files_of_turns_are_sent_and_go_on(self, pg):
+        pg.models, pg.prompt = ["openai:gpt-4o"], "And?"
+        pg.turns = [
+            lp.Message("user", (lp.file(PDF, "a.pdf"), lp.TextPart("Sum it up."))),
+            {"role": "user", "content": [{"type": "file", "file": b"a,b", "name": "b.csv"}]},
+        ]
+        assert [turn["files"][0]["name"] for turn in pg.turns] == ["a.pdf", "b.csv"]
+        first, second = pg.form().turns
+        assert first["content"] == [lp.file(PDF, "a.pdf"), lp.TextPart("Sum it up.")]
+        assert second["content"][0] == lp.file(b"a,b", "b.csv")
+        pg.inputs.prepare_run()
+        assert list(pg.form().turns) == [first, second]
+
+    def test_models_that_take_no_such_file_are_named_before_a_run(self, pg):
+        pg.models, pg.files = ["local", "openai:gpt-4o"], [PDF]
+        until(lambda: pg.attachment_note)
+        assert pg.attachment_note.startswith("smollm2-135m-instruct takes no PDF (document.pdf).")
+        pg.prompt = "x"
+        with pytest.raises(lp.InvalidParameterError, match="takes no PDF"):
+            pg.run()
+        pg.files = []
+        until(lambda: pg.attachment_note == "")
+
+    def test_a_saved_prompt_keeps_its_files(self, pg):
+        pg.models, pg.prompt, pg.files = ["openai:gpt-4o"], "Sum it up.", [PDF]
+        lp.save_prompt("with a file", pg)
+        opened = lp.Playground("opened", prompt=lp.prompt("with a file"))
+        assert opened.form().files == pg.form().files
+        assert opened.prompt == "Sum it up."
+        opened.close()
 
 
 def png_of(entries):

@@ -166,7 +166,7 @@ ENTRIES = [
 ]
 
 
-@pytest.mark.parametrize("place", ["images", "turns"])
+@pytest.mark.parametrize("place", ["images", "files", "turns"])
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_a_picture_in_a_file_that_the_notebook_names_is_not_read(
     colleague, tmp_path, monkeypatch, place, entry
@@ -177,21 +177,21 @@ def test_a_picture_in_a_file_that_the_notebook_names_is_not_read(
     turn = {"role": "user", "content": "Look.", "images": [entry]}
     document = json.loads(colleague.read_bytes())
     draft = document["cells"][0]["outputs"][0]["metadata"][METADATA]["draft"]
-    draft["form"] |= {"images": [entry]} if place == "images" else {"turns": [turn]}
+    draft["form"] |= {"turns": [turn]} if place == "turns" else {place: [entry]}
     colleague.write_text(json.dumps(document), "utf-8")
     with WireServer(Reply(openai_stream(["Hi"]))) as server:
         monkeypatch.setenv("OPENAI_API_KEY", "planted-key")
         monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
         panel = lp.Playground("letters", models=["openai:gpt-4o"], max_tokens=8)
         panel.saved_answers.wait()
-        [restored] = panel.images if place == "images" else panel.turns[0]["images"]
+        [restored] = panel.turns[0]["images"] if place == "turns" else getattr(panel, place)
 
         with contextlib.suppress(lp.LLMError):
             panel.run()
             panel.results  # noqa: B018 - waits for the end
 
         assert "is a file. Add it again" in restored["problem"]
-        assert not panel.inputs.pictures.kept
+        assert not panel.inputs.attachments.kept
         assert not server.requests
 
 

@@ -23,7 +23,7 @@ const SAVE_AFTER_MS = 150;
 const FORM_TRAITS = [
   "prompt", "system", "models", "temperature", "top_p", "max_tokens", "reasoning_effort", "stop_at", "seed",
   "top_k", "presence_penalty", "frequency_penalty", "preset", "iterations",
-  "turns", "values", "cases", "images",
+  "turns", "values", "cases", "images", "files",
 ];
 
 /**

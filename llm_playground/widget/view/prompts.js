@@ -1,7 +1,7 @@
-// The prompts: system prompt, earlier turns, user prompt, and the prompt's variables and images.
+// The prompts: system prompt, earlier turns, user prompt, and the prompt's variables, images and files.
 
 import { autoGrow, follow, h, newId, setValue } from "./dom.js";
-import { createImages } from "./images.js";
+import { createAttachments } from "./attachments.js";
 import { createTurns } from "./turns.js";
 import { createVariables } from "./variables.js";
 
@@ -19,14 +19,14 @@ export function createPrompts(view) {
   });
   const turns = createTurns(view, prompt.box);
   const variables = createVariables(view, prompt.box);
-  const images = createImages(view, prompt.box);
+  const attachments = createAttachments(view, prompt.box);
   prompt.element.firstElementChild?.append(turns.line);
   const element = h("div", { class: "llm-prompts" },
-    system.element, turns.list, prompt.element, images.element,
+    system.element, turns.list, prompt.element, attachments.element,
     h("div", { class: "llm-material" }, variables.list,
-      h("span", { class: "llm-openers" }, variables.cases, images.opener)),
+      h("span", { class: "llm-openers" }, variables.cases, attachments.opener)),
     variables.problem);
-  images.acceptDrops(element);
+  attachments.acceptDrops(element);
   view.answerMenuItems.push({ label: "Go on from here", act: (number) => continueFrom(view, number, prompt.box) });
   return { element, box: prompt.box };
 }

@@ -9,18 +9,20 @@ import { createUndoLine } from "./overlay.js";
  * @typedef {object} Turn
  * @property {string} role
  * @property {string} content
- * @property {import("./images.js").ImageEntry[]} [images]
+ * @property {import("./attachments.js").AttachmentEntry[]} [images]
+ * @property {import("./attachments.js").AttachmentEntry[]} [files]
  * @property {string} [problem] what prevents it from being sent
  */
 
 /**
- * The conversation so far; the user prompt and its images are the next question.
- * @typedef {{turns: readonly Turn[], prompt: string, images: readonly import("./images.js").ImageEntry[]}} Conversation
+ * The conversation so far; the user prompt, its images and files are the next question.
+ * @typedef {readonly import("./attachments.js").AttachmentEntry[]} Entries
+ * @typedef {{turns: readonly Turn[], prompt: string, images: Entries, files: Entries}} Conversation
  */
 
 /** @type {Record<string, string>} */
 const ROLES = { system: "System", user: "User", assistant: "Assistant" };
-const CONVERSATION_TRAITS = /** @type {const} */ (["turns", "prompt", "images"]);
+const CONVERSATION_TRAITS = /** @type {const} */ (["turns", "prompt", "images", "files"]);
 
 /**
  * The role of a new turn: the one that did not speak last.
@@ -58,7 +60,8 @@ export function conversationBefore(conversation, index) {
   const userIndex = turns.slice(0, index + 1).findLastIndex((turn) => turn.role === "user");
   const question = turns[userIndex];
   if (!question) return { ...conversation, turns: turns.slice(0, index) };
-  return { turns: turns.slice(0, userIndex), prompt: question.content, images: question.images ?? [] };
+  const { content, images = [], files = [] } = question;
+  return { turns: turns.slice(0, userIndex), prompt: content, images, files };
 }
 
 /**
@@ -189,7 +192,7 @@ function createRow(view, actions) {
       element.dataset.role = turn.role;
       setValue(box, turn.content);
       grow();
-      setText(details, turn.problem ? `${turn.problem}: cannot be sent` : imageCount(turn));
+      setText(details, turn.problem ? `${turn.problem}: cannot be sent` : attachmentCount(turn));
       role.setAttribute("aria-label", `${name}, role`);
       box.setAttribute("aria-label", name);
       for (const action of [up, down, rerun, remove]) {
@@ -203,9 +206,9 @@ function createRow(view, actions) {
 }
 
 /** @param {Turn} turn */
-function imageCount({ images = [] }) {
-  if (images.length === 0) return "";
-  return images.length === 1 ? "1 image" : `${images.length} images`;
+function attachmentCount({ images = [], files = [] }) {
+  const counts = [[images.length, "image"], [files.length, "file"]];
+  return counts.filter(([count]) => count).map(([count, name]) => `${count} ${name}${count === 1 ? "" : "s"}`).join(", ");
 }
 
 /**
@@ -240,7 +243,8 @@ function createConversationUndo(view, fallbackFocus) {
  * @returns {Conversation}
  */
 function conversationOf({ model }) {
-  return { turns: model.get("turns"), prompt: model.get("prompt"), images: model.get("images") };
+  const [turns, prompt, images, files] = CONVERSATION_TRAITS.map((trait) => model.get(trait));
+  return { turns, prompt, images, files };
 }
 
 /**

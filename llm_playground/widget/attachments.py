@@ -1,8 +1,8 @@
-"""The pictures of a prompt: their bytes stay in the kernel, views get descriptions of them.
+"""The images and files of a prompt: their bytes stay in the kernel, views get descriptions.
 
 Jupyter's server closes the connection at a message of 10 MB (tornado's default) and drops what a
-kernel sends beyond 1 MB a second. A view therefore sends each picture once, in pieces, and the
-trait holds entries: names and sizes only.
+kernel sends beyond 1 MB a second. A view therefore sends each one once, in pieces, and the traits
+hold entries: names and sizes only.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from llm_playground import types
 from llm_playground.errors import InvalidParameterError
-from llm_playground.parts import ImagePart
-from llm_playground.request.images import MAX_BYTES, image
+from llm_playground.parts import FilePart, ImagePart
+from llm_playground.request import files, images
+from llm_playground.request.files import file
+from llm_playground.request.images import image
 
 # JSON for the view: id, name, media_type, size_bytes, sha256, and url, path, thumbnail or problem.
 Entry: TypeAlias = dict[str, Any]
+Kind: TypeAlias = Literal["image", "file"]
 
 THUMBNAIL_PX = 128
 _MOST_THUMBNAIL_CHARACTERS = 40_000
@@ -43,68 +46,85 @@ _MOST_NAME_CHARACTERS = 120
 _MOST_UPLOADS = 8  # at the same time
 
 
-class Pictures:
-    """The pictures behind the entries of one panel, by the entries' ids."""
+_KINDS = {"image": "picture", "file": "file"}  # in messages and names
+
+
+def read(source: Any, kind: Kind, name: str | None = None) -> ImagePart | FilePart:  # noqa: ANN401 - as lp.image and lp.file
+    """An image or file; raises as :func:`llm_playground.image` or :func:`llm_playground.file`."""
+    return image(source) if kind == "image" else file(source, name)
+
+
+class Attachments:
+    """The images and files behind the entries of one panel, by the entries' ids."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, ImagePart] = {}
+        self.kept: dict[str, ImagePart | FilePart] = {}
         self._pieces: dict[str, dict[int, bytes]] = {}
         self._piece_bytes: dict[str, int] = {}
 
-    def entries(self, value: object) -> list[Entry]:
-        """Pictures as entries; one that cannot be read has a ``problem``.
+    def entries(self, value: object, kind: Kind) -> list[Entry]:
+        """Images or files as entries; one that cannot be read has a ``problem``.
 
-        ``value`` is anything that :func:`llm_playground.image` takes, an entry, or a list of these.
+        ``value`` is anything that :func:`llm_playground.image` (or ``file``) takes, an entry, or a
+        list of these.
         """
         sources = value if isinstance(value, (list, tuple)) else [] if value is None else [value]
-        return [self._entry(source) for source in sources]
+        return [self._entry(source, kind) for source in sources]
 
-    def parts(self, entries: Sequence[Mapping[str, Any]]) -> list[ImagePart]:
-        """The pictures of entries, as they are sent.
+    def parts(self, entries: Sequence[Mapping[str, Any]], kind: Kind) -> list[Any]:
+        """The images or files of entries, as they are sent.
 
         Raises:
-            InvalidParameterError: A picture cannot be read, or is not in this kernel.
+            InvalidParameterError: One cannot be read, or is not in this kernel.
         """
-        return [self._part(entry) for entry in entries]
+        return [self._part(entry, kind) for entry in entries]
 
-    def add(self, source: Any, name: str | None = None) -> Entry:  # noqa: ANN401 - see image()
-        """Keep a picture; its entry. Raises as :func:`llm_playground.image`."""
-        part = image(source)
+    def add(self, source: Any, kind: Kind, name: str | None = None) -> Entry:  # noqa: ANN401 - as read
+        """Keep an image or file; its entry. Raises as :func:`read`."""
+        part = read(source, kind, name)
         self.kept[key := types.new_id()] = part
-        shown = (name or _name(source, part))[:_MOST_NAME_CHARACTERS]
+        own = part.name if isinstance(part, FilePart) else None
+        shown = (own or name or _name(source, part))[:_MOST_NAME_CHARACTERS]
         return {"id": key, "name": shown} | _metadata(part) | _location(source, part)
 
     def add_piece(self, key: str, at: int, piece: bytes) -> None:
-        """Keep one piece of a picture that a view sends; ``at`` counts the pieces from 0."""
+        """Keep one piece of what a view sends; ``at`` counts the pieces from 0."""
         pieces = self._pieces.setdefault(key, {})
         size = self._piece_bytes.get(key, 0)
-        if piece and at not in pieces and size <= MAX_BYTES:  # image() refuses what is larger
+        if piece and at not in pieces and size <= files.MAX_BYTES:  # file() refuses what is larger
             pieces[at], self._piece_bytes[key] = bytes(piece), size + len(piece)
         if len(self._pieces) > _MOST_UPLOADS:  # the oldest was given up
             self._forget_pieces(next(iter(self._pieces)))
 
-    def complete(self, key: str, name: str) -> Entry:
-        """Join the pieces of a picture and keep it under the id that the view chose; its entry.
+    def complete(self, key: str, name: str, kind: Kind) -> Entry:
+        """Join the pieces of an image or file and keep it under the view's id; its entry.
 
         Raises:
-            InvalidParameterError: It is not a picture, or too large.
+            InvalidParameterError: It is not of this kind, or too large.
         """
         pieces = self._pieces.get(key, {})
+        data = b"".join(pieces[at] for at in sorted(pieces))
         try:
-            part = self.kept[key] = image(b"".join(pieces[at] for at in sorted(pieces)))
+            part = self.kept[key] = read(data, kind, name)
         except InvalidParameterError as error:
             raise InvalidParameterError(str(error).replace("This bytes", name, 1)) from None
         finally:
             self._forget_pieces(key)
-        return {"id": key} | _metadata(part)
+        named = {"name": part.name} if isinstance(part, FilePart) else {}
+        return {"id": key} | named | _metadata(part)
 
     def thumbnail(self, key: str) -> str:
-        """A small picture as a ``data:`` URL; empty where none can be made."""
+        """A small picture as a ``data:`` URL; empty where none can be made, as of a file."""
         part = self.kept.get(key)
-        return "" if part is None or part.data is None else _thumbnail(part.data, part.media_type)
+        is_image = isinstance(part, ImagePart) and part.data is not None
+        return (
+            ""
+            if part is None or part.data is None or not is_image
+            else _thumbnail(part.data, part.media_type)
+        )
 
     def keep_only(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        """Forget the pictures of all other entries."""
+        """Forget the images and files of all other entries."""
         wanted = {entry.get("id") for entry in entries}
         for key in self.kept.keys() - wanted:
             del self.kept[key]
@@ -113,7 +133,7 @@ class Pictures:
         self._pieces.pop(key, None)
         self._piece_bytes.pop(key, None)
 
-    def _entry(self, source: object) -> Entry:
+    def _entry(self, source: object, kind: Kind) -> Entry:
         name = None
         if isinstance(source, Mapping):
             if "id" in source or "problem" in source:
@@ -121,22 +141,22 @@ class Pictures:
             given, source = source.get("name"), _source_of(source)
             name = given if isinstance(given, str) else None
         try:
-            return self.add(source, name)
+            return self.add(source, kind, name)
         except InvalidParameterError as error:
             shown = name or (source if isinstance(source, str) else type(source).__name__)
             shown = shown[:_MOST_NAME_CHARACTERS]
             return {"id": types.new_id(), "name": shown, "problem": str(error)}
 
-    def _part(self, entry: Mapping[str, Any]) -> ImagePart:
+    def _part(self, entry: Mapping[str, Any], kind: Kind) -> ImagePart | FilePart:
         if entry.get("problem"):
             raise InvalidParameterError(str(entry["problem"]))
-        key, name = str(entry.get("id")), entry.get("name", "The picture")
+        key, name = str(entry.get("id")), entry.get("name", f"The {_KINDS[kind]}")
         if key in self.kept:
             return self.kept[key]
         if key in self._pieces:
             raise InvalidParameterError(f"{name} is still on its way. Run again in a moment.")
         if location := entry.get("url") or entry.get("path"):  # of a draft, after a restart
-            self.kept[key] = image(location)
+            self.kept[key] = read(location, kind)
             return self.kept[key]
         raise InvalidParameterError(f"{name} is not in this kernel. Remove it and add it again.")
 
@@ -158,15 +178,28 @@ def _source_of(entry: Mapping[str, Any]) -> object:
     return entry.get("url") or entry.get("path") or entry
 
 
-def _metadata(part: ImagePart) -> Entry:
-    """What is known about a picture; empty for one that has not been fetched."""
+def kind_of(path: str) -> Kind:
+    """Whether a path or web address is that of an image, by the end of its name.
+
+    An address without such an end is taken for an image's.
+
+    >>> kind_of("https://example.com/cat"), kind_of("cat.PNG"), kind_of("report.pdf")
+    ('image', 'image', 'file')
+    """
+    is_url = images.is_url(path)
+    suffix = Path(urlsplit(path).path if is_url else path).suffix.lower()
+    return "image" if suffix in images.SUFFIXES or (is_url and not suffix) else "file"
+
+
+def _metadata(part: ImagePart | FilePart) -> Entry:
+    """What is known about an image or file; empty for one that has not been fetched."""
     size_bytes = None if part.data is None else len(part.data)
     metadata = {"media_type": part.media_type, "sha256": part.sha256, "size_bytes": size_bytes}
     return {name: value for name, value in metadata.items() if value is not None}
 
 
-def _location(source: object, part: ImagePart) -> Entry:
-    """Where the picture can be loaded from again."""
+def _location(source: object, part: ImagePart | FilePart) -> Entry:
+    """Where it can be loaded from again."""
     if part.url is not None:
         return {"url": part.url}
     if _is_path(source):
@@ -179,7 +212,7 @@ def _is_path(source: object) -> bool:
     return not text.strip().lower().startswith("data:")
 
 
-def _name(source: object, part: ImagePart) -> str:
+def _name(source: object, part: ImagePart | FilePart) -> str:
     if part.url is not None:
         parts = urlsplit(part.url)
         return Path(parts.path).name or str(parts.hostname)

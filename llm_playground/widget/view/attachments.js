@@ -1,12 +1,12 @@
-// Images of the prompt: dropped, pasted, chosen, or named by a path or web address. Their bytes are
-// sent to the kernel once, in chunks; the trait holds only names and sizes.
+// Images and files of the prompt: dropped, pasted, chosen, or named by a path or web address. Their
+// bytes are sent to the kernel once, in chunks; the trait holds only names and sizes.
 
 import { button, follow, h, newId, setText, show } from "./dom.js";
 
 /** @typedef {import("./dom.js").View} View */
 
 /**
- * @typedef {object} ImageEntry
+ * @typedef {object} AttachmentEntry
  * @property {string} id
  * @property {string} name
  * @property {string} [media_type]
@@ -19,21 +19,37 @@ import { button, follow, h, newId, setText, show } from "./dom.js";
  */
 
 const ACCEPTED_TYPES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
-const MAX_BYTES = 20_000_000;
+const MAX_IMAGE_BYTES = 20_000_000;
+const MAX_FILE_BYTES = 50_000_000;
 // Jupyter's server closes the connection at messages over 10 MB; small chunks let other messages
 // through in between.
 const CHUNK_BYTES = 1_000_000;
 const THUMBNAIL_PX = 96;
+/** @typedef {"images" | "files"} Trait */
+const KINDS = { images: "image", files: "file" };
 
 /**
  * Why a file is rejected, in one line; empty if it is accepted.
  * @param {{name: string, type: string, size: number}} file
  */
 export function rejectionReason({ name, type, size }) {
-  if (!ACCEPTED_TYPES.includes(type)) return `${name} is not a supported image. Use PNG, JPEG, GIF or WebP.`;
+  const isImage = traitOf({ name, type }) === "images";
+  const most = isImage ? MAX_IMAGE_BYTES : MAX_FILE_BYTES;
+  if (isImage && !ACCEPTED_TYPES.includes(type)) {
+    return `${name} is not a supported image. Use PNG, JPEG, GIF or WebP.`;
+  }
   if (size === 0) return `${name} is empty.`;
-  if (size > MAX_BYTES) return `${name} is ${formatSize(size)}; the limit is 20 MB. Make it smaller.`;
+  if (size > most) return `${name} is ${formatSize(size)}; the limit is ${most / 1_000_000} MB. Make it smaller.`;
   return "";
+}
+
+/**
+ * The trait that holds a local file: pictures are images, all else is a file. SVG is text.
+ * @param {{name: string, type: string}} file
+ * @returns {"images" | "files"}
+ */
+export function traitOf({ type }) {
+  return type.startsWith("image/") && type !== "image/svg+xml" ? "images" : "files";
 }
 
 /**
@@ -59,23 +75,35 @@ export function chunks(bytes, size = CHUNK_BYTES) {
 
 /**
  * @param {View} view
- * @param {HTMLTextAreaElement} prompt accepts pasted images, and gets the focus when an image is removed
+ * @param {HTMLTextAreaElement} prompt accepts pasted ones, and gets the focus when one is removed
  * @returns {{element: HTMLElement, opener: HTMLElement, acceptDrops: (place: HTMLElement) => void}}
  */
-export function createImages(view, prompt) {
+export function createAttachments(view, prompt) {
   const { signal } = view;
-  const list = h("ul", { class: "llm-images", "aria-label": "Images", hidden: true });
+  const lists = {
+    images: h("ul", { class: "llm-attached", "aria-label": "Images", hidden: true }),
+    files: h("ul", { class: "llm-attached", "aria-label": "Files", hidden: true }),
+  };
   const problem = h("p", { class: "llm-problem", role: "alert" });
   const note = h("p", { class: "llm-warning" });
   /** @type {Map<string, string>} */
   const thumbnails = new Map();
 
-  /** @returns {readonly ImageEntry[]} */
-  const entries = () => view.model.get("images");
-  /** @param {readonly ImageEntry[]} next */
-  const edit = (next) => view.edit("images", next);
-  /** @param {string} id */
-  const drop = (id) => edit(entries().filter((entry) => entry.id !== id));
+  /**
+   * @param {Trait} trait
+   * @returns {readonly AttachmentEntry[]}
+   */
+  const entries = (trait) => view.model.get(trait);
+  /**
+   * @param {Trait} trait
+   * @param {AttachmentEntry} entry
+   */
+  const append = (trait, entry) => view.edit(trait, [...entries(trait), entry]);
+  /**
+   * @param {Trait} trait
+   * @param {string} id
+   */
+  const drop = (trait, id) => view.edit(trait, entries(trait).filter((entry) => entry.id !== id));
   /** @param {string} sentence */
   const showProblem = (sentence) => setText(problem, sentence);
 
@@ -89,16 +117,17 @@ export function createImages(view, prompt) {
     const reason = rejectionReason(file);
     if (reason) return showProblem(reason);
     const id = newId();
+    const trait = traitOf(file);
     try {
-      const thumbnail = await createThumbnail(file);
+      const drawing = trait === "images" ? { thumbnail: await createThumbnail(file) } : {};
       // Send the bytes before adding the entry, so that a Run with the entry also has its bytes.
-      const uploaded = upload(view, id, file.name, await file.arrayBuffer());
-      edit([...entries(), { id, name: file.name, media_type: file.type, size_bytes: file.size, thumbnail }]);
+      const uploaded = upload(view, { id, name: file.name, kind: KINDS[trait] }, await file.arrayBuffer());
+      append(trait, { id, name: file.name, media_type: file.type, size_bytes: file.size, ...drawing });
       const facts = await uploaded;
-      edit(entries().map((entry) => (entry.id === id ? { ...entry, ...facts } : entry)));
+      view.edit(trait, entries(trait).map((entry) => (entry.id === id ? { ...entry, ...facts } : entry)));
       view.announce(`${file.name} added.`);
     } catch (error) {
-      drop(id);
+      drop(trait, id);
       showProblem(error instanceof Error ? error.message : `${file.name} cannot be read.`);
     }
   };
@@ -106,8 +135,8 @@ export function createImages(view, prompt) {
   const addPath = async (path) => {
     showProblem("");
     try {
-      const entry = await view.request("add_picture", { path });
-      edit([...entries(), entry]);
+      const { kind, ...entry } = await view.request("add_attachment", { path });
+      append(kind === "file" ? "files" : "images", entry);
       view.announce(`${entry.name} added.`);
       return true;
     } catch (error) {
@@ -115,39 +144,47 @@ export function createImages(view, prompt) {
       return false;
     }
   };
-  /** @param {ImageEntry} entry */
-  const remove = (entry) => {
-    drop(entry.id);
+  /**
+   * @param {Trait} trait
+   * @param {AttachmentEntry} entry
+   */
+  const remove = (trait, entry) => {
+    drop(trait, entry.id);
     view.announce(`${entry.name} removed.`);
     prompt.focus();
   };
 
-  const paint = () => {
-    show(list, entries().length > 0, prompt);
-    list.replaceChildren(...entries().map((entry) => {
+  /** @param {Trait} trait */
+  const paint = (trait) => {
+    const list = lists[trait];
+    show(list, entries(trait).length > 0, prompt);
+    list.replaceChildren(...entries(trait).map((entry) => {
       const image = h("img", { alt: "", width: 40, height: 40, hidden: true });
-      loadThumbnail(view, thumbnails, entry, (thumbnail) => {
-        image.hidden = thumbnail === "";
-        if (thumbnail) image.src = thumbnail;
-      });
+      if (trait === "images") {
+        loadThumbnail(view, thumbnails, entry, (thumbnail) => {
+          image.hidden = thumbnail === "";
+          if (thumbnail) image.src = thumbnail;
+        });
+      }
       const label = `Remove ${entry.name}`;
       const attributes = { class: "llm-cross", "aria-label": label, title: label };
-      const cross = button("×", attributes, signal, () => remove(entry));
-      return h("li", { class: "llm-picture", title: entry.url ?? entry.path ?? entry.name }, image,
-        h("span", { class: "llm-picture-name" }, entry.name),
-        h("span", { class: entry.problem ? "llm-problem" : "llm-side" }, imageDetails(entry)), cross);
+      const cross = button("×", attributes, signal, () => remove(trait, entry));
+      return h("li", { class: "llm-attachment", title: entry.url ?? entry.path ?? entry.name }, image,
+        h("span", { class: "llm-attachment-name" }, entry.name),
+        h("span", { class: entry.problem ? "llm-problem" : "llm-side" }, details(entry)), cross);
     }));
   };
-  follow(view, ["images"], paint);
-  follow(view, ["picture_note"], () => setText(note, view.model.get("picture_note")));
+  follow(view, ["images"], () => paint("images"));
+  follow(view, ["files"], () => paint("files"));
+  follow(view, ["attachment_note"], () => setText(note, view.model.get("attachment_note")));
   acceptPastes(view, prompt, addFiles);
   const adding = createAddRow(view, addPath, addFiles);
-  const element = h("div", { class: "llm-pictures" }, list, adding.row, problem, note);
+  const element = h("div", { class: "llm-attachments" }, lists.images, lists.files, adding.row, problem, note);
   return { element, opener: adding.opener, acceptDrops: (place) => acceptDrops(view, place, addFiles) };
 }
 
-/** @param {ImageEntry} entry */
-function imageDetails({ problem, size_bytes, url }) {
+/** @param {AttachmentEntry} entry */
+function details({ problem, size_bytes, url }) {
   if (problem) return problem;
   if (url) return "from the web";
   return size_bytes === undefined ? "" : formatSize(size_bytes);
@@ -157,7 +194,7 @@ function imageDetails({ problem, size_bytes, url }) {
  * Find an image's thumbnail in its entry, among those already loaded, or in the kernel.
  * @param {View} view
  * @param {Map<string, string>} known
- * @param {ImageEntry} entry
+ * @param {AttachmentEntry} entry
  * @param {(thumbnail: string) => void} use
  */
 function loadThumbnail(view, known, { id, thumbnail, url, problem }, use) {
@@ -171,7 +208,7 @@ function loadThumbnail(view, known, { id, thumbnail, url, problem }, use) {
 }
 
 /**
- * Create the button "+ Image" and the row that it opens, for a path, a web address or a local file.
+ * Create the button "+ Image or file" and the row that it opens, for a path, a web address or a local file.
  * @param {View} view
  * @param {(path: string) => Promise<boolean>} addPath
  * @param {(files: Iterable<File>) => void} addFiles
@@ -179,10 +216,10 @@ function loadThumbnail(view, known, { id, thumbnail, url, problem }, use) {
 function createAddRow(view, addPath, addFiles) {
   const { signal } = view;
   const path = h("input", {
-    type: "text", class: "llm-path", "aria-label": "Path or web address of an image", spellcheck: "false",
-    autocomplete: "off", placeholder: "cat.png, or https://…",
+    type: "text", class: "llm-path", "aria-label": "Path or web address of an image or file", spellcheck: "false",
+    autocomplete: "off", placeholder: "cat.png, report.pdf, or https://…",
   });
-  const chooser = h("input", { type: "file", accept: ACCEPTED_TYPES.join(","), multiple: true, hidden: true });
+  const chooser = h("input", { type: "file", multiple: true, hidden: true });
   const add = async () => {
     const typed = path.value.trim();
     if (typed && await addPath(typed)) path.value = "";
@@ -195,7 +232,7 @@ function createAddRow(view, addPath, addFiles) {
     opener.setAttribute("aria-expanded", String(open));
     if (open) path.focus();
   };
-  const opener = button("+ Image", { class: "llm-link", "aria-expanded": "false", title: "Or drop or paste one" },
+  const opener = button("+ Image or file", { class: "llm-link", "aria-expanded": "false", title: "Or drop or paste one" },
     signal, () => toggle(Boolean(row.hidden)));
   chooser.addEventListener("change", () => {
     addFiles([...(chooser.files ?? [])]);
@@ -249,18 +286,17 @@ function acceptDrops({ signal }, place, add) {
 }
 
 /**
- * Send an image's bytes; resolves with the details that the kernel found.
+ * Send the bytes of an image or file; resolves with the details that the kernel found.
  * @param {View} view
- * @param {string} id
- * @param {string} name
+ * @param {{id: string, name: string, kind: string}} described
  * @param {ArrayBuffer} bytes
- * @returns {Promise<Partial<ImageEntry>>}
+ * @returns {Promise<Partial<AttachmentEntry>>}
  */
-function upload({ model, request }, id, name, bytes) {
+function upload({ model, request }, { id, name, kind }, bytes) {
   for (const [at, [start, end]] of chunks(bytes.byteLength).entries()) {
     model.send({ type: "piece", id, at }, undefined, [bytes.slice(start, end)]);
   }
-  return request("add_picture", { id, name });
+  return request("add_attachment", { id, name, kind });
 }
 
 /**

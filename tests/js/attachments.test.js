@@ -1,18 +1,25 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chunks, formatSize, rejectionReason } from "../../llm_playground/widget/view/images.js";
+import { chunks, formatSize, rejectionReason, traitOf } from "../../llm_playground/widget/view/attachments.js";
 
 test("rejects unsupported, empty and oversized files", () => {
   const file = { name: "cat.png", type: "image/png", size: 10 };
   assert.equal(rejectionReason(file), "");
-  assert.equal(rejectionReason({ ...file, name: "notes.txt", type: "text/plain" }),
-    "notes.txt is not a supported image. Use PNG, JPEG, GIF or WebP.");
-  assert.equal(rejectionReason({ ...file, type: "image/svg+xml" }),
-    "cat.png is not a supported image. Use PNG, JPEG, GIF or WebP.");
+  assert.equal(rejectionReason({ ...file, name: "cat.bmp", type: "image/bmp" }),
+    "cat.bmp is not a supported image. Use PNG, JPEG, GIF or WebP.");
+  assert.equal(rejectionReason({ ...file, name: "notes.txt", type: "text/plain" }), "");
+  assert.equal(rejectionReason({ name: "a.pdf", type: "application/pdf", size: 50_000_001 }),
+    "a.pdf is 50.0 MB; the limit is 50 MB. Make it smaller.");
+  assert.equal(rejectionReason({ name: "a.pdf", type: "", size: 0 }), "a.pdf is empty.");
   assert.equal(rejectionReason({ ...file, size: 0 }), "cat.png is empty.");
   assert.equal(rejectionReason({ ...file, size: 24_100_000 }),
     "cat.png is 24.1 MB; the limit is 20 MB. Make it smaller.");
   assert.equal(rejectionReason({ ...file, size: 20_000_000 }), "");
+});
+
+test("takes pictures as images and all else as files", () => {
+  const traits = ["image/png", "image/bmp", "image/svg+xml", "application/pdf", ""].map((type) => traitOf({ name: "a", type }));
+  assert.deepEqual(traits, ["images", "images", "files", "files", "files"]);
 });
 
 test("formats sizes in readable units", () => {
