@@ -15,7 +15,7 @@ from datetime import datetime
 from decimal import Decimal
 from math import ceil
 
-from llm_playground.catalog import file_tokens, pricing, token_bounds
+from llm_playground.catalog import capabilities, file_tokens, pricing, token_bounds
 from llm_playground.parts import FilePart, ImagePart
 from llm_playground.providers import wire_formats
 from llm_playground.types import Request, Usage
@@ -127,7 +127,7 @@ class Estimate:
 def of(
     request: Request, at: datetime, history: History = NO_HISTORY, cap: int | None = None
 ) -> Estimate:
-    """Estimated usage and cost of one call.
+    """Estimated usage and cost of one call, without the parameters that its model does not take.
 
     Args:
         request: The request to be sent.
@@ -135,6 +135,7 @@ def of(
         history: Statistics of the model's earlier runs.
         cap: The limit of the answer that is sent if the request sets none.
     """
+    request = _as_sent(request)
     most = most_usage(request, history, cap)
     likely = _likely_usage(request, history, most)
     worst_usd = pricing.price(request.model, most, at).cost_usd
@@ -151,6 +152,14 @@ def of(
         assumed=cap is None and limit_of(request) is None,
         unbounded=unbounded,
     )
+
+
+def _as_sent(request: Request) -> Request:
+    dropped = capabilities.unsupported_in(request.model, request.parameters)
+    if not dropped:
+        return request
+    sent: Request = request.derived.setdefault("as sent", request.as_sent(dropped))
+    return sent
 
 
 def together(estimates: Iterable[Estimate]) -> Estimate:

@@ -419,6 +419,7 @@ def _facts(run: Run) -> Iterator[list[str]]:
         "Execution": run.execution_id,
         "Model": run.model,
         "Answered by": run.response_model,
+        "API version": run.api_version,
         "Status": run.status,
         "Finish reason": run.finish_reason,
         "Waited in the queue": formatting.duration(run.queue_ms or 0) if queued else None,

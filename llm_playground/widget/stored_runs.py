@@ -11,7 +11,7 @@ from llm_playground import _validation, provenance
 from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.events import ReasoningDelta, RunFinished, TextDelta
 from llm_playground.execution import Call, Tally
-from llm_playground.providers.wire_formats import at_endpoint
+from llm_playground.providers.wire_formats import at_endpoint, older_version
 from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
@@ -150,11 +150,18 @@ def stored_run_of(
     missing = {*_hashes(row), *(json_value(row.get("attachments")) or ())} - stored
     try:
         run = run_of(row, parameters_from(json_value(row["parameters"]) or {}))
+        run = replace(run, api_version=None if run.cached else _version_of(run))
         iterations = int(row.get("iterations") or 1)
         return StoredRun(run, _messages(row, attached), iterations, bool(missing))
     except (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         name = _validation.short_repr(row["run_id"])
         raise InvalidParameterError(f"The run {name} cannot be read ({error}).") from None
+
+
+def _version_of(run: Run) -> str | None:
+    """The older version of the provider's API that a run was sent with, see ``Run``."""
+    request = Request(run.model, (), run.parameters)
+    return older_version(request.as_sent(run.dropped_parameters))
 
 
 def _messages(

@@ -34,6 +34,13 @@ def most(asked, **given):
     return estimates.most_usage(asked, **given)
 
 
+def test_what_a_model_does_not_take_costs_nothing():
+    effort = request(model="gemini:gemini-2.0-flash", max_tokens=9, reasoning_effort="high")
+    plain = request(model="gemini:gemini-2.0-flash", max_tokens=9)
+
+    assert estimates.of(effort, NOW) == estimates.of(plain, NOW)
+
+
 class TestMost:
     def test_the_answer_is_as_long_as_it_may_be(self):
         assert most(request(max_tokens=100)).output_tokens == 100

@@ -10,6 +10,7 @@ from llm_playground import footer
 from llm_playground.codegen import LANGUAGES
 from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.types import Message, Request, TextPart
+from llm_playground.widget import inspector, stored_runs
 from tests.codegen.running import KEY, run
 from tests.providers.formats import anthropic_stream, gemini_stream, openai_stream
 from tests.providers.server import Reply, WireServer
@@ -28,6 +29,7 @@ SENT = [
     ("claude-sonnet-5-5", {"top_k": 5, "top_p": 0.5}, CURRENT, ("top_p", "top_k")),
     ("claude-fable-5-2", {"temperature": 0.2}, CURRENT, ("temperature",)),
     ("claude-opus-4-6", {"extra": {"top_k": 5}}, OLDER, ()),
+    ("claude-opus-4-6", {"top_k": 5, "headers": {"Anthropic-Version": CURRENT}}, CURRENT, ()),
 ]
 
 
@@ -52,6 +54,17 @@ def test_a_run_is_sent_with_the_version_that_takes_its_parameters_and_says_so(an
         told = [line for line in footer.notices(answered) if OLDER in line]
         assert len(told) == is_older
     assert len(anthropic.requests) == len(SENT)  # none was refused first
+
+
+def test_a_run_of_the_log_says_so_again(anthropic):
+    answered = lp.ask("Hi", "anthropic:claude-haiku-4-5", temperature=0.5)
+
+    [stored] = stored_runs.stored_runs([answered.id])
+
+    assert stored.run.api_version == OLDER
+    assert footer.notices(stored.run) == footer.notices(answered)
+    [exchange] = inspector.inspect_stored(stored.run)["exchanges"]
+    assert ["anthropic-version", OLDER] in exchange["headers"]
 
 
 def test_the_current_version_is_that_of_the_sdk():
