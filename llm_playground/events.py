@@ -127,7 +127,8 @@ class Finish:
     """The end of the answer. ``response_model`` is the model that the provider reports.
 
     ``block`` is set when ``finish_reason`` is ``content_filter``. ``skipped_events`` counts events
-    of the stream that could not be parsed.
+    of the stream that could not be parsed. ``stop_sequence`` is the stop text at which the answer
+    ended, where the provider reports it.
     """
 
     finish_reason: FinishReason
@@ -138,6 +139,7 @@ class Finish:
     logprobs: tuple[TokenLogprob, ...] = ()
     skipped_events: int = 0
     sources: tuple[Source, ...] = ()
+    stop_sequence: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from llm_playground import formatting
-from llm_playground._validation import shorten
+from llm_playground._validation import short_repr, shorten
 from llm_playground.redaction import printable, redact
 from llm_playground.types import Run
 
@@ -51,10 +53,7 @@ def notices(run: Run) -> list[str]:
     lines = []
     if run.error is not None:
         lines.append(str(run.error))
-    if run.finish_reason == "length":
-        lines.append(run.data_error or _cut_off(run))
-    elif run.data_error is not None:
-        lines.append(f"Not the shape that was asked for: {run.data_error}")
+    lines += _ending(run)
     if run.max_tokens_cap is not None and run.status != "over_budget":
         lines.append(f"Max tokens capped at {run.max_tokens_cap:,}: a budget applies.")
     lines += run.budget_notices
@@ -86,6 +85,15 @@ def cost(run: Run) -> str:
         return "nothing billed" if run.usage is None else "price unknown"
     about = "about " if run.usage_source == "estimated" else ""
     return f"{about}{formatting.usd(run.cost_usd)}"
+
+
+def _ending(run: Run) -> Iterator[str]:
+    if run.finish_reason == "length":
+        yield run.data_error or _cut_off(run)
+    elif run.data_error is not None:
+        yield f"Not the shape that was asked for: {run.data_error}"
+    if run.stop_sequence is not None:
+        yield f"Ended at the stop text {short_repr(run.stop_sequence)}."
 
 
 def _cut_off(run: Run) -> str:

@@ -262,7 +262,7 @@ _COMPRESSED = {
     "p": ("system_prompt", "user_prompt", "messages"),
 }
 _REMOVED = {
-    "r": (*_COMPRESSED["r"], "error_message", "texts_gz"),
+    "r": (*_COMPRESSED["r"], "stop_sequence", "error_message", "texts_gz"),
     "p": (*_COMPRESSED["p"], "texts_gz"),
 }
 _TEXT_BYTES = {
@@ -360,8 +360,8 @@ DELETE FROM prompts WHERE id {_OF_SELECTED}
 _METRICS = (
     """
 UPDATE results SET response_text = NULL, reasoning_text = NULL, tool_calls = NULL,
-    parts = NULL, sources = NULL, error_message = NULL, error_detail = NULL, texts_gz = NULL,
-    attempts = {no_reasons}
+    parts = NULL, sources = NULL, stop_sequence = NULL, error_message = NULL, error_detail = NULL,
+    texts_gz = NULL, attempts = {no_reasons}
 WHERE id IN (SELECT id FROM purge_runs)
 """,
     # A copy of the prompt without its text; other executions keep the original.

@@ -349,6 +349,7 @@ class Run:
     applies and the request set none; ``budget_notices`` are notices of budgets that only warn.
     ``parts`` are all parts of the answer in their order, of which ``text``, ``reasoning`` and
     ``tool_calls`` are a selection; ``sources`` what it cites, numbered from 1 in this order.
+    ``stop_sequence`` is the stop text at which the answer ended; None if it did not, or unknown.
     ``api_version`` is the older version of the provider's API that the parameters needed; None for
     the current one.
     """
@@ -369,6 +370,7 @@ class Run:
     data_error: str | None = None
     parts: tuple[AnswerPart, ...] = ()
     sources: tuple[Source, ...] = ()
+    stop_sequence: str | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
     response_model: str | None = None
     finish_reason: FinishReason | None = None

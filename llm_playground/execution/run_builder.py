@@ -211,6 +211,7 @@ class RunBuilder:
             tool_calls=tuple(map(_tool_call, self._calls.values())),
             parts=self._parts(),
             sources=finish.sources,
+            stop_sequence=self._stop_sequence(finish),
             logprobs=finish.logprobs,
             response_model=finish.response_model and redact(finish.response_model),
             usage=usage,
@@ -226,6 +227,12 @@ class RunBuilder:
         )
         return self._with_data(ended)
 
+    def _stop_sequence(self, finish: Finish) -> str | None:
+        """The stop text at which the answer ended; some servers send another word in its place."""
+        asked = self.request.parameters
+        is_one = finish.stop_sequence in (asked.stop or ()) or bool(asked.extra)
+        return finish.stop_sequence if is_one else None
+
     def repeated(self, stored: StoredAnswer) -> Run:
         """The run that reuses a stored answer."""
         repeated = replace(
@@ -236,6 +243,7 @@ class RunBuilder:
             tool_calls=stored.tool_calls,
             parts=stored.parts,
             sources=stored.sources,
+            stop_sequence=stored.stop_sequence,
             response_model=stored.response_model,
             finish_reason=stored.finish_reason,
             usage=stored.usage,

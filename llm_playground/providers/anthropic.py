@@ -211,6 +211,7 @@ class Reader:
         self.complete = False
         self.ended = False
         self._finish_reason: FinishReason = "other"
+        self._stop_sequence: str | None = None
         self._block: Block | None = None
         self._usage: dict[str, Any] = {}
         self._model: str | None = None
@@ -247,6 +248,7 @@ class Reader:
             request_id,
             block=self._block,
             sources=self._blocks.sources(),
+            stop_sequence=self._stop_sequence,
         )
 
     def _count(self, usage: object) -> None:
@@ -259,6 +261,9 @@ class Reader:
             return []
         self.complete = True
         self._finish_reason = _FINISH_REASONS.get(reason, "other")
+        if reason == "stop_sequence":
+            ended_at = delta.get("stop_sequence")
+            self._stop_sequence = ended_at if isinstance(ended_at, str) else None
         if self._finish_reason == "content_filter":
             details = usage.fields(delta.get("stop_details"))
             self._block = Block("answer", details.get("category"), details.get("explanation"))

@@ -33,6 +33,7 @@ _INSTEAD: dict[str, str] = {
     **dict.fromkeys(("conversation", "previousresponseid"), _MESSAGES),
     **dict.fromkeys(("system", "systeminstruction", "systemprompt", "instructions"), _SYSTEM),
     **dict.fromkeys(("n", "candidatecount", "bestof", "numreturnsequences"), _COUNT),
+    **dict.fromkeys(("numcompletions", "numgenerations", "numcandidates", "samplecount"), _COUNT),
     **dict.fromkeys(("apibase", "baseurl", "apikey", "customllmprovider"), _ENDPOINT),
     "stream": "Answers are always streamed; leave it out",
 }

@@ -173,6 +173,7 @@ class Reader:
         self.complete = False
         self.ended = False
         self._finish_reason: FinishReason = "other"
+        self._stop_sequence: str | None = None
         self._usage: object = None
         self._model: str | None = None
         self._filtered: str | None = None
@@ -224,11 +225,15 @@ class Reader:
             block=block,
             logprobs=tuple(map(_token, self._logprobs)),
             sources=self._deltas.sources(self._citations, self._search_results),
+            stop_sequence=self._stop_sequence,
         )
 
     def _end(self, choice: dict[str, Any]) -> None:
         self.complete = True
         self._finish_reason = _FINISH_REASONS.get(choice["finish_reason"], "other")
+        if self._finish_reason == "stop":  # vLLM's name, SGLang's; a token's number is no text
+            ended_at = choice.get("stop_reason") or choice.get("matched_stop")
+            self._stop_sequence = ended_at if isinstance(ended_at, str) else None
         if choice.get("usage"):  # Moonshot AI sends it here
             self._usage = choice["usage"]
         if choice.get("content_filter_results"):  # Azure's

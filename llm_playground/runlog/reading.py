@@ -58,6 +58,7 @@ def run_of(row: Mapping[str, Any], parameters: Parameters | None = None) -> Run:
         if parts is None
         else tuple(map(part_of_json, parts)),
         sources=tuple(map(_source_of, json_value(get("sources")) or ())),
+        stop_sequence=get("stop_sequence"),
         response_model=get("response_model"),
         finish_reason=get("finish_reason"),
         usage=_usage(row),

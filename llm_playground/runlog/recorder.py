@@ -46,6 +46,7 @@ RESULT_TEXTS = (
     "tool_calls",
     "parts",
     "sources",
+    "stop_sequence",
     "error_message",
     "error_detail",
 )

@@ -28,6 +28,7 @@ SELECT r.response_text, r.reasoning_text, CAST(r.tool_calls AS VARCHAR) AS tool_
        r.cache_write_tokens, r.reasoning_tokens, CAST(r.cost_usd AS VARCHAR) AS cost_usd,
        r.service_tier, CAST(r.billed_units AS VARCHAR) AS billed_units,
        CAST(r.parts AS VARCHAR) AS parts, CAST(r.sources AS VARCHAR) AS sources,
+       r.stop_sequence,
        r.status, r.texts_gz AS _result_gz, r.id AS run_id
 FROM results r LEFT JOIN executions e ON e.id = r.execution_id
 WHERE r.prompt_hash = $hash AND r.status = 'completed' AND NOT coalesce(r.cached, false)
@@ -51,6 +52,7 @@ class StoredAnswer:
     tool_calls: tuple[ToolCall, ...]
     parts: tuple[AnswerPart, ...]
     sources: tuple[Source, ...]
+    stop_sequence: str | None
     response_model: str | None
     finish_reason: FinishReason | None
     usage: Usage | None
@@ -141,6 +143,7 @@ def _as_stored(found: StoredAnswer | Run) -> StoredAnswer | None:
         tool_calls=found.tool_calls,
         parts=found.parts,
         sources=found.sources,
+        stop_sequence=found.stop_sequence,
         response_model=found.response_model,
         finish_reason=found.finish_reason,
         usage=found.usage,

@@ -109,6 +109,7 @@ RESULT_COLUMNS: dict[str, str] = {
     "billed_units": "JSON",
     "parts": "JSON",
     "sources": "JSON",
+    "stop_sequence": "VARCHAR",
 }
 
 AUDIT_COLUMNS: dict[str, str] = {
@@ -146,7 +147,7 @@ RUN_COLUMNS: dict[str, str] = {
     **_of("e", "git_dirty", "variables"),
     "compressed": "r.texts_gz IS NOT NULL OR p.texts_gz IS NOT NULL",
     **_of("p", "attachments"),
-    **_of("r", "service_tier", "billed_units", "parts", "sources"),
+    **_of("r", "service_tier", "billed_units", "parts", "sources", "stop_sequence"),
 }
 _TYPES = {**PROMPT_COLUMNS, **EXECUTION_COLUMNS, **RESULT_COLUMNS}
 _TYPES |= {"run_id": "VARCHAR", "rating": "DOUBLE", "compressed": "BOOLEAN"}

@@ -290,8 +290,9 @@ ALTER TABLE results ADD COLUMN service_tier VARCHAR;
 ALTER TABLE results ADD COLUMN billed_units {json};
 ALTER TABLE results ADD COLUMN parts {json};
 ALTER TABLE results ADD COLUMN sources {json};
+ALTER TABLE results ADD COLUMN stop_sequence VARCHAR;
 """
-_V5 += _runs_view("sources", RATINGS)
+_V5 += _runs_view("stop_sequence", RATINGS)
 
 # Which migrations were applied to a database.
 VERSIONS_TABLE = (

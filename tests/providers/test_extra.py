@@ -36,7 +36,8 @@ IDENTITY = [
     *((name, "system=") for name in ("system", "systemInstruction", "system_instruction")),
     *((name, "system=") for name in ("System-Instruction", "instructions")),
     *((name, "n= of lp.compare") for name in ("n", "N", "candidateCount", "candidate_count")),
-    *((name, "n= of lp.compare") for name in ("best_of", "CandidateCount")),
+    *((name, "n= of lp.compare") for name in ("best_of", "CandidateCount", "num_generations")),
+    *((name, "n= of lp.compare") for name in ("sample_count", "numCompletions", "n ")),
     *((name, "leave it out") for name in ("stream", "Stream", "STREAM ")),
     *((name, "endpoints=") for name in ("api_base", "base_url")),
 ]
