@@ -99,7 +99,12 @@ def body(request: Request) -> dict[str, Any]:
         **{name: value for name, value in settings.items() if value is not None},
         "stream": True,
     }
-    return merged(content, parameters.extra) if parameters.extra else content
+    extra = {
+        name: value
+        for name, value in parameters.extra.items()
+        if (name, value) != ("citations", None)  # see _are_cited
+    }
+    return merged(content, extra) if extra else content
 
 
 def _output_config(effort: str | None, schema: Schema | None) -> dict[str, Any]:
@@ -112,8 +117,16 @@ def _output_config(effort: str | None, schema: Schema | None) -> dict[str, Any]:
 
 
 def _are_cited(request: Request) -> bool:
-    """Whether documents come back as sources: Messages refuses that together with a schema."""
-    return request.schema is None and "output_config" not in request.parameters.extra
+    """Whether documents come back as sources: Messages refuses that together with a schema.
+
+    ``extra={"citations": None}`` takes it back, such as for a server that does not know it.
+    """
+    extra = request.parameters.extra
+    settings = extra.get("output_config")
+    has_schema = request.schema is not None or "format" in (
+        settings if isinstance(settings, Mapping) else {}
+    )
+    return not has_schema and extra.get("citations", True) is not None
 
 
 def _turns(messages: tuple[Message, ...], *, cited: bool) -> list[dict[str, Any]]:

@@ -180,7 +180,8 @@ def _texts_of(message: Message, place: str) -> Iterator[tuple[str, str]]:
                 yield f"the result of `{part.name}`", part.text
             case FilePart():
                 yield f"the file `{part.name}`", part.text or ""
-                yield "the name or URL of a file", f"{part.name}\n{part.url or ''}"
+                yield "the name of a file", part.name or ""
+                yield "the URL of a file", part.url or ""
             case ImagePart():
                 url = part.url or ""
                 yield "the URL of an image", "" if url.startswith("data:") else url

@@ -126,6 +126,20 @@ def test_pictures_are_sent_before_the_prompt(nb, serve, tmp_path):
     assert message["content"][1]["image_url"]["url"] == URL
 
 
+def test_files_are_named_by_path_or_address(nb, serve, tmp_path):
+    server = serve(Reply(openai_stream(["a table"])))
+    (tmp_path / "a table.csv").write_bytes(b"a,b")
+    (tmp_path / "b.pdf").write_bytes(b"%PDF-1.4 <</Type /Page>>")
+
+    nb.run(
+        f"%%llm -m openai:gpt-4o --file '{tmp_path}/a table.csv' --file {tmp_path}/b.pdf\nSum up."
+    )
+
+    [message] = server.requests[0].json["messages"]
+    assert [part["type"] for part in message["content"]] == ["text", "file", "text"]
+    assert message["content"][0]["text"] == "File a table.csv:\n\na,b\n"
+
+
 def test_a_schema_is_named_and_its_data_is_shown_and_kept(nb, serve):
     serve(Reply(openai_stream(['{"city": "<b>Oslo", "people": 7}'])))
     nb.run(
@@ -230,6 +244,7 @@ def test_several_models_or_iterations_are_a_comparison(nb, serve):
         ("%%llm --header Cookie=a\nhi", "headers cannot set cookie"),
         ("%%llm --schema lp\nhi", "schema takes"),
         ("%%llm --image nowhere.png\nhi", "no image at nowhere.png"),
+        ("%%llm --file nowhere.pdf\nhi", "There is no file at nowhere.pdf"),
         ("%%llm\n{{undefined}}", "{{undefined}} is not defined"),
         ("%llm use unknown", "No provider is known"),
         ("%llm modles", "Did you mean %llm models"),
@@ -355,6 +370,7 @@ def test_help_lists_every_option(nb):
 
     for option in (
         "--image",
+        "--file",
         "--schema",
         "-m",
         "-t",

@@ -147,12 +147,17 @@ async def test_the_sdk_sends_the_body_as_it_was_built(vendor):
 def test_documents_are_cited_unless_the_answer_has_a_schema():
     request = asks(ANTHROPIC.model, lp.file(PDF), lp.file(b"One.", "a.txt"))
     assert all(block["citations"] == {"enabled": True} for block in content(request))
+    effort = Parameters(extra={"output_config": {"effort": "low"}})
+    assert all("citations" in block for block in content(replace(request, parameters=effort)))
     of_extra = Parameters(extra={"output_config": {"format": {"type": "json_schema"}}})
+    taken_back = Parameters(extra={"citations": None})
     for other in (
         replace(request, schema=schema_from(list[str])),
         replace(request, parameters=of_extra),
+        replace(request, parameters=taken_back),
     ):
         assert not any("citations" in block for block in content(other))
+        assert "citations" not in wire_formats.body_of(other)
 
 
 @pytest.mark.parametrize("vendor", ALL, ids=str)

@@ -11,8 +11,8 @@ import pytest
 
 import llm_playground as lp
 from llm_playground.parts import FilePart
-from llm_playground.request import files
-from llm_playground.request.messages import conversation, stored_conversation
+from llm_playground.request import files, secret_guard
+from llm_playground.request.messages import conversation, filled, stored_conversation
 from llm_playground.types import messages_as_json
 
 PDF = b"%PDF-1.4\n1 0 obj <</Type /Page>> endobj\n"
@@ -150,9 +150,33 @@ def test_a_file_that_a_stored_prompt_names_is_not_read(tmp_path, field):
 def test_a_template_fills_no_file():
     request = lp.file(b"{{name}}", "a.txt")
     [message] = conversation("Hi {{name}}", files=request)
-    from llm_playground.request.messages import filled
-
     assert filled([message], {"name": "Ada"})[0].content[0].text == "{{name}}"
+
+
+KEY = "sk-" + "planted" * 4
+
+
+@pytest.mark.parametrize("model", ["openai:m", "anthropic:m", "gemini:m", "local:m"])
+def test_keys_and_cards_in_a_text_are_found_and_the_file_is_named(home, model):
+    def found(part, *kinds):
+        request = lp.types.Request(model, conversation("Hi", files=part))
+        return [str(one) for one in secret_guard.findings(request, {}, kinds)]
+
+    text = f"key = {KEY}\ncard 4111 1111 1111 1111\nada@example.org\n".encode("utf-16")
+    [of_key] = found(lp.file(text, "env.txt"), "keys")
+    assert of_key.startswith("the file `env.txt` contains a value that looks like an API key")
+    assert KEY not in of_key
+    assert len(found(lp.file(text, "env.txt"), "cards", "email")) == 2
+    [of_name] = found(lp.file(b"One.", f"{KEY}.txt"), "keys")
+    assert of_name.startswith("the name of a file")
+    assert found(lp.file(f"https://x.org/a.pdf?key={KEY}"), "keys")
+    assert found(lp.file(PDF + KEY.encode(), "a.pdf"), "keys") == []
+
+
+def test_a_file_with_a_key_is_not_sent(home, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-" + "never" * 5)
+    with pytest.raises(lp.ConfigError, match=r"Not sent: the file `env\.txt` contains"):
+        lp.ask("Hi", "openai:gpt-4o", files=lp.file(KEY.encode(), "env.txt"))
 
 
 def error_of(source, name=None):
