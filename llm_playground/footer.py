@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from llm_playground import formatting
 from llm_playground._validation import short_repr, shorten
+from llm_playground.parts import PAUSED, AudioPart, ImagePart, OtherPart, ServerToolCall
 from llm_playground.redaction import printable, redact
 from llm_playground.types import Run
 
+_MAX_SHOWN_NAMES = 5
 _MAX_SHOWN_CALLS = 20  # of an answer; all are in `run.tool_calls`
 LOCAL_NOTE = "A very small model, to try the tool. Add a key for real answers."
 
@@ -62,6 +65,7 @@ def notices(run: Run) -> list[str]:
     if run.api_version is not None:
         later = "later ones take no temperature, top_p and top_k"
         lines.append(f"Sent with API version {run.api_version}: {later}.")
+    lines += _what_came(run)
     shown = run.tool_calls[:_MAX_SHOWN_CALLS]
     # Redacted first: a key must not be cut.
     calls = [(call.name, shorten(redact(call.arguments_json), 2_000)) for call in shown]
@@ -73,6 +77,41 @@ def notices(run: Run) -> list[str]:
     if run.provider == "local" and run.status in {"completed", "cancelled"}:
         lines.append(LOCAL_NOTE)
     return [printable(redact(line)) for line in lines]
+
+
+def _what_came(run: Run) -> list[str]:
+    """Sentences about the parts of an answer that its text does not show."""
+    lines = []
+    kinds: Counter[type] = Counter(map(type, run.parts))
+    media = {ImagePart: "picture", AudioPart: "recording"}
+    if came := [formatting.count(kinds[kind], word) for kind, word in media.items() if kinds[kind]]:
+        lines.append(f"The answer has {' and '.join(came)}.")
+    if used := _named(part.name for part in run.parts if isinstance(part, ServerToolCall)):
+        lines.append(f"The provider used {used}.")
+    others = [part.kind for part in run.parts if isinstance(part, OtherPart)]
+    if unknown := [kind for kind in others if kind != PAUSED]:
+        are = "is" if len(unknown) == 1 else "are"
+        count = formatting.count(len(unknown), "part")
+        it = "It is" if len(unknown) == 1 else "They are"
+        lines.append(
+            f"{count} of the answer {are} not understood: {_named(unknown)}. {it} in run.parts."
+        )
+    if run.is_paused:
+        lines.append(
+            "The provider paused the turn. Send the answer back to continue it: "
+            "messages=[..., run]."
+        )
+    return lines
+
+
+def _named(names: Iterable[str]) -> str:
+    """Different names, each with how often it came if more than once."""
+    counts = Counter(names)
+    shown = [
+        shorten(redact(name), 60) + (f" ({count:,} times)" if count > 1 else "")
+        for name, count in counts.most_common(_MAX_SHOWN_NAMES)
+    ]
+    return ", ".join([*shown, *(["..."] if len(counts) > len(shown) else [])])
 
 
 def cost(run: Run) -> str:

@@ -110,6 +110,7 @@ class RunBuilder:
     _calls: dict[int, list[ToolCallDelta]] = field(default_factory=dict)
     _pieces: list[_Piece] = field(default_factory=list)
     _kind: type[AnswerPart] | None = None  # of the piece that grows
+    _streamed: set[type[AnswerPart]] = field(default_factory=set)
     _whole_bytes: int = 0
     _left_out: int = 0  # parts
     _responded: Responded | None = None
@@ -257,10 +258,13 @@ class RunBuilder:
 
     def _begin(self, piece: _Piece) -> None:
         self._kind = piece.kind
-        if len(self._pieces) < _MAX_PARTS:
+        is_whole = piece.whole is not None or piece.kind is ToolCall
+        if len(self._pieces) < _MAX_PARTS or not (is_whole or piece.kind in self._streamed):
             self._pieces.append(piece)
-        elif piece.kind is not TextPart and piece.kind is not ReasoningPart:
-            self._left_out += 1  # a text of more pieces is the rest of the last one
+        elif is_whole:
+            self._left_out += 1  # whereas text goes on in the last piece of its kind
+        if not is_whole:
+            self._streamed.add(piece.kind)
 
     def _add_whole(self, part: AnswerPart) -> None:
         self._whole_bytes += _size(part)

@@ -19,7 +19,14 @@ from llm_playground.catalog import estimates
 from llm_playground.events import ReasoningDelta, TextDelta, ToolCallDelta
 from llm_playground.execution.retry import without_waits
 from llm_playground.execution.run_builder import RunBuilder
-from llm_playground.parts import ImagePart, ReasoningPart, TextPart, ToolCall, ToolResult
+from llm_playground.parts import (
+    ImagePart,
+    Original,
+    ReasoningPart,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
 from llm_playground.runlog import open_log
 from llm_playground.types import Message, Parameters, Request, Run, Tool
 from tests.providers.formats import openai_stream
@@ -190,7 +197,7 @@ INPUTS = {
     "tool": (TextPart("hi"),),
     "result": (ToolResult("1", "f", LONG),),
     "call": (ToolCall("1", "f", json.dumps({"a": LONG})),),
-    "reasoning": (ReasoningPart(LONG),),
+    "reasoning": (ReasoningPart(LONG, Original("anthropic", '{"signature": "s"}')),),
     "extra": (TextPart("hi"),),
 }
 
