@@ -185,8 +185,7 @@ WHERE r.status IS DISTINCT FROM 'running' AND {where}
 _SELECT_EXECUTIONS = """
 INSERT INTO purge_executions SELECT e.id, e.prompt_id
 FROM executions e JOIN (
-    SELECT r.execution_id FROM results r
-    LEFT JOIN purge_runs x ON x.id = r.id
+    SELECT r.execution_id FROM results r LEFT JOIN purge_runs x ON x.id = r.id
     WHERE r.execution_id IN (SELECT execution_id FROM purge_runs)
     GROUP BY r.execution_id HAVING count(*) = count(x.id)
 ) AS whole ON whole.execution_id = e.id
@@ -199,13 +198,14 @@ WHERE e.prompt_id IN (SELECT prompt_id FROM purge_executions)
   AND e.prompt_id NOT IN (SELECT prompt_id FROM prompt_versions WHERE prompt_id IS NOT NULL)
 GROUP BY e.prompt_id HAVING count(*) = count(x.id)
 """
-# Prompts whose attachments are named in their text only, by another program or an earlier version,
-# are not compressed: these references must stay readable in SQL, so that used ones are not deleted.
-_UNSELECT_PROMPTS_WITH_ATTACHMENTS = """
-DELETE FROM purge_prompts WHERE id IN (
-    SELECT id FROM prompts
-    WHERE attachments IS NULL AND CAST(messages AS VARCHAR) LIKE '%"sha256"%')
-"""
+# Not compressed, so that SQL finds the hashes of used attachments: prompts with these in the text
+# only, as of another program or an earlier version, and answers with pictures.
+_UNSELECT = (
+    "DELETE FROM purge_prompts WHERE id IN (SELECT id FROM prompts"
+    " WHERE attachments IS NULL AND CAST(messages AS VARCHAR) LIKE '%\"sha256\"%')",
+    "DELETE FROM purge_runs WHERE id IN"
+    " (SELECT id FROM results WHERE CAST(parts AS VARCHAR) LIKE '%\"sha256\"%')",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,8 +249,8 @@ def _selected(session: Session, selection: Selection) -> Iterator[int]:
     selected = session.execute(_SELECT_RUNS.format(where=sql), values)
     session.execute(_SELECT_EXECUTIONS)
     session.execute(_SELECT_PROMPTS)
-    if selection.keep == "compressed":
-        session.execute(_UNSELECT_PROMPTS_WITH_ATTACHMENTS)
+    for statement in _UNSELECT if selection.keep == "compressed" else ():
+        session.execute(statement)
     yield int(matching) - selected
     for table in _TEMPORARY:
         session.execute(f"DROP TABLE {table}")
@@ -399,14 +399,18 @@ _OF_USER = (
     "DELETE FROM ratings WHERE username = $user",
     "DELETE FROM presets WHERE username = $user",
 )
-# Attachments that no prompt uses. Prompts are in the log before them.
+# Attachments that no prompt or answer uses. These are in the log before them.
 _USED_ATTACHMENTS = {
     "duckdb": "SELECT unnest(regexp_extract_all(CAST(messages AS VARCHAR),"
     ' \'"sha256": ?"([0-9a-f]+)"\', 1)) FROM prompts'
+    " UNION ALL SELECT unnest(regexp_extract_all(CAST(parts AS VARCHAR),"
+    ' \'"sha256": ?"([0-9a-f]+)"\', 1)) FROM results WHERE parts IS NOT NULL'
     " UNION ALL SELECT unnest(CAST(attachments AS VARCHAR[])) FROM prompts"
     " WHERE json_type(attachments) = 'ARRAY'",
     "postgres": "SELECT (regexp_matches(CAST(messages AS TEXT),"
     " '\"sha256\": ?\"([0-9a-f]+)\"', 'g'))[1] FROM prompts"
+    " UNION ALL SELECT (regexp_matches(CAST(parts AS TEXT),"
+    " '\"sha256\": ?\"([0-9a-f]+)\"', 'g'))[1] FROM results WHERE parts IS NOT NULL"
     " UNION ALL SELECT jsonb_array_elements_text("
     "CASE jsonb_typeof(attachments) WHEN 'array' THEN attachments END) FROM prompts",
 }

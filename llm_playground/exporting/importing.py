@@ -28,7 +28,7 @@ from llm_playground.exporting.row_checks import (
     checked_parts,
     fitting_rows,
 )
-from llm_playground.exporting.rows import COLUMNS, Row, utc_text
+from llm_playground.exporting.rows import COLUMNS, Row, hashes_of, utc_text
 from llm_playground.parts import FilePart, ImagePart, TextPart
 from llm_playground.runlog import attachments, open_log, postgres_ingest, recorder
 from llm_playground.runlog.attachments import Attachment
@@ -100,7 +100,7 @@ def import_runs(source: str | Path | bytes | Mapping[str, Any]) -> int:
     ids = [row["run_id"] for row in rows]
     existing = {row["id"] for row in log.rows(_EXISTING, {"ids": ids})} if ids else set()
     new_rows = [row for row in rows if row["run_id"] not in existing]
-    used = {sha256 for row in new_rows for sha256 in row["attachments"] or ()}
+    used = {sha256 for row in new_rows for sha256 in hashes_of(row)}
     known = checked_parts(found.attachments) if used else {}
     attached = {sha256: part for sha256, part in known.items() if sha256 in used}
     tables = _table_rows(new_rows, attached, privacy)

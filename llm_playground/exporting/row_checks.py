@@ -186,7 +186,10 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], object], Callable[[Any], Any]]] = 
         lambda value: _is_list_of(str, value) and all(map(_SHA256.fullmatch, value)),
         clean_json,
     ),
-    "attempts": ("a list of objects", partial(_is_list_of, Mapping), clean_json),
+    **dict.fromkeys(
+        ("attempts", "parts", "sources"),
+        ("a list of objects", partial(_is_list_of, Mapping), clean_json),
+    ),
     **dict.fromkeys(
         ("parameters", "variables"),
         (

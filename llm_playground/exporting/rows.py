@@ -105,15 +105,15 @@ def fitting(rows: Sequence[T], check: Callable[[T], Row], done: str) -> list[Row
 
 
 def stored_attachments(rows: Iterable[Row]) -> dict[Attachment, str | None]:
-    """The images and files of the rows' prompts that the log holds, each once.
+    """The images and files of the rows' prompts and answers that the log holds, each once.
 
     Their values are the names of files, which only the messages of their prompts have.
 
     Raises:
         RunLogError: The log cannot be read.
     """
-    with_some = [row for row in rows if row["attachments"]]
-    hashes = [h for row in with_some for h in row["attachments"] if isinstance(h, str)]
+    with_some = [row for row in rows if hashes_of(row)]
+    hashes = [h for row in with_some for h in hashes_of(row)]
     found = attachments.find(open_log(), hashes) if hashes else {}
     names = _file_names({row["prompt_id"] for row in with_some}) if found else {}
     return {one: names.get(sha256) for sha256, one in found.items()}
@@ -135,6 +135,18 @@ def _file_names(prompt_ids: Iterable[str]) -> dict[str, str]:
         for part in parts
         if isinstance(part.get("sha256"), str) and isinstance(part.get("name"), str)
     }
+
+
+def hashes_of(row: Row) -> list[str]:
+    """The hashes of the images and files of a row's prompt and answer.
+
+    >>> hashes_of({"attachments": ["ab"], "parts": [{"type": "image", "sha256": "cd"}]})
+    ['ab', 'cd']
+    """
+    asked, parts = row["attachments"], row["parts"]
+    known = asked if isinstance(asked, list) else []
+    answered = [part.get("sha256") for part in parts or () if isinstance(part, Mapping)]
+    return [one for one in (*known, *answered) if isinstance(one, str)]
 
 
 def plain_row(run: Run | Mapping[str, object]) -> Row:

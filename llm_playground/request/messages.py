@@ -234,26 +234,20 @@ def with_bytes(parts: tuple[Part, ...]) -> tuple[Part, ...]:
         InvalidParameterError: The log does not hold them.
         RunLogError: The log cannot be read.
     """
-    absent = [part for part in parts if isinstance(part, (ImagePart, AudioPart)) and _is_hash(part)]
-    if not absent:
+    if not any(map(_is_hash, parts)):
         return parts
-    found = attachments.find(open_log(), [str(part.stored_sha256) for part in absent])
-
-    def whole(part: Part) -> Part:
-        if not isinstance(part, (ImagePart, AudioPart)) or not _is_hash(part):
-            return part
-        stored = found.get(str(part.stored_sha256))
-        if stored is None or stored.data is None:
-            raise InvalidParameterError(
-                "A picture or recording of an earlier answer is no longer in the log. Leave its "
-                "part out."
-            )
-        return replace(part, data=stored.data)
-
-    return tuple(map(whole, parts))
+    whole = attachments.parts_with_bytes(open_log(), parts)
+    if any(map(_is_hash, whole)):
+        raise InvalidParameterError(
+            "A picture or recording of an earlier answer is no longer in the log. Leave its part "
+            "out."
+        )
+    return whole
 
 
-def _is_hash(part: ImagePart | AudioPart) -> bool:
+def _is_hash(part: Part) -> bool:
+    if not isinstance(part, (ImagePart, AudioPart)):
+        return False
     return part.data is None and part.stored_sha256 is not None
 
 

@@ -19,16 +19,19 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from llm_playground import _files
 from llm_playground.errors import RunLogError
-from llm_playground.parts import FilePart, ImagePart
+from llm_playground.parts import AudioPart, FilePart, ImagePart, Part
 from llm_playground.redaction import redact
 from llm_playground.runlog.store import Dialect, Session, Writer
+
+T = TypeVar("T", bound=Part)
+Attached = ImagePart | FilePart | AudioPart
 
 BYTES_PER_MB = 1_000_000
 _NAME = re.compile(
@@ -61,7 +64,7 @@ class Attachment:
     data: bytes | None
 
     @classmethod
-    def of(cls, sha256: str, part: ImagePart | FilePart, limit_mb: float) -> Attachment:
+    def of(cls, sha256: str, part: Attached, limit_mb: float) -> Attachment:
         """The row of an image or file that has its bytes, whose hash is ``sha256``."""
         data = part.data or b""
         known = _MEDIA_TYPE.fullmatch(part.media_type or "")
@@ -89,10 +92,19 @@ class Attachment:
         return cls(match["sha256"], kind, int(match["size"]), data if holds_data else None)
 
 
-def _has_key(part: ImagePart | FilePart) -> bool:
+def _has_key(part: Attached) -> bool:
     """Whether a file of text holds a key; bytes cannot be stored without it."""
     text = part.text if isinstance(part, FilePart) else None
     return text is not None and redact(text) != text
+
+
+def answered(parts: Iterable[Part]) -> list[tuple[str, Attached]]:
+    """The pictures and recordings of an answer that have their bytes, with their hashes."""
+    return [
+        (str(part.sha256), part)
+        for part in parts
+        if isinstance(part, (ImagePart, AudioPart)) and part.data is not None
+    ]
 
 
 class AttachmentFiles:
@@ -104,7 +116,7 @@ class AttachmentFiles:
         self._own: set[Path] = set()  # of prompts of this process
         self._said: set[str] = set()
 
-    def keep(self, parts: Iterable[tuple[str, ImagePart | FilePart]], limit_mb: float) -> None:
+    def keep(self, parts: Iterable[tuple[str, Attached]], limit_mb: float) -> None:
         """Write images and files that have their bytes, with their hashes; never raises."""
         try:
             for sha256, part in parts:
@@ -234,6 +246,26 @@ def find(log: Rows, hashes: Iterable[str]) -> dict[str, Attachment]:
         for one in found
         if one.data is None or hashlib.sha256(one.data).hexdigest() == one.sha256
     }
+
+
+def parts_with_bytes(log: Rows, parts: tuple[T, ...]) -> tuple[T, ...]:
+    """Parts of an answer with the bytes that the log holds of them; a missing one stays a hash.
+
+    Raises:
+        RunLogError: The log cannot be read.
+    """
+    lacking = {
+        str(part.stored_sha256)
+        for part in parts
+        if isinstance(part, (ImagePart, AudioPart)) and part.data is None and part.stored_sha256
+    }
+    found = find(log, lacking)
+
+    def whole(part: Any) -> Any:  # noqa: ANN401 - a part of the same type
+        one = found.get(str(getattr(part, "stored_sha256", None)))
+        return part if one is None or one.data is None else replace(part, data=one.data)
+
+    return tuple(map(whole, parts)) if found else parts
 
 
 def with_bytes(

@@ -225,9 +225,15 @@ _PERSONAL: dict[str, str] = {
             "EXISTS (SELECT FROM prompt_versions v WHERE v.prompt_id = prompts.id)",
         ]
     ),
-    # An image belongs to all prompts that have it, with the rights of each.
-    "attachments": f"{_OWN} OR EXISTS "
-    "(SELECT FROM prompts p WHERE p.attachments @> to_jsonb(attachments.sha256))",
+    # An image belongs to all prompts and answers that have it, with the rights of each.
+    "attachments": " OR ".join(
+        [
+            _OWN,
+            "EXISTS (SELECT FROM prompts p WHERE p.attachments @> to_jsonb(attachments.sha256))",
+            "EXISTS (SELECT FROM results r WHERE r.parts @> "
+            "jsonb_build_array(jsonb_build_object('sha256', attachments.sha256)))",
+        ]
+    ),
 }
 
 

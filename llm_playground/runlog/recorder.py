@@ -26,7 +26,7 @@ from llm_playground.config.options import Privacy
 from llm_playground.parts import FilePart, ImagePart
 from llm_playground.redaction import StreamRedactor, printable
 from llm_playground.redaction.pii import Kind, masked
-from llm_playground.runlog.attachments import AttachmentFiles
+from llm_playground.runlog.attachments import AttachmentFiles, answered
 from llm_playground.runlog.journal import Journal
 from llm_playground.runlog.rows import (
     Row,
@@ -216,6 +216,8 @@ class Recorder:
                 self._runs.pop(run.id, None)
                 self._unwritten.discard(run.id)
                 self._write(line)
+            if not run.cached and privacy.stores_attachments:  # a re-used answer has them already
+                self.attachments.keep(answered(run.parts), privacy.image_mb)
 
     def execution_finished(self, execution_id: str, status: str, completed_at: datetime) -> None:
         """Record an execution's end."""

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from llm_playground import config
 from llm_playground.errors import ConfigError
 from llm_playground.parts import AnswerPart, Source, ToolCall
 from llm_playground.runlog import open_log
+from llm_playground.runlog.attachments import parts_with_bytes
 from llm_playground.runlog.reading import run_of
 from llm_playground.runlog.rows import unpacked_row
 from llm_playground.types import Execution, FinishReason, Request, Run, Usage
@@ -158,5 +159,13 @@ async def _find(request: Request, execution: Execution, nth: int) -> StoredAnswe
         "everyone": config.settings().reuse_from == "everyone",
         "skipped": nth - 1,
     }
-    found = await asyncio.to_thread(open_log().rows, _STORED, values, wait_s=_WAIT_S)
-    return _as_stored(run_of(unpacked_row(found[0]), request.parameters)) if found else None
+    return await asyncio.to_thread(_read, request, values)
+
+
+def _read(request: Request, values: Mapping[str, object]) -> StoredAnswer | None:
+    log = open_log()
+    found = log.rows(_STORED, values, wait_s=_WAIT_S)
+    if not found:
+        return None
+    run = run_of(unpacked_row(found[0]), request.parameters)
+    return _as_stored(replace(run, parts=parts_with_bytes(log, run.parts)))
