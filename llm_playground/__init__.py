@@ -86,6 +86,7 @@ _EXPORTS = {
     "request.prompty": ["prompt_from_file"],
     "request.schemas": ["SchemaWarning"],
     "request.tools": ["tool"],
+    "resuming": ["resume"],
     "retention": ["purge"],
     "runlog": ["backup", "engine", "migrate", "restore", "set_aside_log"],
     "tool_use": ["ToolRun", "ask_with_tools", "complete_with_tools"],

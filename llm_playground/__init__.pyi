@@ -87,6 +87,7 @@ from llm_playground.request.prompts import save_prompt as save_prompt
 from llm_playground.request.prompty import prompt_from_file as prompt_from_file
 from llm_playground.request.schemas import SchemaWarning as SchemaWarning
 from llm_playground.request.tools import tool as tool
+from llm_playground.resuming import resume as resume
 from llm_playground.retention import purge as purge
 from llm_playground.runlog import backup as backup
 from llm_playground.runlog import engine as engine

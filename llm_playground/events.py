@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,6 +64,17 @@ class Responded:
     requests: RateLimit | None = None
     tokens: RateLimit | None = None
     so_far: Callable[[], Finish] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InBackground:
+    """The provider makes the answer in the background, and keeps it; only passed to the engine.
+
+    By ``response_id`` it can be read again, by another process too. ``stop`` stops it.
+    """
+
+    response_id: str
+    stop: Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +161,14 @@ class RunFinished:
 
 
 ProviderEvent = (
-    Responded | TextDelta | ReasoningDelta | ToolCallDelta | PartAdded | PartEnded | Finish
+    Responded
+    | InBackground
+    | TextDelta
+    | ReasoningDelta
+    | ToolCallDelta
+    | PartAdded
+    | PartEnded
+    | Finish
 )
 StreamEvent = (
     Preparing

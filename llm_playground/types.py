@@ -304,7 +304,8 @@ class TokenLogprob:
 class Attempt:
     """One attempt of a run, failed or successful.
 
-    ``wait_ms`` is the pause before it; ``duration_ms`` from sending to its end.
+    ``wait_ms`` is the pause before it; ``duration_ms`` from sending to its end. ``response_id`` is
+    the provider's id of an answer in the background, see :func:`llm_playground.resume`.
     """
 
     number: int
@@ -315,6 +316,7 @@ class Attempt:
     error_type: str | None = None
     reason: str | None = None
     skipped_events: int = 0
+    response_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

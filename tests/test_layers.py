@@ -24,14 +24,14 @@ LAYERS = (
     ("exporting",),
     ("request", "catalog", "providers"),
     ("codegen", "execution", "budgeting", "reports"),
-    ("calls", "retention", "charts", "demo", "doctor"),
+    ("calls", "resuming", "retention", "charts", "demo", "doctor"),
     ("comparison", "tool_use"),
     ("magics", "widget"),
     ("__init__", "__main__"),
 )
 LAYER_OF = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES_OF_LIBRARY = {
-    "openai": {"providers/openai", "providers/http"},
+    "openai": {"providers/openai", "providers/openai_responses_stream", "providers/http"},
     "anthropic": {"providers/anthropic", "providers/http"},
     "google": {"providers/gemini", "providers/gemini_legacy", "config/colab"},
     "xllamacpp": {"providers/local"},

@@ -202,6 +202,7 @@ def _time(value: object) -> datetime | None:
 # By wire format; None for an item that is not a chat model.
 _READERS: dict[str, Callable[[Mapping[str, Any]], ListedModel | None]] = {
     "openai": _openai_model,
+    "openai-responses": _openai_model,
     "anthropic": _anthropic_model,
     "gemini": _gemini_model,
     "gemini-legacy": _gemini_model,

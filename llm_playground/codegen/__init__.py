@@ -139,7 +139,7 @@ def find_request(source: object) -> SentRequest:
 def _as_sent(request: Request, dropped: tuple[str, ...] | None = None) -> Request:
     """The request as the engine sends it; ``dropped`` is None where no run has recorded it."""
     if dropped is None:
-        dropped = capabilities.unsupported_in(request.model, request.parameters)
+        dropped = wire_formats.dropped_in(request)
     return request.as_sent(dropped)
 
 

@@ -33,6 +33,7 @@ _GEMINI_TEXT = """(event.candidates?.[0]?.content?.parts ?? [])
 # The text of an event of the stream, by wire format.
 _EVENT_TEXTS = {
     "openai": 'event.choices?.[0]?.delta?.content ?? ""',
+    "openai-responses": 'event.type === "response.output_text.delta" ? event.delta : ""',
     "anthropic": 'event.delta?.text ?? ""',
     "gemini": _GEMINI_TEXT,
     "gemini-legacy": _GEMINI_TEXT,
@@ -46,7 +47,9 @@ for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {{
     const data = line.startsWith("data:") ? line.slice(5).trim() : "";
     if (!data || data === "[DONE]") continue;
     const event = JSON.parse(data);
-    if (event.error) throw new Error(data);
+    if (event.error || event.type === "error" || event.type === "response.failed") {{
+      throw new Error(data);
+    }}
     {step};
   }}
 }}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import indent
 from typing import Any
 
@@ -78,6 +78,14 @@ _OPENAI_SDK = _Sdk(
     ("for chunk in stream", "for choice in chunk.choices"),
     'choice.delta.content or ""',
 )
+_RESPONSES_SDK = replace(
+    _OPENAI_SDK,
+    call="client.responses.create",
+    takes="model input instructions temperature top_p max_output_tokens top_logprobs reasoning "
+    "text tools include store stream background",
+    loops=("for event in stream", 'if event.type == "response.output_text.delta"'),
+    text="event.delta",
+)
 _ANTHROPIC_SDK = _Sdk(
     "anthropic",
     "from anthropic import Anthropic",
@@ -108,6 +116,7 @@ _GEMINI_SDK = _Sdk(
 
 _SDKS = {
     "openai": _OPENAI_SDK,
+    "openai-responses": _RESPONSES_SDK,
     "anthropic": _ANTHROPIC_SDK,
     "gemini": _GEMINI_SDK,
     "gemini-legacy": _GEMINI_SDK,

@@ -20,7 +20,12 @@ from llm_playground import config
 from llm_playground.config import credentials, endpoint_fields
 from llm_playground.errors import InvalidParameterError, UnknownModelError
 from llm_playground.parts import FilePart, ImagePart, Part, TextPart
-from llm_playground.providers.wire_formats import WIRE_FORMATS, WireFormat
+from llm_playground.providers.wire_formats import (
+    WIRE_FORMATS,
+    WireFormat,
+    format_name,
+    format_of,
+)
 from llm_playground.redaction import redact
 from llm_playground.request import messages
 from llm_playground.types import Parameters, Request
@@ -118,7 +123,7 @@ def prepare(
         raise UnknownModelError(
             f"No provider is known for {request.model}. configure(endpoints=...) adds one."
         )
-    wire_format = WIRE_FORMATS.get(row.wire_format)
+    wire_format = format_of(request)
 
     def body_json(request: Request) -> str:
         return _to_json({} if wire_format is None else wire_format.body(request))
@@ -132,7 +137,7 @@ def prepare(
     return PreparedRequest(
         request=redacted,
         body=json.loads(body_json(found.mark(redacted))),
-        wire_format="local" if request.provider == "local" else row.wire_format,
+        wire_format="local" if request.provider == "local" else format_name(request) or "",
         base_url=endpoint_fields.url_for(
             (request.endpoint or row.base_url).rstrip("/"), request.model_name
         ),

@@ -16,7 +16,7 @@ from typing import Any, cast, get_args
 
 from llm_playground import _lifecycle
 from llm_playground._files import read_regular
-from llm_playground._validation import checks_arguments, one_of, usd, whole_number
+from llm_playground._validation import checks_arguments, one_of, whole_number
 from llm_playground.config import colab, endpoint_table, options
 from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.config.endpoints import Setting as EndpointSetting
@@ -24,6 +24,7 @@ from llm_playground.config.endpoints import from_packages, merge_endpoints, reso
 from llm_playground.config.options import (
     GuardModes,
     Mode,
+    OpenAIApi,
     Privacy,
     Rates,
     ReuseFrom,
@@ -61,6 +62,7 @@ def configure(
     confirm_above_usd: Decimal | float | EllipsisType | None = ...,
     budget_max_tokens: int | None = None,
     on_budget: Callable[[Any], object] | str | Mapping[str, Any] | EllipsisType | None = ...,
+    openai_api: OpenAIApi | EllipsisType | None = ...,
 ) -> None:
     """Set defaults for this kernel. Settings whose argument is omitted do not change.
 
@@ -103,6 +105,8 @@ def configure(
             100 %: a function, also async, that takes a :class:`llm_playground.BudgetAlarm`, or the
             https URL of a webhook; ``{"url": ..., "allow_http": True}`` allows http. Once per
             budget, period and limit; None for nothing.
+        openai_api: ``responses`` or ``chat_completions`` for ``openai``. None, as at first:
+            Responses at OpenAI's own address, unless a call sets what Responses does not take.
 
     Raises:
         InvalidParameterError: A name is unknown, or a value has the wrong type or is out of range.
@@ -137,21 +141,22 @@ def configure(
         changes["model"] = resolve_model(model, providers)
     if prices is not None:
         changes["prices"] = options.merge_prices(own.prices, prices, providers)
-    if confirm_above_usd is not ...:  # None is a value of this setting
-        changes["confirm_above_usd"] = (
-            None
-            if confirm_above_usd is None
-            else usd("confirm_above_usd", confirm_above_usd, "US dollars, or None")
-        )
-    if on_budget is not ...:
-        changes["on_budget"] = None if on_budget is None else options.on_budget_setting(on_budget)
+    with_none: dict[str, tuple[Any, Callable[[Any], object]]] = {  # None is a value of these
+        "confirm_above_usd": (confirm_above_usd, options.confirm_setting),
+        "on_budget": (on_budget, options.on_budget_setting),
+        "openai_api": (openai_api, lambda new: one_of("openai_api", new, get_args(OpenAIApi))),
+    }
+    changes |= {
+        name: None if value is None else read(value)
+        for name, (value, read) in with_none.items()
+        if value is not ...
+    }
     _settings = replace(_settings, **changes)  # another thread may have changed others
     if concurrency is not None:
         for listener in _concurrency_listeners:
             listener()
-    place = None if log is None else log_place(str(log))
-    audited = {"log": place, "log_group": log_group, "privacy": privacy, "prices": prices}
-    audited |= {"endpoints": endpoints, "secret_guard": secret_guard}
+    audited = {"log": log and log_place(str(log)), "log_group": log_group, "privacy": privacy}
+    audited |= {"prices": prices, "endpoints": endpoints, "secret_guard": secret_guard}
     changed = {name: value for name, value in audited.items() if value is not None}
     if changed:
         options.record("configure", ", ".join(changed), changed)

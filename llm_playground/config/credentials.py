@@ -171,6 +171,7 @@ KEYRING = "keyring"
 # Variables with headers that the vendors' SDKs send by themselves, by wire format.
 _SENT_BY_SDKS = {
     "openai": ("OPENAI_CUSTOM_HEADERS",),
+    "openai-responses": ("OPENAI_CUSTOM_HEADERS",),
     "anthropic": ("ANTHROPIC_CUSTOM_HEADERS",),
 }
 _HEADER_VARIABLES = (*itertools.chain(*_SENT_BY_SDKS.values()), "GOOGLE_GENAI_DEFAULT_HEADERS")

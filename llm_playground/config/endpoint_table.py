@@ -15,8 +15,8 @@ class EndpointRow:
         label: The display name, for use within a sentence.
         base_url: The base URL of requests unless ``base_url_variable`` is set; ``{model}`` in it is
             the model's name.
-        wire_format: ``openai``, ``anthropic``, ``gemini`` or ``gemini-legacy``; other packages may
-            add one as ``module:Class``.
+        wire_format: ``openai`` (Chat Completions), ``openai-responses``, ``anthropic``, ``gemini``
+            or ``gemini-legacy``; other packages may add one as ``module:Class``.
         key_variables: Environment variables that may hold the key; empty if no key is needed.
         key_prefixes: Documented prefixes of the vendor's keys; empty if there are none.
         key_page: The page where users create a key.
@@ -143,4 +143,6 @@ _GEMINI_LEGACY = replace(
 BUILT_IN: dict[str, EndpointRow] = {
     row.name: row for row in (*_VENDORS, *LOCAL_SERVERS, *_COMPATIBLE, _GEMINI_LEGACY)
 }
-WIRE_FORMATS = tuple(dict.fromkeys(row.wire_format for row in BUILT_IN.values()))
+# ``openai-responses`` is the format of ``openai`` at OpenAI's own address, see
+# ``providers.wire_formats.format_name``.
+WIRE_FORMATS = ("openai", "openai-responses", "anthropic", "gemini", "gemini-legacy")

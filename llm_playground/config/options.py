@@ -392,6 +392,7 @@ def on_budget_setting(value: object) -> OnBudget:
 
 Mode = Literal["live", "reuse", "replay"]
 ReuseFrom = Literal["me", "everyone"]
+OpenAIApi = Literal["responses", "chat_completions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,6 +414,19 @@ class Settings:
     budget_max_tokens: int = 4096
     privacy: Privacy = field(default_factory=Privacy)
     on_budget: OnBudget | None = None
+    openai_api: OpenAIApi | None = None
+
+
+def confirm_setting(setting: object) -> Decimal:
+    """``configure(confirm_above_usd=...)``, checked.
+
+    Raises:
+        InvalidParameterError: It is not an amount.
+
+    >>> confirm_setting(2)
+    Decimal('2')
+    """
+    return usd("confirm_above_usd", setting, "US dollars, or None")
 
 
 def group_for(url: str, name: str, home: Path) -> int:

@@ -26,10 +26,12 @@ from llm_playground.errors import (
     ProviderTimeoutError,
     RateLimitError,
     RequestRejectedError,
+    StreamInterruptedError,
     drop_stacks,
 )
 from llm_playground.events import (
     Finish,
+    InBackground,
     PartEnded,
     Preparing,
     ReasoningDelta,
@@ -43,7 +45,7 @@ from llm_playground.events import (
 from llm_playground.execution import limiter
 from llm_playground.execution.retry import DeadlineError, Deadlines, Part, Pause, retrying
 from llm_playground.execution.run_builder import RunBuilder
-from llm_playground.providers import Provider
+from llm_playground.providers import Provider, wire_formats
 from llm_playground.providers.wire_formats import older_version
 from llm_playground.redaction import redact
 from llm_playground.types import Execution, Request, Run, Status
@@ -162,7 +164,8 @@ class Call:
     """A run that is to be made, and its execution.
 
     A ``fresh`` call is sent even if an answer is stored. ``override`` is why it is sent regardless
-    of budgets; None obeys them. ``pause`` are its waits between attempts.
+    of budgets; None obeys them. ``pause`` are its waits between attempts. ``resumes`` is the
+    interrupted run whose answer is read; None for a new one.
     """
 
     run_id: str
@@ -173,6 +176,7 @@ class Call:
     fresh: bool = False
     override: str | None = None
     pause: Pause = field(default_factory=Pause, compare=False)
+    resumes: Run | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +206,8 @@ class Engine:
         run = _ActiveRun(call)
         try:
             provider = await self.connect(call.request.model, emit)
-            self.log.started(run.builder.run(), call.request, call.execution)
+            if call.resumes is None:
+                self.log.started(run.builder.run(), call.request, call.execution)
         except asyncio.CancelledError:
             self._finish_unsent(run.ended("cancelled"), emit, call)
             raise
@@ -252,9 +257,10 @@ class Engine:
                 await self._read(provider, run, emit, deadlines)
         except asyncio.CancelledError:
             builder.attempted(None)
+            await run.stop_in_background()
             raise
         except Exception as exception:
-            error = _as_llm_error(exception, request)
+            error = run.interrupted(_as_llm_error(exception, request))
             if isinstance(error, ProviderTimeoutError) and builder.delivered:
                 error.retryable = False  # another attempt would be paid twice
             if isinstance(error, RateLimitError) and error.retry_after is not None:
@@ -299,11 +305,15 @@ class Engine:
                     continue
                 elif isinstance(event, PartEnded):
                     continue
+                elif isinstance(event, InBackground):
+                    self.log.in_background(run.builder.run_in_background())
+                    continue
                 deadlines.delta_received()
                 emit(event)
                 if limit is not None and run.builder.is_past(limit):
                     run.builder.add(Finish("length"))
                     emit(Finish("length"))
+                    await run.stop_in_background()
                     return
 
     def repeat(self, call: Call, stored: StoredAnswer, emit: Emit) -> Run:
@@ -356,13 +366,15 @@ class _ActiveRun:
             iteration_number=call.iteration_number,
             model=request.model,
             provider=request.provider,
-            started_at=datetime.now(UTC),
+            started_at=call.resumes.started_at if call.resumes else datetime.now(UTC),
             parameters=request.parameters,
         )
         self.call = call
         self.reservation: Reservation | None = None
-        self.builder = RunBuilder(skeleton, request)
-        self._dropped = capabilities.unsupported_in(request.model, request.parameters)
+        attempts = list(call.resumes.attempts) if call.resumes else []
+        self.builder = RunBuilder(skeleton, request, attempts)
+        self._dropped = wire_formats.dropped_in(request)
+        self._goes_on = False
 
     def request_as_sent(self) -> Request:
         cap = None if self.reservation is None else self.reservation.max_tokens
@@ -381,6 +393,24 @@ class _ActiveRun:
             return True
         return error.retryable
 
+    def interrupted(self, error: LLMError) -> LLMError:
+        """The error of an attempt; where the provider goes on with the answer, how to get it."""
+        background = self.builder.background
+        if background is None or getattr(error, "status_code", None) is not None:
+            return error
+        self._goes_on = True
+        label = config.label(self.call.request.provider)
+        return StreamInterruptedError(
+            f"{label[:1].upper()}{label[1:]} goes on with this answer in the background. "
+            f'lp.resume("{self.call.run_id}") gets it.',
+            detail=error.detail or str(error),
+        )
+
+    async def stop_in_background(self) -> None:
+        """Stop the answer if the provider makes it in the background, where it would go on."""
+        if self.builder.background is not None:
+            await self.builder.background.stop()
+
     def answered(self) -> Run:
         """The run after its last attempt succeeded; the provider may have blocked the answer."""
         finish, request = self.builder.finish, self.call.request
@@ -396,11 +426,15 @@ class _ActiveRun:
     def failed(self, error: LLMError) -> Run:
         error.provider = error.provider or self.call.request.provider
         error.model = error.model or self.call.request.model
-        return self.ended(_STATUSES.get(type(error), "failed"), error)
+        status = "interrupted" if self._goes_on else _STATUSES.get(type(error), "failed")
+        return self.ended(status, error)
 
     def ended(self, status: Status, error: LLMError | None = None) -> Run:
         run = self.builder.ended(status, error, self._dropped)
         run = replace(run, api_version=older_version(self.request_as_sent()))
+        before, builder = self.call.resumes, self.builder
+        if before is not None and not builder.delivered and builder.finish is None:
+            return replace(before, status=status, error=error, attempts=run.attempts)
         if self.reservation is None:
             return run
         notices = tuple(self.reservation.notices)

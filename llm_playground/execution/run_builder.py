@@ -19,6 +19,7 @@ from llm_playground.errors import (
 )
 from llm_playground.events import (
     Finish,
+    InBackground,
     PartAdded,
     PartEnded,
     ProviderEvent,
@@ -102,6 +103,7 @@ class RunBuilder:
     attempts: list[Attempt] = field(default_factory=list)
     delivered: bool = False
     finish: Finish | None = None
+    background: InBackground | None = None  # of the current attempt, or of the last
     unanswered: int = 0  # attempts that gave nothing and that the provider may bill
     _answer: _Length = field(default_factory=lambda: _Length())
     _reasoning: _Length = field(default_factory=lambda: _Length())
@@ -145,7 +147,7 @@ class RunBuilder:
         if self._queued_at is not None:
             self._queued_ms = (self._queued_ms or 0.0) + (now - self._queued_at) * 1000
             self._queued_at = None
-        self._responded, self._ended_at = None, None
+        self._responded, self._ended_at, self.background = None, None, None
 
     def add(self, event: ProviderEvent) -> None:
         """Add an event of the current attempt."""
@@ -198,6 +200,13 @@ class RunBuilder:
             text="".join(self._texts),
             reasoning="".join(self._reasonings),
             usage=Usage(estimates.likely_input_tokens(self.request)),
+        )
+
+    def run_in_background(self) -> Run:
+        """The run so far with the present attempt, whose answer can be read again by its id."""
+        now = time.perf_counter()
+        return replace(
+            self.run(), attempts=[*self.attempts, self._attempt(self._since_sent_ms(now), None)]
         )
 
     def ended(self, status: Status, error: LLMError | None, dropped: tuple[str, ...]) -> Run:
@@ -280,8 +289,10 @@ class RunBuilder:
         self._answer.chars += len(_written(delta))
         self._calls.setdefault(delta.index, []).append(delta)
 
-    def _note(self, event: PartEnded | Responded | Finish) -> None:
+    def _note(self, event: PartEnded | Responded | InBackground | Finish) -> None:
         match event:
+            case InBackground():
+                self.background = event
             case PartEnded(original, is_refusal):
                 if self._pieces and self._kind is not None and len(self._pieces) < _MAX_PARTS:
                     self._pieces[-1].original = original
@@ -337,6 +348,7 @@ class RunBuilder:
             error_type=type(error).__name__ if error else None,
             reason=redact(error.detail or str(error)) if error else None,
             skipped_events=finish.skipped_events if finish else 0,
+            response_id=self.background.response_id if self.background else None,
         )
 
     def _usage(self, run: Run, finish: Finish) -> tuple[Usage | None, UsageSource]:

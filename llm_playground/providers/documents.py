@@ -1,11 +1,12 @@
 """Documents and recordings in each wire format.
 
 Anthropic has documents of PDF and of text, which it cites; Gemini has bytes of any type; Chat
-Completions has PDF and speech. Text goes below its name where a format has no place for it.
+Completions has PDF and speech, Responses PDF. Text goes below its name where a format has no place
+for it.
 
 Sources: ``DocumentBlockParam`` of anthropic 2, ``Blob`` and ``FileData`` of google-genai 3,
-``ChatCompletionContentPartParam`` of openai 3; Mistral's ``document_url``:
-https://docs.mistral.ai/capabilities/document_ai/document_qna.
+``ChatCompletionContentPartParam`` and ``ResponseInputFileParam`` of openai 3; Mistral's
+``document_url``: https://docs.mistral.ai/capabilities/document_ai/document_qna.
 """
 
 from __future__ import annotations
@@ -97,6 +98,29 @@ def for_chat(part: FilePart, provider: str) -> dict[str, Any]:
     location = files.web_address(part) if part.data is None else files.data_url(part)
     form = _PDF_FORMS.get(provider, _PDF_FORMS[""])
     return form(part.name or "document.pdf", location)
+
+
+def for_responses(part: FilePart) -> dict[str, Any]:
+    """A content part of OpenAI's Responses API.
+
+    Raises:
+        InvalidParameterError: It is audio, or at a URL that cannot be fetched.
+
+    >>> for_responses(FilePart("application/pdf", "a.pdf", url="https://example.com/a.pdf"))
+    {'type': 'input_file', 'file_url': 'https://example.com/a.pdf'}
+    """
+    if files.kind_of(part.media_type) == "audio":
+        raise InvalidParameterError(
+            f"OpenAI's Responses API takes no audio ({part.name}). "
+            'Use lp.configure(openai_api="chat_completions") and a model that takes audio.'
+        )
+    text = part.text
+    if text is not None:
+        return {"type": "input_text", "text": files.with_heading(part, text)}
+    if part.data is None:
+        return {"type": "input_file", "file_url": files.web_address(part)}
+    name = part.name or "document.pdf"
+    return {"type": "input_file", "filename": name, "file_data": files.data_url(part)}
 
 
 def _file(name: str, location: str) -> dict[str, Any]:

@@ -132,7 +132,9 @@ _BY_BODY: dict[re.Pattern[str], tuple[set[int], Rule]] = {
         ),
     ),
     # OpenAI, Azure, DashScope
-    re.compile(r'"code":\s*"(?:content_filter|content_policy_violation|data_inspection_failed)"'): (
+    re.compile(
+        r'"code":\s*"(?:content_filter|(?:\w+_)?policy_violation|bio_policy|data_inspection_failed)"'
+    ): (
         {400},
         Rule(
             ContentBlockedError,

@@ -212,6 +212,20 @@ def _settings(
             yield from _settings(value, where | {plain})
 
 
+def names(extra: Mapping[str, Any]) -> frozenset[str]:
+    """The fields of ``extra`` as the least strict server reads their names.
+
+    >>> sorted(names({"logit_bias": {}, "Seed": 1}))
+    ['logitbias', 'seed']
+    """
+    return frozenset(map(_plain, extra))
+
+
+def tools(extra: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The tools that ``extra`` sets and that are objects."""
+    return [tool for tool in _tools(extra) if isinstance(tool, Mapping)]
+
+
 def _tools(extra: Mapping[str, Any]) -> Iterator[object]:
     for where, name, value in _settings(extra):
         if where <= _LIKE_THE_BODY and _plain(name) in ("tools", "functions"):

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_playground.events import Block, Finish, ProviderEvent
 from llm_playground.parts import FilePart, ImagePart, TextPart, ToolResult
@@ -21,6 +21,7 @@ from llm_playground.providers import (
     documents,
     errors,
     openai_deltas,
+    openai_responses_stream,
     openai_turns,
     streaming,
     strict_schema,
@@ -28,9 +29,12 @@ from llm_playground.providers import (
 )
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
-from llm_playground.providers.wire_formats import WIRE_FORMATS
+from llm_playground.providers.wire_formats import WIRE_FORMATS, format_name
 from llm_playground.request import images
 from llm_playground.types import FinishReason, Message, Request, Schema, TokenLogprob, Tool
+
+if TYPE_CHECKING:
+    import openai
 
 # Parameters with the same name in the body.
 _SAME_NAME = (
@@ -275,7 +279,7 @@ def _error_status(error: object) -> int:
 
 
 class OpenAIProvider:
-    """Speaks Chat Completions to one endpoint."""
+    """Speaks Chat Completions and Responses to one endpoint, see ``wire_formats.format_name``."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         import openai  # takes 0.6 s; code generation uses this module without it
@@ -297,20 +301,34 @@ class OpenAIProvider:
 
     def stream(self, request: Request) -> AsyncGenerator[ProviderEvent, None]:
         call = RequestContext(self._endpoint, request.model, request.parameters)
+        if format_name(request, self._endpoint.address) == "openai-responses":
+            return openai_responses_stream.answer(
+                call, self._client_for(request).responses, request, self._errors
+            )
         return streaming.sdk_events(call, lambda: self._send(request), Reader(), *self._errors)
+
+    def resume(self, request: Request, response_id: str) -> AsyncGenerator[ProviderEvent, None]:
+        """The events of an answer in the background, as ``stream``; nothing is sent again."""
+        call = RequestContext(self._endpoint, request.model, request.parameters)
+        return openai_responses_stream.resumed(
+            call, self._client_for(request).responses, request, response_id, self._errors
+        )
 
     def _send(self, request: Request) -> AbstractAsyncContextManager[streaming.Response]:
         # extra_body replaces the placeholders that the SDK requires.
-        wire_format, client = WIRE_FORMATS["openai"], self._client
-        if (address := self._endpoint.address_for(request.model_name)) != self._endpoint.address:
-            client = client.with_options(base_url=address)
-        return client.chat.completions.with_streaming_response.create(
+        wire_format = WIRE_FORMATS["openai"]
+        return self._client_for(request).chat.completions.with_streaming_response.create(
             model="",
             messages=[],
             stream=True,
             extra_headers=wire_format.headers_of(request, dict(self._endpoint.headers)),
             extra_body=wire_format.body(request),
         )
+
+    def _client_for(self, request: Request) -> openai.AsyncOpenAI:
+        address = self._endpoint.address_for(request.model_name)
+        same = address == self._endpoint.address
+        return self._client if same else self._client.with_options(base_url=address)
 
     async def aclose(self) -> None:
         await self._client.close()

@@ -23,6 +23,7 @@ from llm_playground import formatting
 from llm_playground.errors import ProviderError
 from llm_playground.events import (
     Finish,
+    InBackground,
     ProviderEvent,
     RateLimit,
     ReasoningDelta,
@@ -116,13 +117,13 @@ async def stream_events(
             if trip is not None:
                 trip.received.add(chunk)
             for item in decoder.feed(chunk):
-                delivered = True
+                delivered = delivered or not isinstance(item, InBackground)
                 yield item
             if reader.ended:
                 break
         else:
             for item in decoder.flush():
-                delivered = True
+                delivered = delivered or not isinstance(item, InBackground)
                 yield item
     except (StreamError, EventTooLongError, *transport_errors.TRANSPORT_ERRORS) as error:
         if not reader.complete:

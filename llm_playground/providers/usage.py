@@ -7,6 +7,7 @@ its whole was counted separately, and is added. Invalid counts are unknown.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from llm_playground.types import Usage
@@ -46,6 +47,52 @@ def of_chat_completions(value: object) -> Usage | None:
         read=next((count for count in counts if count is not None), None),
         write=_count(prompt, "cache_write_tokens"),
         reasoning=reasoning,
+    )
+
+
+def of_responses(value: object, calls: Mapping[str, int]) -> Usage | None:
+    """Usage of a response of OpenAI's Responses API, whose counts are inclusive.
+
+    ``calls`` are the calls of OpenAI's own tools in the answer, by unit. Searches and the tokens of
+    pictures are those of ``tool_usage``, which counts what is billed, where the response has it.
+    Fields: ``openai/types/responses/response_usage.py`` and ``ToolUsage`` of ``response.py`` in the
+    openai SDK 3.
+
+    >>> of_responses({"usage": {"input_tokens": 9, "output_tokens": 2}}, {"web_searches": 1})
+    ... # doctest: +ELLIPSIS
+    Usage(input_tokens=9, output_tokens=2, ..., billed_units={'web_searches': 1}, ...)
+    """
+    response = fields(value)
+    counts = fields(response.get("usage"))
+    prompt = fields(counts.get("input_tokens_details"))
+    writes = fields(prompt.get("cache_write_tokens_details"))
+    tools = fields(response.get("tool_usage"))
+    pictures = fields(tools.get("image_gen"))
+    searches = _count(fields(tools.get("web_search")), "num_requests")
+    units: dict[str, int | None] = {
+        **calls,
+        "web_searches": calls.get("web_searches") if searches is None else searches,
+        "cache_write_12h_tokens": _count(writes, "ttl_12h_tokens"),
+        "image_generation_input_tokens": _count(pictures, "input_tokens"),
+        "image_generation_output_tokens": _count(pictures, "output_tokens"),
+    }
+    if units["image_generation_output_tokens"]:
+        units["image_generations"] = None  # they are billed by these tokens
+    usage = _usage(
+        _count(counts, "input_tokens"),
+        _count(counts, "output_tokens"),
+        read=_count(prompt, "cached_tokens"),
+        write=_count(prompt, "cache_write_tokens"),
+        reasoning=_count(fields(counts.get("output_tokens_details")), "reasoning_tokens"),
+    )
+    billed = {unit: count for unit, count in units.items() if count}
+    if usage is None and not billed:
+        return None
+    tier = response.get("service_tier")
+    return replace(
+        usage or Usage(),
+        service_tier=tier if isinstance(tier, str) else None,
+        billed_units=billed,
     )
 
 

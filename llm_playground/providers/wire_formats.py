@@ -14,6 +14,7 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from llm_playground import config
+from llm_playground.catalog import capabilities
 from llm_playground.config import endpoint_fields
 from llm_playground.errors import InvalidParameterError
 from llm_playground.parts import FilePart, ImagePart, Part, is_text
@@ -43,11 +44,12 @@ class WireFormat:
     ``module`` has its ``body`` and ``Reader``, and needs no vendor's SDK; ``provider`` is the class
     as ``module:Class``. ``path`` returns what follows the base URL, and raises
     InvalidParameterError for a model name that no URL can hold. ``limits`` are the dotted names of
-    the fields of a body that limit the answer. ``key_scheme`` precedes the key in
-    ``key_header``; ``headers`` are those beside key and content type. ``older_version`` returns the
-    version of the vendor's API that a request needs in ``version_header``, None for that of
-    ``headers``. ``sdk`` is the vendor's, where the class imports it only when it is first built;
-    ``install`` says what to do when the class cannot be imported.
+    the fields of a body that limit the answer, ``without`` the parameters that it has no field for.
+    ``key_scheme`` precedes the key in ``key_header``; ``headers`` are those beside key and content
+    type. ``older_version`` returns the version of the vendor's API that a request needs in
+    ``version_header``, None for that of ``headers``. ``sdk`` is the vendor's, where the class
+    imports it only when it is first built; ``install`` says what to do when the class cannot be
+    imported.
     """
 
     module: str
@@ -55,6 +57,7 @@ class WireFormat:
     path: Callable[[Request], str]
     models: ModelList
     limits: frozenset[str] = frozenset({"max_tokens"})
+    without: frozenset[str] = frozenset()
     key_header: str = "Authorization"
     key_scheme: str = "Bearer "
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -150,6 +153,15 @@ WIRE_FORMATS: dict[str, WireFormat] = {
         models=ModelList("/models", "data"),
         sdk="openai",
     ),
+    "openai-responses": WireFormat(
+        module="llm_playground.providers.openai_responses",
+        provider="llm_playground.providers.openai:OpenAIProvider",
+        path=lambda _request: "/responses",
+        models=ModelList("/models", "data"),
+        limits=frozenset({"max_output_tokens"}),
+        without=frozenset({"stop", "seed", "presence_penalty", "frequency_penalty", "top_k"}),
+        sdk="openai",
+    ),
     "anthropic": WireFormat(
         module="llm_playground.providers.anthropic",
         provider="llm_playground.providers.anthropic:AnthropicProvider",
@@ -178,10 +190,74 @@ def at_endpoint(request: Request) -> Request:
     return replace(request, endpoint=base_url, endpoint_settings=endpoint_fields.with_effect(row))
 
 
-def format_of(request: Request) -> WireFormat | None:
-    """The wire format of a request's provider; None where a package brings its own."""
+# OpenAI's own servers, those of a region included.
+_OPENAI_HOST = re.compile(r"https://(?:[a-z]+\.)?api\.openai\.com(?:[:/]|$)")
+# What only Chat Completions takes, as parameters and as fields of ``extra`` in plain spelling.
+_ONLY_CHAT = frozenset({"stop", "seed", "presence_penalty", "frequency_penalty"})
+_ONLY_CHAT_EXTRA = frozenset({
+    "stop", "seed", "presencepenalty", "frequencypenalty", "logitbias", "logprobs", "prediction",
+    "audio", "modalities", "websearchoptions", "responseformat", "maxtokens", "functions",
+    "maxcompletiontokens", "reasoningeffort", "verbosity", "functioncall",
+})  # fmt: skip
+_ONLY_RESPONSES_EXTRA = frozenset({
+    "background", "backgroundoptions", "contextmanagement", "include", "maxoutputtokens",
+    "maxtoolcalls", "reasoning", "text", "truncation",
+})  # fmt: skip
+_OPENAI_APIS = {"responses": "openai-responses", "chat_completions": "openai"}
+
+
+def format_name(request: Request, address: str | None = None) -> str | None:
+    """The name of the wire format in which a request is sent; None for an unknown provider.
+
+    It is that of the provider's row. Models of ``openai`` are called as ``configure(openai_api=)``
+    says, by default through Responses at OpenAI's own address, unless the request sets what only
+    Chat Completions takes. ``address`` is the base URL, where it is known better than by the
+    request.
+    """
     row = config.rows().get(request.provider)
-    return None if row is None else WIRE_FORMATS.get(row.wire_format)
+    if row is None or request.provider != "openai" or row.wire_format != "openai":
+        return None if row is None else row.wire_format
+    chosen = config.settings().openai_api
+    if chosen is not None:
+        return _OPENAI_APIS[chosen]
+    is_vendor = _OPENAI_HOST.match(address or request.endpoint or row.base_url)
+    return "openai-responses" if is_vendor and not _needs_chat(request) else "openai"
+
+
+def _needs_chat(request: Request) -> bool:
+    """Whether a request sets what only Chat Completions takes, and nothing only Responses does."""
+    parameters = request.parameters
+    names, tools = extra.names(parameters.extra), extra.tools(parameters.extra)
+    if names & _ONLY_RESPONSES_EXTRA or any("function" not in tool for tool in tools):
+        return False
+    parts = (part for message in request.messages for part in message.content)
+    return bool(
+        tools
+        or names & _ONLY_CHAT_EXTRA
+        or any(getattr(parameters, name) is not None for name in _ONLY_CHAT)
+        or any(isinstance(part, FilePart) and _is_recording(part) for part in parts)
+    )
+
+
+def _is_recording(part: FilePart) -> bool:
+    return (part.media_type or "").startswith("audio/")
+
+
+def format_of(request: Request) -> WireFormat | None:
+    """The wire format of a request; None where a package brings its own."""
+    return WIRE_FORMATS.get(format_name(request) or "")
+
+
+def dropped_in(request: Request) -> tuple[str, ...]:
+    """The names of the set parameters that the model or the wire format does not take.
+
+    They are not sent. The wire format is that of the request without them.
+    """
+    dropped = capabilities.unsupported_in(request.model, request.parameters)
+    sent = request.as_sent(dropped)
+    wire_format = format_of(sent)
+    without = frozenset[str]() if wire_format is None else wire_format.without
+    return (*dropped, *(name for name in sent.parameters.as_dict() if name in without))
 
 
 def body_of(request: Request) -> dict[str, Any] | None:
@@ -246,7 +322,7 @@ def effects_of_extra(request: Request) -> extra.Effects:
         return extra.NO_EFFECTS
     wire_format = format_of(request)
     limits = frozenset[str]() if wire_format is None else wire_format.limits
-    if request.provider == "openai":  # others may ignore its newer name
+    if format_name(request) == "openai" == request.provider:  # others may ignore its newer name
         limits |= {"max_completion_tokens"}
     effects = extra.effects(parameters.extra, limits)
     # Gemini 2 has a budget of tokens in place of an effort.

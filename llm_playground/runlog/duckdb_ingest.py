@@ -92,12 +92,15 @@ WHERE executions.status = 'running' AND excluded.status <> 'running'
    OR executions.status = 'interrupted' AND excluded.completed_at IS NOT NULL
 """
 
-# Each journal has the whole text of its running runs, so the longest of several copies is used.
+# Each journal has the whole text of its running runs, so the longest of several copies is used. Of
+# rows of a running run, the one with the most attempts is the latest.
 _RESULTS = """
 INSERT INTO results BY NAME
 WITH best AS (
     SELECT result.id AS id,
-           arg_min(result, (result.status IS NOT DISTINCT FROM 'running')::INTEGER) AS row,
+           arg_min(result, CASE WHEN result.status IS NOT DISTINCT FROM 'running'
+                           THEN 1000000 - coalesce(json_array_length(result.attempts), 0)
+                           ELSE 0 END) AS row,
            bool_and(dead) AS dead
     FROM journal WHERE result.id IS NOT NULL GROUP BY result.id
 ), pieces AS (

@@ -47,31 +47,25 @@ if TYPE_CHECKING:
 _MAX_LIVE = 12
 _DRAIN_AFTER_S = 0.8  # a drain takes about 0.08 s, so runs are in the database within a second
 _WAIT_S = 30.0
-_CHECK_WAIT_S = 5.0
-_FORK_WAIT_S = 5.0
+_CHECK_WAIT_S = _FORK_WAIT_S = 5.0
 _EXIT_WAIT_S = 2.0
 _BACKGROUND_WAIT_S = 30.0
 _RETRY_S = 1.0  # after the first failure in the background; doubled after each further one
 _LONGEST_RETRY_S = 20.0
-# Separate from the shared generator, so that a notebook's random.seed() is not disturbed.
-_random = random.Random()  # noqa: S311 - spreads load, not for security
+_random = random.Random()  # noqa: S311 - spreads load; a notebook's seed stays undisturbed
 _WARN_AFTER_FAILURES = 4  # of a kind that usually passes
-# Between attempts to write to a read-only server: each sends the journals without effect.
-_UNWRITABLE_S = 20.0
+_UNWRITABLE_S = 20.0  # between attempts to write to a read-only server, each without effect
 
-# The journals to drain: those of this process, or also those of others.
-Which = Literal["none", "own", "all"]
-
+Which = Literal["none", "own", "all"]  # the journals to drain: of this process, or of others too
 _log = logging.getLogger(__name__)
-
 T = TypeVar("T")
 
 
 class RunLog:
     """One run log of this process. Get it from :func:`llm_playground.runlog.open_log`.
 
-    ``started``, ``text``, ``finished``, ``execution_finished`` and ``audit`` never raise. If the
-    log cannot be written, the logger ``llm_playground.runlog`` gets one warning.
+    ``started``, ``text`` and the other methods that record never raise. If the log cannot be
+    written, the logger ``llm_playground.runlog`` gets one warning.
 
     The methods that read or change the database raise RunLogError if it cannot be opened, read or
     written, or if a statement is wrong or would write. The journals are kept.
@@ -103,6 +97,10 @@ class RunLog:
         """Record a run, its prompt and its execution, before anything is sent."""
         self._used = True
         self._recorder.started(run, request, execution)
+
+    def in_background(self, run: Run) -> None:
+        """Record that the provider goes on with a running run even if this process dies."""
+        self._recorder.in_background(run)
 
     def text(self, run_id: str, delta: str) -> None:
         """Record new text of a running run: the first at once, later within 50 ms."""

@@ -231,7 +231,9 @@ _INSERTS = {
     WHERE r.id IS NOT NULL
 ), best_results AS (
     SELECT DISTINCT ON (id) *, bool_and(dead) OVER (PARTITION BY id) AS all_dead
-    FROM read_results ORDER BY id, status = 'running'
+    FROM read_results ORDER BY id, status = 'running',
+        CASE jsonb_typeof(attempts) WHEN 'array' THEN jsonb_array_length(attempts) END DESC
+        NULLS LAST
 ), pieces AS (
     SELECT DISTINCT file, (line->>'n')::BIGINT AS n, p.id, p."text"
     FROM journal, jsonb_to_recordset(line->'pieces') AS p (id VARCHAR, "text" VARCHAR)

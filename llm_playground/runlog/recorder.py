@@ -185,6 +185,18 @@ class Recorder:
                 hashes = prompt["attachments"]  # in the same order
                 self.attachments.keep(zip(hashes, attached, strict=True), privacy.image_mb)
 
+    def in_background(self, run: Run) -> None:
+        """Record that a provider goes on with a run even if this process dies.
+
+        It is in the journal when this returns.
+        """
+        with self._never_raising(), self._lock:
+            running = self._runs.get(run.id)
+            if running is not None:
+                row = result_row(run, running.result["prompt_hash"])
+                running.result = private_result(row, running.privacy)
+                self._write(journal_line("started", result=running.result))
+
     def text(self, run_id: str, delta: str) -> None:
         """Record new text: the first of a run at once, later text every 50 ms at most."""
         try:  # no context manager, which would cost time for each delta

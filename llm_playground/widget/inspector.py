@@ -21,7 +21,7 @@ from llm_playground.events import ReasoningDelta, Retrying, StreamEvent, TextDel
 from llm_playground.execution import Call, Emit
 from llm_playground.providers import http_trace
 from llm_playground.providers.http_trace import Excerpt, HttpTrace, RoundTrip
-from llm_playground.providers.wire_formats import body_of
+from llm_playground.providers.wire_formats import body_of, dropped_in, format_of
 from llm_playground.redaction import redact
 from llm_playground.types import Request, Run
 
@@ -157,7 +157,7 @@ def parameter_uses(
     >>> hi = (Message("user", (TextPart("hi"),)),)
     >>> request = Request("openai:o3", hi, Parameters(temperature=1, max_tokens=5))
     >>> [(use.name, use.places) for use in parameter_uses(request, ("temperature",))][:2]
-    [('temperature', ()), ('max_tokens', ('max_completion_tokens',))]
+    [('temperature', ()), ('max_tokens', ('max_output_tokens',))]
     """
     sent = request.as_sent(dropped, max_tokens_cap)
     body = _flat(body_of(sent) or {})
@@ -184,23 +184,27 @@ def _use(sent: Request, body: Mapping[str, Any], name: str, value: object) -> Pa
 def _places(sent: Request, body: Mapping[str, Any], name: str, value: object) -> Iterator[str]:
     """Where the body differs from that of a request without the parameter or with another value."""
     others: list[Any] = [{} if name == "extra" else None]
+    wire_format = format_of(sent)  # another value may be sent in another one
     if isinstance(value, (int, float)):
         others.append(value + 1)
     for other in others:
         parameters = replace(sent.parameters, **{name: other})
-        without = _flat(body_of(replace(sent, parameters=parameters)) or {})
+        other_request = replace(sent, parameters=parameters)
+        without = _flat(wire_format.body(other_request) if wire_format else {})
         yield from (place for place in body if without.get(place, _ABSENT) != body[place])
 
 
 def _why_dropped(request: Request, name: str) -> str:
     takes, model = capabilities.capabilities_of(request.model), request.model_name
-    if name not in capabilities.unsupported_in(request.model, request.parameters):
+    if name not in dropped_in(request):
         label = config.label(request.provider)
         return f"{label} refused it; the request was sent again without it."
     if name in takes.unsupported or name == "reasoning_effort":
         return f"{model} does not support it."
     if name in takes.unsupported_while_reasoning:
         return f"{model} does not support it while reasoning."
+    if name not in takes.first_of:
+        return "OpenAI's Responses API has no field for it."
     return f"{model} takes only one of {' and '.join(takes.first_of)}."
 
 

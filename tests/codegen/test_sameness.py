@@ -11,6 +11,7 @@ from llm_playground.errors import ConfigError
 from tests.codegen.requests import BASE_PATH, KINDS, plain, sent_by_us, text
 from tests.codegen.running import CALLS, KEY, run
 from tests.providers.formats import openai_stream
+from tests.providers.responses_format import responses_stream
 from tests.providers.server import Reply, WireServer
 from tests.providers.vendors import OPENAI
 
@@ -93,7 +94,7 @@ def test_without_a_base_url_of_ones_own_it_is_the_vendors(vendor, language):
     code = lp.code(plain(vendor), language)
 
     hosts = {
-        "openai": "https://api.openai.com/v1/chat/completions",
+        "openai": "https://api.openai.com/v1/responses",
         "anthropic": "https://api.anthropic.com/v1/messages",
         "gemini": "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-flash:stream",
     }
@@ -102,7 +103,7 @@ def test_without_a_base_url_of_ones_own_it_is_the_vendors(vendor, language):
 
 
 def test_in_python_the_sdk_reads_key_and_address_from_the_environment(tmp_path):
-    with WireServer(Reply(openai_stream(["Hello"]))) as server:
+    with WireServer(Reply(responses_stream(["Hello"]))) as server:
         there = {"OPENAI_BASE_URL": f"{server.url}/v1"}
         printed = run("python", lp.code(plain(OPENAI)), tmp_path, there)
 

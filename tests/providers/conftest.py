@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import llm_playground as lp
-from tests.providers import example_provider, vendors
+from tests.providers import example_provider, responses_format, vendors
 
 _HERE = Path(__file__).parent
 _LIMIT_S = 240
@@ -24,9 +24,10 @@ def clean_environment(monkeypatch, home):
 
 
 @pytest.fixture(autouse=True)
-def example():
-    """The example provider is there, at prices of its own; what a test configures goes with it."""
+def own_providers():
+    """The example provider and the gateway, at prices of their own, beside what a test sets."""
     lp.configure(**example_provider.SETTINGS)
+    lp.configure(**responses_format.SETTINGS)
 
 
 @pytest.fixture(params=vendors.ALL, ids=str)

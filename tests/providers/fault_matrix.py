@@ -19,7 +19,7 @@ from llm_playground import config, errors, footer
 from llm_playground.config import options
 from llm_playground.config.options import Timeouts
 from llm_playground.execution import retry
-from tests.providers import example_provider
+from tests.providers import example_provider, responses_format
 from tests.providers.runner import Runner
 from tests.providers.server import Reply, WireServer, json_reply
 from tests.providers.vendors import PROVIDERS, Vendor
@@ -291,6 +291,7 @@ async def table() -> AsyncIterator[tuple[Fault, Vendor, Outcome]]:
 
 async def main() -> int:
     lp.configure(**example_provider.SETTINGS)
+    lp.configure(**responses_format.SETTINGS)
     rows = wrong = 0
     print(f"{'fault':<34}{'provider':<15}{'error':<27}{'status':<11}tries  text")
     async for fault, vendor, outcome in table():

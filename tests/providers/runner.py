@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from llm_playground.calls import CallOptions
 from llm_playground.config.options import Retry, Timeouts
-from llm_playground.execution import Engine
+from llm_playground.execution import Emit, Engine
 from llm_playground.runlog import open_log
 from llm_playground.types import Run
 from tests.providers.vendors import Vendor
@@ -36,7 +38,9 @@ class Runner:
     async def __aexit__(self, *_: object) -> None:
         await self._provider.aclose()
 
-    async def run(self, prompt: str = "Hi") -> Run:
+    async def run(
+        self, prompt: str = "Hi", emit: Emit = lambda _event: None, **parameters: Any
+    ) -> Run:
         """One run to its end, however it ends."""
-        [call] = CallOptions(prompt, [self._vendor.model]).plan()
-        return await self._engine.execute(call, lambda _event: None)
+        [call] = CallOptions(prompt, [self._vendor.model], parameters=parameters).plan()
+        return await self._engine.execute(call, emit)

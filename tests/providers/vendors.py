@@ -16,6 +16,7 @@ from llm_playground.providers.openai import OpenAIProvider
 from llm_playground.types import Message, Parameters, Request
 from tests.providers.example_provider import ExampleProvider, example_event, example_stream
 from tests.providers.formats import anthropic_event, anthropic_stream, gemini_stream, openai_stream
+from tests.providers.responses_format import responses_stream, sse
 
 KEY = "planted-" + "key-" * 4 + "7Qa"
 
@@ -105,6 +106,17 @@ EXAMPLE = Vendor(
     lambda status: example_event({"fault": status, "message": "Sorry."}),
     b'"end": "stop"',
 )
+_RESPONSES_CODES = {429: "rate_limit_exceeded", 500: "server_error"}
+RESPONSES = Vendor(
+    "gateway",
+    "gateway:gpt-4o",
+    OpenAIProvider,
+    responses_stream,
+    lambda status: sse(
+        {"type": "error", "code": _RESPONSES_CODES[status], "message": "Sorry.", "param": None}
+    ),
+    b'"type": "response.completed"',
+)
 ALL = (OPENAI, ANTHROPIC, GEMINI)
 # The contract suite's table: whatever it promises and whatever may go wrong, for each of these.
-PROVIDERS = (*ALL, LOCAL, EXAMPLE)
+PROVIDERS = (*ALL, RESPONSES, LOCAL, EXAMPLE)

@@ -1,0 +1,249 @@
+"""The body of a request to OpenAI's Responses API.
+
+Format: https://developers.openai.com/api/reference/resources/responses and the types of the openai
+SDK 3 (``openai/types/responses``). Its stream is read in ``openai_responses_reader``. The provider
+is that of Chat Completions, see ``openai``.
+
+Our side adds four fields: ``store: false`` keeps no copy at OpenAI (an answer in the background
+needs one), ``stream: true``, and for reasoning models a summary of the reasoning and its encrypted
+form, which the next round of a tool loop sends back. A server that refuses one of the last two is
+asked again without it, and ``extra`` with None in its place leaves it out from the start.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from llm_playground import _lifecycle
+from llm_playground.catalog import capabilities
+from llm_playground.errors import InvalidParameterError
+from llm_playground.parts import (
+    FilePart,
+    ImagePart,
+    Original,
+    Part,
+    RefusalPart,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
+from llm_playground.providers import documents, extra, strict_schema
+from llm_playground.providers.openai_responses_items import NAME
+from llm_playground.request import images
+from llm_playground.types import Message, Request, Schema, Tool
+
+__all__ = ["NAME", "body", "take_back"]
+
+Item = dict[str, Any]
+_ENCRYPTED = "reasoning.encrypted_content"
+_LOGPROBS = "message.output_text.logprobs"
+# Fields that our side adds and a server may refuse, by what an error calls them.
+_REFUSABLE = {"include": "include", "reasoning.summary": "summary", "reasoning": "summary"}
+# By base URL and model: what was refused. A list would be read while another call adds to it.
+_taken_back: dict[tuple[str | None, str], frozenset[str]] = {}
+_lifecycle.register_state(globals(), "_taken_back", dict)
+
+
+def body(request: Request) -> dict[str, Any]:
+    """The request's JSON body; parameters that are not set are left out.
+
+    ``stop``, ``seed``, the penalties and ``top_k`` have no field in this format. ``tools`` and
+    ``include`` of ``extra`` are joined to those of the request.
+
+    Raises:
+        InvalidParameterError: As :func:`~.extra.merged`; also a recording, which has no place here.
+
+    >>> from llm_playground.types import Message, Parameters
+    >>> body(Request("openai:gpt-4o", (Message("user", (TextPart("hi"),)),)))
+    ... # doctest: +NORMALIZE_WHITESPACE
+    {'model': 'gpt-4o', 'input': [{'role': 'user', 'content': 'hi'}], 'store': False,
+     'stream': True}
+    """
+    parameters, messages = request.parameters, request.messages
+    leading = _leading_systems(messages)
+    settings = {
+        "instructions": "\n\n".join(message.text for message in messages[:leading]) or None,
+        "temperature": parameters.temperature,
+        "top_p": parameters.top_p,
+        "max_output_tokens": parameters.max_tokens,
+        "top_logprobs": parameters.logprobs,
+        "reasoning": _reasoning(request) or None,
+        "text": None if request.schema is None else {"format": _format(request.schema)},
+        "tools": [_tool(tool) for tool in request.tools] or None,
+        "include": list(_include(request)) or None,
+        "store": None if parameters.extra.get("background") else False,
+    }
+    content = {
+        "model": request.model_name,
+        "input": list(_items(messages[leading:])),
+        **{name: value for name, value in settings.items() if value is not None},
+        "stream": True,
+    }
+    if not parameters.extra:
+        return content
+    merged = extra.merged(content, _with_include(content, parameters.extra))
+    return {name: value for name, value in merged.items() if name != "reasoning" or value != {}}
+
+
+def take_back(request: Request, param: object, message: str) -> bool:
+    """Leave out from now on what our side added and an error refuses.
+
+    ``param`` and ``message`` are the error's. Whether there is something to leave out, so that a
+    second attempt makes sense.
+    """
+    named = (name for text, name in _REFUSABLE.items() if _is_about(text, param, message))
+    place, added = _place(request), _added(request)
+    refused = next((name for name in named if name in added), None)
+    if refused is None:
+        return False
+    _taken_back[place] = _taken_back.get(place, frozenset()) | {refused}
+    request.derived.clear()
+    return True
+
+
+def _is_about(name: str, param: object, message: str) -> bool:
+    if isinstance(param, str) and param:
+        return param == name or param.startswith((f"{name}.", f"{name}["))
+    return name in message or (name == "include" and "ncrypted content" in message)
+
+
+def _place(request: Request) -> tuple[str | None, str]:
+    return request.endpoint, request.model
+
+
+def _added(request: Request) -> frozenset[str]:
+    """What our side adds to a request: ``include``, ``summary``."""
+    effort = request.parameters.reasoning_effort
+    reasons = capabilities.abilities_of(request.model).reasoning if effort is None else True
+    if not reasons or effort == "none":
+        return frozenset()
+    return frozenset({"include", "summary"}) - _taken_back.get(_place(request), frozenset())
+
+
+def _reasoning(request: Request) -> dict[str, Any]:
+    effort = request.parameters.reasoning_effort
+    summary = {"summary": "auto"} if "summary" in _added(request) else {}
+    return ({} if effort is None else {"effort": effort}) | summary
+
+
+def _include(request: Request) -> Iterator[str]:
+    if request.parameters.logprobs is not None:
+        yield _LOGPROBS
+    if "include" in _added(request):
+        yield _ENCRYPTED
+
+
+def _with_include(content: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """``extra`` with its list of includes joined to that of the body."""
+    value, present = given.get("include"), content.get("include")
+    if not (isinstance(value, (list, tuple)) and present):
+        return dict(given)
+    return {**given, "include": [*present, *(item for item in value if item not in present)]}
+
+
+def _tool(tool: Tool) -> Item:
+    """A function; its schema is enforced where it has a strict form."""
+    rewritten = strict_schema.strict(tool.parameters, strict_schema.OPENAI)
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters if rewritten is None else rewritten,
+        "strict": rewritten is not None,  # without it, the server would try to make it strict
+    }
+
+
+def _format(schema: Schema) -> Item:
+    rewritten = strict_schema.strict(schema.json_schema, strict_schema.OPENAI)
+    return {
+        "type": "json_schema",
+        "name": re.sub(r"[^A-Za-z0-9_-]", "_", schema.name)[:64] or "answer",
+        "schema": schema.json_schema if rewritten is None else rewritten,
+        "strict": rewritten is not None,
+    }
+
+
+def _leading_systems(messages: tuple[Message, ...]) -> int:
+    others = (number for number, message in enumerate(messages) if message.role != "system")
+    return next(others, len(messages))
+
+
+def _items(messages: Iterable[Message]) -> Iterator[Item]:
+    """The input items: what came from this format as it came, all else in plain form."""
+    custom: set[str] = set()  # ids of calls whose results have another type
+    for message in messages:
+        if message.role == "assistant":
+            for item in _answered(message.content):
+                if item.get("type") == "custom_tool_call":
+                    custom.add(str(item.get("call_id")))
+                yield item
+            continue
+        results = [part for part in message.content if isinstance(part, ToolResult)]
+        for result in results:
+            kind = "custom_tool_call" if result.id in custom else "function_call"
+            yield {"type": f"{kind}_output", "call_id": result.id, "output": result.text}
+        if len(results) < len(message.content) or not results:
+            yield {"role": message.role, "content": _content(message)}
+
+
+def _content(message: Message) -> str | list[Item]:
+    parts = [part for part in message.content if not isinstance(part, ToolResult)]
+    if all(isinstance(part, TextPart) for part in parts):
+        return message.text
+    return [_input(part) for part in parts]
+
+
+def _input(part: Part) -> Item:
+    match part:
+        case TextPart(text):
+            return {"type": "input_text", "text": text}
+        case ImagePart():
+            return {"type": "input_image", "detail": "auto", "image_url": images.data_url(part)}
+        case FilePart():
+            return documents.for_responses(part)
+    raise InvalidParameterError(f"A {type(part).__name__} cannot be sent in a user's message.")
+
+
+def _answered(parts: tuple[Part, ...]) -> Iterator[Item]:
+    """The items of an answer. One item may be several parts, which then name the same original."""
+    last: Original | None = None
+    texts: list[str] = []
+    for number, part in enumerate(parts):
+        original: Original | None = getattr(part, "original", None)
+        if original is not None and original.wire_format == NAME:
+            yield from _joined_texts(texts)
+            if original != last:
+                yield from _as_it_came(original, parts[number + 1 : number + 2])
+            last = original
+        elif isinstance(part, (TextPart, RefusalPart)):
+            texts.append(part.text)
+        elif isinstance(part, ToolCall):
+            yield from _joined_texts(texts)
+            yield {
+                "type": "function_call",
+                "call_id": part.id,
+                "name": part.name,
+                "arguments": part.arguments_json,
+            }
+    yield from _joined_texts(texts)
+
+
+def _joined_texts(texts: list[str]) -> Iterator[Item]:
+    """The plain texts until now as one message; ``texts`` is empty afterwards."""
+    if any(texts):
+        yield {"role": "assistant", "content": "".join(texts)}
+    texts.clear()
+
+
+def _as_it_came(original: Original, following: tuple[Part, ...]) -> Iterator[Item]:
+    item: Item = json.loads(original.json)
+    if item.get("type") != "image_generation_call":
+        yield item
+        return
+    for part in following:  # the picture, which is stored once
+        if isinstance(part, ImagePart) and part.data is not None:
+            yield item | {"result": base64.b64encode(part.data).decode()}

@@ -1,0 +1,324 @@
+"""Reads the stream of OpenAI's Responses API; see :class:`~.streaming.Reader`.
+
+An answer is a list of items: messages, reasoning, tool calls. Texts and arguments are streamed; all
+else is read from the whole item at its end. Items go back to the provider in the next round as they
+came, so their JSON is kept with the parts. An item of a type that is not known is a part too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from llm_playground.events import (
+    Block,
+    Finish,
+    InBackground,
+    PartAdded,
+    PartEnded,
+    ProviderEvent,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+)
+from llm_playground.parts import (
+    Original,
+    OtherPart,
+    ReasoningPart,
+    Source,
+)
+from llm_playground.providers import errors, streaming, usage
+from llm_playground.providers.openai_responses_items import (
+    Json,
+    dumps,
+    original_of,
+    server_parts,
+    unit_of,
+)
+from llm_playground.types import FinishReason, TokenLogprob
+
+_BREAK = "\n\n"  # between two summaries of one thought
+_INCOMPLETE: dict[object, FinishReason] = {
+    "max_output_tokens": "length",
+    "content_filter": "content_filter",
+}
+# OpenAI's codes of errors inside a stream, with the status they have outside one.
+_ERROR_STATUS = {
+    "rate_limit_exceeded": 429,
+    "insufficient_quota": 429,
+    "server_error": 500,
+    "vector_store_timeout": 504,
+    "context_length_exceeded": 400,
+    "invalid_prompt": 400,
+    "invalid_request_error": 400,
+    "bio_policy": 400,
+    "misalignment_policy_violation": 400,
+    "data_residency_mismatch": 400,
+    "failed_to_download_image": 400,
+    "unsupported_image_media_type": 400,
+    "empty_image_file": 400,
+    "invalid_api_key": 401,
+    "model_not_found": 404,
+}
+
+
+class Reader:
+    """Reads one answer.
+
+    ``stop`` stops an answer in the background by its id, ``background_id``. By this id and
+    ``last_number``, the number of the last event, its stream is resumed.
+    """
+
+    def __init__(self, stop: Callable[[str], Awaitable[None]]) -> None:
+        self.complete = False
+        self.ended = False
+        self.background_id: str | None = None
+        self.last_number: int | None = None
+        self._stop = stop
+        self._response: Json = {}
+        self._reason: FinishReason = "other"
+        self._streamed = False  # whether deltas of the present item came
+        self._calls: dict[object, int] = {}  # the numbers of the calls, by output_index
+        self._read_items: set[object] = set()  # those that are complete, by output_index
+        self._chars = 0  # of the messages that are complete
+        self._cited: list[tuple[Json, int]] = []  # with the characters before its text
+        self._citing: list[tuple[Json, int]] = []  # of the message that is not complete
+        self._refusals: list[str] = []
+        self._logprobs: list[Json] = []
+        self._units: set[tuple[str, object]] = set()  # billed beside tokens: unit and thing
+
+    def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
+        kind = event["type"]
+        self.last_number = event.get("sequence_number", self.last_number)
+        if kind == "response.output_text.delta":
+            self._streamed = True
+            if event.get("logprobs"):
+                self._logprobs += event["logprobs"]
+            return [TextDelta(event["delta"])]
+        read = _READ.get(kind)
+        return [] if read is None else read(self, event)
+
+    def finish(self, request_id: str | None) -> Finish:
+        reason, block = self._reason, None
+        if self._refusals:
+            reason, block = "content_filter", Block("answer", reason="".join(self._refusals))
+        elif reason == "content_filter":
+            block = Block("answer")
+        elif reason == "stop" and self._calls:
+            reason = "tool_call"
+        model = self._response.get("model")
+        return Finish(
+            reason,
+            usage.of_responses(self._response, Counter(unit for unit, _ in self._units)),
+            model if isinstance(model, str) else None,
+            request_id,
+            block=block,
+            logprobs=tuple(map(_token, filter(_is_token, self._logprobs))),
+            sources=_sources([*self._cited, *self._citing]),
+        )
+
+    def _begin(self, event: Json) -> list[ProviderEvent]:
+        """The response as it was accepted."""
+        self._response = response = event["response"]
+        response_id, is_new = response.get("id"), self.background_id is None
+        if response.get("background") is not True or not isinstance(response_id, str):
+            return []
+        self.background_id = response_id
+        return [InBackground(response_id, partial(self._stop, response_id))] if is_new else []
+
+    def _begin_item(self, event: Json) -> list[ProviderEvent]:
+        self._streamed = False
+        item = event["item"]
+        if item.get("type") != "function_call":
+            return []
+        number = self._calls[event["output_index"]] = len(self._calls)
+        return [ToolCallDelta(number, "", item["call_id"], item["name"])]
+
+    def _arguments(self, event: Json) -> list[ProviderEvent]:
+        self._streamed = True
+        return [ToolCallDelta(self._calls[event["output_index"]], event["delta"])]
+
+    def _reasoning(self, event: Json) -> list[ProviderEvent]:
+        self._streamed = True
+        return [ReasoningDelta(event["delta"])]
+
+    def _begin_summary(self, _event: Json) -> list[ProviderEvent]:
+        return [ReasoningDelta(_BREAK)] if self._streamed else []
+
+    def _annotation(self, event: Json) -> list[ProviderEvent]:
+        if isinstance(event.get("annotation"), Mapping):
+            self._citing.append((event["annotation"], self._chars))
+        return []
+
+    def _end_item(self, event: Json) -> list[ProviderEvent]:
+        return list(self._item(event["output_index"], event["item"]))
+
+    def _item(self, place: object, item: Json) -> Iterator[ProviderEvent]:
+        """What the deltas of an item have not given, and its form for the next round."""
+        if place in self._read_items:
+            return
+        self._read_items.add(place)
+        unit = unit_of(item)
+        if unit is not None:
+            self._units.add(unit)
+        read = _READ_ITEM.get(item.get("type"))
+        try:
+            events = [] if read is None else list(read(self, place, item))
+        except (AttributeError, LookupError, TypeError, ValueError):  # another shape
+            read = None
+        if read is None:
+            events = list(map(PartAdded, server_parts(item)))
+        self._streamed = False
+        yield from events
+
+    def _refusal(self, event: Json) -> list[ProviderEvent]:
+        self._streamed = True
+        return [TextDelta(event["delta"])]
+
+    def _message(self, _place: object, item: Json) -> Iterator[ProviderEvent]:
+        original = original_of(item)
+        self._citing.clear()
+        for content in item["content"]:
+            match content.get("type"):
+                case "output_text":
+                    notes = content.get("annotations") or ()
+                    self._cited += [(one, self._chars) for one in notes if isinstance(one, Mapping)]
+                    yield from self._written(content["text"], original, is_refusal=False)
+                case "refusal":
+                    self._refusals.append(content["refusal"])
+                    yield from self._written(content["refusal"], original, is_refusal=True)
+                case kind:
+                    yield PartAdded(OtherPart(str(kind), dumps(content), original))
+
+    def _written(
+        self, text: str, original: Original, *, is_refusal: bool
+    ) -> Iterator[ProviderEvent]:
+        self._chars += len(text)
+        if text and not self._streamed:
+            yield TextDelta(text)
+        if text:
+            yield PartEnded(original, is_refusal)
+
+    def _thought(self, _place: object, item: Json) -> Iterator[ProviderEvent]:
+        original = original_of(item)
+        if self._streamed:
+            yield PartEnded(original)
+            return
+        pieces = [*(item.get("summary") or ()), *(item.get("content") or ())]
+        text = _BREAK.join(piece["text"] for piece in pieces)
+        if text:
+            yield ReasoningDelta(text)
+            yield PartEnded(original)
+        else:
+            yield PartAdded(ReasoningPart("", original=original))
+
+    def _call(self, place: object, item: Json) -> Iterator[ProviderEvent]:
+        is_new = place not in self._calls
+        number = self._calls.setdefault(place, len(self._calls))
+        arguments = "" if self._streamed else item.get("arguments") or ""
+        if item["type"] == "custom_tool_call":
+            arguments = dumps({"input": item["input"]})
+        if is_new:
+            yield ToolCallDelta(number, "", item["call_id"], item["name"])
+        yield ToolCallDelta(number, arguments, original=original_of(item))
+
+    def _end(self, event: Json) -> list[ProviderEvent]:
+        """The end of the answer; also all items of which there was no event."""
+        self._response = response = event["response"]
+        why = (response.get("incomplete_details") or {}).get("reason")
+        completed = response.get("status") == "completed"
+        self._reason = "stop" if completed else _INCOMPLETE.get(why, "other")
+        self.complete = self.ended = True
+        events: list[ProviderEvent] = []
+        for place, item in enumerate(response.get("output") or ()):
+            events += self._item(place, item)
+        return events
+
+    def _fail(self, event: Json) -> list[ProviderEvent]:
+        """An error event, or a response that has failed."""
+        if isinstance(event.get("response"), Mapping):
+            self._response = event["response"]
+            error = self._response.get("error") or {"message": "the response has failed"}
+        else:
+            error = event.get("error") or {
+                name: event[name] for name in ("code", "message", "param") if event.get(name)
+            }
+        self.ended = True
+        raise streaming.StreamError(_status(error), dumps({"error": error}))
+
+
+_READ: dict[object, Callable[[Reader, Json], list[ProviderEvent]]] = {
+    "response.created": Reader._begin,
+    "response.queued": Reader._begin,
+    "response.in_progress": Reader._begin,
+    "response.output_item.added": Reader._begin_item,
+    "response.output_item.done": Reader._end_item,
+    "response.function_call_arguments.delta": Reader._arguments,
+    "response.reasoning_summary_part.added": Reader._begin_summary,
+    "response.reasoning_summary_text.delta": Reader._reasoning,
+    "response.reasoning_text.delta": Reader._reasoning,
+    "response.refusal.delta": Reader._refusal,
+    "response.output_text.annotation.added": Reader._annotation,
+    "response.completed": Reader._end,
+    "response.incomplete": Reader._end,
+    "response.cancelled": Reader._end,
+    "response.failed": Reader._fail,
+    "error": Reader._fail,
+}
+
+_READ_ITEM: dict[object, Callable[[Reader, object, Json], Iterator[ProviderEvent]]] = {
+    "message": Reader._message,
+    "reasoning": Reader._thought,
+    "function_call": Reader._call,
+    "custom_tool_call": Reader._call,
+}
+
+
+def _status(error: Any) -> int:  # noqa: ANN401 - a JSON value is any of six types
+    """The HTTP status that an error object stands for; 500 where that is unknown."""
+    status = errors.status_in(error)
+    if status is not None or not isinstance(error, Mapping):
+        return status or 500
+    names = [name for name in (error.get("code"), error.get("type")) if isinstance(name, str)]
+    known = next((_ERROR_STATUS[name] for name in names if name in _ERROR_STATUS), None)
+    return known or (400 if any("image" in name for name in names) else 500)
+
+
+def _is_token(entry: object) -> bool:
+    return (
+        isinstance(entry, Mapping)
+        and isinstance(entry.get("token"), str)
+        and isinstance(entry.get("logprob"), (int, float))
+    )
+
+
+def _token(entry: Json) -> TokenLogprob:
+    top = [
+        (one["token"], one["logprob"]) for one in entry.get("top_logprobs") or () if _is_token(one)
+    ]
+    return TokenLogprob(entry["token"], entry["logprob"], tuple(top))
+
+
+# The field with the place of a citation in its text, by type.
+_PLACES = {
+    "url_citation": "end_index",
+    "container_file_citation": "end_index",
+    "file_citation": "index",
+}
+
+
+def _sources(cited: Iterable[tuple[Json, int]]) -> tuple[Source, ...]:
+    """The sources of citations, each once, with all places where it is cited."""
+    places: dict[tuple[str | None, str | None], list[int]] = {}
+    for citation, before in cited:
+        title = citation.get("title") or citation.get("filename") or citation.get("file_id")
+        url = citation.get("url")
+        key = (title if isinstance(title, str) else None, url if isinstance(url, str) else None)
+        place = citation.get(_PLACES.get(str(citation.get("type")), ""))
+        at = [before + place] if isinstance(place, int) else []
+        places.setdefault(key, []).extend(at)
+    return tuple(
+        Source(title, url, cited_at=tuple(dict.fromkeys(at))) for (title, url), at in places.items()
+    )

@@ -1,0 +1,152 @@
+"""``lp.resume``: the answer that a provider has made in the background, after an interruption.
+
+A call with ``extra={"background": True}`` goes on at OpenAI when its connection breaks or its
+process dies. The log has the id of its response since the moment when OpenAI accepted it, so that
+any process can read the answer; the run then takes its place in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from llm_playground import _runtime, _validation, config, provenance, providers
+from llm_playground.calls import print_progress, raise_for_error
+from llm_playground.codegen import find_request
+from llm_playground.errors import ConfigError, InvalidParameterError
+from llm_playground.events import Preparing, ProviderEvent
+from llm_playground.execution import Call, Engine, Tally
+from llm_playground.providers import Provider
+from llm_playground.runlog import open_log
+from llm_playground.runlog.reading import run_of
+from llm_playground.runlog.rows import Row
+from llm_playground.types import Execution, Request, Run
+
+_RUN = """
+SELECT v.*, r.tool_calls, r.error_detail, r.dropped_parameters, e.iterations, e.process
+FROM runs v JOIN results r ON r.id = v.run_id LEFT JOIN executions e ON e.id = r.execution_id
+"""
+_BY_ID = f"{_RUN} WHERE v.run_id = $run"
+_NEWEST = f"""
+{_RUN} WHERE v.username = $run AND v.status = 'interrupted'
+         AND CAST(r.attempts AS VARCHAR) LIKE '%"response_id"%'
+ORDER BY v.started_at DESC NULLS LAST, v.run_id DESC LIMIT 1
+"""
+LAST = "last"
+
+
+class _Background(Protocol):
+    def resume(self, request: Request, response_id: str) -> AsyncGenerator[ProviderEvent, None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Resuming:
+    """A provider that reads the answer with an id, and sends nothing."""
+
+    provider: _Background
+    response_id: str
+
+    def stream(self, request: Request) -> AsyncGenerator[ProviderEvent, None]:
+        return self.provider.resume(request, self.response_id)
+
+    async def aclose(self) -> None:
+        """Leave the connections to the provider."""
+
+
+def resume(run: Run | str | Mapping[str, Any] = LAST) -> Run:
+    """Get the answer of a run in the background that was interrupted, and wait for it.
+
+    Nothing is sent again and nothing is paid twice: the log has one run, with the cost that the
+    provider states. A run that is complete is returned as it is. The type of a schema and the
+    functions of tools are not in the log, so that ``run.data`` is None.
+
+    Args:
+        run: The run, its id, a row of :func:`llm_playground.runs`, or ``"last"``: the newest of
+            yours that was interrupted in the background.
+
+    Raises:
+        InvalidParameterError: There is no such run, or it was not made in the background.
+        ConfigError: It still runs in another process, or was sent to another base URL.
+        LLMError: The answer failed, or the provider no longer has it; ``error.run`` is the run.
+
+    Example::
+
+        lp.ask("A hard question.", "gpt-6", extra={"background": True})  # the kernel dies
+        lp.resume()  # in a new one
+    """
+    row = _row(run)
+    found = run_of(row)
+    if found.status not in ("interrupted", "running"):
+        return found
+    response_id = next((one.response_id for one in reversed(found.attempts) if one.response_id), "")
+    if not response_id:
+        raise InvalidParameterError(
+            f"The run {found.id} was not made in the background. Only calls with "
+            'extra={"background": True} can be resumed.'
+        )
+    if found.status == "running":
+        raise ConfigError(f"The run {found.id} still runs ({row['process'] or 'another process'}).")
+    call = _call(found, row)
+    own = config.settings()
+
+    async def connect(model: str, progress: Callable[[Preparing], None]) -> Provider:
+        provider: Any = await providers.connect(model, progress)
+        return _Resuming(provider, response_id)
+
+    engine = Engine(connect, open_log(), own.timeouts, own.retry)
+    return raise_for_error(_runtime.run(engine.execute(call, print_progress)))
+
+
+def _row(run: object) -> Row:
+    get = getattr(run, "get", None)  # of a mapping, or of a row of pandas
+    run_id = run.id if isinstance(run, Run) else get("run_id") if callable(get) else run
+    if not isinstance(run_id, str):
+        raise InvalidParameterError(
+            f"resume takes a run, its id or a row of lp.runs(); got {_validation.short_repr(run)}."
+        )
+    sql, value = (_NEWEST, provenance.username()) if run_id == LAST else (_BY_ID, run_id)
+    rows = open_log().rows(sql, {"run": value})
+    if not rows:
+        missing = f"no run with the id {_validation.short_repr(run_id)}"
+        which = "no interrupted run in the background of yours" if run_id == LAST else missing
+        raise InvalidParameterError(f"The log holds {which}. lp.runs() lists all.")
+    return rows[0]
+
+
+def _call(run: Run, row: Row) -> Call:
+    """The call that reads the answer of a run; of its execution only what the engine needs."""
+    execution = Execution(
+        id=run.execution_id,
+        prompt_id=run.prompt_id,
+        iterations=int(row["iterations"] or 1),
+        source=row["source"] or "",
+        username=row["username"] or "",
+        started_at=datetime.now(UTC),
+    )
+    # Of an execution with several runs, the others decide on its status.
+    tally = Tally(1 if execution.iterations == 1 else execution.iterations + 1)
+    return Call(
+        run.id, _request(run), execution, run.iteration_number, tally, fresh=True, resumes=run
+    )
+
+
+def _request(run: Run) -> Request:
+    """The request of a run as far as the log has it.
+
+    Raises:
+        ConfigError: It was sent to another base URL than the present one.
+    """
+    provider = run.model.partition(":")[0]
+    present = config.base_url(provider)
+    try:
+        request = find_request(run).request
+    except ConfigError:  # the text of the prompt is not stored; it only serves estimates
+        return Request(run.model, (), run.parameters, endpoint=present)
+    if request.endpoint != present:
+        raise ConfigError(
+            f"The run {run.id} was sent to {request.endpoint or config.label(provider)}. "
+            "Set the base URL to that again."
+        )
+    return replace(request, parameters=run.parameters)
