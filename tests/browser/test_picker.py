@@ -1,5 +1,7 @@
 """A person opens the picker: what is served now comes, and nothing looked at moves."""
 
+from datetime import UTC, datetime, timedelta
+
 from playwright.sync_api import expect
 
 from tests.providers.server import WireServer, json_reply
@@ -15,7 +17,9 @@ pg"""
 
 
 def test_a_model_that_is_found_later_follows_what_is_looked_at(open_notebook):
-    with WireServer(json_reply(200, {"data": [{"id": "found"}]})) as server:
+    end = datetime.now(UTC).date() + timedelta(days=30)
+    found = {"id": "found", "shutdown_date": end.isoformat()}
+    with WireServer(json_reply(200, {"data": [found]})) as server:
         notebook = open_notebook(PLAYGROUND.format(url=server.url))
         notebook.run_cell(0)
         box = notebook.panel.get_by_role("combobox", name="Model")
@@ -36,4 +40,8 @@ def test_a_model_that_is_found_later_follows_what_is_looked_at(open_notebook):
         box.click()
         expect(options.nth(1)).to_contain_text("mine:found")
         expect(options.nth(1)).to_contain_text("free")
+        warning = f"ends {end.day} {end:%b %Y}"
+        expect(options.nth(1)).to_contain_text(warning)
+        options.nth(1).click()
+        expect(notebook.panel.locator(".llm-chip")).to_contain_text(warning)
         assert len(server.requests) == 1
