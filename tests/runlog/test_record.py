@@ -5,6 +5,7 @@ import os
 import stat
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -330,3 +331,20 @@ def test_a_forked_child_writes_a_journal_of_its_own(log, journals):
     assert frame.values.tolist() == [["completed", "from the child"], ["running", "parent "]]
     log.finished(completed(run, text="parent done"))
     assert set(log.frame("SELECT status FROM runs").status) == {"completed"}
+
+
+def test_an_answer_in_the_background_is_found_by_its_id_and_completed_once(log):
+    request = prompt()
+    execution = execution_of(request)
+    run = begin(log, request, execution)
+    failed, accepted = Attempt(1, 0.0, 5.0, 500), Attempt(2, 1.0, 5.0, 200, response_id="resp_1")
+    log.in_background(replace(run, attempts=[failed, accepted]))
+
+    [attempts] = log.frame("SELECT CAST(attempts AS VARCHAR) AS attempts FROM results").attempts
+    assert [one.get("response_id") for one in json.loads(attempts)] == [None, "resp_1"]
+
+    log.finished(replace(run, status="interrupted", attempts=[failed, accepted], text="Hel"))
+    assert only(log.frame("SELECT status FROM runs")).status == "interrupted"
+    log.finished(completed(run, text="Hello.", attempts=[failed, accepted]))
+    row = only(log.frame("SELECT status, response_text, cost_usd FROM runs"))
+    assert (row.status, row.response_text) == ("completed", "Hello.")
