@@ -56,6 +56,19 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def size(size_bytes: int) -> str:
+    """A size in bytes, decimal: ``820 B``, ``12 kB``, ``1.4 MB``.
+
+    >>> size(820), size(12_300), size(1_400_000)
+    ('820 B', '12 kB', '1.4 MB')
+    """
+    if size_bytes < 1_000:
+        return f"{size_bytes} B"
+    if size_bytes < 1_000_000:
+        return f"{size_bytes / 1_000:.0f} kB"
+    return f"{size_bytes / 1_000_000:.1f} MB"
+
+
 def article(source: str) -> str:
     """A source of settings within a sentence: a single word takes "the", a name stays as it is.
 

@@ -16,7 +16,7 @@ LAYERS = (
     ("_lifecycle", "_files"),
     ("redaction",),
     ("errors",),
-    ("parts",),
+    ("parts", "image_formats"),
     ("types", "_validation", "http_headers"),
     ("events", "config"),
     ("_runtime", "provenance", "formatting", "footer", "package_log"),

@@ -13,9 +13,19 @@ from IPython.display import display
 
 from llm_playground import _runtime, footer, formatting, rendering
 from llm_playground.comparison import run_all
-from llm_playground.events import Preparing, Retrying, RunFinished, StreamEvent, TextDelta, Waiting
+from llm_playground.events import (
+    PartAdded,
+    Preparing,
+    Retrying,
+    RunFinished,
+    StreamEvent,
+    TextDelta,
+    Waiting,
+)
 from llm_playground.execution import Call
-from llm_playground.redaction import printable
+from llm_playground.parts import AnswerPart
+from llm_playground.redaction import printable, redact
+from llm_playground.rendering import answers, parts, source_list
 from llm_playground.types import Run
 
 # Ten updates a second look like typing and are cheaper than one per token: every update replaces
@@ -112,7 +122,7 @@ class _Pane:
 
     def __init__(self, head: str) -> None:
         self.head = head
-        self._pieces: list[str] = []
+        self._pieces: list[str | AnswerPart] = []
         self._line = "waiting"
         self._ended: tuple[str, str] | None = None
 
@@ -120,6 +130,9 @@ class _Pane:
         match event:
             case TextDelta(text):
                 self._pieces.append(text)
+                self._line = "streaming"
+            case PartAdded(part):
+                self._pieces.append(part)
                 self._line = "streaming"
             case Preparing(message, fraction):
                 share = "" if fraction is None else f" {fraction:.0%}"
@@ -135,7 +148,7 @@ class _Pane:
     def html(self) -> str:
         if self._ended is not None:
             return self._ended[0]
-        return rendering.partial_to_html("".join(self._pieces), self._line)
+        return rendering.partial_to_html(self._pieces, self._line)
 
     def text(self) -> str:
         """A running answer as plain text is its state only: HTML has the text already."""
@@ -152,8 +165,14 @@ class _Terminal:
         match event:
             case TextDelta(text) if not self._several:
                 sys.stdout.write(printable(text))
+            case PartAdded(part) if not self._several:
+                sys.stdout.write(f"\n{parts.to_line(part)}\n")
             case RunFinished(run):
-                lines = [printable(run.model), str(run)] if self._several else [""]
+                shown = (
+                    answers.as_lines(run) if self._several else source_list.to_lines(run.sources)
+                )
+                lines = [printable(run.model)] if self._several else [""]
+                lines += [printable(redact(line)) for line in shown]
                 lines += [*footer.notices(run), footer.line(run)]
                 sys.stdout.write("\n".join(lines) + "\n")
 

@@ -1,7 +1,8 @@
 """Answers as safe HTML: no scripts, no style sheets, nothing loaded from elsewhere, no keys.
 
 Raw HTML in Markdown is escaped, images become links (a remote image is a leak without a click),
-and only the allow-listed tags and attributes of ``rendering.markdown`` remain. Code is highlighted
+and only the allow-listed tags and attributes of ``rendering.markdown`` remain. Pictures of an
+answer are shown from their bytes (``rendering.media``). Code is highlighted
 and formulas become MathML in the kernel, so a page needs no script for them. Keys that an answer
 repeats are redacted, because outputs are saved with the notebook.
 """
@@ -13,7 +14,9 @@ from html import escape
 from itertools import groupby
 
 from llm_playground import footer
+from llm_playground.parts import AnswerPart
 from llm_playground.redaction import printable, redact
+from llm_playground.rendering import answers, parts
 from llm_playground.rendering.markdown import (
     FREE_HTML_CHARS,
     MAX_HTML_PER_CHAR,
@@ -52,10 +55,13 @@ def to_plain_html(text: str) -> str:
 
 def run_to_html(run: Run) -> str:
     """An ended run: its answer (Markdown, or JSON where it has data), its notices, its footer."""
+    anchor, items = answers.anchor(run), answers.items(run)
     if run.data is None:
-        answer = to_html(run.text)
+        answer = answers.styled_html(answers.blocks(items, run.sources, anchor))
     else:
+        others = [item for item in items if not isinstance(item, str)]
         answer = f'<pre style="{_PRE_WRAP}">{escape(redact(_indented(run)))}</pre>'
+        answer += answers.styled_html(answers.blocks(others, run.sources, anchor))
     notices = "".join(
         f'<div style="{_FOOTER}">{escape(notice)}</div>' for notice in footer.notices(run)
     )
@@ -75,13 +81,18 @@ def _indented(run: Run) -> str:
 
 
 def run_to_text(run: Run) -> str:
-    """An ended run as plain text: its answer, its notices, its footer."""
-    return "\n".join([printable(redact(run.text)), *footer.notices(run), footer.line(run)])
+    """An ended run as plain text: its answer with its sources, its notices, its footer."""
+    lines = [printable(redact(line)) for line in answers.as_lines(run)]
+    return "\n".join([*lines, *footer.notices(run), footer.line(run)])
 
 
-def partial_to_html(text: str, status: str) -> str:
-    """A streaming answer: its text so far, unrendered, above a status line."""
-    return _framed(to_plain_html(text), status)
+def partial_to_html(items: Iterable[str | AnswerPart], status: str) -> str:
+    """A streaming answer: its text so far, unrendered, above a status line.
+
+    Other parts are lines: each update sends the whole, and pictures are large.
+    """
+    texts = (item if isinstance(item, str) else f"\n{parts.to_line(item)}\n" for item in items)
+    return _framed(to_plain_html("".join(texts)), status)
 
 
 def _framed(body: str, line: str) -> str:

@@ -127,14 +127,35 @@ class Answer:
         return html
 
 
+@dataclass(frozen=True, slots=True)
+class RenderedBlock:
+    """The HTML of a top-level block and the number of its first line."""
+
+    html: str
+    source: str
+    first_line: int
+
+
 def render_blocks(text: str, answer: Answer) -> list[str]:
     """Sanitised HTML of each top-level block of a text, the next part of ``answer``."""
-    # Lone surrogates and NUL are replaced: HTML cannot hold them.
+    return [block.html for block in rendered_blocks(cleaned(text), answer)]
+
+
+def cleaned(text: str) -> str:
+    """The text as HTML can hold it, without lone surrogates and NUL, with Unix line breaks."""
     text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
+
+
+def rendered_blocks(text: str, answer: Answer) -> list[RenderedBlock]:
+    """The top-level blocks of a cleaned text, the next part of ``answer``."""
     lines = text.split("\n")
-    blocks = _split_blocks(parser().parse(text, {"references": answer.references}))
-    return [answer.html_of(block, _source(block, lines)) for block in blocks]
+    rendered = []
+    for block in _split_blocks(parser().parse(text, {"references": answer.references})):
+        start, end = block[0].map or (0, 0)
+        source = "\n".join(lines[start:end])
+        rendered.append(RenderedBlock(answer.html_of(block, source), source, start))
+    return rendered
 
 
 def parse_blocks(text: str) -> list[Token]:
@@ -152,11 +173,6 @@ def _split_blocks(tokens: Sequence[Token]) -> Iterator[list[Token]]:
         if token.level == 0 and token.nesting <= 0:
             yield block
             block = []
-
-
-def _source(block: Sequence[Token], lines: Sequence[str]) -> str:
-    start, end = block[0].map or (0, 0)
-    return "\n".join(lines[start:end])
 
 
 def _address_chars(block: Sequence[Token]) -> int:

@@ -17,8 +17,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from llm_playground.parts import AnswerPart, Source
 from llm_playground.redaction import StreamRedactor
-from llm_playground.rendering import markdown
+from llm_playground.rendering import answers, markdown
 from llm_playground.rendering.math import closes_block, opens_block
 
 _BLANKS = " \t\n"
@@ -145,16 +146,17 @@ class GrowingUpdate:
 
     first: int  # the index of the first of ``blocks``; blocks are numbered from 0
     # Safe HTML of the newly finished blocks. One may be empty: a link definition shows nothing.
-    blocks: tuple[str, ...]
+    blocks: tuple[answers.Block, ...]
     tail: str  # plain text: the whole tail if there are ``blocks``, otherwise what to append to it
-    # At the end, HTML that replaces all blocks, if a link came before its definition.
-    whole: str | None = None
+    # At the end, what replaces all blocks, if a link came before its definition or sources are
+    # cited.
+    whole: tuple[answers.Block, ...] | None = None
 
 
 class GrowingAnswer:
     r"""One answer, from its first delta to its end.
 
-    ``feed`` may be called from another thread than the other methods.
+    ``feed`` and ``feed_part`` may be called from another thread than the other methods.
 
     >>> growing = GrowingAnswer()
     >>> growing.feed("# Title\nIt is ")
@@ -168,12 +170,55 @@ class GrowingAnswer:
     """
 
     def __init__(self) -> None:
-        self._fed: deque[str] = deque()
+        self._fed: deque[str | AnswerPart] = deque()
+        self._items: list[str | AnswerPart] = []  # the whole answer
+        self._blocks: list[answers.Block] = []
+        self._answer = markdown.Answer()
+        self._begin_text()
+
+    def feed(self, text: str) -> None:
+        """Add a delta."""
+        self._fed.append(text)
+
+    def feed_part(self, part: AnswerPart) -> None:
+        """Add a whole part that is shown between texts."""
+        self._fed.append(part)
+
+    def update(self) -> GrowingUpdate:
+        """What is new since the last call."""
+        first, text = len(self._blocks), self._take()
+        self._add(text)
+        while self._fed and not isinstance(part := self._fed.popleft(), str):
+            self._end_text()
+            self._items.append(part)
+            self._blocks.append(answers.part_block(part))
+            text = self._take()
+            self._add(text)
+        blocks = tuple(self._blocks[first:])
+        return GrowingUpdate(first, blocks, self._tail() if blocks else text)
+
+    def finish(self, sources: Sequence[Source] = (), anchor: str = "") -> GrowingUpdate:
+        """The last update, once the answer is complete; its tail is empty.
+
+        ``sources`` are shown below, with ids that begin with ``anchor``.
+        """
+        first = len(self._blocks)
+        self.update()
+        self._end_text()
+        self._blocks += answers.source_blocks(sources, anchor)
+        whole = None
+        if self._answer.references or sources:
+            whole = tuple(answers.blocks(self._items, sources, anchor))
+            whole = None if answers.html(whole) == answers.html(self._blocks) else whole
+        return GrowingUpdate(first, tuple(self._blocks[first:]), "", whole)
+
+    def snapshot(self) -> GrowingUpdate:
+        """Everything so far, for a view that opens."""
+        return GrowingUpdate(0, tuple(self._blocks), self._tail())
+
+    def _begin_text(self) -> None:
         self._redactor = StreamRedactor()
         self._carriage_return = ""  # held back: it may be the first half of a line break
-        self._text: list[str] = []  # the whole answer, redacted
-        self._blocks: list[str] = []
-        self._answer = markdown.Answer()
         self._lines: list[str] = []  # complete lines of the tail
         self._line: list[str] = []  # pieces of its last, incomplete line
         self._chars = 0  # in the complete lines
@@ -181,38 +226,19 @@ class GrowingAnswer:
         self._open: Block | None = None
         self._may_have_ended = False  # whether a line since the last search may end a block
 
-    def feed(self, text: str) -> None:
-        """Add a delta."""
-        self._fed.append(text)
-
-    def update(self) -> GrowingUpdate:
-        """What is new since the last call."""
-        first, text = len(self._blocks), self._take()
-        self._add(text)
-        blocks = tuple(self._blocks[first:])
-        return GrowingUpdate(first, blocks, self._tail() if blocks else text)
-
-    def finish(self) -> GrowingUpdate:
-        """The last update, once the answer is complete; its tail is empty."""
-        first = len(self._blocks)
-        self._add(self._take())
+    def _end_text(self) -> None:
+        """Render the rest of a text that has ended."""
         self._add(_with_unix_line_breaks(self._carriage_return + self._redactor.flush()))
-        self._render_blocks(self._tail())
-        self._lines, self._line = [], []
-        whole = None
-        if self._answer.references:
-            whole = "".join(markdown.render_blocks("".join(self._text), markdown.Answer()))
-            whole = None if whole == "".join(self._blocks) else whole
-        return GrowingUpdate(first, tuple(self._blocks[first:]), "", whole)
-
-    def snapshot(self) -> GrowingUpdate:
-        """Everything so far, for a view that opens."""
-        return GrowingUpdate(0, tuple(self._blocks), self._tail())
+        if tail := self._tail():
+            self._render_blocks(tail)
+        self._begin_text()
 
     def _take(self) -> str:
         """Fed text that cannot be part of a key, without line breaks before the first block."""
-        while self._fed:
-            self._redactor.add(self._fed.popleft())
+        while self._fed and isinstance(text := self._fed[0], str):
+            self._fed.popleft()
+            self._items.append(text)
+            self._redactor.add(text)
         text = self._carriage_return + self._redactor.take()
         self._carriage_return = "\r" if text.endswith("\r") else ""
         text = _with_unix_line_breaks(text.removesuffix("\r"))
@@ -220,7 +246,6 @@ class GrowingAnswer:
         return _EMPTY_LINES.sub("", text, count=1) if at_start else text
 
     def _add(self, text: str) -> None:
-        self._text.append(text)
         head, line_break, rest = text.rpartition("\n")
         if line_break:
             for line in "".join([*self._line, head]).split("\n"):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from llm_playground import image_formats
 from llm_playground._files import open_regular
 from llm_playground._validation import repr_of, shorten
 from llm_playground.errors import InvalidParameterError
@@ -25,13 +26,6 @@ from llm_playground.parts import ImagePart
 # The largest request that vendors accept: Gemini 20 MB, Anthropic 32 MB, OpenAI 50 MB.
 MAX_BYTES = 20_000_000
 
-# First bytes of the formats that all vendors read; WebP is recognised in `_media_type`.
-_MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-)
 SUFFIXES = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
@@ -40,8 +34,6 @@ SUFFIXES = {
     ".webp": "image/webp",
 }
 _MAX_ARRAY_BYTES = 20 * MAX_BYTES  # of pixels, which PNG compresses
-# In which an image's size is looked for; millions of empty segments would take seconds.
-_MAX_HEADER_BYTES = 500_000
 _CHANNELS = {1: 0, 3: 2, 4: 6}  # PNG's colour types: grey, RGB, RGB with transparency
 
 
@@ -234,7 +226,7 @@ def _png(array: Any) -> bytes:  # noqa: ANN401 - a numpy array, without importin
     # Each line starts with its filter, 0 for none.
     lines = b"".join(b"\0" + raw[at : at + stride] for at in range(0, len(raw), stride))
     head = struct.pack(">IIBBBBB", width, height, 8, _CHANNELS[channels], 0, 0, 0)
-    png = _MAGIC[0][0]
+    png = image_formats.PNG
     # Each block begins with its name, whose four bytes its length does not count.
     for block in (b"IHDR" + head, b"IDAT" + zlib.compress(lines), b"IEND"):
         png += struct.pack(">I", len(block) - 4) + block + struct.pack(">I", zlib.crc32(block))
@@ -253,11 +245,8 @@ def _part(data: bytes, name: str) -> ImagePart:
 
 
 def _media_type(data: bytes, name: str) -> str:
-    for magic, media_type in _MAGIC:
-        if data.startswith(magic):
-            return media_type
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return "image/webp"
+    if media_type := image_formats.media_type(data):
+        return media_type
     if data.startswith(b"%PDF-"):
         raise InvalidParameterError(
             f"{name} is a PDF. Pass it as files=, or save the page you need as PNG."
@@ -330,83 +319,4 @@ def size_of(part: ImagePart) -> tuple[int, int] | None:
     >>> size_of(ImagePart("image/png", header + bytes(9)))
     (260, 2)
     """
-    data = (part.data or b"")[:_MAX_HEADER_BYTES]
-    try:
-        size = _size_in(data)
-    except (struct.error, IndexError):  # the header is cut off
-        return None
-    return size if size is not None and min(size) > 0 else None
-
-
-def _size_in(data: bytes) -> tuple[int, int] | None:
-    """The size of a PNG, GIF, WebP or JPEG.
-
-    Formats: https://www.w3.org/TR/png-3/#11IHDR, https://www.w3.org/Graphics/GIF/spec-gif89a.txt,
-    https://developers.google.com/speed/webp/docs/riff_container, ITU-T T.81, annex B.
-    """
-    if len(data) < 30:  # of the longest header
-        return None
-    if data.startswith(_MAGIC[0][0]):
-        width, height = struct.unpack_from(">II", data, 16)
-        return width, height
-    if data.startswith(b"GIF8"):
-        return _size_of_gif(data)
-    if data[8:12] == b"WEBP":
-        return _size_of_webp(data)
-    return _size_of_jpeg(data) if data.startswith(b"\xff\xd8") else None
-
-
-def _size_of_gif(data: bytes) -> tuple[int, int]:
-    """The size of the screen, or of the first frame, to which decoders enlarge it."""
-    screen = struct.unpack_from("<HH", data, 6)
-    at = 13 + (6 << (data[10] & 7) if data[10] & 0x80 else 0)  # after the table of colours
-    while data[at] == 0x21:  # an extension of blocks, which an empty one ends
-        at += 2
-        while data[at]:
-            at += 1 + data[at]
-        at += 1
-    left, top, width, height = struct.unpack_from("<HHHH", data, at + 1)
-    return max(screen[0], left + width), max(screen[1], top + height)
-
-
-def _size_of_webp(data: bytes) -> tuple[int, int] | None:
-    """The size of the canvas or of the first frame, whichever is larger."""
-    canvas, at = (0, 0), 12
-    while at < len(data):
-        kind, content = data[at : at + 4], at + 8
-        if kind == b"VP8X":
-            canvas = _pair_of_24_bits(data, content + 4)
-        elif kind == b"VP8L":
-            bits = int.from_bytes(data[content + 1 : content + 5], "little")
-            return _larger(canvas, (1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)))
-        elif kind == b"VP8 ":
-            width, height = struct.unpack_from("<HH", data, content + 6)
-            return _larger(canvas, (width & 0x3FFF, height & 0x3FFF))
-        elif kind == b"ANMF":
-            return _larger(canvas, _pair_of_24_bits(data, content + 6))
-        length = struct.unpack_from("<I", data, at + 4)[0]
-        at = content + length + length % 2
-    return None
-
-
-def _pair_of_24_bits(data: bytes, at: int) -> tuple[int, int]:
-    width, height = (1 + int.from_bytes(data[n : n + 3], "little") for n in (at, at + 3))
-    return width, height
-
-
-def _larger(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
-    return max(one[0], other[0]), max(one[1], other[1])
-
-
-def _size_of_jpeg(data: bytes) -> tuple[int, int] | None:
-    at = 2
-    while data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # padding before a marker
-            at += 1
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            return width, height
-        else:
-            at += 2 + struct.unpack_from(">H", data, at + 2)[0]
-    return None
+    return image_formats.size(part.data or b"")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -15,6 +16,7 @@ from llm_playground import footer, formatting
 from llm_playground.catalog import estimates
 from llm_playground.catalog.estimates import NO_HISTORY
 from llm_playground.events import (
+    PartAdded,
     Preparing,
     ReasoningDelta,
     Retrying,
@@ -23,7 +25,8 @@ from llm_playground.events import (
     TextDelta,
     Waiting,
 )
-from llm_playground.rendering import streaming
+from llm_playground.parts import AnswerPart
+from llm_playground.rendering import answers, parts, streaming
 from llm_playground.types import Request, Run
 from llm_playground.widget.cost_context import cost_contexts
 
@@ -39,16 +42,29 @@ _MORE, _FAR_MORE = 2, 8
 
 @dataclass(slots=True)
 class _Text:
-    """A growing text; ``sent`` counts the pieces that were in an earlier message."""
+    """A growing text; ``sent`` counts the pieces that were in an earlier message.
+
+    ``parts`` are other parts of the answer, each with the number of pieces before it.
+    """
 
     pieces: list[str] = field(default_factory=list)
     sent: int = 0
+    parts: list[tuple[int, AnswerPart]] = field(default_factory=list)
 
     def take_new(self) -> str:
         """The text since the last call."""
         new = "".join(self.pieces[self.sent :])
         self.sent = len(self.pieces)
         return new
+
+    def take_items(self) -> list[str | AnswerPart]:
+        """As :meth:`take_new`, with the parts between the texts."""
+        items: list[str | AnswerPart] = []
+        parts, self.parts = self.parts, []
+        for at, part in parts:
+            items += ["".join(self.pieces[self.sent : at]), part]
+            self.sent = at
+        return [*items, self.take_new()]
 
 
 @dataclass(slots=True)
@@ -78,6 +94,7 @@ class Pane:
     reasoning_s: float | None = None
     size_bytes: int = 0
     restarted: bool = False
+    shown_parts: int = 0
     _sent: PaneChange = field(default_factory=dict)
     _growing: streaming.GrowingAnswer = field(default_factory=streaming.GrowingAnswer)
     _last: streaming.GrowingUpdate | None = None
@@ -92,6 +109,12 @@ class Pane:
                 self._grow(self.text, event.text)
             case ReasoningDelta():
                 self._grow(self.reasoning, event.text)
+            case PartAdded(part):
+                if not parts.is_shown(part):
+                    return False
+                self._grow(self.text, "")
+                self.text.parts.append((len(self.text.pieces), part))
+                self.shown_parts += 1
             case Preparing():
                 share = "" if event.fraction is None else f" {event.fraction:.0%}"
                 self.status = f"{event.message}{share}"
@@ -126,7 +149,7 @@ class Pane:
 
     def take_changes(self) -> PaneChange:
         """What changed since the last call; :meth:`with_new_blocks` renders its text."""
-        new: PaneChange = {"text": self.text.take_new(), "reasoning": self.reasoning.take_new()}
+        new: PaneChange = {"text": self.text.take_items(), "reasoning": self.reasoning.take_new()}
         new["again"] = self.restarted
         self.changed = self.repriced = self.restarted = False
         state = self._state()
@@ -141,19 +164,23 @@ class Pane:
 
     def with_new_blocks(self, change: PaneChange) -> PaneChange:
         """Changes with the new finished blocks as HTML, and the text after them."""
-        self._growing.feed(change.pop("text", ""))
+        for item in change.pop("text", ()):
+            if isinstance(item, str):
+                self._growing.feed(item)
+            else:
+                self._growing.feed_part(item)
         if change["state"] in OPEN:
             return change | _rendered(self._growing.update())
         if self._last is not None:
             return change | self._end()
-        self._last = self._growing.finish()
+        self._last = self._finish()
         return change | _rendered(self._last) | self._end()
 
     def with_all_blocks(self, change: PaneChange) -> PaneChange:
         """A snapshot with all blocks, as of the last :meth:`with_new_blocks`."""
         rendered = _rendered(self._growing.snapshot())
         if self._last is not None and self._last.whole is not None:
-            rendered = {"whole": [self._last.whole]}
+            rendered = {"whole": _blocks(self._last.whole)}
         return change | rendered | ({} if change["state"] in OPEN else self._end())
 
     def refresh_actions(self) -> bool:
@@ -163,6 +190,17 @@ class Pane:
         before = self._ending["actions"]
         self._ending["actions"] = suggested_actions(self.run, self.request)
         return bool(before != self._ending["actions"])
+
+    def _finish(self) -> streaming.GrowingUpdate:
+        """The last update of the text, from the run where it has parts that came in no event."""
+        run = self.run
+        if run is None:
+            return self._growing.finish()
+        items, anchor = answers.items(run), answers.anchor(run)
+        if sum(not isinstance(item, str) for item in items) == self.shown_parts:
+            return self._growing.finish(run.sources, anchor)
+        last = self._growing.finish()
+        return replace(last, whole=tuple(answers.blocks(items, run.sources, anchor)))
 
     def _grow(self, text: _Text, piece: str) -> None:
         if self.started_at is None:
@@ -218,6 +256,10 @@ def suggested_actions(run: Run, request: Request) -> list[dict[str, Any]]:
 
 def _rendered(update: streaming.GrowingUpdate) -> PaneChange:
     if update.whole is not None:
-        return {"whole": [update.whole]}
-    rendered: PaneChange = {"blocks": update.blocks} if update.blocks else {}
+        return {"whole": _blocks(update.whole)}
+    rendered: PaneChange = {"blocks": _blocks(update.blocks)} if update.blocks else {}
     return rendered | ({"tail": update.tail} if update.tail or update.blocks else {})
+
+
+def _blocks(blocks: Iterable[answers.Block]) -> list[str | dict[str, str]]:
+    return [block if isinstance(block, str) else {"part": block.html} for block in blocks]

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from llm_playground import _validation, provenance
 from llm_playground.errors import InvalidParameterError, LLMError
-from llm_playground.events import ReasoningDelta, RunFinished, TextDelta
+from llm_playground.events import PartAdded, ReasoningDelta, RunFinished, TextDelta
 from llm_playground.execution import Call, Tally
+from llm_playground.parts import AnswerPart, AudioPart, ImagePart
 from llm_playground.providers.wire_formats import at_endpoint, older_version
+from llm_playground.rendering import answers
 from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
@@ -127,7 +129,8 @@ def stored_runs(ids: Sequence[str]) -> list[StoredRun]:
     if not ids:
         return []
     rows = [unpacked_row(row) for row in open_log().rows(_BY_ID, {"ids": list(ids)})]
-    attached = attachments.find(open_log(), (sha256 for row in rows for sha256 in _hashes(row)))
+    hashes = (sha256 for row in rows for sha256 in (*_hashes(row), *_answer_hashes(row)))
+    attached = attachments.find(open_log(), hashes)
     found = {row["run_id"]: stored_run_of(row, attached) for row in rows}
     return [found[run_id] for run_id in ids if run_id in found]
 
@@ -137,6 +140,15 @@ def _hashes(row: Mapping[str, Any]) -> list[str]:
     try:
         return attachments.hashes_in(messages_of(row) or ())
     except (ValueError, TypeError, KeyError, AttributeError):
+        return []
+
+
+def _answer_hashes(row: Mapping[str, Any]) -> list[str]:
+    """The hashes of the pictures and recordings in a row's answer."""
+    try:
+        parts = json_value(row.get("parts")) or ()
+        return attachments.hashes_in([{"content": parts}])
+    except (ValueError, TypeError):
         return []
 
 
@@ -153,6 +165,7 @@ def stored_run_of(
     try:
         run = run_of(row, parameters_from(json_value(row["parameters"]) or {}))
         run = replace(run, api_version=None if run.cached else _version_of(run))
+        run = replace(run, parts=tuple(_with_bytes(part, attached) for part in run.parts))
         iterations = int(row.get("iterations") or 1)
         return StoredRun(run, _messages(row, attached), iterations, bool(missing))
     except (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
@@ -164,6 +177,14 @@ def _version_of(run: Run) -> str | None:
     """The older version of the provider's API that a run was sent with, see ``Run``."""
     request = Request(run.model, (), run.parameters)
     return older_version(request.as_sent(run.dropped_parameters))
+
+
+def _with_bytes(part: AnswerPart, attached: Mapping[str, Attachment]) -> AnswerPart:
+    """A picture or recording of an answer with its bytes, if the log has them."""
+    if not isinstance(part, (ImagePart, AudioPart)) or part.data is not None:
+        return part
+    stored = attached.get(part.stored_sha256 or "")
+    return part if stored is None else replace(part, data=stored.data)
 
 
 def _messages(
@@ -286,8 +307,9 @@ def session_of(
             error = LLMError("Still running in another kernel.", model=run.model)
             run = replace(run, status="interrupted", error=error)
         # Text before reasoning: its end would otherwise show as a thinking time.
-        if run.text:
-            session.answers.apply(place, TextDelta(run.text))
+        for item in answers.items(run):
+            event = TextDelta(item) if isinstance(item, str) else PartAdded(item)
+            session.answers.apply(place, event)
         if run.reasoning:
             session.answers.apply(place, ReasoningDelta(run.reasoning))
         session.answers.apply(place, RunFinished(run))

@@ -97,6 +97,7 @@ export function createPane(view, element, { number, label }, menuItems) {
     });
   };
   elements.copyOne.addEventListener("click", copy, { signal });
+  body.addEventListener("click", (event) => goToSource(event, body), { signal });
   return {
     paint, afterPaint, copy,
     compare: (parts, baseline) => {
@@ -224,17 +225,44 @@ export function createTextRenderer(view, body) {
   return (pane) => {
     const replaced = pane.revision !== drawn.revision;
     if (!replaced && pane.blocks.length === drawn.blocks && pane.tail === drawn.text) return false;
+    const open = replaced ? openFolds(body) : [];
     if (replaced) {
       body.replaceChildren(tail);
       drawn.blocks = 0;
       drawn.revision = pane.revision;
     }
-    const fresh = pane.blocks.slice(drawn.blocks).map((html) => createBlock(view, html));
+    const fresh = pane.blocks.slice(drawn.blocks).map((block) => createBlock(view, block));
     tail.before(...fresh);
+    for (const [at, fold] of body.querySelectorAll("details").entries()) if (open[at]) fold.open = true;
     drawn.blocks = pane.blocks.length;
     setTail(pane.tail);
     return true;
   };
+}
+
+/**
+ * Move to the source that a pressed marker such as [1] names. The page's address stays as it is.
+ * @param {MouseEvent} event
+ * @param {HTMLElement} body
+ */
+function goToSource(event, body) {
+  const link = event.target instanceof Element ? event.target.closest("a") : null;
+  const name = link?.getAttribute("href") ?? "";
+  if (!name.startsWith("#")) return;
+  event.preventDefault();
+  const source = body.querySelector(`[id="${CSS.escape(name.slice(1))}"]`);
+  if (!(source instanceof HTMLElement)) return;
+  source.tabIndex = -1;
+  source.focus({ preventScroll: true });
+  source.scrollIntoView({ block: "nearest" });
+}
+
+/**
+ * Which folded parts of an answer a reader has opened.
+ * @param {HTMLElement} body
+ */
+function openFolds(body) {
+  return [...body.querySelectorAll("details")].map((fold) => fold.open);
 }
 
 /**

@@ -7,8 +7,7 @@
  * @property {string} model
  * @property {string} label what distinguishes it: "temperature 0.2"; may be empty
  * @property {string} state
- * @property {readonly string[]} blocks the finished parts of the answer as HTML, sanitized by the
- *   kernel
+ * @property {readonly Block[]} blocks the finished parts of the answer
  * @property {string} tail the unfinished text after them
  * @property {string} digest hash of the finished answer; empty before its end
  * @property {number} revision increases when blocks are replaced, not when blocks are added
@@ -23,6 +22,12 @@
  */
 
 /**
+ * A finished part of an answer as HTML, sanitized by the kernel: text, or a part that is no text,
+ * such as a picture, a folded result or the sources.
+ * @typedef {string | {part: string}} Block
+ */
+
+/**
  * A retry with other parameters: "Retry with 2,048 · at most $0.0042".
  * @typedef {{label: string, changes: Record<string, unknown>}} SuggestedAction
  */
@@ -32,7 +37,7 @@
  * appended to the tail, or replaces it if there are new blocks. `again` restarts the answer; `whole`
  * replaces all its blocks.
  * @typedef {Partial<Omit<Pane, "revision">> & {number: number, again?: boolean,
- *   whole?: readonly string[]}} PaneChange
+ *   whole?: readonly Block[]}} PaneChange
  */
 
 /**

@@ -188,7 +188,7 @@ export function createCopy(view, name, attributes, text) {
 const ALLOWED_HTML = {
   elements: [
     "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre", "code", "ul", "ol", "li",
-    "strong", "em", "s", "a", "table", "thead", "tbody", "tr", "th", "td", "span",
+    "strong", "em", "s", "a", "table", "thead", "tbody", "tr", "th", "td", "span", "sup",
     ...[
       "math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "ms", "mfrac", "msqrt", "mroot", "msub", "msup",
       "msubsup", "munder", "mover", "munderover", "mmultiscripts", "mtable", "mtr", "mtd", "mstyle",
@@ -204,20 +204,35 @@ const ALLOWED_HTML = {
   ],
 };
 
+// What parts other than text may have besides. Their HTML is written by the kernel alone.
+const ALLOWED_IN_PARTS = {
+  elements: [
+    ...ALLOWED_HTML.elements, "details", "summary", "figure", "figcaption", "img", "audio", "section", "div",
+  ],
+  attributes: [...ALLOWED_HTML.attributes, "id", "src", "alt", "controls", "preload", "aria-label"],
+};
+
 /**
  * Create an element for one finished block of an answer. The kernel has sanitized the HTML; browsers
  * that have a sanitizer apply it again.
  * @param {View} view
- * @param {string} html
+ * @param {import("./answer_state.js").Block} block
  */
-export function createBlock(view, html) {
-  const element = h("div", { class: "llm-block" });
+export function createBlock(view, block) {
+  const isText = typeof block === "string";
+  const [html, sanitizer] = isText ? [block, ALLOWED_HTML] : [block.part, ALLOWED_IN_PARTS];
+  const element = h("div", { class: isText ? "llm-block" : "llm-block llm-part" });
   /** @typedef {{setHTML?: (html: string, options: object) => void}} SanitizerElement */
   const { setHTML } = /** @type {SanitizerElement} */ (/** @type {unknown} */ (element));
-  if (setHTML) setHTML.call(element, html, { sanitizer: ALLOWED_HTML });
+  if (setHTML) setHTML.call(element, html, { sanitizer });
   else element.innerHTML = html;
+  for (const media of element.querySelectorAll("img, audio")) {
+    if (!/^data:(image|audio)\//.test(media.getAttribute("src") ?? "")) media.remove();
+  }
   // In the same tab, a link would navigate away from the notebook.
-  for (const link of element.querySelectorAll("a")) link.target = "_blank";
+  for (const link of element.querySelectorAll("a")) {
+    if (!link.getAttribute("href")?.startsWith("#")) link.target = "_blank";
+  }
   for (const code of element.querySelectorAll("pre")) addCopyButton(view, code);
   return element;
 }

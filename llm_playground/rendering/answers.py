@@ -1,0 +1,105 @@
+"""A complete answer as blocks of safe HTML: its texts, its other parts in their order, its sources.
+
+Blocks of text are strings, cleaned by rules of their own (``rendering.markdown``). A block with a
+picture, a folded result or the sources is a :class:`PartBlock`, so that a page can allow in it what
+it never allows in text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TypeAlias
+
+from llm_playground.parts import AnswerPart, Source, TextPart
+from llm_playground.rendering import markdown, parts, source_list
+from llm_playground.rendering.citations import Citations
+from llm_playground.types import Run
+
+_NOT_IN_IDS = re.compile(r"[^0-9A-Za-z-]")
+
+
+@dataclass(frozen=True, slots=True)
+class PartBlock:
+    """A block that is no text of the answer."""
+
+    html: str
+
+
+Block: TypeAlias = str | PartBlock
+
+
+def items(run: Run) -> list[str | AnswerPart]:
+    """The texts of an answer, and between them the parts that are shown there.
+
+    Texts that no such part divides are one: a provider sends a part for each sentence.
+    """
+    shown: list[str | AnswerPart] = []
+    for part in run.parts:
+        if isinstance(part, TextPart):
+            shown.append(part.text)
+        elif parts.is_shown(part):
+            shown.append(part)
+    texts = "".join(item for item in shown if isinstance(item, str))
+    if texts != run.text:  # of which another program, or a notebook, has kept less
+        shown = [run.text, *(item for item in shown if not isinstance(item, str))]
+    return list(joined(shown))
+
+
+def joined(pieces: Iterable[str | AnswerPart]) -> Iterator[str | AnswerPart]:
+    """The items of an answer with neighbouring texts as one, without empty ones."""
+    for is_text, group in groupby(pieces, key=lambda piece: isinstance(piece, str)):
+        if not is_text:
+            yield from group
+        elif text := "".join(str(piece) for piece in group):
+            yield text
+
+
+def blocks(
+    pieces: Iterable[str | AnswerPart], sources: Sequence[Source], anchor: str
+) -> list[Block]:
+    """The whole answer, with markers of its sources in its text and the sources below."""
+    citations, answer, start = Citations.of(sources, anchor), markdown.Answer(), 0
+    shown: list[Block] = []
+    for item in joined(pieces):
+        if isinstance(item, str):
+            shown += citations.blocks(item, answer, start)
+            start += len(item)
+        else:
+            shown.append(part_block(item))
+    return shown + source_blocks(sources, anchor)
+
+
+def part_block(part: AnswerPart) -> PartBlock:
+    """The block of a part that is shown between texts."""
+    return PartBlock(parts.to_html(part))
+
+
+def source_blocks(sources: Sequence[Source], anchor: str) -> list[Block]:
+    """The block below an answer with sources."""
+    return [PartBlock(source_list.to_html(sources, anchor))] if sources else []
+
+
+def anchor(run: Run) -> str:
+    """The beginning of the ids of a run's sources in a page."""
+    return f"llm-{_NOT_IN_IDS.sub('', run.id)[-12:]}"
+
+
+def html(shown: Iterable[Block]) -> str:
+    """Blocks as one HTML."""
+    return "".join(block if isinstance(block, str) else block.html for block in shown)
+
+
+def styled_html(shown: Iterable[Block]) -> str:
+    """Blocks as one HTML for pages without a style sheet of this package."""
+    return "".join(
+        block if isinstance(block, str) else parts.with_styles(block.html) for block in shown
+    )
+
+
+def as_lines(run: Run) -> list[str]:
+    """The texts and parts of an answer in their order, then its sources, each as one text."""
+    lines = [item if isinstance(item, str) else parts.to_line(item) for item in items(run)]
+    return [*lines, *source_list.to_lines(run.sources)]
