@@ -30,12 +30,15 @@ from llm_playground.errors import InvalidParameterError
 from llm_playground.exporting.rows import (
     COLUMNS,
     Row,
+    as_run,
     footer_line,
     notices,
     parameter_items,
     start_time,
 )
 from llm_playground.formatting import count
+from llm_playground.parts import AnswerPart, Source
+from llm_playground.rendering import answers, parts, source_list
 from llm_playground.runlog.attachments import Attachment
 
 FORMAT = "llm_playground.runs"
@@ -161,6 +164,7 @@ def read_csv(csv: str) -> Iterator[list[str | None]]:
 
 _MARKDOWN_SIGNS = re.compile(r"[\\`*_\[\]<>#|~&$@!{}]")
 _MAX_HEADING_CHARS = 80
+_LANGUAGE = re.compile(r"[^\w+#-]")  # what the name of a language has not
 
 
 def to_markdown(rows: Iterable[Row]) -> str:
@@ -178,30 +182,67 @@ def _section(rows: Sequence[Row]) -> str:
     items, attached = parameter_items(parameters), len(rows[0]["attachments"] or ())
     heading = escape_markdown(_validation.shorten(str(user or ""), _MAX_HEADING_CHARS))
     prompts = (("System prompt", system), ("User prompt", user))
-    parts = [
+    lines = [
         f"# {heading or 'A run without its prompt'}",
         *(f"**{title}**\n\n{fence(str(text))}" for title, text in prompts if text),
         *([f"{count(attached, 'attachment')}, which the JSON export holds."] if attached else []),
         markdown_table(("parameter", "value"), items) if items else "No parameter was set.",
         *map(_answer, rows),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(lines) + "\n"
 
 
 def _answer(row: Row) -> str:
     model = escape_markdown(row["model"] or "model unknown")
     origin = (start_time(row), row["username"], row["notebook"], f"run {row['run_id']}")
-    parts = [
+    run = as_run(row)
+    lines = [
         f"## {model} · answer {row['iteration_number'] or 1}",
-        fence(row["response_text"]) if row["response_text"] else "",
+        *map(item_markdown, answers.items(run)),
+        sources_markdown(run.sources),
         "\n".join(f"- {escape_markdown(notice)}" for notice in notices(row)),
         escape_markdown(footer_line(row)),
         " · ".join(escape_markdown(part) for part in origin if part),
     ]
-    return "\n\n".join(part for part in parts if part)
+    return "\n\n".join(line for line in lines if line)
 
 
-def fence(content: str) -> str:
+def item_markdown(item: str | AnswerPart) -> str:
+    """A text of an answer in a fence; another part as a line, with what it folds in a fence."""
+    if isinstance(item, str):
+        return fence(item)
+    text, language = parts.folded_text(item)
+    line = escape_markdown(parts.to_line(item))
+    return f"{line}\n\n{fence(text, _LANGUAGE.sub('', language))}" if text else line
+
+
+def sources_markdown(sources: Sequence[Source]) -> str:
+    """The sources of an answer as a numbered list, empty without any.
+
+    >>> print(sources_markdown([Source("Moon", "https://example.com/moon", "It is far.")]))
+    **Sources**
+    <BLANKLINE>
+    1. [Moon](<https://example.com/moon>): It is far.
+    """
+    lines = [
+        f"{number}. {_source_markdown(source)}"
+        for number, source in enumerate(sources[: source_list.MAX_SHOWN], 1)
+    ]
+    return "\n".join(["**Sources**", "", *lines]) if lines else ""
+
+
+def _source_markdown(source: Source) -> str:
+    url, title = source_list.safe_url(source.url), escape_markdown(source_list.title(source))
+    if url is not None:
+        address = url.replace("<", "%3C").replace(">", "%3E")
+        title = f"[{title}](<{address}>)"
+    elif source.url:
+        title = f"{title}, {escape_markdown(source_list.address(source))}"
+    quote = escape_markdown(source_list.quote(source))
+    return f"{title}: {quote}" if quote else title
+
+
+def fence(content: str, language: str = "text") -> str:
     """Text in a fence longer than any in it.
 
     >>> print(fence("```"))
@@ -211,7 +252,7 @@ def fence(content: str) -> str:
     """
     longest = max(map(len, re.findall("`+", content)), default=0)
     ticks = "`" * max(longest + 1, 3)
-    return f"{ticks}text\n{content.rstrip()}\n{ticks}"
+    return f"{ticks}{language or 'text'}\n{content.rstrip()}\n{ticks}"
 
 
 def escape_markdown(content: object) -> str:

@@ -16,21 +16,25 @@ import re
 import secrets
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from itertools import accumulate, chain, zip_longest
+from types import MappingProxyType
 from typing import Any
 
-from llm_playground import rendering
 from llm_playground._validation import shorten
 from llm_playground.exporting import formats, rows
 from llm_playground.exporting.formats import MIME_TYPE
 from llm_playground.exporting.rows import Row, plain_row
+from llm_playground.parts import AnswerPart, AudioPart, ImagePart, Source
 from llm_playground.redaction import printable
+from llm_playground.rendering import answers, markdown, parts, source_list
+from llm_playground.rendering.citations import Citations
 from llm_playground.runlog.rows import clean_text
 from llm_playground.types import Run
 
 MAX_BYTES = 256 << 10
+MAX_MEDIA_BYTES = 4 << 20
 NOTE = "Saved answers. Run this cell to go on."
 EMPTY_NOTE = "No answers yet. Run this cell to ask."
 _MAX_LINE_CHARS = 300  # of a name or a setting
@@ -42,6 +46,7 @@ def mime_bundle(
     runs: Sequence[Run | Row],
     *,
     max_bytes: int = MAX_BYTES,
+    media: Mapping[str, bytes] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """A playground and its answers as a MIME bundle that needs neither kernel nor script.
 
@@ -55,6 +60,8 @@ def mime_bundle(
         runs: The answers, in order.
         max_bytes: The maximum size of the runs in the notebook. Longer texts are truncated, which
             they say; if that is not enough, the last runs are left out.
+        media: The bytes of pictures and recordings of the answers by their SHA-256; at most
+            :data:`MAX_MEDIA_BYTES` of them are kept in the HTML.
 
     Returns:
         ``text/html`` (plain tags, answers sanitised) and ``text/markdown`` with the same content,
@@ -69,7 +76,8 @@ def mime_bundle(
     """
     plain = [_with_prompt(plain_row(run), form) for run in runs]
     kept = _fit_rows(plain, max_bytes)
-    page = NotebookPage.of(name, _fit_form(form, max_bytes), kept, len(plain) - len(kept))
+    room = _MediaRoom(media)
+    page = NotebookPage.of(name, _fit_form(form, max_bytes), kept, len(plain) - len(kept), room)
     return {
         "text/plain": printable(_page_text(page)),
         "text/markdown": _page_markdown(page),
@@ -101,18 +109,26 @@ class NotebookPage:
 
     @classmethod
     def of(
-        cls, name: str | None, form: Mapping[str, Any], kept: Sequence[Row], left_out: int
+        cls,
+        name: str | None,
+        form: Mapping[str, Any],
+        kept: Sequence[Row],
+        left_out: int,
+        room: _MediaRoom,
     ) -> NotebookPage:
-        """The page of a playground with the answers that fit; ``left_out`` others did not."""
+        """The page of a playground with the answers that fit; ``left_out`` others did not.
+
+        ``room`` has the pictures that fit.
+        """
         note = NOTE if kept or left_out else EMPTY_NOTE
         if left_out:
             more = f"{left_out:,} more answers are" if left_out > 1 else "1 more answer is"
             note = f"{note} {more} not kept in the notebook."
         prompts = (("System prompt", form.get("system")), ("User prompt", form.get("prompt")))
-        answers = tuple(Answer.of(number, row) for number, row in enumerate(kept, 1))
+        shown = tuple(Answer.of(number, row, room) for number, row in enumerate(kept, 1))
         lines = [
             (str(answer.number), _line(row["model"] or ""), *rows.figures(row))
-            for answer, row in zip(answers, kept, strict=True)
+            for answer, row in zip(shown, kept, strict=True)
         ]
         return cls(
             name=_line(name or "") or "Playground",
@@ -120,22 +136,46 @@ class NotebookPage:
             prompts=tuple((title, str(text)) for title, text in prompts if text),
             settings=tuple(_settings(form)),
             comparison=tuple(lines) if len(lines) > 1 else (),
-            answers=answers,
+            answers=shown,
         )
+
+
+@dataclass(slots=True)
+class _MediaRoom:
+    """The bytes of pictures by their hash, of which a notebook keeps a limited number."""
+
+    media: Mapping[str, bytes]
+    left: int = MAX_MEDIA_BYTES
+
+    def with_bytes(self, item: str | AnswerPart) -> str | AnswerPart:
+        """A picture or recording with its bytes, if there is room for them."""
+        if not isinstance(item, (ImagePart, AudioPart)):
+            return item
+        data = self.media.get(item.sha256 or "")
+        if data is None or len(data) > self.left:
+            return item
+        self.left -= len(data)
+        return replace(item, data=data)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer: its title and text, and the lines below (notices, footer, settings)."""
+    """One answer: its title, texts, parts and sources, and the lines below it.
+
+    ``lines`` are notices, footer and settings; ``anchor`` begins the ids of the sources.
+    """
 
     number: int
     model: str
-    text: str
+    items: tuple[str | AnswerPart, ...]
+    sources: tuple[Source, ...]
+    anchor: str
     lines: tuple[str, ...]
 
     @classmethod
-    def of(cls, number: int, row: Row) -> Answer:
+    def of(cls, number: int, row: Row, room: _MediaRoom) -> Answer:
         """The answer of a row."""
+        run = rows.as_run(row)
         items = rows.parameter_items(row["parameters"])
         parameters = " · ".join(f"{name} {value}" for name, value in items)[:_MAX_LINE_CHARS]
         settings = " · ".join(part for part in (parameters, rows.start_time(row)) if part)
@@ -143,7 +183,9 @@ class Answer:
         return cls(
             number=number,
             model=_line(row["model"] or "model unknown"),
-            text=row["response_text"] or "",
+            items=tuple(map(room.with_bytes, answers.items(run))),
+            sources=run.sources,
+            anchor=answers.anchor(run),
             lines=tuple(line for line in lines if line),
         )
 
@@ -167,7 +209,7 @@ def _line(value: object) -> str:
 
 def _page_html(page: NotebookPage) -> str:
     """The page as one ``div`` of safe HTML."""
-    parts = [
+    sections = [
         f"<h3>{_html_lines([page.name])}</h3>",
         f"<p><em>{_html_lines([page.note])}</em></p>",
         *(f"<p><strong>{title}</strong></p>\n{_pre(text)}" for title, text in page.prompts),
@@ -175,12 +217,12 @@ def _page_html(page: NotebookPage) -> str:
         _html_table(page.HEAD, page.comparison) if page.comparison else "",
         *map(_answer_html, page.answers),
     ]
-    return "<div>\n" + "\n".join(part for part in parts if part) + "\n</div>"
+    return "<div>\n" + "\n".join(section for section in sections if section) + "\n</div>"
 
 
 def _page_markdown(page: NotebookPage) -> str:
     """The page as Markdown, each text in a fence of its own."""
-    parts = [
+    sections = [
         f"### {formats.escape_markdown(page.name)}",
         f"*{formats.escape_markdown(page.note)}*",
         *(f"**{title}**\n\n{formats.fence(text)}" for title, text in page.prompts),
@@ -188,36 +230,55 @@ def _page_markdown(page: NotebookPage) -> str:
         formats.markdown_table(page.HEAD, page.comparison) if page.comparison else "",
         *map(_answer_markdown, page.answers),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def _page_text(page: NotebookPage) -> str:
     """The page as plain text, without the answers' texts: the notebook holds them three times."""
-    parts = [
+    sections = [
         f"{page.name}\n{page.note}",
         *(f"{title}:\n{content}" for title, content in page.prompts),
         "\n".join(f"{name}: {value}" for name, value in page.settings),
         *("\n".join((_title(answer, str), *answer.lines)) for answer in page.answers),
     ]
-    return "\n\n".join(part for part in parts if part)
+    return "\n\n".join(section for section in sections if section)
 
 
 def _answer_html(answer: Answer) -> str:
     title = _html_lines([_title(answer, str)])
     return (
         f"<details open>\n<summary><strong>{title}</strong></summary>\n"
-        f"{static_html(answer.text)}\n"
+        f"{_items_html(answer)}\n"
         f"<p><small>{_html_lines(answer.lines)}</small></p>\n</details>"
     )
 
 
+def _items_html(answer: Answer) -> str:
+    """The texts, other parts and sources of an answer."""
+    citations, start = Citations.of(answer.sources, answer.anchor), 0
+    shown = []
+    for item in answer.items:
+        if isinstance(item, str):
+            shown.append(static_html(item, citations, start))
+            start += len(item)
+        else:
+            shown.append(_styled(parts.to_html(item)))
+    shown.append(_styled(source_list.to_html(answer.sources, answer.anchor)))
+    return "\n".join(filter(None, shown))
+
+
+def _styled(html: str) -> str:
+    return _isolate_dollars(parts.with_styles(html))
+
+
 def _answer_markdown(answer: Answer) -> str:
-    parts = [
+    lines = [
         f"#### {_title(answer, formats.escape_markdown)}",
-        formats.fence(answer.text) if answer.text else "",
+        *map(formats.item_markdown, answer.items),
+        formats.sources_markdown(answer.sources),
         "\n".join(f"- {formats.escape_markdown(line)}" for line in answer.lines),
     ]
-    return "\n\n".join(part for part in parts if part)
+    return "\n\n".join(line for line in lines if line)
 
 
 def _title(answer: Answer, escape: Callable[[str], str]) -> str:
@@ -252,17 +313,25 @@ _TAG = re.compile(r'(<(?:[^<>"]|"[^"]*")*>)')
 _MAX_GROWTH, _FREE_CHARS = 40, 1_000
 
 
-def static_html(answer: str) -> str:
-    r"""Safe HTML of an answer: its Markdown rendered, or its text if rendering would change it.
+def static_html(text: str, citations: Citations | None = None, start: int = 0) -> str:
+    r"""Safe HTML of a text: its Markdown rendered, or as it is if rendering would change it.
+
+    ``citations`` are those of the answer, in which the text begins at ``start``.
 
     >>> static_html("*half*: $\\frac{1}{2}$")
     '<p><em>half</em>: $\\frac{1}{2}$</p>'
     """
-    if _is_json(answer):  # Markdown would consume some of its characters
-        return _pre(answer)
-    html = rendering.to_html(answer).rstrip()
-    html = _with_formula_sources(answer) if _MATHML in html else _isolate_dollars(html)
-    return html if len(html) <= _MAX_GROWTH * len(answer) + _FREE_CHARS else _pre(answer)
+    citations = citations or Citations()
+    if _is_json(text):  # Markdown would consume some of its characters
+        return _pre(text)
+    added_chars = citations.added_chars
+    html = "".join(citations.blocks(text, markdown.Answer(), start)).rstrip()
+    if _MATHML in html:
+        html = _with_formula_sources(text, citations, start)
+    else:
+        html = _isolate_dollars(html)
+    most = _MAX_GROWTH * len(text) + _FREE_CHARS + citations.added_chars - added_chars
+    return html if len(html) <= most else _pre(text)
 
 
 def _pre(text: str) -> str:
@@ -288,19 +357,24 @@ def _isolate_dollars(html: str) -> str:
     return "".join(chain.from_iterable(zip_longest(texts, pieces[1::2], fillvalue="")))
 
 
-def _with_formula_sources(answer: str) -> str:
+def _with_formula_sources(text: str, citations: Citations, start: int) -> str:
     """Rendered with a mark for each formula, which is then replaced by its source."""
-    mark = f"f{secrets.token_hex(12)}n"  # a word to Markdown; random, so no answer contains it
+    mark = f"f{secrets.token_hex(12)}n"  # a word to Markdown; random, so no text contains it
     formulas: list[str] = []
+    spans: list[tuple[int, int, int]] = []
 
     def add_mark(match: re.Match[str]) -> str:
         formulas.append(match[0])
-        return f"{mark}{len(formulas) - 1}e"
+        name = f"{mark}{len(formulas) - 1}e"
+        spans.append((start + match.start(), start + match.end(), len(name)))
+        return name
 
-    html = rendering.to_html(_FORMULA.sub(add_mark, answer)).rstrip()
+    marked = _FORMULA.sub(add_mark, text)
+    moved = citations.moved_by(spans)
+    html = "".join(moved.blocks(marked, markdown.Answer(), start)).rstrip()
     # The renderer found a formula that the pattern did not, or a mark is in an address.
     if _MATHML in html or re.search(rf'="[^"]*{mark}', html):
-        return _pre(answer)
+        return _pre(text)
     html = _isolate_dollars(html)
     return re.sub(rf"{mark}(\d+)e", lambda match: _escape(formulas[int(match[1])]), html)
 
@@ -317,6 +391,7 @@ def _is_json(text: str) -> bool:
 
 _TEXT_COLUMNS = ("system_prompt", "user_prompt", "response_text", "reasoning_text", "error_message")
 _FORM_SHARE = 8  # each text of the form takes at most an eighth of the size of the runs
+_MAX_VALUE_CHARS = 2_000  # of a value in a part, if the runs do not fit
 _MIN_TRUNCATED_CHARS = 70  # truncating less would make no text shorter
 
 
@@ -329,11 +404,12 @@ def _fit_rows(plain: Sequence[Row], max_bytes: int) -> list[Row]:
     whole_bytes = sum(map(_row_bytes, plain))
     if whole_bytes <= room:
         return list(plain)
-    shortest = [_truncate_row(row, 0) for row in plain]
+    shortest = [_truncate_row(_without_copies(row), 0) for row in plain]
     ends = list(accumulate(map(_row_bytes, shortest)))
     if ends[-1] > room:
         return shortest[: bisect_right(ends, room)]
-    room -= whole_bytes - sum(map(_text_bytes, plain))
+    plain = [_without_copies(row) for row in plain]
+    room -= sum(map(_row_bytes, plain)) - sum(map(_text_bytes, plain))
     fits, too_long = 0, max(len(row[name] or "") for row in plain for name in _TEXT_COLUMNS)
     while too_long - fits > 1:
         middle = (fits + too_long) // 2
@@ -371,6 +447,20 @@ def truncate(text: str, max_chars: int) -> str:
 def _truncate_row(row: Row, max_chars: int) -> Row:
     present = [name for name in _TEXT_COLUMNS if row[name] is not None]
     return {**row, **{name: truncate(row[name], max_chars) for name in present}}
+
+
+def _without_copies(row: Row) -> Row:
+    """The row without texts of its parts that its columns have, and without long values in them."""
+    kept = [
+        {
+            name: truncate(value, _MAX_VALUE_CHARS) if isinstance(value, str) else value
+            for name, value in one.items()
+            if name != "original"
+        }
+        for one in (row["parts"] if isinstance(row["parts"], list) else ())
+        if isinstance(one, Mapping) and one.get("type") not in {"text", "reasoning"}
+    ]
+    return {**row, "parts": kept or None}
 
 
 def _row_bytes(row: Row) -> int:

@@ -292,17 +292,17 @@ def _not_runs(value: object) -> InvalidParameterError:
 
 def footer_line(row: Row) -> str:
     """The line under the answer: cost, time, tokens."""
-    return footer.line(_run(row))
+    return footer.line(as_run(row))
 
 
 def notices(row: Row) -> list[str]:
     """The notices about the answer, without advice that only helps the person who ran it."""
-    return [notice for notice in footer.notices(_run(row)) if notice != footer.LOCAL_NOTE]
+    return [notice for notice in footer.notices(as_run(row)) if notice != footer.LOCAL_NOTE]
 
 
 def figures(row: Row) -> tuple[str, str, str, str]:
     """How the run ended, its cost, time and output tokens; empty where unknown."""
-    run, ms, tokens = _run(row), row["response_time_ms"], row["output_tokens"]
+    run, ms, tokens = as_run(row), row["response_time_ms"], row["output_tokens"]
     cut_off = row["status"] == "completed" and row["finish_reason"] == "length"
     return (
         "cut off" if cut_off else (row["status"] or "").replace("_", " "),
@@ -329,8 +329,8 @@ def parameter_items(parameters: object) -> list[tuple[str, str]]:
     return [(str(name), str(value)) for name, value in parameters.items()]
 
 
-def _run(row: Row) -> Run:
-    """The row as a run, with what the footer and the notices need."""
+def as_run(row: Row) -> Run:
+    """The row as a run, with its answer and what the footer and the notices need."""
     parameters, attempts = row["parameters"], row["attempts"]
     max_tokens = parameters.get("max_tokens") if isinstance(parameters, Mapping) else None
     if not isinstance(max_tokens, int) or isinstance(max_tokens, bool):
@@ -342,4 +342,12 @@ def _run(row: Row) -> Run:
         times = {"number": number, "wait_ms": 0.0, "duration_ms": 0.0}
         known_attempts.append({**times, "skipped_events": skipped_events})
     known = {"status": row["status"] or "running", "attempts": known_attempts}
+    known |= {name: _objects(row[name]) for name in ("parts", "sources")}
     return run_of(row | known, Parameters(max_tokens=max_tokens))
+
+
+def _objects(value: object) -> list[Mapping[str, Any]] | None:
+    """The objects in a list, None without a list: another program may have written the value."""
+    if not isinstance(value, list):
+        return None
+    return [item for item in value if isinstance(item, Mapping)]

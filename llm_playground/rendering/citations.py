@@ -37,12 +37,14 @@ _ENDS_OF_BLOCKS = ("</pre>", "</table>", "<hr>", "</math>")
 class Citations:
     """The sources of one answer with their places in its text, each a number of characters.
 
-    ``anchor`` is the beginning of the ids of the numbered sources in the page.
+    ``anchor`` is the beginning of the ids of the numbered sources in the page, ``places`` pairs of
+    a place and the number of a source. ``added_chars`` is the size of the markers made so far.
     """
 
     sources: Sequence[Source] = ()
     anchor: str = ""
-    places: tuple[tuple[int, int], ...] = ()  # and the number of the source, in order
+    places: tuple[tuple[int, int], ...] = ()
+    added_chars: int = 0
     _left: int = _MAX_MARKERS
     _labels: dict[int, str] = field(default_factory=dict)
 
@@ -184,6 +186,7 @@ class Citations:
             self._labels[number] = (
                 f'<sup><a href="#{self.anchor}-{number}" title="{label}">[{number}]</a></sup>'
             )
+        self.added_chars += len(self._labels[number])
         return self._labels[number]
 
 

@@ -81,7 +81,7 @@ def to_html(part: AnswerPart) -> str:
     r"""A part as safe HTML; empty for text, reasoning and tool calls, which are shown elsewhere.
 
     >>> to_html(RefusalPart("I <cannot>."))
-    '<p class="llm-refusal">Refused: I &lt;cannot&gt;.</p>\\n'
+    '<p class="llm-refusal">Refused: I &lt;cannot&gt;.</p>\n'
     """
     return next((show(part) for kind, show in _HTML if isinstance(part, kind)), "")
 
@@ -111,9 +111,9 @@ def _image_html(part: ImagePart) -> str:
         if url is None:
             return _line_html(_image_line(part))
         place = source_list.link(url, source_list.host(part.url))
-        return f'<p class="llm-line">Picture at {place}, not loaded</p>\n'
+        return f'<p class="llm-note">Picture at {place}, not loaded</p>\n'
     return (
-        f'<figure class="llm-picture"><img class="llm-image" src="{shown.url}" '
+        f'<figure class="llm-figure"><img class="llm-figure-image" src="{shown.url}" '
         f'alt="Picture, {shown.width} by {shown.height} pixels" width="{shown.width}" '
         f'height="{shown.height}"></figure>\n'
     )
@@ -126,7 +126,7 @@ def _image_line(part: ImagePart) -> str:
         return f"Picture {where}, not loaded"
     kind = _kind(part.media_type)
     if part.data is None:
-        return f"Picture{kind}: its bytes are not here"
+        return f"Picture{kind}, not kept here"
     size = formatting.size(len(part.data))
     can = "" if media.picture(part) else "that cannot be shown safely"
     return " ".join(filter(None, (f"Picture{kind}, {size},", can))).rstrip(",")
@@ -138,28 +138,53 @@ def _audio_html(part: AudioPart) -> str:
         return _line_html(_audio_line(part))
     words = f'<figcaption class="llm-quote">{_text(part.transcript)}</figcaption>'
     return (
-        f'<figure class="llm-picture"><audio class="llm-audio" controls preload="metadata" '
+        f'<figure class="llm-figure"><audio class="llm-audio" controls preload="metadata" '
         f'src="{shown.url}"></audio>{words if part.transcript else ""}</figure>\n'
     )
 
 
 def _audio_line(part: AudioPart) -> str:
-    size = "its bytes are not here" if part.data is None else formatting.size(len(part.data))
+    size = "not kept here" if part.data is None else formatting.size(len(part.data))
     words = f": {_short(part.transcript)}" if part.transcript else ""
     return f"Recording{_kind(part.media_type)}, {size}{words}"
 
 
-def _call_html(part: ServerToolCall) -> str:
+def folded_text(part: AnswerPart) -> tuple[str, str]:
+    """What a line of a part folds, and its language: code, a result, JSON; empty without any.
+
+    >>> folded_text(ServerToolCall("1", "code_execution", '{"code": "1 + 1"}'))
+    ('1 + 1', 'python')
+    """
+    match part:
+        case ServerToolCall():
+            return _call_text(part)
+        case ServerToolResult():
+            return (_cut(redact(part.text)), "") if part.text.strip() else ("", "")
+        case OtherPart():
+            return _indented(part.json), "json"
+    return "", ""
+
+
+def _call_text(part: ServerToolCall) -> tuple[str, str]:
     tool, arguments = _tool(part.name), _arguments(part.arguments_json)
-    if tool is not None:
-        for name in tool.code:
-            if isinstance(code := arguments.get(name), str) and code.strip():
-                language = str(arguments.get("language") or _LANGUAGES.get(name, "python"))
-                shown = highlight(_cut(redact(code)), language)
-                return _folded(_call_line(part), f"<code>{shown}</code>")
-        if _values(arguments, tool.detail):
-            return _line_html(_call_line(part))
-    return _folded(_call_line(part), _text(_indented(part.arguments_json)))
+    for name in () if tool is None else tool.code:
+        if isinstance(code := arguments.get(name), str) and code.strip():
+            language = str(arguments.get("language") or _LANGUAGES.get(name, "python"))
+            return _cut(redact(code)), language
+    if tool is not None and _values(arguments, tool.detail):
+        return "", ""
+    return (_indented(part.arguments_json), "json") if arguments else ("", "")
+
+
+def _folded_html(part: AnswerPart) -> str:
+    line, (text, language) = escape(to_line(part)), folded_text(part)
+    if not text:
+        return f'<p class="llm-note">{line}</p>\n'
+    code = highlight(text.replace("\0", "\ufffd"), language)
+    return (
+        f'<details class="llm-fold"><summary class="llm-summary">{line}</summary>'
+        f'<pre class="llm-folded"><code>{code}</code></pre></details>\n'
+    )
 
 
 def _call_line(part: ServerToolCall) -> str:
@@ -168,12 +193,6 @@ def _call_line(part: ServerToolCall) -> str:
         return f"Used {_short(part.name) or 'a tool'}"
     values = _values(_arguments(part.arguments_json), tool.detail)
     return f"{tool.called}: {_short(' · '.join(values))}" if values else tool.called
-
-
-def _result_html(part: ServerToolResult) -> str:
-    if not part.text.strip():
-        return _line_html(_result_line(part))
-    return _folded(_result_line(part), _text(_cut(redact(part.text))))
 
 
 def _result_line(part: ServerToolResult) -> str:
@@ -188,10 +207,6 @@ def _refusal_line(part: RefusalPart) -> str:
     return f"Refused: {printable(redact(part.text)).strip()}"
 
 
-def _other_html(part: OtherPart) -> str:
-    return _folded(_other_line(part), _text(_indented(part.json)))
-
-
 def _other_line(part: OtherPart) -> str:
     return f"A part that is not understood: {_short(part.kind) or 'without a name'}"
 
@@ -200,10 +215,10 @@ _Shown = tuple[type[Any], Callable[[Any], str]]
 _HTML: tuple[_Shown, ...] = (
     (ImagePart, _image_html),
     (AudioPart, _audio_html),
-    (ServerToolCall, _call_html),
-    (ServerToolResult, _result_html),
+    (ServerToolCall, _folded_html),
+    (ServerToolResult, _folded_html),
     (RefusalPart, lambda part: f'<p class="llm-refusal">{escape(_refusal_line(part))}</p>\n'),
-    (OtherPart, _other_html),
+    (OtherPart, _folded_html),
 )
 _LINES: tuple[_Shown, ...] = (
     (ImagePart, _image_line),
@@ -265,29 +280,22 @@ def _kind(media_type: str | None) -> str:
 
 
 def _line_html(line: str) -> str:
-    return f'<p class="llm-line">{escape(line)}</p>\n'
-
-
-def _folded(line: str, html: str) -> str:
-    return (
-        f'<details class="llm-fold"><summary class="llm-summary">{escape(line)}</summary>'
-        f'<pre class="llm-folded">{html}</pre></details>\n'
-    )
+    return f'<p class="llm-note">{escape(line)}</p>\n'
 
 
 _QUIET = "color:var(--jp-ui-font-color2,#616161)"
 _EDGE = "1px solid var(--jp-border-color2,#e0e0e0)"
 _WRAP = "white-space:pre-wrap;overflow-wrap:anywhere"
 _STYLES = {
-    "llm-line": f"{_QUIET};font-size:12px;margin:4px 0;overflow-wrap:anywhere",
+    "llm-note": f"{_QUIET};font-size:12px;margin:4px 0;overflow-wrap:anywhere",
     "llm-fold": f"margin:4px 0;border:{_EDGE};border-radius:4px",
     "llm-summary": f"{_QUIET};font-size:12px;padding:4px 8px;cursor:pointer;overflow-wrap:anywhere",
     "llm-folded": f"margin:0;padding:8px;border-top:{_EDGE};font-size:12px;max-height:320px;"
     f"overflow:auto;{_WRAP}",
     "llm-refusal": f"margin:4px 0;padding-left:8px;border-left:2px solid "
     f"var(--jp-error-color1,#b71c1c);{_WRAP}",
-    "llm-picture": "margin:8px 0",
-    "llm-image": f"max-width:min(100%,512px);max-height:512px;width:auto;height:auto;"
+    "llm-figure": "margin:8px 0",
+    "llm-figure-image": f"max-width:min(100%,512px);max-height:512px;width:auto;height:auto;"
     f"border:{_EDGE};border-radius:4px",
     "llm-audio": "max-width:100%",
     "llm-sources": f"margin:8px 0 0;padding-top:4px;border-top:{_EDGE};font-size:12px;"
@@ -306,7 +314,7 @@ _CLASS = re.compile(r'class="((?:llm|tok)-[a-z-]+)"')
 def with_styles(html: str) -> str:
     """HTML of this package with styles in place of classes.
 
-    >>> with_styles('<p class="llm-picture">')
+    >>> with_styles('<p class="llm-figure">')
     '<p style="margin:8px 0">'
     """
     return _CLASS.sub(

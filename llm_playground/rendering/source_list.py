@@ -19,7 +19,7 @@ from llm_playground.redaction import printable, redact
 MAX_SHOWN = 200  # of one answer; all are in `run.sources`
 _MAX_TITLE_CHARS, _MAX_QUOTE_CHARS, _MAX_URL_CHARS = 200, 500, 2_000
 # Browsers read a backslash as a slash, and skip blanks and controls: the host would be another.
-_UNSAFE = re.compile(r"[\\\s\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
+_UNSAFE = re.compile(r"[\\\"<>`\s\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
 REL = "noopener noreferrer nofollow"
 
 
@@ -39,7 +39,7 @@ def to_html(sources: Sequence[Source], anchor: str) -> str:
         for number, source in enumerate(islice(sources, MAX_SHOWN), 1)
     ]
     more = _more(sources)
-    rest = f'<p class="llm-line">{escape(more)}</p>' if more else ""
+    rest = f'<p class="llm-note">{escape(more)}</p>' if more else ""
     return (
         '<section class="llm-sources" aria-label="Sources"><p class="llm-sources-title">Sources</p>'
         f"<ol>\n{''.join(items)}</ol>{rest}</section>"
@@ -73,6 +73,11 @@ def label(source: Source) -> str:
 def address(source: Source) -> str:
     """The address as text, controls written visibly."""
     return _line(source.url, _MAX_URL_CHARS)
+
+
+def quote(source: Source) -> str:
+    """The cited text on one line."""
+    return _line(source.quote, _MAX_QUOTE_CHARS)
 
 
 def host(url: str | None) -> str:
@@ -119,8 +124,8 @@ def _item(source: Source) -> str:
         html, shown = f"<span>{escape(text)}</span>", address(source)
         if shown not in {"", text}:
             html += f'\n<span class="llm-host">{escape(shown)}</span>'
-    quote = _line(source.quote, _MAX_QUOTE_CHARS)
-    return html + (f'<div class="llm-quote">{escape(quote)}</div>' if quote else "")
+    cited = quote(source)
+    return html + (f'<div class="llm-quote">{escape(cited)}</div>' if cited else "")
 
 
 def _more(sources: Sequence[Source]) -> str:

@@ -24,6 +24,7 @@ from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.exporting.formats import extract_rows
 from llm_playground.exporting.row_checks import check_rows
 from llm_playground.exporting.rows import Row
+from llm_playground.parts import AudioPart, ImagePart
 from llm_playground.redaction import redact
 from llm_playground.redaction.pii import Kind, masked
 from llm_playground.types import Run
@@ -179,9 +180,16 @@ class AnswerRestorer:
 
         panel = self._panel
         kinds = config.privacy().redact
-        form, rows = asdict(panel.written()), self._rows(panel.answers.runs())
+        runs = panel.answers.runs()
+        form, rows = asdict(panel.written()), self._rows(runs)
         name = None if panel.name is None else redact(panel.name)
-        bundle = mime_bundle(name, _redacted(form, kinds), _redacted(rows, kinds))
+        media = {
+            part.sha256: part.data
+            for run in runs
+            for part in run.parts
+            if isinstance(part, (ImagePart, AudioPart)) and part.data and part.sha256
+        }
+        bundle = mime_bundle(name, _redacted(form, kinds), _redacted(rows, kinds), media=media)
         return bundle, {METADATA: {"name": name, "draft": self._draft_store.as_json()}}
 
     def _take_over(self, older: AnswerRestorer) -> None:

@@ -35,7 +35,7 @@ class View:
     def end(self):
         last = self.growing.finish()
         self._see(last)
-        return "".join(self.blocks) if last.whole is None else last.whole
+        return "".join(self.blocks) if last.whole is None else "".join(last.whole)
 
     def _see(self, update):
         assert update.first == len(self.blocks), "no block is repeated or left out"
@@ -153,7 +153,7 @@ class TestLinks:
         whole = growing.finish().whole
 
         assert whole is not None
-        assert '<a href="https://example.com"' in whole
+        assert '<a href="https://example.com"' in "".join(whole)
 
     def test_a_link_after_its_definition_needs_no_correction(self):
         growing = GrowingAnswer()

@@ -69,7 +69,7 @@ def streamed(text, pieces=40):
         growing.feed(text[begin : begin + size])
         growing.update()
     last = growing.finish()
-    return "".join(growing.snapshot().blocks), last.whole
+    return "".join(growing.snapshot().blocks), last.whole and "".join(last.whole)
 
 
 @pytest.mark.parametrize("text", ATTACKS.values(), ids=ATTACKS)

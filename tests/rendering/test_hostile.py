@@ -79,4 +79,4 @@ def streamed(text: str, splits: list[int]) -> tuple[list[str], str]:
     growing.feed(text[begin:])
     last = growing.finish()
     blocks += last.blocks
-    return blocks, "".join(blocks) if last.whole is None else last.whole
+    return blocks, "".join(blocks) if last.whole is None else "".join(last.whole)

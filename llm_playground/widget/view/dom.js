@@ -221,7 +221,7 @@ const ALLOWED_IN_PARTS = {
 export function createBlock(view, block) {
   const isText = typeof block === "string";
   const [html, sanitizer] = isText ? [block, ALLOWED_HTML] : [block.part, ALLOWED_IN_PARTS];
-  const element = h("div", { class: isText ? "llm-block" : "llm-block llm-part" });
+  const element = h("div", { class: isText ? "llm-block" : "llm-block llm-answer-part" });
   /** @typedef {{setHTML?: (html: string, options: object) => void}} SanitizerElement */
   const { setHTML } = /** @type {SanitizerElement} */ (/** @type {unknown} */ (element));
   if (setHTML) setHTML.call(element, html, { sanitizer });
