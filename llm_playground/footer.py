@@ -7,7 +7,15 @@ from collections.abc import Iterable, Iterator
 
 from llm_playground import formatting
 from llm_playground._validation import short_repr, shorten
-from llm_playground.parts import PAUSED, AudioPart, ImagePart, OtherPart, ServerToolCall
+from llm_playground.parts import (
+    LEFT_OUT,
+    PAUSED,
+    AudioPart,
+    ImagePart,
+    OtherPart,
+    RefusalPart,
+    ServerToolCall,
+)
 from llm_playground.redaction import printable, redact
 from llm_playground.types import Run
 
@@ -83,13 +91,15 @@ def _what_came(run: Run) -> list[str]:
     """Sentences about the parts of an answer that its text does not show."""
     lines = []
     kinds: Counter[type] = Counter(map(type, run.parts))
+    if kinds[RefusalPart]:
+        lines.append("The model refused to answer.")
     media = {ImagePart: "picture", AudioPart: "recording"}
     if came := [formatting.count(kinds[kind], word) for kind, word in media.items() if kinds[kind]]:
         lines.append(f"The answer has {' and '.join(came)}.")
     if used := _named(part.name for part in run.parts if isinstance(part, ServerToolCall)):
         lines.append(f"The provider used {used}.")
     others = [part.kind for part in run.parts if isinstance(part, OtherPart)]
-    if unknown := [kind for kind in others if kind != PAUSED]:
+    if unknown := [kind for kind in others if kind not in (PAUSED, LEFT_OUT)]:
         are = "is" if len(unknown) == 1 else "are"
         count = formatting.count(len(unknown), "part")
         it = "It is" if len(unknown) == 1 else "They are"

@@ -28,6 +28,8 @@ _MARKS = (
 
 PAUSED = "pause_turn"
 """The kind of the :class:`OtherPart` at the end of an answer that goes on once it is sent back."""
+LEFT_OUT = "left out"
+"""The kind of the :class:`OtherPart` that stands for parts above the limit of their number."""
 
 
 @dataclass(frozen=True, slots=True)

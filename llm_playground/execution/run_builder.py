@@ -29,6 +29,7 @@ from llm_playground.events import (
     ToolCallDelta,
 )
 from llm_playground.parts import (
+    LEFT_OUT,
     AnswerPart,
     AudioPart,
     ImagePart,
@@ -323,7 +324,7 @@ class RunBuilder:
             parts.append(part)
         parts.reverse()
         if self._left_out:
-            parts.append(OtherPart("left out", f'{{"parts": {self._left_out}}}'))
+            parts.append(OtherPart(LEFT_OUT, f'{{"parts": {self._left_out}}}'))
         return tuple(parts)
 
     def _so_far(self) -> Finish:

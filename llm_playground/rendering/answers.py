@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeAlias
 
-from llm_playground.parts import AnswerPart, Source, TextPart
+from llm_playground.parts import AnswerPart, RefusalPart, Source, TextPart
 from llm_playground.rendering import markdown, parts, source_list
 from llm_playground.rendering.citations import Citations
 from llm_playground.types import Run
@@ -34,18 +34,19 @@ Block: TypeAlias = str | PartBlock
 def items(run: Run) -> list[str | AnswerPart]:
     """The texts of an answer, and between them the parts that are shown there.
 
-    Texts that no such part divides are one: a provider sends a part for each sentence.
+    Texts that no such part divides are one: a provider sends a part for each sentence. A refusal
+    is a part of the text where the run's text has it.
     """
-    shown: list[str | AnswerPart] = []
-    for part in run.parts:
-        if isinstance(part, TextPart):
-            shown.append(part.text)
-        elif parts.is_shown(part):
-            shown.append(part)
-    texts = "".join(item for item in shown if isinstance(item, str))
-    if texts != run.text:  # of which another program, or a notebook, has kept less
-        shown = [run.text, *(item for item in shown if not isinstance(item, str))]
-    return list(joined(shown))
+    for texts in ((TextPart, RefusalPart), (TextPart,)):
+        shown = [
+            part.text if isinstance(part, texts) else part
+            for part in run.parts
+            if isinstance(part, texts) or parts.is_shown(part)
+        ]
+        if "".join(item for item in shown if isinstance(item, str)) == run.text:
+            return list(joined(shown))
+    # Another program, or a notebook, has kept less of the text.
+    return list(joined([run.text, *(item for item in shown if not isinstance(item, str))]))
 
 
 def joined(pieces: Iterable[str | AnswerPart]) -> Iterator[str | AnswerPart]:

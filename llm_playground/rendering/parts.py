@@ -17,6 +17,8 @@ from typing import Any
 from llm_playground import formatting
 from llm_playground._validation import shorten
 from llm_playground.parts import (
+    LEFT_OUT,
+    PAUSED,
     AnswerPart,
     AudioPart,
     ImagePart,
@@ -207,7 +209,15 @@ def _refusal_line(part: RefusalPart) -> str:
     return f"Refused: {printable(redact(part.text)).strip()}"
 
 
+_KNOWN_OTHERS = {
+    PAUSED: "The provider paused here",
+    LEFT_OUT: "Further parts are left out: there are too many",
+}
+
+
 def _other_line(part: OtherPart) -> str:
+    if part.kind in _KNOWN_OTHERS:
+        return _KNOWN_OTHERS[part.kind]
     return f"A part that is not understood: {_short(part.kind) or 'without a name'}"
 
 

@@ -204,4 +204,4 @@ def test_a_hostile_answer_runs_and_loads_nothing(hostile):
     for place in ("[data-llm=answer]", ".jp-CodeCell:nth-child(2) .jp-OutputArea-output"):
         assert hostile.page.evaluate(ALIVE, place) == []
         assert hostile.page.evaluate(TOO_WIDE, place) == []
-    assert hostile.page.locator("[data-llm=answer] img").count() == 3, "those that are pictures"
+    assert hostile.page.locator("[data-llm=answer] img").count() == 2, "those that are pictures"

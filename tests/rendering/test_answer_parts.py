@@ -286,7 +286,9 @@ def test_texts_that_no_other_part_divides_are_one():
 
     assert answers.items(answer) == ["**a b**"]
     assert answers.items(run(text="Hi.", parts=())) == ["Hi."]
-    other = OtherPart("x", "{}")
+    other, refusal = OtherPart("x", "{}"), RefusalPart("No.")
+    assert answers.items(run(text="No.", parts=(refusal,))) == ["No."]
+    assert answers.items(run(text="Well.", parts=parts_of("Well.", refusal))) == ["Well.", refusal]
     assert answers.items(run(text="Hi.", parts=parts_of("Hi. More.", other))) == ["Hi.", other]
 
 
