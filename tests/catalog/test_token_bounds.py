@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import llm_playground as lp
+from llm_playground import image_formats
 from llm_playground.catalog import estimates, token_bounds
 from llm_playground.parts import ImagePart
 from llm_playground.request import images
@@ -148,7 +149,7 @@ SEGMENTS = {  # the beginning of a file, an empty segment, and the rest
 
 @pytest.mark.parametrize(("head", "segment", "rest"), SEGMENTS.values(), ids=SEGMENTS)
 def test_segments_are_searched_up_to_a_limit(head, segment, rest):
-    few, many = 9, images._MAX_HEADER_BYTES // len(segment) + 1
+    few, many = 9, image_formats._MAX_HEADER_BYTES // len(segment) + 1
 
     def size(count):
         return images.size_of(ImagePart("image/any", head + segment * count + rest + bytes(30)))
