@@ -8,6 +8,7 @@ is no longer read, as others can write to it now, calls are refused: they would 
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import io
 import os
@@ -30,6 +31,7 @@ from llm_playground.errors import ConfigError
 MAX_BYTES = 65_536
 # dotenv takes a time that is quadratic in the length of a run of spaces.
 _LONG_SPACE = re.compile(r"[^\S\r\n]{1000}")
+_COMMENT = re.compile(rb"(?:^|\s)#.*")
 _PREFIX = "LLM_PLAYGROUND_"
 _LOG = "LLM_PLAYGROUND_LOG"
 
@@ -64,7 +66,7 @@ def _read(path: str) -> tuple[Mapping[str, str], str | None]:
     problem = _problem(path)
     if problem is None:
         try:
-            text = read_regular(path, MAX_BYTES).decode()
+            text = _decoded(read_regular(path, MAX_BYTES))
             if _LONG_SPACE.search(text) is None:
                 bindings = parse_stream(io.StringIO(text))
                 return {b.key: b.value for b in bindings if b.key and b.value is not None}, None
@@ -74,6 +76,26 @@ def _read(path: str) -> tuple[Mapping[str, str], str | None]:
         except UnicodeDecodeError:
             problem = "it is not UTF-8"
     return {}, problem
+
+
+def _decoded(content: bytes) -> str:
+    r"""The text of a ``.env``: UTF-8, UTF-16 as Windows' PowerShell writes it, or ASCII.
+
+    Other characters may stand in comments, whatever their encoding.
+
+    Raises:
+        UnicodeDecodeError: It is none of these.
+
+    >>> _decoded("A=1".encode("utf-16")), _decoded(b"# Schl\xfcssel")
+    ('A=1', '# Schl�ssel')
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    if b"\0" in content[:2]:
+        return content.decode("utf-16-be" if content[:1] == b"\0" else "utf-16-le")
+    lines = (_COMMENT.sub(b"", line) for line in content.splitlines())
+    comments_only = not content.isascii() and all(line.isascii() for line in lines)
+    return content.decode("utf-8-sig", "replace" if comments_only else "strict")
 
 
 def _problem(path: str) -> str | None:

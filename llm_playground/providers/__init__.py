@@ -24,6 +24,9 @@ from llm_playground.types import Parameters, Request
 # Sent as the key to a server without keys.
 NO_KEY = "none"
 _EXIT_S = 2.0
+# Modules that an SDK looks up in ``sys.modules`` during its calls. They are complete before it is
+# used: another thread that imports one then, such as google-genai's, would break the calls.
+_LOOKED_UP_BY = {"openai": "httpx"}
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray")
 
 
@@ -240,6 +243,8 @@ def provider_class(wire_format: str, provider: str) -> Callable[[Endpoint], Prov
     module, name = (row.provider if row else wire_format).split(":")
     try:
         if row and row.sdk:
+            with suppress(ImportError):
+                import_module(_LOOKED_UP_BY.get(row.sdk, row.sdk))
             import_module(row.sdk)
         return cast("Callable[[Endpoint], Provider]", getattr(import_module(module), name))
     except Exception as error:  # a package's module may raise anything

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -29,6 +29,8 @@ from llm_playground.providers import (
     RequestContext,
     anthropic_blocks,
     documents,
+    endings,
+    error_bodies,
     streaming,
     strict_schema,
     usage,
@@ -44,28 +46,6 @@ DEFAULT_MAX_TOKENS = 4096
 
 _NO_ID_CHARACTER = re.compile(r"[^A-Za-z0-9_-]")
 _SAME_NAME = ("temperature", "top_p", "top_k")
-_FINISH_REASONS: dict[str, FinishReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_call",
-    "refusal": "content_filter",
-}
-# Types of errors inside a stream, with the status they have outside one:
-# https://docs.claude.com/en/api/errors
-_ERROR_STATUS = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "api_error": 500,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
 
 
 def body(request: Request) -> dict[str, Any]:
@@ -223,6 +203,7 @@ class Reader:
     def __init__(self) -> None:
         self.complete = False
         self.ended = False
+        self.bad_end: endings.BadEnd | None = None
         self._finish_reason: FinishReason = "other"
         self._stop_sequence: str | None = None
         self._block: Block | None = None
@@ -248,9 +229,13 @@ class Reader:
                 return self._stop(event.get("delta") or {})
             case "message_stop":
                 self.ended = True
-            case "error":
-                kind = str((event.get("error") or {}).get("type"))
-                raise streaming.StreamError(_ERROR_STATUS.get(kind, 500), json.dumps(event))
+            case "message":
+                return [read for part in _as_stream(event) for read in self.read(part)]
+            case kind if kind == "error" or not kind:
+                error = error_bodies.error_in(event)
+                if error is not None:
+                    body = event if "error" in event else {"error": error}
+                    raise streaming.StreamError(error_bodies.status_of(error), json.dumps(body))
         return []
 
     def finish(self, request_id: str | None) -> Finish:
@@ -273,7 +258,8 @@ class Reader:
         if reason is None:
             return []
         self.complete = True
-        self._finish_reason = _FINISH_REASONS.get(reason, "other")
+        self._finish_reason = endings.finish_reason(reason)
+        self.bad_end = endings.bad_end(reason)
         if reason == "stop_sequence":
             ended_at = delta.get("stop_sequence")
             self._stop_sequence = ended_at if isinstance(ended_at, str) else None
@@ -281,6 +267,16 @@ class Reader:
             details = usage.fields(delta.get("stop_details"))
             self._block = Block("answer", details.get("category"), details.get("explanation"))
         return self._blocks.ended(reason)
+
+
+def _as_stream(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A message that came whole, as the events of a stream."""
+    yield {"type": "message_start", "message": message}
+    for index, block in enumerate(message.get("content") or ()):
+        yield {"type": "content_block_start", "index": index, "content_block": block}
+        yield {"type": "content_block_stop", "index": index}
+    yield {"type": "message_delta", "delta": message, "usage": message.get("usage")}
+    yield {"type": "message_stop"}
 
 
 class AnthropicProvider:

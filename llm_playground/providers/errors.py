@@ -1,26 +1,24 @@
 """HTTP statuses and error bodies as errors of :mod:`llm_playground.errors`.
 
-``_BY_STATUS`` maps a status to an error class and its message; ``_BY_BODY`` refines it by patterns
-in the body. :func:`status_error` applies both, to responses and to error objects inside a stream.
+``_BY_STATUS`` maps a status to an error class and its message; ``error_rules`` refine it by the
+body. :func:`status_error` applies both, to responses and to error objects inside a stream.
 :func:`blocked_error` is for answers that a safety system ended. Exceptions of the connection are in
 :mod:`llm_playground.providers.transport_errors`.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from llm_playground.errors import (
     AuthenticationError,
     ContentBlockedError,
-    ContextLengthError,
     ProviderError,
     ProviderTimeoutError,
     ProviderUnavailableError,
@@ -29,11 +27,12 @@ from llm_playground.errors import (
 )
 from llm_playground.events import Block, Finish
 from llm_playground.providers import RequestContext, refused_values, request_id
+from llm_playground.providers.error_bodies import json_object, words
 from llm_playground.redaction import redact
 from llm_playground.types import Parameters
 
 DETAIL_CHARS = 2_000
-_QUOTED_CHARS = 240  # of the provider's text in a message
+_QUOTED_CHARS = 300  # of the provider's text in a message
 _SEARCHED_CHARS = 500  # for a parameter's name: searching takes longer than the text grows
 
 
@@ -59,9 +58,9 @@ class Rule:
         **fields: object,
     ) -> ProviderError:
         """The error, with the fields of its message filled in."""
-        line = self.message.format(label=call.label, status=status, **fields)
+        line = self.message.format(label=call.label_at_host, status=status, **fields)
         error = self.kind(
-            _capitalised(line),
+            _capitalised(line).replace("….", "…"),
             status_code=status,
             request_id=request_id(headers),
             provider=call.endpoint.provider,
@@ -73,17 +72,18 @@ class Rule:
         return error
 
 
+NO_MODEL = Rule(
+    RequestRejectedError,
+    "{label} has no model {model_name} {why}. "
+    "Choose another model (%llm models), or check the base URL.",
+)
 _BY_STATUS: dict[int, Rule] = {
     401: Rule(AuthenticationError, "{label} refused the key (401). {key_origin} {key_advice}"),
     402: Rule(RequestRejectedError, "{label} requires payment {why}. Add credit to the account."),
     403: Rule(
         AuthenticationError, "{label} does not let this key use {model_name} {why}. {key_origin}"
     ),
-    404: Rule(
-        RequestRejectedError,
-        "{label} has no model {model_name} {why}. "
-        "Choose another model (%llm models), or check the base URL.",
-    ),
+    404: NO_MODEL,
     408: Rule(ProviderTimeoutError, "{label} timed out {why}. Run again."),
     413: Rule(RequestRejectedError, "{label} refused the request as too large {why}. Send less."),
     429: Rule(RateLimitError, "{label} limits the rate {why}. {retry_advice}"),
@@ -106,63 +106,6 @@ _REFUSED_VALUE = Rule(
     RequestRejectedError,
     "{label} does not take this {value} with {model_name} {why}. Choose another and run again.",
 )
-_TOO_LONG = Rule(
-    ContextLengthError,
-    "The prompt is too long for {model_name} {why}. "
-    "Shorten it, lower max_tokens, or choose a model with a larger context window.",
-)
-
-# Bodies that are more precise than their status; the first match counts. Sources: OpenAI's error
-# codes; Anthropic's "prompt is too long: 1 tokens > 2 maximum" and "input length and `max_tokens`
-# exceed context limit"; Gemini's "input token count (1) exceeds the maximum number of tokens
-# allowed (2)", API_KEY_INVALID (a 400) and the quota ids in google.rpc.QuotaFailure; llama.cpp's
-# exceed_context_size_error; vLLM's "maximum context length".
-_BY_BODY: dict[re.Pattern[str], tuple[set[int], Rule]] = {
-    re.compile(
-        r"context_length_exceeded|maximum context length|prompt is too long"
-        r"|exceed(?:s|ed)? (?:the )?(?:available )?context (?:limit|size|length|window)"
-        r"|input token count.{0,40}exceeds|exceed_context_size",
-        re.IGNORECASE | re.DOTALL,
-    ): ({400, 413, 422}, _TOO_LONG),
-    re.compile("exceed_context_size"): ({500}, _TOO_LONG),
-    re.compile("image input is not supported"): (
-        {400, 500},  # 500 is llama.cpp's
-        Rule(
-            RequestRejectedError, "{model_name} does not take images. Choose a model with vision."
-        ),
-    ),
-    # OpenAI, Azure, DashScope
-    re.compile(
-        r'"code":\s*"(?:content_filter|(?:\w+_)?policy_violation|bio_policy|data_inspection_failed)"'
-    ): (
-        {400},
-        Rule(
-            ContentBlockedError,
-            "{label} blocked the prompt {why}. Nothing was billed. "
-            "Reword it, or choose another model.",
-        ),
-    ),
-    re.compile("API_KEY_INVALID|API key not valid|API key expired", re.IGNORECASE): (
-        {400},
-        Rule(AuthenticationError, "{label} refused the key (400). {key_origin} {key_advice}"),
-    ),
-    re.compile("insufficient_quota|billing_hard_limit_reached|billing_not_active"): (
-        {429},
-        Rule(
-            RateLimitError,
-            "{label} says the account's quota is used up (429). Add credit or raise its limit.",
-            final=True,
-        ),
-    ),
-    re.compile(r'"quotaId":\s*"[^"]*PerDay'): (
-        {429},
-        Rule(
-            RateLimitError,
-            "{label} says today's quota is used up {why}. Wait until tomorrow or raise the limit.",
-            final=True,
-        ),
-    ),
-}
 
 
 def status_error(
@@ -174,8 +117,8 @@ def status_error(
     """
     headers = headers or {}
     text = redact(body[: 10 * DETAIL_CHARS])
-    message, retry_after_s = _one_line(_message_in(text)), _retry_after_s(headers, body)
-    rule = _rule(status, text)
+    message, retry_after_s = _one_line(words(json_object(body))), _retry_after_s(headers, body)
+    rule = _rule(status, f"{message}\n{text}")
     parameter = _refused(call, status, text) if rule.kind is RequestRejectedError else None
     value = None
     if rule.kind is RequestRejectedError and status in (400, 422):
@@ -184,7 +127,7 @@ def status_error(
         rule, parameter = _REFUSED_VALUE, None
     elif parameter is not None:
         rule = _REFUSED_PARAMETER
-    when = "in a moment" if retry_after_s is None else f"in {_readable(retry_after_s)}"
+    when = f"in {_readable(retry_after_s)}" if retry_after_s else "in a moment"
     error = rule.error(
         call,
         headers,
@@ -194,7 +137,7 @@ def status_error(
         model_name=call.model.partition(":")[2],
         key_origin=call.key_origin,
         key_advice=call.key_advice,
-        why=f"({status}): {message}" if message else f"({status})",
+        why=f"({status}): {message}".removesuffix(".") if message else f"({status})",
         parameter=parameter,
         value=value,
         retry_advice=f"Run again {when}.",
@@ -209,10 +152,10 @@ def status_error(
 
 
 def _rule(status: int, body: str) -> Rule:
-    for pattern, (statuses, rule) in _BY_BODY.items():
-        if status in statuses and pattern.search(body):
-            return rule
-    return _BY_STATUS.get(status) or _BY_HUNDRED.get(status // 100) or _OTHER_STATUS
+    from llm_playground.providers import error_rules  # compiles many patterns
+
+    rule = error_rules.by_body(status, body)
+    return rule or _BY_STATUS.get(status) or _BY_HUNDRED.get(status // 100) or _OTHER_STATUS
 
 
 def unsendable(call: RequestContext, reason: ValueError) -> RequestRejectedError:
@@ -227,50 +170,45 @@ def unsendable(call: RequestContext, reason: ValueError) -> RequestRejectedError
 # Reading responses: the provider's message, how long to wait.
 
 
-def status_in(error: object) -> int | None:
-    """The HTTP status in an error object's ``code``, if there is one."""
-    code = error.get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, int) and 400 <= code < 600 else None
+# "Quota exceeded for metric: generativelanguage.googleapis.com/generate_content_paid_tier_input_
+# token_count, limit: 1000000"; Gemini's limits of tokens are per minute.
+_METRIC = re.compile(r"(?:\* )?Quota exceeded for metric: \S*?(\w+), limit: (\d+)")
+_REFERENCE = re.compile(
+    r"(?:For more information|To (?:monitor|learn)|Learn more|Visit|See|Need more)"
+    r"[^.]*https?://\S+ ?",
+    re.IGNORECASE,
+)
 
 
-def json_object(body: str) -> dict[str, Any]:
-    """The JSON object in a body; empty when it has another form."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    if isinstance(value, list) and value:  # without alt=sse, Gemini wraps its error in a list
-        value = value[0]
-    return value if isinstance(value, dict) else {}
-
-
-def _message_in(body: str) -> str:
-    """`error.message` of all three formats; vLLM and FastAPI have no `error` around it."""
-    value = json_object(body)
-    error = value.get("error", value)
-    message = error.get("message", error.get("detail")) if isinstance(error, dict) else error
-    return message if isinstance(message, str) else ""
+def _quota(match: re.Match[str]) -> str:
+    name = match[1].removeprefix("generate_content_").replace("_token_count", "_tokens per minute")
+    return f"Quota exceeded: {name.replace('_', ' ')}, {int(match[2]):,}"
 
 
 def _one_line(text: str) -> str:
-    line = " ".join(redact(text).split()).rstrip(". ")
+    """A provider's text in one line, shortened: without addresses of its documentation first."""
+    line = _METRIC.sub(_quota, " ".join(redact(text).split()))
+    line = (_REFERENCE.sub("", line) if len(line) > _QUOTED_CHARS else line).rstrip(". ")
     return line if len(line) <= _QUOTED_CHARS else line[: _QUOTED_CHARS - 1] + "…"
 
 
 def _retry_after_s(headers: Mapping[str, str], body: str) -> float | None:
-    """Seconds to wait: `retry-after-ms`, `retry-after` (seconds or a date), Google's RetryInfo."""
-    try:
-        if "retry-after-ms" in headers:
-            seconds = float(headers["retry-after-ms"]) / 1000
-        elif "retry-after" in headers:
-            seconds = _seconds_or_date(headers["retry-after"])
-        elif match := re.search(r'"retryDelay":\s*"(\d+(?:\.\d+)?)s"', body):
-            seconds = float(match[1])
-        else:
-            return None
-    except (ValueError, OverflowError):  # also of a date with an unparsable time zone
-        return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+    """Seconds to wait: `retry-after-ms`, `retry-after` (seconds or a date), Google's RetryInfo.
+
+    The first one above zero: a wait of zero says nothing, as the request was refused now.
+    """
+    delay = re.search(r'"retryDelay":\s*"(\d+(?:\.\d+)?)s"', body)
+    given = (
+        (headers.get("retry-after-ms"), lambda text: float(text) / 1000),
+        (headers.get("retry-after"), _seconds_or_date),
+        (delay and delay[1], float),
+    )
+    for text, read in given:
+        with suppress(ValueError, OverflowError):  # also of a date with an unparsable time zone
+            seconds = read(text) if text else 0.0
+            if math.isfinite(seconds) and seconds > 0:
+                return seconds
+    return None
 
 
 def _seconds_or_date(value: str) -> float:
@@ -375,7 +313,7 @@ def _refused(call: RequestContext, status: int, body: str) -> str | None:
         return None
     error = json_object(body).get("error")
     error = error if isinstance(error, dict) else {}
-    message = (_message_in(body) or body)[:_SEARCHED_CHARS]
+    message = (words(json_object(body)) or body)[:_SEARCHED_CHARS]
     return refused_parameter(message, error.get("code"), error.get("param"), call.parameters)
 
 
@@ -428,12 +366,16 @@ def _why(block: Block) -> str:
     reason = block.reason or ""
     if block.category:
         reason = reason.removeprefix("SAFETY").removeprefix(", ")
-    parts = [_spelled_out(part) for part in (block.category, reason) if part]
+    parts = [spelled_out(part) for part in (block.category, reason) if part]
     return f": {', '.join(parts)}" if parts else " for safety"
 
 
-def _spelled_out(text: str) -> str:
-    """``HARM_CATEGORY_DANGEROUS_CONTENT`` as ``dangerous content``; sentences are unchanged."""
+def spelled_out(text: str) -> str:
+    """A provider's constant in words, other texts in one line.
+
+    >>> spelled_out("HARM_CATEGORY_DANGEROUS_CONTENT"), spelled_out("It could harm. ")
+    ('dangerous content', 'It could harm')
+    """
     constant = text.removeprefix("HARM_CATEGORY_")
     if _CONSTANT.fullmatch(constant):
         return _SPELLED_OUT.get(constant, constant.replace("_", " ").lower())

@@ -36,6 +36,8 @@ from llm_playground.providers import (
     Endpoint,
     RequestContext,
     documents,
+    endings,
+    error_bodies,
     errors,
     gemini_parts,
     streaming,
@@ -47,11 +49,12 @@ from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.request import images
 from llm_playground.types import FinishReason, Message, Request, TokenLogprob
 
-_FINISH_REASONS: dict[str | None, FinishReason] = {"STOP": "stop", "MAX_TOKENS": "length"}
 _FILTERED = frozenset({
     "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR",
     "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION",
 })  # fmt: skip
+# Fields of an event that is no error.
+_FIELDS = frozenset({"candidates", "promptFeedback", "usageMetadata", "modelVersion", "responseId"})
 # Enums as numbers are those of ``google.ai.generativelanguage.v1beta``; their names:
 # https://ai.google.dev/api/generate-content#HarmCategory
 _FINISH_NUMBERS = (
@@ -80,10 +83,7 @@ def finish_reason(value: object) -> FinishReason:
     >>> finish_reason("SAFETY"), finish_reason(2)
     ('content_filter', 'length')
     """
-    name = _name(value, _FINISH_NUMBERS)
-    if name in _FILTERED:
-        return "content_filter"
-    return _FINISH_REASONS.get(name, "other")
+    return endings.finish_reason(_name(value, _FINISH_NUMBERS))
 
 
 def prompt_block(feedback: Mapping[str, Any]) -> Block | None:
@@ -297,6 +297,8 @@ class Reader:
 
     def __init__(self) -> None:
         self.complete = False
+        self.bad_end: endings.BadEnd | None = None
+        self._choices = endings.ChoiceFilter()
         self._finish_reason: FinishReason = "other"
         self._block: Block | None = None
         self._usage: dict[str, Any] = {}
@@ -306,7 +308,7 @@ class Reader:
 
     def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
         if event.get("error"):
-            raise streaming.StreamError(errors.status_in(event["error"]) or 500, json.dumps(event))
+            raise _error(event)
         if not self._model:
             self._model = event.get("modelVersion")
         usage = event.get("usageMetadata")
@@ -315,13 +317,15 @@ class Reader:
         if event.get("promptFeedback"):
             self._set_block(prompt_block(event["promptFeedback"]))
         candidates = event.get("candidates")
-        if not candidates or candidates[0].get("index"):  # a further answer, of candidateCount
+        if not candidates:
+            if not event.keys() & _FIELDS and error_bodies.error_in(event):
+                raise _error(event)
             return []
         candidate = candidates[0]
+        if candidate.get("index") != self._choices.index:
+            return self._of_another_index(candidates)
         if candidate.get("finishReason"):
-            self.complete = True
-            self._finish_reason = finish_reason(candidate["finishReason"])
-            self._set_block(answer_block(candidate))
+            self._end(candidate)
         if candidate.get("logprobsResult"):
             self._logprobs += _tokens(candidate["logprobsResult"])
         parts = (candidate.get("content") or {}).get("parts") or []
@@ -343,10 +347,31 @@ class Reader:
             sources=self._parts.sources(),
         )
 
+    def _of_another_index(self, candidates: list[dict[str, Any]]) -> list[ProviderEvent]:
+        """The events of candidates whose index is not that of the answer so far."""
+        taken = () if self.complete else self._choices.take(candidates, "finishReason")
+        index = self._choices.index
+        alike = ({"candidates": [{**candidate, "index": index}]} for candidate in taken)
+        return [read for event in alike for read in self.read(event)]
+
+    def _end(self, candidate: dict[str, Any]) -> None:
+        self.complete = True
+        self._finish_reason = finish_reason(candidate["finishReason"])
+        self._set_block(answer_block(candidate))
+        name = _name(candidate["finishReason"], _FINISH_NUMBERS)
+        if name is not None:
+            self.bad_end = endings.bad_end(name, candidate.get("finishMessage"))
+
     def _set_block(self, block: Block | None) -> None:
         if block is not None and self._block is None:
             self.complete = True
             self._finish_reason, self._block = "content_filter", block
+
+
+def _error(event: Mapping[str, Any]) -> streaming.StreamError:
+    error = error_bodies.error_in(event)
+    body = event if "error" in event else {"error": error}
+    return streaming.StreamError(error_bodies.status_of(error), json.dumps(body))
 
 
 def _tokens(result: object) -> Iterator[TokenLogprob]:

@@ -19,7 +19,8 @@ from llm_playground.providers import (
     Endpoint,
     RequestContext,
     documents,
-    errors,
+    endings,
+    error_bodies,
     openai_deltas,
     openai_responses_stream,
     openai_turns,
@@ -48,27 +49,6 @@ _SAME_NAME = (
 )
 # llama.cpp sends no log probabilities at all for top_logprobs=0.
 _LLAMA_CPP = frozenset({"local", "llama.cpp"})
-_FINISH_REASONS: dict[str, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "content_filter": "content_filter",
-    "tool_calls": "tool_call",
-    "function_call": "tool_call",
-}
-# OpenAI's codes and types of errors inside a stream, with the status they have outside one.
-_ERROR_STATUS = {
-    "context_length_exceeded": 400,
-    "invalid_request_error": 400,
-    "invalid_api_key": 401,
-    "authentication_error": 401,
-    "permission_error": 403,
-    "model_not_found": 404,
-    "insufficient_quota": 429,
-    "rate_limit_exceeded": 429,
-    "rate_limit_error": 429,
-    "tokens": 429,
-    "requests": 429,
-}
 
 
 def body(request: Request) -> dict[str, Any]:
@@ -176,6 +156,8 @@ class Reader:
     def __init__(self) -> None:
         self.complete = False
         self.ended = False
+        self.bad_end: endings.BadEnd | None = None
+        self._choices = endings.ChoiceFilter()
         self._finish_reason: FinishReason = "other"
         self._stop_sequence: str | None = None
         self._usage: object = None
@@ -188,7 +170,7 @@ class Reader:
 
     def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
         if event.get("error"):
-            raise streaming.StreamError(_error_status(event["error"]), json.dumps(event))
+            raise _error(event)
         if not self._model:
             self._model = event.get("model")
         if event.get("citations") or event.get("search_results"):  # Perplexity's, also cumulative
@@ -197,17 +179,19 @@ class Reader:
         if event.get("usage"):  # cumulative where it comes more than once
             self._usage = event["usage"]
         choices = event.get("choices")
-        if not choices:  # the usage chunk; some send null
-            return []
+        if not choices:
+            return self._without_choice(event)
         choice = choices[0]
-        if choice.get("index"):  # a further answer, requested with extra's n
-            return []
+        if choice.get("index") != self._choices.index:
+            return self._of_another_index(choices)
         if choice.get("logprobs"):
             self._logprobs += _tokens(choice["logprobs"], "content")
-        deltas = self._deltas.read(choice.get("delta") or {})
+        deltas = self._deltas.read(choice.get("delta") or _message(choice))
         if choice.get("finish_reason"):
             self._end(choice)
             deltas += self._deltas.ended()
+        elif not deltas and choice.get("error"):
+            raise _error(choice)
         return deltas
 
     def finish(self, request_id: str | None) -> Finish:
@@ -234,7 +218,9 @@ class Reader:
 
     def _end(self, choice: dict[str, Any]) -> None:
         self.complete = True
-        self._finish_reason = _FINISH_REASONS.get(choice["finish_reason"], "other")
+        reason, error = choice["finish_reason"], choice.get("error")
+        self._finish_reason = endings.finish_reason(reason)
+        self.bad_end = endings.bad_end("error" if error else reason, error_bodies.words(error))
         if self._finish_reason == "stop":  # vLLM's name, SGLang's; a token's number is no text
             ended_at = choice.get("stop_reason") or choice.get("matched_stop")
             self._stop_sequence = ended_at if isinstance(ended_at, str) else None
@@ -242,6 +228,29 @@ class Reader:
             self._usage = choice["usage"]
         if choice.get("content_filter_results"):  # Azure's
             self._filtered = _filtered(choice["content_filter_results"])
+
+    def _without_choice(self, event: dict[str, Any]) -> list[ProviderEvent]:
+        """The usage chunk, for which some send null, or an error."""
+        if event.get("choices") is None and error_bodies.error_in(event):
+            raise _error(event)
+        return []
+
+    def _of_another_index(self, choices: list[dict[str, Any]]) -> list[ProviderEvent]:
+        """The events of choices whose index is not that of the answer so far."""
+        taken = () if self.complete else self._choices.take(choices, "finish_reason")
+        index = self._choices.index
+        alike = ({"choices": [{**choice, "index": index}]} for choice in taken)
+        return [read for event in alike for read in self.read(event)]
+
+
+def _message(choice: dict[str, Any]) -> dict[str, Any]:
+    """The delta of a choice without one: of an answer that came whole, the message."""
+    message = choice.get("message")
+    if "delta" in choice or not isinstance(message, dict):
+        return {}
+    calls = message.get("tool_calls") or ()
+    numbered = [{**call, "index": number} for number, call in enumerate(calls)]
+    return {**message, "tool_calls": numbered}
 
 
 def _filtered(results: object) -> str | None:
@@ -269,13 +278,11 @@ def _token(entry: Mapping[str, Any]) -> TokenLogprob:
     return TokenLogprob(entry["token"], entry["logprob"], tuple(top))
 
 
-def _error_status(error: object) -> int:
-    """The status that an error object stands for; 500 where that is unknown."""
-    status = errors.status_in(error)  # OpenRouter, llama.cpp
-    if status is not None or not isinstance(error, dict):
-        return status or 500
-    names = (error.get("code"), error.get("type"))
-    return next((_ERROR_STATUS[name] for name in names if name in _ERROR_STATUS), 500)
+def _error(holder: Mapping[str, Any]) -> streaming.StreamError:
+    """The error of an event or a choice."""
+    error = error_bodies.error_in(holder)
+    body = holder if "error" in holder else {"error": error}
+    return streaming.StreamError(error_bodies.status_of(error), json.dumps(body))
 
 
 class OpenAIProvider:

@@ -29,7 +29,7 @@ from llm_playground.parts import (
     ReasoningPart,
     Source,
 )
-from llm_playground.providers import errors, streaming, usage
+from llm_playground.providers import endings, error_bodies, streaming, usage
 from llm_playground.providers.openai_responses_items import (
     Json,
     dumps,
@@ -74,6 +74,7 @@ class Reader:
     def __init__(self, stop: Callable[[str], Awaitable[None]]) -> None:
         self.complete = False
         self.ended = False
+        self.bad_end: endings.BadEnd | None = None  # a failed response is an event of its own
         self.background_id: str | None = None
         self.last_number: int | None = None
         self._stop = stop
@@ -248,8 +249,16 @@ class Reader:
         self.ended = True
         raise streaming.StreamError(_status(error), dumps({"error": error}))
 
+    def _whole(self, event: Json) -> list[ProviderEvent]:
+        """A response that came whole, in place of a stream, or an error without a type."""
+        if event.get("object") == "response":
+            read = self._fail if event.get("status") == "failed" else self._end
+            return read({"response": event})
+        return self._fail({"error": error}) if (error := error_bodies.error_in(event)) else []
+
 
 _READ: dict[object, Callable[[Reader, Json], list[ProviderEvent]]] = {
+    None: Reader._whole,
     "response.created": Reader._begin,
     "response.queued": Reader._begin,
     "response.in_progress": Reader._begin,
@@ -278,7 +287,7 @@ _READ_ITEM: dict[object, Callable[[Reader, object, Json], Iterator[ProviderEvent
 
 def _status(error: Any) -> int:  # noqa: ANN401 - a JSON value is any of six types
     """The HTTP status that an error object stands for; 500 where that is unknown."""
-    status = errors.status_in(error)
+    status = error_bodies.status_in(error)
     if status is not None or not isinstance(error, Mapping):
         return status or 500
     names = [name for name in (error.get("code"), error.get("type")) if isinstance(name, str)]

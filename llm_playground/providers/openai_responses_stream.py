@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_playground.errors import ProviderError, RequestRejectedError
 from llm_playground.events import ProviderEvent
-from llm_playground.providers import RequestContext, errors, streaming, usage
+from llm_playground.providers import RequestContext, error_bodies, errors, streaming, usage
 from llm_playground.providers.openai_responses import NAME, take_back
 from llm_playground.providers.openai_responses_reader import Reader
 from llm_playground.providers.wire_formats import WIRE_FORMATS
@@ -64,7 +64,7 @@ async def answer(
                 async for event in events:
                     yield event
         except RequestRejectedError as error:
-            said = usage.fields(errors.json_object(error.detail or "").get("error"))
+            said = usage.fields(error_bodies.json_object(error.detail or "").get("error"))
             message = str(said.get("message") or "")
             if reader.background_id or not take_back(request, said.get("param"), message):
                 raise

@@ -20,6 +20,9 @@ from llm_playground.events import ProviderEvent, ReasoningDelta, TextDelta, Tool
 # No delta is that long; without a limit an endless event would fill the kernel's memory.
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
+# `error` is not of the standard: llama.cpp reports errors in mid-stream so
+# (https://github.com/ggml-org/llama.cpp/issues/16104).
+_FIELDS = (b"data", b"event", b"error")
 
 
 class Event(NamedTuple):
@@ -94,22 +97,41 @@ class EventDecoder:
         events = []
         for line in lines:
             if line.startswith(b"data: "):  # nearly every line
+                if self._data and self._has_whole_object(line[6:]):
+                    events.append(self._complete())
                 self._add(line[6:])
             elif line:
-                self._read_field(line)
+                events += self._read_field(line)
             elif self._data:
                 events.append(self._complete())
             else:
                 self._name = b""
         return events
 
-    def _read_field(self, line: bytes) -> None:
+    def _read_field(self, line: bytes) -> list[Event]:
+        """Read another field; returns the event that a server has ended without a blank line."""
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
-        if field == b"data":
-            self._add(value)
-        elif field == b"event":
+        if field not in _FIELDS:
+            return []
+        is_next = bool(self._data) and (field != b"data" or self._has_whole_object(value))
+        ended = [self._complete()] if is_next and self._has_whole_object(b"{") else []
+        if field == b"event":
             self._name = value
+        else:
+            self._name = b"error" if field == b"error" else self._name
+            self._add(value)
+        return ended
+
+    def _has_whole_object(self, following: bytes) -> bool:
+        """Whether the lines so far are one JSON object, so that ``following`` is the next one.
+
+        Some servers end events with a single line end. Joined, as the standard has it, two objects
+        would be no JSON.
+        """
+        first = self._data[0]
+        is_object = len(self._data) == 1 and first[:1] == b"{" and first.rstrip()[-1:] == b"}"
+        return is_object and following[:1] in (b"{", b"[")
 
     def _add(self, value: bytes) -> None:
         self._data.append(value)

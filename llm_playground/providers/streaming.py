@@ -14,12 +14,12 @@ import math
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from llm_playground import formatting
+from llm_playground import config, formatting
 from llm_playground.errors import ProviderError
 from llm_playground.events import (
     Finish,
@@ -33,19 +33,28 @@ from llm_playground.events import (
 )
 from llm_playground.providers import (
     RequestContext,
+    error_bodies,
     errors,
     http_trace,
     request_id,
     sse,
     transport_errors,
 )
-from llm_playground.providers.sse import Event, EventDecoder, EventTooLongError
+from llm_playground.providers.endings import BadEnd
+from llm_playground.providers.sse import MAX_EVENT_BYTES, Event, EventDecoder, EventTooLongError
 from llm_playground.providers.usage import MAX_COUNT
 
 # How long to read on after the last event: a connection read to its end can be reused.
 _DRAIN_S = 0.1
+# How long to read on after the finish reason: some servers leave the connection open. Token counts
+# may still follow, from gateways that ask another service for them.
+_COUNTED_S = 2.0
+_UNCOUNTED_S = 10.0
 _HEAD_BYTES = 20_000
 _END_MARK = "[DONE]"  # of Chat Completions; other formats have none or a typed event
+_END_MARKS = re.compile(r"""\s*["'\[]*\s*done\s*[\]"'.]*\s*""", re.IGNORECASE)
+_START = re.compile(r"\S")
+_UNREADABLE = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _log = logging.getLogger(__name__)
 
 
@@ -66,11 +75,12 @@ class Reader(Protocol):
     """Reads the events of one answer in one wire format; of several choices only the first.
 
     ``complete`` is set once the provider has given its finish reason, ``ended`` once it has marked
-    the end of the stream.
+    the end of the stream, ``bad_end`` when the finish reason stands for a failure.
     """
 
     complete: bool
     ended: bool
+    bad_end: BadEnd | None
 
     def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
         """The deltas in one event's JSON.
@@ -95,12 +105,14 @@ async def stream_events(
 ) -> AsyncGenerator[ProviderEvent, None]:
     """The events of one answer; the first is ``Responded``, the last is one ``Finish``.
 
-    Errors after the answer is complete are ignored. Names of ``headers`` are in lower case,
-    ``chunks`` are the decoded bytes of the response, and the ``reader`` is a new one.
+    Errors after the answer is complete are ignored. It ends soon after its finish reason, also
+    where the connection stays open. A response of JSON in place of a stream is read as an answer.
+    Names of ``headers`` are in lower case, ``chunks`` are the decoded bytes of the response, and
+    the ``reader`` is a new one.
 
     Raises:
-        ProviderError: The connection broke, the stream ended early or contained an error, or the
-            response was no event stream.
+        ProviderError: The connection broke, the stream ended early or contained an error, the
+            response was no answer, or, after ``Finish``, the provider ended the answer as failed.
     """
     yield Responded(
         status_code,
@@ -110,32 +122,27 @@ async def stream_events(
         so_far=lambda: reader.finish(request_id(headers)),
     )
     decoder = _AnswerDecoder(call, reader)
-    delivered = False
-    trip = http_trace.last_trip()
+    body = _Body(chunks, reader, decoder)
     try:
-        async for chunk in chunks:
-            if trip is not None:
-                trip.received.add(chunk)
+        async for chunk in body:
             for item in decoder.feed(chunk):
-                delivered = delivered or not isinstance(item, InBackground)
                 yield item
-            if reader.ended:
-                break
-        else:
-            for item in decoder.flush():
-                delivered = delivered or not isinstance(item, InBackground)
-                yield item
+        for item in decoder.flush() if body.is_read else ():
+            yield item
     except (StreamError, EventTooLongError, *transport_errors.TRANSPORT_ERRORS) as error:
         if not reader.complete:
-            raise _failure(call, error, headers, delivered=delivered) from None
+            raise _failure(call, error, headers, delivered=decoder.deltas > 0) from None
     finally:
         decoder.log_skipped()
+    delivered = decoder.deltas > 0
     if not (reader.complete or (reader.ended and delivered)):
         raise transport_errors.cut_short(call, headers, bytes(decoder.head), delivered=delivered)
     for item in decoder.surrogates.flush():
         yield item
     finish = reader.finish(request_id(headers))
     yield replace(finish, skipped_events=decoder.skipped) if decoder.skipped else finish
+    if reader.bad_end is not None and (reader.bad_end.certain or not delivered):
+        raise transport_errors.ended_badly(call, headers, reader.bad_end, delivered=delivered)
     await _drain(chunks)
 
 
@@ -149,33 +156,107 @@ def _failure(
     return transport_errors.transport_error(call, error, headers, delivered=delivered)
 
 
+class _Body:
+    """The chunks of a response, after the finish reason until no news has come for some time.
+
+    ``is_read`` is whether the response was read to its end.
+    """
+
+    def __init__(
+        self, chunks: AsyncIterator[bytes], reader: Reader, decoder: _AnswerDecoder
+    ) -> None:
+        self.is_read = False
+        self._chunks = chunks
+        self._reader = reader
+        self._decoder = decoder
+        self._trip = http_trace.last_trip()
+        self._known: object = None
+        self._since = 0.0
+
+    def __aiter__(self) -> _Body:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._reader.ended:
+            raise StopAsyncIteration
+        until = self._until() if self._reader.complete else None
+        try:
+            if until is None:
+                chunk = await anext(self._chunks)
+            else:
+                async with asyncio.timeout_at(until) as limit:
+                    chunk = await anext(self._chunks)
+        except StopAsyncIteration:
+            self.is_read = True
+            raise
+        except TimeoutError:
+            if until is None or not limit.expired():
+                raise
+            raise StopAsyncIteration from None
+        if self._trip is not None:
+            self._trip.received.add(chunk)
+        return chunk
+
+    def _until(self) -> float:
+        usage = self._reader.finish(None).usage
+        known = (usage, self._decoder.deltas)
+        if known != self._known:
+            self._known, self._since = known, asyncio.get_running_loop().time()
+        wait_s = _UNCOUNTED_S if usage is None else _COUNTED_S
+        # The engine's limit would make a failure of a complete answer.
+        limit_s = config.settings().timeouts.between_deltas
+        return self._since + (wait_s if limit_s is None else min(wait_s, limit_s / 2))
+
+
 class _AnswerDecoder:
     """Decodes chunks of a response into the deltas of its answer.
 
-    ``head`` keeps the first bytes of a response without any event; ``skipped`` counts events that
-    could not be read, which do not end the answer.
+    ``head`` keeps the first bytes of a response without any event, and all of one that is JSON;
+    ``skipped`` counts events that could not be read, which do not end the answer; ``deltas`` counts
+    what was read.
     """
 
     def __init__(self, call: RequestContext, reader: Reader) -> None:
         self.head = bytearray()
         self.skipped = 0
+        self.deltas = 0
         self.surrogates = sse.SurrogateJoiner()
         self._call = call
         self._reader = reader
         self._decoder = EventDecoder()
         self._has_events = False
+        self._head_bytes = 0
 
     def feed(self, chunk: bytes) -> Iterator[ProviderEvent]:
         events = self._decoder.feed(chunk)
         if events:
             self._has_events = True
             return self._read(events)
-        if not self._has_events and len(self.head) < _HEAD_BYTES:
-            self.head += chunk[:_HEAD_BYTES]
+        if not self._has_events:
+            self._keep(chunk)
         return iter(())
 
     def flush(self) -> Iterator[ProviderEvent]:
-        return self._read(self._decoder.flush())
+        """The deltas of an event without its last line end, or of JSON in place of a stream."""
+        events = self._decoder.flush()
+        if events or self._has_events or self._head_bytes != MAX_EVENT_BYTES:
+            yield from self._read(events)
+            return
+        values, rest = _values(self.head.decode("utf-8", "replace"))
+        if rest.strip():
+            return
+        items = self._read_values(values)
+        # A whole answer ends here, with a finish reason or without.
+        self._reader.ended = self._reader.ended or bool(items)
+        self.deltas += len(items)
+        yield from self.surrogates.join(items)
+
+    def _keep(self, chunk: bytes) -> None:
+        if not self.head.strip():
+            is_json = chunk.lstrip()[:1] in (b"{", b"[")
+            self._head_bytes = MAX_EVENT_BYTES if is_json else _HEAD_BYTES
+        if len(self.head) < self._head_bytes:
+            self.head += chunk[: self._head_bytes]
 
     def log_skipped(self) -> None:
         """Log the number of skipped events, not their content: it may be parts of the prompt."""
@@ -191,13 +272,56 @@ class _AnswerDecoder:
             try:
                 items = self._reader.read(json.loads(event.data))
                 _check_texts(items)
-            except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
-                self.skipped += 1
-                continue
+            except _UNREADABLE:
+                items = [] if event.name == "error" else self._read_oddly(event.data)
+            if event.name == "error":
+                raise _named_error(event.data)
+            if items and not isinstance(items[0], InBackground):
+                self.deltas += 1
             if self.surrogates.holding or sse.may_have_surrogates(event.data):
                 yield from self.surrogates.join(items)
             else:
                 yield from items
+
+    def _read_oddly(self, data: str) -> list[ProviderEvent]:
+        """The deltas of an event that is no object: a list, several objects, another end mark."""
+        is_mark = _END_MARKS.fullmatch(data) is not None
+        values, rest = ([], data) if is_mark else _values(data)
+        is_end = is_mark or _END_MARKS.fullmatch(rest) is not None
+        self._reader.ended = self._reader.ended or is_end
+        if (rest.strip() and not is_end) or (len(values) == 1 and data.lstrip()[:1] == "{"):
+            self.skipped += 1
+            return []
+        return self._read_values(values)
+
+    def _read_values(self, values: list[Any]) -> list[ProviderEvent]:
+        read: list[ProviderEvent] = []
+        for value in values:
+            try:
+                items = self._reader.read(value)
+                _check_texts(items)
+            except _UNREADABLE:
+                self.skipped += 1
+            else:
+                read += items
+        return read
+
+
+def _values(text: str) -> tuple[list[Any], str]:
+    """The JSON values at the start of a text, a list as its entries; and the text after them."""
+    decoder, values, at = json.JSONDecoder(), list[Any](), 0
+    with suppress(ValueError, RecursionError):
+        while (start := _START.search(text, at)) is not None:
+            value, at = decoder.raw_decode(text, start.start())
+            values += value if isinstance(value, list) else [value]
+    return values, text[at:]
+
+
+def _named_error(data: str) -> StreamError:
+    """The error in an event that is named ``error`` and has another form than the format's."""
+    value = error_bodies.json_object(data)
+    body = data if value else json.dumps({"error": {"message": data}})
+    return StreamError(error_bodies.status_of(value.get("error") or value), body)
 
 
 def _check_texts(items: list[ProviderEvent]) -> None:

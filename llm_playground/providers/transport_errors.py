@@ -10,13 +10,17 @@ import aiohttp
 import httpx2
 
 from llm_playground.errors import (
+    ContentBlockedError,
     ProviderError,
     ProviderTimeoutError,
     ProviderUnavailableError,
     StreamInterruptedError,
 )
+from llm_playground.events import Block, Finish
 from llm_playground.providers import RequestContext
-from llm_playground.providers.errors import Rule, json_object, status_error, status_in
+from llm_playground.providers.endings import BadEnd
+from llm_playground.providers.error_bodies import json_object, status_of
+from llm_playground.providers.errors import Rule, blocked_error, spelled_out, status_error
 from llm_playground.providers.sse import EventTooLongError
 
 # Raised by the layers below an SDK. Timeouts and errors of ssl are OSErrors.
@@ -91,6 +95,9 @@ _ENDED_EARLY = Rule(
     StreamInterruptedError,
     "{label} stopped in mid-answer. The text so far is kept. Run again for a full answer.",
 )
+_ENDED_BADLY = "{label} ended the answer as failed: {why}."
+_BAD_END = Rule(ProviderError, _ENDED_BADLY + " {advice}")
+_BAD_END_AFTER = Rule(StreamInterruptedError, _ENDED_BADLY + " The text so far is kept. {advice}")
 _EMPTY = Rule(ProviderUnavailableError, "{label} sent an empty answer. Run again in a moment.")
 _NO_STREAM = Rule(
     ProviderError,
@@ -149,6 +156,11 @@ def error_in_stream(
     error = status_error(call, status, body, headers)
     if not delivered:
         return error
+    if isinstance(error, ContentBlockedError):
+        block = Finish("content_filter", block=Block("answer", None, error.reason))
+        return blocked_error(
+            block, provider=call.endpoint.provider, model=call.model, label=call.label
+        )
     return StreamInterruptedError(
         f"{error} The text so far is kept.",
         status_code=status,
@@ -157,6 +169,17 @@ def error_in_stream(
         model=error.model,
         detail=error.detail,
     )
+
+
+def ended_badly(
+    call: RequestContext, headers: Mapping[str, str], end: BadEnd, *, delivered: bool
+) -> ProviderError:
+    """The error for an answer that the provider itself ended as failed, which may be billed."""
+    parts = [spelled_out(part) for part in (end.reason, end.words) if part]
+    if end.words and end.reason.lower() == "error":  # which adds nothing
+        parts = parts[1:]
+    rule = _BAD_END_AFTER if delivered else _BAD_END
+    return rule.error(call, headers, end.words, why=", ".join(parts), advice=end.advice)
 
 
 def cut_short(
@@ -169,7 +192,7 @@ def cut_short(
     text = head.decode("utf-8", "replace").strip()
     error = json_object(text).get("error")
     if error:  # sent in place of an answer
-        return status_error(call, status_in(error) or 500, text, headers)
+        return status_error(call, status_of(error), text, headers)
     rule = _ENDED_EARLY if delivered else _NO_STREAM if text else _EMPTY
     content_type = headers.get("content-type", "").partition(";")[0] or "an unknown format"
     return rule.error(call, headers, text, content_type=content_type)

@@ -243,7 +243,24 @@ def spaces(space):
     return lambda path: path.write_text("A=x" + space * (50_000 // len(space.encode())) + "x")
 
 
+LINE = "OPENAI_API_KEY={}\r\n"
+ENCODED = {
+    "UTF-16 of PowerShell": (LINE, "utf-16"),
+    "UTF-16, big-endian": ("\ufeff" + LINE, "utf-16-be"),
+    "UTF-16 without a mark": (LINE, "utf-16-le"),
+    "UTF-8 with a mark": (LINE, "utf-8-sig"),
+    "Windows-1252 in comments": ("# Schlüssel\nOPENAI_API_KEY={} # für uns\n", "cp1252"),
+}
+
+
 class TestAFile:
+    @pytest.mark.parametrize("kind", ENCODED)
+    def test_of_another_encoding_is_read(self, tmp_path, kind):
+        text, encoding = ENCODED[kind]
+        (tmp_path / ".env").write_bytes(text.format(KEY).encode(encoding))
+
+        assert config.read("OPENAI_API_KEY") == KEY
+
     @pytest.mark.parametrize(
         ("change", "reason"),
         [

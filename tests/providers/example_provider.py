@@ -105,6 +105,7 @@ class Reader:
     def __init__(self) -> None:
         self.complete = False
         self.ended = False
+        self.bad_end = None
         self._end: dict[str, Any] = {}
 
     def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
@@ -121,7 +122,7 @@ class Reader:
         reasons = {"stop": "stop", "limit": "length"}
         tokens = self._end.get("tokens")
         return Finish(
-            reasons.get(self._end["end"], "other"),
+            reasons.get(self._end.get("end"), "other"),
             None if tokens is None else Usage(*tokens),
             self._end.get("model"),
             request_id,

@@ -92,20 +92,18 @@ async def test_a_redirect_does_not_carry_the_key_elsewhere(vendor):
 
 
 async def test_a_refused_key_is_named_by_its_source_and_its_end(vendor, monkeypatch, tmp_path):
-    monkeypatch.setenv(KEY_VARIABLE[vendor.name], KEY)
-    error, _ = await failure_from(vendor, json_reply(401, {"error": {"message": "No"}}))
-    label = LABEL[vendor.name]
-    variable = config.rows()[vendor.name].base_url_variable
-    advice = f"Set another with %llm keys set {vendor.name}, or check {variable}."
-    assert str(error) == (
-        f"{label} refused the key (401). It came from the environment and ends in …7Qa. {advice}"
-    )
-    monkeypatch.delenv(KEY_VARIABLE[vendor.name])
-    (tmp_path / ".env").write_text(f"{KEY_VARIABLE[vendor.name]}={KEY}\n")
-    error, _ = await failure_from(vendor, json_reply(401, {"error": {"message": "No"}}))
-    assert str(error) == (
-        f"{label} refused the key (401). It came from .env and ends in …7Qa. {advice}"
-    )
+    variable, label = KEY_VARIABLE[vendor.name], LABEL[vendor.name]
+    address = config.rows()[vendor.name].base_url_variable
+    advice = f"Set another with %llm keys set {vendor.name}, or check {address}."
+    with WireServer(json_reply(401, {"error": {"message": "No"}})) as wire:
+        start = f"{label} at {wire.url.removeprefix('http://')} refused the key (401)."
+        monkeypatch.setenv(variable, KEY)
+        error, _ = await failure(vendor, wire.url)
+        assert str(error) == f"{start} It came from the environment and ends in …7Qa. {advice}"
+        monkeypatch.delenv(variable)
+        (tmp_path / ".env").write_text(f"{variable}={KEY}\n")
+        error, _ = await failure(vendor, wire.url)
+        assert str(error) == f"{start} It came from .env and ends in …7Qa. {advice}"
 
 
 async def test_geminis_bad_key_400_is_an_authentication_error():
@@ -123,7 +121,8 @@ async def test_geminis_bad_key_400_is_an_authentication_error():
         ({"retry-after": "1e309"}, None),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "Mon, 01 Jan 0001 00:00:00 +9999"}, None),
-        ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0.0),
+        ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, None),
+        ({"retry-after-ms": "0", "retry-after": "1"}, 1.0),
         ({}, None),
     ],
 )
