@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from llm_playground import config
 from llm_playground.catalog import capabilities
 from llm_playground.catalog.file_tokens import pages_of
 from llm_playground.errors import InvalidParameterError
 from llm_playground.parts import FilePart, ImagePart
+from llm_playground.providers import wire_formats
 from llm_playground.request.files import Kind, kind_of
-from llm_playground.types import Request
+from llm_playground.types import Message, Request
 
 _ANY: frozenset[Kind] = frozenset({"pdf", "text", "audio"})
 _PDF_AND_TEXT: frozenset[Kind] = frozenset({"pdf", "text"})
@@ -43,6 +45,7 @@ class FileInputs:
 
 
 _OPENAI_CHAT = "https://developers.openai.com/api/docs/guides/file-inputs?api-mode=chat"
+_OPENAI_RESPONSES = "https://developers.openai.com/api/docs/guides/file-inputs?api-mode=responses"
 _OPENAI_AUDIO = "https://developers.openai.com/api/docs/models/gpt-audio"
 _CLAUDE_PDF = "https://platform.claude.com/docs/en/build-with-claude/pdf-support"
 _GEMINI_FILES = "https://ai.google.dev/gemini-api/docs/file-input-methods"
@@ -63,6 +66,7 @@ def _chat_of_openai(source: str, kinds: frozenset[Kind]) -> FileInputs:
     return FileInputs(source, kinds, audio_types=_MP3_AND_WAV, most_bytes=50 * _MB)
 
 
+_RESPONSES = FileInputs(_OPENAI_RESPONSES, _PDF_AND_TEXT, at_url=_PDF_AND_TEXT, most_bytes=50 * _MB)
 # Its documents name WAV, MP3, AIFF, AAC, OGG and FLAC: https://ai.google.dev/gemini-api/docs/audio
 _AUDIO_OF_GEMINI = frozenset(
     f"audio/{name}" for name in ("aac", "aiff", "flac", "mpeg", "ogg", "wav")
@@ -75,15 +79,20 @@ _GEMINI = FileInputs(
     most_bytes=100 * _MB,
     most_pages=1000,
 )
-# Per provider, or wire format of other providers: the first row whose pattern matches the start of
-# the model's name applies.
+_OF_AUDIO = r"gpt-audio|gpt-4o(-mini)?-audio"
+# Per provider, and wire format of ``openai``: the first row whose pattern matches the start of the
+# model's name applies.
 _ROWS: dict[str, tuple[tuple[str, FileInputs], ...]] = {
     "openai": (
         (
-            r"gpt-audio|gpt-4o(-mini)?-audio",
+            _OF_AUDIO,
             _chat_of_openai(_OPENAI_AUDIO, frozenset({"text", "audio"})),
         ),
         (r"gpt-|chatgpt|o\d", _chat_of_openai(_OPENAI_CHAT, _PDF_AND_TEXT)),
+    ),
+    "openai-responses": (
+        (_OF_AUDIO, FileInputs(_OPENAI_AUDIO, _TEXT)),
+        (r"gpt-|chatgpt|o\d", _RESPONSES),
     ),
     "anthropic": (
         (r"claude-(v?[12]|instant)", FileInputs(_CLAUDE_PDF, _TEXT)),
@@ -133,19 +142,22 @@ _ADVICE: dict[Kind, str] = {
 }
 
 
-def inputs_of(model: str) -> FileInputs | None:
-    """What a model, given as ``provider:name``, takes of files; None if unknown.
+def inputs_of(request: Request) -> FileInputs | None:
+    """What the model of a request takes of files; None if unknown.
 
-    >>> sorted(inputs_of("anthropic:claude-opus-5").kinds)
+    >>> sorted(inputs_of(Request("anthropic:claude-opus-5", ())).kinds)
     ['pdf', 'text']
-    >>> inputs_of("groq:any") is None
+    >>> inputs_of(Request("groq:any", ())) is None
     True
     """
-    provider, _, name = model.partition(":")
-    for pattern, inputs in _ROWS.get(provider, ()):
-        if re.match(pattern, name):
-            return inputs
-    return None
+    key = _format_name(request) if request.provider == "openai" else request.provider
+    rows = _ROWS.get(key, ())
+    return next((row for pattern, row in rows if re.match(pattern, request.model_name)), None)
+
+
+def _format_name(request: Request) -> str:
+    wire_format = wire_formats.format_of(request)
+    return next((name for name, one in wire_formats.WIRE_FORMATS.items() if one is wire_format), "")
 
 
 def check(request: Request) -> None:
@@ -156,7 +168,7 @@ def check(request: Request) -> None:
     """
     parts = [part for message in request.messages for part in message.content]
     files = [part for part in parts if isinstance(part, FilePart)]
-    inputs = inputs_of(request.model) if files else None
+    inputs = inputs_of(request) if files else None
     if inputs is None:
         return
     for part in files:
@@ -178,7 +190,8 @@ def check_kind(model: str, part: FilePart) -> None:
     Raises:
         InvalidParameterError: See :func:`check`.
     """
-    inputs = inputs_of(model)
+    endpoint = config.base_url(model.partition(":")[0])
+    inputs = inputs_of(Request(model, (Message("user", (part,)),), endpoint=endpoint))
     if inputs is not None:
         _check_kind(model, part, inputs)
 

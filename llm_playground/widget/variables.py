@@ -242,7 +242,7 @@ def _attachment_note(panel: Playground) -> str:
 def _file_notes(panel: Playground) -> Iterator[str]:
     """Why a file of the prompt cannot be sent, once for each model."""
     for model in form.known_models(panel.models) if panel.files else ():
-        for entry in panel.files:
+        for entry in (one for one in panel.files if "media_type" in one or "url" in one):
             part = FilePart(entry.get("media_type"), entry.get("name"), url=entry.get("url"))
             try:
                 file_inputs.check_kind(model, part)

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 import llm_playground as lp
 from llm_playground.catalog import estimates, file_inputs, file_tokens
 from llm_playground.parts import FilePart, TextPart
-from llm_playground.types import Message, Parameters, Request
+from llm_playground.types import Message, Request
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 WAV_OF_TWO_SECONDS = (
@@ -34,9 +35,11 @@ def pdf(pages, *, packed=False, size=0):
 TEXT = FilePart("text/plain", "a.txt", b"One. Two.")
 
 
-def asks(model, *parts, **parameters):
-    message = Message("user", (*parts, TextPart("Why?")))
-    return Request(model, (message,), Parameters(**parameters))
+CHAT = "http://127.0.0.1:9/v1"  # an address that has no Responses API
+
+
+def asks(model, *parts, endpoint=None):
+    return Request(model, (Message("user", (*parts, TextPart("Why?"))),), endpoint=endpoint)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +58,6 @@ def asks(model, *parts, **parameters):
         ("anthropic:claude-opus-5", WAV, "takes no audio"),
         ("anthropic:claude-instant-1", pdf(1), "takes no PDF"),
         ("anthropic:claude-opus-5", lp.file("https://x.org/a.txt"), "no text files at a web"),
-        ("openai:gpt-4o", lp.file("https://x.org/a.pdf"), "Pass its bytes"),
         ("gemini:gemini-3-pro", FilePart("audio/mp4", "a.m4a", b"0"), "Convert it"),
         ("anthropic:claude-opus-5", pdf(601), "601 pages; claude-opus-5 takes 600"),
         ("anthropic:claude-haiku-4-5", pdf(101, packed=True), "101 pages"),
@@ -86,6 +88,16 @@ def test_what_a_model_does_not_take_is_refused_before_sending(model, part, said)
 )
 def test_what_it_takes_or_is_not_known_to_refuse_is_sent(model, parts):
     file_inputs.check(asks(model, *parts))
+
+
+def test_an_address_is_for_the_responses_api_only():
+    request = asks("openai:gpt-4o", lp.file("https://x.org/a.pdf"))
+    file_inputs.check(request)
+    with pytest.raises(lp.InvalidParameterError, match="Pass its bytes"):
+        file_inputs.check(replace(request, endpoint=CHAT))
+    lp.configure(openai_api="chat_completions")
+    with pytest.raises(lp.InvalidParameterError, match="Pass its bytes"):
+        file_inputs.check(request)
 
 
 def test_the_files_of_all_turns_count_together():

@@ -5,7 +5,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from llm_playground.parts import ImagePart, Original, ReasoningPart, TextPart, ToolCall, ToolResult
+from llm_playground.parts import (
+    FilePart,
+    ImagePart,
+    Original,
+    ReasoningPart,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
 from llm_playground.types import Message, Parameters, Request, Schema, Tool
 from tests.providers.server import Reply, WireRequest, WireServer
 from tests.providers.vendors import Vendor
@@ -13,6 +21,10 @@ from tests.providers.vendors import Vendor
 # What follows the server's address in a vendor's base URL.
 BASE_PATH = {"openai": "/v1", "anthropic": "", "gemini": ""}
 GIF = b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\1\0\1\0\0\2\2D\1\0;" + bytes(range(256))
+FILES = (
+    FilePart("application/pdf", "a 'b' $HOME.pdf", b"%PDF-1.4 <</Type /Page>>" + bytes(range(256))),
+    FilePart("text/csv", "c.csv", "a,\"b\"\n$HOME `id` ${x} 'c' {{d}}\u00e9".encode()),
+)
 _TOWN = {
     "type": "object",
     "properties": {"city": {"type": "string"}, "__proto__": {"type": "integer"}},
@@ -41,7 +53,7 @@ def rich(vendor: Vendor) -> Request:
     """All kinds of turns and parts, settings, tools, and what only this vendor knows."""
     turns = (
         text("system", 'Be "brief".\nEOF\n$HOME `id` ${x} \\'),
-        Message("user", (ImagePart("image/gif", GIF), TextPart("What is this?"))),
+        Message("user", (ImagePart("image/gif", GIF), *FILES, TextPart("What is this?"))),
         text("assistant", "A dot."),
         Message("user", (ImagePart(None, url="https://example.com/a.png"), TextPart("And this?"))),
         Message("assistant", (ReasoningPart("Hm.", SEALED), ToolCall("c1", "look", '{"n": 1.5}'))),

@@ -22,13 +22,15 @@ def base64_of(data):
 
 
 def asks(model, *parts, **fields):
-    return Request(model, (Message("user", (*parts, TextPart("Why?"))),), **fields)
+    """A request; one to OpenAI goes to another address, and so through Chat Completions."""
+    at = {"endpoint": "http://127.0.0.1:9/v1"} if model.startswith("openai:") else {}
+    return Request(model, (Message("user", (*parts, TextPart("Why?"))),), **at | fields)
 
 
 def content(request):
     """What stands for the files of a request in its body."""
     body = wire_formats.body_of(request)
-    [turn] = body.get("messages") or body["contents"]
+    [turn] = body.get("messages") or body.get("contents") or body["input"]
     *parts, last = turn.get("content") or turn["parts"]
     assert last["text"] == "Why?"
     return parts
@@ -131,6 +133,21 @@ FORMS = [
 @pytest.mark.parametrize(("model", "part", "form"), FORMS)
 def test_each_format_has_its_form(model, part, form):
     assert content(asks(model, part)) == [form]
+
+
+def test_responses_has_a_form_of_its_own():
+    csv = FilePart("text/csv", "a.csv", b"a,b")
+    at_url = lp.file("https://example.com/a.pdf")
+    request = asks("openai:gpt-4o", lp.file(PDF, "a.pdf"), csv, at_url, endpoint=None)
+    assert content(request) == [
+        {
+            "type": "input_file",
+            "filename": "a.pdf",
+            "file_data": f"data:application/pdf;base64,{base64_of(PDF)}",
+        },
+        {"type": "input_text", "text": HEADED},
+        {"type": "input_file", "file_url": "https://example.com/a.pdf"},
+    ]
 
 
 @pytest.mark.parametrize("vendor", ALL, ids=str)
