@@ -80,6 +80,8 @@ def test_an_answer_of_the_log_has_its_parts_and_sources(atlas):
         TextPart if isinstance(item, str) else type(item) for item in FAIR
     ]
     assert stored.sources == SOURCES
+    assert stored.images[0].data == chart()
+    assert answers.html(shown).count("data:image/png;base64,") == 1
 
 
 def test_an_answer_that_is_used_again_has_its_parts(atlas):
