@@ -13,6 +13,7 @@ from llm_playground.request.prompts import Prompt
 from llm_playground.runlog import open_log, replay
 from llm_playground.types import Message, Parameters, Request, TextPart
 from llm_playground.widget.form import Form, plan_calls
+from llm_playground.widget.inspector import parameter_uses
 from tests.providers.server import Reply, WireServer
 from tests.providers.vendors import ALL, GEMINI, KEY, OPENAI
 
@@ -192,6 +193,15 @@ def test_what_looks_like_a_key_is_blocked_or_redacted_everywhere(reaching):
     shown = [lp.export(run, to) for to in ("json", "csv", "markdown", "html")]
     shown += [lp.code(run, language) for language in ("python", "javascript", "curl")]
     assert not [text for text in shown if secret in str(text)]
+
+
+def test_the_panel_says_where_they_are_sent():
+    [use] = [
+        use
+        for use in parameter_uses(hi(OPENAI.model, headers={"x-beta": "1"}))
+        if use.name == "headers"
+    ]
+    assert (use.places, use.why) == (("headers",), "")
 
 
 def test_metrics_alone_keep_no_headers(reaching):
