@@ -387,7 +387,11 @@ class _ActiveRun:
         """
         if self.builder.delivered or not isinstance(error, LLMError):
             return False
-        refused = error.refused_parameter if isinstance(error, RequestRejectedError) else None
+        if not isinstance(error, RequestRejectedError):
+            return error.retryable
+        addition, refused = error.refused_addition, error.refused_parameter
+        if addition and wire_formats.take_back(self.request_as_sent(), addition):
+            return True
         if refused is not None and refused not in (*_NEVER_DROPPED, *self._dropped):
             self._dropped += (refused,)
             return True

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -102,6 +102,11 @@ _REFUSED_PARAMETER = Rule(
     RequestRejectedError,
     "{label} does not take {parameter} with {model_name} {why}. Leave it at auto and run again.",
 )
+_REFUSED_LIMIT = Rule(
+    RequestRejectedError,
+    "{label} does not take {parameter} with {model_name} {why}. "
+    "Leave it at auto, without a budget that sets it, or choose another model.",
+)
 _REFUSED_VALUE = Rule(
     RequestRejectedError,
     "{label} does not take this {value} with {model_name} {why}. Choose another and run again.",
@@ -119,14 +124,16 @@ def status_error(
     text = redact(body[: 10 * DETAIL_CHARS])
     message, retry_after_s = _one_line(words(json_object(body))), _retry_after_s(headers, body)
     rule = _rule(status, f"{message}\n{text}")
-    parameter = _refused(call, status, text) if rule.kind is RequestRejectedError else None
+    parameter, addition = None, None
+    if rule.kind is RequestRejectedError:
+        parameter, addition = _refused(call, status, text)
     value = None
     if rule.kind is RequestRejectedError and status in (400, 422):
         value = refused_values.parameter_of(message or text, parameter, call.parameters)
     if value is not None:
         rule, parameter = _REFUSED_VALUE, None
     elif parameter is not None:
-        rule = _REFUSED_PARAMETER
+        rule = _REFUSED_LIMIT if parameter == "max_tokens" else _REFUSED_PARAMETER
     when = f"in {_readable(retry_after_s)}" if retry_after_s else "in a moment"
     error = rule.error(
         call,
@@ -148,6 +155,7 @@ def status_error(
         error.stage, error.reason = "prompt", message or None
     elif isinstance(error, RequestRejectedError):
         error.refused_parameter, error.refused_value = parameter, value
+        error.refused_addition = addition
     return error
 
 
@@ -263,7 +271,15 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
 _UNSUPPORTED_CODES = frozenset(
     {"unsupported_parameter", "unsupported_value", "unknown_parameter", "unrecognized_parameter"}
 )
-_SPELLINGS = "|".join("[_ ]?".join(name) for name in sorted(_PARAMETERS, key=len, reverse=True))
+# What this package adds to requests by itself, in the spellings above; the keys of ``additions``.
+_ADDITIONS = {
+    **dict.fromkeys(("streamoptions", "includeusage"), "stream_options"),
+    "stream": "stream",
+    **dict.fromkeys(("maxtokens", "maxcompletiontokens"), "limit"),
+    "strict": "strict",
+}
+_NAMES = sorted({*_PARAMETERS, *_ADDITIONS}, key=len, reverse=True)
+_SPELLINGS = "|".join("[_ ]?".join(name) for name in _NAMES)
 _NAME = rf"""(?<![\w.])[`'"\\]*(?:[\w\[\]]+\.)*(?P<name>{_SPELLINGS})[`'"\\]*(?!\w)"""
 _NOT = r"(?:deprecated|unsupported|not (?:\w+ )?(?:supported|enabled|allowed|available|permitted))"
 _REFUSALS = (
@@ -273,11 +289,12 @@ _REFUSALS = (
     r"and NAME cannot both be",
     r"NAME (?:and|or) [^.]{1,30} cannot both be",
     r"(?:unsupported|unknown|unrecognized|unexpected) "
-    r"(?:request )?(?:param(?:eter)?|argument|name|field|property|value)"
+    r"(?:request |keyword )?(?:param(?:eter)?|argument|name|field|property|value)"
     r"(?: supplied)?:? NAME",
     r"argument not supported on this model:? NAME",
     r"does not support (?:the )?(?:parameter )?NAME",
     r"not allowed to request NAME",
+    r"NAME was unexpected",
     r"extra_forbidden[^}]{0,80}\bbody[`'\"\\, ]+NAME",
 )
 
@@ -297,24 +314,29 @@ def refused_parameter(message: str, code: object, param: object, sent: Parameter
     'top_k'
     """
     names = tuple(sent.as_dict())
+    named = (_PARAMETERS.get(name, ()) for name in _refused_names(message, code, param))
+    return next((one for parameters in named for one in parameters if one in names), None)
+
+
+def _refused_names(message: str, code: object, param: object) -> Iterator[str]:
+    """What an error refuses, without case and ``_``."""
     if isinstance(param, str) and code in _UNSUPPORTED_CODES:
-        return next(_named(param.rpartition(".")[2], names), None)
-    matches = (match["name"] for refusal in _refusals() for match in refusal.finditer(message))
-    return next((parameter for name in matches for parameter in _named(name, names)), None)
+        found = iter((param.rpartition(".")[2],))
+    else:
+        found = (match["name"] for refusal in _refusals() for match in refusal.finditer(message))
+    return (name.lower().replace("_", "").replace(" ", "") for name in found)
 
 
-def _named(name: str, sent: Collection[str]) -> Iterator[str]:
-    plain = name.lower().replace("_", "").replace(" ", "")
-    return (parameter for parameter in _PARAMETERS.get(plain, ()) if parameter in sent)
-
-
-def _refused(call: RequestContext, status: int, body: str) -> str | None:
+def _refused(call: RequestContext, status: int, body: str) -> tuple[str | None, str | None]:
+    """The parameter and the addition that an error refuses."""
     if status not in (400, 422):
-        return None
+        return None, None
     error = json_object(body).get("error")
     error = error if isinstance(error, dict) else {}
     message = (words(json_object(body)) or body)[:_SEARCHED_CHARS]
-    return refused_parameter(message, error.get("code"), error.get("param"), call.parameters)
+    said = (message, error.get("code"), error.get("param"))
+    added = (_ADDITIONS[name] for name in _refused_names(*said) if name in _ADDITIONS)
+    return refused_parameter(*said, call.parameters), next(added, None)
 
 
 # Blocked answers.

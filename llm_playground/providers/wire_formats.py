@@ -18,7 +18,7 @@ from llm_playground.catalog import capabilities
 from llm_playground.config import endpoint_fields
 from llm_playground.errors import InvalidParameterError
 from llm_playground.parts import FilePart, ImagePart, Part, is_text
-from llm_playground.providers import extra
+from llm_playground.providers import additions, extra
 from llm_playground.types import Request
 
 
@@ -74,11 +74,14 @@ class WireFormat:
         Raises:
             InvalidParameterError: It cannot be sent as it stands.
         """
-        body: dict[str, Any] | None = request.derived.get(self.module)
+        refused = additions.taken_back(request)
+        key = " ".join((self.module, *refused))
+        body: dict[str, Any] | None = request.derived.get(key)
         if body is None:
             body = cast("dict[str, Any]", import_module(self.module).body(request))
+            body = additions.without(body, refused, request.parameters.extra)
             if not _has_bytes(request):
-                request.derived[self.module] = body
+                request.derived[key] = body
         return body
 
     def authorization(self, key: str, header: str | None = None) -> dict[str, str]:
@@ -297,6 +300,12 @@ def readable_body(request: Request) -> dict[str, Any]:
         return wire_format.body(request)
     readable: Request = request.derived.setdefault("readable", _without_bytes(request))
     return wire_format.body(readable)
+
+
+def take_back(request: Request, addition: str) -> bool:
+    """Leave an addition of this package out from now on; see :func:`additions.take_back`."""
+    body = body_of(request)
+    return body is not None and additions.take_back(request, addition, body)
 
 
 def check(request: Request) -> None:

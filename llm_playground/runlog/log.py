@@ -343,7 +343,8 @@ class RunLog:
             with self._store.exclusive(_BACKGROUND_WAIT_S):
                 self._drain("own" if self._adopted else "all")
         except Exception as error:
-            if not threading.main_thread().is_alive():  # DuckDB interrupts statements at exit
+            # DuckDB interrupts statements at exit; the next process ingests the journal.
+            if self._closed or not threading.main_thread().is_alive():
                 return None
             return self._try_again_after(error)
         finally:

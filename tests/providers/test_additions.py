@@ -1,0 +1,149 @@
+"""What this package adds to a request is taken back where a server refuses it, and paid once."""
+
+import json
+
+import pytest
+
+import llm_playground as lp
+from llm_playground import errors
+from llm_playground.execution import retry
+from tests.providers.formats import OPENAI_USAGE, openai_stream
+from tests.providers.server import Reply, WireServer, json_reply
+
+
+def refusing(field, status, body):
+    """A server that refuses a field of the body, wherever it stands."""
+
+    def script(request):
+        if f'"{field}":' in request.body.decode().replace('": ', '":'):
+            return json_reply(status, body)
+        return Reply(openai_stream(["{}"] if "response_format" in request.json else ["Hello"]))
+
+    return script
+
+
+def openai_says(message, **fields):
+    return {"error": {"message": message, "type": "invalid_request_error", **fields}}
+
+
+def pydantic_says(*place):
+    words = "Extra inputs are not permitted"
+    return {"detail": [{"type": "extra_forbidden", "loc": ["body", *place], "msg": words}]}
+
+
+# Refusals by field: Azure's, pydantic's (vLLM, Mistral), OpenAI's, Go's JSON decoder, Databricks'.
+REFUSALS = [
+    ("stream_options", 400, openai_says("Unrecognized request argument supplied: stream_options")),
+    ("stream_options", 422, pydantic_says("stream_options")),
+    ("stream_options", 422, pydantic_says("stream_options", "include_usage")),
+    ("stream_options", 400, {"message": 'json: unknown field "stream_options"'}),
+    (
+        "max_tokens",
+        400,
+        openai_says(
+            "Unsupported parameter: 'max_tokens' is not supported with this model. "
+            "Use 'max_completion_tokens' instead.",
+            param="max_tokens",
+            code="unsupported_parameter",
+        ),
+    ),
+    ("max_tokens", 422, pydantic_says("max_tokens")),
+]
+
+
+@pytest.fixture
+def endpoint():
+    """The name of an endpoint, and a function that sets its address."""
+
+    def at(url):
+        lp.configure(endpoints={"mine": f"{url}/v1"}, retry={"attempts": 3, "first_wait_s": 0.01})
+        lp.configure(prices={"mine:*": {"input_usd_per_mtok": 1, "output_usd_per_mtok": 10}})
+
+    return at
+
+
+@pytest.mark.parametrize(("field", "status", "said"), REFUSALS)
+def test_refused_addition_is_left_out_of_a_second_try_and_of_later_calls(
+    endpoint, field, status, said
+):
+    with WireServer(refusing(field, status, said)) as wire, retry.without_waits():
+        endpoint(wire.url)
+        runs = [lp.ask("Hi", "mine:m", max_tokens=50) for _ in range(2)]
+        other = lp.ask("Hi", "mine:another", max_tokens=50)
+        bodies = [request.json for request in wire.requests]
+    assert [run.text for run in (*runs, other)] == ["Hello"] * 3
+    assert [len(run.attempts) for run in (*runs, other)] == [2, 1, 2]
+    assert all(run.dropped_parameters == () for run in runs)
+    assert field in bodies[0]
+    assert field not in bodies[1]
+    assert 50 in (bodies[1].get("max_tokens"), bodies[1].get("max_completion_tokens"))
+
+
+def test_limit_that_a_budget_adds_reaches_the_model_under_the_name_it_takes(endpoint):
+    with WireServer(refusing("max_tokens", *REFUSALS[4][1:])) as wire, retry.without_waits():
+        endpoint(wire.url)
+        lp.set_budget(50, model="mine:*")
+        run = lp.ask("Hi", "mine:m")
+        assert run.max_tokens_cap == wire.requests[-1].json["max_completion_tokens"]
+
+
+def test_limit_under_no_name_is_one_error_and_two_requests(endpoint):
+    def script(request):
+        name = next(name for name in request.json if name.startswith("max_"))
+        return json_reply(400, openai_says(f"Unrecognized request argument supplied: {name}"))
+
+    with WireServer(script) as wire, retry.without_waits():
+        endpoint(wire.url)
+        with pytest.raises(errors.RequestRejectedError, match="does not take max_tokens"):
+            lp.ask("Hi", "mine:m", max_tokens=50)
+        assert len(wire.requests) == 2
+
+
+def test_server_that_refuses_to_stream_answers_whole(endpoint):
+    whole = {
+        "choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}],
+        "usage": OPENAI_USAGE,
+    }
+
+    def script(request):
+        if request.json.get("stream"):
+            words = "Unsupported value: 'stream' does not support true with this model."
+            said = openai_says(words, param="stream", code="unsupported_value")
+            return json_reply(400, said)
+        return json_reply(200, whole)
+
+    with WireServer(script) as wire, retry.without_waits():
+        endpoint(wire.url)
+        run = lp.ask("Hi", "mine:m")
+        assert "stream_options" not in wire.requests[-1].json
+    assert (run.text, run.usage_source) == ("Hello", "provider")
+
+
+def test_strict_is_left_out_of_tools_and_format(endpoint):
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    said = openai_says("Unknown parameter: 'response_format.json_schema.strict'.")
+    with WireServer(refusing("strict", 400, said)) as wire, retry.without_waits():
+        endpoint(wire.url)
+        lp.ask("Hi", "mine:m", schema=schema)
+        form = wire.requests[-1].json["response_format"]["json_schema"]
+    assert "strict" not in form
+    assert form["schema"]["properties"] == schema["properties"]
+
+
+def test_user_leaves_stream_options_out_with_none(endpoint):
+    with WireServer(Reply(openai_stream(["Hello"], usage=None))) as wire:
+        endpoint(wire.url)
+        run = lp.ask("Hi", "mine:m", extra={"stream_options": None})
+        assert "stream_options" not in wire.requests[0].json
+    assert (run.text, run.usage_source) == ("Hello", "estimated")
+
+
+def test_what_the_user_set_is_not_taken_back(endpoint):
+    said = REFUSALS[0][2]
+    with WireServer(refusing("stream_options", 400, said)) as wire, retry.without_waits():
+        endpoint(wire.url)
+        options = {"include_usage": True, "chunked": True}
+        with pytest.raises(errors.RequestRejectedError):
+            lp.ask("Hi", "mine:m", extra={"stream_options": options})
+        assert len(wire.requests) == 1
+        assert json.loads(wire.requests[0].body)["stream_options"] == options
