@@ -125,11 +125,13 @@ def _named(names: Iterable[str]) -> str:
 
 
 def cost(run: Run) -> str:
-    """``free``, ``$0.0005``, ``about $0.0003``, or ``price unknown``."""
+    """``free``, ``$0.0005``, ``about $0.0003``, ``at least $0.0003``, or ``price unknown``."""
     if run.cached:
         return f"reused, saved {formatting.usd(run.saved_usd)}" if run.saved_usd else "reused"
     if run.price_source == "free":
         return "free"
+    if run.cost_usd is None and run.at_least_usd:
+        return f"at least {formatting.usd(run.at_least_usd)}"
     if run.cost_usd is None:
         return "nothing billed" if run.usage is None else "price unknown"
     about = "about " if run.usage_source == "estimated" else ""

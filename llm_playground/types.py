@@ -345,6 +345,8 @@ class Execution:
 class Run:
     """One answer and its metadata. Times in ms, ``started_at`` in UTC.
 
+    Where the price of a part of what was billed is unknown, ``cost_usd`` is None and
+    ``at_least_usd`` is what the rest costs.
     ``data`` is the answer parsed by the schema, if any; ``data_error`` is one line with the reason
     why it could not be parsed. A re-used answer is ``cached``, costs 0, and has its original cost
     in ``saved_usd``. ``max_tokens_cap`` is the limit of the answer that was added because a budget
@@ -379,6 +381,7 @@ class Run:
     usage: Usage | None = None
     usage_source: UsageSource = "none"
     cost_usd: Decimal | None = None
+    at_least_usd: Decimal | None = None
     price_source: str | None = None
     ttft_ms: float | None = None
     response_time_ms: float | None = None

@@ -257,9 +257,11 @@ def confirm_worst_case(
         return
     each = _worst_cases(requests)
     estimate = estimates.together(each)
-    worst_usd = (estimate.worst_case_usd or ZERO) + spent_usd
-    fits = worst_usd <= limit_usd or not estimate.worst_case_usd
-    if fits and estimate.unbounded is None:
+    is_bounded = estimate.unbounded is None
+    call_usd = estimate.worst_case_usd if is_bounded else estimate.assumed_usd
+    worst_usd = (call_usd or ZERO) + spent_usd
+    fits = worst_usd <= limit_usd or not call_usd
+    if fits and (is_bounded or call_usd is not None):
         return
     if override is not None:
         detail = {"reason": override, "model": estimate.model, "calls": estimate.calls}
@@ -268,13 +270,14 @@ def confirm_worst_case(
             lambda s: insert_audit_entry(s, "override_confirm_above_usd", None, detail)
         )
         return
-    if estimate.unbounded is not None:
+    if call_usd is None and not is_bounded:
         message = (
             f"Not sent: what extra[{estimate.unbounded!r}] may cost has no bound that is known "
             'before the call. Pass override="reason", or lp.configure(confirm_above_usd=None).'
         )
         raise exceeded_error(message, None, estimate)
-    about, advice = ("about ", "Set max_tokens, pass") if estimate.assumed else ("", "Pass")
+    about = "about " if estimate.assumed or not is_bounded else ""
+    advice = "Set max_tokens, pass" if estimate.assumed else "Pass"
     calls = formatting.count(estimate.calls, "call")
     calls += f" after {formatting.usd(spent_usd)}" if spent_usd else ""
     if estimate.assumed:

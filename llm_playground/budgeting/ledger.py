@@ -1,8 +1,8 @@
 """SQL of budgets: totals and allocations, statistics of a model, prices of interrupted runs.
 
-A run counts with its cost. A billed run of unknown price counts with what its budget assumes, if it
-assumes anything; which runs are billed is decided as for ``unpriced_runs`` of
-:func:`llm_playground.costs`.
+A run counts with its cost. A billed run of unknown price counts with what is known of its cost, or
+with what its budget assumes if that is more; which runs are billed is decided as for
+``unpriced_runs`` of :func:`llm_playground.costs`.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ _CHARGE = """CASE WHEN r.cost_usd IS NOT NULL THEN r.cost_usd
     WHEN coalesce(r.status, 'completed') NOT IN ('running', 'over_budget')
         AND (r.usage_source IS DISTINCT FROM 'none'
             OR coalesce(r.status, 'completed') = 'completed')
-    THEN CAST($assumed AS DECIMAL(24, 12)) ELSE 0 END"""
+    THEN greatest(CAST($assumed AS DECIMAL(24, 12)), coalesce(r.at_least_usd, 0))
+    ELSE coalesce(r.at_least_usd, 0) END"""
 _UPSERT_ALLOCATION = """
 INSERT INTO budget_reservations
     (id, budget_id, process, amount_usd, settled_usd, created_at, expires_at, settled_at)
@@ -215,7 +216,7 @@ def read_totals(
     in_span, edges = _in_span(span)
     assumes_price = isinstance(budget.unknown_price, Decimal)
     sql = _TOTALS.format(
-        charge=_CHARGE if assumes_price else "coalesce(r.cost_usd, 0)",
+        charge=_CHARGE if assumes_price else "coalesce(r.cost_usd, r.at_least_usd, 0)",
         condition=" AND ".join([in_span.format(column="r.started_at"), *conditions]),
         in_span=in_span.format(column="b.created_at"),
         alive=_ALIVE[dialect],

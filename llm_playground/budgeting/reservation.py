@@ -141,11 +141,14 @@ class Account:
         """What an ended run counts with, as in :mod:`llm_playground.budgeting.ledger`."""
         if run.cost_usd is not None:
             return run.cost_usd
+        least_usd = run.at_least_usd or ZERO
         is_billed = run.status != "over_budget" and (
             run.usage_source != "none" or run.status == "completed"
         )
         assumed = self.budget.unknown_price
-        return assumed if is_billed and isinstance(assumed, Decimal) else ZERO
+        if not (is_billed and isinstance(assumed, Decimal)):
+            return least_usd
+        return max(assumed, least_usd)
 
     def covers(self, run: Run, execution: Execution) -> bool:
         """Whether a run counts in this budget and period."""

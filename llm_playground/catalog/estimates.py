@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from math import ceil
 
-from llm_playground.catalog import capabilities, file_tokens, pricing, token_bounds
+from llm_playground.catalog import capabilities, file_tokens, price_list, pricing, token_bounds
 from llm_playground.parts import FilePart, ImagePart
 from llm_playground.providers import wire_formats
 from llm_playground.types import Request, Usage
@@ -62,13 +62,14 @@ _MOST_TOKENS_OF_TEMPLATE = 100
 # The instructions that vendors add for tools and schemas; Anthropic's for tools have up to 804
 # (https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview#pricing).
 _TOKENS_FOR_TOOLS = 1000
-# Anthropic's price of a cache write for an hour, over that for five minutes
-# (https://platform.claude.com/docs/en/build-with-claude/prompt-caching#pricing).
-_CACHED_FOR_AN_HOUR = 1.6
 # Fields of a body that are not input.
 _NOT_INPUT = frozenset({"model", "stream", "stream_options", "max_tokens", "max_completion_tokens"})
 # Expected length of an answer without a history of the model.
 _LIKELY_OUTPUT_TOKENS = 500
+# What a call with tools on the vendor's side is assumed to add, which has no bound: searches, and
+# tokens of the results of each.
+_ASSUMED_SEARCHES = 10
+_TOKENS_PER_SEARCH = 10_000
 # Worst-case input is rounded up to steps, so that price look-ups of similar prompts are cached.
 _STEP = 64
 
@@ -102,6 +103,10 @@ class Estimate:
         worst_case_usd: Upper bound of the cost; None if a price is unknown, or has no bound.
         assumed: Whether an answer has no limit, so that its upper bound is an assumption.
         unbounded: The field of ``extra`` whose cost has no bound; None if there is none.
+        assumed_usd: What the calls may cost with about ten uses of tools on the vendor's side,
+            where these have no bound; None otherwise, or if a price is unknown.
+        tier: The service tier asked for; None for the usual one. The worst case is at the prices
+            of a dearer tier, and at the usual ones for a cheaper tier, which may be refused.
     """
 
     model: str
@@ -114,6 +119,8 @@ class Estimate:
     worst_case_usd: Decimal | None
     assumed: bool = False
     unbounded: str | None = None
+    assumed_usd: Decimal | None = None
+    tier: str | None = None
 
     def __str__(self) -> str:
         if self.expected_usd is None or self.worst_case_usd is None:
@@ -121,7 +128,8 @@ class Estimate:
         if self.worst_case_usd == 0:
             return "free"
         about = "about " if self.assumed else ""
-        return f"about ${self.expected_usd:.4f}, at most {about}${self.worst_case_usd:.4f}"
+        tier = f" ({self.tier})" if self.tier else ""
+        return f"about ${self.expected_usd:.4f}, at most {about}${self.worst_case_usd:.4f}{tier}"
 
 
 def of(
@@ -136,10 +144,13 @@ def of(
         cap: The limit of the answer that is sent if the request sets none.
     """
     request = _as_sent(request)
+    effects = wire_formats.effects_of_extra(request)
     most = most_usage(request, history, cap)
-    likely = _likely_usage(request, history, most)
-    worst_usd = pricing.price(request.model, most, at).cost_usd
-    unbounded = wire_formats.effects_of_extra(request).unbounded if worst_usd else None
+    likely = replace(_likely_usage(request, history, most), service_tier=effects.tier)
+    worst_usd = _worst_usd(request, most, at)
+    unbounded = effects.unbounded if worst_usd else None
+    if worst_usd is None and most.service_tier and _worst_usd(request, _at_usual(most), at):
+        unbounded = unbounded or "service_tier"  # without a price in the list
     return Estimate(
         model=request.model,
         calls=1,
@@ -147,10 +158,46 @@ def of(
         output_tokens=likely.output_tokens or 0,
         most_input_tokens=most.input_tokens or 0,
         most_output_tokens=most.output_tokens or 0,
-        expected_usd=pricing.price(request.model, likely, at).cost_usd,
+        expected_usd=_expected_usd(request, likely, at),
         worst_case_usd=None if unbounded else worst_usd,
         assumed=cap is None and limit_of(request) is None,
         unbounded=unbounded,
+        assumed_usd=_worst_usd(request, _with_searches(most), at) if unbounded == "tools" else None,
+        tier=effects.tier if price_list.tier_of(effects.tier) else None,
+    )
+
+
+def dearer_tier_asked(request: Request) -> str | None:
+    """The service tier asked for, if it may cost more than the usual one."""
+    tier = wire_formats.effects_of_extra(request).tier
+    is_dearer = price_list.tier_of(tier) is not None and not price_list.is_discount(tier)
+    return tier if is_dearer else None
+
+
+def _expected_usd(request: Request, likely: Usage, at: datetime) -> Decimal | None:
+    """The likely cost, at the usual prices where the list has none for a cheaper tier."""
+    cost_usd = pricing.price(request.model, likely, at).cost_usd
+    if cost_usd is None and price_list.is_discount(likely.service_tier):
+        return pricing.price(request.model, _at_usual(likely), at).cost_usd
+    return cost_usd
+
+
+def _worst_usd(request: Request, most: Usage, at: datetime) -> Decimal | None:
+    """The cost at the dearest of the models that may answer; None if a price is unknown."""
+    models = (request.model, *wire_formats.fallbacks(request))
+    prices = [pricing.price(model, most, at) for model in models]
+    costs = [price.cost_usd for price in prices if price.cost_usd is not None]
+    return max(costs) if len(costs) == len(models) else None
+
+
+def _at_usual(usage: Usage) -> Usage:
+    return replace(usage, service_tier=None)
+
+
+def _with_searches(most: Usage) -> Usage:
+    input_tokens = (most.input_tokens or 0) + _ASSUMED_SEARCHES * _TOKENS_PER_SEARCH
+    return replace(
+        most, input_tokens=input_tokens, billed_units={"web_searches": _ASSUMED_SEARCHES}
     )
 
 
@@ -182,7 +229,16 @@ def together(estimates: Iterable[Estimate]) -> Estimate:
         worst_case_usd=_sum(each.worst_case_usd for each in every),
         assumed=any(each.assumed for each in every),
         unbounded=next((each.unbounded for each in every if each.unbounded), None),
+        assumed_usd=_assumed(every),
+        tier=next((each.tier for each in every if each.tier), None),
     )
+
+
+def _assumed(every: tuple[Estimate, ...]) -> Decimal | None:
+    """The sum with what is assumed where there is no bound; None if there are bounds for all."""
+    if not any(each.unbounded for each in every):
+        return None
+    return _sum(each.assumed_usd if each.unbounded else each.worst_case_usd for each in every)
 
 
 def most_usage(request: Request, history: History = NO_HISTORY, cap: int | None = None) -> Usage:
@@ -203,11 +259,16 @@ def most_usage(request: Request, history: History = NO_HISTORY, cap: int | None 
     if effects.prediction is not None:
         output_tokens += token_bounds.of_text(json.dumps(effects.prediction, ensure_ascii=False))
     settings = json.dumps(request.parameters.extra) if request.parameters.extra else ""
-    if "cache_control" in settings:  # cache writes cost more
-        if "1h" in settings:
-            input_tokens = ceil(input_tokens * _CACHED_FOR_AN_HOUR)
-        return Usage(input_tokens, output_tokens, cache_write_tokens=input_tokens)
-    return Usage(input_tokens, output_tokens)
+    written = input_tokens if "cache_control" in settings else None  # cache writes cost more
+    units = {"cache_write_1h_tokens": input_tokens} if written and "1h" in settings else {}
+    tier = dearer_tier_asked(request)
+    return Usage(
+        input_tokens,
+        output_tokens,
+        cache_write_tokens=written,
+        service_tier=tier,
+        billed_units=units,
+    )
 
 
 def _most_input_tokens(request: Request) -> int:

@@ -214,7 +214,7 @@ class RunBuilder:
         """The run after its end; ``dropped`` parameters were set and not sent."""
         run, finish = self.run(), self.finish or self._so_far()
         usage, usage_source = self._usage(run, finish)
-        cost = self._price(usage)
+        cost = self._price(usage, finish.response_model)
         ended = replace(
             run,
             status=status,
@@ -228,6 +228,7 @@ class RunBuilder:
             usage=usage,
             usage_source=usage_source,
             cost_usd=cost.cost_usd,
+            at_least_usd=cost.at_least_usd,
             price_source=cost.source,
             ttft_ms=self._ttft_ms,
             response_time_ms=self.spent_ms if self.attempts else None,
@@ -353,20 +354,24 @@ class RunBuilder:
         )
 
     def _usage(self, run: Run, finish: Finish) -> tuple[Usage | None, UsageSource]:
-        reported = finish.usage
-        is_whole = reported is not None and reported.total_tokens is not None
-        is_whole = is_whole and self.finish is not None
-        if is_whole and self._price(reported) is not pricing.TOO_LARGE:
+        """What the provider counted, with estimates of what it has not; else an estimate."""
+        reported, has_ended = finish.usage, self.finish is not None
+        is_whole = has_ended and reported is not None and reported.total_tokens is not None
+        if is_whole and self._is_storable(reported, finish):
             return reported, "provider"
-        if not self.delivered and self.finish is None and reported is None:
+        has_counts = reported is not None and reported.input_tokens is not None
+        if not (self.delivered or has_ended or has_counts):
             return self._unanswered_usage(), "estimated" if self.unanswered else "none"
         answer = run.reasoning + run.text + self._written_calls()
         estimated = estimates.estimate_usage(self.request, answer)
         if reported is not None and not is_whole:  # without a cost, budgets would not count it
-            completed = _completed(reported, estimated)
-            if self._price(completed) is not pricing.TOO_LARGE:
+            completed = _completed(reported, estimated, has_ended=has_ended)
+            if self._is_storable(completed, finish):
                 return completed, "estimated"
         return estimated, "estimated"
+
+    def _is_storable(self, usage: Usage | None, finish: Finish) -> bool:
+        return self._price(usage, finish.response_model) is not pricing.TOO_LARGE
 
     def _written_calls(self) -> str:
         return "".join(_written(delta) for call in self._calls.values() for delta in call)
@@ -380,14 +385,22 @@ class RunBuilder:
     def _unanswered_price(self) -> pricing.Price:
         return _price(self.skeleton, self._unanswered_usage())
 
-    def _price(self, usage: Usage | None) -> pricing.Price:
+    def _price(self, usage: Usage | None, response_model: str | None) -> pricing.Price:
         """The price of the run with this usage, and of its attempts without an answer."""
-        price = _price(self.skeleton, usage)
+        tier = estimates.dearer_tier_asked(self.request)
+        if usage is not None and usage.service_tier is None and tier is not None:
+            usage = replace(usage, service_tier=tier)  # the answer does not say that it had another
+        price = _price(self.skeleton, usage, response_model)
         has_answer = self.delivered or self.finish is not None
-        if price.cost_usd is None or not (has_answer and self.unanswered):
+        if not (has_answer and self.unanswered):
             return price
-        total_usd = price.cost_usd + self.billed_usd
-        return replace(price, cost_usd=total_usd) if pricing.storable(total_usd) else price
+        with_attempts = replace(
+            price,
+            cost_usd=_plus(price.cost_usd, self.billed_usd),
+            at_least_usd=_plus(price.at_least_usd, self.billed_usd),
+        )
+        total_usd = with_attempts.at_least_usd or with_attempts.cost_usd
+        return with_attempts if total_usd and pricing.storable(total_usd) else price
 
     def _with_data(self, run: Run) -> Run:
         """The run with its text parsed by the schema, or the reason why that failed."""
@@ -403,15 +416,23 @@ class RunBuilder:
             return replace(run, data_error=redact(f"{type(error).__name__}: {error}"))
 
 
-def _completed(reported: Usage, estimated: Usage) -> Usage:
-    """The reported counts, with estimates of those that are missing, not below their parts."""
+def _completed(reported: Usage, estimated: Usage, *, has_ended: bool) -> Usage:
+    """The reported counts, with estimates of those that are missing, not below their parts.
+
+    The output that was counted before an answer broke off is a lower bound.
+    """
     cached = (reported.cache_read_tokens or 0) + (reported.cache_write_tokens or 0)
-    input_tokens, counted = reported.input_tokens, reported.output_tokens
+    input_tokens, output_tokens = reported.input_tokens, reported.output_tokens
     if input_tokens is None:
         input_tokens = max(estimated.input_tokens or 0, cached)
-    least = max(counted or 0, reported.reasoning_tokens or 0)
-    output_tokens = max(estimated.output_tokens or 0, least)
+    if output_tokens is None or not has_ended:
+        least = max(output_tokens or 0, reported.reasoning_tokens or 0)
+        output_tokens = max(estimated.output_tokens or 0, least)
     return replace(reported, input_tokens=input_tokens, output_tokens=output_tokens)
+
+
+def _plus(amount: Decimal | None, more: Decimal) -> Decimal | None:
+    return None if amount is None else amount + more
 
 
 def _may_be_billed(error: LLMError | None) -> bool:
@@ -421,10 +442,10 @@ def _may_be_billed(error: LLMError | None) -> bool:
     return isinstance(error, ProviderError) and error.reached and not isinstance(error, _UNBILLED)
 
 
-def _price(run: Run, usage: Usage | None) -> pricing.Price:
+def _price(run: Run, usage: Usage | None, response_model: str | None = None) -> pricing.Price:
     """The price of the run; unknown where the price list fails, since the answer is kept."""
     try:
-        return pricing.run_price(run.model, usage, run.started_at)
+        return pricing.run_price(run.model, usage, run.started_at, response_model)
     except Exception:  # genai-prices may raise anything
         return pricing.UNKNOWN
 

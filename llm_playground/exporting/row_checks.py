@@ -171,8 +171,16 @@ def _one_of(literal: object) -> tuple[str, Callable[[Any], bool], Callable[[Any]
 
 _COUNT = "a whole number of at least 0"
 _EXPECTED_STATUS, _is_status, _ = _one_of(Status)
+
+
 # Of each column: what is expected, whether a value is that, and its conversion; both may raise
 # ValueError.
+def _is_counts(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(unit, str) and _is_whole(_MAX_BIGINT, number) for unit, number in value.items()
+    )
+
+
 _CHECKS: dict[str, tuple[str, Callable[[Any], object], Callable[[Any], Any]]] = {
     **dict.fromkeys(COLUMNS, ("text", _is_text, clean_text)),
     **dict.fromkeys(
@@ -190,6 +198,7 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], object], Callable[[Any], Any]]] = 
         ("attempts", "parts", "sources"),
         ("a list of objects", partial(_is_list_of, Mapping), clean_json),
     ),
+    "billed_units": ("an object of counts", _is_counts, clean_json),
     **dict.fromkeys(
         ("parameters", "variables"),
         (
@@ -209,7 +218,7 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], object], Callable[[Any], Any]]] = 
     },
     "iteration_number": (_COUNT, partial(_is_whole, _MAX_INTEGER), int),
     **dict.fromkeys(
-        ("cost_usd", "saved_usd"),
+        ("cost_usd", "saved_usd", "at_least_usd"),
         (
             "an amount from 0 to a million",
             _is_usd,

@@ -249,9 +249,9 @@ class Reader:
             stop_sequence=self._stop_sequence,
         )
 
-    def _count(self, usage: object) -> None:
-        if isinstance(usage, dict):  # counts are cumulative: the latest of each holds
-            self._usage |= {name: count for name, count in usage.items() if count is not None}
+    def _count(self, told: object) -> None:
+        if isinstance(told, dict):
+            self._usage = usage.merged(self._usage, told)
 
     def _stop(self, delta: Mapping[str, Any]) -> list[ProviderEvent]:
         reason = delta.get("stop_reason")

@@ -25,7 +25,7 @@ _COUNT = "Use iterations in the panel, -n in a cell, or n= of lp.compare instead
 _ENDPOINT = "Use lp.configure(endpoints=...) instead"
 # Fields that make the call what it is, those of OpenRouter, LiteLLM and vLLM among them.
 _INSTEAD: dict[str, str] = {
-    **dict.fromkeys(("model", "models", "modelid", "fallbacks", "preset"), _MODEL),
+    **dict.fromkeys(("model", "modelid", "fallbacks", "preset"), _MODEL),
     **dict.fromkeys(("contextwindowfallbacks", "contextwindowfallbackdict"), _MODEL),
     **dict.fromkeys(("contentpolicyfallbacks", "routersettingsoverride"), _MODEL),
     **dict.fromkeys(("userconfig", "deploymentid", "routingconfig"), _MODEL),
@@ -59,9 +59,13 @@ _MOST_TOKENS = 10**9
 _UNBOUNDED = frozenset({
     "websearchoptions", "searchparameters", "plugins", "mcpservers", "container", "cachedcontent",
     "datasources", "audio", "speechconfig", "imageconfig", "modalities", "responsemodalities",
-    "speed", "inferencegeo", "servicetier", "contextmanagement", "chattemplate",
+    "inferencegeo", "contextmanagement", "chattemplate",
 })  # fmt: skip
 _USUAL = ("auto", "default", "flex", "standard", "standard_only", "batch", ["text"], ["TEXT"])
+# Fields that choose a service tier, by which all prices change.
+_TIERS = frozenset({"servicetier", "speed"})
+# The models to fall back to, in OpenRouter's field; each may answer, at its own price.
+_FALLBACKS = "models"
 # Types of tools that the caller executes.
 _OWN_TOOLS = ("function", "custom")
 _DECLARATIONS = frozenset({"functiondeclarations"})
@@ -128,12 +132,31 @@ def check(extra: Mapping[str, Any]) -> None:
             _check_stream_options(name, value)
         elif plain in _LIMITS:
             _number(name, value, 1)
+        elif plain == _FALLBACKS and where <= _LIKE_THE_BODY and (where or name != _FALLBACKS):
+            raise InvalidParameterError(f"extra cannot set {name!r}. {_MODEL}.")
         elif plain in _BUDGETS and value is not None:
             _number(name, value, -1)
+    _fallbacks(extra)
     for tool in _tools(extra):
         names = tool if isinstance(tool, Mapping) else ()
         if any(_plain(name) == "model" for name in names):  # it answers, at its own price
             raise InvalidParameterError(f"extra cannot set the model of a tool. {_MODEL}.")
+
+
+def _fallbacks(extra: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names in the field of models to fall back to.
+
+    Raises:
+        InvalidParameterError: It is no list of names.
+    """
+    value = extra.get(_FALLBACKS)
+    names = () if value is None else value
+    if not isinstance(names, (list, tuple)) or not all(isinstance(one, str) for one in names):
+        raise InvalidParameterError(
+            f"extra['models'] is {_validation.short_repr(value)}; it takes a list of the names of "
+            "models to fall back to."
+        )
+    return tuple(names)
 
 
 def _check_stream_options(name: str, value: object) -> None:
@@ -156,13 +179,16 @@ class Effects:
     ``limit`` is the limit of the answer in tokens under a name that the server certainly reads,
     None if there is none; ``most_tokens`` the largest number of tokens in any other setting;
     ``prediction`` a text that may be billed as part of the answer; ``unbounded`` the first field
-    whose cost is not known before the call, None if there is none.
+    whose cost is not known before the call, None if there is none. ``tier`` is the service tier
+    asked for, ``fallbacks`` the names of other models that may answer.
     """
 
     limit: int | None = None
     most_tokens: int = 0
     prediction: object = None
     unbounded: str | None = None
+    tier: str | None = None
+    fallbacks: tuple[str, ...] = ()
 
 
 NO_EFFECTS = Effects()
@@ -172,11 +198,11 @@ def effects(extra: Mapping[str, Any], limit_names: frozenset[str]) -> Effects:
     """The effects of ``extra``; ``limit_names`` are the dotted names of limits that count.
 
     >>> effects({"max_tokens": "50", "thinking": {"budget_tokens": 9e3}}, frozenset({"max_tokens"}))
-    Effects(limit=50, most_tokens=9000, prediction=None, unbounded=None)
+    Effects(limit=50, most_tokens=9000, prediction=None, unbounded=None, tier=None, fallbacks=())
     """
     limits: list[int] = []
     others = [0]
-    prediction, unbounded = None, None
+    prediction, unbounded, tier = None, None, None
     for where, name, value in _settings(extra):
         plain = _plain(name)
         if plain in _LIMITS or plain in _BUDGETS:
@@ -186,11 +212,14 @@ def effects(extra: Mapping[str, Any], limit_names: frozenset[str]) -> Effects:
             (limits if is_read else others).append(number)
         elif plain == "prediction":
             prediction = value
-        elif plain in _UNBOUNDED and value is not None and value not in _USUAL:
+        elif plain in _TIERS and isinstance(value, str):
+            tier = value if tier in (None, *_USUAL) else tier
+        elif plain in _UNBOUNDED | _TIERS and value is not None and value not in _USUAL:
             unbounded = unbounded or name
     if unbounded is None and not all(map(_is_own_tool, _tools(extra))):
         unbounded = "tools"
-    return Effects(max(limits, default=None), max(others), prediction, unbounded)
+    fallbacks = tuple(extra.get(_FALLBACKS) or ())
+    return Effects(max(limits, default=None), max(others), prediction, unbounded, tier, fallbacks)
 
 
 def _plain(name: str) -> str:

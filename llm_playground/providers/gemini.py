@@ -305,15 +305,16 @@ class Reader:
         self._model: str | None = None
         self._parts = gemini_parts.PartReader()
         self._logprobs: list[TokenLogprob] = []
+        self._searches: set[str] = set()
 
     def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
         if event.get("error"):
             raise _error(event)
         if not self._model:
             self._model = event.get("modelVersion")
-        usage = event.get("usageMetadata")
-        if isinstance(usage, dict):  # cumulative: the latest of each count holds
-            self._usage |= usage
+        told = event.get("usageMetadata")
+        if isinstance(told, dict):
+            self._usage = usage.merged(self._usage, told)
         if event.get("promptFeedback"):
             self._set_block(prompt_block(event["promptFeedback"]))
         candidates = event.get("candidates")
@@ -331,7 +332,7 @@ class Reader:
         parts = (candidate.get("content") or {}).get("parts") or []
         read = self._parts.read
         events = read(parts[0]) if len(parts) == 1 else [e for part in parts for e in read(part)]
-        return [*events, *self._parts.about(candidate)] if len(candidate) > 2 else events
+        return [*events, *self._about(candidate)] if len(candidate) > 2 else events
 
     def finish(self, request_id: str | None) -> Finish:
         reason = self._finish_reason
@@ -339,7 +340,7 @@ class Reader:
             reason = "tool_call"
         return Finish(
             reason,
-            usage.of_generate_content(self._usage),
+            usage.of_generate_content(self._usage, self._searches, self._model),
             self._model if isinstance(self._model, str) else None,
             request_id,
             block=self._block,
@@ -353,6 +354,10 @@ class Reader:
         index = self._choices.index
         alike = ({"candidates": [{**candidate, "index": index}]} for candidate in taken)
         return [read for event in alike for read in self.read(event)]
+
+    def _about(self, candidate: dict[str, Any]) -> list[ProviderEvent]:
+        self._searches |= _searches(candidate.get("groundingMetadata"))
+        return list(self._parts.about(candidate))
 
     def _end(self, candidate: dict[str, Any]) -> None:
         self.complete = True
@@ -372,6 +377,14 @@ def _error(event: Mapping[str, Any]) -> streaming.StreamError:
     error = error_bodies.error_in(event)
     body = event if "error" in event else {"error": error}
     return streaming.StreamError(error_bodies.status_of(error), json.dumps(body))
+
+
+def _searches(grounding: object) -> set[str]:
+    """The searches whose results an answer rests on, each of which is billed."""
+    given = usage.fields(grounding)
+    names = ("webSearchQueries", "imageSearchQueries")
+    queries = (query for name in names for query in given.get(name) or ())
+    return {query for query in queries if query and isinstance(query, str)}
 
 
 def _tokens(result: object) -> Iterator[TokenLogprob]:

@@ -160,7 +160,7 @@ class Reader:
         self._choices = endings.ChoiceFilter()
         self._finish_reason: FinishReason = "other"
         self._stop_sequence: str | None = None
-        self._usage: object = None
+        self._usage: dict[str, Any] = {}
         self._model: str | None = None
         self._filtered: str | None = None
         self._deltas = openai_deltas.DeltaReader()
@@ -173,11 +173,13 @@ class Reader:
             raise _error(event)
         if not self._model:
             self._model = event.get("model")
+            self._count({"service_tier": event.get("service_tier")})
         if event.get("citations") or event.get("search_results"):  # Perplexity's, also cumulative
             self._citations = event.get("citations") or self._citations
             self._search_results = event.get("search_results") or self._search_results
-        if event.get("usage"):  # cumulative where it comes more than once
-            self._usage = event["usage"]
+        if event.get("usage"):
+            self._count(event["usage"])
+            self._count({"service_tier": event.get("service_tier")})
         choices = event.get("choices")
         if not choices:
             return self._without_choice(event)
@@ -188,7 +190,7 @@ class Reader:
             self._logprobs += _tokens(choice["logprobs"], "content")
         deltas = self._deltas.read(choice.get("delta") or _message(choice))
         if choice.get("finish_reason"):
-            self._end(choice)
+            self._end(choice, event)
             deltas += self._deltas.ended()
         elif not deltas and choice.get("error"):
             raise _error(choice)
@@ -216,7 +218,7 @@ class Reader:
             stop_sequence=self._stop_sequence,
         )
 
-    def _end(self, choice: dict[str, Any]) -> None:
+    def _end(self, choice: dict[str, Any], event: dict[str, Any]) -> None:
         self.complete = True
         reason, error = choice["finish_reason"], choice.get("error")
         self._finish_reason = endings.finish_reason(reason)
@@ -224,10 +226,19 @@ class Reader:
         if self._finish_reason == "stop":  # vLLM's name, SGLang's; a token's number is no text
             ended_at = choice.get("stop_reason") or choice.get("matched_stop")
             self._stop_sequence = ended_at if isinstance(ended_at, str) else None
-        if choice.get("usage"):  # Moonshot AI sends it here
-            self._usage = choice["usage"]
+        # Moonshot AI sends the usage in the choice, Groq in an object of its own; Vercel's
+        # gateway says what it charged in the metadata.
+        self._count(choice.get("usage"))
+        self._count(usage.fields(event.get("x_groq")).get("usage"))
+        for place in (event, choice, choice.get("delta")):
+            metadata = usage.fields(usage.fields(place).get("provider_metadata"))
+            self._count({"gateway": metadata.get("gateway")})
         if choice.get("content_filter_results"):  # Azure's
             self._filtered = _filtered(choice["content_filter_results"])
+
+    def _count(self, told: object) -> None:
+        if isinstance(told, dict):
+            self._usage = usage.merged(self._usage, told)
 
     def _without_choice(self, event: dict[str, Any]) -> list[ProviderEvent]:
         """The usage chunk, for which some send null, or an error."""

@@ -1,26 +1,69 @@
 """What each wire format says of the tokens and other units of an answer, as a :class:`Usage`.
 
-Counts are inclusive: cached input is part of input, reasoning is part of output. A part larger than
-its whole was counted separately, and is added. Invalid counts are unknown.
+Counts are inclusive: cached input is part of input, reasoning is part of output. Whether a vendor
+counted such a part inside or apart, the total decides; without a total, a part larger than its
+whole was counted apart, and is added. Invalid counts are unknown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from decimal import Decimal
+from itertools import chain, combinations
 from typing import Any
 
+from llm_playground.providers.billed_units import (
+    MAX_COUNT,
+    count,
+    fields,
+    of_cached_details,
+    of_calls,
+    of_details,
+    of_modalities,
+    stated_usd,
+)
 from llm_playground.types import Usage
 
-MAX_COUNT = 2**53  # larger JSON numbers are not exact
+__all__ = [
+    "MAX_COUNT",
+    "fields",
+    "merged",
+    "of_chat_completions",
+    "of_generate_content",
+    "of_messages",
+    "of_responses",
+]
+
+# The names of models of Gemini that bill a grounded answer once; later ones bill each search.
+# https://ai.google.dev/gemini-api/docs/pricing
+_BILLED_ONCE = ("gemini-1", "gemini-2")
+
+
+def merged(told: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a usage object, updated by those of a later one in the same stream.
+
+    Counts are cumulative, so the latest holds; a zero or null after a count is a placeholder.
+
+    >>> merged({"input_tokens": 9, "output_tokens": 1}, {"input_tokens": 0, "output_tokens": 5})
+    {'input_tokens': 9, 'output_tokens': 5}
+    """
+    joined = dict(told)
+    for name, value in later.items():
+        before = joined.get(name)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            joined[name] = merged(before, value)
+        elif value or not before:
+            joined[name] = value
+    return joined
 
 
 def of_chat_completions(value: object) -> Usage | None:
-    """Usage from Chat Completions, whose counts are inclusive.
+    """Usage from Chat Completions.
 
     Fields: https://platform.openai.com/docs/api-reference/chat/object#chat/object-usage. DeepSeek
-    and Moonshot AI have their own names for cached input; xAI counts reasoning separately, as its
-    total shows.
+    and Moonshot AI have their own names for cached input; Perplexity's research models count
+    citations and reasoning apart from output (https://docs.perplexity.ai/getting-started/pricing).
+    ``service_tier`` and Vercel's ``gateway`` are not part of the object; the reader adds them.
 
     >>> of_chat_completions({"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11})
     ... # doctest: +ELLIPSIS
@@ -29,24 +72,44 @@ def of_chat_completions(value: object) -> Usage | None:
     usage = fields(value)
     prompt = fields(usage.get("prompt_tokens_details"))
     completion = fields(usage.get("completion_tokens_details"))
-    input_tokens = _count(usage, "prompt_tokens")
-    output_tokens = _count(usage, "completion_tokens")
-    reasoning = _count(completion, "reasoning_tokens")
-    if input_tokens is not None and output_tokens is not None and reasoning:
-        total = input_tokens + output_tokens + reasoning
-        output_tokens += reasoning if _count(usage, "total_tokens") == total else 0
-    places = (
-        (prompt, "cached_tokens"),
-        (usage, "prompt_cache_hit_tokens"),
-        (usage, "cached_tokens"),
-    )
-    counts = (_count(*place) for place in places)
+    citations = count(usage, "citation_tokens")
+    reasoning = count(completion, "reasoning_tokens")
+    if citations and not reasoning:
+        reasoning = count(usage, "reasoning_tokens")
+    units = {
+        **of_details(prompt, "input"),
+        **of_details(completion, "output"),
+        **of_cached_details(prompt.get("cached_tokens_details")),
+        **of_calls(
+            usage, usage.get("server_tool_use"), usage.get("server_side_tool_usage_details")
+        ),
+    }
+    lifetimes = fields(prompt.get("cache_creation_token_details"))  # LiteLLM's, of Anthropic
+    if hour := count(lifetimes, "ephemeral_1h_input_tokens"):
+        units["cache_write_1h_tokens"] = hour
+    output_tokens = count(usage, "completion_tokens")
+    if citations and output_tokens is not None:
+        units["citation_tokens"] = citations
+        output_tokens += citations + (reasoning or 0)
     return _usage(
-        input_tokens,
+        count(usage, "prompt_tokens"),
         output_tokens,
-        read=next((count for count in counts if count is not None), None),
-        write=_count(prompt, "cache_write_tokens"),
+        read=_first(
+            (prompt, "cached_tokens"),
+            (usage, "prompt_cache_hit_tokens"),
+            (usage, "cached_tokens"),
+            (usage, "cache_read_input_tokens"),
+        ),
+        write=_first(
+            (prompt, "cache_write_tokens"),
+            (prompt, "cache_creation_tokens"),
+            (usage, "cache_creation_input_tokens"),
+        ),
         reasoning=reasoning,
+        total=count(usage, "total_tokens"),
+        tier=usage.get("service_tier"),
+        units=units,
+        cost=stated_usd(usage),
     )
 
 
@@ -65,90 +128,165 @@ def of_responses(value: object, calls: Mapping[str, int]) -> Usage | None:
     response = fields(value)
     counts = fields(response.get("usage"))
     prompt = fields(counts.get("input_tokens_details"))
+    completion = fields(counts.get("output_tokens_details"))
     writes = fields(prompt.get("cache_write_tokens_details"))
     tools = fields(response.get("tool_usage"))
     pictures = fields(tools.get("image_gen"))
-    searches = _count(fields(tools.get("web_search")), "num_requests")
+    searches = count(fields(tools.get("web_search")), "num_requests")
     units: dict[str, int | None] = {
+        **of_details(prompt, "input"),
+        **of_details(completion, "output"),
         **calls,
         "web_searches": calls.get("web_searches") if searches is None else searches,
-        "cache_write_12h_tokens": _count(writes, "ttl_12h_tokens"),
-        "image_generation_input_tokens": _count(pictures, "input_tokens"),
-        "image_generation_output_tokens": _count(pictures, "output_tokens"),
+        "cache_write_12h_tokens": count(writes, "ttl_12h_tokens"),
+        "image_generation_input_tokens": count(pictures, "input_tokens"),
+        "image_generation_output_tokens": count(pictures, "output_tokens"),
     }
     if units["image_generation_output_tokens"]:
         units["image_generations"] = None  # they are billed by these tokens
-    usage = _usage(
-        _count(counts, "input_tokens"),
-        _count(counts, "output_tokens"),
-        read=_count(prompt, "cached_tokens"),
-        write=_count(prompt, "cache_write_tokens"),
-        reasoning=_count(fields(counts.get("output_tokens_details")), "reasoning_tokens"),
-    )
-    billed = {unit: count for unit, count in units.items() if count}
-    if usage is None and not billed:
+    billed = {unit: number for unit, number in units.items() if number}
+    if not counts and not billed:
         return None
-    tier = response.get("service_tier")
-    return replace(
-        usage or Usage(),
-        service_tier=tier if isinstance(tier, str) else None,
-        billed_units=billed,
+    return _usage(
+        count(counts, "input_tokens"),
+        count(counts, "output_tokens"),
+        read=count(prompt, "cached_tokens"),
+        write=count(prompt, "cache_write_tokens"),
+        reasoning=count(completion, "reasoning_tokens"),
+        total=count(counts, "total_tokens"),
+        tier=response.get("service_tier"),
+        units=billed,
+        cost=stated_usd(counts),
     )
 
 
 def of_messages(value: object) -> Usage | None:
     """Usage from Messages, whose ``input_tokens`` exclude cached input.
 
-    Fields: https://docs.claude.com/en/api/messages#response-usage. For a stream, the counts of
-    ``message_start`` updated with the cumulative ones of ``message_delta``.
+    Fields: https://docs.claude.com/en/api/messages#response-usage and the SDK's ``BetaUsage``. For
+    a stream, the counts of ``message_start`` updated with those of ``message_delta``. The counts
+    of a compaction are not part of the others, so they are added; those of an advisor, which is
+    another model, are units.
 
     >>> of_messages({"input_tokens": 3, "cache_read_input_tokens": 6, "output_tokens": 2})
     ... # doctest: +ELLIPSIS
     Usage(input_tokens=9, output_tokens=2, cache_read_tokens=6, ...)
     """
     usage = fields(value)
-    read, write = _count(usage, "cache_read_input_tokens"), _cache_writes(usage)
-    uncached = _count(usage, "input_tokens")
+    iterations = usage.get("iterations")
+    entries = [fields(entry) for entry in iterations if fields(entry)] if iterations else []
+    own = [usage, *(entry for entry in entries if entry.get("type") == "compaction")]
+    reads = [count(one, "cache_read_input_tokens") for one in own]
+    writes = [_cache_writes(one) for one in own]
+    uncached, read, write = count(usage, "input_tokens"), _sum(reads), _sum(writes)
+    if uncached is not None:
+        uncached = _sum([count(one, "input_tokens") for one in own])
+    output_tokens = count(usage, "output_tokens")
+    if output_tokens is not None:
+        output_tokens = _sum([count(one, "output_tokens") for one in own])
+    hours = [count(fields(one.get("cache_creation")), "ephemeral_1h_input_tokens") for one in own]
+    units = of_calls(usage.get("server_tool_use")) | _advice(entries)
+    if hour := _sum(hours):
+        units["cache_write_1h_tokens"] = hour
+    if usage.get("inference_geo") == "us" and uncached is not None:
+        units["us_inference_tokens"] = uncached + (read or 0) + (write or 0) + (output_tokens or 0)
     return _usage(
         None if uncached is None else uncached + (read or 0) + (write or 0),
-        _count(usage, "output_tokens"),
+        output_tokens,
         read=read,
         write=write,
-        reasoning=_count(fields(usage.get("output_tokens_details")), "thinking_tokens"),
+        reasoning=count(fields(usage.get("output_tokens_details")), "thinking_tokens"),
+        tier="fast" if usage.get("speed") == "fast" else usage.get("service_tier"),
+        units=units,
+        cost=stated_usd(usage),
     )
 
 
-def of_generate_content(value: object) -> Usage | None:
-    """Usage from Gemini's ``usageMetadata``, which counts thoughts and tool results separately.
+def of_generate_content(
+    value: object, searches: Collection[str] = (), model: str | None = None
+) -> Usage | None:
+    """Usage from Gemini's ``usageMetadata``, which counts thoughts and tool results apart.
 
     Fields: https://ai.google.dev/api/generate-content#UsageMetadata. Zeros are left out of it.
+    ``searches`` are the queries of the grounded answer, ``model`` is the one that answered.
 
     >>> of_generate_content({"promptTokenCount": 9, "thoughtsTokenCount": 2})
     ... # doctest: +ELLIPSIS
-    Usage(input_tokens=9, output_tokens=2, ..., reasoning_tokens=2)
+    Usage(input_tokens=9, output_tokens=2, ..., reasoning_tokens=2, ...)
     """
     usage = fields(value)
     if not usage:
         return None
-    thoughts = _count(usage, "thoughtsTokenCount")
+    apart = {
+        name: number
+        for name in ("thoughtsTokenCount", "toolUsePromptTokenCount")
+        if (number := count(usage, name))
+    }
+    sent = count(usage, "promptTokenCount") or 0
+    received = count(usage, "candidatesTokenCount") or 0
+    beside = _beside(sent + received, apart, count(usage, "totalTokenCount"))
+    apart = apart if beside is None else {name: apart[name] for name in beside}
+    units = of_modalities(usage.get("promptTokensDetails"), "input")
+    for name, number in of_modalities(usage.get("toolUsePromptTokensDetails"), "input").items():
+        units[name] = units.get(name, 0) + number
+    units |= of_modalities(usage.get("candidatesTokensDetails"), "output")
+    units |= of_modalities(usage.get("cacheTokensDetails"), "cache_read")
+    if searches:
+        is_once = bool(model) and str(model).startswith(_BILLED_ONCE)
+        units["web_searches"] = 1 if is_once else len(searches)
     return _usage(
-        (_count(usage, "promptTokenCount") or 0) + (_count(usage, "toolUsePromptTokenCount") or 0),
-        (_count(usage, "candidatesTokenCount") or 0) + (thoughts or 0),
-        read=_count(usage, "cachedContentTokenCount"),
+        sent + apart.get("toolUsePromptTokenCount", 0),
+        received + apart.get("thoughtsTokenCount", 0),
+        read=count(usage, "cachedContentTokenCount"),
         write=None,
-        reasoning=thoughts,
+        reasoning=count(usage, "thoughtsTokenCount"),
+        total=None if beside is None else count(usage, "totalTokenCount"),
+        tier=usage.get("serviceTier") or usage.get("trafficType"),
+        units=units,
     )
 
 
 def _cache_writes(usage: Mapping[str, Any]) -> int | None:
     """Tokens written to the cache, which are given as a sum or by the cache's lifetime."""
-    total = _count(usage, "cache_creation_input_tokens")
-    if total is not None:
-        return total
+    total = count(usage, "cache_creation_input_tokens")
     by_lifetime = fields(usage.get("cache_creation"))
     names = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
-    counts = [count for name in names if (count := _count(by_lifetime, name)) is not None]
-    return sum(counts) if counts else None
+    return total or _sum([count(by_lifetime, name) for name in names] + [total])
+
+
+def _advice(entries: list[Mapping[str, Any]]) -> dict[str, int]:
+    """The tokens of an advisor by the names of Messages, as units.
+
+    https://platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool
+    """
+    units: dict[str, int] = {}
+    for entry in entries:
+        if entry.get("type") == "advisor_message":
+            for name in entry:
+                if name.endswith("_tokens") and (number := count(entry, name)):
+                    units[f"advisor_{name}"] = units.get(f"advisor_{name}", 0) + number
+    return units
+
+
+def _sum(counts: list[int | None]) -> int | None:
+    known = [number for number in counts if number is not None]
+    return sum(known) if known else None
+
+
+def _first(*places: tuple[Mapping[str, Any], str]) -> int | None:
+    """The first count that is given; a count above zero before a zero."""
+    counts = [number for place in places if (number := count(*place)) is not None]
+    return next((number for number in counts if number), counts[0] if counts else None)
+
+
+def _beside(whole: int, parts: Mapping[str, int], total: int | None) -> Collection[str] | None:
+    """The names of the parts that a total has beside the whole; None if it fits none of them."""
+    names = tuple(parts)
+    some = chain.from_iterable(combinations(names, number) for number in range(len(names) + 1))
+    for chosen in some:
+        if whole + sum(parts[name] for name in chosen) == total:
+            return chosen
+    return None
 
 
 def _usage(
@@ -158,23 +296,32 @@ def _usage(
     read: int | None,
     write: int | None,
     reasoning: int | None,
+    total: int | None = None,
+    tier: object = None,
+    units: Mapping[str, int] | None = None,
+    cost: Decimal | None = None,
 ) -> Usage | None:
-    cached = (read or 0) + (write or 0)
-    if input_tokens is not None and cached > input_tokens:
-        input_tokens += cached
-    if output_tokens is not None and (reasoning or 0) > output_tokens:
-        output_tokens += reasoning or 0
-    usage = Usage(input_tokens, output_tokens, read, write, reasoning)
+    parts = {"cached": (read or 0) + (write or 0), "reasoning": reasoning or 0}
+    wholes = {"cached": input_tokens, "reasoning": output_tokens}
+    known = [whole for whole in wholes.values() if whole is not None]
+    beside = _beside(sum(known), parts, total) if len(known) == len(wholes) else None
+    if beside is None:
+        beside = [name for name, whole in wholes.items() if parts[name] > (whole or 0)]
+    if input_tokens is not None:
+        input_tokens += parts["cached"] if "cached" in beside else 0
+        read = None if read is None else min(read, input_tokens)  # no part exceeds its whole
+        write = None if write is None else min(write, input_tokens - (read or 0))
+    if output_tokens is not None:
+        output_tokens += parts["reasoning"] if "reasoning" in beside else 0
+        reasoning = None if reasoning is None else min(reasoning, output_tokens)
+    usage = Usage(
+        input_tokens,
+        output_tokens,
+        read,
+        write,
+        reasoning,
+        service_tier=tier if isinstance(tier, str) and tier else None,
+        billed_units=dict(units or {}),
+        reported_cost_usd=cost,
+    )
     return None if usage == Usage() else usage
-
-
-def fields(value: object) -> Mapping[str, Any]:
-    """A JSON object's fields; none for another value."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def _count(usage: Mapping[str, Any], name: str) -> int | None:
-    value = usage.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return int(value) if 0 <= value < MAX_COUNT else None

@@ -312,9 +312,12 @@ def check(request: Request) -> None:
     """Check that a request can be sent as it stands, and is what its fields say.
 
     Raises:
+        ConfigError: The administrator does not allow a model that it may fall back to.
         InvalidParameterError: It cannot, or ``extra`` sets what an argument sets.
     """
     readable_body(request)
+    for model in fallbacks(request):
+        config.check_allowed(model)
     wire_format = format_of(request)
     if wire_format is not None:
         wire_format.path(request)
@@ -340,6 +343,12 @@ def effects_of_extra(request: Request) -> extra.Effects:
         return effects
     own = extra.effects(settings, frozenset()).most_tokens
     return replace(effects, most_tokens=max(effects.most_tokens, own))
+
+
+def fallbacks(request: Request) -> tuple[str, ...]:
+    """The other models, ``provider:name``, that may answer in place of the one asked."""
+    names = effects_of_extra(request).fallbacks
+    return tuple(f"{request.provider}:{name}" for name in names)
 
 
 def _has_bytes(request: Request) -> bool:

@@ -76,7 +76,7 @@ def latency(
     ``tokens_per_second`` (median) and ``error_rate`` (the share of ``runs`` that failed).
 
     Args:
-        by: month, day, model, provider, user, notebook, tag, status; one or several.
+        by: month, day, model, provider, user, notebook, tag, tier, status; one or several.
         tz: The time zone of months and days.
         **filters: See :class:`Filters`.
 
@@ -99,7 +99,7 @@ def failures(
     runs of the group), ``first_at``, ``last_at``, ``last_message`` and ``last_run_id``.
 
     Args:
-        by: month, day, model, provider, user, notebook, tag; one or several.
+        by: month, day, model, provider, user, notebook, tag, tier; one or several.
         tz: The time zone of months and days.
         **filters: See :class:`Filters`.
 
@@ -126,7 +126,7 @@ def waste(
     there are such runs and none of their prices is known.
 
     Args:
-        by: month, day, model, provider, user, notebook, tag, status; one or several.
+        by: month, day, model, provider, user, notebook, tag, tier, status; one or several.
         tz: The time zone of months and days.
         **filters: See :class:`Filters`.
 

@@ -27,7 +27,7 @@ from llm_playground.types import Status
 if TYPE_CHECKING:
     import pandas as pd
 
-By = Literal["month", "day", "model", "provider", "user", "notebook", "tag", "status"]
+By = Literal["month", "day", "model", "provider", "user", "notebook", "tag", "tier", "status"]
 When = str | date | datetime
 
 # Rows of other programs may have no status: those calls completed.
@@ -47,6 +47,7 @@ _COLUMN_OF = {
     "model": "r.model",
     "provider": "r.provider",
     "status": "r.status",
+    "tier": "r.service_tier",
     "user": "e.username",
     "notebook": "e.notebook",
 }

@@ -100,8 +100,8 @@ ORDER BY runs DESC, model
 # Within a tier, the price of summed tokens is the sum of the runs' prices. Tier -1 is for runs with
 # token counts that are unknown or contradict each other.
 _TIER_SUMS = f"""
-SELECT {{shown}}tier, cost_usd IS NOT NULL AS priced, count(*) AS runs,
-    count(*) FILTER (WHERE tier = -1
+SELECT {{shown}}price_tier, cost_usd IS NOT NULL AS priced, count(*) AS runs,
+    count(*) FILTER (WHERE price_tier = -1
         AND (usage_source IS DISTINCT FROM 'none' OR {STATUS} = 'completed')) AS unknown_runs,
     sum(input_tokens)::BIGINT AS input_tokens, sum(output_tokens)::BIGINT AS output_tokens,
     sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
@@ -111,11 +111,11 @@ FROM (
         WHEN input_tokens + output_tokens IS NULL
             OR coalesce(cache_read_tokens, 0) + coalesce(cache_write_tokens, 0) > input_tokens
             OR least(input_tokens, output_tokens, cache_read_tokens, cache_write_tokens) < 0
-        THEN -1 ELSE {{tier}} END AS tier
+        THEN -1 ELSE {{price_tier}} END AS price_tier
     FROM ({{runs}}) AS chosen
 ) AS tiered
-GROUP BY {{columns}}tier, cost_usd IS NOT NULL
-ORDER BY {{order}}tier
+GROUP BY {{columns}}price_tier, cost_usd IS NOT NULL
+ORDER BY {{order}}price_tier
 """  # noqa: S608 - names of columns
 _COUNTS = ("runs", "input_tokens", "output_tokens")
 _USD = ("cost_usd", "what_if_usd", "difference_usd")
@@ -225,7 +225,7 @@ def what_if(
 
     Args:
         other: The other model, ``provider:name`` or a bare name. (``model=`` filters runs.)
-        by: month, day, model, provider, user, notebook, tag, status; one or several.
+        by: month, day, model, provider, user, notebook, tag, tier, status; one or several.
         tz: The time zone of months and days.
         **filters: See :class:`Filters`.
 
@@ -244,11 +244,11 @@ def what_if(
         raise InvalidParameterError('what_if takes the other model first: what_if("claude-...").')
     card = RateCard.of(resolve_model(other), datetime.now(UTC))
     tier = card.tier_sql("input_tokens")
-    sums = report(_TIER_SUMS, by, filters, which=SENT, tz=tz, tier=tier)
+    sums = report(_TIER_SUMS, by, filters, which=SENT, tz=tz, price_tier=tier)
     what_if_usd = pd.Series([_what_if_usd(row, card) for row in sums.itertuples()], dtype="float64")
     both = what_if_usd.notna() & sums.priced.astype(bool)
     difference_usd = (what_if_usd - sums.cost_usd).where(both)
-    names = list(sums.columns[: list(sums.columns).index("tier")])
+    names = list(sums.columns[: list(sums.columns).index("price_tier")])
     priced = sums.assign(what_if_usd=what_if_usd, difference_usd=difference_usd)
     return _merge_tiers(priced, names)
 
@@ -325,13 +325,13 @@ def _tier_rates(model: str, at: datetime, least: int) -> TierRates:
 def _what_if_usd(row: Any, card: RateCard) -> float | None:  # noqa: ANN401 - a row of a frame
     from pandas import isna
 
-    if row.tier < 0:
+    if row.price_tier < 0:
         return None
     names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
     counts = {name: getattr(row, name) for name in names}
     known = {name: 0 if isna(count) else int(count) for name, count in counts.items()}
     usage = Usage(**known)  # type: ignore[arg-type]  # the names are those of token counts
-    return float(card.tiers[row.tier].price(row.runs, usage))
+    return float(card.tiers[row.price_tier].price(row.runs, usage))
 
 
 def _merge_tiers(priced: pd.DataFrame, names: list[str]) -> pd.DataFrame:

@@ -89,7 +89,7 @@ def costs(
     months in the table ``monthly_costs`` are read from there.
 
     Args:
-        by: month, day, model, provider, user, notebook, tag, status; one or several.
+        by: month, day, model, provider, user, notebook, tag, tier, status; one or several.
         tz: The time zone of months and days, for example ``"Europe/Berlin"``.
         **filters: See :class:`Filters`.
 
@@ -163,7 +163,7 @@ def forecast(
     mean of its weekday. Runs of unknown price are in no amount.
 
     Args:
-        by: model, provider, user, notebook, tag, status; one or several; none for the total.
+        by: model, provider, user, notebook, tag, tier, status; one or several; none for the total.
         at: The time of the forecast instead of now. A past time shows how good forecasts were.
         tz: The time zone of months and days.
         **filters: See :class:`Filters`.

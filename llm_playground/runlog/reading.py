@@ -64,6 +64,7 @@ def run_of(row: Mapping[str, Any], parameters: Parameters | None = None) -> Run:
         usage=_usage(row),
         usage_source=get("usage_source") or "none",
         cost_usd=_amount(get("cost_usd")),
+        at_least_usd=_amount(get("at_least_usd")),
         price_source=get("price_source"),
         ttft_ms=get("ttft_ms"),
         response_time_ms=get("response_time_ms"),
@@ -137,6 +138,9 @@ def _usage(row: Mapping[str, Any]) -> Usage | None:
         Usage(**tokens),  # type: ignore[arg-type]  # the names are those of token counts
         service_tier=row.get("service_tier"),
         billed_units={str(unit): int(count) for unit, count in units.items()},
+        reported_cost_usd=(
+            _amount(row.get("cost_usd")) if row.get("price_source") == "provider" else None
+        ),
     )
 
 

@@ -110,6 +110,7 @@ RESULT_COLUMNS: dict[str, str] = {
     "parts": "JSON",
     "sources": "JSON",
     "stop_sequence": "VARCHAR",
+    "at_least_usd": "DECIMAL(18, 12)",
 }
 
 AUDIT_COLUMNS: dict[str, str] = {
@@ -147,7 +148,7 @@ RUN_COLUMNS: dict[str, str] = {
     **_of("e", "git_dirty", "variables"),
     "compressed": "r.texts_gz IS NOT NULL OR p.texts_gz IS NOT NULL",
     **_of("p", "attachments"),
-    **_of("r", "service_tier", "billed_units", "parts", "sources", "stop_sequence"),
+    **_of("r", "service_tier", "billed_units", "parts", "sources", "stop_sequence", "at_least_usd"),
 }
 _TYPES = {**PROMPT_COLUMNS, **EXECUTION_COLUMNS, **RESULT_COLUMNS}
 _TYPES |= {"run_id": "VARCHAR", "rating": "DOUBLE", "compressed": "BOOLEAN"}
@@ -202,13 +203,15 @@ def result_row(run: Run, prompt_hash: str | None) -> Row:
         "tool_calls": [_tool_call(call) for call in run.tool_calls] or None,
         "tokens_used": _tokens_used(run.usage),
         **{name: getattr(usage, name) for name in TOKEN_COLUMNS},
-        "cost_usd": None if run.cost_usd is None else f"{run.cost_usd:f}",
+        **{
+            name: None if (amount := getattr(run, name)) is None else f"{amount:f}"
+            for name in ("cost_usd", "at_least_usd", "saved_usd")
+        },
         "attempts": [_attempt(attempt) for attempt in run.attempts],
         "error_type": None if error is None else type(error).__name__,
         "error_message": None if error is None else str(error),
         "error_detail": None if error is None else error.detail,
         "dropped_parameters": list(run.dropped_parameters),
-        "saved_usd": None if run.saved_usd is None else f"{run.saved_usd:f}",
         "billed_units": dict(usage.billed_units) or None,
         "parts": _parts(run),
         "sources": [_source(source) for source in run.sources] or None,

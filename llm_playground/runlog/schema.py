@@ -284,15 +284,16 @@ CREATE TABLE budget_alarms (
 _V4 += _runs_view("attachments", RATINGS)
 
 # `parts` is NULL for an answer that is reasoning, text and tool calls in this order, which have
-# columns of their own.
+# columns of their own. `at_least_usd` is what is known of a cost that is not known as a whole.
 _V5 = """
 ALTER TABLE results ADD COLUMN service_tier VARCHAR;
 ALTER TABLE results ADD COLUMN billed_units {json};
 ALTER TABLE results ADD COLUMN parts {json};
 ALTER TABLE results ADD COLUMN sources {json};
 ALTER TABLE results ADD COLUMN stop_sequence VARCHAR;
+ALTER TABLE results ADD COLUMN at_least_usd DECIMAL(18, 12);
 """
-_V5 += _runs_view("stop_sequence", RATINGS)
+_V5 += _runs_view("at_least_usd", RATINGS)
 
 # Which migrations were applied to a database.
 VERSIONS_TABLE = (

@@ -68,7 +68,7 @@ def test_max_tokens_is_named_only_where_it_is_not_set(server, parameters, said):
     assert server.requests == []
 
 
-@pytest.mark.parametrize("field", ["web_search_options", "search_parameters", "plugins", "speed"])
+@pytest.mark.parametrize("field", ["web_search_options", "search_parameters", "plugins"])
 def test_a_field_of_unbounded_cost_is_not_sent(server, field):
     with pytest.raises(lp.BudgetExceededError) as caught:
         lp.ask("hi", MODEL, max_tokens=1, extra={field: {"x": 1}})

@@ -104,13 +104,9 @@ class TestMost:
         "extra",
         [
             {"web_search_options": {}},
-            {"service_tier": "priority"},
-            {"speed": "fast"},
             {"modalities": ["text", "audio"]},
             {"cachedContent": "cachedContents/1"},
             {"mcp_servers": [{"url": "https://example.com"}]},
-            {"tools": [{"type": "web_search_20250305", "name": "web_search"}]},
-            {"tools": [{"googleSearch": {}}]},
             {"generationConfig": {"responseModalities": ["AUDIO"]}},
         ],
     )

@@ -37,7 +37,6 @@ def openai_stream(
         "object": "chat.completion.chunk",
         "created": 1741569952,
         "model": model,
-        "service_tier": "default",
         "system_fingerprint": "fp_44709d6fcb",
     }
 

@@ -28,7 +28,7 @@ from tests.providers.vendors import ALL, ANTHROPIC, EXAMPLE, GEMINI, KEY, OPENAI
 BASE_PATH = {"openai": "/v1"}
 # Names that make the call what it is, as one may try to write them, and the argument to use.
 IDENTITY = [
-    *((name, "model=") for name in ("model", "Model", "MODEL", " model", "mo_del", "models")),
+    *((name, "model=") for name in ("model", "Model", "MODEL", " model", "mo_del", "Models")),
     *((name, "model=") for name in ("fallbacks", "preset", "\uff4dodel")),
     *((name, "model=") for name in ("context_window_fallbacks", "content_policy_fallbacks")),
     *((name, "model=") for name in ("user_config", "deployment_id", "routingConfig")),

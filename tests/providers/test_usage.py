@@ -1,6 +1,7 @@
 """Token counts are inclusive for every provider; no part exceeds its whole."""
 
 from dataclasses import fields
+from decimal import Decimal
 
 import genai_prices
 import pytest
@@ -46,7 +47,13 @@ GOLDEN = {
                 "rejected_prediction_tokens": 2,
             },
         },
-        Usage(2006, 300, cache_read_tokens=1920, reasoning_tokens=192),
+        Usage(
+            2006,
+            300,
+            cache_read_tokens=1920,
+            reasoning_tokens=192,
+            billed_units={"audio_input_tokens": 7, "audio_output_tokens": 5},
+        ),
     ),
     "openai cache writes": (
         "openai",
@@ -80,7 +87,7 @@ GOLDEN = {
             "prompt_tokens_details": {"cached_tokens": 0},
             "completion_tokens_details": {"reasoning_tokens": 0},
         },
-        Usage(194, 2, cache_read_tokens=0, reasoning_tokens=0),
+        Usage(194, 2, cache_read_tokens=0, reasoning_tokens=0, reported_cost_usd=Decimal("19.95")),
     ),
     "anthropic plain": ("anthropic", {"input_tokens": 10, "output_tokens": 25}, Usage(10, 25)),
     "anthropic cached, written for 5 minutes and an hour, with a search": (
@@ -97,7 +104,14 @@ GOLDEN = {
             "server_tool_use": {"web_search_requests": 1},
             "service_tier": "standard",
         },
-        Usage(4096, 503, cache_read_tokens=1800, cache_write_tokens=248),
+        Usage(
+            4096,
+            503,
+            cache_read_tokens=1800,
+            cache_write_tokens=248,
+            service_tier="standard",
+            billed_units={"cache_write_1h_tokens": 100, "web_searches": 1},
+        ),
     ),
     "anthropic thinking": (
         "anthropic",
@@ -143,6 +157,59 @@ UNLIKE_THE_ORACLE = {
         },
         Usage(80, 10, reasoning_tokens=4),
     ),
+    "reasoning inside completion although it is larger, as the total shows": (
+        "openai",
+        {
+            "prompt_tokens": 17,
+            "completion_tokens": 128,
+            "total_tokens": 145,
+            "completion_tokens_details": {"reasoning_tokens": 130},
+        },
+        Usage(17, 128, reasoning_tokens=128),
+    ),
+    "cached input inside prompt although it is larger, as the total shows": (
+        "openai",
+        {
+            "prompt_tokens": 100,
+            "completion_tokens": 50,
+            "total_tokens": 150,
+            "prompt_tokens_details": {"cached_tokens": 128},
+        },
+        Usage(100, 50, cache_read_tokens=100),
+    ),
+    "cached input and reasoning apart, as the total shows": (
+        "openai",
+        {
+            "prompt_tokens": 100,
+            "completion_tokens": 50,
+            "total_tokens": 250,
+            "prompt_tokens_details": {"cached_tokens": 70},
+            "completion_tokens_details": {"reasoning_tokens": 30},
+        },
+        Usage(170, 80, cache_read_tokens=70, reasoning_tokens=30),
+    ),
+    "a compaction beside the other counts": (
+        "anthropic",
+        {
+            "input_tokens": 612,
+            "output_tokens": 100,
+            "iterations": [
+                {"type": "compaction", "input_tokens": 60000, "output_tokens": 500},
+                {"type": "message", "input_tokens": 612, "output_tokens": 100},
+            ],
+        },
+        Usage(60612, 600),
+    ),
+    "gemini's thoughts inside, as the total shows": (
+        "gemini",
+        {
+            "promptTokenCount": 50,
+            "candidatesTokenCount": 60,
+            "thoughtsTokenCount": 40,
+            "totalTokenCount": 110,
+        },
+        Usage(50, 60, reasoning_tokens=40),
+    ),
     "reasoning apart from completion, as the total shows": (  # xAI
         "openai",
         {
@@ -179,7 +246,7 @@ UNLIKE_THE_ORACLE = {
             "cache_creation": {"ephemeral_5m_input_tokens": 2, "ephemeral_1h_input_tokens": 3},
             "output_tokens": 4,
         },
-        Usage(6, 4, cache_write_tokens=5),
+        Usage(6, 4, cache_write_tokens=5, billed_units={"cache_write_1h_tokens": 3}),
     ),
 }
 
@@ -272,7 +339,8 @@ async def test_later_messages_counts_replace_the_first():
     }
     delta = {"stop_reason": "end_turn", "stop_sequence": None}
     events[place] = anthropic_event("message_delta", {"delta": delta, "usage": usage})
-    assert await usage_of(ANTHROPIC, events) == Usage(10682, 510, 0, 0)
+    counted = Usage(10682, 510, 0, 0, billed_units={"web_searches": 1})
+    assert await usage_of(ANTHROPIC, events) == counted
 
 
 async def test_geminis_latest_count_of_each_kind_holds():
@@ -338,7 +406,7 @@ def test_no_part_exceeds_its_whole(provider, data):
     counted = READ[provider](data.draw(said_by(provider)))
     if counted is None:
         return
-    counts = [getattr(counted, field.name) for field in fields(counted)]
+    counts = [getattr(counted, f.name) for f in fields(counted) if f.name.endswith("_tokens")]
     assert all(count is None or (type(count) is int and count >= 0) for count in counts)
     if counted.input_tokens is not None:
         cached = (counted.cache_read_tokens or 0) + (counted.cache_write_tokens or 0)
