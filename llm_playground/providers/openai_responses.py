@@ -20,7 +20,6 @@ from typing import Any
 
 from llm_playground import _lifecycle
 from llm_playground.catalog import capabilities
-from llm_playground.errors import InvalidParameterError
 from llm_playground.parts import (
     FilePart,
     ImagePart,
@@ -186,26 +185,29 @@ def _items(messages: Iterable[Message]) -> Iterator[Item]:
         for result in results:
             kind = "custom_tool_call" if result.id in custom else "function_call"
             yield {"type": f"{kind}_output", "call_id": result.id, "output": result.text}
-        if len(results) < len(message.content) or not results:
+        yield from _answered(tuple(part for part in message.content if isinstance(part, ToolCall)))
+        if any(map(_is_content, message.content)) or not message.content:
             yield {"role": message.role, "content": _content(message)}
 
 
+def _is_content(part: Part) -> bool:
+    return isinstance(part, (TextPart, ImagePart, FilePart))
+
+
 def _content(message: Message) -> str | list[Item]:
-    parts = [part for part in message.content if not isinstance(part, ToolResult)]
-    if all(isinstance(part, TextPart) for part in parts):
+    if not any(isinstance(part, (ImagePart, FilePart)) for part in message.content):
         return message.text
-    return [_input(part) for part in parts]
+    return [item for part in message.content for item in _input(part)]
 
 
-def _input(part: Part) -> Item:
+def _input(part: Part) -> Iterator[Item]:
     match part:
         case TextPart(text):
-            return {"type": "input_text", "text": text}
+            yield {"type": "input_text", "text": text}
         case ImagePart():
-            return {"type": "input_image", "detail": "auto", "image_url": images.data_url(part)}
+            yield {"type": "input_image", "detail": "auto", "image_url": images.data_url(part)}
         case FilePart():
-            return documents.for_responses(part)
-    raise InvalidParameterError(f"A {type(part).__name__} cannot be sent in a user's message.")
+            yield documents.for_responses(part)
 
 
 def _answered(parts: tuple[Part, ...]) -> Iterator[Item]:
