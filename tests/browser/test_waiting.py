@@ -17,7 +17,7 @@ os.environ |= {{"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": "{url}/v1"}}
 lp.configure(retry={{"max_wait_s": 300, "total_s": 600}})
 pg = lp.Playground(models=["openai:gpt-4o"], prompt="Wait.", n=2)
 pg"""
-NEXT_TRY = re.compile(r"OpenAI limits the rate \(429\).* Next try in 9\d s, 2 of 5\.")
+NEXT_TRY = re.compile(r"OpenAI(?: at \S+)? limits the rate \(429\).* Next try in 9\d s, 2 of 5\.")
 
 
 @pytest.mark.parametrize(("theme", "width"), [(LIGHT, 1280), (DARK, NARROW)])
