@@ -65,6 +65,7 @@ class Reader:
 
     def __init__(self) -> None:
         self.complete = self.ended = False
+        self.bad_end = None
         self._sources: tuple[Source, ...] = ()
 
     def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
