@@ -35,6 +35,7 @@ from llm_playground.providers import (
     strict_schema,
     usage,
 )
+from llm_playground.providers.contents import with_unique_ids
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
 from llm_playground.providers.wire_formats import WIRE_FORMATS
@@ -75,7 +76,7 @@ def body(request: Request) -> dict[str, Any]:
     content = {
         "model": request.model_name,
         "max_tokens": parameters.max_tokens or DEFAULT_MAX_TOKENS,
-        "messages": _turns(request.messages, cited=_are_cited(request)),
+        "messages": _turns(with_unique_ids(request.messages), cited=_are_cited(request)),
         **{name: value for name, value in settings.items() if value is not None},
         "stream": True,
     }

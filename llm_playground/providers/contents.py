@@ -11,9 +11,21 @@ import json
 import re
 import uuid
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
-from llm_playground.parts import AnswerPart, AudioPart, ImagePart, Original, OtherPart, Source
+from llm_playground.parts import (
+    AnswerPart,
+    AudioPart,
+    ImagePart,
+    Original,
+    OtherPart,
+    Part,
+    Source,
+    ToolCall,
+    ToolResult,
+)
+from llm_playground.types import Message
 
 _MAX_SOURCES = 1_000
 _MAX_PLACES = 1_000  # of one source
@@ -45,6 +57,36 @@ def records(value: object) -> list[dict[str, Any]]:
     ([{'a': 1}], [])
     """
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def with_unique_ids(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """A conversation in which each call has an id of its own, and its result the same one.
+
+    Some servers number the calls of each answer from 0, and several vendors refuse such a
+    conversation.
+
+    >>> asked = Message("assistant", (ToolCall("0", "f"),))
+    >>> told = Message("tool", (ToolResult("0", "f", "1"),))
+    >>> [turn.content[0].id for turn in with_unique_ids((asked, told, asked, told))]
+    ['0', '0', '0-2', '0-2']
+    """
+    ids = [part.id for turn in messages for part in turn.content if isinstance(part, ToolCall)]
+    if len(set(ids)) == len(ids) and "" not in ids:
+        return messages
+    taken: set[str] = set()
+    waiting: dict[str, list[str]] = {}  # new ids of calls without a result, by the old one
+
+    def renamed(part: Part) -> Part:
+        if isinstance(part, ToolCall):
+            new = unique_id(part.id or f"call_{len(taken) + 1}", taken)
+            taken.add(new)
+            waiting.setdefault(part.id, []).append(new)
+            return replace(part, id=new)
+        if isinstance(part, ToolResult) and waiting.get(part.id):
+            return replace(part, id=waiting[part.id].pop(0))
+        return part
+
+    return tuple(replace(turn, content=tuple(map(renamed, turn.content))) for turn in messages)
 
 
 class SourceList:

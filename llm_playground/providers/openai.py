@@ -28,6 +28,7 @@ from llm_playground.providers import (
     strict_schema,
     usage,
 )
+from llm_playground.providers.contents import with_unique_ids
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
 from llm_playground.providers.wire_formats import WIRE_FORMATS, format_name
@@ -77,7 +78,9 @@ def body(request: Request) -> dict[str, Any]:
     content = {
         "model": request.model_name,
         "messages": [
-            turn for message in request.messages for turn in _turns(message, request.provider)
+            turn
+            for message in with_unique_ids(request.messages)
+            for turn in _turns(message, request.provider)
         ],
         **{name: value for name, value in settings.items() if value is not None},
         "stream_options": {"include_usage": True},

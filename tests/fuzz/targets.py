@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Callable
@@ -18,9 +19,10 @@ import llm_playground as lp
 from llm_playground.catalog import listing
 from llm_playground.config import dotenv
 from llm_playground.config.policy import read_policy
-from llm_playground.events import Finish, ReasoningDelta, TextDelta, ToolCallDelta
+from llm_playground.events import Finish, PartAdded, ReasoningDelta, TextDelta, ToolCallDelta
 from llm_playground.exporting import formats, importing, notebook_output, row_checks
 from llm_playground.exporting.rows import COLUMNS
+from llm_playground.parts import part_as_json
 from llm_playground.providers import Endpoint, RequestContext, anthropic, errors, gemini, openai
 from llm_playground.providers.streaming import stream_events
 from llm_playground.redaction import StreamRedactor, printable, redact
@@ -70,7 +72,10 @@ def _stream(reader: Callable[[], object], text: str) -> int:
                     total += len(piece)
                 case ToolCallDelta():
                     total += len(event.arguments_json) + len(event.name or "")
+                case PartAdded(part):
+                    total += len(json.dumps(part_as_json(part)))
                 case Finish():
+                    total += len(repr(event.sources))
                     total += len(event.response_model or "") + len(event.request_id or "")
                     assert event.usage is None or min(astuple(event.usage)[0] or 0, 0) == 0
         return total
@@ -165,6 +170,58 @@ _JSON = (
     '{"data": [{"id": "a", "type": ["x"], "architecture": {"output_modalities": "text"}}]}',
     '{"models": [{"name": "models/g", "supportedGenerationMethods": 5}]}',
 )
+_CITATION = {"url": "https://a.b", "title": 5, "start_index": -1, "end_index": 1e400}
+_PARTS: tuple[object, ...] = (
+    {"citations": ["https://a.b", {"url": 5}, 5], "search_results": [{"url": ["x"]}, 5]},
+    *(
+        {"choices": [{"delta": {name: value}}]}
+        for name, values in {
+            "images": ([{"image_url": {"url": "data:image/png;base64,%"}}], [{"image_url": 5}], 5),
+            "annotations": ([{"type": "url_citation", "url_citation": _CITATION}], [{"type": 5}]),
+            "audio": ({"id": 5, "data": "YQ==", "transcript": 5}, {"data": "%"}, []),
+            "reasoning_details": ([{"type": 5, "text": 5}, 5], {"a": 1}, "x"),
+            "executed_tools": ([{"index": 0, "arguments": "x", "output": 5}], [{"index": [1]}]),
+            "context": ({"citations": [_CITATION]}, "x"),
+            "content": ([{"type": "thinking", "thinking": 5}], [{"type": ["x"]}], [5]),
+            "hologram": ([{"type": 5}], "x"),
+            "tool_calls": ([{"id": "a", "function": {"name": "f", "arguments": "{}"}}], [5]),
+        }.items()
+        for value in values
+    ),
+    *(
+        {"type": "content_block_start", "index": 0, "content_block": block}
+        for block in (
+            {"type": "server_tool_use", "id": 5, "name": ["x"], "input": 5},
+            {"type": "web_search_tool_result", "content": [{"title": {"text": ["x"]}}]},
+            {"type": "thinking", "signature": "c2k="},
+            {"type": "text", "text": "x", "citations": [{"cited_text": "x"}, 5]},
+            {"type": ["x"], "content": None},
+        )
+    ),
+    *(
+        {"type": "content_block_delta", "index": 0, "delta": delta}
+        for delta in ({"citation": _CITATION}, {"partial_json": "{"}, {"signature": 5}, {"a": [1]})
+    ),
+    {"type": "content_block_stop", "index": 0},
+    *(
+        {"candidates": [{"content": {"parts": [part]}, "groundingMetadata": about}]}
+        for part in (
+            {"inlineData": {"mimeType": "image/png", "data": "%"}, "thoughtSignature": 5},
+            {"executableCode": {"code": 5}},
+            {"codeExecutionResult": {"outcome": 5, "output": ["x"]}},
+            {"hologram": [1]},
+            {"text": 5, "thought": "x"},
+        )
+        for about in (
+            None,
+            {
+                "groundingChunks": [{"web": {"uri": 5}}, 5],
+                "groundingSupports": [{"segment": {"endIndex": -1}, "groundingChunkIndices": [9]}],
+                "webSearchQueries": [{"x": 1}],
+            },
+        )
+    ),
+)
 _SSE = (
     *(
         "data: ",
@@ -187,6 +244,7 @@ _SSE = (
     'data: {"type": "message_delta", "delta": null, "usage": []}\n\n',
     'data: {"candidates": [{"content": {"parts": [{"functionCall": {"args": 1}}]}}]}\n\n',
     'data: {"candidates": [{"finishReason": 5}], "usageMetadata": {"promptTokenCount": "x"}}\n\n',
+    *(f"data: {json.dumps(event)}\n\n" for event in _PARTS),
     'data: {"error": {"message": ["x"], "code": "429", "status": 5}}\n\n',
     'data: {"type": "error", "error": null}\n\n',
 )

@@ -571,6 +571,21 @@ def test_calls_of_servers_that_repeat_their_index_are_told_apart(entries, calls)
     assert tool_calls(*entries) == calls
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_ids_that_come_again_in_a_later_answer_are_unique(name):
+    turns = [
+        turn
+        for call_id in ("call_0", "call_0", "")
+        for turn in (
+            Message("assistant", (ToolCall(call_id, "f"),)),
+            Message("tool", (ToolResult(call_id, "f", "1"),)),
+        )
+    ]
+    body = json.dumps(sent(name, *turns))
+    for own in ("call_0", "call_0-2", "call_3"):
+        assert body.count(f'"{own}"') == 2
+
+
 def test_ids_of_other_formats_are_written_as_anthropic_takes_them():
     call, result = ToolCall("functions.f:0", "f"), ToolResult("functions.f:0", "f", "1")
     turns = sent("anthropic", Message("assistant", (call,)), Message("tool", (result,)))
