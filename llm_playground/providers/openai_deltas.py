@@ -98,11 +98,16 @@ class DeltaReader:
                 return [TextDelta(text)]
         events: list[ProviderEvent] = []
         # The first name is that of vLLM, DeepSeek and llama.cpp, the second that of OpenRouter.
-        name = "reasoning_content" if delta.get("reasoning_content") else "reasoning"
-        reasoning = delta.get(name)
+        field = "reasoning_content" if delta.get("reasoning_content") else "reasoning"
+        reasoning = delta.get(field)
         if reasoning and isinstance(reasoning, str):
-            self._reasoning = _REASONING[name]
+            self._reasoning = _REASONING[field]
             events.append(ReasoningDelta(reasoning))
+            for name in delta:
+                if name != field and name != "role" and delta[name]:
+                    break
+            else:
+                return events
         after = [*self._text_in(text), *self._others_in(delta)]
         if after and self._reasoning is not None and not isinstance(after[0], ReasoningDelta):
             events.append(PartEnded(self._reasoning))
