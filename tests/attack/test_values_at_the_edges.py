@@ -115,7 +115,7 @@ NO_TEXTS = [5, True, 1.5, b"x", ["x"], {"a": 1}, 10**5_000, date(2026, 12, 1), p
 @pytest.mark.parametrize(
     ("role", "part", "field"),
     [
-        *(("assistant", CALL, field) for field in ("type", "id", "name", "signature")),
+        *(("assistant", CALL, field) for field in ("type", "id", "name", "original")),
         *(("tool", RESULT, field) for field in ("type", "id", "name", "text")),
         ("assistant", {"type": "reasoning", "text": "x"}, "signature"),
         ("user", {"type": "image"}, "url"),
@@ -123,6 +123,14 @@ NO_TEXTS = [5, True, 1.5, b"x", ["x"], {"a": 1}, 10**5_000, date(2026, 12, 1), p
 )
 def test_a_field_of_a_message_part_is_text(home, role, part, field, value):
     turn = {"role": role, "content": [part | {field: value}]}
+    refuses_in_one_line(lambda one: lp.estimate("x", "gpt-4o", messages=[one]), turn)
+
+
+@pytest.mark.parametrize("value", NO_TEXTS, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("field", ["wire_format", "json"])
+def test_a_field_of_an_original_is_text(home, field, value):
+    original = {"wire_format": "gemini", "json": "{}"} | {field: value}
+    turn = {"role": "assistant", "content": [CALL | {"original": original}]}
     refuses_in_one_line(lambda one: lp.estimate("x", "gpt-4o", messages=[one]), turn)
 
 

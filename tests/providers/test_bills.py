@@ -391,10 +391,23 @@ def test_worst_cases_are_those_of_the_dearest_model_that_may_answer():
             lp.estimate("Hi", f"openrouter:{cheap}", extra=wrong)
 
 
-if __name__ == "__main__":
+def print_table() -> None:
     print("feature | format | by hand | ours")
     print("---|---|---|---")
     for one in BILLS:
         ended = one.run()
-        ours = f"at least {ended.at_least_usd}" if one.at_least else ended.cost_usd
-        print(f"{one} | {one.by_hand} | {ours}")
+        ours = ended.cost_usd
+        print(
+            f"{one} | {one.by_hand} | {f'at least {ended.at_least_usd}' if ours is None else ours}"
+        )
+
+
+def test_the_table_has_a_row_of_each_bill(capsys):
+    print_table()
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert len(rows) == len(BILLS)
+    assert "cut stream, flex | Chat Completions | 0.00075 | 0.00075" in rows
+
+
+if __name__ == "__main__":
+    print_table()

@@ -168,7 +168,8 @@ def test_usage_cannot_be_turned_off(name, options):
 
 
 DEEP = (
-    ("openai:m", {}, {"stream_options": None}, {"stream_options": ...}),
+    ("openrouter:m", {}, {"stream_options": None}, {"stream_options": ...}),
+    ("openai:m", {}, {"store": None}, {"store": ...}),
     ("openai:m", {"temperature": 1}, {"temperature": None}, {"temperature": ...}),
     ("openai:m", {}, {"user": None}, {"user": None}),
     ("openai:m", {"stop": ("a",)}, {"stop": ["b"]}, {"stop": ["b"]}),

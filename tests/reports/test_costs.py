@@ -56,11 +56,13 @@ def test_costs_add_up_and_the_unknown_is_never_zero(log):
         ("notebook", {"n.ipynb": 1, None: 2}),
         ("tag", {"x": 2, "y": 1, None: 1}),
         ("status", {"completed": 2, "failed": 1}),
+        ("tier", {"flex": 2, None: 1}),
     ],
 )
 def test_costs_are_grouped_by_what_is_named(log, by, groups):
-    add(log, at=NEW_YEAR - timedelta(hours=1), tags=("x", "y"))
-    add(log, user="bob", notebook="n.ipynb", tags=("x",))
+    flex = Usage(1, 2, service_tier="flex")
+    add(log, at=NEW_YEAR - timedelta(hours=1), tags=("x", "y"), usage=flex)
+    add(log, user="bob", notebook="n.ipynb", tags=("x",), usage=flex)
     add(log, model="local:m", status="failed")
     frame = spending.costs(by=by)
     assert list(frame.columns) == [by, *COSTS]

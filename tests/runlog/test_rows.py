@@ -15,10 +15,12 @@ from llm_playground.types import Attempt, Parameters, Usage, messages_as_json
 from tests.runlog.actors import completed, execution_of, prompt, record, run_of
 
 REQUEST = prompt(system="Be brief.", temperature=0.5, max_tokens=9)
+CALLS = (ToolCall("c1", "weather", '{"city": "Oslo"}'), ToolCall("c2", "odd", "not JSON"))
 RUN = replace(
     completed(run_of(REQUEST, execution_of(REQUEST)), usage=Usage(10, 20, 1, 2, 3)),
     reasoning="Hm.",
-    tool_calls=(ToolCall("c1", "weather", '{"city": "Oslo"}'), ToolCall("c2", "odd", "not JSON")),
+    tool_calls=CALLS,
+    parts=rows.plain_parts("Hm.", "An answer.", CALLS),
     response_model="tiny-1",
     queue_ms=1.5,
     attempts=[Attempt(1, 0.0, 5.0, 429, "r1", "RateLimitError", "busy"), Attempt(2, 9.0, 120.0)],
