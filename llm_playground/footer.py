@@ -7,15 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from llm_playground import formatting
 from llm_playground._validation import short_repr, shorten
-from llm_playground.parts import (
-    LEFT_OUT,
-    PAUSED,
-    AudioPart,
-    ImagePart,
-    OtherPart,
-    RefusalPart,
-    ServerToolCall,
-)
+from llm_playground.parts import LEFT_OUT, PAUSED, OtherPart, RefusalPart
 from llm_playground.redaction import printable, redact
 from llm_playground.types import Run
 
@@ -73,7 +65,7 @@ def notices(run: Run) -> list[str]:
     if run.api_version is not None:
         later = "later ones take no temperature, top_p and top_k"
         lines.append(f"Sent with API version {run.api_version}: {later}.")
-    lines += _what_came(run)
+    lines += _about_parts(run)
     shown = run.tool_calls[:_MAX_SHOWN_CALLS]
     # Redacted first: a key must not be cut.
     calls = [(call.name, shorten(redact(call.arguments_json), 2_000)) for call in shown]
@@ -87,17 +79,11 @@ def notices(run: Run) -> list[str]:
     return [printable(redact(line)) for line in lines]
 
 
-def _what_came(run: Run) -> list[str]:
-    """Sentences about the parts of an answer that its text does not show."""
+def _about_parts(run: Run) -> list[str]:
+    """Sentences about the parts of an answer, apart from those that every surface shows."""
     lines = []
-    kinds: Counter[type] = Counter(map(type, run.parts))
-    if kinds[RefusalPart]:
+    if any(isinstance(part, RefusalPart) for part in run.parts):
         lines.append("The model refused to answer.")
-    media = {ImagePart: "picture", AudioPart: "recording"}
-    if came := [formatting.count(kinds[kind], word) for kind, word in media.items() if kinds[kind]]:
-        lines.append(f"The answer has {' and '.join(came)}.")
-    if used := _named(part.name for part in run.parts if isinstance(part, ServerToolCall)):
-        lines.append(f"The provider used {used}.")
     others = [part.kind for part in run.parts if isinstance(part, OtherPart)]
     if unknown := [kind for kind in others if kind not in (PAUSED, LEFT_OUT)]:
         are = "is" if len(unknown) == 1 else "are"

@@ -372,10 +372,7 @@ class RunLog:
         if which == "none" and not self._store.unfinished():
             return
         files = journal.files(self.journals) if which == "all" else self._recorder.paths()
-        attached = self._recorder.attachments
-        waiting = (
-            files or (attached.folder.is_dir() and attached.waiting()) or self._store.unfinished()
-        )
+        waiting = files or self._recorder.attachments.waiting() or self._store.unfinished()
         if waiting or (self._retries and which == "all" and journal.refused(self.journals)):
             with self._drained(which, patient=patient):
                 pass

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from llm_playground import footer
+from llm_playground import footer, rendering
 from llm_playground.execution import run_builder
 from llm_playground.execution.run_builder import RunBuilder
 from llm_playground.parts import (
@@ -492,10 +492,10 @@ def test_fields_about_an_answer_are_no_parts_of_it(delta):
 LINES = {
     "a picture alone": (
         ("gemini", google({"inlineData": {"mimeType": "image/png", "data": PNG}})),
-        "The answer has 1 picture.",
+        "Picture (image/png)",
     ),
-    "speech": (("openai", chat({"audio": {"data": "YWI="}})), "The answer has 1 recording."),
-    "code": (("gemini", google(CODE, RESULT)), "The provider used code_execution."),
+    "speech": (("openai", chat({"audio": {"data": "YWI="}})), "Recording (audio/pcm)"),
+    "code": (("gemini", google(CODE, RESULT)), "Ran code"),
     "a pause": (
         ("anthropic", claude((SEARCH,), stop_reason="pause_turn")),
         "The provider paused the turn. Send the answer back to continue it: messages=[..., run].",
@@ -506,7 +506,7 @@ LINES = {
 @pytest.mark.parametrize("kind", LINES)
 def test_an_answer_without_text_says_what_came(kind):
     (name, events), line = LINES[kind]
-    assert line in footer.notices(answered(name, events))
+    assert line in rendering.run_to_text(answered(name, events))
 
 
 def test_a_paused_turn_goes_back_without_its_mark():

@@ -106,9 +106,9 @@ def test_an_answer_without_text_says_what_it_has(atlas):
 
     _, (state,) = pg.answers.changes_and_snapshot()
 
+    # The panel shows the picture itself.
     assert state["notices"] == [
-        "The answer has 1 picture.",
-        "1 part of the answer is not understood: hologram. It is in run.parts.",
+        "1 part of the answer is not understood: hologram. It is in run.parts."
     ]
 
 
