@@ -95,8 +95,9 @@ class FilePart:
         >>> FilePart("text/plain", "a.txt", "é".encode("cp1252")).text
         'é'
         """
-        is_text = self.data is not None and _TEXT_TYPES.fullmatch(self.media_type or "")
-        return decoded(self.data or b"") if is_text else None
+        if self.data is None or not is_text(self.media_type or ""):
+            return None
+        return decoded(self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ class ServerToolCall:
     """A call of a tool that the provider runs itself: a search, a fetch, code.
 
     ``name`` is the provider's, such as ``web_search``. ``arguments_json`` is the JSON object of its
-    arguments; code is in ``code``, its language, if known, in ``language``.
+    arguments; that of a call that runs code has ``code`` and, if known, ``language``.
     """
 
     id: str

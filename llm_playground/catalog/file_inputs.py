@@ -49,6 +49,7 @@ _OPENAI_RESPONSES = "https://developers.openai.com/api/docs/guides/file-inputs?a
 _OPENAI_AUDIO = "https://developers.openai.com/api/docs/models/gpt-audio"
 _CLAUDE_PDF = "https://platform.claude.com/docs/en/build-with-claude/pdf-support"
 _GEMINI_FILES = "https://ai.google.dev/gemini-api/docs/file-input-methods"
+_LLAMA_CPP = "https://github.com/ggml-org/llama.cpp/issues/21868"
 _MB = 1_000_000
 
 
@@ -102,12 +103,12 @@ _ROWS: dict[str, tuple[tuple[str, FileInputs], ...]] = {
     ),
     "gemini": ((r"gemini-", _GEMINI),),
     "gemini-legacy": ((r"gemini-", _GEMINI),),
-    "local": ((r"", FileInputs("https://github.com/ggml-org/llama.cpp/issues/21868", _TEXT)),),
+    "local": ((r"", FileInputs(_LLAMA_CPP, _TEXT)),),
     "llama.cpp": (
         (
             r"",
             FileInputs(
-                "https://github.com/ggml-org/llama.cpp/issues/21868",
+                _LLAMA_CPP,
                 frozenset({"text", "audio"}),
                 audio_types=_MP3_AND_WAV,
             ),
@@ -150,14 +151,10 @@ def inputs_of(request: Request) -> FileInputs | None:
     >>> inputs_of(Request("groq:any", ())) is None
     True
     """
-    key = _format_name(request) if request.provider == "openai" else request.provider
-    rows = _ROWS.get(key, ())
+    is_openai = request.provider == "openai"
+    key = wire_formats.format_name(request) if is_openai else request.provider
+    rows = _ROWS.get(key or "", ())
     return next((row for pattern, row in rows if re.match(pattern, request.model_name)), None)
-
-
-def _format_name(request: Request) -> str:
-    wire_format = wire_formats.format_of(request)
-    return next((name for name, one in wire_formats.WIRE_FORMATS.items() if one is wire_format), "")
 
 
 def check(request: Request) -> None:

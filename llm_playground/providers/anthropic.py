@@ -6,7 +6,6 @@ HTTP request; the response is read as bytes.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -233,10 +232,8 @@ class Reader:
             case "message":
                 return [read for part in _as_stream(event) for read in self.read(part)]
             case kind if kind == "error" or not kind:
-                error = error_bodies.error_in(event)
-                if error is not None:
-                    body = event if "error" in event else {"error": error}
-                    raise streaming.StreamError(error_bodies.status_of(error), json.dumps(body))
+                if error_bodies.error_in(event) is not None:
+                    raise streaming.stream_error(event)
         return []
 
     def finish(self, request_id: str | None) -> Finish:

@@ -1,4 +1,4 @@
-"""What the readers of several wire formats share: sources, pictures and speech, ids of calls.
+"""What readers of several wire formats share: sources, pictures, speech, ids, probabilities.
 
 Values of a stream are of any type and size. What is not as the format says becomes an
 :class:`~llm_playground.parts.OtherPart`, never an exception.
@@ -25,7 +25,7 @@ from llm_playground.parts import (
     ToolCall,
     ToolResult,
 )
-from llm_playground.types import Message
+from llm_playground.types import Message, TokenLogprob
 
 _MAX_SOURCES = 1_000
 _MAX_PLACES = 1_000  # of one source
@@ -57,6 +57,30 @@ def records(value: object) -> list[dict[str, Any]]:
     ([{'a': 1}], [])
     """
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def token_logprobs(entries: object) -> tuple[TokenLogprob, ...]:
+    """The tokens in a list of OpenAI's formats, without entries of another form.
+
+    >>> token_logprobs([{"token": "a", "logprob": -0.5, "top_logprobs": []}, {"token": 1}])
+    (TokenLogprob(token='a', logprob=-0.5, top=()),)
+    """
+    return tuple(
+        TokenLogprob(
+            one["token"],
+            one["logprob"],
+            tuple((top["token"], top["logprob"]) for top in _tokens(one.get("top_logprobs"))),
+        )
+        for one in _tokens(entries)
+    )
+
+
+def _tokens(entries: object) -> list[dict[str, Any]]:
+    return [
+        entry
+        for entry in records(entries)
+        if isinstance(entry.get("token"), str) and isinstance(entry.get("logprob"), (int, float))
+    ]
 
 
 def with_unique_ids(messages: tuple[Message, ...]) -> tuple[Message, ...]:

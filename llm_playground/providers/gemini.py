@@ -8,7 +8,6 @@ client: the one used here keeps the response and returns an empty one to the SDK
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -310,7 +309,7 @@ class Reader:
 
     def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
         if event.get("error"):
-            raise _error(event)
+            raise streaming.stream_error(event)
         if not self._model:
             self._model = event.get("modelVersion")
         told = event.get("usageMetadata")
@@ -321,7 +320,7 @@ class Reader:
         candidates = event.get("candidates")
         if not candidates:
             if not event.keys() & _FIELDS and error_bodies.error_in(event):
-                raise _error(event)
+                raise streaming.stream_error(event)
             return []
         candidate = candidates[0]
         if candidate.get("index") != self._choices.index:
@@ -372,12 +371,6 @@ class Reader:
         if block is not None and self._block is None:
             self.complete = True
             self._finish_reason, self._block = "content_filter", block
-
-
-def _error(event: Mapping[str, Any]) -> streaming.StreamError:
-    error = error_bodies.error_in(event)
-    body = event if "error" in event else {"error": error}
-    return streaming.StreamError(error_bodies.status_of(error), json.dumps(body))
 
 
 def _searches(grounding: object) -> set[str]:

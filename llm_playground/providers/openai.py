@@ -7,9 +7,7 @@ response is read as bytes, at a sixth of the cost of the SDK's parsed stream.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +26,12 @@ from llm_playground.providers import (
     strict_schema,
     usage,
 )
-from llm_playground.providers.contents import with_unique_ids
+from llm_playground.providers.contents import records, token_logprobs, with_unique_ids
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
 from llm_playground.providers.wire_formats import WIRE_FORMATS, format_name
 from llm_playground.request import images
-from llm_playground.types import FinishReason, Message, Request, Schema, TokenLogprob, Tool
+from llm_playground.types import FinishReason, Message, Request, Tool
 
 if TYPE_CHECKING:
     import openai
@@ -73,7 +71,9 @@ def body(request: Request) -> dict[str, Any]:
         "stop": None if parameters.stop is None else list(parameters.stop),
         **_logprobs(request),
         "tools": [_tool(tool, request.provider) for tool in request.tools] or None,
-        "response_format": None if request.schema is None else _format(request.schema),
+        "response_format": None
+        if request.schema is None
+        else {"type": "json_schema", "json_schema": strict_schema.openai_format(request.schema)},
     }
     content = {
         "model": request.model_name,
@@ -108,18 +108,6 @@ def _tool(tool: Tool, provider: str) -> dict[str, Any]:
     else:  # a compatible server may reject "strict"
         function["parameters"] = tool.parameters
     return {"type": "function", "function": function}
-
-
-def _format(schema: Schema) -> dict[str, Any]:
-    rewritten = strict_schema.strict(schema.json_schema, strict_schema.OPENAI)
-    return {
-        "type": "json_schema",
-        "json_schema": {
-            "name": re.sub(r"[^A-Za-z0-9_-]", "_", schema.name)[:64] or "answer",
-            "schema": schema.json_schema if rewritten is None else rewritten,
-            "strict": rewritten is not None,
-        },
-    }
 
 
 def _turns(message: Message, provider: str) -> Iterator[dict[str, Any]]:
@@ -169,11 +157,11 @@ class Reader:
         self._deltas = openai_deltas.DeltaReader()
         self._citations: object = None
         self._search_results: object = None
-        self._logprobs: list[Mapping[str, Any]] = []
+        self._logprobs: list[dict[str, Any]] = []
 
     def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
         if event.get("error"):
-            raise _error(event)
+            raise streaming.stream_error(event)
         if not self._model:
             self._model = event.get("model")
             self._count({"service_tier": event.get("service_tier")})
@@ -190,13 +178,13 @@ class Reader:
         if choice.get("index") != self._choices.index:
             return self._of_another_index(choices)
         if choice.get("logprobs"):
-            self._logprobs += _tokens(choice["logprobs"], "content")
+            self._logprobs += records(usage.fields(choice["logprobs"]).get("content"))
         deltas = self._deltas.read(choice.get("delta") or _message(choice))
         if choice.get("finish_reason"):
             self._end(choice, event)
             deltas += self._deltas.ended()
         elif not deltas and choice.get("error"):
-            raise _error(choice)
+            raise streaming.stream_error(choice)
         return deltas
 
     def finish(self, request_id: str | None) -> Finish:
@@ -206,9 +194,7 @@ class Reader:
             reason, block = "content_filter", Block("answer", reason=refusal)
         elif reason == "content_filter":
             block = Block("answer", self._filtered)
-        elif (
-            reason == "stop" and self._deltas.calls.ids
-        ):  # some compatible servers end tool calls so
+        elif reason == "stop" and self._deltas.calls.ids:  # so do some compatible servers
             reason = "tool_call"
         return Finish(
             reason,
@@ -216,7 +202,7 @@ class Reader:
             self._model if isinstance(self._model, str) else None,
             request_id,
             block=block,
-            logprobs=tuple(map(_token, self._logprobs)),
+            logprobs=token_logprobs(self._logprobs),
             sources=self._deltas.sources(self._citations, self._search_results),
             stop_sequence=self._stop_sequence,
         )
@@ -246,7 +232,7 @@ class Reader:
     def _without_choice(self, event: dict[str, Any]) -> list[ProviderEvent]:
         """The usage chunk, for which some send null, or an error."""
         if event.get("choices") is None and error_bodies.error_in(event):
-            raise _error(event)
+            raise streaming.stream_error(event)
         return []
 
     def _of_another_index(self, choices: list[dict[str, Any]]) -> list[ProviderEvent]:
@@ -273,30 +259,6 @@ def _filtered(results: object) -> str | None:
         if usage.fields(result).get("filtered") is True:
             return name
     return None
-
-
-def _tokens(parent: object, field: str) -> list[Mapping[str, Any]]:
-    """The well-formed entries of a list of tokens with log probabilities."""
-    entries = usage.fields(parent).get(field)
-    return [
-        entry
-        for entry in (entries if isinstance(entries, list) else ())
-        if isinstance(entry, Mapping)
-        and isinstance(entry.get("token"), str)
-        and isinstance(entry.get("logprob"), (int, float))
-    ]
-
-
-def _token(entry: Mapping[str, Any]) -> TokenLogprob:
-    top = [(one["token"], one["logprob"]) for one in _tokens(entry, "top_logprobs")]
-    return TokenLogprob(entry["token"], entry["logprob"], tuple(top))
-
-
-def _error(holder: Mapping[str, Any]) -> streaming.StreamError:
-    """The error of an event or a choice."""
-    error = error_bodies.error_in(holder)
-    body = holder if "error" in holder else {"error": error}
-    return streaming.StreamError(error_bodies.status_of(error), json.dumps(body))
 
 
 class OpenAIProvider:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -33,7 +32,7 @@ from llm_playground.parts import (
 from llm_playground.providers import documents, extra, strict_schema
 from llm_playground.providers.openai_responses_items import NAME
 from llm_playground.request import images
-from llm_playground.types import Message, Request, Schema, Tool
+from llm_playground.types import Message, Request, Tool
 
 __all__ = ["NAME", "body", "take_back"]
 
@@ -71,7 +70,9 @@ def body(request: Request) -> dict[str, Any]:
         "max_output_tokens": parameters.max_tokens,
         "top_logprobs": parameters.logprobs,
         "reasoning": _reasoning(request) or None,
-        "text": None if request.schema is None else {"format": _format(request.schema)},
+        "text": None
+        if request.schema is None
+        else {"format": {"type": "json_schema", **strict_schema.openai_format(request.schema)}},
         "tools": [_tool(tool) for tool in request.tools] or None,
         "include": list(_include(request)) or None,
         "store": None if parameters.extra.get("background") else False,
@@ -153,16 +154,6 @@ def _tool(tool: Tool) -> Item:
         "description": tool.description,
         "parameters": tool.parameters if rewritten is None else rewritten,
         "strict": rewritten is not None,  # without it, the server would try to make it strict
-    }
-
-
-def _format(schema: Schema) -> Item:
-    rewritten = strict_schema.strict(schema.json_schema, strict_schema.OPENAI)
-    return {
-        "type": "json_schema",
-        "name": re.sub(r"[^A-Za-z0-9_-]", "_", schema.name)[:64] or "answer",
-        "schema": schema.json_schema if rewritten is None else rewritten,
-        "strict": rewritten is not None,
     }
 
 

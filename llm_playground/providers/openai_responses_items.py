@@ -7,10 +7,10 @@ Types: ``openai/types/responses/response_output_item.py`` of the openai SDK 3.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from llm_playground import image_formats
 from llm_playground.parts import (
     AnswerPart,
     ImagePart,
@@ -19,14 +19,10 @@ from llm_playground.parts import (
     ServerToolCall,
     ServerToolResult,
 )
+from llm_playground.providers.contents import dumps
 
 NAME = "openai-responses"
 Json = Mapping[str, Any]
-
-
-def dumps(value: object) -> str:
-    """A value as compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def original_of(item: Json) -> Original:
@@ -81,16 +77,11 @@ def _image(item: Json) -> Iterator[AnswerPart]:
     yield ServerToolCall(item["id"], "image_generation", dumps(arguments), original)
     if item.get("result"):
         data = base64.b64decode(item["result"], validate=True)
-        yield ImagePart(f"image/{_subtype(data, item.get('output_format'))}", data)
+        named = "image/svg+xml" if item.get("output_format") == "svg" else "image/png"
+        yield ImagePart(image_formats.media_type(data) or named, data)
     elif item.get("error"):
         message = str(item["error"].get("message"))
         yield ServerToolResult(item["id"], "image_generation", message, is_error=True)
-
-
-def _subtype(data: bytes, named: object) -> str:
-    magic = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"RIFF": "webp", b"GIF8": "gif"}
-    by_magic = next((kind for start, kind in magic.items() if data.startswith(start)), None)
-    return by_magic or ("svg+xml" if named == "svg" else "png")
 
 
 def _mcp_call(item: Json) -> Iterator[AnswerPart]:

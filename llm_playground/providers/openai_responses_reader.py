@@ -23,44 +23,21 @@ from llm_playground.events import (
     TextDelta,
     ToolCallDelta,
 )
-from llm_playground.parts import (
-    Original,
-    OtherPart,
-    ReasoningPart,
-    Source,
-)
+from llm_playground.parts import Original, OtherPart, ReasoningPart, Source
 from llm_playground.providers import endings, error_bodies, streaming, usage
+from llm_playground.providers.contents import SourceList, dumps, token_logprobs
 from llm_playground.providers.openai_responses_items import (
     Json,
-    dumps,
     original_of,
     server_parts,
     unit_of,
 )
-from llm_playground.types import FinishReason, TokenLogprob
+from llm_playground.types import FinishReason
 
 _BREAK = "\n\n"  # between two summaries of one thought
 _INCOMPLETE: dict[object, FinishReason] = {
     "max_output_tokens": "length",
     "content_filter": "content_filter",
-}
-# OpenAI's codes of errors inside a stream, with the status they have outside one.
-_ERROR_STATUS = {
-    "rate_limit_exceeded": 429,
-    "insufficient_quota": 429,
-    "server_error": 500,
-    "vector_store_timeout": 504,
-    "context_length_exceeded": 400,
-    "invalid_prompt": 400,
-    "invalid_request_error": 400,
-    "bio_policy": 400,
-    "misalignment_policy_violation": 400,
-    "data_residency_mismatch": 400,
-    "failed_to_download_image": 400,
-    "unsupported_image_media_type": 400,
-    "empty_image_file": 400,
-    "invalid_api_key": 401,
-    "model_not_found": 404,
 }
 
 
@@ -116,7 +93,7 @@ class Reader:
             model if isinstance(model, str) else None,
             request_id,
             block=block,
-            logprobs=tuple(map(_token, filter(_is_token, self._logprobs))),
+            logprobs=token_logprobs(self._logprobs),
             sources=_sources([*self._cited, *self._citing]),
         )
 
@@ -247,7 +224,7 @@ class Reader:
                 name: event[name] for name in ("code", "message", "param") if event.get(name)
             }
         self.ended = True
-        raise streaming.StreamError(_status(error), dumps({"error": error}))
+        raise streaming.StreamError(error_bodies.status_of(error), dumps({"error": error}))
 
     def _whole(self, event: Json) -> list[ProviderEvent]:
         """A response that came whole, in place of a stream, or an error without a type."""
@@ -285,31 +262,6 @@ _READ_ITEM: dict[object, Callable[[Reader, object, Json], Iterator[ProviderEvent
 }
 
 
-def _status(error: Any) -> int:  # noqa: ANN401 - a JSON value is any of six types
-    """The HTTP status that an error object stands for; 500 where that is unknown."""
-    status = error_bodies.status_in(error)
-    if status is not None or not isinstance(error, Mapping):
-        return status or 500
-    names = [name for name in (error.get("code"), error.get("type")) if isinstance(name, str)]
-    known = next((_ERROR_STATUS[name] for name in names if name in _ERROR_STATUS), None)
-    return known or (400 if any("image" in name for name in names) else 500)
-
-
-def _is_token(entry: object) -> bool:
-    return (
-        isinstance(entry, Mapping)
-        and isinstance(entry.get("token"), str)
-        and isinstance(entry.get("logprob"), (int, float))
-    )
-
-
-def _token(entry: Json) -> TokenLogprob:
-    top = [
-        (one["token"], one["logprob"]) for one in entry.get("top_logprobs") or () if _is_token(one)
-    ]
-    return TokenLogprob(entry["token"], entry["logprob"], tuple(top))
-
-
 # The field with the place of a citation in its text, by type.
 _PLACES = {
     "url_citation": "end_index",
@@ -320,14 +272,10 @@ _PLACES = {
 
 def _sources(cited: Iterable[tuple[Json, int]]) -> tuple[Source, ...]:
     """The sources of citations, each once, with all places where it is cited."""
-    places: dict[tuple[str | None, str | None], list[int]] = {}
+    found = SourceList()
     for citation, before in cited:
         title = citation.get("title") or citation.get("filename") or citation.get("file_id")
-        url = citation.get("url")
-        key = (title if isinstance(title, str) else None, url if isinstance(url, str) else None)
         place = citation.get(_PLACES.get(str(citation.get("type")), ""))
-        at = [before + place] if isinstance(place, int) else []
-        places.setdefault(key, []).extend(at)
-    return tuple(
-        Source(title, url, cited_at=tuple(dict.fromkeys(at))) for (title, url), at in places.items()
-    )
+        at = before + place if isinstance(place, int) else None
+        found.add(title, citation.get("url"), at=at)
+    return found.sources()

@@ -13,15 +13,13 @@ from llm_playground.types import Parameters
 # Errors that list other values: OpenAI's "Supported values are: 'low', 'medium'", Anthropic's
 # "Supported levels: high, low", pydantic's "Input should be 'low' or 'high'", enums' "must be one
 # of". "Only the default (1) value is supported" leaves no other, and is no such list.
-_OTHERS = re.compile(
+_TAKEN_VALUES = re.compile(
     r"(?:supported|valid|allowed|accepted|available|permitted|possible)"
     r" (?:\w+ )?(?:values|levels|efforts|options)"
     r"|(?:must|should) be (?:one of|['\"])|expected one of",
     re.IGNORECASE,
 )
-_NOT_SO = r"(?:not (?:\w+ )?support\w*|unsupported|invalid|not (?:\w+ )?valid)"
-
-
+_NOT_TAKEN = r"(?:not (?:\w+ )?support\w*|unsupported|invalid|not (?:\w+ )?valid)"
 _IN_SENTENCE = r"(?:[^.]|\.(?!\s)){0,120}?"
 _EFFORT = re.compile(r"effort|thinking|reasoning", re.IGNORECASE)
 
@@ -44,10 +42,10 @@ def parameter_of(message: str, refused: str | None, sent: Parameters) -> str | N
 
 
 def _is_of_value(message: str, value: object) -> bool:
-    if _OTHERS.search(message):
+    if _TAKEN_VALUES.search(message):
         return True
     if not isinstance(value, str):
         return False
     word = rf"(?<![\w-]){re.escape(value)}(?![\w-])"
-    near = rf"{_NOT_SO}{_IN_SENTENCE}{word}|{word}['\"`\\]* (?:\w+ )?(?:is|are) {_NOT_SO}"
+    near = rf"{_NOT_TAKEN}{_IN_SENTENCE}{word}|{word}['\"`\\]* (?:\w+ )?(?:is|are) {_NOT_TAKEN}"
     return re.search(near, message, re.IGNORECASE) is not None

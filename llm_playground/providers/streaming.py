@@ -71,6 +71,13 @@ class StreamError(Exception):
         self.body = body
 
 
+def stream_error(holder: Mapping[str, Any]) -> StreamError:
+    """The error that an event or a choice reports, see :func:`.error_bodies.error_in`."""
+    error = error_bodies.error_in(holder)
+    body = holder if "error" in holder else {"error": error}
+    return StreamError(error_bodies.status_of(error), json.dumps(body))
+
+
 class Reader(Protocol):
     """Reads the events of one answer in one wire format; of several choices only the first.
 

@@ -8,9 +8,12 @@ where the model reads them.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from llm_playground.types import Schema
 
 _DEFINITIONS = ("$defs", "definitions")
 # Keywords without influence on valid values.
@@ -75,6 +78,16 @@ def strict(schema: Mapping[str, Any], dialect: Dialect) -> dict[str, Any] | None
     except _NotExpressibleError:
         return None
     return rewritten if rewritten.get("type") == "object" else None
+
+
+def openai_format(schema: Schema) -> dict[str, Any]:
+    """The schema of an answer with the name and strictness that both of OpenAI's formats send."""
+    rewritten = strict(schema.json_schema, OPENAI)
+    return {
+        "name": re.sub(r"[^A-Za-z0-9_-]", "_", schema.name)[:64] or "answer",
+        "schema": schema.json_schema if rewritten is None else rewritten,
+        "strict": rewritten is not None,
+    }
 
 
 def _with_root(schema: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -259,7 +259,11 @@ def parts_with_bytes(log: Rows, parts: tuple[T, ...]) -> tuple[T, ...]:
         for part in parts
         if isinstance(part, (ImagePart, AudioPart)) and part.data is None and part.stored_sha256
     }
-    found = find(log, lacking)
+    return parts_found(parts, find(log, lacking))
+
+
+def parts_found(parts: tuple[T, ...], found: Mapping[str, Attachment]) -> tuple[T, ...]:
+    """Parts of an answer with the bytes of the attachments; a missing one stays a hash."""
 
     def whole(part: Any) -> Any:  # noqa: ANN401 - a part of the same type
         one = found.get(str(getattr(part, "stored_sha256", None)))

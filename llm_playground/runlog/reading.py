@@ -11,11 +11,7 @@ from typing import Any
 
 from llm_playground import errors
 from llm_playground.errors import LLMError
-from llm_playground.parts import (
-    Source,
-    ToolCall,
-    part_of_json,
-)
+from llm_playground.parts import Source, ToolCall, part_of_json
 from llm_playground.runlog.rows import TOKEN_COLUMNS, plain_parts
 from llm_playground.types import Attempt, Parameters, Run, Usage
 

@@ -46,9 +46,6 @@ _MOST_NAME_CHARACTERS = 120
 _MOST_UPLOADS = 8  # at the same time
 
 
-_KINDS = {"image": "picture", "file": "file"}  # in messages and names
-
-
 def read(source: Any, kind: Kind, name: str | None = None) -> ImagePart | FilePart:  # noqa: ANN401 - as lp.image and lp.file
     """An image or file; raises as :func:`llm_playground.image` or :func:`llm_playground.file`."""
     return image(source) if kind == "image" else file(source, name)
@@ -116,12 +113,9 @@ class Attachments:
     def thumbnail(self, key: str) -> str:
         """A small picture as a ``data:`` URL; empty where none can be made, as of a file."""
         part = self.kept.get(key)
-        is_image = isinstance(part, ImagePart) and part.data is not None
-        return (
-            ""
-            if part is None or part.data is None or not is_image
-            else _thumbnail(part.data, part.media_type)
-        )
+        if not isinstance(part, ImagePart) or part.data is None:
+            return ""
+        return _thumbnail(part.data, part.media_type)
 
     def keep_only(self, entries: Iterable[Mapping[str, Any]]) -> None:
         """Forget the images and files of all other entries."""
@@ -150,7 +144,7 @@ class Attachments:
     def _part(self, entry: Mapping[str, Any], kind: Kind) -> ImagePart | FilePart:
         if entry.get("problem"):
             raise InvalidParameterError(str(entry["problem"]))
-        key, name = str(entry.get("id")), entry.get("name", f"The {_KINDS[kind]}")
+        key, name = str(entry.get("id")), entry.get("name", f"The {kind}")
         if key in self.kept:
             return self.kept[key]
         if key in self._pieces:

@@ -11,7 +11,6 @@ from llm_playground import _validation, provenance
 from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.events import PartAdded, ReasoningDelta, RunFinished, TextDelta
 from llm_playground.execution import Call, Tally
-from llm_playground.parts import AnswerPart, AudioPart, ImagePart
 from llm_playground.providers.wire_formats import at_endpoint, older_version
 from llm_playground.rendering import answers
 from llm_playground.request.messages import stored_conversation
@@ -165,7 +164,7 @@ def stored_run_of(
     try:
         run = run_of(row, parameters_from(json_value(row["parameters"]) or {}))
         run = replace(run, api_version=None if run.cached else _version_of(run))
-        run = replace(run, parts=tuple(_with_bytes(part, attached) for part in run.parts))
+        run = replace(run, parts=attachments.parts_found(run.parts, attached))
         iterations = int(row.get("iterations") or 1)
         return StoredRun(run, _messages(row, attached), iterations, bool(missing))
     except (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
@@ -177,14 +176,6 @@ def _version_of(run: Run) -> str | None:
     """The older version of the provider's API that a run was sent with, see ``Run``."""
     request = Request(run.model, (), run.parameters)
     return older_version(request.as_sent(run.dropped_parameters))
-
-
-def _with_bytes(part: AnswerPart, attached: Mapping[str, Attachment]) -> AnswerPart:
-    """A picture or recording of an answer with its bytes, if the log has them."""
-    if not isinstance(part, (ImagePart, AudioPart)) or part.data is not None:
-        return part
-    stored = attached.get(part.stored_sha256 or "")
-    return part if stored is None else replace(part, data=stored.data)
 
 
 def _messages(

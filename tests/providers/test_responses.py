@@ -430,7 +430,7 @@ def test_an_incomplete_response_says_why(key, reason, status, finish_reason):
     [
         ("server_error", lp.ProviderUnavailableError),
         ("rate_limit_exceeded", lp.RateLimitError),
-        ("invalid_prompt", lp.RequestRejectedError),
+        ("invalid_prompt", lp.ContentBlockedError),
         ("invalid_image_format", lp.RequestRejectedError),
         ("bio_policy", lp.ContentBlockedError),
         ("image_content_policy_violation", lp.ContentBlockedError),
