@@ -120,7 +120,7 @@ _RULES: tuple[tuple[frozenset[int], str, Rule], ...] = (
         frozenset({400, 403, 422}),
         # OpenAI, Azure, DashScope, OpenRouter, xAI, DeepSeek, Zhipu, Anthropic
         r'"code":\s*"(?:content_filter|(?:\w+_)?policy_violation|bio_policy|data_?inspection_?failed|1301'
-        r'|invalid_prompt|ResponsibleAIPolicyViolation)"|"type":\s*"content_filter"'
+        r'|ResponsibleAIPolicyViolation)"|"type":\s*"content_filter"'
         r"|(?:input|prompt) was flagged|violates usage guidelines|content exists risk"
         r"|blocked by content filtering policy|content management policy|不安全或敏感内容",
         _BLOCKED,
