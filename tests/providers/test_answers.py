@@ -163,7 +163,6 @@ REASONS = [
     (GEMINI, "BLOCKLIST", "content_filter"),
     (GEMINI, "PROHIBITED_CONTENT", "content_filter"),
     (GEMINI, "SPII", "content_filter"),
-    (GEMINI, "MALFORMED_FUNCTION_CALL", "other"),
     (GEMINI, "NEWS_OF_NEXT_YEAR", "other"),
 ]
 
