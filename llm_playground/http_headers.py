@@ -59,8 +59,8 @@ def checked(headers: object, place: str) -> dict[str, str]:
     """Headers with their names in lower case; ``place`` says whose they are in messages.
 
     Raises:
-        InvalidParameterError: They are no mapping of text, too many or too long; a name or a value
-            is none that HTTP allows; or a name is one that every request sets itself.
+        InvalidParameterError: They are not a mapping of text, too many or too long; HTTP does not
+            allow a name or a value; or a name is one that every request sets itself.
 
     >>> checked({"Anthropic-Beta": "files-api-2025-04-14"}, "headers")
     {'anthropic-beta': 'files-api-2025-04-14'}

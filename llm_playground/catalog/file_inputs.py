@@ -195,8 +195,8 @@ def check_kind(model: str, part: FilePart) -> None:
 
 def _check_kind(model: str, part: FilePart, inputs: FileInputs) -> None:
     kind, name = kind_of(part.media_type), _name(model)
-    blind = kind == "pdf" and capabilities.abilities_of(model).vision is False
-    if kind not in inputs.kinds or blind:
+    lacks_vision = kind == "pdf" and capabilities.abilities_of(model).vision is False
+    if kind not in inputs.kinds or lacks_vision:
         raise InvalidParameterError(
             f"{name} takes no {_NAMES[kind]} ({part.name}). {_ADVICE[kind]}.",
             provider=model.partition(":")[0],

@@ -25,18 +25,18 @@ from llm_playground.request.files import kind_of
 
 # Of a PDF at a URL, or whose pages are encrypted: the most that a vendor takes, Gemini's.
 MOST_PAGES = 1000
-_TEXT_TOKENS_OF_A_PAGE = 3_000
-_LIKELY_TEXT_TOKENS_OF_A_PAGE = 1_500
-_GEMINI_TOKENS_OF_A_PAGE = 1_120
-_TOKENS_OF_A_SECOND = 32
+_TEXT_TOKENS_PER_PAGE = 3_000
+_LIKELY_TEXT_TOKENS_PER_PAGE = 1_500
+_GEMINI_TOKENS_PER_PAGE = 1_120
+_TOKENS_PER_SECOND = 32
 # No codec in use has fewer: MP3 starts at 8 kbit/s, AAC for speech and Opus at about the same.
-_LEAST_BYTES_OF_A_SECOND = 750
+_MIN_BYTES_PER_SECOND = 750
 _MOST_SECONDS = 34_200  # 9.5 hours, the most that Gemini takes
 # Of audio with a usual bit rate, 128 kbit/s.
-_LIKELY_BYTES_OF_A_SECOND = 16_000
+_LIKELY_BYTES_PER_SECOND = 16_000
 # What Anthropic adds for citations: instructions, and a mark for each sentence of a text.
 _TOKENS_FOR_CITATIONS = 1_000
-_TOKENS_OF_A_MARK = 8
+_TOKENS_PER_MARK = 8
 _ENDS_OF_SENTENCES = re.compile(r"[.!?\n。！？]")  # noqa: RUF001 - the ends of Chinese sentences
 # ISO 32000-1, 7.5.7 and 7.7.3.3: pages are dictionaries, perhaps in compressed object streams.
 _PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
@@ -96,7 +96,7 @@ def most_seconds(part: FilePart) -> int:
     data = part.data
     if data is None:
         return _MOST_SECONDS
-    rate = _wav_bytes_per_second(data) or _LEAST_BYTES_OF_A_SECOND
+    rate = _wav_bytes_per_second(data) or _MIN_BYTES_PER_SECOND
     return min(ceil(len(data) / rate), _MOST_SECONDS)
 
 
@@ -109,7 +109,7 @@ def _wav_bytes_per_second(data: bytes) -> int | None:
     if at < 0 or len(data) < at + 24:
         return None
     channels, _, rate = struct.unpack_from("<HII", data, at + 10)
-    return int(rate) if channels and rate >= _LEAST_BYTES_OF_A_SECOND else None
+    return int(rate) if channels and rate >= _MIN_BYTES_PER_SECOND else None
 
 
 def most_of_file(model: str, part: FilePart) -> int:
@@ -120,12 +120,12 @@ def most_of_file(model: str, part: FilePart) -> int:
     """
     match kind_of(part.media_type):
         case "audio":
-            return most_seconds(part) * _TOKENS_OF_A_SECOND
+            return most_seconds(part) * _TOKENS_PER_SECOND
         case "pdf":
             pages = pages_of(part) or MOST_PAGES
             return pages * _most_of_page(model) + _for_citations(model, "")
     if part.data is None:  # a text at a URL; the window of a model bounds it
-        return MOST_PAGES * _TEXT_TOKENS_OF_A_PAGE
+        return MOST_PAGES * _TEXT_TOKENS_PER_PAGE
     return _for_citations(model, part.text or "")
 
 
@@ -134,20 +134,20 @@ def likely_of_file(model: str, part: FilePart) -> int:
     match kind_of(part.media_type):
         case "audio":
             size_bytes = len(part.data or b"")
-            rate = _wav_bytes_per_second(part.data or b"") or _LIKELY_BYTES_OF_A_SECOND
-            return ceil(size_bytes / rate) * _TOKENS_OF_A_SECOND
+            rate = _wav_bytes_per_second(part.data or b"") or _LIKELY_BYTES_PER_SECOND
+            return ceil(size_bytes / rate) * _TOKENS_PER_SECOND
         case "pdf":
             pages = pages_of(part) or 1
             is_gemini = "gemini" in model
-            page = 0 if is_gemini else _LIKELY_TEXT_TOKENS_OF_A_PAGE
-            return pages * (page + min(_image_of_page(model), _GEMINI_TOKENS_OF_A_PAGE))
+            page = 0 if is_gemini else _LIKELY_TEXT_TOKENS_PER_PAGE
+            return pages * (page + min(_image_of_page(model), _GEMINI_TOKENS_PER_PAGE))
     return 0
 
 
 def _most_of_page(model: str) -> int:
     if "gemini" in model:  # its own reading of a page's text is not billed
-        return _GEMINI_TOKENS_OF_A_PAGE
-    return _TEXT_TOKENS_OF_A_PAGE + _image_of_page(model)
+        return _GEMINI_TOKENS_PER_PAGE
+    return _TEXT_TOKENS_PER_PAGE + _image_of_page(model)
 
 
 def _image_of_page(model: str) -> int:
@@ -158,4 +158,4 @@ def _for_citations(model: str, text: str) -> int:
     if "claude" not in model:
         return 0
     marks = sum(1 for _ in _ENDS_OF_SENTENCES.finditer(text))
-    return _TOKENS_FOR_CITATIONS + marks * _TOKENS_OF_A_MARK
+    return _TOKENS_FOR_CITATIONS + marks * _TOKENS_PER_MARK

@@ -1,8 +1,8 @@
 """Prices by genai-prices, in the installed version: nothing is downloaded.
 
-The list is told everything that was billed: tokens by kind, calls of tools, and the service tier
-through its price context. What it has no price for makes the price unknown; what the rest costs
-is then a lower bound.
+All that was billed is looked up: tokens by kind, calls of tools, and the service tier as the price
+context. What is not in the list makes the price unknown; the cost of the rest is then a lower
+bound.
 """
 
 from __future__ import annotations

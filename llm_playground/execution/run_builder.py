@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 
 # Errors of requests that a provider has not worked on.
 _UNBILLED = (AuthenticationError, RateLimitError, RequestRejectedError)
-# The longest answer within a limit of tokens, in characters. No language
-# has more than about 8 characters a token on average in the vocabularies of OpenAI, Llama and Gemma
+# The longest answer within a limit of tokens, in characters. No language has more than about 8
+# characters a token on average in the vocabularies of OpenAI, Llama and Gemma
 # (https://github.com/openai/tiktoken, https://huggingface.co/google/gemma-2-2b). Only runs of one
 # character have tokens of up to 128 characters; such a run is counted as one character.
 _MAX_CHARS_PER_TOKEN = 16

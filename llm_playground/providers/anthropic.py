@@ -34,7 +34,7 @@ from llm_playground.providers import (
     strict_schema,
     usage,
 )
-from llm_playground.providers.contents import with_unique_ids
+from llm_playground.providers.contents import fields, with_unique_ids
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
 from llm_playground.providers.wire_formats import WIRE_FORMATS
@@ -262,7 +262,7 @@ class Reader:
             ended_at = delta.get("stop_sequence")
             self._stop_sequence = ended_at if isinstance(ended_at, str) else None
         if self._finish_reason == "content_filter":
-            details = usage.fields(delta.get("stop_details"))
+            details = fields(delta.get("stop_details"))
             self._block = Block("answer", details.get("category"), details.get("explanation"))
         return self._blocks.ended(reason)
 

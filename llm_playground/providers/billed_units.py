@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from llm_playground.providers.contents import fields
+
 MAX_COUNT = 2**53  # larger JSON numbers are not exact
 
 # xAI: one dollar is 10**10 ticks (https://docs.x.ai/developers/cost-tracking).
@@ -43,11 +45,6 @@ _NO_UNITS = frozenset({
 })  # fmt: skip
 _NO_MODALITY = frozenset({"TEXT", "MODALITY_UNSPECIFIED"})
 _TOKENS = "_tokens"
-
-
-def fields(value: object) -> Mapping[str, Any]:
-    """A JSON object's fields; none for another value."""
-    return value if isinstance(value, Mapping) else {}
 
 
 def count(usage: Mapping[str, Any], name: str) -> int | None:

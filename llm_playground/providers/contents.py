@@ -10,7 +10,7 @@ import base64
 import json
 import re
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +48,11 @@ def word(value: object) -> str | None:
     ('a', None, None)
     """
     return value if isinstance(value, str) and value else None
+
+
+def fields(value: object) -> Mapping[str, Any]:
+    """The fields of a JSON object; empty for any other value."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def records(value: object) -> list[dict[str, Any]]:

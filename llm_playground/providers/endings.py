@@ -129,7 +129,7 @@ def _keys(name: object) -> list[str]:
 
 
 Choice = Mapping[str, Any]
-# This many choices in a row with rising indexes are the chunks of one answer: nobody gets as many
+# This many choices in a row with rising indexes are the chunks of one answer: a stream has fewer
 # answers, since `n` is never sent.
 _COUNTED = 4
 

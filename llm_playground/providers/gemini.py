@@ -42,7 +42,7 @@ from llm_playground.providers import (
     streaming,
     usage,
 )
-from llm_playground.providers.contents import with_unique_ids
+from llm_playground.providers.contents import fields, with_unique_ids
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
 from llm_playground.providers.wire_formats import WIRE_FORMATS
@@ -375,7 +375,7 @@ class Reader:
 
 def _searches(grounding: object) -> set[str]:
     """The searches whose results an answer rests on, each of which is billed."""
-    given = usage.fields(grounding)
+    given = fields(grounding)
     names = ("webSearchQueries", "imageSearchQueries")
     queries = (query for name in names for query in given.get(name) or ())
     return {query for query in queries if query and isinstance(query, str)}
@@ -383,7 +383,7 @@ def _searches(grounding: object) -> set[str]:
 
 def _tokens(result: object) -> Iterator[TokenLogprob]:
     """The chosen token of each step of ``logprobsResult``, with its alternatives."""
-    given = usage.fields(result)
+    given = fields(result)
     steps = given.get("topCandidates") or ()
     for chosen, step in zip_longest(given.get("chosenCandidates") or (), steps):
         if chosen is None:

@@ -26,7 +26,7 @@ from llm_playground.providers import (
     strict_schema,
     usage,
 )
-from llm_playground.providers.contents import records, token_logprobs, with_unique_ids
+from llm_playground.providers.contents import fields, records, token_logprobs, with_unique_ids
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
 from llm_playground.providers.wire_formats import WIRE_FORMATS, format_name
@@ -178,7 +178,7 @@ class Reader:
         if choice.get("index") != self._choices.index:
             return self._of_another_index(choices)
         if choice.get("logprobs"):
-            self._logprobs += records(usage.fields(choice["logprobs"]).get("content"))
+            self._logprobs += records(fields(choice["logprobs"]).get("content"))
         deltas = self._deltas.read(choice.get("delta") or _message(choice))
         if choice.get("finish_reason"):
             self._end(choice, event)
@@ -218,9 +218,9 @@ class Reader:
         # Moonshot AI sends the usage in the choice, Groq in an object of its own; Vercel's
         # gateway says what it charged in the metadata.
         self._count(choice.get("usage"))
-        self._count(usage.fields(event.get("x_groq")).get("usage"))
+        self._count(fields(event.get("x_groq")).get("usage"))
         for place in (event, choice, choice.get("delta")):
-            metadata = usage.fields(usage.fields(place).get("provider_metadata"))
+            metadata = fields(fields(place).get("provider_metadata"))
             self._count({"gateway": metadata.get("gateway")})
         if choice.get("content_filter_results"):  # Azure's
             self._filtered = _filtered(choice["content_filter_results"])
@@ -255,8 +255,8 @@ def _message(choice: dict[str, Any]) -> dict[str, Any]:
 
 def _filtered(results: object) -> str | None:
     """The category for which Azure's content filter withheld the answer."""
-    for name, result in usage.fields(results).items():
-        if usage.fields(result).get("filtered") is True:
+    for name, result in fields(results).items():
+        if fields(result).get("filtered") is True:
             return name
     return None
 

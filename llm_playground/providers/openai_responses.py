@@ -34,8 +34,6 @@ from llm_playground.providers.openai_responses_items import NAME
 from llm_playground.request import images
 from llm_playground.types import Message, Request, Tool
 
-__all__ = ["NAME", "body", "take_back"]
-
 Item = dict[str, Any]
 _ENCRYPTED = "reasoning.encrypted_content"
 _LOGPROBS = "message.output_text.logprobs"

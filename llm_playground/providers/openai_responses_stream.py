@@ -1,4 +1,4 @@
-"""Sends requests to OpenAI's Responses API, and keeps to answers in the background.
+"""Sends requests to OpenAI's Responses API, and resumes answers in the background.
 
 An answer in the background (``extra={"background": True}``) is made and kept by OpenAI. When the
 connection breaks, its stream is resumed after the last event that was read, by the id of the
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from llm_playground.errors import ProviderError, RequestRejectedError
 from llm_playground.events import ProviderEvent
-from llm_playground.providers import RequestContext, error_bodies, errors, streaming, usage
-from llm_playground.providers.openai_responses import NAME, take_back
+from llm_playground.providers import RequestContext, error_bodies, errors, streaming
+from llm_playground.providers.contents import fields
+from llm_playground.providers.openai_responses import take_back
+from llm_playground.providers.openai_responses_items import NAME
 from llm_playground.providers.openai_responses_reader import Reader
 from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.types import Request
@@ -64,7 +66,7 @@ async def answer(
                 async for event in events:
                     yield event
         except RequestRejectedError as error:
-            said = usage.fields(error_bodies.json_object(error.detail or "").get("error"))
+            said = fields(error_bodies.json_object(error.detail or "").get("error"))
             message = str(said.get("message") or "")
             if reader.background_id or not take_back(request, said.get("param"), message):
                 raise

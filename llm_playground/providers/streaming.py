@@ -40,9 +40,9 @@ from llm_playground.providers import (
     sse,
     transport_errors,
 )
+from llm_playground.providers.billed_units import MAX_COUNT
 from llm_playground.providers.endings import BadEnd
 from llm_playground.providers.sse import MAX_EVENT_BYTES, Event, EventDecoder, EventTooLongError
-from llm_playground.providers.usage import MAX_COUNT
 
 # How long to read on after the last event: a connection read to its end can be reused.
 _DRAIN_S = 0.1

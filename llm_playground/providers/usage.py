@@ -13,26 +13,15 @@ from itertools import chain, combinations
 from typing import Any
 
 from llm_playground.providers.billed_units import (
-    MAX_COUNT,
     count,
-    fields,
     of_cached_details,
     of_calls,
     of_details,
     of_modalities,
     stated_usd,
 )
+from llm_playground.providers.contents import fields
 from llm_playground.types import Usage
-
-__all__ = [
-    "MAX_COUNT",
-    "fields",
-    "merged",
-    "of_chat_completions",
-    "of_generate_content",
-    "of_messages",
-    "of_responses",
-]
 
 # The names of models of Gemini that bill a grounded answer once; later ones bill each search.
 # https://ai.google.dev/gemini-api/docs/pricing

@@ -2,9 +2,9 @@
 
 Raw HTML in Markdown is escaped, images become links (a remote image is a leak without a click),
 and only the allow-listed tags and attributes of ``rendering.markdown`` remain. Pictures of an
-answer are shown from their bytes (``rendering.media``). Code is highlighted
-and formulas become MathML in the kernel, so a page needs no script for them. Keys that an answer
-repeats are redacted, because outputs are saved with the notebook.
+answer are shown from their bytes (``rendering.media``). Code is highlighted and formulas become
+MathML in the kernel, so a page needs no script for them. Keys that an answer repeats are redacted,
+because outputs are saved with the notebook.
 """
 
 from __future__ import annotations

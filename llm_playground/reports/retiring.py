@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _REFRESH_S = 2.0
 _MONTH = timedelta(days=30)
 _MOST_DAYS = 36_500
-_LONGEST_PROMPT = 120  # characters
+_MAX_PROMPT_CHARS = 120
 _MOST_LISTED = 50
 _LISTS = {"prompts": "prompt", "notebooks": "notebook", "users": "username"}
 _FIGURES = (
@@ -43,7 +43,7 @@ SELECT {{shown}}count(*) AS runs,
     max(started_at) AS last_used_at
 FROM (
     SELECT {{inner}}r.started_at, r.cost_usd, e.notebook, e.username,
-        left(p.user_prompt, {_LONGEST_PROMPT}) AS prompt,
+        left(p.user_prompt, {_MAX_PROMPT_CHARS}) AS prompt,
         coalesce(r.started_at >= $month_ago::TIMESTAMPTZ, false) AS is_recent
     {{from_runs}}
 ) AS chosen
@@ -114,4 +114,4 @@ def _days(value: object) -> int:
 def _texts(value: object) -> list[str]:
     """The texts of a JSON list, each on one line, in order; a frame has NaN for NULL."""
     texts = json.loads(value) if isinstance(value, str) else None
-    return sorted({shorten(text, _LONGEST_PROMPT) for text in texts or ()})
+    return sorted({shorten(text, _MAX_PROMPT_CHARS) for text in texts or ()})

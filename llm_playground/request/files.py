@@ -45,7 +45,7 @@ _AUDIO_MAGIC: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"....ftyp(?:M4A|M4B)", re.DOTALL), "audio/mp4"),
 )
 # First bytes of what cannot be sent, with what to do about it.
-_OTHERS: tuple[tuple[re.Pattern[bytes], str], ...] = (
+_UNSENDABLE: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (
         re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP", re.DOTALL),
         "is an image. Pass it as images=",
@@ -339,7 +339,7 @@ def _media_type(data: bytes, name: str, shown: str) -> str:
     for pattern, media_type in _AUDIO_MAGIC:
         if pattern.match(data):
             return media_type
-    for pattern, advice in _OTHERS:
+    for pattern, advice in _UNSENDABLE:
         if pattern.match(data):
             raise InvalidParameterError(f"{shown} {advice}.")
     if _BINARY.search(decoded(data)) is None:
