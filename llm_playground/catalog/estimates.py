@@ -285,9 +285,26 @@ def _most_input_tokens(request: Request) -> int:
         if request.schema or any(name in body for name in ("tools", "functions")):
             counted += _TOKENS_FOR_TOOLS
         counted += sum(token_bounds.of_image(request.model, part) for part in _images(request))
-        counted += sum(file_tokens.most_of_file(request.model, part) for part in _files(request))
+        counted += _most_tokens_of_files(request)
         request.derived["input tokens"] = counted
     return counted
+
+
+def _most_tokens_of_files(request: Request) -> int:
+    """The most tokens of documents and recordings; more than a model's window is refused unpaid.
+
+    >>> from llm_playground.types import Message
+    >>> linked = FilePart("application/pdf", url="https://example.org/a.pdf")
+    >>> _most_tokens_of_files(Request("anthropic:claude-opus-5", (Message("user", (linked,)),)))
+    1000000
+    """
+    most = sum(file_tokens.most_of_file(request.model, part) for part in _files(request))
+    if not most:
+        return 0
+    models = (request.model, *wire_formats.fallbacks(request))
+    listed = [pricing.listed_model(model) for model in models]
+    windows = [one.context_window for one in listed if one and one.context_window]
+    return min(most, max(windows)) if len(windows) == len(models) else most
 
 
 def limit_of(request: Request) -> int | None:

@@ -10,7 +10,7 @@ import pytest
 import llm_playground as lp
 from llm_playground.catalog import estimates, file_inputs, file_tokens
 from llm_playground.parts import FilePart, TextPart
-from llm_playground.types import Message, Request
+from llm_playground.types import Message, Parameters, Request
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 WAV_OF_TWO_SECONDS = (
@@ -146,7 +146,6 @@ def test_a_bomb_in_a_pdf_is_unpacked_up_to_a_limit():
     ("model", "part", "least", "most"),
     [
         ("anthropic:claude-opus-5", pdf(10), 30_000, 80_000),
-        ("anthropic:claude-opus-5", lp.file("https://x.org/a.pdf"), 3_000_000, 8_000_000),
         ("gemini:gemini-2.5-flash", pdf(10), 2_580, 11_200),
         ("gemini:gemini-2.5-flash", WAV, 64, 64),
         ("gemini:gemini-2.5-flash", MP3, 320, 320),
@@ -164,6 +163,23 @@ def test_the_worst_case_counts_pages_and_seconds(model, part, least, most):
     assert file_tokens.likely_of_file(model, part) <= added
     one = estimates.of(asks(model, part), AT)
     assert 0 < one.input_tokens <= one.most_input_tokens
+
+
+# Model, settings, and the window that bounds a document of unknown length at a web address.
+@pytest.mark.parametrize(
+    ("model", "extra", "window"),
+    [
+        ("anthropic:claude-haiku-4-5", {}, 200_000),
+        ("anthropic:claude-opus-5", {}, 1_000_000),
+        ("openai:gpt-4o", {}, 128_000),
+        ("openrouter:openai/gpt-4o", {"models": ["anthropic/claude-sonnet-4.5"]}, 1_000_000),
+    ],
+)
+def test_the_worst_case_of_a_document_is_the_window_of_the_model(model, extra, window):
+    linked = lp.file("https://x.org/a.pdf")
+    request = replace(asks(model, linked), parameters=Parameters(extra=extra))
+    with_file = estimates.most_usage(request).input_tokens
+    assert window <= with_file <= window + 1_000
 
 
 def test_the_text_of_a_file_counts_like_the_text_of_the_prompt():
