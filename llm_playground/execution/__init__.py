@@ -245,7 +245,19 @@ class Engine:
 
         async for attempt in retrying(self.retry, run.is_retryable, on_wait, sleep):
             with attempt:
-                await self._attempt(provider, run, emit)
+                await self._accepted(provider, run, emit)
+
+    async def _accepted(self, provider: Provider, run: _ActiveRun, emit: Emit) -> None:
+        """Make an attempt; if fields of the request are refused, at once another without them.
+
+        That is another request: it does not count as one of the attempts of ``retry``.
+        """
+        while True:
+            try:
+                return await self._attempt(provider, run, emit)
+            except RequestRejectedError as error:
+                if not run.leaves_out(error):
+                    raise
 
     async def _attempt(self, provider: Provider, run: _ActiveRun, emit: Emit) -> None:
         request, builder = run.call.request, run.builder
@@ -294,6 +306,7 @@ class Engine:
         self, provider: Provider, run: _ActiveRun, emit: Emit, deadlines: Deadlines
     ) -> None:
         request = run.request_as_sent()
+        run.sent_without = wire_formats.taken_back(request)
         limit = estimates.limit_of(request)
         async with aclosing(provider.stream(request)) as events:
             async for event in events:
@@ -373,6 +386,7 @@ class _ActiveRun:
         self.reservation: Reservation | None = None
         attempts = list(call.resumes.attempts) if call.resumes else []
         self.builder = RunBuilder(skeleton, request, attempts)
+        self.sent_without: tuple[str, ...] = ()
         self._dropped = wire_formats.dropped_in(request)
         self._goes_on = False
 
@@ -381,21 +395,24 @@ class _ActiveRun:
         return self.call.request.as_sent(self._dropped, cap)
 
     def is_retryable(self, error: BaseException) -> bool:
-        """Whether to make another attempt; a refused parameter is left out of it.
+        """Whether to make another attempt.
 
         After the first delta there is none: the text is kept, and nothing is paid twice.
         """
-        if self.builder.delivered or not isinstance(error, LLMError):
+        return not self.builder.delivered and isinstance(error, LLMError) and error.retryable
+
+    def leaves_out(self, error: RequestRejectedError) -> bool:
+        """Leave the refused field out of further attempts; whether there is one to leave out."""
+        if self.builder.delivered:
             return False
-        if not isinstance(error, RequestRejectedError):
-            return error.retryable
         addition, refused = error.refused_addition, error.refused_parameter
-        if addition and wire_formats.take_back(self.request_as_sent(), addition):
+        request = self.request_as_sent()
+        if addition and wire_formats.take_back(request, addition, self.sent_without):
             return True
-        if refused is not None and refused not in (*_NEVER_DROPPED, *self._dropped):
-            self._dropped += (refused,)
-            return True
-        return error.retryable
+        if refused is None or refused in (*_NEVER_DROPPED, *self._dropped):
+            return False
+        self._dropped += (refused,)
+        return True
 
     def interrupted(self, error: LLMError) -> LLMError:
         """The error of an attempt; where the provider goes on with the answer, how to get it."""

@@ -81,14 +81,17 @@ def without(body: Body, names: tuple[str, ...], extra: Mapping[str, Any]) -> Bod
     return body
 
 
-def take_back(request: Request, name: str, body: Body) -> bool:
+def take_back(request: Request, name: str, body: Body, sent_without: tuple[str, ...]) -> bool:
     """Leave an addition out of requests like this one from now on.
 
-    ``body`` is the request's as it was refused. Returns whether it has the addition, so that a
-    second attempt is another request.
+    ``body`` is the request's as it would be sent now, and ``sent_without`` what was left out of it
+    when it was refused: another call may have taken the addition back in between. Returns whether
+    it had the addition, so that a second attempt is another request.
     """
     known = taken_back(request)
-    if name in known or without(body, (name,), request.parameters.extra) == body:
+    if name in known:
+        return name not in sent_without
+    if without(body, (name,), request.parameters.extra) == body:
         return False
     _taken_back[_place(request)] = (*known, name)
     return True

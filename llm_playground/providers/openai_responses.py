@@ -87,15 +87,16 @@ def body(request: Request) -> dict[str, Any]:
     return {name: value for name, value in merged.items() if name != "reasoning" or value != {}}
 
 
-def take_back(request: Request, param: object, message: str) -> bool:
+def take_back(request: Request, sent: frozenset[str], param: object, message: str) -> bool:
     """Leave out from now on what our side added and an error refuses.
 
-    ``param`` and ``message`` are the error's. Whether there is something to leave out, so that a
-    second attempt makes sense.
+    ``sent`` is what was added to the refused request, which another call may have taken back in
+    between; ``param`` and ``message`` are the error's. Whether there is something to leave out, so
+    that a second attempt makes sense.
     """
     named = (name for text, name in _REFUSABLE.items() if _is_about(text, param, message))
-    place, added = _place(request), _added(request)
-    refused = next((name for name in named if name in added), None)
+    place = _place(request)
+    refused = next((name for name in named if name in sent), None)
     if refused is None:
         return False
     _taken_back[place] = _taken_back.get(place, frozenset()) | {refused}
@@ -113,7 +114,7 @@ def _place(request: Request) -> tuple[str | None, str]:
     return request.endpoint, request.model
 
 
-def _added(request: Request) -> frozenset[str]:
+def added(request: Request) -> frozenset[str]:
     """What our side adds to a request: ``include``, ``summary``."""
     effort = request.parameters.reasoning_effort
     reasons = capabilities.abilities_of(request.model).reasoning if effort is None else True
@@ -124,14 +125,14 @@ def _added(request: Request) -> frozenset[str]:
 
 def _reasoning(request: Request) -> dict[str, Any]:
     effort = request.parameters.reasoning_effort
-    summary = {"summary": "auto"} if "summary" in _added(request) else {}
+    summary = {"summary": "auto"} if "summary" in added(request) else {}
     return ({} if effort is None else {"effort": effort}) | summary
 
 
 def _include(request: Request) -> Iterator[str]:
     if request.parameters.logprobs is not None:
         yield _LOGPROBS
-    if "include" in _added(request):
+    if "include" in added(request):
         yield _ENCRYPTED
 
 

@@ -18,7 +18,7 @@ from llm_playground.errors import ProviderError, RequestRejectedError
 from llm_playground.events import ProviderEvent
 from llm_playground.providers import RequestContext, error_bodies, errors, streaming
 from llm_playground.providers.contents import fields
-from llm_playground.providers.openai_responses import take_back
+from llm_playground.providers.openai_responses import added, take_back
 from llm_playground.providers.openai_responses_items import NAME
 from llm_playground.providers.openai_responses_reader import Reader
 from llm_playground.providers.wire_formats import WIRE_FORMATS
@@ -51,6 +51,7 @@ async def answer(
     """
     while True:
         reader = Reader(lambda response_id: _stop(responses, response_id))
+        sent = added(request)
 
         def send() -> AbstractAsyncContextManager[streaming.Response]:
             wire_format = WIRE_FORMATS[NAME]
@@ -68,7 +69,7 @@ async def answer(
         except RequestRejectedError as error:
             said = fields(error_bodies.json_object(error.detail or "").get("error"))
             message = str(said.get("message") or "")
-            if reader.background_id or not take_back(request, said.get("param"), message):
+            if reader.background_id or not take_back(request, sent, said.get("param"), message):
                 raise
         else:
             return

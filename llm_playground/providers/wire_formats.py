@@ -302,10 +302,15 @@ def readable_body(request: Request) -> dict[str, Any]:
     return wire_format.body(readable)
 
 
-def take_back(request: Request, addition: str) -> bool:
+def taken_back(request: Request) -> tuple[str, ...]:
+    """The additions of this package that are left out of a request if it is sent now."""
+    return additions.taken_back(request)
+
+
+def take_back(request: Request, addition: str, sent_without: tuple[str, ...]) -> bool:
     """Leave an addition of this package out from now on; see :func:`additions.take_back`."""
     body = body_of(request)
-    return body is not None and additions.take_back(request, addition, body)
+    return body is not None and additions.take_back(request, addition, body, sent_without)
 
 
 def check(request: Request) -> None:

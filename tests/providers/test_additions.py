@@ -1,6 +1,7 @@
 """What this package adds to a request is taken back where a server refuses it, and paid once."""
 
 import json
+import threading
 
 import pytest
 
@@ -77,6 +78,31 @@ def test_refused_addition_is_left_out_of_a_second_try_and_of_later_calls(
     assert field in bodies[0]
     assert field not in bodies[1]
     assert 50 in (bodies[1].get("max_tokens"), bodies[1].get("max_completion_tokens"))
+
+
+def test_calls_that_are_refused_at_the_same_time_all_get_an_answer(endpoint):
+    together, refused = threading.Event(), []
+
+    def script(request):
+        if "stream_options" not in request.json:
+            return Reply(openai_stream(["Hello"]))
+        refused.append(request)
+        if len(refused) == 3:
+            together.set()
+        return Reply((together, json.dumps(REFUSALS[0][2]).encode()), status=400)
+
+    with WireServer(script) as wire:
+        endpoint(wire.url)
+        runs = lp.compare("Hi", ["mine:m"], n=3).runs
+        assert len(wire.requests) == 6
+    assert [run.text for run in runs] == ["Hello"] * 3
+
+
+def test_the_second_try_is_none_of_the_attempts_of_retry(endpoint):
+    with WireServer(refusing(*REFUSALS[0])) as wire:
+        endpoint(wire.url)
+        lp.configure(retry=1)
+        assert lp.ask("Hi", "mine:m").text == "Hello"
 
 
 def test_limit_that_a_budget_adds_reaches_the_model_under_the_name_it_takes(endpoint):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 
 import pytest
 from openai.types.responses import ResponseStreamEvent
@@ -224,6 +225,26 @@ def test_a_refused_addition_is_left_out_and_remembered(serve):
     assert added == [(True, True), (False, True), (False, False), (False, False), (True, True)]
 
 
+def test_calls_that_are_refused_at_the_same_time_all_get_an_answer(serve):
+    together, refused = threading.Event(), []
+    said = {"error": {"message": "Not supported.", "param": "include"}}
+
+    def script(request):
+        if "include" not in request.json:
+            return Reply(responses_stream(["Hello"]))
+        refused.append(request)
+        if len(refused) == 3:
+            together.set()
+        return Reply((together, json.dumps(said).encode()), status=400)
+
+    server = serve(script)
+    lp.configure(openai_api="responses")
+    runs = lp.compare("Hi", ["openai:gpt-5.4"], n=3).runs
+
+    assert len(server.requests) == 6
+    assert [run.text for run in runs] == ["Hello"] * 3
+
+
 def test_a_refusal_of_something_else_is_not_repeated(serve):
     server = serve(refusal_of("input", "Invalid value."))
     lp.configure(openai_api="responses")
@@ -430,7 +451,7 @@ def test_an_incomplete_response_says_why(key, reason, status, finish_reason):
     [
         ("server_error", lp.ProviderUnavailableError),
         ("rate_limit_exceeded", lp.RateLimitError),
-        ("invalid_prompt", lp.ContentBlockedError),
+        ("invalid_prompt", lp.RequestRejectedError),
         ("invalid_image_format", lp.RequestRejectedError),
         ("bio_policy", lp.ContentBlockedError),
         ("image_content_policy_violation", lp.ContentBlockedError),
