@@ -15,14 +15,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
-from llm_playground._files import open_regular
 from llm_playground._validation import repr_of, shorten
 from llm_playground.errors import InvalidParameterError
 from llm_playground.parts import FilePart, decoded, is_text
 from llm_playground.redaction import printable
-from llm_playground.request.images import of_data_url
+from llm_playground.request import locations
 
 Kind = Literal["pdf", "text", "audio"]
 
@@ -227,17 +226,11 @@ def data_url(part: FilePart) -> str:
 
 
 def _from_text(text: str, name: str | None) -> FilePart:
-    scheme = text.partition(":")[0].lower()
-    if scheme == "data":
-        return from_bytes(of_data_url(text), name or _name_of_type(text))
-    if scheme in {"http", "https"}:
-        return _from_url(text, name)
-    if "://" in text:
-        raise InvalidParameterError(
-            f"The URL of a file starts with http:// or https://; got {shorten(text, 60)}."
-        )
-    if not text:
-        raise InvalidParameterError("The path of the file is empty.")
+    match locations.kind_of(text, "file"):
+        case "data":
+            return from_bytes(locations.of_data_url(text), name or _name_of_type(text))
+        case "web":
+            return _from_url(text, name)
     return _from_path(Path(text), name)
 
 
@@ -249,33 +242,14 @@ def _name_of_type(url: str) -> str:
 
 
 def _from_url(url: str, name: str | None) -> FilePart:
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # "http://[::1"
-        parts = urlsplit("")
-    if not parts.hostname:
-        raise InvalidParameterError(f"{shorten(url, 60)} is not the web address of a file.")
+    parts = locations.url_parts(url, "file")
     media_type = _TYPES_AT_URL.get(Path(parts.path).suffix.lower())
     own = unquote(parts.path, errors="replace").rstrip("/")
-    return FilePart(media_type, clean_name(name or own or parts.hostname, media_type), url=url)
+    return FilePart(media_type, clean_name(name or own or str(parts.hostname), media_type), url=url)
 
 
 def _from_path(path: Path, name: str | None) -> FilePart:
-    shown = shorten(printable(str(path)), 120)
-    try:
-        path = path.expanduser()
-        with open_regular(path) as opened:
-            data = opened.read(MAX_BYTES + 1)
-    except IsADirectoryError:
-        raise InvalidParameterError(f"{shown} is a folder, not a file.") from None
-    except FileNotFoundError:
-        raise InvalidParameterError(
-            f"There is no file at {shown} (relative to {Path.cwd()})."
-        ) from None
-    except (OSError, ValueError, RuntimeError) as error:  # a null byte; no home to expand
-        why = getattr(error, "strerror", None) or error
-        raise InvalidParameterError(f"{shown} cannot be read: {why}.") from None
-    return from_bytes(data, name or path.name)
+    return from_bytes(locations.read_path(path, "file", MAX_BYTES), name or path.name)
 
 
 def _bytes_of(source: object) -> bytes:

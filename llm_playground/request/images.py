@@ -7,7 +7,6 @@ a numpy array. PIL and matplotlib are not imported: their objects are recognised
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import struct
 import zlib
@@ -15,13 +14,12 @@ from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
 
 from llm_playground import image_formats
-from llm_playground._files import open_regular
 from llm_playground._validation import repr_of, shorten
 from llm_playground.errors import InvalidParameterError
 from llm_playground.parts import ImagePart
+from llm_playground.request import locations
 
 # The largest request that vendors accept: Gemini 20 MB, Anthropic 32 MB, OpenAI 50 MB.
 MAX_BYTES = 20_000_000
@@ -49,8 +47,8 @@ def image(source: Any) -> ImagePart:  # noqa: ANN401 - types are checked here
         InvalidParameterError: The file does not exist, is not PNG, JPEG, GIF or WebP, or has more
             than 20 MB.
 
-    >>> image("https://example.com/cat.png")
-    ImagePart(media_type='image/png', url='https://example.com/cat.png')
+    >>> image("https://example.com/cat.png").media_type
+    'image/png'
     """
     if isinstance(source, ImagePart):
         return source
@@ -70,75 +68,18 @@ def images_from(sources: Any) -> tuple[ImagePart, ...]:  # noqa: ANN401 - as ima
     return tuple(map(image, sources if isinstance(sources, (list, tuple)) else [sources]))
 
 
-def is_url(location: str) -> bool:
-    """Whether the location of an image is a web address or a ``data:`` URL.
-
-    >>> is_url("https://example.com/cat.png"), is_url("cat.png")
-    (True, False)
-    """
-    return location.lower().startswith(("http://", "https://", "data:"))
-
-
 def _from_text(text: str) -> ImagePart:
-    scheme = text.partition(":")[0].lower()
-    if scheme == "data":
-        return _part(of_data_url(text), "The data: URL")
-    if scheme in {"http", "https"}:
-        return _from_url(text)
-    if "://" in text:
-        raise InvalidParameterError(
-            f"The URL of an image starts with http:// or https://; got {shorten(text, 60)}."
-        )
-    if not text:
-        raise InvalidParameterError("The path of the image is empty.")
+    match locations.kind_of(text, "image"):
+        case "data":
+            return _part(locations.of_data_url(text), "The data: URL")
+        case "web":
+            parts = locations.url_parts(text, "image")
+            return ImagePart(SUFFIXES.get(Path(parts.path).suffix.lower()), url=text)
     return _from_path(Path(text))
 
 
-def _from_url(url: str) -> ImagePart:
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # "http://[::1"
-        parts = urlsplit("")
-    if not parts.hostname:
-        raise InvalidParameterError(f"{shorten(url, 60)} is not the web address of an image.")
-    return ImagePart(SUFFIXES.get(Path(parts.path).suffix.lower()), url=url)
-
-
 def _from_path(path: Path) -> ImagePart:
-    try:
-        path = path.expanduser()
-        with open_regular(path) as file:
-            data = file.read(MAX_BYTES + 1)
-    except IsADirectoryError:
-        raise InvalidParameterError(f"{path} is a folder, not an image file.") from None
-    except FileNotFoundError:
-        raise InvalidParameterError(
-            f"There is no image at {path} (relative to {Path.cwd()})."
-        ) from None
-    except (OSError, ValueError, RuntimeError) as error:  # a null byte; no home to expand
-        why = getattr(error, "strerror", None) or error
-        raise InvalidParameterError(f"{shorten(str(path), 60)} cannot be read: {why}.") from None
-    return _part(data, str(path))
-
-
-def of_data_url(url: str) -> bytes:
-    """The bytes in a ``data:`` URL (RFC 2397).
-
-    Raises:
-        InvalidParameterError: It is malformed.
-
-    >>> of_data_url("data:text/plain;base64,YWJj"), of_data_url("data:,a%20b")
-    (b'abc', b'a b')
-    """
-    head, comma, content = url.partition(",")
-    try:
-        if head.lower().endswith(";base64"):
-            return base64.b64decode(b"".join(unquote_to_bytes(content).split()), validate=True)
-    except binascii.Error:
-        comma = ""
-    if not comma:
-        raise InvalidParameterError(f"The data: URL cannot be read: {shorten(url, 60)}.")
-    return unquote_to_bytes(content)
+    return _part(locations.read_path(path, "image", MAX_BYTES), str(path.expanduser()))
 
 
 def _bytes_of(source: object) -> bytes:

@@ -29,7 +29,8 @@ from llm_playground.parts import (
     part_of_json,
 )
 from llm_playground.request.files import file, files_from
-from llm_playground.request.images import image, images_from, is_url
+from llm_playground.request.images import image, images_from
+from llm_playground.request.locations import is_url
 from llm_playground.runlog import attachments, open_log
 from llm_playground.types import Message, Role, Run
 

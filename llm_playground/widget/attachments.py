@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from llm_playground import types
 from llm_playground.errors import InvalidParameterError
 from llm_playground.parts import FilePart, ImagePart
-from llm_playground.request import files, images
+from llm_playground.request import files, images, locations
 from llm_playground.request.files import file
 from llm_playground.request.images import image
 
@@ -180,7 +180,7 @@ def kind_of(path: str) -> Kind:
     >>> kind_of("https://example.com/cat"), kind_of("cat.PNG"), kind_of("report.pdf")
     ('image', 'image', 'file')
     """
-    is_url = images.is_url(path)
+    is_url = locations.is_url(path)
     suffix = Path(urlsplit(path).path if is_url else path).suffix.lower()
     return "image" if suffix in images.SUFFIXES or (is_url and not suffix) else "file"
 

@@ -20,7 +20,7 @@ from llm_playground._files import read_regular
 from llm_playground.errors import ConfigError
 from llm_playground.redaction import redact
 from llm_playground.redaction.pii import masked
-from llm_playground.request.images import is_url
+from llm_playground.request.locations import is_url
 from llm_playground.widget.controls import TRAITS
 
 FORMAT = "llm_playground.draft"

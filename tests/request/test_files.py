@@ -11,7 +11,7 @@ import pytest
 
 import llm_playground as lp
 from llm_playground.parts import FilePart
-from llm_playground.request import files, secret_guard
+from llm_playground.request import files, locations, secret_guard
 from llm_playground.request.messages import conversation, filled, stored_conversation
 from llm_playground.types import messages_as_json
 
@@ -247,7 +247,7 @@ def test_an_unreadable_file_is_one_line(tmp_path, monkeypatch):
     def refuse(_path):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(files, "open_regular", refuse)  # root may read every file
+    monkeypatch.setattr(locations, "open_regular", refuse)  # root may read every file
     assert "cannot be read: Permission denied" in error_of(tmp_path / "a.pdf")
 
 
