@@ -9,7 +9,7 @@ usage.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -18,6 +18,7 @@ from math import ceil
 from llm_playground.catalog import capabilities, file_tokens, price_list, pricing, token_bounds
 from llm_playground.parts import FilePart, ImagePart
 from llm_playground.providers import wire_formats
+from llm_playground.request.files import kind_of
 from llm_playground.types import Request, Usage
 
 # OpenAI's rule of thumb: one token is about four characters of English, three quarters of a word
@@ -42,7 +43,8 @@ def of_bytes(count: int) -> int:
 def estimate_usage(request: Request, answer: str) -> Usage:
     """Estimated usage of a request without reported usage, such as a stopped stream."""
     sent = min(likely_input_tokens(request), _most_input_tokens(request))
-    return Usage(sent, estimate(answer))
+    audio = _audio_units(request, file_tokens.likely_of_file, sent)
+    return Usage(sent, estimate(answer), billed_units=audio)
 
 
 def likely_input_tokens(request: Request, bytes_per_token: float = _BYTES_PER_TOKEN) -> int:
@@ -196,9 +198,8 @@ def _at_usual(usage: Usage) -> Usage:
 
 def _with_searches(most: Usage) -> Usage:
     input_tokens = (most.input_tokens or 0) + _ASSUMED_SEARCHES * _TOKENS_PER_SEARCH
-    return replace(
-        most, input_tokens=input_tokens, billed_units={"web_searches": _ASSUMED_SEARCHES}
-    )
+    units = {**most.billed_units, "web_searches": _ASSUMED_SEARCHES}
+    return replace(most, input_tokens=input_tokens, billed_units=units)
 
 
 def _as_sent(request: Request) -> Request:
@@ -260,7 +261,9 @@ def most_usage(request: Request, history: History = NO_HISTORY, cap: int | None 
         output_tokens += token_bounds.of_text(json.dumps(effects.prediction, ensure_ascii=False))
     settings = json.dumps(request.parameters.extra) if request.parameters.extra else ""
     written = input_tokens if "cache_control" in settings else None  # cache writes cost more
-    units = {"cache_write_1h_tokens": input_tokens} if written and "1h" in settings else {}
+    units = _audio_units(request, file_tokens.most_of_file, input_tokens)
+    if written and "1h" in settings:
+        units["cache_write_1h_tokens"] = input_tokens
     tier = dearer_tier_asked(request)
     return Usage(
         input_tokens,
@@ -323,10 +326,21 @@ def limit_of(request: Request) -> int | None:
 def _likely_usage(request: Request, history: History, most: Usage) -> Usage:
     input_tokens = likely_input_tokens(request, history.bytes_per_token or _BYTES_PER_TOKEN)
     output_tokens = ceil(history.output_tokens or _LIKELY_OUTPUT_TOKENS)
+    input_tokens = min(input_tokens, most.input_tokens or 0)
     return Usage(
-        min(input_tokens, most.input_tokens or 0),
+        input_tokens,
         min(output_tokens, most.output_tokens or 0),
+        billed_units=_audio_units(request, file_tokens.likely_of_file, input_tokens),
     )
+
+
+def _audio_units(
+    request: Request, tokens_of: Callable[[str, FilePart], int], input_tokens: int
+) -> dict[str, int]:
+    """The tokens of recordings, a part of the input that may have a price of its own."""
+    audio = [part for part in _files(request) if kind_of(part.media_type) == "audio"]
+    tokens = min(sum(tokens_of(request.model, part) for part in audio), input_tokens)
+    return {"audio_input_tokens": tokens} if tokens else {}
 
 
 def _images(request: Request) -> list[ImagePart]:

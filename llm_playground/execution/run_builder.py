@@ -379,8 +379,9 @@ class RunBuilder:
     def _unanswered_usage(self) -> Usage | None:
         if not self.unanswered:
             return None
-        one = estimates.of(self.request, self.skeleton.started_at).input_tokens
-        return Usage(one * self.unanswered, 0)
+        one = estimates.estimate_usage(self.request, "")
+        units = {unit: number * self.unanswered for unit, number in one.billed_units.items()}
+        return Usage((one.input_tokens or 0) * self.unanswered, 0, billed_units=units)
 
     def _unanswered_price(self) -> pricing.Price:
         return _price(self.skeleton, self._unanswered_usage())
@@ -423,12 +424,16 @@ def _completed(reported: Usage, estimated: Usage, *, has_ended: bool) -> Usage:
     """
     cached = (reported.cache_read_tokens or 0) + (reported.cache_write_tokens or 0)
     input_tokens, output_tokens = reported.input_tokens, reported.output_tokens
+    units = reported.billed_units
     if input_tokens is None:
         input_tokens = max(estimated.input_tokens or 0, cached)
+        units = {**estimated.billed_units, **units}
     if output_tokens is None or not has_ended:
         least = max(output_tokens or 0, reported.reasoning_tokens or 0)
         output_tokens = max(estimated.output_tokens or 0, least)
-    return replace(reported, input_tokens=input_tokens, output_tokens=output_tokens)
+    return replace(
+        reported, input_tokens=input_tokens, output_tokens=output_tokens, billed_units=units
+    )
 
 
 def _plus(amount: Decimal | None, more: Decimal) -> Decimal | None:

@@ -4,6 +4,7 @@ import struct
 import zlib
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
@@ -180,6 +181,31 @@ def test_the_worst_case_of_a_document_is_the_window_of_the_model(model, extra, w
     request = replace(asks(model, linked), parameters=Parameters(extra=extra))
     with_file = estimates.most_usage(request).input_tokens
     assert window <= with_file <= window + 1_000
+
+
+def test_a_recording_is_estimated_at_the_price_of_audio():
+    """Gemini 2.5 Flash takes 0.30 dollars for a million tokens of text, 1.00 for those of audio."""
+    request, at = asks("gemini:gemini-2.5-flash", MP3), AT
+    most, likely = estimates.most_usage(request, cap=100), estimates.estimate_usage(request, "")
+    assert most.billed_units == {"audio_input_tokens": 320}
+    assert likely.billed_units == {"audio_input_tokens": 32}
+    one = estimates.of(request, at, cap=100)
+    for usd, usage, output in (
+        (one.worst_case_usd, most, 100),
+        (one.expected_usd, replace(likely, input_tokens=one.input_tokens), 100),
+    ):
+        audio = usage.billed_units["audio_input_tokens"]
+        by_hand = (usage.input_tokens - audio) * Decimal("0.3") + audio + output * Decimal("2.5")
+        assert usd == by_hand / 1_000_000
+    searching = asks("gemini:gemini-2.5-flash", MP3)
+    searching = replace(searching, parameters=Parameters(extra={"tools": [{"googleSearch": {}}]}))
+    silent = replace(searching, messages=asks(request.model).messages)
+    dearer = [estimates.of(each, at, cap=100).assumed_usd for each in (searching, silent)]
+    many = estimates.most_usage(
+        asks("openai:gpt-audio", *[replace(MP3, data=bytes(4_000_000))] * 9)
+    )
+    assert many.billed_units["audio_input_tokens"] <= many.input_tokens
+    assert dearer[0] - dearer[1] >= Decimal(320) / 1_000_000
 
 
 def test_the_text_of_a_file_counts_like_the_text_of_the_prompt():

@@ -16,7 +16,7 @@ import pytest
 import llm_playground as lp
 from llm_playground.events import Responded
 from llm_playground.execution.run_builder import RunBuilder
-from llm_playground.parts import TextPart
+from llm_playground.parts import FilePart, TextPart
 from llm_playground.providers import anthropic, gemini, openai
 from llm_playground.runlog.reading import run_of
 from llm_playground.runlog.rows import row_of
@@ -47,6 +47,7 @@ class Bill:
     is_cut: bool = False
     is_stopped: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[FilePart, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.feature} | {self.format}"
@@ -59,7 +60,7 @@ class Bill:
         """The run of the answer, cut or stopped before its end where the row says so."""
         request = Request(
             self.model,
-            (Message("user", (TextPart("Hi"),)),),
+            (Message("user", (*self.files, TextPart("Hi"))),),
             Parameters(extra=dict(self.extra)),
         )
         run = Run("r", "e", "p", 1, self.model, request.provider, AT, request.parameters)
@@ -364,6 +365,32 @@ def test_own_prices_win_over_what_the_answer_says():
     assert run.cost_usd == usd("0.0066")  # 400 at 16, 100 at 2 dollars per million
     run = Bill("", CHAT, "openai:gpt-5", chat(SMALL | {"num_search_queries": 2}), 0).run()
     assert (run.cost_usd, run.at_least_usd) == (None, usd("0.0006"))
+
+
+TEN_SECONDS = FilePart("audio/mpeg", "a.mp3", b"ID3" + bytes(159_997))
+
+
+@pytest.mark.parametrize(
+    ("format_name", "model", "events", "rates"),
+    [
+        (GEMINI, "gemini:gemini-2.5-flash", generated({}, reason=None), ("0.3", "1", "2.5")),
+        (
+            CHAT,
+            "openai:gpt-audio",
+            chat({"completion_tokens": 5}, "gpt-audio"),
+            ("2.5", "32", "10"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("answers", [True, False], ids=["answer", "no answer"])
+def test_input_that_is_not_counted_has_its_recordings(format_name, model, events, rates, answers):
+    run = Bill("", format_name, model, events if answers else (), 0, is_cut=True,
+               files=(TEN_SECONDS,)).run()  # fmt: skip
+    text_rate, audio_rate, output_rate = map(usd, rates)
+    audio, usage = 320, run.usage
+    assert (usage.billed_units, run.usage_source) == ({"audio_input_tokens": audio}, "estimated")
+    by_hand = (usage.input_tokens - audio) * text_rate + audio * audio_rate
+    assert run.cost_usd == (by_hand + usage.output_tokens * output_rate) / 1_000_000
 
 
 def test_worst_cases_are_at_the_prices_of_a_dearer_tier_only():
