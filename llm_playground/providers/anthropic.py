@@ -210,11 +210,12 @@ class Reader:
         self._usage: dict[str, Any] = {}
         self._model: str | None = None
         self._blocks = anthropic_blocks.Blocks()
+        self._delta = self._blocks.delta
 
     def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
         match event.get("type"):
             case "content_block_delta":
-                return self._blocks.delta(event.get("index"), event.get("delta") or {})
+                return self._delta(event.get("index"), event.get("delta") or {})
             case "content_block_start":
                 return self._blocks.started(event.get("index"), event.get("content_block") or {})
             case "content_block_stop":

@@ -304,6 +304,7 @@ class Reader:
         self._usage: dict[str, Any] = {}
         self._model: str | None = None
         self._parts = gemini_parts.PartReader()
+        self._read_part = self._parts.read
         self._logprobs: list[TokenLogprob] = []
         self._searches: set[str] = set()
 
@@ -314,7 +315,9 @@ class Reader:
             self._model = event.get("modelVersion")
         told = event.get("usageMetadata")
         if isinstance(told, dict):
-            self._usage = usage.merged(self._usage, told)
+            # Nearly always without placeholders; it holds numbers, words and lists.
+            join = dict.__or__ if all(told.values()) else usage.merged
+            self._usage = join(self._usage, told)
         if event.get("promptFeedback"):
             self._set_block(prompt_block(event["promptFeedback"]))
         candidates = event.get("candidates")
@@ -330,7 +333,7 @@ class Reader:
         if candidate.get("logprobsResult"):
             self._logprobs += _tokens(candidate["logprobsResult"])
         parts = (candidate.get("content") or {}).get("parts") or []
-        read = self._parts.read
+        read = self._read_part
         events = read(parts[0]) if len(parts) == 1 else [e for part in parts for e in read(part)]
         return [*events, *self._about(candidate)] if len(candidate) > 2 else events
 

@@ -155,6 +155,7 @@ class Reader:
         self._model: str | None = None
         self._filtered: str | None = None
         self._deltas = openai_deltas.DeltaReader()
+        self._read_delta = self._deltas.read
         self._citations: object = None
         self._search_results: object = None
         self._logprobs: list[dict[str, Any]] = []
@@ -179,7 +180,7 @@ class Reader:
             return self._of_another_index(choices)
         if choice.get("logprobs"):
             self._logprobs += records(fields(choice["logprobs"]).get("content"))
-        deltas = self._deltas.read(choice.get("delta") or _message(choice))
+        deltas = self._read_delta(choice.get("delta") or _message(choice))
         if choice.get("finish_reason"):
             self._end(choice, event)
             deltas += self._deltas.ended()

@@ -90,7 +90,7 @@ class DeltaReader:
         """The events of one delta."""
         text = delta.get("content")
         if text and isinstance(text, str) and self._reasoning is None:
-            for name in delta:
+            for name in delta if len(delta) > 1 else ():
                 if name not in _QUIET and delta[name]:
                     break
             else:  # the most frequent delta

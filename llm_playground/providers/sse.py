@@ -100,6 +100,8 @@ class EventDecoder:
                 if self._data and self._has_whole_object(line[6:]):
                     events.append(self._complete())
                 self._add(line[6:])
+            elif line.startswith(b"event: ") and not self._data:
+                self._name = line[7:]
             elif line:
                 events += self._read_field(line)
             elif self._data:

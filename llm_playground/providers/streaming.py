@@ -335,13 +335,15 @@ def _check_texts(items: list[ProviderEvent]) -> None:
     """Raise TypeError for a number, a list or an object where the format has a text."""
     for item in items:
         if isinstance(item, (TextDelta, ReasoningDelta)):
-            texts: tuple[object, ...] = (item.text,)
+            is_text = isinstance(item.text, str)
         elif isinstance(item, ToolCallDelta):
-            optional = (item.id, item.name)
-            texts = (item.arguments_json, *(text for text in optional if text is not None))
+            optional: tuple[object, ...] = (item.id, item.name)
+            is_text = isinstance(item.arguments_json, str) and all(
+                text is None or isinstance(text, str) for text in optional
+            )
         else:
             continue
-        if not all(isinstance(text, str) for text in texts):
+        if not is_text:
             raise TypeError("not a text")
 
 
