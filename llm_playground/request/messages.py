@@ -107,8 +107,8 @@ def conversation(
     Raises:
         InvalidParameterError: An argument has the wrong type, or the prompt is empty.
 
-    >>> conversation("hi", system="Be brief.")[0]
-    Message(role='system', content=(TextPart(text='Be brief.'),))
+    >>> [(turn.role, turn.text) for turn in conversation("hi", system="Be brief.")]
+    [('system', 'Be brief.'), ('user', 'hi')]
     """
     turns = [Message("system", (_text(system, "system"),))] if system is not None else []
     turns = [turn for turn in turns if turn.text.strip()]
@@ -133,8 +133,9 @@ def stored_conversation(messages: Iterable[Mapping[str, Any]]) -> tuple[Message,
     Raises:
         InvalidParameterError: See :func:`conversation`.
 
-    >>> stored_conversation([{"role": "user", "content": [{"type": "image", "image": "a.png"}]}])
-    (Message(role='user', content=(TextPart(text='[an image in a file, which is not read]'),)),)
+    >>> part = {"type": "image", "image": "a.png"}
+    >>> stored_conversation([{"role": "user", "content": [part]}])[0].text
+    '[an image in a file, which is not read]'
     """
 
     def without_file(part: object) -> object:
