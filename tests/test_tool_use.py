@@ -140,7 +140,7 @@ class TestRounds:
         assert len(server.requests) == rounds
 
     def test_unknown_price_makes_the_cost_unknown(self, serve):
-        serve(answering("Rain."))
+        serve(Reply(openai_stream(["Rain."], model="unlisted")))
 
         assert lp.ask_with_tools("Weather?", "openai:unlisted", tools=[weather]).cost_usd is None
 
