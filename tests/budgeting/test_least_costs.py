@@ -26,9 +26,11 @@ def test_a_call_counts_with_the_least_that_it_costs(serve, log_url, assumed, usd
 
     assert (run.cost_usd, float(run.at_least_usd)) == (None, 0.005)
     assert footer.line(run).startswith("at least $0.0050 \u00b7 ")
-    assert lp.budgets().spent_usd.tolist() == [usd]  # as this process has settled it
+    assert lp.budgets().spent_usd.tolist() == [usd]
+    lp.set_budget(None)
     new_kernel()
-    assert lp.budgets().spent_usd.tolist() == [usd]  # as the log has it
+    lp.set_budget(2, period="day", unknown_price=assumed)  # nothing is settled in it
+    assert lp.budgets().spent_usd.tolist() == [usd]
 
 
 def test_calls_are_refused_once_the_least_is_the_limit(serve):
