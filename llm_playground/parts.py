@@ -328,6 +328,17 @@ def part_as_json(part: Part) -> dict[str, Any]:
     return {"type": kind} | {name: value for name, value in values.items() if value is not None}
 
 
+def texts_in(part: Part) -> tuple[object, ...]:
+    """The values of a part that must be texts.
+
+    >>> texts_in(ImagePart("image/png", b"abc"))
+    ('image/png',)
+    """
+    names = next(row[1] for of, row in _AS_JSON.items() if isinstance(part, of))
+    values = (getattr(part, name) for name in names if name != "sha256")
+    return tuple(value for value in values if value is not None)
+
+
 def part_of_json(value: Mapping[str, Any]) -> AnswerPart:
     """The part of an answer that :func:`part_as_json` wrote; of bytes only their hash.
 

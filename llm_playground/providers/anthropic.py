@@ -37,6 +37,7 @@ from llm_playground.providers import (
 from llm_playground.providers.contents import fields, with_unique_ids
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
+from llm_playground.providers.odd_values import read_each, unknown_event
 from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.request import images
 from llm_playground.types import FinishReason, Message, Request, Schema
@@ -231,10 +232,11 @@ class Reader:
             case "message_stop":
                 self.ended = True
             case "message":
-                return [read for part in _as_stream(event) for read in self.read(part)]
-            case kind if kind == "error" or not kind:
-                if error_bodies.error_in(event) is not None:
+                return list(read_each("event", _as_stream(event), self.read))
+            case kind if kind != "ping":
+                if (kind == "error" or not kind) and error_bodies.error_in(event) is not None:
                     raise streaming.stream_error(event)
+                return unknown_event(event)
         return []
 
     def finish(self, request_id: str | None) -> Finish:

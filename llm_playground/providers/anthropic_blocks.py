@@ -34,6 +34,7 @@ from llm_playground.parts import (
     original_for,
 )
 from llm_playground.providers.contents import SourceList, dumps, records, unique_id, word
+from llm_playground.providers.odd_values import unknown_event
 
 NAME = "anthropic"
 
@@ -101,8 +102,9 @@ class Blocks:
             return [ReasoningDelta(thinking)]
         if delta.get("partial_json") and index in self._calls:
             return [ToolCallDelta(self._calls[index], str(delta["partial_json"]))]
-        if index in self._open:
-            self._keep(self._open[index], delta)
+        if index not in self._open:
+            return unknown_event(delta)
+        self._keep(self._open[index], delta)
         return []
 
     def started(self, index: object, block: Mapping[str, Any]) -> list[ProviderEvent]:
@@ -186,6 +188,8 @@ class Blocks:
                 block.content[name] = value
 
     def _call(self, index: object, block: Mapping[str, Any]) -> ToolCallDelta:
+        if not isinstance(block["name"], str):
+            raise TypeError("not a text")
         number = self._calls[index] = len(self._ids)
         call_id = unique_id(block.get("id"), self._ids, "toolu_")
         self._ids.add(call_id)

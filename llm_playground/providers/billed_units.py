@@ -16,6 +16,7 @@ from llm_playground.providers.contents import fields
 
 MAX_COUNT = 2**53  # larger JSON numbers are not exact
 
+_MOST_USD = Decimal(10**6)
 # xAI: one dollar is 10**10 ticks (https://docs.x.ai/developers/cost-tracking).
 _TICKS = Decimal(10**10)
 # The names of amounts in US dollars: OpenRouter, Vercel, Avian and LiteLLM; DeepInfra.
@@ -122,7 +123,7 @@ def stated_usd(usage: Mapping[str, Any]) -> Decimal | None:
     >>> stated_usd(own_key) is None
     True
     """
-    ticks = _usd(usage.get("cost_in_usd_ticks"))
+    ticks = count(usage, "cost_in_usd_ticks")
     if ticks is not None:
         return ticks / _TICKS
     gateway = fields(usage.get("gateway"))
@@ -145,11 +146,14 @@ def _first_usd(*stated: object) -> Decimal | None:
 
 
 def _usd(value: object) -> Decimal | None:
-    """An amount as a number or as text; None for anything else, such as a negative one."""
+    """An amount as a number or as text; None for anything else, such as a negative one.
+
+    More than the log can hold is no cost of one answer.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
         amount = Decimal(str(value).strip())
     except InvalidOperation:
         return None
-    return amount if amount.is_finite() and amount >= 0 else None
+    return amount if amount.is_finite() and 0 <= amount < _MOST_USD else None

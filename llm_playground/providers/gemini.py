@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from itertools import zip_longest
 from typing import Any
@@ -45,6 +45,7 @@ from llm_playground.providers import (
 from llm_playground.providers.contents import fields, with_unique_ids
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
+from llm_playground.providers.odd_values import UNREADABLE, read_each
 from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.request import images
 from llm_playground.types import FinishReason, Message, Request, TokenLogprob
@@ -331,10 +332,11 @@ class Reader:
         if candidate.get("finishReason"):
             self._end(candidate)
         if candidate.get("logprobsResult"):
-            self._logprobs += _tokens(candidate["logprobsResult"])
+            with suppress(*UNREADABLE):  # of another shape
+                self._logprobs += _tokens(candidate["logprobsResult"])
         parts = (candidate.get("content") or {}).get("parts") or []
         read = self._read_part
-        events = read(parts[0]) if len(parts) == 1 else [e for part in parts for e in read(part)]
+        events = read(parts[0]) if len(parts) == 1 else list(read_each("part", parts, read))
         return [*events, *self._about(candidate)] if len(candidate) > 2 else events
 
     def finish(self, request_id: str | None) -> Finish:
@@ -380,7 +382,8 @@ def _searches(grounding: object) -> set[str]:
     """The searches whose results an answer rests on, each of which is billed."""
     given = fields(grounding)
     names = ("webSearchQueries", "imageSearchQueries")
-    queries = (query for name in names for query in given.get(name) or ())
+    lists = (given.get(name) for name in names)
+    queries = (query for one in lists if isinstance(one, list) for query in one)
     return {query for query in queries if query and isinstance(query, str)}
 
 

@@ -110,11 +110,14 @@ class PartReader:
 
     def _call(self, part: Mapping[str, Any]) -> ToolCallDelta:
         call, number = part["functionCall"], len(self.ids)
+        name = call["name"]
+        if not isinstance(name, str):
+            raise TypeError("not a text")
         self.ids.append(unique_id(call.get("id"), self._taken, OWN_ID))
         self._taken.add(self.ids[-1])
         arguments = json.dumps(call.get("args") or {}, ensure_ascii=False)
         original = _rest(part, "functionCall")
-        return ToolCallDelta(number, arguments, self.ids[-1], call["name"], original)
+        return ToolCallDelta(number, arguments, self.ids[-1], name, original)
 
     def _text(self, part: Mapping[str, Any], text: str) -> list[ProviderEvent]:
         """A text with a signature stays a part of its own, as Gemini requires."""

@@ -181,10 +181,9 @@ class Reader:
         if choice.get("logprobs"):
             self._logprobs += records(fields(choice["logprobs"]).get("content"))
         deltas = self._read_delta(choice.get("delta") or _message(choice))
-        if choice.get("finish_reason"):
-            self._end(choice, event)
-            deltas += self._deltas.ended()
-        elif not deltas and choice.get("error"):
+        if choice.get("finish_reason") or self.complete:
+            return deltas + self._end(choice, event)
+        if not deltas and choice.get("error"):
             raise streaming.stream_error(choice)
         return deltas
 
@@ -208,9 +207,19 @@ class Reader:
             stop_sequence=self._stop_sequence,
         )
 
-    def _end(self, choice: dict[str, Any], event: dict[str, Any]) -> None:
+    def _end(self, choice: dict[str, Any], event: dict[str, Any]) -> list[ProviderEvent]:
+        """The events of the end; of what comes after it too."""
+        reason, error = choice.get("finish_reason"), choice.get("error")
+        if reason == "null":  # of servers that write it as text
+            return []
+        if reason:
+            self._set_end(reason, error, choice, event)
+        return self._deltas.ended()
+
+    def _set_end(
+        self, reason: object, error: object, choice: dict[str, Any], event: dict[str, Any]
+    ) -> None:
         self.complete = True
-        reason, error = choice["finish_reason"], choice.get("error")
         self._finish_reason = endings.finish_reason(reason)
         self.bad_end = endings.bad_end("error" if error else reason, error_bodies.words(error))
         if self._finish_reason == "stop":  # vLLM's name, SGLang's; a token's number is no text

@@ -40,6 +40,7 @@ from llm_playground.providers.contents import (
     records,
     word,
 )
+from llm_playground.providers.odd_values import read_each
 from llm_playground.providers.openai_tool_calls import ToolCalls
 from llm_playground.providers.openai_turns import NAME
 
@@ -84,7 +85,7 @@ class DeltaReader:
         self._tools: dict[object, dict[str, Any]] = {}
         self._unknown: dict[str, list[Any]] = {}
         self._cited: list[dict[str, Any]] = []
-        self._ended = False
+        self._refuses = False  # in the part under way
 
     def read(self, delta: dict[str, Any]) -> list[ProviderEvent]:
         """The events of one delta."""
@@ -115,14 +116,13 @@ class DeltaReader:
         return [*events, *after]
 
     def ended(self) -> list[ProviderEvent]:
-        """The events of the answer's end: what came in pieces, as whole parts."""
-        if self._ended:
-            return []
-        self._ended = True
+        """The events of the answer's end, and of what comes after it: whole parts."""
         events: list[ProviderEvent] = []
         if self._reasoning is not None:
             events.append(PartEnded(self._reasoning))
-        if self.refusal:
+            self._reasoning = None
+        if self._refuses:
+            self._refuses = False
             original = Original(NAME, dumps({"refusal": None}))
             events.append(PartEnded(original, is_refusal=True))
         kept = {name: entries.value() for name, entries in self._kept.items()}
@@ -132,6 +132,7 @@ class DeltaReader:
         for name, values in self._unknown.items():
             value = "".join(values) if all(isinstance(v, str) for v in values) else values
             events.append(PartAdded(OtherPart(name, dumps(value))))
+        self._kept, self._audio, self._tools, self._unknown = {}, _Audio(), {}, {}
         return events
 
     def sources(self, citations: object, search_results: object) -> tuple[Source, ...]:
@@ -140,8 +141,10 @@ class DeltaReader:
         https://docs.perplexity.ai/api-reference/chat-completions-post
         """
         found = SourceList()
-        results = {each.get("url"): each for each in records(search_results)}
-        for one in citations if isinstance(citations, list) else list(results):
+        results = {word(each.get("url")): each for each in records(search_results)}
+        listed = citations if isinstance(citations, list) else []
+        known = [one for one in listed if one and isinstance(one, (str, dict))]
+        for one in known or [url for url in results if url]:
             url = one.get("url") if isinstance(one, dict) else one
             about = one if isinstance(one, dict) else results.get(word(url), {})
             found.add(about.get("title"), url)
@@ -157,28 +160,35 @@ class DeltaReader:
             self._texts.append(content)
             yield TextDelta(content)
             return
-        for part in content if isinstance(content, list) else ():
-            kind = part.get("type")
-            if kind == "text":
-                yield from self._text_in(part.get("text"))
-            elif kind == "thinking":
-                self._reasoning = _THINKING
-                yield from (ReasoningDelta(piece["text"]) for piece in part["thinking"])
-            elif kind == "image_url":
-                yield from self._picture(part)
-            else:
-                yield PartAdded(OtherPart(str(kind), dumps(part)))
+        yield from read_each("content", content if isinstance(content, list) else (), self._part)
+
+    def _part(self, part: dict[str, Any]) -> Iterator[ProviderEvent]:
+        """The events of one part of content."""
+        kind = part.get("type")
+        if kind == "text" and isinstance(part.get("text"), str):
+            yield from self._text_in(part["text"])
+        elif kind == "thinking":
+            pieces = [ReasoningDelta(piece["text"]) for piece in part["thinking"]]
+            self._reasoning = _THINKING
+            yield from pieces
+        elif kind == "image_url":
+            yield from self._picture(part)
+        else:
+            yield PartAdded(OtherPart(str(kind), dumps(part)))
 
     def _others_in(self, delta: Mapping[str, Any]) -> Iterator[ProviderEvent]:
         """The events of all fields but content and reasoning."""
         refusal = delta.get("refusal")
         if refusal and isinstance(refusal, str):
-            if not self.refusal:
+            if not self._refuses:
                 yield PartEnded()
+            self._refuses = True
             self.refusal.append(refusal)
             yield TextDelta(refusal)
         if delta.get("tool_calls"):
-            yield from map(self.calls.delta, delta["tool_calls"])
+            calls = delta["tool_calls"]
+            entries = calls if isinstance(calls, list) else [calls]
+            yield from read_each("tool_calls", entries, lambda entry: [self.calls.delta(entry)])
         if any(value and name not in _FREQUENT for name, value in delta.items()):
             yield from self._more_in(delta)
 
@@ -196,7 +206,7 @@ class DeltaReader:
         if isinstance(delta.get("audio"), dict):
             self._audio.add(delta["audio"])
         for tool in records(delta.get("executed_tools")):
-            known = self._tools.setdefault(tool.get("index"), {})
+            known = self._tools.setdefault(str(tool.get("index")), {})
             known |= {name: value for name, value in tool.items() if value}
         self._keep_citations(delta)
         for name in delta.keys() - _KNOWN:

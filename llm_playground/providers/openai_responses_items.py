@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from llm_playground import image_formats
+from llm_playground.events import PartAdded
 from llm_playground.parts import (
     AnswerPart,
     ImagePart,
@@ -20,6 +21,7 @@ from llm_playground.parts import (
     ServerToolResult,
 )
 from llm_playground.providers.contents import dumps
+from llm_playground.providers.odd_values import UNREADABLE, check_texts
 
 NAME = "openai-responses"
 Json = Mapping[str, Any]
@@ -32,10 +34,11 @@ def original_of(item: Json) -> Original:
 
 def server_parts(item: Json) -> Iterator[AnswerPart]:
     """The parts of an item; one that is not known, or has another shape, is one OtherPart."""
-    read = _READ.get(item.get("type"))
+    read = _READ.get(str(item.get("type")))
     try:
         parts = [] if read is None else list(read(item))
-    except (AttributeError, LookupError, TypeError, ValueError):
+        check_texts(map(PartAdded, parts))
+    except UNREADABLE:
         parts = []
     yield from parts or [OtherPart(str(item.get("type")), dumps(item), original_of(item))]
 
@@ -124,7 +127,7 @@ _UNITS = {
 }
 
 
-def unit_of(item: Json) -> tuple[str, object] | None:
+def unit_of(item: Json) -> tuple[str, str] | None:
     """What an item is billed for beside tokens: the unit, and of which thing it is one.
 
     Searches are billed by the call, code by its container, pictures by the tokens of another model,
@@ -134,7 +137,7 @@ def unit_of(item: Json) -> tuple[str, object] | None:
     ('code_interpreter_sessions', 'cntr_1')
     >>> unit_of({"type": "web_search_call", "id": "ws_1", "action": {"type": "open_page"}})
     """
-    kind, thing = item.get("type"), item.get("container_id") or item.get("id")
+    kind, thing = item.get("type"), str(item.get("container_id") or item.get("id"))
     if kind == "web_search_call":
         action = item.get("action")
         is_search = not isinstance(action, Mapping) or action.get("type", "search") == "search"

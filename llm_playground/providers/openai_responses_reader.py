@@ -25,7 +25,13 @@ from llm_playground.events import (
 )
 from llm_playground.parts import Original, OtherPart, ReasoningPart, Source
 from llm_playground.providers import endings, error_bodies, streaming, usage
-from llm_playground.providers.contents import SourceList, dumps, token_logprobs
+from llm_playground.providers.contents import SourceList, dumps, records, token_logprobs, word
+from llm_playground.providers.odd_values import (
+    UNREADABLE,
+    check_texts,
+    read_each,
+    unknown_event,
+)
 from llm_playground.providers.openai_responses_items import (
     Json,
     original_of,
@@ -59,7 +65,7 @@ class Reader:
         self._reason: FinishReason = "other"
         self._streamed = False  # whether deltas of the present item came
         self._calls: dict[object, int] = {}  # the numbers of the calls, by output_index
-        self._read_items: set[object] = set()  # those that are complete, by output_index
+        self._read_items: set[object] = set()  # places and ids of those that are complete
         self._chars = 0  # of the messages that are complete
         self._cited: list[tuple[Json, int]] = []  # with the characters before its text
         self._citing: list[tuple[Json, int]] = []  # of the message that is not complete
@@ -69,14 +75,18 @@ class Reader:
 
     def read(self, event: dict[str, Any]) -> list[ProviderEvent]:
         kind = event["type"]
-        self.last_number = event.get("sequence_number", self.last_number)
+        number = event.get("sequence_number")
+        self.last_number = number if isinstance(number, int) else self.last_number
         if kind == "response.output_text.delta":
             self._streamed = True
             if event.get("logprobs"):
-                self._logprobs += event["logprobs"]
+                self._logprobs += records(event["logprobs"])
             return [TextDelta(event["delta"])]
         read = _READ.get(kind)
-        return [] if read is None else read(self, event)
+        if read is not None:
+            return read(self, event)
+        # What events of this format bring beside those in _READ, whole items have at their end.
+        return [] if kind.startswith("response.") else unknown_event(event)
 
     def finish(self, request_id: str | None) -> Finish:
         reason, block = self._reason, None
@@ -99,8 +109,9 @@ class Reader:
 
     def _begin(self, event: Json) -> list[ProviderEvent]:
         """The response as it was accepted."""
-        self._response = response = event["response"]
+        response = event["response"]
         response_id, is_new = response.get("id"), self.background_id is None
+        self._response = response
         if response.get("background") is not True or not isinstance(response_id, str):
             return []
         self.background_id = response_id
@@ -111,12 +122,15 @@ class Reader:
         item = event["item"]
         if item.get("type") != "function_call":
             return []
-        number = self._calls[event["output_index"]] = len(self._calls)
-        return [ToolCallDelta(number, "", item["call_id"], item["name"])]
+        begun = ToolCallDelta(len(self._calls), "", item["call_id"], item["name"])
+        check_texts([begun])
+        self._calls[event["output_index"]] = begun.index
+        return [begun]
 
     def _arguments(self, event: Json) -> list[ProviderEvent]:
+        delta = ToolCallDelta(self._calls[event["output_index"]], event["delta"])
         self._streamed = True
-        return [ToolCallDelta(self._calls[event["output_index"]], event["delta"])]
+        return [delta]
 
     def _reasoning(self, event: Json) -> list[ProviderEvent]:
         self._streamed = True
@@ -131,20 +145,31 @@ class Reader:
         return []
 
     def _end_item(self, event: Json) -> list[ProviderEvent]:
-        return list(self._item(event["output_index"], event["item"]))
+        place, item = event["output_index"], event["item"]
+        known = word(item.get("id")) or place  # some servers give several items one place
+        if not isinstance(item["type"], str):
+            raise TypeError("not an item")
+        if known in self._read_items:
+            return []
+        return list(self._item(place, item))
+
+    def _left_item(self, placed: tuple[int, Json]) -> Iterable[ProviderEvent]:
+        """What the events have not given of an item of the whole response."""
+        place, item = placed
+        is_read = place in self._read_items or word(item.get("id")) in self._read_items
+        return () if is_read else self._item(place, item)
 
     def _item(self, place: object, item: Json) -> Iterator[ProviderEvent]:
         """What the deltas of an item have not given, and its form for the next round."""
-        if place in self._read_items:
-            return
-        self._read_items.add(place)
+        self._read_items |= {place, word(item.get("id"))} - {None}
         unit = unit_of(item)
         if unit is not None:
             self._units.add(unit)
-        read = _READ_ITEM.get(item.get("type"))
+        read = _READ_ITEM.get(str(item.get("type")))
         try:
             events = [] if read is None else list(read(self, place, item))
-        except (AttributeError, LookupError, TypeError, ValueError):  # another shape
+            check_texts(events)
+        except UNREADABLE:  # another shape
             read = None
         if read is None:
             events = list(map(PartAdded, server_parts(item)))
@@ -165,7 +190,7 @@ class Reader:
                     self._cited += [(one, self._chars) for one in notes if isinstance(one, Mapping)]
                     yield from self._written(content["text"], original, is_refusal=False)
                 case "refusal":
-                    self._refusals.append(content["refusal"])
+                    self._refusals.append(str(content["refusal"]))
                     yield from self._written(content["refusal"], original, is_refusal=True)
                 case kind:
                     yield PartAdded(OtherPart(str(kind), dumps(content), original))
@@ -193,26 +218,32 @@ class Reader:
             yield PartAdded(ReasoningPart("", original=original))
 
     def _call(self, place: object, item: Json) -> Iterator[ProviderEvent]:
-        is_new = place not in self._calls
-        number = self._calls.setdefault(place, len(self._calls))
+        is_new, number = place not in self._calls, self._calls.get(place, len(self._calls))
         arguments = "" if self._streamed else item.get("arguments") or ""
         if item["type"] == "custom_tool_call":
             arguments = dumps({"input": item["input"]})
         if is_new:
-            yield ToolCallDelta(number, "", item["call_id"], item["name"])
+            begun = ToolCallDelta(number, "", item["call_id"], item["name"])
+            check_texts([begun])
+            self._calls[place] = number
+            yield begun
         yield ToolCallDelta(number, arguments, original=original_of(item))
 
     def _end(self, event: Json) -> list[ProviderEvent]:
         """The end of the answer; also all items of which there was no event."""
-        self._response = response = event["response"]
-        why = (response.get("incomplete_details") or {}).get("reason")
+        given = event["response"]
+        if isinstance(given, Mapping):
+            self._response = given
+        else:  # only that it has ended is known
+            self._response = {**self._response, "status": str(event["type"]).rpartition(".")[2]}
+        response = self._response
+        why = usage.fields(response.get("incomplete_details")).get("reason")
         completed = response.get("status") == "completed"
-        self._reason = "stop" if completed else _INCOMPLETE.get(why, "other")
+        self._reason = "stop" if completed else _INCOMPLETE.get(str(why), "other")
         self.complete = self.ended = True
-        events: list[ProviderEvent] = []
-        for place, item in enumerate(response.get("output") or ()):
-            events += self._item(place, item)
-        return events
+        output = response.get("output") or ()
+        items = enumerate(output if isinstance(output, list) else [output])
+        return list(read_each("item", items, self._left_item))
 
     def _fail(self, event: Json) -> list[ProviderEvent]:
         """An error event, or a response that has failed."""
@@ -231,7 +262,8 @@ class Reader:
         if event.get("object") == "response":
             read = self._fail if event.get("status") == "failed" else self._end
             return read({"response": event})
-        return self._fail({"error": error}) if (error := error_bodies.error_in(event)) else []
+        error = error_bodies.error_in(event)
+        return self._fail({"error": error}) if error else unknown_event(event)
 
 
 _READ: dict[object, Callable[[Reader, Json], list[ProviderEvent]]] = {

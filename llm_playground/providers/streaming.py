@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, M
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Protocol
 
 from llm_playground import config, formatting
@@ -24,13 +25,12 @@ from llm_playground.errors import ProviderError
 from llm_playground.events import (
     Finish,
     InBackground,
+    PartAdded,
     ProviderEvent,
     RateLimit,
-    ReasoningDelta,
     Responded,
-    TextDelta,
-    ToolCallDelta,
 )
+from llm_playground.parts import OtherPart
 from llm_playground.providers import (
     RequestContext,
     error_bodies,
@@ -42,6 +42,7 @@ from llm_playground.providers import (
 )
 from llm_playground.providers.billed_units import MAX_COUNT
 from llm_playground.providers.endings import BadEnd
+from llm_playground.providers.odd_values import UNREADABLE, check_texts
 from llm_playground.providers.sse import MAX_EVENT_BYTES, Event, EventDecoder, EventTooLongError
 
 # How long to read on after the last event: a connection read to its end can be reused.
@@ -51,10 +52,10 @@ _DRAIN_S = 0.1
 _COUNTED_S = 2.0
 _UNCOUNTED_S = 10.0
 _HEAD_BYTES = 20_000
+_KEPT_CHARS = 1 << 20  # of events that cannot be read, in one answer; all are counted
 _END_MARK = "[DONE]"  # of Chat Completions; other formats have none or a typed event
 _END_MARKS = re.compile(r"""\s*["'\[]*\s*done\s*[\]"'.]*\s*""", re.IGNORECASE)
 _START = re.compile(r"\S")
-_UNREADABLE = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _log = logging.getLogger(__name__)
 
 
@@ -138,13 +139,15 @@ async def stream_events(
             yield item
     except (StreamError, EventTooLongError, *transport_errors.TRANSPORT_ERRORS) as error:
         if not reader.complete:
+            for item in decoder.kept() if decoder.deltas else ():
+                yield item
             raise _failure(call, error, headers, delivered=decoder.deltas > 0) from None
     finally:
         decoder.log_skipped()
     delivered = decoder.deltas > 0
     if not (reader.complete or (reader.ended and delivered)):
         raise transport_errors.cut_short(call, headers, bytes(decoder.head), delivered=delivered)
-    for item in decoder.surrogates.flush():
+    for item in chain(decoder.surrogates.flush(), decoder.kept()):
         yield item
     finish = reader.finish(request_id(headers))
     yield replace(finish, skipped_events=decoder.skipped) if decoder.skipped else finish
@@ -227,6 +230,8 @@ class _AnswerDecoder:
         self.head = bytearray()
         self.skipped = 0
         self.deltas = 0
+        self._kept: list[OtherPart] = []
+        self._kept_chars = 0
         self.surrogates = sse.SurrogateJoiner()
         self._call = call
         self._reader = reader
@@ -258,6 +263,20 @@ class _AnswerDecoder:
         self.deltas += len(items)
         yield from self.surrogates.join(items)
 
+    def kept(self) -> Iterator[PartAdded]:
+        """The events that could not be read; they come at the end, since none is an answer."""
+        return map(PartAdded, self._kept)
+
+    def _skip(self, data: str) -> None:
+        """Count an event that cannot be read, and keep it if it may hold a part of the answer."""
+        self.skipped += 1
+        plain = data.strip()
+        if plain[:1] in ("{", "[") and plain not in ("{}", "[]"):
+            self._kept_chars += len(plain)
+            if self._kept_chars <= _KEPT_CHARS:
+                is_json = bool(_values(plain)[0]) and not _values(plain)[1].strip()
+                self._kept.append(OtherPart("event", plain if is_json else json.dumps(plain)))
+
     def _keep(self, chunk: bytes) -> None:
         if not self.head.strip():
             is_json = chunk.lstrip()[:1] in (b"{", b"[")
@@ -278,8 +297,8 @@ class _AnswerDecoder:
                 continue
             try:
                 items = self._reader.read(json.loads(event.data))
-                _check_texts(items)
-            except _UNREADABLE:
+                check_texts(items)
+            except UNREADABLE:
                 items = [] if event.name == "error" else self._read_oddly(event.data)
             if event.name == "error":
                 raise _named_error(event.data)
@@ -297,7 +316,7 @@ class _AnswerDecoder:
         is_end = is_mark or _END_MARKS.fullmatch(rest) is not None
         self._reader.ended = self._reader.ended or is_end
         if (rest.strip() and not is_end) or (len(values) == 1 and data.lstrip()[:1] == "{"):
-            self.skipped += 1
+            self._skip(data)
             return []
         return self._read_values(values)
 
@@ -306,9 +325,9 @@ class _AnswerDecoder:
         for value in values:
             try:
                 items = self._reader.read(value)
-                _check_texts(items)
-            except _UNREADABLE:
-                self.skipped += 1
+                check_texts(items)
+            except UNREADABLE:
+                self._skip(json.dumps(value, ensure_ascii=False))
             else:
                 read += items
         return read
@@ -329,22 +348,6 @@ def _named_error(data: str) -> StreamError:
     value = error_bodies.json_object(data)
     body = data if value else json.dumps({"error": {"message": data}})
     return StreamError(error_bodies.status_of(value.get("error") or value), body)
-
-
-def _check_texts(items: list[ProviderEvent]) -> None:
-    """Raise TypeError for a number, a list or an object where the format has a text."""
-    for item in items:
-        if isinstance(item, (TextDelta, ReasoningDelta)):
-            is_text = isinstance(item.text, str)
-        elif isinstance(item, ToolCallDelta):
-            optional: tuple[object, ...] = (item.id, item.name)
-            is_text = isinstance(item.arguments_json, str) and all(
-                text is None or isinstance(text, str) for text in optional
-            )
-        else:
-            continue
-        if not is_text:
-            raise TypeError("not a text")
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:

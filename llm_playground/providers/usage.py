@@ -7,7 +7,7 @@ whole was counted apart, and is added. Invalid counts are unknown.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from itertools import chain, combinations
 from typing import Any
@@ -20,7 +20,7 @@ from llm_playground.providers.billed_units import (
     of_modalities,
     stated_usd,
 )
-from llm_playground.providers.contents import fields
+from llm_playground.providers.contents import fields, records
 from llm_playground.types import Usage
 
 # The names of models of Gemini that bill a grounded answer once; later ones bill each search.
@@ -162,8 +162,7 @@ def of_messages(value: object) -> Usage | None:
     Usage(input_tokens=9, output_tokens=2, cache_read_tokens=6, ...)
     """
     usage = fields(value)
-    iterations = usage.get("iterations")
-    entries = [fields(entry) for entry in iterations if fields(entry)] if iterations else []
+    entries = records(usage.get("iterations"))
     own = [usage, *(entry for entry in entries if entry.get("type") == "compaction")]
     reads = [count(one, "cache_read_input_tokens") for one in own]
     writes = [_cache_writes(one) for one in own]
@@ -243,7 +242,7 @@ def _cache_writes(usage: Mapping[str, Any]) -> int | None:
     return total or _sum([count(by_lifetime, name) for name in names] + [total])
 
 
-def _advice(entries: list[Mapping[str, Any]]) -> dict[str, int]:
+def _advice(entries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """The tokens of an advisor by the names of Messages, as units.
 
     https://platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool

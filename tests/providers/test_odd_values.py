@@ -1,0 +1,153 @@
+"""Each value of an answer replaced by odd ones: nothing raises, and no other part is lost."""
+
+import copy
+import json
+import re
+from decimal import Decimal
+
+import pytest
+
+import llm_playground as lp
+from llm_playground.events import Finish, PartAdded, TextDelta, ToolCallDelta
+from llm_playground.parts import OtherPart, part_as_json
+from llm_playground.providers import (
+    Endpoint,
+    RequestContext,
+    anthropic,
+    gemini,
+    openai,
+    openai_responses_reader,
+    usage,
+)
+from llm_playground.providers.streaming import stream_events
+from tests.providers import odd_streams
+
+CALL = RequestContext(Endpoint("openai", "planted-" + "key"), "openai:gpt-4o")
+FORMATS = {
+    "chat": (openai.Reader, odd_streams.chat),
+    "messages": (anthropic.Reader, odd_streams.messages),
+    "generateContent": (gemini.Reader, odd_streams.generate_content),
+    "responses": (lambda: openai_responses_reader.Reader(print), odd_streams.responses),
+}
+ODD = [None, -1, 1e308, "odd", [None], {"a": 1}]
+# Fields that say what a value belongs to: another one makes it a part of another answer.
+PLACES = ("index", "output_index", "sequence_number", "status")
+MARK = re.compile(r"\bt\d+\b")
+
+
+async def read(reader, events):
+    """The items of an answer, and after each event what was read until then."""
+
+    async def chunks():
+        for event in events:
+            yield b"data: " + json.dumps(event, ensure_ascii=False).encode() + b"\n\n"
+            reader.finish(None)
+
+    items = []
+    try:
+        async for item in stream_events(CALL, {}, chunks(), reader):
+            items.append(item)  # noqa: PERF401 - those before an error are kept
+    except lp.LLMError as error:
+        return items, error
+    return items, None
+
+
+def shown(items):
+    """All texts of an answer."""
+    texts = []
+    for item in items:
+        if isinstance(item, PartAdded):
+            texts.append(json.dumps(part_as_json(item.part), ensure_ascii=False))
+        elif isinstance(item, ToolCallDelta):
+            texts.append(f"{item.name} {item.arguments_json} {item.original}")
+        elif isinstance(item, Finish):
+            texts.append(repr(item.sources))
+            item.usage and json.dumps(item.usage.billed_units)
+        else:
+            texts.append(f"{getattr(item, 'text', '')} {getattr(item, 'original', '')}")
+    return set(MARK.findall("\n".join(texts).replace("\\n", "\n")))
+
+
+def places(value, path=()):
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, each in inner:
+        if isinstance(each, (dict, list)):
+            yield from places(each, (*path, name))
+        else:
+            yield (*path, name)
+
+
+def replaced(value, path, new):
+    value = copy.deepcopy(value)
+    holder = value
+    for name in path[:-1]:
+        holder = holder[name]
+    holder[path[-1]] = new
+    return value
+
+
+@pytest.mark.parametrize("name", FORMATS)
+async def test_an_odd_value_neither_raises_nor_takes_others_along(name):
+    make, stream = FORMATS[name]
+    events = stream()
+    whole = shown((await read(make(), events))[0])
+    assert len(whole) > 9
+    for number, event in enumerate(events):
+        for path in places(event):
+            for odd in ODD if path else ():
+                changed = [*events]
+                changed[number] = replaced(event, path, odd)
+                items, error = await read(make(), changed)
+                left = whole & set(MARK.findall(json.dumps(changed)))
+                if error is None and path[-1] not in PLACES:
+                    assert left <= shown(items), (number, path, odd, left - shown(items))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+async def test_an_event_that_cannot_be_read_is_a_part_at_the_end(name):
+    make, stream = FORMATS[name]
+    strange = {"type": "hologram", "choices": 5, "candidates": 5, "delta": "t99"}
+    items, error = await read(make(), [strange, *stream()])
+
+    kept = [item.part for item in items if isinstance(item, PartAdded)]
+    assert error is None
+    assert json.loads(kept[-1].json) == strange
+    assert (kept[-1].kind, items[-1].skipped_events) == ("event", 1)
+
+
+async def test_all_of_a_response_that_came_whole_is_read_beside_an_item_that_is_none():
+    output = [None, *odd_streams.responses()[-1]["response"]["output"]]
+    event = odd_streams.responses()[-1] | {"response": {"status": "completed", "output": output}}
+    items, _ = await read(openai_responses_reader.Reader(print), [event])
+
+    assert items[1] == PartAdded(OtherPart("item", "[0,null]"))
+    assert shown(items) >= {"t1", "t2", "t13", "t16"}
+
+
+async def test_items_at_one_place_are_all_read_once():
+    events = [e | {"output_index": 0} for e in odd_streams.responses() if "output_index" in e]
+    end = odd_streams.responses()[-1]
+    items, _ = await read(openai_responses_reader.Reader(print), [*events, end])
+
+    assert [item.text for item in items if isinstance(item, TextDelta)] == ["t2", "t16"]
+    assert sum(isinstance(item, ToolCallDelta) and item.name == "t4" for item in items) == 1
+
+
+async def test_what_comes_after_a_finish_reason_is_kept_and_null_as_text_is_none():
+    events = odd_streams.chat()
+    events[0]["choices"][0]["finish_reason"] = "null"
+    ends = [events.pop(-2), *events]
+
+    assert shown((await read(openai.Reader(), ends))[0]) >= {"t7", "t10", "t11", "t12", "t16"}
+    reader = openai.Reader()
+    reader.read(events[0])
+    assert not reader.complete
+
+
+@pytest.mark.parametrize("cost", [1e308, "1e400", 10**9, -1, "NaN", "Infinity", "text", [1], {}])
+def test_a_cost_that_cannot_be_is_none(cost):
+    found = usage.of_chat_completions({"prompt_tokens": 1, "completion_tokens": 1, "cost": cost})
+    assert found.reported_cost_usd is None
+    given = usage.of_chat_completions({"prompt_tokens": 1, "completion_tokens": 1, "cost": "0.5"})
+    assert given.reported_cost_usd == Decimal("0.5")
