@@ -25,7 +25,14 @@ from llm_playground.events import (
 )
 from llm_playground.parts import Original, OtherPart, ReasoningPart, Source
 from llm_playground.providers import endings, error_bodies, streaming, usage
-from llm_playground.providers.contents import SourceList, dumps, records, token_logprobs, word
+from llm_playground.providers.contents import (
+    SourceList,
+    dumps,
+    fields,
+    records,
+    token_logprobs,
+    word,
+)
 from llm_playground.providers.odd_values import (
     UNREADABLE,
     check_texts,
@@ -237,7 +244,7 @@ class Reader:
         else:  # only that it has ended is known
             self._response = {**self._response, "status": str(event["type"]).rpartition(".")[2]}
         response = self._response
-        why = usage.fields(response.get("incomplete_details")).get("reason")
+        why = fields(response.get("incomplete_details")).get("reason")
         completed = response.get("status") == "completed"
         self._reason = "stop" if completed else _INCOMPLETE.get(str(why), "other")
         self.complete = self.ended = True
