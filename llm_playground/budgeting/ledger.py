@@ -7,8 +7,9 @@ with what its budget assumes if that is more; which runs are billed is decided a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar, get_args
@@ -26,8 +27,10 @@ from llm_playground.catalog.estimates import History
 from llm_playground.config.policy import Period, UnknownPrice
 from llm_playground.runlog import open_log
 from llm_playground.runlog.log import RunLog
+from llm_playground.runlog.reading import run_of
+from llm_playground.runlog.rows import TOKEN_COLUMNS, Row, selected, tokens_used
 from llm_playground.runlog.store import Dialect, ReadSession, Session
-from llm_playground.types import Usage
+from llm_playground.types import Run, Usage
 
 T = TypeVar("T")
 
@@ -141,22 +144,36 @@ SELECT (SELECT count(*) FROM newest), (SELECT avg(output_tokens) FROM newest),
 # Longer than any period except `total`.
 _MAX_AGE = timedelta(days=40)
 
-# The rows of running runs have their estimated input.
-_UNPRICED_INTERRUPTED = """
-SELECT r.id, r.model, r.started_at, r.input_tokens,
-       {bytes}(coalesce(p.system_prompt, '')) + {bytes}(coalesce(p.user_prompt, '')),
-       {bytes}(coalesce(r.response_text, '')) + {bytes}(coalesce(r.reasoning_text, ''))
+# The rows of running runs have their estimated input, or from the first delta on what the provider
+# has counted: the source of their usage is `provider` then. A time is in rows of ended runs only.
+_INTERRUPTED = {
+    "run_id": "r.id",
+    **{
+        name: f"r.{name}"
+        for name in (
+            *("model", "response_model", "started_at", "usage_source", "service_tier"),
+            *TOKEN_COLUMNS,
+        )
+    },
+    "billed_units": "CAST(r.billed_units AS VARCHAR)",
+    "sent": "{bytes}(coalesce(p.system_prompt, '')) + {bytes}(coalesce(p.user_prompt, ''))",
+    "received": "{bytes}(coalesce(r.response_text, '')) + {bytes}(coalesce(r.reasoning_text, ''))",
+}
+_UNPRICED_INTERRUPTED = f"""
+SELECT {selected(_INTERRUPTED)}
 FROM results r LEFT JOIN executions e ON e.id = r.execution_id
 LEFT JOIN prompts p ON p.id = e.prompt_id
-WHERE r.status = 'interrupted' AND r.cost_usd IS NULL
-  AND coalesce(r.usage_source, 'none') = 'none' AND r.started_at >= $since
-"""
-_SET_ESTIMATE = """
-UPDATE results SET input_tokens = $input_tokens, output_tokens = $output_tokens,
-    usage_source = 'estimated',
-    cost_usd = CAST($cost AS DECIMAL(18, 12)), price_source = $source
+WHERE r.status = 'interrupted' AND r.cost_usd IS NULL AND r.started_at >= $since
+  AND (coalesce(r.usage_source, 'none') = 'none'
+       OR r.usage_source = 'provider' AND r.response_time_ms IS NULL)
+"""  # noqa: S608 - names of columns
+_SET_ESTIMATE = f"""
+UPDATE results SET {", ".join(f"{name} = ${name}" for name in TOKEN_COLUMNS)},
+    tokens_used = CAST($tokens_used AS JSON), usage_source = 'estimated',
+    cost_usd = CAST($cost_usd AS DECIMAL(18, 12)),
+    at_least_usd = CAST($at_least_usd AS DECIMAL(18, 12)), price_source = $price_source
 WHERE id = $id AND started_at = $at AND status = 'interrupted'
-"""
+"""  # noqa: S608 - names of columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,21 +400,52 @@ def histories_of(models: Sequence[str]) -> dict[str, History]:
 
 
 def price_interrupted_runs(session: Session, dialect: Dialect, now: datetime) -> None:
-    """Set the usage and cost of interrupted runs, estimated from their texts."""
-    unpriced = _unpriced_interrupted(session, dialect, now)
-    for run_id, model, started_at, input_tokens, sent_bytes, received_bytes in unpriced:
-        sent = max(input_tokens or 0, estimates.of_bytes(sent_bytes))
-        usage = Usage(sent, estimates.of_bytes(received_bytes))
-        price = pricing.run_price(model, usage, started_at)
+    """Set the usage and cost of interrupted runs.
+
+    What their providers had counted is kept; the rest is estimated from their texts.
+    """
+    for columns in _unpriced_interrupted(session, dialect, now):
+        row = dict(zip(_INTERRUPTED, columns, strict=True))
+        run = _interrupted_run(row)
+        texts = Usage(estimates.of_bytes(row["sent"]), estimates.of_bytes(row["received"]))
+        usage = _interrupted_usage(run, texts)
+        price = pricing.run_price(run.model, usage, run.started_at, run.response_model)
+        if price is pricing.TOO_LARGE:  # its provider's counts are not possible
+            usage = texts
+            price = pricing.run_price(run.model, usage, run.started_at, run.response_model)
         values = {
-            "id": run_id,
-            "at": started_at,
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "cost": price.cost_usd,
-            "source": price.source,
+            "id": run.id,
+            "at": row["started_at"],
+            **{name: getattr(usage, name) for name in TOKEN_COLUMNS},
+            "tokens_used": json.dumps(tokens_used(usage)),
+            "cost_usd": price.cost_usd,
+            "at_least_usd": price.at_least_usd,
+            "price_source": price.source,
         }
         session.execute(_SET_ESTIMATE, values)
+
+
+def _interrupted_run(row: Row) -> Run:
+    try:
+        return run_of(row)
+    except (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError):
+        return run_of(row | {"billed_units": None})  # another program wrote them
+
+
+def _interrupted_usage(run: Run, texts: Usage) -> Usage:
+    """The usage in the row of a run whose process died, not below what its texts have.
+
+    The output that was counted before the process died is a lower bound.
+    """
+    usage = run.usage or Usage()
+    is_counted = run.usage_source == "provider"
+    sent = 0 if is_counted else texts.input_tokens or 0
+    received = max(texts.output_tokens or 0, usage.reasoning_tokens or 0)
+    return replace(
+        usage,
+        input_tokens=max(usage.input_tokens or 0, sent),
+        output_tokens=max(usage.output_tokens or 0, received),
+    )
 
 
 def read_priced(log: RunLog, work: Callable[[ReadSession], T]) -> T:

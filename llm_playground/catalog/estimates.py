@@ -47,6 +47,13 @@ def estimate_usage(request: Request, answer: str) -> Usage:
     return Usage(sent, estimate(answer), billed_units=audio)
 
 
+def likely_input(request: Request) -> Usage:
+    """Estimated input of a request that is sent, in its tier if that may be a dearer one."""
+    sent = likely_input_tokens(request)
+    audio = _audio_units(request, file_tokens.likely_of_file, sent)
+    return Usage(sent, service_tier=dearer_tier_asked(request), billed_units=audio)
+
+
 def likely_input_tokens(request: Request, bytes_per_token: float = _BYTES_PER_TOKEN) -> int:
     """Estimated input of a request: all that it sends, such as images, files, tools and results."""
     images = sum(token_bounds.of_image(request.model, part) for part in _images(request))

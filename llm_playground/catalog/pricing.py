@@ -93,11 +93,16 @@ def run_price(
 ) -> Price:
     """Like :func:`price`, for the log: ``TOO_LARGE``, with a warning, if it cannot hold the cost.
 
+    It is unknown where the price list fails, since the answer is kept.
+
     >>> from datetime import UTC
     >>> run_price("local:any", Usage(10, 10), datetime.now(UTC)).source
     'free'
     """
-    found = price(model, usage, at, response_model)
+    try:
+        found = price(model, usage, at, response_model)
+    except Exception:  # genai-prices may raise anything
+        return UNKNOWN
     amount = found.at_least_usd if found.cost_usd is None else found.cost_usd
     if amount is None or storable(amount):
         return found

@@ -43,7 +43,7 @@ from llm_playground.events import (
     Waiting,
 )
 from llm_playground.execution import limiter
-from llm_playground.execution.retry import DeadlineError, Deadlines, Part, Pause, retrying
+from llm_playground.execution.retry import DeadlineError, Deadlines, Pause, retrying
 from llm_playground.execution.run_builder import RunBuilder
 from llm_playground.providers import Provider, wire_formats
 from llm_playground.providers.wire_formats import older_version
@@ -71,14 +71,6 @@ _SHORTEST_SHOWN_WAIT_S = 1.0
 _NEVER_DROPPED = ("max_tokens",)
 # Counted towards a limit of tokens where max_tokens is not set.
 _EXPECTED_OUTPUT_TOKENS = 500
-_TIMEOUT_MESSAGES: dict[Part, str] = {
-    "first_delta": "{label} sent nothing for {limit_s:g} s. Run again, choose a faster model, "
-    'or allow more time: lp.configure(timeout_s={{"first_delta": ...}}).',
-    "between_deltas": "{label} stopped sending for {limit_s:g} s. The text so far is kept. "
-    "Run again for a full answer.",
-    "total": "{label} took longer than {limit_s:g} s in total. The text so far is kept. "
-    'To allow more time: lp.configure(timeout_s={{"total": ...}}).',
-}
 
 
 class Reservation(Protocol):
@@ -307,7 +299,7 @@ class Engine:
     ) -> None:
         request = run.request_as_sent()
         run.sent_without = wire_formats.taken_back(request)
-        limit = estimates.limit_of(request)
+        limit, is_first = estimates.limit_of(request), True
         async with aclosing(provider.stream(request)) as events:
             async for event in events:
                 run.builder.add(event)
@@ -319,8 +311,11 @@ class Engine:
                 elif isinstance(event, PartEnded):
                     continue
                 elif isinstance(event, InBackground):
-                    self.log.in_background(run.builder.run_in_background())
+                    self.log.updated(run.builder.run_so_far())
                     continue
+                if is_first:
+                    is_first = False
+                    self.log.updated(run.builder.run_so_far())
                 deadlines.delta_received()
                 emit(event)
                 if limit is not None and run.builder.is_past(limit):
@@ -490,9 +485,7 @@ def _as_llm_error(error: Exception, request: Request) -> LLMError:
     if isinstance(error, LLMError):
         return error
     if isinstance(error, DeadlineError):
-        label = config.label(request.provider)
-        line = _TIMEOUT_MESSAGES[error.part].format(label=label, limit_s=error.limit_s)
-        return ProviderTimeoutError(line[:1].upper() + line[1:])
+        return ProviderTimeoutError(error.line(config.label(request.provider)))
     return ProviderError(
         f"Unexpected {type(error).__name__} while calling {request.model}: {redact(str(error))}",
         detail=redact(repr(error)),

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 
 Part = Literal["first_delta", "between_deltas", "total"]
+_LINES: dict[Part, str] = {
+    "first_delta": "{label} sent nothing for {limit_s:g} s. Run again, choose a faster model, "
+    'or allow more time: lp.configure(timeout_s={{"first_delta": ...}}).',
+    "between_deltas": "{label} stopped sending for {limit_s:g} s. The text so far is kept. "
+    "Run again for a full answer.",
+    "total": "{label} took longer than {limit_s:g} s in total. The text so far is kept. "
+    'To allow more time: lp.configure(timeout_s={{"total": ...}}).',
+}
 
 # Not the shared generator: a notebook that seeds it must get the numbers it expects.
 _random = random.Random()  # noqa: S311 - spreads load, protects nothing
@@ -122,6 +130,15 @@ class DeadlineError(Exception):
         super().__init__(part)
         self.part: Part = part
         self.limit_s = limit_s
+
+    def line(self, label: str) -> str:
+        """What the provider with this label did, and what to do.
+
+        >>> DeadlineError("between_deltas", 30).line("OpenAI")
+        'OpenAI stopped sending for 30 s. The text so far is kept. Run again for a full answer.'
+        """
+        line = _LINES[self.part].format(label=label, limit_s=self.limit_s)
+        return line[:1].upper() + line[1:]
 
 
 class Deadlines:

@@ -117,6 +117,7 @@ class RunBuilder:
     _whole_bytes: int = 0
     _left_out: int = 0  # parts
     _responded: Responded | None = None
+    _likely: Usage | None = None
     _queued_ms: float | None = None
     _waited_ms: float = 0.0
     _queued_at: float | None = None
@@ -200,15 +201,30 @@ class RunBuilder:
             self.skeleton,
             text="".join(self._texts),
             reasoning="".join(self._reasonings),
-            usage=Usage(estimates.likely_input_tokens(self.request)),
+            usage=self._likely_usage(),
         )
 
-    def run_in_background(self) -> Run:
-        """The run so far with the present attempt, whose answer can be read again by its id."""
-        now = time.perf_counter()
+    def run_so_far(self) -> Run:
+        """The running run without its texts, in case the process dies: what the provider has told.
+
+        That is the id of an answer in the background, the model, the tier and the counts;
+        ``usage_source`` is ``provider`` if it has counted the input.
+        """
+        told, present_ms = self._so_far(), self._since_sent_ms(time.perf_counter())
+        usage = told.usage or Usage()
+        known = _completed(usage, self._likely_usage(), has_ended=False)
         return replace(
-            self.run(), attempts=[*self.attempts, self._attempt(self._since_sent_ms(now), None)]
+            self.skeleton,
+            attempts=[*self.attempts, self._attempt(present_ms, None)],
+            response_model=told.response_model and redact(told.response_model),
+            usage=replace(known, output_tokens=usage.output_tokens),
+            usage_source="provider" if usage.input_tokens else "none",
         )
+
+    def _likely_usage(self) -> Usage:
+        if self._likely is None:
+            self._likely = estimates.likely_input(self.request)
+        return self._likely
 
     def ended(self, status: Status, error: LLMError | None, dropped: tuple[str, ...]) -> Run:
         """The run after its end; ``dropped`` parameters were set and not sent."""
@@ -359,7 +375,7 @@ class RunBuilder:
         is_whole = has_ended and reported is not None and reported.total_tokens is not None
         if is_whole and self._is_storable(reported, finish):
             return reported, "provider"
-        has_counts = reported is not None and reported.input_tokens is not None
+        has_counts = reported is not None and bool(reported.input_tokens)
         if not (self.delivered or has_ended or has_counts):
             return self._unanswered_usage(), "estimated" if self.unanswered else "none"
         answer = run.reasoning + run.text + self._written_calls()
@@ -425,14 +441,18 @@ def _completed(reported: Usage, estimated: Usage, *, has_ended: bool) -> Usage:
     cached = (reported.cache_read_tokens or 0) + (reported.cache_write_tokens or 0)
     input_tokens, output_tokens = reported.input_tokens, reported.output_tokens
     units = reported.billed_units
-    if input_tokens is None:
+    if not input_tokens:  # zeros in early chunks are placeholders
         input_tokens = max(estimated.input_tokens or 0, cached)
         units = {**estimated.billed_units, **units}
     if output_tokens is None or not has_ended:
         least = max(output_tokens or 0, reported.reasoning_tokens or 0)
         output_tokens = max(estimated.output_tokens or 0, least)
     return replace(
-        reported, input_tokens=input_tokens, output_tokens=output_tokens, billed_units=units
+        reported,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        billed_units=units,
+        service_tier=reported.service_tier or estimated.service_tier,
     )
 
 
@@ -448,11 +468,7 @@ def _may_be_billed(error: LLMError | None) -> bool:
 
 
 def _price(run: Run, usage: Usage | None, response_model: str | None = None) -> pricing.Price:
-    """The price of the run; unknown where the price list fails, since the answer is kept."""
-    try:
-        return pricing.run_price(run.model, usage, run.started_at, response_model)
-    except Exception:  # genai-prices may raise anything
-        return pricing.UNKNOWN
+    return pricing.run_price(run.model, usage, run.started_at, response_model)
 
 
 def _cut_off(run: Run) -> str:

@@ -93,13 +93,15 @@ WHERE executions.status = 'running' AND excluded.status <> 'running'
 """
 
 # Each journal has the whole text of its running runs, so the longest of several copies is used. Of
-# rows of a running run, the one with the most attempts is the latest.
+# rows of a running run, the one with the most attempts is the latest; of those with as many, the
+# one with what the provider has told of the answer.
 _RESULTS = """
 INSERT INTO results BY NAME
 WITH best AS (
     SELECT result.id AS id,
            arg_min(result, CASE WHEN result.status IS NOT DISTINCT FROM 'running'
-                           THEN 1000000 - coalesce(json_array_length(result.attempts), 0)
+                           THEN 1000000 - 2 * coalesce(json_array_length(result.attempts), 0)
+                                - {is_told}::INTEGER
                            ELSE 0 END) AS row,
            bool_and(dead) AS dead
     FROM journal WHERE result.id IS NOT NULL GROUP BY result.id
@@ -122,13 +124,15 @@ ON CONFLICT (id) DO UPDATE SET {updates}
 WHERE results.status = 'running'
    OR results.status = 'interrupted' AND excluded.status NOT IN ('running', 'interrupted')
 """
+_IS_TOLD = """(result.response_model IS NOT NULL
+                                    OR result.usage_source IS NOT DISTINCT FROM 'provider')"""
 _FIXED = ("id", "execution_id", "iteration_number", "prompt_hash", "started_at")
 UPDATES = ", ".join(f"{name} = excluded.{name}" for name in RESULT_COLUMNS if name not in _FIXED)
 _INSERTS = {
     "audit": _NEW_ROWS.format(table="audit_log", row="audit"),
     "prompt": _NEW_ROWS.format(table="prompts", row="prompt"),
     "execution": _EXECUTIONS,
-    "result": _RESULTS.format(updates=UPDATES),
+    "result": _RESULTS.format(updates=UPDATES, is_told=_IS_TOLD),
 }
 _IDS = """
 SELECT DISTINCT result.id

@@ -98,9 +98,9 @@ class RunLog:
         self._used = True
         self._recorder.started(run, request, execution)
 
-    def in_background(self, run: Run) -> None:
-        """Record that the provider goes on with a running run even if this process dies."""
-        self._recorder.in_background(run)
+    def updated(self, run: Run) -> None:
+        """Record what is known of a running run, such as its counts, in case this process dies."""
+        self._recorder.updated(run)
 
     def text(self, run_id: str, delta: str) -> None:
         """Record new text of a running run: the first at once, later within 50 ms."""

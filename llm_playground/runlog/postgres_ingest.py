@@ -233,7 +233,8 @@ _INSERTS = {
     SELECT DISTINCT ON (id) *, bool_and(dead) OVER (PARTITION BY id) AS all_dead
     FROM read_results ORDER BY id, status = 'running',
         CASE jsonb_typeof(attempts) WHEN 'array' THEN jsonb_array_length(attempts) END DESC
-        NULLS LAST
+        NULLS LAST,
+        response_model IS NOT NULL OR usage_source IS NOT DISTINCT FROM 'provider' DESC
 ), pieces AS (
     SELECT DISTINCT file, (line->>'n')::BIGINT AS n, p.id, p."text"
     FROM journal, jsonb_to_recordset(line->'pieces') AS p (id VARCHAR, "text" VARCHAR)

@@ -185,8 +185,8 @@ class Recorder:
                 hashes = prompt["attachments"]  # in the same order
                 self.attachments.keep(zip(hashes, attached, strict=True), privacy.image_mb)
 
-    def in_background(self, run: Run) -> None:
-        """Record that a provider goes on with a run even if this process dies.
+    def updated(self, run: Run) -> None:
+        """Record what is known of a running run, in case this process dies.
 
         It is in the journal when this returns.
         """

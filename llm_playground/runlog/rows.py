@@ -201,7 +201,7 @@ def result_row(run: Run, prompt_hash: str | None) -> Row:
         "response_text": run.text,
         "reasoning_text": run.reasoning or None,
         "tool_calls": [_tool_call(call) for call in run.tool_calls] or None,
-        "tokens_used": _tokens_used(run.usage),
+        "tokens_used": tokens_used(run.usage),
         **{name: getattr(usage, name) for name in TOKEN_COLUMNS},
         **{
             name: None if (amount := getattr(run, name)) is None else f"{amount:f}"
@@ -281,7 +281,12 @@ def _encode(record: Row) -> bytes:
     return _JSON.encode(record).encode() + b"\n"
 
 
-def _tokens_used(usage: Usage | None) -> dict[str, int] | None:
+def tokens_used(usage: Usage | None) -> dict[str, int] | None:
+    """The counts as JSON, by the names of the column ``tokens_used``.
+
+    >>> tokens_used(Usage(10, 5))
+    {'input': 10, 'output': 5, 'total': 15}
+    """
     if usage is None:
         return None
     counts = {

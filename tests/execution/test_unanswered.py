@@ -203,7 +203,7 @@ INPUTS = {
 
 
 @pytest.mark.parametrize("kind", INPUTS)
-@pytest.mark.parametrize("status", ["running", "cancelled", "completed"])
+@pytest.mark.parametrize("status", ["running", "answering", "cancelled", "completed"])
 def test_all_input_counts_without_reported_usage(kind, status):
     role = {"result": "tool", "call": "assistant", "reasoning": "assistant"}.get(kind, "user")
     parameters = Parameters(extra={"metadata": {"a": LONG}} if kind == "extra" else {})
@@ -219,7 +219,9 @@ def test_all_input_counts_without_reported_usage(kind, status):
         builder.add(TextDelta("Hm"))
         builder.attempted(None)
 
-    run = builder.run() if status == "running" else builder.ended(status, None, ())
+    run = {"running": builder.run, "answering": builder.run_so_far}.get(
+        status, lambda: builder.ended(status, None, ())
+    )()
 
     expected = estimates.of(request, now).input_tokens
     assert expected > 40_000

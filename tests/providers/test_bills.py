@@ -373,7 +373,10 @@ TEN_SECONDS = FilePart("audio/mpeg", "a.mp3", b"ID3" + bytes(159_997))
 @pytest.mark.parametrize(
     ("format_name", "model", "events", "rates"),
     [
-        (GEMINI, "gemini:gemini-2.5-flash", generated({}, reason=None), ("0.3", "1", "2.5")),
+        *(
+            (GEMINI, "gemini:gemini-2.5-flash", generated(told, reason=None), ("0.3", "1", "2.5"))
+            for told in ({}, {"trafficType": "ON_DEMAND"})  # the second in early chunks of Vertex
+        ),
         (
             CHAT,
             "openai:gpt-audio",

@@ -338,10 +338,15 @@ def test_an_answer_in_the_background_is_found_by_its_id_and_completed_once(log):
     execution = execution_of(request)
     run = begin(log, request, execution)
     failed, accepted = Attempt(1, 0.0, 5.0, 500), Attempt(2, 1.0, 5.0, 200, response_id="resp_1")
-    log.in_background(replace(run, attempts=[failed, accepted]))
+    log.updated(replace(run, attempts=[failed, accepted]))
 
-    [attempts] = log.frame("SELECT CAST(attempts AS VARCHAR) AS attempts FROM results").attempts
-    assert [one.get("response_id") for one in json.loads(attempts)] == [None, "resp_1"]
+    counted = {"usage": Usage(90, None, 50), "usage_source": "provider"}
+    log.updated(replace(run, attempts=[failed, accepted], **counted))
+
+    sql = "SELECT CAST(attempts AS VARCHAR) AS attempts, input_tokens, cache_read_tokens"
+    row = only(log.frame(f"{sql} FROM results"))
+    assert (row.input_tokens, row.cache_read_tokens) == (90, 50)
+    assert [one.get("response_id") for one in json.loads(row.attempts)] == [None, "resp_1"]
 
     log.finished(replace(run, status="interrupted", attempts=[failed, accepted], text="Hel"))
     assert only(log.frame("SELECT status FROM runs")).status == "interrupted"
