@@ -239,6 +239,9 @@ class Reader:
                 return unknown_event(event)
         return []
 
+    def rest(self) -> list[ProviderEvent]:
+        return []  # each event is read at once
+
     def finish(self, request_id: str | None) -> Finish:
         return Finish(
             self._finish_reason,

@@ -6,11 +6,13 @@ formats. A reason that stands for a failure is a :class:`BadEnd`.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from llm_playground.parts import OtherPart
 from llm_playground.types import FinishReason
 
 # In lower case, with `_` between words. Sources: the formats' documentation; Mistral's
@@ -134,13 +136,20 @@ Choice = Mapping[str, Any]
 _COUNTED = 4
 
 
+_KEPT_CHARS = 1 << 20  # of the choices that are left out
+_ABOUT = frozenset({"role", "index"})
+
+
 class ChoiceFilter:
     """Which choices of a stream belong to its one answer.
 
     Most servers give all chunks index 0; some another one, and some count the chunks. The first
-    index is that of the answer. A chunk with another index is held until it is clear whether the
-    server counts: an index that comes back is that of a further answer, which is left out.
-    ``index`` is the index that needs no look; a reader passes all other choices to :meth:`take`.
+    index is that of the answer. Choices whose indexes rise by one are held until it is clear
+    whether the server counts: it does if there are enough of them, or if the stream ends with them.
+    An index that comes back, or several choices in one event, are those of further answers, which
+    are left out: each is a part of its own. A finish reason proves nothing, since a further answer
+    may end at once. ``index`` is the index that needs no look; a reader passes all other choices to
+    :meth:`take`, and events with several.
     """
 
     def __init__(self) -> None:
@@ -149,32 +158,66 @@ class ChoiceFilter:
         self._held: list[Choice] = []
         self._is_one_of_many = False
         self._counts = False
+        self._left_out: dict[object, list[Choice]] = {}
 
-    def take(self, choices: Sequence[Choice], end_field: str) -> Sequence[Choice]:
-        """The choices to read now; ``end_field`` is a choice's field with the finish reason."""
+    def take(self, choices: Sequence[Choice]) -> Sequence[Choice]:
+        """The choices to read now."""
         choice = choices[0]
         index = choice.get("index")
         if self._counts:
             return (choice,)
         if self._own is None:
             self._own = self.index = index
-            return (choice,)
         own = next((each for each in choices if each.get("index") in (self._own, None)), None)
         if own is not None or self._is_one_of_many or len(choices) > 1:
-            return self._leave_others_out(own)
+            return self._leave_others_out(choices, own)
         if not isinstance(index, int) or index != self._last() + 1:
-            return self._leave_others_out(None)
+            return self._leave_others_out(choices, None)
         self._held.append(choice)
         self.index = self  # equal to no index: the next chunk decides
-        if len(self._held) < _COUNTED and not choice.get(end_field):
-            return ()
-        self._counts = True
-        return self._held
+        return self.release() if len(self._held) >= _COUNTED else ()
 
-    def _leave_others_out(self, own: Choice | None) -> Sequence[Choice]:
-        self._is_one_of_many, self.index, self._held = True, self._own, []
+    def release(self) -> Sequence[Choice]:
+        """The choices that are held, at the end of the stream: they are the answer's."""
+        held, self._held = self._held, []
+        self._counts = self._counts or bool(held)
+        return held
+
+    def leave_out(self, choices: Iterable[Choice]) -> None:
+        """Keep choices of further answers apart."""
+        for choice in choices:
+            self._left_out.setdefault(str(choice.get("index")), []).append(choice)
+
+    def left_out(self) -> list[OtherPart]:
+        """Each further answer as a part, once."""
+        answers = [list(filter(_has_content, one)) for one in self._left_out.values()]
+        self._left_out = {}
+        texts = (json.dumps(one, ensure_ascii=False) for one in answers if one)
+        return [
+            OtherPart(
+                "choice", text if len(text) <= _KEPT_CHARS else json.dumps(text[:_KEPT_CHARS])
+            )
+            for text in texts
+        ]
+
+    def _leave_others_out(self, choices: Sequence[Choice], own: Choice | None) -> Sequence[Choice]:
+        is_new = own is None or len(choices) > 1 or bool(self._held)
+        self._is_one_of_many = self._is_one_of_many or is_new
+        self.leave_out([*self._held, *(each for each in choices if each is not own)])
+        self.index, self._held = self._own, []
         return () if own is None else (own,)
 
     def _last(self) -> int:
         last = self._held[-1]["index"] if self._held else self._own
         return last if isinstance(last, int) else -2
+
+
+def _has_content(choice: Choice) -> bool:
+    """Whether a choice has more than a role, in its delta, message or content."""
+    holders = (choice.get(name) for name in ("delta", "message", "content", "text"))
+    return any(
+        any(value for name, value in one.items() if name not in _ABOUT)
+        if isinstance(one, Mapping)
+        else bool(one)
+        for one in holders
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from itertools import zip_longest
@@ -20,7 +20,7 @@ import httpx2
 from llm_playground import config
 from llm_playground._validation import shorten
 from llm_playground.errors import InvalidParameterError
-from llm_playground.events import Block, Finish, ProviderEvent
+from llm_playground.events import Block, Finish, PartAdded, ProviderEvent
 from llm_playground.parts import (
     AudioPart,
     FilePart,
@@ -327,7 +327,7 @@ class Reader:
                 raise streaming.stream_error(event)
             return []
         candidate = candidates[0]
-        if candidate.get("index") != self._choices.index:
+        if candidate.get("index") != self._choices.index or len(candidates) > 1:
             return self._of_another_index(candidates)
         if candidate.get("finishReason"):
             self._end(candidate)
@@ -355,9 +355,19 @@ class Reader:
 
     def _of_another_index(self, candidates: list[dict[str, Any]]) -> list[ProviderEvent]:
         """The events of candidates whose index is not that of the answer so far."""
-        taken = () if self.complete else self._choices.take(candidates, "finishReason")
+        if self.complete and candidates[0].get("index") != self._choices.index:
+            self._choices.leave_out(candidates)
+            return []
+        return self._read_candidates(self._choices.take(candidates))
+
+    def rest(self) -> list[ProviderEvent]:
+        held = self._choices.release()
+        left = read_each("choice", held, lambda choice: self._read_candidates([choice]))
+        return [*left, *map(PartAdded, self._choices.left_out())]
+
+    def _read_candidates(self, candidates: Iterable[Mapping[str, Any]]) -> list[ProviderEvent]:
         index = self._choices.index
-        alike = ({"candidates": [{**candidate, "index": index}]} for candidate in taken)
+        alike = ({"candidates": [{**candidate, "index": index}]} for candidate in candidates)
         return [read for event in alike for read in self.read(event)]
 
     def _about(self, candidate: dict[str, Any]) -> list[ProviderEvent]:

@@ -7,11 +7,11 @@ response is read as bytes, at a sixth of the cost of the SDK's parsed stream.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
-from llm_playground.events import Block, Finish, ProviderEvent
+from llm_playground.events import Block, Finish, PartAdded, ProviderEvent
 from llm_playground.parts import FilePart, ImagePart, TextPart, ToolResult
 from llm_playground.providers import (
     Endpoint,
@@ -29,6 +29,7 @@ from llm_playground.providers import (
 from llm_playground.providers.contents import fields, records, token_logprobs, with_unique_ids
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
+from llm_playground.providers.odd_values import read_each
 from llm_playground.providers.wire_formats import WIRE_FORMATS, format_name
 from llm_playground.request import images
 from llm_playground.types import FinishReason, Message, Request, Tool
@@ -176,8 +177,8 @@ class Reader:
         if not choices:
             return self._without_choice(event)
         choice = choices[0]
-        if choice.get("index") != self._choices.index:
-            return self._of_another_index(choices)
+        if choice.get("index") != self._choices.index or len(choices) > 1:
+            return self._of_another_index(choices, event)
         if choice.get("logprobs"):
             self._logprobs += records(fields(choice["logprobs"]).get("content"))
         deltas = self._read_delta(choice.get("delta") or _message(choice))
@@ -243,14 +244,29 @@ class Reader:
         """The usage chunk, for which some send null, or an error."""
         if event.get("choices") is None and error_bodies.error_in(event):
             raise streaming.stream_error(event)
-        return []
+        # After the usage comes no text.
+        return self._read_choices(self._choices.release(), {}) if event.get("usage") else []
 
-    def _of_another_index(self, choices: list[dict[str, Any]]) -> list[ProviderEvent]:
+    def _of_another_index(
+        self, choices: list[dict[str, Any]], event: dict[str, Any]
+    ) -> list[ProviderEvent]:
         """The events of choices whose index is not that of the answer so far."""
-        taken = () if self.complete else self._choices.take(choices, "finish_reason")
+        if self.complete and choices[0].get("index") != self._choices.index:
+            self._choices.leave_out(choices)
+            return []
+        return self._read_choices(self._choices.take(choices), event)
+
+    def rest(self) -> list[ProviderEvent]:
+        held = self._choices.release()
+        left = read_each("choice", held, lambda choice: self._read_choices([choice], {}))
+        return [*left, *map(PartAdded, self._choices.left_out())]
+
+    def _read_choices(
+        self, choices: Iterable[Mapping[str, Any]], event: dict[str, Any]
+    ) -> list[ProviderEvent]:
         index = self._choices.index
-        alike = ({"choices": [{**choice, "index": index}]} for choice in taken)
-        return [read for event in alike for read in self.read(event)]
+        alike = ({**event, "choices": [{**choice, "index": index}]} for choice in choices)
+        return [read for one in alike for read in self.read(one)]
 
 
 def _message(choice: dict[str, Any]) -> dict[str, Any]:

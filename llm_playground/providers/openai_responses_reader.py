@@ -95,6 +95,9 @@ class Reader:
         # What events of this format bring beside those in _READ, whole items have at their end.
         return [] if kind.startswith("response.") else unknown_event(event)
 
+    def rest(self) -> list[ProviderEvent]:
+        return []  # each event is read at once
+
     def finish(self, request_id: str | None) -> Finish:
         reason, block = self._reason, None
         if self._refusals:

@@ -99,6 +99,10 @@ class Reader(Protocol):
         """
         ...
 
+    def rest(self) -> list[ProviderEvent]:
+        """What was held back until the end of the stream; before ``complete`` is asked for."""
+        ...
+
     def finish(self, request_id: str | None) -> Finish:
         """What was read until now: the last event, or what is known of an answer that breaks."""
         ...
@@ -135,7 +139,7 @@ async def stream_events(
         async for chunk in body:
             for item in decoder.feed(chunk):
                 yield item
-        for item in decoder.flush() if body.is_read else ():
+        for item in chain(decoder.flush() if body.is_read else (), decoder.rest()):
             yield item
     except (StreamError, EventTooLongError, *transport_errors.TRANSPORT_ERRORS) as error:
         if not reader.complete:
@@ -263,9 +267,17 @@ class _AnswerDecoder:
         self.deltas += len(items)
         yield from self.surrogates.join(items)
 
-    def kept(self) -> Iterator[PartAdded]:
-        """The events that could not be read; they come at the end, since none is an answer."""
-        return map(PartAdded, self._kept)
+    def rest(self) -> Iterator[ProviderEvent]:
+        """The events that the reader has held back."""
+        items = self._reader.rest()
+        self.deltas += len(items)
+        yield from self.surrogates.join(items)
+
+    def kept(self) -> Iterator[ProviderEvent]:
+        """What is left at the end, also events that could not be read: none is an answer."""
+        with suppress(StreamError):
+            yield from self.rest()
+        yield from map(PartAdded, self._kept)
 
     def _skip(self, data: str) -> None:
         """Count an event that cannot be read, and keep it if it may hold a part of the answer."""

@@ -118,6 +118,9 @@ class Reader:
             return [ReasoningDelta(event["think"])]
         return [TextDelta(event["say"])]
 
+    def rest(self) -> list[ProviderEvent]:
+        return []  # each event is read at once
+
     def finish(self, request_id: str | None) -> Finish:
         reasons = {"stop": "stop", "limit": "length"}
         tokens = self._end.get("tokens")

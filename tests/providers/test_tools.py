@@ -5,7 +5,7 @@ import json
 import pytest
 
 from llm_playground.events import PartEnded, ReasoningDelta, TextDelta, ToolCallDelta
-from llm_playground.parts import Original, TextPart, ToolResult
+from llm_playground.parts import Original, OtherPart, TextPart, ToolResult
 from llm_playground.providers import anthropic, gemini, openai
 from llm_playground.types import Message, Parameters, Request, Tool
 from tests.providers.formats import anthropic_event, gemini_event, openai_stream
@@ -274,26 +274,65 @@ async def test_an_id_that_gemini_did_not_give_is_unique_here_and_not_sent_there(
     assert turn["parts"] == [{"functionResponse": {"name": "now", "response": {"output": "noon"}}}]
 
 
-# More answers than one, which only extra can ask for.
+# More answers than one, which only extra can ask for, and servers that count their chunks.
 
 
-async def test_another_choices_text_is_not_mixed_in():
-    def chunk(index, text, reason=None):
-        choice = {"index": index, "delta": {"content": text}, "finish_reason": reason}
-        return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+def openai_choice(index, text, reason=None):
+    return {"index": index, "delta": {"content": text}, "finish_reason": reason}
 
-    events = [chunk(0, "a"), chunk(1, "X"), chunk(1, "Y", "length"), chunk(0, "b", "stop")]
-    *deltas, finish = await events_of(OPENAI, [*events, b"data: [DONE]\n\n"])
-    assert deltas == [TextDelta("a"), TextDelta("b")]
+
+def gemini_choice(index, text, reason=None):
+    end = {} if reason is None else {"finishReason": reason.upper()}
+    return {"index": index, "content": {"parts": [{"text": text}]}} | end
+
+
+def openai_chunk(*choices):
+    return b"data: " + json.dumps({"choices": choices}).encode() + b"\n\n"
+
+
+FORMATS_OF_CHOICES = {
+    "openai": (OPENAI, openai_choice, openai_chunk, b"data: [DONE]\n\n"),
+    "gemini": (GEMINI, gemini_choice, lambda *all_of: gemini_event({"candidates": all_of}), b""),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS_OF_CHOICES)
+@pytest.mark.parametrize(
+    "events",
+    [
+        [[(0, "a")], [(1, "X")], [(1, "Y", "length")], [(0, "b", "stop")]],
+        [[(0, "a")], [(1, "XY", "length")], [(0, "b", "stop")]],
+        [[(0, "a")], [(1, "X")], [(2, "Y")], [(0, "b", "stop")]],
+        [[(0, "a"), (1, "X")], [(0, "b", "stop"), (1, "Y", "stop")]],
+        [[(0, "a")], [(0, "b", "stop")], [(1, "XY", "stop")]],
+        [[(1, "X"), (0, "a")], [(0, "b", "stop")], [(1, "Y", "stop")]],
+    ],
+    ids=["in turn", "ends at once", "three", "in one event", "afterwards", "first"],
+)
+async def test_another_answers_text_is_not_mixed_in_and_not_lost(name, events):
+    vendor, choice, chunk, end = FORMATS_OF_CHOICES[name]
+    chunks = [chunk(*(choice(*one) for one in each)) for each in events]
+
+    *deltas, finish = await events_of(vendor, [*chunks, end])
+
+    own, others = ("XY", "ab") if events[0][0][0] == 1 else ("ab", "XY")
+    texts = [delta for delta in deltas if isinstance(delta, TextDelta)]
+    kept = deltas[len(texts) :]
+    assert "".join(delta.text for delta in texts) == own
+    assert {type(one.part) for one in kept} == {OtherPart}
+    assert all(letter in "".join(one.part.json for one in kept) for letter in others)
     assert finish.finish_reason == "stop"
 
 
-async def test_another_candidates_text_is_not_mixed_in():
-    events = [
-        gemini_chunk({"text": "a"}),
-        gemini_chunk({"text": "X"}, index=1, finishReason="MAX_TOKENS"),
-        gemini_chunk({"text": "b"}, finishReason="STOP"),
-    ]
-    *deltas, finish = await events_of(GEMINI, events)
-    assert deltas == [TextDelta("a"), TextDelta("b")]
+@pytest.mark.parametrize("name", FORMATS_OF_CHOICES)
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("number", [1, 2, 3, 6])
+async def test_an_answer_whose_chunks_are_counted_is_whole(name, first, number):
+    vendor, choice, chunk, end = FORMATS_OF_CHOICES[name]
+    ends = [None] * (number - 1) + ["stop"]
+    chunks = [chunk(choice(first + place, str(place), ends[place])) for place in range(number)]
+
+    *deltas, finish = await events_of(vendor, [*chunks, end])
+
+    assert deltas == [TextDelta(str(place)) for place in range(number)]
     assert finish.finish_reason == "stop"
