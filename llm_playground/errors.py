@@ -140,13 +140,13 @@ class RequestRejectedError(ProviderError):
     """The provider rejects the request as invalid (400, 404, 413, 422).
 
     ``refused_parameter`` is the parameter that the provider does not support, ``refused_value`` the
-    one whose value it does not, ``refused_addition`` what this package added to the request, a key
-    of ``providers.additions``; None if unknown.
+    one whose value it does not; None if unknown. ``refused_additions`` are what this package may
+    have added to the request and the provider refuses, keys of ``providers.additions.ADDITIONS``.
     """
 
     refused_parameter: str | None = None
     refused_value: str | None = None
-    refused_addition: str | None = None
+    refused_additions: frozenset[str] = frozenset()
 
 
 class ContextLengthError(RequestRejectedError):

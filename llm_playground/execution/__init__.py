@@ -398,11 +398,10 @@ class _ActiveRun:
 
     def leaves_out(self, error: RequestRejectedError) -> bool:
         """Leave the refused field out of further attempts; whether there is one to leave out."""
-        if self.builder.delivered:
+        if self.builder.delivered or self.builder.background is not None:
             return False
-        addition, refused = error.refused_addition, error.refused_parameter
-        request = self.request_as_sent()
-        if addition and wire_formats.take_back(request, addition, self.sent_without):
+        refused, additions = error.refused_parameter, error.refused_additions
+        if wire_formats.take_back(self.request_as_sent(), additions, self.sent_without):
             return True
         if refused is None or refused in (*_NEVER_DROPPED, *self._dropped):
             return False

@@ -1,101 +1,246 @@
 """What this package adds to requests by itself, and how it is taken back where a server refuses it.
 
-A refusal is paid once: what an endpoint refuses for a model is remembered in this process, and left
-out of later requests. The user leaves an addition out with ``extra={"stream_options": None}``.
+One row of :data:`ADDITIONS` per addition. A refusal is paid once: what an endpoint refuses for a
+model is remembered in this process, and left out of later requests. The user leaves an addition out
+with None in its place, such as ``extra={"stream_options": None}``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from llm_playground import _lifecycle
+from llm_playground.providers import extra
 from llm_playground.types import Request
 
 Body = dict[str, Any]
+Given = Mapping[str, Any]
+
+ENCRYPTED = "reasoning.encrypted_content"
+"""The entry of ``include`` that asks Responses for reasoning which can be sent back."""
 _LIMITS = ("max_tokens", "max_completion_tokens")
-# By provider, base URL and model: what was refused, in the order of the refusals.
-_taken_back: dict[tuple[str, str | None, str], tuple[str, ...]] = {}
+# By wire format, provider, base URL and model: what was refused, in the order of the refusals.
+_Place = tuple[str, str, str | None, str]
+_taken_back: dict[_Place, tuple[str, ...]] = {}
 _lifecycle.register_state(globals(), "_taken_back", dict)
 
 
-def _without_counts(body: Body) -> Body:
-    return {name: value for name, value in body.items() if name != "stream_options"}
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """One addition.
+
+    ``wire_formats`` are the names of the formats that have it. A refusal is recognised by what it
+    calls the refused field (``called``: in lower case, without ``_``), by its ``param``, or by its
+    ``words``; the last two are patterns. ``left_out`` returns the body without the addition, given
+    the user's ``extra``, whose fields stay.
+    """
+
+    wire_formats: frozenset[str]
+    called: frozenset[str]
+    left_out: Callable[[Body, Given], Body]
+    param: str | None = None
+    words: str | None = None
+
+    def is_refused(self, names: Iterable[str], param: object, message: str) -> bool:
+        """Whether a refusal is about this addition; ``names`` are the fields that it refuses."""
+        by_param = self.param is not None and isinstance(param, str)
+        return (
+            not self.called.isdisjoint(names)
+            or (by_param and re.fullmatch(str(self.param), str(param)) is not None)
+            or (self.words is not None and re.search(self.words, message, re.I) is not None)
+        )
 
 
-def _whole(body: Body) -> Body:
+def _without_counts(body: Body, given: Given) -> Body:
+    return body if extra.sets(given, "stream_options") else _without(body, "stream_options")
+
+
+def _whole(body: Body, given: Given) -> Body:
     """The answer comes whole, as JSON; not left out, since the SDKs would set it again."""
-    return {**_without_counts(body), "stream": False} if body.get("stream") else body
+    return {**_without_counts(body, given), "stream": False} if body.get("stream") else body
 
 
-def _other_limit(body: Body) -> Body:
+def _other_limit(body: Body, given: Given) -> Body:
     """The limit of the answer under its other name, which is the newer one at OpenAI."""
-    other = dict(zip(_LIMITS, reversed(_LIMITS), strict=True))
-    if len(body.keys() & set(_LIMITS)) != 1 or "messages" not in body or "system" in body:
+    if len(body.keys() & set(_LIMITS)) != 1 or any(extra.sets(given, name) for name in _LIMITS):
         return body
+    other = dict(zip(_LIMITS, reversed(_LIMITS), strict=True))
     return {other.get(name, name): value for name, value in body.items()}
 
 
-def _not_strict(body: Body) -> Body:
+def _not_strict(body: Body, given: Given) -> Body:
     """Without ``strict`` in tools and in the format of the answer."""
-    return {
-        name: _without_strict(value) if name in ("tools", "response_format") else value
-        for name, value in body.items()
+    own_tools = extra.tools(given)
+    changed: Body = {
+        name: _without_strict(body[name])
+        for name in ("response_format", "text")
+        if name in body and not extra.sets(given, name)
     }
+    if "tools" in body:
+        changed["tools"] = [
+            tool if tool in own_tools else _without_strict(tool) for tool in body["tools"]
+        ]
+    return {**body, **changed}
 
 
 def _without_strict(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(value, list):
-        return [_without_strict(each) for each in value]
     if not isinstance(value, Mapping):
         return value
-    kept = {name: each for name, each in value.items() if name != "strict"}
+    holders = ("function", "json_schema", "format")
     return {
-        name: _without_strict(each) if name in ("function", "json_schema") else each
-        for name, each in kept.items()
+        name: _without_strict(each) if name in holders else each
+        for name, each in value.items()
+        if name != "strict"
     }
 
 
-_ADDITIONS: dict[str, Callable[[Body], Body]] = {
-    "stream_options": _without_counts,
-    "stream": _whole,
-    "limit": _other_limit,
-    "strict": _not_strict,
+def _without_encrypted(body: Body, given: Given) -> Body:
+    asked = given.get("include")
+    if "include" not in body or (isinstance(asked, (list, tuple)) and ENCRYPTED in asked):
+        return body
+    rest = [name for name in body["include"] if name != ENCRYPTED]
+    return {**body, "include": rest} if rest else _without(body, "include")
+
+
+def _without_summary(body: Body, given: Given) -> Body:
+    if extra.sets(given, "reasoning", "summary"):
+        return body
+    less = _without(body, "reasoning", "summary")
+    return less if less.get("reasoning") else _without(less, "reasoning")
+
+
+def _without_thoughts(body: Body, given: Given) -> Body:
+    path = ("generationConfig", "thinkingConfig", "includeThoughts")
+    return body if extra.sets(given, *path) else _without(body, *path)
+
+
+def _not_cited(body: Body, _given: Given) -> Body:
+    """Without ``citations`` in documents."""
+    return {**body, "messages": [_turn_not_cited(turn) for turn in body.get("messages", ())]}
+
+
+def _turn_not_cited(turn: Body) -> Body:
+    if isinstance(turn["content"], str):
+        return turn
+    blocks = (
+        _without(block, "citations") if block.get("type") == "document" else block
+        for block in turn["content"]
+    )
+    return {**turn, "content": list(blocks)}
+
+
+def _without(body: Body, name: str, *inner: str) -> Body:
+    """The object without the field at a path; the object itself where it has none."""
+    if name not in body:
+        return body
+    if inner:
+        held = body[name]
+        return {**body, name: _without(held, *inner)} if isinstance(held, dict) else body
+    return {other: value for other, value in body.items() if other != name}
+
+
+_CHAT, _RESPONSES, _MESSAGES, _GEMINI = "openai", "openai-responses", "anthropic", "gemini"
+# Sources of params and words: OpenAI's "Encrypted content is not supported with this model" (param
+# "include") and "Your organization must be verified to generate reasoning summaries" (param
+# "reasoning.summary"); Gemini's "Thinking_config.include_thoughts is only enabled when thinking is
+# enabled" and 'Unknown name "includeThoughts"'.
+ADDITIONS: dict[str, Addition] = {
+    "stream_options": Addition(
+        frozenset({_CHAT}),
+        frozenset({"streamoptions", "includeusage"}),
+        _without_counts,
+    ),
+    "stream": Addition(frozenset({_CHAT, _MESSAGES, _RESPONSES}), frozenset({"stream"}), _whole),
+    "limit": Addition(
+        frozenset({_CHAT}), frozenset({"maxtokens", "maxcompletiontokens"}), _other_limit
+    ),
+    "strict": Addition(frozenset({_CHAT, _RESPONSES}), frozenset({"strict"}), _not_strict),
+    "include": Addition(
+        frozenset({_RESPONSES}),
+        frozenset({"include"}),
+        _without_encrypted,
+        param=r"include(?:[.\[].*)?",
+        words=r"encrypted[ _]content",
+    ),
+    "reasoning_summary": Addition(
+        frozenset({_RESPONSES}),
+        frozenset({"reasoning", "summary"}),
+        _without_summary,
+        param=r"reasoning(?:\.summary)?",
+        words=r"reasoning(?: |\.)summar",
+    ),
+    "include_thoughts": Addition(
+        frozenset({_GEMINI}), frozenset({"includethoughts"}), _without_thoughts
+    ),
+    "citations": Addition(frozenset({_MESSAGES}), frozenset({"citations"}), _not_cited),
 }
 
 
-def taken_back(request: Request) -> tuple[str, ...]:
-    """What the request's endpoint has refused for its model."""
-    return _taken_back.get(_place(request), ())
+def called() -> frozenset[str]:
+    """What refusals call the additions: in lower case, without ``_``."""
+    return frozenset().union(*(row.called for row in ADDITIONS.values()))
 
 
-def without(body: Body, names: tuple[str, ...], extra: Mapping[str, Any]) -> Body:
+def refused(names: Iterable[str], param: object, message: str) -> frozenset[str]:
+    """The additions that a refusal may be about, keys of :data:`ADDITIONS`, of all wire formats.
+
+    ``names`` are the fields that it refuses, as :attr:`Addition.called`; ``param`` and ``message``
+    are the error's.
+
+    >>> refused((), "include", "Encrypted content is not supported with this model.")
+    frozenset({'include'})
+    """
+    known = frozenset(names)
+    return frozenset(
+        name for name, row in ADDITIONS.items() if row.is_refused(known, param, message)
+    )
+
+
+def taken_back(wire_format: str, request: Request) -> tuple[str, ...]:
+    """What the request's endpoint has refused for its model in a wire format."""
+    return _taken_back.get(_place(wire_format, request), ())
+
+
+def without(body: Body, names: Iterable[str], given: Given) -> Body:
     """The body without these additions; what the user's ``extra`` sets stays.
 
     >>> without({"messages": [], "max_tokens": 5}, ("limit",), {})
     {'messages': [], 'max_completion_tokens': 5}
     """
     for name in names:
-        if not extra.keys() & ({name} if name != "limit" else set(_LIMITS)):
-            body = _ADDITIONS[name](body)
+        body = ADDITIONS[name].left_out(body, given)
     return body
 
 
-def take_back(request: Request, name: str, body: Body, sent_without: tuple[str, ...]) -> bool:
-    """Leave an addition out of requests like this one from now on.
+def take_back(
+    wire_format: str,
+    request: Request,
+    names: frozenset[str],
+    body: Body,
+    sent_without: tuple[str, ...],
+) -> bool:
+    """Leave out of requests like this one, from now on, what a refusal may be about.
 
     ``body`` is the request's as it would be sent now, and ``sent_without`` what was left out of it
-    when it was refused: another call may have taken the addition back in between. Returns whether
-    it had the addition, so that a second attempt is another request.
+    when it was refused: another call may have taken an addition back in between. Returns whether
+    it had one of them, so that a second attempt is another request.
     """
-    known = taken_back(request)
-    if name in known:
-        return name not in sent_without
-    if without(body, (name,), request.parameters.extra) == body:
-        return False
-    _taken_back[_place(request)] = (*known, name)
-    return True
+    known = taken_back(wire_format, request)
+    changes = tuple(
+        name
+        for name in ADDITIONS
+        if name in names
+        and name not in known
+        and wire_format in ADDITIONS[name].wire_formats
+        and without(body, (name,), request.parameters.extra) != body
+    )
+    if changes:
+        _taken_back[_place(wire_format, request)] = (*known, *changes)
+    return bool(changes) or any(name in names and name not in sent_without for name in known)
 
 
-def _place(request: Request) -> tuple[str, str | None, str]:
-    return request.provider, request.endpoint, request.model_name
+def _place(wire_format: str, request: Request) -> _Place:
+    return wire_format, request.provider, request.endpoint, request.model_name

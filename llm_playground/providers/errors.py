@@ -26,7 +26,7 @@ from llm_playground.errors import (
     RequestRejectedError,
 )
 from llm_playground.events import Block, Finish
-from llm_playground.providers import RequestContext, refused_values, request_id
+from llm_playground.providers import RequestContext, additions, refused_values, request_id
 from llm_playground.providers.error_bodies import json_object, words
 from llm_playground.redaction import redact
 from llm_playground.types import Parameters
@@ -124,9 +124,9 @@ def status_error(
     text = redact(body[: 10 * DETAIL_CHARS])
     message, retry_after_s = _one_line(words(json_object(body))), _retry_after_s(headers, body)
     rule = _rule(status, f"{message}\n{text}")
-    parameter, addition = None, None
+    parameter, added = None, frozenset[str]()
     if rule.kind is RequestRejectedError:
-        parameter, addition = _refused(call, status, text)
+        parameter, added = _refused(call, status, text)
     value = None
     if rule.kind is RequestRejectedError and status in (400, 422):
         value = refused_values.parameter_of(message or text, parameter, call.parameters)
@@ -155,7 +155,7 @@ def status_error(
         error.stage, error.reason = "prompt", message or None
     elif isinstance(error, RequestRejectedError):
         error.refused_parameter, error.refused_value = parameter, value
-        error.refused_addition = addition
+        error.refused_additions = added
     return error
 
 
@@ -271,19 +271,13 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
 _UNSUPPORTED_CODES = frozenset(
     {"unsupported_parameter", "unsupported_value", "unknown_parameter", "unrecognized_parameter"}
 )
-# What this package adds to requests by itself, in the spellings above; the keys of ``additions``.
-_ADDITIONS = {
-    **dict.fromkeys(("streamoptions", "includeusage"), "stream_options"),
-    "stream": "stream",
-    **dict.fromkeys(("maxtokens", "maxcompletiontokens"), "limit"),
-    "strict": "strict",
-}
-_NAMES = sorted({*_PARAMETERS, *_ADDITIONS}, key=len, reverse=True)
+_NAMES = sorted({*_PARAMETERS, *additions.called()}, key=len, reverse=True)
 _SPELLINGS = "|".join("[_ ]?".join(name) for name in _NAMES)
 _NAME = rf"""(?<![\w.])[`'"\\]*(?:[\w\[\]]+\.)*(?P<name>{_SPELLINGS})[`'"\\]*(?!\w)"""
 _NOT = r"(?:deprecated|unsupported|not (?:\w+ )?(?:supported|enabled|allowed|available|permitted))"
 _REFUSALS = (
     rf"NAME (?:parameter )?(?:is|are) {_NOT}",
+    r"NAME (?:is|are) only (?:enabled|supported|allowed|available)",
     r"NAME:? extra inputs are not permitted",
     r"NAME (?:must be unset|may only be set to|cannot be (?:set|used|specified))",
     r"and NAME cannot both be",
@@ -295,7 +289,7 @@ _REFUSALS = (
     r"does not support (?:the )?(?:parameter )?NAME",
     r"not allowed to request NAME",
     r"NAME was unexpected",
-    r"extra_forbidden[^}]{0,80}\bbody[`'\"\\, ]+NAME",
+    r"extra_forbidden[^}]{0,80}\bbody\b[^}\]]{0,80}[`'\"\\, ]NAME",
 )
 
 
@@ -327,16 +321,16 @@ def _refused_names(message: str, code: object, param: object) -> Iterator[str]:
     return (name.lower().replace("_", "").replace(" ", "") for name in found)
 
 
-def _refused(call: RequestContext, status: int, body: str) -> tuple[str | None, str | None]:
-    """The parameter and the addition that an error refuses."""
+def _refused(call: RequestContext, status: int, body: str) -> tuple[str | None, frozenset[str]]:
+    """The parameter and the additions that an error refuses."""
     if status not in (400, 422):
-        return None, None
+        return None, frozenset()
     error = json_object(body).get("error")
     error = error if isinstance(error, dict) else {}
     message = (words(json_object(body)) or body)[:_SEARCHED_CHARS]
     said = (message, error.get("code"), error.get("param"))
-    added = (_ADDITIONS[name] for name in _refused_names(*said) if name in _ADDITIONS)
-    return refused_parameter(*said, call.parameters), next(added, None)
+    added = additions.refused(_refused_names(*said), error.get("param"), message)
+    return refused_parameter(*said, call.parameters), added
 
 
 # Blocked answers.

@@ -250,6 +250,18 @@ def names(extra: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(map(_plain, extra))
 
 
+def sets(extra: Mapping[str, Any], name: str, *inner: str) -> bool:
+    """Whether ``extra`` sets the field at a path, in any spelling of its names.
+
+    >>> sets({"generation_config": {"topK": 1}}, "generationConfig", "top_k")
+    True
+    """
+    found = [value for given, value in extra.items() if _plain(given) == _plain(name)]
+    if not inner:
+        return bool(found)
+    return any(isinstance(value, Mapping) and sets(value, *inner) for value in found)
+
+
 def tools(extra: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The tools that ``extra`` sets and that are objects."""
     return [tool for tool in _tools(extra) if isinstance(tool, Mapping)]

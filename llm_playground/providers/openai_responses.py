@@ -6,8 +6,8 @@ is that of Chat Completions, see ``openai``.
 
 Our side adds four fields: ``store: false`` keeps no copy at OpenAI (an answer in the background
 needs one), ``stream: true``, and for reasoning models a summary of the reasoning and its encrypted
-form, which the next round of a tool loop sends back. A server that refuses one of the last two is
-asked again without it, and ``extra`` with None in its place leaves it out from the start.
+form, which the next round of a tool loop sends back. ``extra`` with None in their place leaves them
+out; see ``additions`` on servers that refuse them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from llm_playground import _lifecycle
 from llm_playground.catalog import capabilities
 from llm_playground.parts import (
     FilePart,
@@ -30,18 +29,13 @@ from llm_playground.parts import (
     ToolResult,
 )
 from llm_playground.providers import documents, extra, strict_schema
+from llm_playground.providers.additions import ENCRYPTED
 from llm_playground.providers.openai_responses_items import NAME
 from llm_playground.request import images
 from llm_playground.types import Message, Request, Tool
 
 Item = dict[str, Any]
-_ENCRYPTED = "reasoning.encrypted_content"
 _LOGPROBS = "message.output_text.logprobs"
-# Fields that our side adds and a server may refuse, by what an error calls them.
-_REFUSABLE = {"include": "include", "reasoning.summary": "summary", "reasoning": "summary"}
-# By base URL and model: what was refused. A list would be read while another call adds to it.
-_taken_back: dict[tuple[str | None, str], frozenset[str]] = {}
-_lifecycle.register_state(globals(), "_taken_back", dict)
 
 
 def body(request: Request) -> dict[str, Any]:
@@ -87,53 +81,24 @@ def body(request: Request) -> dict[str, Any]:
     return {name: value for name, value in merged.items() if name != "reasoning" or value != {}}
 
 
-def take_back(request: Request, sent: frozenset[str], param: object, message: str) -> bool:
-    """Leave out from now on what our side added and an error refuses.
-
-    ``sent`` is what was added to the refused request, which another call may have taken back in
-    between; ``param`` and ``message`` are the error's. Whether there is something to leave out, so
-    that a second attempt makes sense.
-    """
-    named = (name for text, name in _REFUSABLE.items() if _is_about(text, param, message))
-    place = _place(request)
-    refused = next((name for name in named if name in sent), None)
-    if refused is None:
-        return False
-    _taken_back[place] = _taken_back.get(place, frozenset()) | {refused}
-    request.derived.clear()
-    return True
-
-
-def _is_about(name: str, param: object, message: str) -> bool:
-    if isinstance(param, str) and param:
-        return param == name or param.startswith((f"{name}.", f"{name}["))
-    return name in message or (name == "include" and "ncrypted content" in message)
-
-
-def _place(request: Request) -> tuple[str | None, str]:
-    return request.endpoint, request.model
-
-
-def added(request: Request) -> frozenset[str]:
-    """What our side adds to a request: ``include``, ``summary``."""
+def _is_reasoning_asked(request: Request) -> bool:
+    """Whether a request asks for a summary of the reasoning and for its encrypted form."""
     effort = request.parameters.reasoning_effort
     reasons = capabilities.abilities_of(request.model).reasoning if effort is None else True
-    if not reasons or effort == "none":
-        return frozenset()
-    return frozenset({"include", "summary"}) - _taken_back.get(_place(request), frozenset())
+    return bool(reasons) and effort != "none"
 
 
 def _reasoning(request: Request) -> dict[str, Any]:
     effort = request.parameters.reasoning_effort
-    summary = {"summary": "auto"} if "summary" in added(request) else {}
+    summary = {"summary": "auto"} if _is_reasoning_asked(request) else {}
     return ({} if effort is None else {"effort": effort}) | summary
 
 
 def _include(request: Request) -> Iterator[str]:
     if request.parameters.logprobs is not None:
         yield _LOGPROBS
-    if "include" in added(request):
-        yield _ENCRYPTED
+    if _is_reasoning_asked(request):
+        yield ENCRYPTED
 
 
 def _with_include(content: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

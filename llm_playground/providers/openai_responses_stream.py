@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_playground.errors import ProviderError, RequestRejectedError
 from llm_playground.events import ProviderEvent
-from llm_playground.providers import RequestContext, error_bodies, errors, streaming
-from llm_playground.providers.contents import fields
-from llm_playground.providers.openai_responses import added, take_back
+from llm_playground.providers import RequestContext, errors, streaming
 from llm_playground.providers.openai_responses_items import NAME
 from llm_playground.providers.openai_responses_reader import Reader
 from llm_playground.providers.wire_formats import WIRE_FORMATS
@@ -39,40 +37,24 @@ _GONE = errors.Rule(
 _log = logging.getLogger(__name__)
 
 
-async def answer(
+def answer(
     call: RequestContext,
     responses: AsyncResponses,
     request: Request,
     status_errors: Any,  # noqa: ANN401 - the SDK's exceptions, as of streaming.sdk_events
 ) -> AsyncGenerator[ProviderEvent, None]:
-    """Send a request and read its answer, as ``Provider.stream``.
+    """Send a request and read its answer, as ``Provider.stream``."""
+    reader = Reader(lambda response_id: _stop(responses, response_id))
 
-    A request that is refused for a field which our side has added is sent again without it.
-    """
-    while True:
-        reader = Reader(lambda response_id: _stop(responses, response_id))
-        sent = added(request)
+    def send() -> AbstractAsyncContextManager[streaming.Response]:
+        wire_format = WIRE_FORMATS[NAME]
+        return responses.with_streaming_response.create(
+            stream=True,
+            extra_headers=wire_format.headers_of(request, dict(call.endpoint.headers)),
+            extra_body=wire_format.body(request),
+        )
 
-        def send() -> AbstractAsyncContextManager[streaming.Response]:
-            wire_format = WIRE_FORMATS[NAME]
-            return responses.with_streaming_response.create(
-                stream=True,
-                extra_headers=wire_format.headers_of(request, dict(call.endpoint.headers)),
-                extra_body=wire_format.body(request),
-            )
-
-        events = _resuming(call, responses, request, reader, send, status_errors)
-        try:
-            async with aclosing(events):
-                async for event in events:
-                    yield event
-        except RequestRejectedError as error:
-            said = fields(error_bodies.json_object(error.detail or "").get("error"))
-            message = str(said.get("message") or "")
-            if reader.background_id or not take_back(request, sent, said.get("param"), message):
-                raise
-        else:
-            return
+    return _resuming(call, responses, request, reader, send, status_errors)
 
 
 def resumed(

@@ -66,6 +66,15 @@ class WireFormat:
     sdk: str | None = None
     install: str | None = None
 
+    @property
+    def name(self) -> str:
+        """The name of the format, shared by the providers that speak it.
+
+        >>> WIRE_FORMATS["gemini-legacy"].name
+        'gemini'
+        """
+        return self.module.rpartition(".")[2].replace("_", "-")
+
     def body(self, request: Request) -> dict[str, Any]:
         """The JSON body of a request, built once: what is checked is what is sent.
 
@@ -74,7 +83,7 @@ class WireFormat:
         Raises:
             InvalidParameterError: It cannot be sent as it stands.
         """
-        refused = additions.taken_back(request)
+        refused = additions.taken_back(self.name, request)
         key = " ".join((self.module, *refused))
         body: dict[str, Any] | None = request.derived.get(key)
         if body is None:
@@ -304,13 +313,17 @@ def readable_body(request: Request) -> dict[str, Any]:
 
 def taken_back(request: Request) -> tuple[str, ...]:
     """The additions of this package that are left out of a request if it is sent now."""
-    return additions.taken_back(request)
+    wire_format = format_of(request)
+    return () if wire_format is None else additions.taken_back(wire_format.name, request)
 
 
-def take_back(request: Request, addition: str, sent_without: tuple[str, ...]) -> bool:
-    """Leave an addition of this package out from now on; see :func:`additions.take_back`."""
-    body = body_of(request)
-    return body is not None and additions.take_back(request, addition, body, sent_without)
+def take_back(request: Request, refused: frozenset[str], sent_without: tuple[str, ...]) -> bool:
+    """Leave additions of this package out from now on; see :func:`additions.take_back`."""
+    wire_format = format_of(request)
+    if wire_format is None or not refused:
+        return False
+    body = wire_format.body(request)
+    return additions.take_back(wire_format.name, request, refused, body, sent_without)
 
 
 def check(request: Request) -> None:

@@ -8,7 +8,10 @@ import pytest
 import llm_playground as lp
 from llm_playground import errors
 from llm_playground.execution import retry
-from tests.providers.formats import OPENAI_USAGE, openai_stream
+from llm_playground.providers import additions, wire_formats
+from llm_playground.types import Parameters, Request
+from tests.providers.formats import OPENAI_USAGE, anthropic_stream, gemini_stream, openai_stream
+from tests.providers.responses_format import responses_stream
 from tests.providers.server import Reply, WireServer, json_reply
 
 
@@ -96,6 +99,123 @@ def test_calls_that_are_refused_at_the_same_time_all_get_an_answer(endpoint):
         runs = lp.compare("Hi", ["mine:m"], n=3).runs
         assert len(wire.requests) == 6
     assert [run.text for run in runs] == ["Hello"] * 3
+
+
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
+DOCUMENT = {"files": b"%PDF-1.4 a document"}
+EFFORT = {"reasoning_effort": "low"}
+STREAMS = {
+    "openai": openai_stream,
+    "openai-responses": responses_stream,
+    "anthropic": anthropic_stream,
+    "gemini": gemini_stream,
+}
+# By wire format: arguments, the refused field, and a refusal of it: the vendor's, a proxy's.
+OF_FORMATS = [
+    ("openai-responses", EFFORT, "include", 400, openai_says("Not supported.", param="include")),
+    ("openai-responses", EFFORT, "include", 400, openai_says("Encrypted content is not allowed.")),
+    ("openai-responses", EFFORT, "include", 422, pydantic_says("include")),
+    ("openai-responses", EFFORT, "summary", 422, pydantic_says("reasoning", "summary")),
+    ("openai-responses", EFFORT, "summary", 400, openai_says("Verify.", param="reasoning.summary")),
+    ("openai-responses", {"schema": SCHEMA}, "strict", 422, pydantic_says("text", "strict")),
+    ("anthropic", DOCUMENT, "citations", 422, pydantic_says("messages", 0, "citations")),
+    (
+        "anthropic",
+        DOCUMENT,
+        "citations",
+        400,
+        openai_says("messages.0.content.0.document.citations: Extra inputs are not permitted"),
+    ),
+    (
+        "gemini",
+        EFFORT,
+        "includeThoughts",
+        400,
+        openai_says("Thinking_config.include_thoughts is only enabled when thinking is enabled."),
+    ),
+    (
+        "gemini",
+        EFFORT,
+        "includeThoughts",
+        400,
+        openai_says(
+            'Invalid JSON payload received. Unknown name "includeThoughts" at '
+            "'generation_config.thinking_config': Cannot find field."
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("wire_format", "given", "field", "status", "said"), OF_FORMATS)
+def test_each_format_takes_its_additions_back(wire_format, given, field, status, said):
+    def script(request):
+        if f'"{field}":' in request.body.decode().replace('": ', '":'):
+            return json_reply(status, said)
+        return Reply(STREAMS[wire_format](['{"a": 1}']))
+
+    with WireServer(script) as wire, retry.without_waits():
+        mine = {"base_url": wire.url, "wire_format": wire_format, "free": True}
+        lp.configure(endpoints={"mine": mine})
+        runs = [lp.ask("Hi", "mine:m", **given) for _ in range(2)]
+        bodies = [request.json for request in wire.requests]
+    assert [(run.text, len(run.attempts)) for run in runs] == [('{"a": 1}', 2), ('{"a": 1}', 1)]
+    assert all(run.dropped_parameters == () for run in runs)
+    assert bodies[1] == bodies[2]
+    for command in (lp.code(run, "curl") for run in runs):
+        assert field not in command
+    assert json.dumps(bodies[1]).count('"low"') == ("reasoning_effort" in given)
+
+
+@pytest.mark.parametrize(
+    ("wire_format", "given", "field", "status", "said"), [OF_FORMATS[at] for at in (0, 6, 8)]
+)
+def test_calls_of_each_format_that_are_refused_at_the_same_time(
+    wire_format, given, field, status, said
+):
+    together, refused = threading.Event(), []
+
+    def script(request):
+        if f'"{field}":' not in request.body.decode().replace('": ', '":'):
+            return Reply(STREAMS[wire_format](["Hello"]))
+        refused.append(request)
+        if len(refused) == 2:
+            together.set()
+        return Reply((together, json.dumps(said).encode()), status=status)
+
+    with WireServer(script) as wire:
+        mine = {"base_url": wire.url, "wire_format": wire_format, "free": True}
+        lp.configure(endpoints={"mine": mine})
+        runs = lp.compare("Hi", ["mine:m"], n=2, **given).runs
+        assert len(wire.requests) == 4
+    assert [run.text for run in runs] == ["Hello"] * 2
+
+
+@pytest.mark.parametrize(
+    ("wire_format", "given"),
+    [
+        (
+            "openai-responses",
+            {
+                "include": ["reasoning.encrypted_content"],
+                "reasoning": {"summary": "auto"},
+                "tools": [{"type": "function", "name": "f", "strict": True}],
+                "stream_options": {"include_obfuscation": False},
+            },
+        ),
+        ("gemini", {"generation_config": {"thinking_config": {"include_thoughts": True}}}),
+        ("openai", {"max_tokens": 5, "tools": [{"type": "function", "function": {"strict": 1}}]}),
+    ],
+)
+def test_what_extra_sets_is_left_in_any_spelling(wire_format, given):
+    request = Request("mine:m", (), Parameters(extra=given))
+    lp.configure(endpoints={"mine": {"base_url": "http://127.0.0.1:9", "wire_format": wire_format}})
+    body = wire_formats.body_of(request)
+    own = [
+        name
+        for name, row in additions.ADDITIONS.items()
+        if wire_format in row.wire_formats and name not in ("stream", "stream_options")
+    ]
+    assert additions.without(body, own, given) == body
 
 
 def test_the_second_try_is_none_of_the_attempts_of_retry(endpoint):
