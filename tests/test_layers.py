@@ -32,8 +32,12 @@ LAYERS = (
 LAYER_OF = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES_OF_LIBRARY = {
     "openai": {"providers/openai", "providers/openai_responses_stream", "providers/http"},
-    "anthropic": {"providers/anthropic", "providers/http"},
-    "google": {"providers/gemini", "providers/gemini_legacy", "config/colab"},
+    "anthropic": {"providers/anthropic", "providers/clouds", "providers/http"},
+    "google": {
+        *("providers/gemini", "providers/gemini_legacy", "providers/clouds", "config/colab"),
+    },
+    "boto3": {"providers/clouds"},
+    "botocore": {"providers/clouds"},
     "xllamacpp": {"providers/local"},
     "huggingface_hub": {"providers/local"},
     "duckdb": {"runlog"},
@@ -144,7 +148,7 @@ def test_a_cycle_of_modules_is_found():
 HEAVY = (
     *("openai", "anthropic", "google.genai", "pandas", "numpy", "duckdb", "jupyter_server"),
     *("psycopg", "sqlalchemy", "genai_prices", "altair", "anywidget", "ipywidgets", "aiohttp"),
-    "httpx2",
+    *("httpx2", "botocore"),
 )
 
 

@@ -139,7 +139,11 @@ def resolve_model(name: str, known: Sequence[str] = ()) -> str:
     except UnknownModelError:
         config.policy()  # one that cannot be used may have refused its configure(endpoints=...)
         raise
-    if provider in rows and rows[provider].wire_format in ("gemini", "gemini-legacy"):
+    if provider in rows and rows[provider].wire_format in (
+        "gemini",
+        "gemini-legacy",
+        "gemini-vertex",
+    ):
         model = re.sub(r"^(models/)+", "", model)
     return f"{provider}:{model}"
 

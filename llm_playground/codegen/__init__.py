@@ -11,6 +11,7 @@ from llm_playground import _validation, config, provenance
 from llm_playground.catalog import capabilities
 from llm_playground.codegen import javascript, python
 from llm_playground.codegen.request import PreparedRequest, prepare
+from llm_playground.config.clouds import CLOUDS
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.providers import wire_formats
 from llm_playground.providers.wire_formats import WIRE_FORMATS
@@ -89,11 +90,14 @@ def code(run: Source, language: str = "python", *, as_function: bool = False) ->
     source = find_request(run)
     has_parameters = as_function and source.has_placeholders
     prepared = prepare(source.request, as_function=as_function, placeholders=has_parameters)
-    if language != "python" and prepared.wire_format not in WIRE_FORMATS:
-        provider = prepared.request.provider
+    provider = prepared.request.provider
+    cloud = CLOUDS.get(prepared.wire_format)
+    if language != "python" and (cloud or prepared.wire_format not in WIRE_FORMATS):
         reason = (
             "The local model has no address outside this kernel"
             if provider == "local"
+            else f"{config.label(provider)} takes {cloud.credentials}"
+            if cloud
             else f"{config.label(provider)} is reached through a package of its own"
         )
         raise ConfigError(f'{reason}. Use language="python", or another model.')

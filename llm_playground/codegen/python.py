@@ -125,7 +125,7 @@ _SDKS = {
 
 def code(prepared: PreparedRequest) -> str:
     """A script or function, through the vendor's SDK if there is one for the wire format."""
-    sdk = _SDKS.get(prepared.wire_format)
+    sdk = _SDKS.get(prepared.wire_format)  # none for clouds, whose clients differ
     return _playground(prepared) if sdk is None else _sdk_code(sdk, prepared)
 
 

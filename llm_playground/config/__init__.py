@@ -78,8 +78,8 @@ def configure(
             ``first_wait_s``, ``max_wait_s``, ``total_s``.
         endpoints: Further providers by name: the base URL of an OpenAI-compatible server, or a
             mapping with ``base_url``, ``key_variable``, ``key_header``, ``headers``, ``query``,
-            ``label``, ``free``, ``wire_format``, ``priced_as``. The name of
-            a known provider changes that provider; None removes what was set.
+            ``label``, ``free``, ``wire_format``, ``priced_as``; a cloud's ``project``, ``region``.
+            The name of a known provider changes that provider; None removes what was set.
         prices: US dollars per million tokens by ``provider:name`` or ``provider:*``:
             ``input_usd_per_mtok``, ``output_usd_per_mtok``, and if they differ
             ``cache_read_usd_per_mtok``, ``cache_write_usd_per_mtok``. They take precedence over

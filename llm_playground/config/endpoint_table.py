@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from llm_playground.config.clouds import CLOUDS
+
 
 @dataclass(frozen=True, slots=True)
 class EndpointRow:
@@ -16,7 +18,8 @@ class EndpointRow:
         base_url: The base URL of requests unless ``base_url_variable`` is set; ``{model}`` in it is
             the model's name.
         wire_format: ``openai`` (Chat Completions), ``openai-responses``, ``anthropic``, ``gemini``
-            or ``gemini-legacy``; other packages may add one as ``module:Class``.
+            or ``gemini-legacy``, or one of ``clouds.CLOUDS``; other packages may add one as
+            ``module:Class``.
         key_variables: Environment variables that may hold the key; empty if no key is needed.
         key_prefixes: Documented prefixes of the vendor's keys; empty if there are none.
         key_page: The page where users create a key.
@@ -145,4 +148,7 @@ BUILT_IN: dict[str, EndpointRow] = {
 }
 # ``openai-responses`` is the format of ``openai`` at OpenAI's own address, see
 # ``providers.wire_formats.format_name``.
-WIRE_FORMATS = ("openai", "openai-responses", "anthropic", "gemini", "gemini-legacy")
+WIRE_FORMATS = (
+    *("openai", "openai-responses", "anthropic", "gemini", "gemini-legacy"),
+    *CLOUDS,
+)

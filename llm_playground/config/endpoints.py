@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from llm_playground._validation import closest, short_repr
-from llm_playground.config import endpoint_fields
+from llm_playground.config import clouds, endpoint_fields
 from llm_playground.config.endpoint_table import BUILT_IN, WIRE_FORMATS, EndpointRow
 from llm_playground.errors import InvalidParameterError, UnknownModelError
 from llm_playground.redaction import printable
@@ -29,6 +29,8 @@ _CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _FIELDS = tuple(field.name for field in fields(EndpointRow) if field.name != "name")
 # Singular names of fields that take several values.
 _SINGLE = {"key_variable": "key_variables", "key_prefix": "key_prefixes"}
+# What stands for the base URL of a cloud.
+_PLACE = ("project", "region")
 _OPTIONAL = ("priced_as", "key_page", "key_header")
 _SECRETS = frozenset({"key", "api_key", "apikey", "token", "secret", "password"})
 
@@ -82,12 +84,28 @@ def _checked(row: EndpointRow) -> EndpointRow:
         )
     if row.query and row.wire_format.startswith("gemini"):  # its SDK has no place for it
         raise InvalidParameterError(f"{row.name} has a query, which Gemini's format does not take.")
+    if row.wire_format in clouds.CLOUDS:
+        _check_cloud(row)
     return replace(
         row,
         base_url=_plain_url(row),
         headers=endpoint_fields.checked_headers(row.headers),
         query=endpoint_fields.checked_query(row.query),
     )
+
+
+def _check_cloud(row: EndpointRow) -> None:
+    """Check what the row of a cloud cannot have, and the base URL that it needs."""
+    if row.key_variables or row.key_header:
+        credentials = clouds.CLOUDS[row.wire_format].credentials
+        raise InvalidParameterError(
+            f"{row.name} takes no key: the wire format {row.wire_format} sends {credentials}."
+        )
+    if row.wire_format.endswith("-vertex") and not clouds.vertex_address(row.base_url.rstrip("/")):
+        raise InvalidParameterError(
+            f"The base URL of {row.name} has to end with /projects/PROJECT/locations/REGION. Name "
+            "project and region in its place."
+        )
 
 
 def _row(name: str, setting: object, known: Mapping[str, EndpointRow]) -> EndpointRow:
@@ -101,7 +119,20 @@ def _row(name: str, setting: object, known: Mapping[str, EndpointRow]) -> Endpoi
             f"The endpoint {name} is a base URL or a mapping of its fields, "
             f"not of type {type(setting).__name__}."
         )
-    values: dict[str, Any] = {_field(name, key): _value(key, v) for key, v in setting.items()}
+    place = {key: value for key, value in setting.items() if key in _PLACE}
+    wire_format = setting.get("wire_format", base.wire_format)
+    cloud = clouds.CLOUDS.get(wire_format) if isinstance(wire_format, str) else None
+    if place:
+        if "base_url" in setting:
+            raise InvalidParameterError(f"{name} has {' and '.join(place)} beside a base_url.")
+        base = replace(base, base_url=clouds.base_url(name, wire_format, place))
+    values: dict[str, Any] = {
+        _field(name, key): _value(key, v) for key, v in setting.items() if key not in place
+    }
+    if cloud is not None and (place or "base_url" in values):
+        url = values.get("base_url", base.base_url).rstrip("/")
+        # Not offered: the names of the price list are not those of the cloud.
+        base = replace(base, priced_as=cloud.priced_as(url), offered=False)
     return replace(base, name=name, **values)
 
 
@@ -115,7 +146,7 @@ def _field(endpoint: str, name: str) -> str:
         )
     if name in _SINGLE or name in _FIELDS:
         return _SINGLE.get(name, name)
-    hint = closest(name, (*_SINGLE, *_FIELDS))
+    hint = closest(name, (*_SINGLE, *_FIELDS, *_PLACE))
     raise InvalidParameterError(f"An endpoint has no {name!r}. {hint}")
 
 

@@ -14,6 +14,7 @@ from typing import Protocol, cast
 
 from llm_playground import _lifecycle, _runtime, config, formatting, http_headers
 from llm_playground.config import credentials, dotenv, endpoint_fields, endpoint_table
+from llm_playground.config.clouds import CLOUDS, Cloud
 from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.errors import ConfigError, InvalidParameterError, MissingKeyError
 from llm_playground.events import Preparing, ProviderEvent
@@ -109,8 +110,15 @@ class RequestContext:
         return proxy_for(base_url) if base_url else None
 
     @property
+    def _cloud(self) -> Cloud | None:
+        row = config.rows().get(self.endpoint.provider)
+        return CLOUDS.get(row.wire_format) if row else None
+
+    @property
     def key_origin(self) -> str:
         """The source of the key and its last characters, as a sentence."""
+        if self._cloud is not None:
+            return f"{self._cloud.credentials[0].upper()}{self._cloud.credentials[1:]} were sent."
         if self.endpoint.api_key == NO_KEY:
             return "None is set."
         masked = mask(self.endpoint.api_key)
@@ -123,6 +131,8 @@ class RequestContext:
     def key_advice(self) -> str:
         """What to do about a refused key, as a sentence."""
         provider = self.endpoint.provider
+        if self._cloud is not None:
+            return self._cloud.advice
         if self.endpoint.api_key == NO_KEY:
             setting = f'{{"{provider}": {{"key_variable": "NAME"}}}}'
             return f"Say which variable holds it: lp.configure(endpoints={setting})."
@@ -242,10 +252,10 @@ def provider_class(wire_format: str, provider: str) -> Callable[[Endpoint], Prov
     row = WIRE_FORMATS.get(wire_format)
     module, name = (row.provider if row else wire_format).split(":")
     try:
-        if row and row.sdk:
+        for needed in row.sdk if row else ():
             with suppress(ImportError):
-                import_module(_LOOKED_UP_BY.get(row.sdk, row.sdk))
-            import_module(row.sdk)
+                import_module(_LOOKED_UP_BY.get(needed, needed))
+            import_module(needed)
         return cast("Callable[[Endpoint], Provider]", getattr(import_module(module), name))
     except Exception as error:  # a package's module may raise anything
         hint = (row and row.install) or f"Install or correct the package that brings {wire_format}."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from llm_playground.events import Block, Finish, ProviderEvent
 from llm_playground.parts import (
@@ -41,6 +41,12 @@ from llm_playground.providers.odd_values import read_each, unknown_event
 from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.request import images
 from llm_playground.types import FinishReason, Message, Request, Schema
+
+if TYPE_CHECKING:
+    import httpx2
+    from anthropic import AsyncAnthropic, AsyncAnthropicBedrockMantle, AsyncAnthropicVertex
+
+    _Client = AsyncAnthropic | AsyncAnthropicBedrockMantle | AsyncAnthropicVertex
 
 # Sent where max_tokens is not set: Messages refuses a request without it.
 DEFAULT_MAX_TOKENS = 4096
@@ -286,38 +292,54 @@ def _as_stream(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
 class AnthropicProvider:
     """Speaks Messages to one endpoint."""
 
+    wire_format: ClassVar[str] = "anthropic"
+
     def __init__(self, endpoint: Endpoint) -> None:
         import anthropic  # takes long; code generation uses this module without it
 
         self._endpoint = endpoint
         self._errors = (anthropic.APIStatusError, anthropic.APIConnectionError)
-        http_client = client_for(endpoint, anthropic.DefaultAioHttpClient)
-        self._client = anthropic.AsyncAnthropic(
-            api_key=endpoint.api_key,
-            base_url=endpoint.address,
-            default_query=dict(endpoint.query),
-            timeout=http_client.timeout,
-            max_retries=0,
-            open_telemetry=False,
-            http_client=http_client,
+        self._client = self._connected(client_for(endpoint, anthropic.DefaultAioHttpClient))
+
+    def _connected(self, http_client: httpx2.AsyncClient) -> _Client:
+        """The SDK's client, which sends through ``http_client``."""
+        from anthropic import AsyncAnthropic
+
+        return AsyncAnthropic(
+            api_key=self._endpoint.api_key,
+            base_url=self._endpoint.address,
+            **self._options(http_client),
         )
+
+    def _options(self, http_client: httpx2.AsyncClient) -> dict[str, Any]:
+        """The arguments that all of the SDK's clients take alike, but the base URL."""
+        return {
+            "default_query": dict(self._endpoint.query),
+            "timeout": http_client.timeout,
+            "max_retries": 0,
+            "open_telemetry": False,
+            "http_client": http_client,
+        }
 
     def stream(self, request: Request) -> AsyncGenerator[ProviderEvent, None]:
         call = RequestContext(self._endpoint, request.model, request.parameters)
         return streaming.sdk_events(call, lambda: self._send(request), Reader(), *self._errors)
 
     def _send(self, request: Request) -> AbstractAsyncContextManager[streaming.Response]:
-        wire_format = WIRE_FORMATS["anthropic"]
+        wire_format = WIRE_FORMATS[self.wire_format]
         # extra_body replaces the placeholders that the SDK requires. Given the model's name, the
         # SDK would warn of models that are to be retired.
         return self._client.messages.with_streaming_response.create(
-            model="",
+            model=self._model_argument(request),
             max_tokens=1,
             messages=[],
             stream=True,
             extra_headers=wire_format.headers_of(request, dict(self._endpoint.headers)),
             extra_body=wire_format.body(request),
         )
+
+    def _model_argument(self, _request: Request) -> str:
+        return ""
 
     async def aclose(self) -> None:
         await self._client.close()

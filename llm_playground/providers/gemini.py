@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, M
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from itertools import zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import httpx2
 
@@ -49,6 +49,9 @@ from llm_playground.providers.odd_values import UNREADABLE, read_each
 from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.request import images
 from llm_playground.types import FinishReason, Message, Request, TokenLogprob
+
+if TYPE_CHECKING:
+    from google.genai import Client
 
 _FILTERED = frozenset({
     "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR",
@@ -431,21 +434,31 @@ class _CapturingClient(httpx2.AsyncClient):
 class GeminiProvider:
     """Speaks streamGenerateContent to one endpoint."""
 
+    wire_format: ClassVar[str] = "gemini"
+
     def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._http_client = client_for(endpoint, _CapturingClient)
+        self._client = self._connected(self._http_client)
+
+    def _connected(self, http_client: httpx2.AsyncClient) -> Client:
+        """The SDK's client, which sends through ``http_client``."""
         from google import genai  # takes long; code generation uses this module without it
         from google.genai import types as sdk
 
-        self._endpoint = endpoint
-        self._http_client = client_for(endpoint, _CapturingClient)
-        self._client = genai.Client(
+        return genai.Client(
             vertexai=False,
-            api_key=endpoint.api_key,
+            api_key=self._endpoint.api_key,
             http_options=sdk.HttpOptions(
-                base_url=endpoint.address,
+                base_url=self._endpoint.address,
                 api_version=config.gemini_api_version(),
-                httpx_async_client=self._http_client,
+                httpx_async_client=http_client,
             ),
         )
+
+    def _credential_errors(self) -> tuple[type[Exception], ...]:
+        """Errors of ``_response`` that are not of the request, though they are ValueErrors."""
+        return ()
 
     def stream(self, request: Request) -> AsyncGenerator[ProviderEvent, None]:
         call = RequestContext(self._endpoint, request.model, request.parameters)
@@ -461,15 +474,16 @@ class GeminiProvider:
         """Send the request; the response is closed on leaving."""
         from google.genai import types as sdk
 
-        WIRE_FORMATS["gemini"].path(request)  # refuses names that would change the URL
+        wire_format = WIRE_FORMATS[self.wire_format]
+        wire_format.path(request)  # refuses names that would change the URL
         responses = list[httpx2.Response]()
         options = sdk.GenerateContentConfig(
             automatic_function_calling=sdk.AutomaticFunctionCallingConfig(disable=True),
             automatic_continuation=False,  # it would send further requests
             # This replaces the body that the SDK builds.
             http_options=sdk.HttpOptions(
-                extra_body=WIRE_FORMATS["gemini"].body(request),
-                headers=WIRE_FORMATS["gemini"].headers_of(request, dict(self._endpoint.headers)),
+                extra_body=wire_format.body(request),
+                headers=wire_format.headers_of(request, dict(self._endpoint.headers)),
             ),
         )
         try:
@@ -480,6 +494,8 @@ class GeminiProvider:
                 )
                 async for _ in sending:  # the first step sends; the response is empty
                     pass
+            except self._credential_errors():
+                raise
             except ValueError as error:  # a model name that would change the URL's path
                 raise errors.unsendable(call, error) from None
             finally:

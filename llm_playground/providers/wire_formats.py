@@ -47,9 +47,9 @@ class WireFormat:
     the fields of a body that limit the answer, ``without`` the parameters that it has no field for.
     ``key_scheme`` precedes the key in ``key_header``; ``headers`` are those beside key and content
     type. ``older_version`` returns the version of the vendor's API that a request needs in
-    ``version_header``, None for that of ``headers``. ``sdk`` is the vendor's, where the class
-    imports it only when it is first built; ``install`` says what to do when the class cannot be
-    imported.
+    ``version_header`` or in its body, None for that of ``headers``. ``sdk`` has the modules of the
+    vendor's SDK that the class imports only when it is first built; ``install`` says what to do
+    when the class cannot be imported.
     """
 
     module: str
@@ -63,7 +63,7 @@ class WireFormat:
     headers: Mapping[str, str] = field(default_factory=dict)
     version_header: str = ""
     older_version: Callable[[Request], str | None] = lambda _request: None
-    sdk: str | None = None
+    sdk: tuple[str, ...] = ()
     install: str | None = None
 
     @property
@@ -122,16 +122,40 @@ def _next_page_token(page: Mapping[str, Any]) -> Mapping[str, str] | None:
 # https://platform.claude.com/docs/en/api/versioning
 SAMPLING = ("temperature", "top_p", "top_k")
 _WITH_SAMPLING = "2023-06-01"
+# On Vertex, where the version is a field of the body:
+# https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/use-claude
+_VERTEX_WITH_SAMPLING = "vertex-2023-10-16"
+# As the SDK sends it, with the key as Bearer, from its version 2 on (``anthropic._constants``).
+ANTHROPIC_VERSION = "2026-10-21"
+
+
+def _is_sampled(request: Request) -> bool:
+    parameters = request.parameters
+    return any(
+        getattr(parameters, name) is not None or name in parameters.extra for name in SAMPLING
+    )
 
 
 def _anthropic_version(request: Request) -> str | None:
-    parameters = request.parameters
-    if "anthropic-version" in {**request.endpoint_settings, **parameters.headers}:
+    if "anthropic-version" in {**request.endpoint_settings, **request.parameters.headers}:
         return None
-    is_sampled = any(
-        getattr(parameters, name) is not None or name in parameters.extra for name in SAMPLING
-    )
-    return _WITH_SAMPLING if is_sampled else None
+    return _WITH_SAMPLING if _is_sampled(request) else None
+
+
+def _vertex_version(request: Request) -> str | None:
+    is_set = "anthropic_version" in request.parameters.extra
+    return _VERTEX_WITH_SAMPLING if _is_sampled(request) and not is_set else None
+
+
+# An @ precedes the version of a model: claude-haiku-4-5@20251001.
+_ON_VERTEX = re.compile(r"[\w-][\w.@-]*(?<!\.)")
+
+
+def _vertex_path(request: Request, publisher: str, method: str) -> str:
+    name = request.model_name
+    if not _ON_VERTEX.fullmatch(name):
+        raise InvalidParameterError(f"No model on Vertex is called {name!r}.")
+    return f"/publishers/{publisher}/models/{quote(name, safe='@')}:{method}"
 
 
 # A name that cannot change the rest of the URL, whatever a server on the way decodes.
@@ -155,7 +179,17 @@ _GEMINI = WireFormat(
     limits=frozenset({"generationConfig.maxOutputTokens", "generationConfig.max_output_tokens"}),
     key_header="x-goog-api-key",
     key_scheme="",
-    sdk="google.genai",
+    sdk=("google.genai",),
+)
+_ANTHROPIC = WireFormat(
+    module="llm_playground.providers.anthropic",
+    provider="llm_playground.providers.anthropic:AnthropicProvider",
+    path=lambda _request: "/v1/messages",
+    models=ModelList("/v1/models", "data", {"limit": "1000"}, _after_last_id),
+    headers={"anthropic-version": ANTHROPIC_VERSION},
+    version_header="anthropic-version",
+    older_version=_anthropic_version,
+    sdk=("anthropic",),
 )
 WIRE_FORMATS: dict[str, WireFormat] = {
     "openai": WireFormat(
@@ -163,7 +197,7 @@ WIRE_FORMATS: dict[str, WireFormat] = {
         provider="llm_playground.providers.openai:OpenAIProvider",
         path=lambda _request: "/chat/completions",
         models=ModelList("/models", "data"),
-        sdk="openai",
+        sdk=("openai",),
     ),
     "openai-responses": WireFormat(
         module="llm_playground.providers.openai_responses",
@@ -172,25 +206,39 @@ WIRE_FORMATS: dict[str, WireFormat] = {
         models=ModelList("/models", "data"),
         limits=frozenset({"max_output_tokens"}),
         without=frozenset({"stop", "seed", "presence_penalty", "frequency_penalty", "top_k"}),
-        sdk="openai",
+        sdk=("openai",),
     ),
-    "anthropic": WireFormat(
-        module="llm_playground.providers.anthropic",
-        provider="llm_playground.providers.anthropic:AnthropicProvider",
-        path=lambda _request: "/v1/messages",
-        models=ModelList("/v1/models", "data", {"limit": "1000"}, _after_last_id),
-        # As the SDK sends key and version from its version 2 on (``anthropic._constants``).
-        headers={"anthropic-version": "2026-10-21"},
-        version_header="anthropic-version",
-        older_version=_anthropic_version,
-        sdk="anthropic",
-    ),
+    "anthropic": _ANTHROPIC,
     "gemini": _GEMINI,
     "gemini-legacy": replace(
         _GEMINI,
         provider="llm_playground.providers.gemini_legacy:GeminiLegacyProvider",
-        sdk=None,
+        sdk=(),
         install="Install it: pip install 'llm_playground[gemini-legacy]'.",
+    ),
+    "anthropic-vertex": replace(
+        _ANTHROPIC,
+        module="llm_playground.providers.clouds",
+        provider="llm_playground.providers.clouds:AnthropicVertexProvider",
+        path=lambda request: _vertex_path(request, "anthropic", "streamRawPredict"),
+        headers={},
+        version_header="",
+        older_version=_vertex_version,
+        sdk=("google.auth.transport.requests", "anthropic"),
+    ),
+    "gemini-vertex": replace(
+        _GEMINI,
+        provider="llm_playground.providers.clouds:GeminiVertexProvider",
+        path=lambda request: _vertex_path(request, "google", "streamGenerateContent?alt=sse"),
+        key_header="Authorization",
+        key_scheme="Bearer ",
+        sdk=("google.auth.transport.requests", "google.genai"),
+    ),
+    "anthropic-bedrock": replace(
+        _ANTHROPIC,
+        provider="llm_playground.providers.clouds:AnthropicBedrockProvider",
+        sdk=("boto3", "anthropic"),
+        install="Install it: pip install 'llm_playground[bedrock]'.",
     ),
 }
 
