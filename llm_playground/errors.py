@@ -116,10 +116,12 @@ class ProviderError(LLMError):
         status_code: The HTTP status; None if there was no response.
         request_id: The provider's id of the request, for its support.
 
-    ``reached`` is whether the provider may have received the request.
+    ``reached`` is whether the provider may have received the request, ``answer_goes_on`` whether
+    only reading failed: the provider makes the answer in the background.
     """
 
     reached: bool = True
+    answer_goes_on: bool = False
 
     def __init__(
         self,

@@ -68,7 +68,8 @@ def resume(run: Run | str | Mapping[str, Any] = LAST) -> Run:
 
     Raises:
         InvalidParameterError: There is no such run, or it was not made in the background.
-        ConfigError: It still runs in another process, or was sent to another base URL.
+        ConfigError: It still runs in another process, is another user's, or was sent to another
+            base URL.
         LLMError: The answer failed, or the provider no longer has it; ``error.run`` is the run.
 
     Example::
@@ -85,6 +86,11 @@ def resume(run: Run | str | Mapping[str, Any] = LAST) -> Run:
         raise InvalidParameterError(
             f"The run {found.id} was not made in the background. Only calls with "
             'extra={"background": True} can be resumed.'
+        )
+    if row["username"] not in (None, "", provenance.username()):
+        raise ConfigError(
+            f"The run {found.id} is {row['username']}'s, and so is the key that gets its answer. "
+            "Let them resume it."
         )
     if found.status == "running":
         raise ConfigError(f"The run {found.id} still runs ({row['process'] or 'another process'}).")

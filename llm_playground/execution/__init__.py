@@ -410,16 +410,15 @@ class _ActiveRun:
 
     def interrupted(self, error: LLMError) -> LLMError:
         """The error of an attempt; where the provider goes on with the answer, how to get it."""
-        background = self.builder.background
-        if background is None or getattr(error, "status_code", None) is not None:
+        status_code = getattr(error, "status_code", None)
+        is_known = self.builder.background is not None or self.call.resumes is not None
+        if not (is_known and (status_code is None or getattr(error, "answer_goes_on", False))):
             return error
-        self._goes_on = True
-        label = config.label(self.call.request.provider)
-        return StreamInterruptedError(
-            f"{label[:1].upper()}{label[1:]} goes on with this answer in the background. "
-            f'lp.resume("{self.call.run_id}") gets it.',
-            detail=error.detail or str(error),
-        )
+        self._goes_on, label = True, config.label(self.call.request.provider)
+        why = "" if status_code is None else f" It cannot be read now: {error}"
+        line = f"{label[:1].upper()}{label[1:]} goes on with this answer in the background. "
+        line += f'lp.resume("{self.call.run_id}") gets it.{why}'
+        return StreamInterruptedError(line, detail=error.detail or str(error))
 
     async def stop_in_background(self) -> None:
         """Stop the answer if the provider makes it in the background, where it would go on."""
@@ -449,7 +448,9 @@ class _ActiveRun:
         run = replace(run, api_version=older_version(self.request_as_sent()))
         before, builder = self.call.resumes, self.builder
         if before is not None and not builder.delivered and builder.finish is None:
-            return replace(before, status=status, error=error, attempts=run.attempts)
+            goes_on = status == "cancelled" and builder.background is None  # nothing was stopped
+            kept: Status = "interrupted" if goes_on else status
+            return replace(before, status=kept, error=error, attempts=run.attempts)
         if self.reservation is None:
             return run
         notices = tuple(self.reservation.notices)

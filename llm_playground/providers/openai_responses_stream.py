@@ -106,6 +106,9 @@ async def _resuming(
                 ) from None
             passes = error.status_code is None or error.retryable
             if response_id is None or is_over or not passes:
+                # Another attempt of the caller would be another answer, which is paid too.
+                error.answer_goes_on = response_id is not None and not reader.ended
+                error.retryable = error.retryable and not error.answer_goes_on
                 raise
         else:
             return

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 import llm_playground as lp
+from llm_playground import provenance
 from llm_playground.providers import openai_responses_stream
 from tests.providers.responses_format import (
     RESPONSE_ID,
@@ -165,6 +166,44 @@ def test_an_answer_that_the_provider_no_longer_has_says_so(ask):
     [row] = lp.runs().to_dict("records")
     assert (row["status"], row["response_text"]) == ("failed", broken.text)
     assert row["cost_usd"] == pytest.approx(float(broken.cost_usd))
+
+
+def refusing(status):
+    error = {"error": {"message": "Not now.", "type": "server_error", "code": None}}
+    return json_reply(status, error)
+
+
+@pytest.mark.parametrize("status", [401, 503])
+def test_an_answer_that_only_cannot_be_read_is_neither_asked_for_again_nor_given_up(ask, status):
+    is_back = threading.Event()
+    vendor = Vendor(sse(EVENTS[0]))
+    lp.configure(retry={"attempts": 3, "first_wait_s": 0.01})
+
+    def answer(request):
+        return vendor(request) if request.method == "POST" or is_back.is_set() else refusing(status)
+
+    with pytest.raises(lp.StreamInterruptedError, match=rf"lp\.resume\(.*{status}"):
+        ask(answer)
+    with pytest.raises(lp.StreamInterruptedError, match=r"lp\.resume\("):
+        lp.resume()
+    assert (vendor.created, list(lp.runs().status)) == (1, ["interrupted"])
+
+    is_back.set()
+    assert (lp.resume().text, vendor.created) == (TEXT, 1)
+    assert list(lp.runs().status) == ["completed"]
+
+
+def test_a_run_of_another_user_is_not_resumed(ask, monkeypatch):
+    vendor = Vendor(beginning(0.6), allowed=lambda _number: False)
+    with pytest.raises(lp.StreamInterruptedError) as caught:
+        ask(vendor)
+    asked = len(vendor.read)
+    monkeypatch.setattr(provenance, "username", lambda: "someone-else")
+
+    with pytest.raises(lp.ConfigError, match="the key that gets its answer"):
+        lp.resume(caught.value.run)
+
+    assert (len(vendor.read), list(lp.runs().status)) == (asked, ["interrupted"])
 
 
 def test_a_failure_of_the_answer_itself_is_no_break(ask):
