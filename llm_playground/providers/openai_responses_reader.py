@@ -7,6 +7,7 @@ came, so their JSON is kept with the parts. An item of a type that is not known 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -48,6 +49,12 @@ from llm_playground.providers.openai_responses_items import (
 from llm_playground.types import FinishReason
 
 _BREAK = "\n\n"  # between two summaries of one thought
+# These give texts, arguments and reasoning again that their deltas have brought.
+_REPEATS = re.compile(
+    r"response\.(output_text|content_part|reasoning\w*|refusal|function_call_arguments)\."
+)
+_OF_ITEM = frozenset({"item_id", "output_index"})
+_ABOUT_ITEM = _OF_ITEM | {"type", "obfuscation"}
 _INCOMPLETE: dict[object, FinishReason] = {
     "max_output_tokens": "length",
     "content_filter": "content_filter",
@@ -73,6 +80,7 @@ class Reader:
         self._streamed = False  # whether deltas of the present item came
         self._calls: dict[object, int] = {}  # the numbers of the calls, by output_index
         self._read_items: set[object] = set()  # places and ids of those that are complete
+        self._kept: list[Json] = []  # events that are not known, about items to come
         self._chars = 0  # of the messages that are complete
         self._cited: list[tuple[Json, int]] = []  # with the characters before its text
         self._citing: list[tuple[Json, int]] = []  # of the message that is not complete
@@ -92,11 +100,17 @@ class Reader:
         read = _READ.get(kind)
         if read is not None:
             return read(self, event)
-        # What events of this format bring beside those in _READ, whole items have at their end.
-        return [] if kind.startswith("response.") else unknown_event(event)
+        if not kind.startswith("response."):
+            return unknown_event(event)
+        return [] if _REPEATS.match(kind) else self._keep(event)
 
     def rest(self) -> list[ProviderEvent]:
-        return []  # each event is read at once
+        """Of events that are not known, those whose content no item has brought."""
+        kinds: dict[str, list[Json]] = {}
+        for event in self._left() if self.complete else ():
+            kinds.setdefault(event["type"], []).append(event)
+        self._kept = []
+        return [PartAdded(OtherPart(kind, dumps(events))) for kind, events in kinds.items()]
 
     def finish(self, request_id: str | None) -> Finish:
         reason, block = self._reason, None
@@ -116,6 +130,24 @@ class Reader:
             logprobs=token_logprobs(self._logprobs),
             sources=_sources([*self._cited, *self._citing]),
         )
+
+    def _keep(self, event: dict[str, Any]) -> list[ProviderEvent]:
+        """Keep an event about an item until the item has come whole, which has its content."""
+        if event.keys().isdisjoint(_OF_ITEM):
+            return unknown_event(event)
+        content = (value for name, value in event.items() if name not in _ABOUT_ITEM)
+        if any(value and isinstance(value, (str, list, dict)) for value in content):
+            self._kept.append(event)
+        return []
+
+    def _left(self) -> list[Json]:
+        """The kept events whose item has not come."""
+        return [
+            event
+            for event in self._kept
+            if event.get("output_index") not in self._read_items
+            and word(event.get("item_id")) not in self._read_items
+        ]
 
     def _begin(self, event: Json) -> list[ProviderEvent]:
         """The response as it was accepted."""
@@ -172,6 +204,7 @@ class Reader:
     def _item(self, place: object, item: Json) -> Iterator[ProviderEvent]:
         """What the deltas of an item have not given, and its form for the next round."""
         self._read_items |= {place, word(item.get("id"))} - {None}
+        self._kept = self._left()
         unit = unit_of(item)
         if unit is not None:
             self._units.add(unit)

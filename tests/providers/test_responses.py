@@ -487,6 +487,34 @@ def test_a_refusal_blocks_the_answer_and_is_kept(key):
     assert caught.value.run.parts == (RefusalPart("I will not.", original_of(item)),)
 
 
+def test_content_of_unknown_events_is_shown_unless_an_item_brings_it(key):
+    def told(kind, place, **fields):
+        return {
+            "type": f"response.{kind}",
+            "output_index": place,
+            "item_id": f"i_{place}",
+            **fields,
+        }
+
+    *begun, end = events([(message_item("Hello"), None)])
+    new = [
+        told("hologram.delta", 7, delta="3D"),
+        told("hologram.delta", 7, delta=" view"),
+        told("hologram.in_progress", 7),
+        told("layout.delta", 0, delta="Hello"),
+        {"type": "response.heartbeat", "sequence_number": 40},
+        {"type": "response.aside", "text": "By the way."},
+    ]
+
+    run = answer_to(Reply(tuple(map(sse, [*new, *begun, end]))))
+
+    shown = [one for one in run.parts if isinstance(one, OtherPart)]
+    assert [one.kind for one in shown] == ["response.hologram.delta", "event"]
+    assert [each["delta"] for each in json.loads(shown[0].json)] == ["3D", " view"]
+    assert json.loads(shown[1].json) == new[-1]
+    assert run.text == "Hello"
+
+
 def test_log_probabilities_are_kept(key):
     token = {"token": "Hello", "logprob": -0.5, "bytes": [1], "top_logprobs": []}
     stream = events([(message_item("Hello"), None)])
