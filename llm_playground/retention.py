@@ -20,7 +20,7 @@ from llm_playground.budgeting.carrying import keeping_spent
 from llm_playground.config import options
 from llm_playground.errors import InvalidParameterError, RunLogError
 from llm_playground.reports.query import Condition, Filters, condition
-from llm_playground.runlog import copies, open_log
+from llm_playground.runlog import copies, definitions, open_log
 from llm_playground.runlog.log import RunLog
 from llm_playground.runlog.rows import pack, unpack
 from llm_playground.runlog.store import Dialect, Session
@@ -379,7 +379,7 @@ WHERE id IN (SELECT id FROM purge_executions)
     # Ids of other programs may have no second form; the text is then removed from the row itself.
     f"""
 UPDATE prompts SET system_prompt = NULL, user_prompt = NULL, messages = NULL, texts_gz = NULL,
-    attachments = NULL
+    attachments = NULL, tools = NULL, schema_hash = NULL
 WHERE id IN (SELECT id FROM purge_prompts) AND id = {_TEXTLESS.format("id")}
 """,  # noqa: S608 - constants of this module
     _UNUSED_PROMPTS,
@@ -420,19 +420,18 @@ _DELETE_UNUSED_ATTACHMENTS = "DELETE FROM attachments WHERE sha256 NOT IN ({used
 def _delete(session: Session, selection: Selection) -> None:
     """Delete the texts (``metrics``) or rows (``nothing``) of the selected runs."""
     dialect = selection.dialect
+    definitions.lock(session, dialect)  # first, as long as no row is locked
     with _selected(session, selection), keeping_spent(session, dialect):
         for statement in _METRICS if selection.keep == "metrics" else _NOTHING:
-            session.execute(
-                statement.format(
-                    no_reasons=_NO_REASONS[dialect],
-                    no_text_parameters=_NO_TEXT_PARAMETERS[dialect],
-                )
-            )
+            reasons, parameters = _NO_REASONS[dialect], _NO_TEXT_PARAMETERS[dialect]
+            sql = statement.format(no_reasons=reasons, no_text_parameters=parameters)
+            session.execute(sql)
         if selection.keep == "nothing" and selection.user is not None and selection.before is None:
             for statement in _OF_USER:
                 session.execute(statement, {"user": selection.user})
         session.lock("attachments")  # against one that is stored again at this moment
         session.execute(_DELETE_UNUSED_ATTACHMENTS.format(used=_USED_ATTACHMENTS[dialect]))
+        definitions.remove_unused(session, dialect)
 
 
 # By table alias: the table, and the temporary table with the ids of its selected rows.

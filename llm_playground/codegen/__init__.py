@@ -18,7 +18,7 @@ from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
-from llm_playground.runlog import attachments, open_log
+from llm_playground.runlog import attachments, definitions, open_log
 from llm_playground.runlog.reading import messages_of
 from llm_playground.runlog.rows import unpacked_row
 from llm_playground.types import Message, Parameters, Request, Run
@@ -39,15 +39,16 @@ LAST = "last"
 _RUN = """
 SELECT r.prompt_hash, r.model, CAST(r.dropped_parameters AS VARCHAR) AS dropped,
        p.system_prompt, p.user_prompt, CAST(p.messages AS VARCHAR) AS messages,
-       CAST(p.parameters AS VARCHAR) AS parameters, p.texts_gz AS _prompt_gz
+       CAST(p.parameters AS VARCHAR) AS parameters, CAST(p.tools AS VARCHAR) AS tools,
+       p.schema_hash, p.texts_gz AS _prompt_gz
 FROM results r
 LEFT JOIN executions e ON e.id = r.execution_id LEFT JOIN prompts p ON p.id = e.prompt_id
 """
 _BY_ID = f"{_RUN} WHERE r.id = $run"
 _NEWEST = f"{_RUN} WHERE e.username = $run ORDER BY r.started_at DESC NULLS LAST, r.id DESC LIMIT 1"
 _INCOMPLETE = (
-    "The log holds less than was sent (a schema, tools, texts that privacy masks, another base "
-    "URL): this is what it holds."
+    "The log holds less than was sent (tools and schema of an imported run, texts that privacy "
+    "masks, another base URL): this is what it holds."
 )
 
 
@@ -60,8 +61,7 @@ def code(run: Source, language: str = "python", *, as_function: bool = False) ->
 
     Args:
         run: A run, a run's id, ``"last"``, a row of :func:`llm_playground.runs`, a request, or a
-            saved prompt. The log holds neither schemas nor tools: if a run had some, or anything
-            else is missing, the first line of its code says so.
+            saved prompt. If the log holds less than a run sent, the first line of its code says so.
         language: ``python``, ``javascript`` or ``curl``.
         as_function: Return a function ``ask`` that returns the answer's text (in a shell, that
             prints the stream) in place of a script. Each ``{{name}}`` of a request or saved prompt
@@ -173,10 +173,12 @@ def _logged_request(
 ) -> tuple[Request, str | None]:
     """The request of a logged run, and a note if the log holds less than was sent.
 
-    The log stores neither base URL, schema nor tools, but the prompt's hash covers all of them: if
-    the hash matches with one of the known base URLs, the request is complete.
+    The log does not store the base URL, but the prompt's hash covers all that was sent: if the hash
+    matches with one of the known base URLs, the request is complete.
     """
-    default = Request(model, _messages(row), parameters)
+    found = definitions.find(open_log(), definitions.hashes_in(row))
+    tools, schema = definitions.tools_of(row, found), definitions.schema_of(row, found)
+    default = Request(model, _messages(row), parameters, tools, schema)
     current = wire_formats.at_endpoint(default)
     for request in (current, default):
         if row["prompt_hash"] is None or request.prompt_hash() == row["prompt_hash"]:

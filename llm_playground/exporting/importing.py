@@ -296,6 +296,8 @@ def _prompt(row: Row, attached: Mapping[str, ImagePart | FilePart]) -> Row:
         "selected_model": row["model"],
         "prompt_hash": row["prompt_hash"],
         "attachments": row["attachments"],
+        "tools": None,  # exports have neither tools nor schemas
+        "schema_hash": None,
     }
 
 

@@ -18,6 +18,7 @@ from llm_playground.runlog import journal, refusals
 from llm_playground.runlog.refusals import Content, Refused
 from llm_playground.runlog.rows import (
     AUDIT_COLUMNS,
+    DEFINITION_COLUMNS,
     EXECUTION_COLUMNS,
     PROMPT_COLUMNS,
     RESULT_COLUMNS,
@@ -40,6 +41,7 @@ def _struct(columns: Mapping[str, str]) -> str:
 
 
 _ROWS = {
+    "definition": DEFINITION_COLUMNS,
     "prompt": PROMPT_COLUMNS,
     "execution": EXECUTION_COLUMNS,
     "result": RESULT_COLUMNS,
@@ -68,7 +70,7 @@ SELECT unnest(from_json_strict(line, {quoted(_SHAPE)})), filename, dead
 FROM (SELECT unnest($lines) AS line, unnest($files) AS filename, unnest($dead) AS dead)
 """  # noqa: S608 - a constant
 
-# For `prompts` and `audit_log`, whose rows never change.
+# For `definitions`, `prompts` and `audit_log`, whose rows never change.
 _NEW_ROWS = """
 INSERT INTO {table} BY NAME
 SELECT DISTINCT ON ({row}.id) unnest({row}) FROM journal WHERE {row}.id IS NOT NULL
@@ -130,6 +132,7 @@ _FIXED = ("id", "execution_id", "iteration_number", "prompt_hash", "started_at")
 UPDATES = ", ".join(f"{name} = excluded.{name}" for name in RESULT_COLUMNS if name not in _FIXED)
 _INSERTS = {
     "audit": _NEW_ROWS.format(table="audit_log", row="audit"),
+    "definition": _NEW_ROWS.format(table="definitions", row="definition"),
     "prompt": _NEW_ROWS.format(table="prompts", row="prompt"),
     "execution": _EXECUTIONS,
     "result": _RESULTS.format(updates=UPDATES, is_told=_IS_TOLD),

@@ -203,7 +203,7 @@ _GRANTS: dict[str, tuple[str, ...]] = {
     "SELECT, INSERT, UPDATE": (
         *("executions", "results", "presets", "budget_reservations", "attachments"),
     ),
-    "SELECT, INSERT": ("prompts", "ratings", "prompt_versions"),
+    "SELECT, INSERT": ("prompts", "definitions", "ratings", "prompt_versions"),
     "SELECT": ("budgets", "runs", "schema_migrations"),
     "INSERT": ("audit_log", "budget_alarms"),
 }
@@ -232,6 +232,13 @@ _PERSONAL: dict[str, str] = {
             "EXISTS (SELECT FROM prompts p WHERE p.attachments @> to_jsonb(attachments.sha256))",
             "EXISTS (SELECT FROM results r WHERE r.parts @> "
             "jsonb_build_array(jsonb_build_object('sha256', attachments.sha256)))",
+        ]
+    ),
+    "definitions": " OR ".join(
+        [
+            _OWN,
+            "EXISTS (SELECT FROM prompts p WHERE p.tools @> to_jsonb(definitions.id))",
+            "EXISTS (SELECT FROM prompts p WHERE p.schema_hash = definitions.id)",
         ]
     ),
 }
@@ -292,7 +299,7 @@ FROM pg_class c JOIN pg_stat_user_tables s ON s.relid = c.oid
 WHERE s.n_dead_tup > 0 AND c.relkind = 'r' AND pg_has_role(c.relowner, 'MEMBER') AND (
     c.oid IN (SELECT relid FROM pg_partition_tree('results') WHERE isleaf)
     OR c.oid IN (to_regclass('prompts'), to_regclass('executions'), to_regclass('ratings'),
-        to_regclass('attachments')))
+        to_regclass('attachments'), to_regclass('definitions')))
 """
 
 

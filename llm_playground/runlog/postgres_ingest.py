@@ -18,6 +18,7 @@ from llm_playground.runlog.postgres_admin import DRAIN_MS, LOCK_WAIT_MS
 from llm_playground.runlog.refusals import Content, Refused
 from llm_playground.runlog.rows import (
     AUDIT_COLUMNS,
+    DEFINITION_COLUMNS,
     EXECUTION_COLUMNS,
     PROMPT_COLUMNS,
     RESULT_COLUMNS,
@@ -204,6 +205,14 @@ _INSERTS = {
     INSERT INTO audit_log ({_names(AUDIT_COLUMNS)})
     SELECT DISTINCT ON (id) {_names(AUDIT_COLUMNS)} FROM read_audit ORDER BY id
     ON CONFLICT DO NOTHING  -- no column: members who may only insert cannot read it
+)""",  # noqa: S608 - names of columns
+    "definition": f""", read_definitions AS (
+    SELECT d.* FROM journal, jsonb_populate_record(NULL::definitions, line->'definition') AS d
+    WHERE d.id IS NOT NULL
+), written_definitions AS (
+    INSERT INTO definitions ({_names(DEFINITION_COLUMNS)})
+    SELECT DISTINCT ON (id) {_names(DEFINITION_COLUMNS)} FROM read_definitions ORDER BY id
+    ON CONFLICT (id) DO NOTHING
 )""",  # noqa: S608 - names of columns
     "prompt": f""", read_prompts AS (
     SELECT p.* FROM journal, jsonb_populate_record(NULL::prompts, line->'prompt') AS p

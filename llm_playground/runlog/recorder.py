@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,7 +25,8 @@ from llm_playground._runtime import Debouncer
 from llm_playground.config.options import Privacy
 from llm_playground.parts import FilePart, ImagePart
 from llm_playground.redaction import StreamRedactor, printable
-from llm_playground.redaction.pii import Kind, masked
+from llm_playground.redaction.pii import Kind, masked_json
+from llm_playground.runlog import definitions
 from llm_playground.runlog.attachments import AttachmentFiles, answered
 from llm_playground.runlog.journal import Journal
 from llm_playground.runlog.rows import (
@@ -69,7 +70,7 @@ def private_prompt(row: Row, privacy: Privacy) -> Row:
         return _masked(row, (*PROMPT_TEXTS, "parameters"), privacy.redact)
     parameters = row["parameters"].items()
     return row | {
-        **dict.fromkeys((*PROMPT_TEXTS, "attachments")),
+        **dict.fromkeys((*PROMPT_TEXTS, "attachments", "tools", "schema_hash")),
         "id": id_without_text(row["id"]),
         "parameters": {name: value for name, value in parameters if name not in TEXT_PARAMETERS},
     }
@@ -98,18 +99,7 @@ def private_result(row: Row, privacy: Privacy) -> Row:
 def _masked(row: Row, columns: Sequence[str], kinds: Sequence[Kind]) -> Row:
     if not kinds:
         return row
-    return row | {name: _masked_json(row[name], kinds) for name in columns}
-
-
-def _masked_json(value: object, kinds: Sequence[Kind]) -> object:
-    """A JSON value with personal data masked in its texts and names."""
-    if isinstance(value, str):
-        return masked(value, kinds)
-    if isinstance(value, Mapping):
-        return {masked(str(name), kinds): _masked_json(item, kinds) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_masked_json(item, kinds) for item in value]
-    return value
+    return row | {name: masked_json(row[name], kinds) for name in columns}
 
 
 _TEXT_EVERY_S = 0.05
@@ -147,7 +137,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._current: Journal | None = None
         self._retired: list[Journal] = []
-        self._journaled: set[str] = set()  # ids of prompts and executions in the current journal
+        self._journaled: set[str] = set()  # ids of rows that never change, in the current journal
         self._runs: dict[str, _Running] = {}
         self._executions: dict[str, Row] = {}
         self._unlogged: set[str] = set()  # ids of runs and executions that privacy settings exclude
@@ -168,7 +158,10 @@ class Recorder:
                 return
             prompt_hash = request.prompt_hash()
             result = private_result(result_row(run, prompt_hash), privacy)
-            prompt = prompt_row(run, request, prompt_hash)
+            defined: list[Row] = []
+            if privacy.store == "texts" and (request.tools or request.schema is not None):
+                defined = definitions.rows_of(request, privacy.redact, run.started_at)
+            prompt = prompt_row(run, request, prompt_hash) | definitions.references(defined)
             rows = {
                 "prompt": private_prompt(prompt, privacy),
                 "execution": private_execution(execution_row(execution), privacy),
@@ -177,7 +170,7 @@ class Recorder:
                 self._runs[run.id] = _Running(result, privacy, StreamRedactor(privacy.redact))
                 self._executions.setdefault(execution.id, rows["execution"])
                 is_new = prompt["id"] not in self._journaled
-                self._write(self._started_line(result, rows))
+                self._write(self._definition_lines(defined) + self._started_line(result, rows))
             if is_new and prompt["attachments"] and privacy.stores_attachments:
                 parts = (part for message in request.messages for part in message.content)
                 kinds = (ImagePart, FilePart)
@@ -290,6 +283,11 @@ class Recorder:
         for journal in self._journals():
             journal.close()
         self._reset()
+
+    def _definition_lines(self, rows: Sequence[Row]) -> bytes:
+        new_rows = {row["id"]: row for row in rows if row["id"] not in self._journaled}
+        self._journaled.update(new_rows)
+        return b"".join(journal_line("definition", definition=row) for row in new_rows.values())
 
     def _started_line(self, result: Row, rows: dict[str, Row]) -> bytes:
         new_rows = {name: row for name, row in rows.items() if row["id"] not in self._journaled}

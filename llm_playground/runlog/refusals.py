@@ -26,6 +26,7 @@ from llm_playground.runlog.store import Batch, RefusedRow
 # The parts of a journal's line, in the order in which they are written, with their tables.
 TABLES: Mapping[str, str] = {
     "audit": "audit_log",
+    "definition": "definitions",
     "prompt": "prompts",
     "execution": "executions",
     "result": "results",

@@ -4,8 +4,9 @@
 :func:`execution_row` and :func:`result_row` those of the tables.
 
 A journal has one JSON object per line: a ``kind`` for human readers and any of ``prompt``,
-``execution``, ``result``, ``audit`` (rows) and ``pieces`` (new text of running runs, ordered by
-``n``). Every string passes :func:`llm_playground.redaction.redact` before it is written.
+``execution``, ``result``, ``definition``, ``audit`` (rows) and ``pieces`` (new text of running
+runs, ordered by ``n``). Every string passes :func:`llm_playground.redaction.redact` before it is
+written.
 
 Compressed texts are zlib bytes in the column ``texts_gz``, packed row by row so that each row can
 be deleted for good. The text columns themselves are NULL then; readers unpack them here.
@@ -58,6 +59,15 @@ PROMPT_COLUMNS: dict[str, str] = {
     "selected_model": "VARCHAR",
     "prompt_hash": "VARCHAR",
     "attachments": "JSON",
+    "tools": "JSON",
+    "schema_hash": "VARCHAR",
+}
+DEFINITION_COLUMNS: dict[str, str] = {
+    "id": "VARCHAR",
+    "kind": "VARCHAR",
+    "name": "VARCHAR",
+    "content": "VARCHAR",
+    "created_at": "TIMESTAMPTZ",
 }
 EXECUTION_COLUMNS: dict[str, str] = {
     "id": "VARCHAR",

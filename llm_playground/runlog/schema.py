@@ -38,7 +38,7 @@ _WORDS: dict[Dialect, Mapping[str, str]] = {
         "bytes": "BLOB",
         "result_time": "TIMESTAMPTZ DEFAULT now()",
         **dict.fromkeys(("result_key", "parts", "db_role", "as_reader"), ""),
-        **dict.fromkeys(("first", "second", "fourth"), ""),
+        **dict.fromkeys(("first", "second", "fourth", "fifth"), ""),
     },
     "postgres": {
         "id": "VARCHAR PRIMARY KEY DEFAULT llm_playground_id()",
@@ -96,6 +96,10 @@ GROUP BY 1, 2, 3, 4, 5, 6
 WITH NO DATA;
 """,
         "fourth": "CREATE INDEX prompts_by_attachment ON prompts USING gin (attachments);",
+        "fifth": """
+CREATE INDEX prompts_by_tool ON prompts USING gin (tools);
+CREATE INDEX prompts_by_schema ON prompts (schema_hash);
+""",
     },
 }
 
@@ -285,6 +289,8 @@ _V4 += _runs_view("attachments", RATINGS)
 
 # `parts` is NULL for an answer that is reasoning, text and tool calls in this order, which have
 # columns of their own. `at_least_usd` is what is known of a cost that is not known as a whole.
+# `definitions`: tools and schemas by their hashes, which `prompts.tools` (a JSON list) and
+# `prompts.schema_hash` name; NULL for none.
 _V5 = """
 ALTER TABLE results ADD COLUMN service_tier VARCHAR;
 ALTER TABLE results ADD COLUMN billed_units {json};
@@ -292,6 +298,16 @@ ALTER TABLE results ADD COLUMN parts {json};
 ALTER TABLE results ADD COLUMN sources {json};
 ALTER TABLE results ADD COLUMN stop_sequence VARCHAR;
 ALTER TABLE results ADD COLUMN at_least_usd DECIMAL(18, 12);
+ALTER TABLE prompts ADD COLUMN tools {json};
+ALTER TABLE prompts ADD COLUMN schema_hash VARCHAR;
+CREATE TABLE definitions (
+    id VARCHAR PRIMARY KEY,
+    kind VARCHAR,
+    name VARCHAR,
+    content VARCHAR,
+    created_at TIMESTAMPTZ DEFAULT now(){db_role}
+);
+{fifth}
 """
 _V5 += _runs_view("at_least_usd", RATINGS)
 
@@ -313,6 +329,7 @@ TABLES = (
     "prompt_versions",
     "presets",
     "attachments",
+    "definitions",
     "budgets",
     "budget_reservations",
     "budget_alarms",

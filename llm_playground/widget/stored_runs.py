@@ -16,11 +16,11 @@ from llm_playground.rendering import answers
 from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
-from llm_playground.runlog import attachments, open_log
+from llm_playground.runlog import attachments, definitions, open_log
 from llm_playground.runlog.attachments import Attachment
 from llm_playground.runlog.reading import json_value, messages_of, run_of
 from llm_playground.runlog.rows import TOKEN_COLUMNS, unpacked_row
-from llm_playground.types import Execution, Message, Parameters, Request, Run
+from llm_playground.types import Execution, Message, Parameters, Request, Run, Schema, Tool
 from llm_playground.widget.controls import TRAIT_OF
 from llm_playground.widget.form import Form, PlannedCall, form_from_prompt
 from llm_playground.widget.session import Notify, RunSession
@@ -44,6 +44,7 @@ SELECT r.id AS run_id, r.execution_id, e.prompt_id, r.iteration_number, r.model,
        CAST(r.parts AS VARCHAR) AS parts, CAST(r.sources AS VARCHAR) AS sources,
        p.system_prompt, p.user_prompt, CAST(p.messages AS VARCHAR) AS messages,
        CAST(p.attachments AS VARCHAR) AS attachments,
+       CAST(p.tools AS VARCHAR) AS tools, p.schema_hash,
        CAST(p.parameters AS VARCHAR) AS parameters, e.iterations,
        r.texts_gz AS _result_gz, p.texts_gz AS _prompt_gz
 FROM results r
@@ -72,6 +73,8 @@ class StoredRun:
     messages: tuple[Message, ...] | None
     iterations: int = 1
     lacks_attachments: bool = False
+    tools: tuple[Tool, ...] = ()  # without their functions
+    schema: Schema | None = None
 
 
 def resolve_run_ids(runs: object) -> list[str]:
@@ -130,7 +133,8 @@ def stored_runs(ids: Sequence[str]) -> list[StoredRun]:
     rows = [unpacked_row(row) for row in open_log().rows(_BY_ID, {"ids": list(ids)})]
     hashes = (sha256 for row in rows for sha256 in (*_hashes(row), *_answer_hashes(row)))
     attached = attachments.find(open_log(), hashes)
-    found = {row["run_id"]: stored_run_of(row, attached) for row in rows}
+    defined = definitions.find(open_log(), (one for r in rows for one in definitions.hashes_in(r)))
+    found = {row["run_id"]: stored_run_of(row, attached, defined) for row in rows}
     return [found[run_id] for run_id in ids if run_id in found]
 
 
@@ -152,9 +156,11 @@ def _answer_hashes(row: Mapping[str, Any]) -> list[str]:
 
 
 def stored_run_of(
-    row: Mapping[str, Any], attached: Mapping[str, Attachment] = MappingProxyType({})
+    row: Mapping[str, Any],
+    attached: Mapping[str, Attachment] = MappingProxyType({}),
+    defined: Mapping[str, Tool | Schema] = MappingProxyType({}),
 ) -> StoredRun:
-    """A run from its row, as :func:`~llm_playground.runlog.reading.run_of`, with attachments.
+    """A run from its row, as :func:`~llm_playground.runlog.reading.run_of`, with what it names.
 
     Raises:
         InvalidParameterError: The row has a value of another program that no run can have.
@@ -166,7 +172,9 @@ def stored_run_of(
         run = replace(run, api_version=None if run.cached else _version_of(run))
         run = replace(run, parts=attachments.parts_found(run.parts, attached))
         iterations = int(row.get("iterations") or 1)
-        return StoredRun(run, _messages(row, attached), iterations, bool(missing))
+        tools, schema = definitions.tools_of(row, defined), definitions.schema_of(row, defined)
+        messages = _messages(row, attached)
+        return StoredRun(run, messages, iterations, bool(missing), tools, schema)
     except (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         name = _validation.short_repr(row["run_id"])
         raise InvalidParameterError(f"The run {name} cannot be read ({error}).") from None
@@ -322,5 +330,6 @@ def _call_of(one: StoredRun, cell_id: str | None) -> Call:
         cell_id=cell_id,
         process=provenance.process(),
     )
-    request = at_endpoint(Request(run.model, one.messages or (), run.parameters))
+    request = Request(run.model, one.messages or (), run.parameters, one.tools, one.schema)
+    request = at_endpoint(request)
     return Call(run.id, request, execution, run.iteration_number, Tally(1))

@@ -8,7 +8,8 @@ import pytest
 
 import llm_playground as lp
 from llm_playground import budgeting
-from llm_playground.codegen import LANGUAGES
+from llm_playground.codegen import LANGUAGES, find_request
+from llm_playground.codegen.request import prepare
 from llm_playground.errors import ConfigError, InvalidParameterError, UnknownModelError
 from llm_playground.parts import ImagePart, TextPart
 from llm_playground.runlog import open_log
@@ -85,14 +86,22 @@ def test_the_max_tokens_cap_of_a_budget_is_in_the_code(openai):
     ids=["schema", "tools"],
 )
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_notes_what_the_log_does_not_hold(openai, more, language):
+def test_tools_and_schema_are_in_the_code_and_notes_say_if_the_log_lacks_them(
+    openai, more, language
+):
     with pytest.warns(lp.SchemaWarning) if "schema" in more else nullcontext():
         run = lp.ask("One number.", MODEL, **more)
 
+    code = lp.code(run, language)
+    assert INCOMPLETE not in code
+    sent = prepare(find_request(run.id).request).body
+    assert sent == openai.requests[0].json
+
+    log = open_log()
+    log.change(lambda session: session.execute("DELETE FROM definitions"))
     first = lp.code(run, language).splitlines()[0]
     assert INCOMPLETE in first
     assert first.startswith(("# ", "// "))
-    assert INCOMPLETE not in lp.code(lp.ask("One number.", MODEL), language)
 
 
 def test_notes_that_privacy_masked_the_text(openai):

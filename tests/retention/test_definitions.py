@@ -1,0 +1,96 @@
+"""Tools and schemas of prompts: stored once, by hash, and sent again wherever a run is."""
+
+import json
+
+import llm_playground as lp
+from llm_playground.codegen import find_request
+from llm_playground.parts import TextPart
+from llm_playground.runlog import open_log
+from llm_playground.types import Message, Request, Schema, Tool
+from llm_playground.widget.stored_runs import session_of, stored_runs
+from tests.retention.test_images import purge
+from tests.runlog.actors import record
+
+KEY = "sk-" + "proj-" + "a1B2" * 10
+# Names in an order that PostgreSQL's JSONB does not keep.
+SHAPE = {"type": "object", "properties": {"zebra": {"type": "string"}, "a": {"minimum": 1.0}}}
+LOOK = Tool("look", "Looks \N{BALLOON}\0.", SHAPE, call=print)
+FIND = Tool("find", "Finds.", {"type": "object"})
+ANSWER = Schema("Answer", SHAPE, json.loads)
+
+
+def asks(question, *tools, schema=None):
+    messages = (Message("user", (TextPart(question),)),)
+    return Request("anthropic:claude-x", messages, tools=tools, schema=schema)
+
+
+def stored(log):
+    return log.rows("SELECT id, kind, name, content FROM definitions ORDER BY kind, name")
+
+
+def test_a_logged_run_has_the_tools_and_the_schema_it_was_sent_with(
+    log, new_url, tmp_path, monkeypatch
+):
+    request = asks("All?", LOOK, FIND, schema=ANSWER)
+    run = record(log, request)
+    record(log, asks("Again?", FIND))
+    plain = record(log, asks("None?"))
+
+    names = [(row["kind"], row["name"]) for row in stored(log)]
+    assert names == [("schema", "Answer"), ("tool", "find"), ("tool", "look")]
+    for again in (find_request(run.id).request, _repeated(run)):
+        assert again == request
+        assert again.prompt_hash() == request.prompt_hash()
+        assert json.dumps(again.schema.json_schema) == json.dumps(SHAPE)
+        assert json.dumps(again.tools[0].parameters) == json.dumps(SHAPE)
+        assert again.tools[0].call is None
+    assert lp.code(run) == lp.code(request)
+    [row] = log.rows(
+        "SELECT tools, schema_hash FROM prompts WHERE id = $id", {"id": plain.prompt_id}
+    )
+    assert row == {"tools": None, "schema_hash": None}
+
+    copy = lp.backup(tmp_path / "copy.duckdb")
+    backed_up = open_log(str(copy))
+    assert stored(backed_up) == stored(log)
+    backed_up.close()
+    exported = lp.export(run)
+    monkeypatch.setenv("LLM_PLAYGROUND_LOG", new_url(log.dialect))
+    assert lp.import_runs(exported) == 1
+    assert lp.code(run.id).startswith("# The log holds less than was sent")
+    open_log().close()
+
+
+def _repeated(run):
+    """The request that an answer of the panel sends again."""
+    session = session_of(1, stored_runs([run.id]), lambda *_: None, cell_id=None)
+    return session.calls[0].call.request
+
+
+def test_a_purge_removes_what_no_prompt_uses(log):
+    first = record(log, asks("One?", LOOK, FIND, schema=ANSWER))
+    second = record(log, asks("Two?", FIND))
+
+    purge(run=first, keep="compressed")
+    assert find_request(first.id).request == asks("One?", LOOK, FIND, schema=ANSWER)
+    purge(run=first, keep="metrics")
+    assert [row["name"] for row in stored(log)] == ["find"]
+    assert find_request(second.id).request == asks("Two?", FIND)
+    purge(run=second, keep="nothing")
+    assert stored(log) == []
+
+
+def test_keys_and_personal_data_are_masked_and_metrics_keep_none(log):
+    told = f"Write to ada@example.org with {KEY}."
+    leaky = Tool("look", told, {"type": "object", "description": told})
+    lp.configure(privacy={"redact": ["email"]})
+    run = record(log, asks("Masked?", leaky))
+    [row] = stored(log)
+    assert row["content"].count("Write to [redacted] with [redacted") == 2
+    assert lp.code(run).startswith("# The log holds less than was sent")
+
+    lp.configure(privacy="metrics")
+    record(log, asks("Metrics?", FIND, schema=ANSWER))
+    assert stored(log) == [row]
+    [counts] = log.rows("SELECT count(tools) AS t, count(schema_hash) AS s FROM prompts")
+    assert counts == {"t": 1, "s": 0}
