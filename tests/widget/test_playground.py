@@ -186,9 +186,9 @@ def test_answer_grows_as_tail_and_finished_blocks(home):
     sheet.apply(1, TextDelta("nd deep.\n\nIt"))
     [second] = sheet.take_changes()
 
-    assert first["blocks"] == ("<h1>Sea</h1>\n",)
+    assert first["blocks"] == ["<h1>Sea</h1>\n"]
     assert first["tail"] == "It is **wide** "
-    assert second["blocks"] == ("<p>It is <strong>wide</strong> and deep.</p>\n",)
+    assert second["blocks"] == ["<p>It is <strong>wide</strong> and deep.</p>\n"]
     assert second["tail"] == "It"
 
 
