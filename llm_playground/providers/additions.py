@@ -142,7 +142,8 @@ def _without(body: Body, name: str, *inner: str) -> Body:
     return {other: value for other, value in body.items() if other != name}
 
 
-_CHAT, _RESPONSES, _MESSAGES, _GEMINI = "openai", "openai-responses", "anthropic", "gemini"
+_CHAT, _RESPONSES, _GEMINI = "openai", "openai-responses", "gemini"
+_MESSAGES = ("anthropic", "anthropic-vertex")
 # Sources of params and words: OpenAI's "Encrypted content is not supported with this model" (param
 # "include") and "Your organization must be verified to generate reasoning summaries" (param
 # "reasoning.summary"); Gemini's "Thinking_config.include_thoughts is only enabled when thinking is
@@ -153,7 +154,7 @@ ADDITIONS: dict[str, Addition] = {
         frozenset({"streamoptions", "includeusage"}),
         _without_counts,
     ),
-    "stream": Addition(frozenset({_CHAT, _MESSAGES, _RESPONSES}), frozenset({"stream"}), _whole),
+    "stream": Addition(frozenset({_CHAT, *_MESSAGES, _RESPONSES}), frozenset({"stream"}), _whole),
     "limit": Addition(
         frozenset({_CHAT}), frozenset({"maxtokens", "maxcompletiontokens"}), _other_limit
     ),
@@ -175,7 +176,7 @@ ADDITIONS: dict[str, Addition] = {
     "include_thoughts": Addition(
         frozenset({_GEMINI}), frozenset({"includethoughts"}), _without_thoughts
     ),
-    "citations": Addition(frozenset({_MESSAGES}), frozenset({"citations"}), _not_cited),
+    "citations": Addition(frozenset(_MESSAGES), frozenset({"citations"}), _not_cited),
 }
 
 

@@ -21,7 +21,7 @@ from llm_playground.errors import (
     ProviderUnavailableError,
 )
 from llm_playground.providers import Endpoint, RequestContext, anthropic, gemini, streaming
-from llm_playground.providers.wire_formats import ANTHROPIC_VERSION, WIRE_FORMATS
+from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.types import Request
 
 if TYPE_CHECKING:
@@ -30,24 +30,6 @@ if TYPE_CHECKING:
     from google.genai import Client
 
 _Response = TypeVar("_Response", bound=streaming.Response)
-
-Reader = anthropic.Reader  # of the wire format whose bodies are built here, Claude on Vertex
-
-
-def body(request: Request) -> dict[str, Any]:
-    """The body of Messages as Vertex takes it: the version in it, the model in the URL.
-
-    >>> from llm_playground.parts import TextPart
-    >>> from llm_playground.types import Message
-    >>> body(Request("vertex:m", (Message("user", (TextPart("hi"),)),)))
-    ... # doctest: +NORMALIZE_WHITESPACE
-    {'anthropic_version': '2026-10-21', 'max_tokens': 4096,
-     'messages': [{'role': 'user', 'content': 'hi'}], 'stream': True}
-    """
-    version = WIRE_FORMATS["anthropic-vertex"].older_version(request)
-    content = anthropic.body(request)
-    content.pop("model", None)
-    return {"anthropic_version": version or ANTHROPIC_VERSION} | content
 
 
 class AnthropicVertexProvider(anthropic.AnthropicProvider):

@@ -218,7 +218,7 @@ WIRE_FORMATS: dict[str, WireFormat] = {
     ),
     "anthropic-vertex": replace(
         _ANTHROPIC,
-        module="llm_playground.providers.clouds",
+        module="llm_playground.providers.anthropic_vertex",
         provider="llm_playground.providers.clouds:AnthropicVertexProvider",
         path=lambda request: _vertex_path(request, "anthropic", "streamRawPredict"),
         headers={},

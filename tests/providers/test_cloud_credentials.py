@@ -294,3 +294,24 @@ def test_code_and_lists_of_a_cloud(cloud, aws):
     listed = _runtime.run(listing.listed(config.rows()["cloud"], 60.0))
     assert "no list of models" in listed.reason
     assert "cloud" not in set(lp.models()["provider"])
+
+
+def test_what_is_added_is_taken_back_on_vertex_too(google):
+    refusal = {
+        "error": {
+            "type": "invalid_request_error",
+            "message": "citations: Extra inputs are not permitted",
+        }
+    }
+
+    def refusing(request):
+        if b'"citations"' in request.body:
+            return json_reply(400, refusal)
+        return reply(request)
+
+    with WireServer(refusing) as server:
+        changed(google, token_uri=f"{server.url}/token")
+        configure(server, "anthropic-vertex", f"/v1{PLACE}")
+        run = lp.ask("Hi", "cloud:claude-haiku-4-5@20251001", files=[b"a,b\n1,2\n"])
+        assert run.text == "A"
+        assert [b'"citations"' in request.body for request in calls(server)] == [True, False]
