@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import httpx2
@@ -336,7 +335,7 @@ class Reader:
             self._end(candidate)
         if candidate.get("logprobsResult"):
             with suppress(*UNREADABLE):  # of another shape
-                self._logprobs += _tokens(candidate["logprobsResult"])
+                self._logprobs += gemini_parts.tokens(candidate["logprobsResult"])
         parts = (candidate.get("content") or {}).get("parts") or []
         read = self._read_part
         events = read(parts[0]) if len(parts) == 1 else list(read_each("part", parts, read))
@@ -398,21 +397,6 @@ def _searches(grounding: object) -> set[str]:
     lists = (given.get(name) for name in names)
     queries = (query for one in lists if isinstance(one, list) for query in one)
     return {query for query in queries if query and isinstance(query, str)}
-
-
-def _tokens(result: object) -> Iterator[TokenLogprob]:
-    """The chosen token of each step of ``logprobsResult``, with its alternatives."""
-    given = fields(result)
-    steps = given.get("topCandidates") or ()
-    for chosen, step in zip_longest(given.get("chosenCandidates") or (), steps):
-        if chosen is None:
-            return
-        top = (step or {}).get("candidates") or ()
-        yield TokenLogprob(*_token(chosen), tuple(map(_token, top)))
-
-
-def _token(token: Mapping[str, Any]) -> tuple[str, float]:
-    return token.get("token", ""), token.get("logProbability", 0.0)  # a zero is left out
 
 
 _responses: ContextVar[list[httpx2.Response] | None] = ContextVar("_responses", default=None)

@@ -8,7 +8,8 @@ format is the part without what the package's own part holds: mostly its signatu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 
 from llm_playground.events import (
@@ -32,7 +33,16 @@ from llm_playground.parts import (
     TextPart,
     original_for,
 )
-from llm_playground.providers.contents import SourceList, dumps, media, records, unique_id, word
+from llm_playground.providers.contents import (
+    SourceList,
+    dumps,
+    fields,
+    media,
+    records,
+    unique_id,
+    word,
+)
+from llm_playground.types import TokenLogprob
 
 NAME = "gemini"
 OWN_ID = "unnamed-"
@@ -244,3 +254,18 @@ def sent_back(part: Part) -> dict[str, Any] | None:
         case ServerToolCall() | ServerToolResult() | OtherPart():
             return original
     return None
+
+
+def tokens(result: object) -> Iterator[TokenLogprob]:
+    """The chosen token of each step of ``logprobsResult``, with its alternatives."""
+    given = fields(result)
+    steps = given.get("topCandidates") or ()
+    for chosen, step in zip_longest(given.get("chosenCandidates") or (), steps):
+        if chosen is None:
+            return
+        top = (step or {}).get("candidates") or ()
+        yield TokenLogprob(*_token(chosen), tuple(map(_token, top)))
+
+
+def _token(token: Mapping[str, Any]) -> tuple[str, float]:
+    return token.get("token", ""), token.get("logProbability", 0.0)  # a zero is left out
