@@ -78,6 +78,8 @@ class Reader:
         self._response: Json = {}
         self._reason: FinishReason = "other"
         self._streamed = False  # whether deltas of the present item came
+        self._refused = False  # whether deltas of its refusal came
+        self._held: list[str] = []  # its refusal where a text came first: that part ends before
         self._calls: dict[object, int] = {}  # the numbers of the calls, by output_index
         self._read_items: set[object] = set()  # places and ids of those that are complete
         self._kept: list[Json] = []  # events that are not known, about items to come
@@ -105,12 +107,15 @@ class Reader:
         return [] if _REPEATS.match(kind) else self._keep(event)
 
     def rest(self) -> list[ProviderEvent]:
-        """Of events that are not known, those whose content no item has brought."""
+        """A refusal under way; of events that are not known, those that no item has brought."""
         kinds: dict[str, list[Json]] = {}
         for event in self._left() if self.complete else ():
             kinds.setdefault(event["type"], []).append(event)
-        self._kept = []
-        return [PartAdded(OtherPart(kind, dumps(events))) for kind, events in kinds.items()]
+        held, self._held, self._kept = "".join(self._held), [], []
+        refusal: list[ProviderEvent] = [PartEnded(), TextDelta(held)] if held else []
+        return refusal + [
+            PartAdded(OtherPart(kind, dumps(events))) for kind, events in kinds.items()
+        ]
 
     def finish(self, request_id: str | None) -> Finish:
         reason, block = self._reason, None
@@ -160,7 +165,7 @@ class Reader:
         return [InBackground(response_id, partial(self._stop, response_id))] if is_new else []
 
     def _begin_item(self, event: Json) -> list[ProviderEvent]:
-        self._streamed = False
+        self._streamed = self._refused = False
         item = event["item"]
         if item.get("type") != "function_call":
             return []
@@ -216,12 +221,18 @@ class Reader:
             read = None
         if read is None:
             events = list(map(PartAdded, server_parts(item)))
-        self._streamed = False
+        self._streamed = self._refused = False
+        self._held.clear()
         yield from events
 
     def _refusal(self, event: Json) -> list[ProviderEvent]:
-        self._streamed = True
-        return [TextDelta(event["delta"])]
+        delta = TextDelta(event["delta"])
+        check_texts([delta])
+        if self._streamed:
+            self._held.append(delta.text)
+            return []
+        self._refused = True
+        return [delta]
 
     def _message(self, _place: object, item: Json) -> Iterator[ProviderEvent]:
         original = original_of(item)
@@ -242,7 +253,7 @@ class Reader:
         self, text: str, original: Original, *, is_refusal: bool
     ) -> Iterator[ProviderEvent]:
         self._chars += len(text)
-        if text and not self._streamed:
+        if text and not (self._refused if is_refusal else self._streamed):
             yield TextDelta(text)
         if text:
             yield PartEnded(original, is_refusal)

@@ -487,6 +487,33 @@ def test_a_refusal_blocks_the_answer_and_is_kept(key):
     assert caught.value.run.parts == (RefusalPart("I will not.", original_of(item)),)
 
 
+@pytest.mark.parametrize("streamed", [{"text", "refusal"}, {"text"}, {"refusal"}, set()])
+def test_a_refusal_after_text_is_a_part_of_its_own(key, streamed):
+    item = message_item("Well.")
+    item["content"].append({"type": "refusal", "refusal": "I will not."})
+    began = {**item, "content": []}
+    deltas = {
+        "text": {"type": "response.output_text.delta", "content_index": 0, "delta": "Well."},
+        "refusal": {"type": "response.refusal.delta", "content_index": 1, "delta": "I will not."},
+    }
+    stream = [
+        {"type": "response.output_item.added", "output_index": 0, "item": began},
+        *(deltas[name] | {"output_index": 0} for name in deltas if name in streamed),
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": response("completed", output=[item])},
+    ]
+
+    with pytest.raises(lp.ContentBlockedError, match="I will not") as caught:
+        answer_to(Reply(tuple(map(sse, stream))))
+
+    text = "".join(part.text for part in caught.value.run.parts)
+    assert sorted(text.split(".")) == ["", "I will not", "Well"]
+    if streamed != {"refusal"}:  # whose part ends after the text
+        original = original_of(item)
+        kept = (TextPart("Well.", original), RefusalPart("I will not.", original))
+        assert caught.value.run.parts == kept
+
+
 def test_content_of_unknown_events_is_shown_unless_an_item_brings_it(key):
     def told(kind, place, **fields):
         return {
