@@ -10,8 +10,8 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypeVar
 
 # Media types whose bytes are text.
 _TEXT_TYPES = re.compile(
@@ -34,15 +34,18 @@ LEFT_OUT = "left out"
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """A part of an answer as its provider sent it, to be sent back in the same form.
+    """A part of an answer as its provider sent it, to be sent back to it in the same form.
 
     ``json`` is a JSON object of the format ``wire_format``, a name of
     :data:`llm_playground.providers.wire_formats.WIRE_FORMATS`. It may lack what the part itself
-    holds, such as its text. Other formats send the part without.
+    holds, such as its text. ``provider`` is the part of the model before the colon; all other
+    providers, and all if it is None, get the part without its original: they may refuse another's
+    fields and signatures. A run's parts have it, those of stream events do not.
     """
 
     wire_format: str
     json: str
+    provider: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +216,7 @@ AnswerPart = (
     | OtherPart
 )
 Part = AnswerPart | FilePart | ToolResult
+Answered = TypeVar("Answered", bound=AnswerPart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +299,29 @@ def original_for(part: Part, wire_format: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def for_provider(part: Part, provider: str) -> Part:
+    """The part as it goes to a provider: with its original only where that came from there.
+
+    >>> for_provider(TextPart("Hi.", Original("openai", "{}", "groq")), "mistral")
+    TextPart(text='Hi.', original=None)
+    """
+    original: Original | None = getattr(part, "original", None)
+    if original is None or original.provider == provider:
+        return part
+    return replace(part, original=None)  # type: ignore[arg-type]  # one of those that have it
+
+
+def from_provider(part: Answered, provider: str) -> Answered:
+    """The part with its provider in its original.
+
+    >>> from_provider(TextPart("Hi.", Original("openai", "{}")), "groq").original
+    Original(wire_format='openai', json='{}', provider='groq')
+    """
+    if part.original is None:
+        return part
+    return replace(part, original=replace(part.original, provider=provider))
+
+
 # The type in JSON of each part, and its attributes.
 _AS_JSON: dict[type[Part], tuple[str, tuple[str, ...]]] = {
     TextPart: ("text", ("text",)),
@@ -324,7 +351,9 @@ def part_as_json(part: Part) -> dict[str, Any]:
     values = {name.removesuffix("_json"): getattr(part, name) for name in names}
     original: Original | None = getattr(part, "original", None)
     if original is not None:
-        values["original"] = {"wire_format": original.wire_format, "json": original.json}
+        values["original"] = {
+            name: value for name, value in asdict(original).items() if value is not None
+        }
     return {"type": kind} | {name: value for name, value in values.items() if value is not None}
 
 
@@ -359,7 +388,12 @@ def part_of_json(value: Mapping[str, Any]) -> AnswerPart:
 
 def _original(value: Mapping[str, Any]) -> Original | None:
     given = value.get("original")
-    return None if given is None else Original(str(given["wire_format"]), str(given["json"]))
+    if given is None:
+        return None
+    provider = given.get("provider")
+    return Original(
+        str(given["wire_format"]), str(given["json"]), None if provider is None else str(provider)
+    )
 
 
 def _result(value: Mapping[str, Any]) -> ServerToolResult:

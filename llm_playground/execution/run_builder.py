@@ -39,6 +39,7 @@ from llm_playground.parts import (
     RefusalPart,
     TextPart,
     ToolCall,
+    from_provider,
     text_of,
 )
 from llm_playground.redaction import redact
@@ -235,8 +236,11 @@ class RunBuilder:
             run,
             status=status,
             finish_reason=self.finish.finish_reason if self.finish else None,
-            tool_calls=tuple(map(_tool_call, self._calls.values())),
-            parts=self._parts(),
+            tool_calls=tuple(
+                from_provider(_tool_call(call), self.request.provider)
+                for call in self._calls.values()
+            ),
+            parts=tuple(from_provider(part, self.request.provider) for part in self._parts()),
             sources=finish.sources,
             stop_sequence=self._stop_sequence(finish),
             logprobs=finish.logprobs,

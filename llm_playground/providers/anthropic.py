@@ -34,7 +34,7 @@ from llm_playground.providers import (
     strict_schema,
     usage,
 )
-from llm_playground.providers.contents import fields, with_unique_ids
+from llm_playground.providers.contents import fields, sendable
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
 from llm_playground.providers.odd_values import read_each, unknown_event
@@ -82,7 +82,7 @@ def body(request: Request) -> dict[str, Any]:
     content = {
         "model": request.model_name,
         "max_tokens": parameters.max_tokens or DEFAULT_MAX_TOKENS,
-        "messages": _turns(with_unique_ids(request.messages), cited=_are_cited(request)),
+        "messages": _turns(sendable(request), cited=_are_cited(request)),
         **{name: value for name, value in settings.items() if value is not None},
         "stream": True,
     }

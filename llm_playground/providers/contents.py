@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from llm_playground import parts
 from llm_playground.parts import (
     AnswerPart,
     AudioPart,
@@ -25,7 +26,7 @@ from llm_playground.parts import (
     ToolCall,
     ToolResult,
 )
-from llm_playground.types import Message, TokenLogprob
+from llm_playground.types import Message, Request, TokenLogprob
 
 _MAX_SOURCES = 1_000
 _MAX_PLACES = 1_000  # of one source
@@ -116,6 +117,26 @@ def with_unique_ids(messages: tuple[Message, ...]) -> tuple[Message, ...]:
         return part
 
     return tuple(replace(turn, content=tuple(map(renamed, turn.content))) for turn in messages)
+
+
+def sendable(request: Request) -> tuple[Message, ...]:
+    """The request's conversation as it goes to its provider.
+
+    Calls have ids of their own, see :func:`with_unique_ids`, and parts only originals that came
+    from this provider.
+    """
+    return with_unique_ids(for_provider(request))
+
+
+def for_provider(request: Request) -> tuple[Message, ...]:
+    """The request's conversation without originals of other providers."""
+    provider = request.provider
+    return tuple(
+        replace(turn, content=tuple(parts.for_provider(part, provider) for part in turn.content))
+        if turn.role == "assistant"
+        else turn
+        for turn in request.messages
+    )
 
 
 class SourceList:

@@ -41,7 +41,7 @@ from llm_playground.providers import (
     streaming,
     usage,
 )
-from llm_playground.providers.contents import fields, with_unique_ids
+from llm_playground.providers.contents import fields, sendable
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
 from llm_playground.providers.odd_values import UNREADABLE, read_each
@@ -177,7 +177,7 @@ def body(request: Request) -> dict[str, Any]:
         raise InvalidParameterError(
             f"{name} takes tools or a schema, not both. Leave one out, or choose a later model."
         )
-    content: dict[str, Any] = {"contents": _contents(with_unique_ids(request.messages))}
+    content: dict[str, Any] = {"contents": _contents(sendable(request))}
     if request.system is not None:
         content["systemInstruction"] = {"parts": [{"text": request.system}]}
     if request.tools:

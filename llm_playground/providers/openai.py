@@ -26,7 +26,7 @@ from llm_playground.providers import (
     strict_schema,
     usage,
 )
-from llm_playground.providers.contents import fields, records, token_logprobs, with_unique_ids
+from llm_playground.providers.contents import fields, records, sendable, token_logprobs
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
 from llm_playground.providers.odd_values import read_each
@@ -79,9 +79,7 @@ def body(request: Request) -> dict[str, Any]:
     content = {
         "model": request.model_name,
         "messages": [
-            turn
-            for message in with_unique_ids(request.messages)
-            for turn in _turns(message, request.provider)
+            turn for message in sendable(request) for turn in _turns(message, request.provider)
         ],
         **{name: value for name, value in settings.items() if value is not None},
         "stream_options": {"include_usage": True},

@@ -30,6 +30,7 @@ from llm_playground.parts import (
 )
 from llm_playground.providers import documents, extra, strict_schema
 from llm_playground.providers.additions import ENCRYPTED
+from llm_playground.providers.contents import for_provider
 from llm_playground.providers.openai_responses_items import NAME
 from llm_playground.request import images
 from llm_playground.types import Message, Request, Tool
@@ -53,7 +54,7 @@ def body(request: Request) -> dict[str, Any]:
     {'model': 'gpt-4o', 'input': [{'role': 'user', 'content': 'hi'}], 'store': False,
      'stream': True}
     """
-    parameters, messages = request.parameters, request.messages
+    parameters, messages = request.parameters, for_provider(request)
     leading = _leading_systems(messages)
     settings = {
         "instructions": "\n\n".join(message.text for message in messages[:leading]) or None,

@@ -304,7 +304,7 @@ def _read_reasoning(part: Mapping[str, Any]) -> ReasoningPart:
     original, signature = _original(part), part.get("signature")
     if original is None and signature is not None:
         signed = {"type": "thinking", "signature": _word(part, "signature")}
-        original = Original("anthropic", json.dumps(signed))
+        original = Original("anthropic", json.dumps(signed), "anthropic")
     return ReasoningPart(_text(part["text"]).text, original)
 
 
@@ -330,12 +330,14 @@ def _original(part: Mapping[str, Any]) -> Original | None:
         return None
     fields = given if isinstance(given, Mapping) else {}
     wire_format, as_json = fields.get("wire_format"), fields.get("json")
-    if not isinstance(wire_format, str) or not isinstance(as_json, str):
+    provider = fields.get("provider")
+    is_named = provider is None or isinstance(provider, str)
+    if not (isinstance(wire_format, str) and isinstance(as_json, str) and is_named):
         raise InvalidParameterError(
-            "The original of a message part has the texts wire_format and json; got "
+            "The original of a message part has the texts wire_format, json and provider; got "
             f"{_validation.short_repr(given)}."
         )
-    return Original(wire_format, as_json)
+    return Original(wire_format, as_json, provider)
 
 
 def _word(part: Mapping[str, Any], field: str) -> str:

@@ -127,7 +127,7 @@ def test_a_field_of_a_message_part_is_text(home, role, part, field, value):
 
 
 @pytest.mark.parametrize("value", NO_TEXTS, ids=lambda value: type(value).__name__)
-@pytest.mark.parametrize("field", ["wire_format", "json"])
+@pytest.mark.parametrize("field", ["wire_format", "json", "provider"])
 def test_a_field_of_an_original_is_text(home, field, value):
     original = {"wire_format": "gemini", "json": "{}"} | {field: value}
     turn = {"role": "assistant", "content": [CALL | {"original": original}]}

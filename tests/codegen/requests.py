@@ -42,7 +42,7 @@ def text(role: str, *texts: str) -> Message:
     return Message(role, tuple(map(TextPart, texts)))
 
 
-SEALED = Original("anthropic", '{"type": "thinking", "signature": "seal"}')
+SEALED = Original("anthropic", '{"type": "thinking", "signature": "seal"}', "anthropic")
 
 
 def plain(vendor: Vendor) -> Request:

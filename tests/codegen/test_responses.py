@@ -14,10 +14,14 @@ from llm_playground.parts import (
     ToolCall,
     ToolResult,
 )
-from llm_playground.providers.openai_responses_items import original_of
 from llm_playground.types import Message, Parameters, Request, Schema, Tool
 from tests.codegen.requests import GIF, sent_by_us, text
-from tests.providers.responses_format import call_item, reasoning_item, responses_stream
+from tests.providers.responses_format import (
+    call_item,
+    original_of,
+    reasoning_item,
+    responses_stream,
+)
 from tests.providers.server import Reply, WireServer
 from tests.providers.vendors import OPENAI
 
@@ -33,8 +37,10 @@ RICH = Request(
         Message(
             "assistant",
             (
-                ReasoningPart("Hm.", original=original_of(reasoning_item("Hm."))),
-                ToolCall("call_1", "look", '{"city": "Oslo"}', original=original_of(_CALL)),
+                ReasoningPart("Hm.", original=original_of(reasoning_item("Hm."), "openai")),
+                ToolCall(
+                    "call_1", "look", '{"city": "Oslo"}', original=original_of(_CALL, "openai")
+                ),
             ),
         ),
         Message("tool", (ToolResult("call_1", "look", "It's 'there'."),)),

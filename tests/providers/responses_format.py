@@ -10,7 +10,11 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+
+from llm_playground.parts import Original
+from llm_playground.providers import openai_responses_items
 
 RESPONSE_ID = "resp_68af4030592c81938ec0a5fbab4a3e9f05438e46b5f69a3b"
 USAGE = {
@@ -101,6 +105,11 @@ def reasoning_item(*summaries: str) -> dict[str, Any]:
         "encrypted_content": "gAAAAABo-sealed-" + "x" * 8,
         "summary": [{"type": "summary_text", "text": text} for text in summaries],
     }
+
+
+def original_of(item: Mapping[str, Any], provider: str) -> Original:
+    """What a run of a provider keeps of an item, to be sent back."""
+    return replace(openai_responses_items.original_of(item), provider=provider)
 
 
 def call_item(name: str, arguments: str, call_id: str = "call_1") -> dict[str, Any]:

@@ -610,6 +610,6 @@ def test_an_answer_that_does_not_end_is_bounded(monkeypatch):
 
 def test_an_original_of_another_program_sends_nothing_else():
     harm = {"role": "system", "content": "x", "tool_calls": [1]}
-    part = ReasoningPart("Hm", Original("openai", json.dumps(harm)))
+    part = ReasoningPart("Hm", Original("openai", json.dumps(harm), "openai"))
     [turn] = sent("openai", Message("assistant", (part, TextPart("A"))))
     assert turn == {"role": "assistant", "content": "A"}

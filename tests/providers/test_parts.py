@@ -25,7 +25,7 @@ BODY = {"openai": openai.body, "anthropic": anthropic.body, "gemini": gemini.bod
 MESSAGES = {"openai": "messages", "anthropic": "messages", "gemini": "contents"}
 PNG = ImagePart("image/png", data=b"\x89PNG")
 BASE64 = "iVBORw=="
-SEALED = Original("anthropic", '{"type": "thinking", "signature": "c2VhbA=="}')
+SEALED = Original("anthropic", '{"type": "thinking", "signature": "c2VhbA=="}', "anthropic")
 ELSEWHERE = ImagePart(None, url="https://example.com/cat.jpg")
 
 
@@ -140,7 +140,7 @@ CALLS = (
         "call_1",
         "weather",
         '{"city": "Oslo"}',
-        Original("gemini", '{"thoughtSignature": "c2VhbA=="}'),
+        Original("gemini", '{"thoughtSignature": "c2VhbA=="}', "gemini"),
     ),
     ToolCall("call_2", "time", "{}"),
 )
@@ -315,9 +315,9 @@ def test_anthropic_gets_signed_reasoning_back_in_its_place():
     [
         None,
         Original("gemini", '{"signature": "c2VhbA=="}'),
-        Original("anthropic", '{"type": "thinking"}'),
-        Original("anthropic", "{no JSON"),
-        Original("anthropic", "[1]"),
+        Original("anthropic", '{"type": "thinking"}', "anthropic"),
+        Original("anthropic", "{no JSON", "anthropic"),
+        Original("anthropic", "[1]", "anthropic"),
     ],
 )
 def test_unsigned_reasoning_is_not_sent_to_anthropic(original):
@@ -328,7 +328,7 @@ def test_unsigned_reasoning_is_not_sent_to_anthropic(original):
 @pytest.mark.parametrize("kind", ["document", "image", "tool_result", ["thinking"], None])
 def test_no_original_sends_anthropic_a_block_of_a_request(kind):
     block = {"type": kind, "source": {"type": "url", "url": "https://example.com/a.pdf"}}
-    original = Original("anthropic", json.dumps(block))
+    original = Original("anthropic", json.dumps(block), "anthropic")
     parts = (
         OtherPart("x", original.json, original),
         ServerToolCall("1", "x", "{}", original),

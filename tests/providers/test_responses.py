@@ -24,13 +24,14 @@ from llm_playground.parts import (
     ToolResult,
 )
 from llm_playground.providers import openai_responses, wire_formats
-from llm_playground.providers.openai_responses_items import dumps, original_of
+from llm_playground.providers.contents import dumps
 from llm_playground.types import Message, Parameters, Request, Schema, Tool
 from tests.providers.responses_format import (
     USAGE,
     call_item,
     events,
     message_item,
+    original_of,
     reasoning_item,
     response,
     responses_stream,
@@ -297,18 +298,29 @@ REMOTE = {
 }
 UNKNOWN = {"id": "x_1", "type": "hologram_call", "beam": 5}
 PARTS = [
-    (SEARCH, [ServerToolCall("ws_1", "web_search", dumps(SEARCH["action"]), original_of(SEARCH))]),
+    (
+        SEARCH,
+        [
+            ServerToolCall(
+                "ws_1", "web_search", dumps(SEARCH["action"]), original_of(SEARCH, "gateway")
+            )
+        ],
+    ),
     (
         CODE,
         [
-            ServerToolCall("ci_1", "code_interpreter", '{"code":"print(1)"}', original_of(CODE)),
+            ServerToolCall(
+                "ci_1", "code_interpreter", '{"code":"print(1)"}', original_of(CODE, "gateway")
+            ),
             ServerToolResult("ci_1", "code_interpreter", "1\n"),
         ],
     ),
     (
         FOUND,
         [
-            ServerToolCall("fs_1", "file_search", '{"queries":["town"]}', original_of(FOUND)),
+            ServerToolCall(
+                "fs_1", "file_search", '{"queries":["town"]}', original_of(FOUND, "gateway")
+            ),
             ServerToolResult("fs_1", "file_search", "a.txt: Oslo"),
         ],
     ),
@@ -319,7 +331,7 @@ PARTS = [
                 "ig_1",
                 "image_generation",
                 '{"revised_prompt":"A town."}',
-                original_of({**PICTURE, "result": None}),
+                original_of({**PICTURE, "result": None}, "gateway"),
             ),
             ImagePart("image/png", PNG),
         ],
@@ -327,11 +339,11 @@ PARTS = [
     (
         REMOTE,
         [
-            ServerToolCall("mcp_1", "docs.find", '{"q": 1}', original_of(REMOTE)),
+            ServerToolCall("mcp_1", "docs.find", '{"q": 1}', original_of(REMOTE, "gateway")),
             ServerToolResult("mcp_1", "docs.find", "2"),
         ],
     ),
-    (UNKNOWN, [OtherPart("hologram_call", dumps(UNKNOWN), original_of(UNKNOWN))]),
+    (UNKNOWN, [OtherPart("hologram_call", dumps(UNKNOWN), original_of(UNKNOWN, "gateway"))]),
 ]
 URL = {"type": "url_citation", "url": "https://a.example", "title": "A"}
 NOTES = [
@@ -368,9 +380,12 @@ def test_the_recordings_are_events_that_the_sdk_knows():
 def test_an_item_is_these_parts_and_goes_back_as_it_came(key, item, parts):
     run = answer_to(replied(item, message_item("Done.")))
 
-    assert [*run.parts] == [*parts, TextPart("Done.", original_of(message_item("Done.")))]
+    assert [*run.parts] == [
+        *parts,
+        TextPart("Done.", original_of(message_item("Done."), "gateway")),
+    ]
     turn = Message("assistant", run.parts)
-    assert openai_responses.body(Request("openai:gpt-4o", (turn,)))["input"] == [
+    assert openai_responses.body(Request(RESPONSES.model, (turn,)))["input"] == [
         item,
         message_item("Done."),
     ]
@@ -484,7 +499,7 @@ def test_a_refusal_blocks_the_answer_and_is_kept(key):
 
     with pytest.raises(lp.ContentBlockedError, match="I will not") as caught:
         answer_to(Reply(tuple(map(sse, (added, done, end)))))
-    assert caught.value.run.parts == (RefusalPart("I will not.", original_of(item)),)
+    assert caught.value.run.parts == (RefusalPart("I will not.", original_of(item, "gateway")),)
 
 
 @pytest.mark.parametrize("streamed", [{"text", "refusal"}, {"text"}, {"refusal"}, set()])
@@ -561,22 +576,22 @@ def test_parts_of_both_formats_are_in_one_conversation():
     mixed = Message(
         "assistant",
         (
-            ReasoningPart("Hm.", original=original_of(reasoning_item("Hm."))),
-            TextPart("One", original_of(message_item("One"))),
+            ReasoningPart("Hm.", original=original_of(reasoning_item("Hm."), "gateway")),
+            TextPart("One", original_of(message_item("One"), "gateway")),
             ToolCall("c1", "look", "{}"),
             TextPart("Two"),
         ),
     )
     turns = (mixed, Message("tool", (ToolResult("c1", "look", "2"),)))
 
-    assert openai_responses.body(Request("openai:gpt-4o", turns))["input"] == [
+    assert openai_responses.body(Request(RESPONSES.model, turns))["input"] == [
         reasoning_item("Hm."),
         message_item("One"),
         {"type": "function_call", "call_id": "c1", "name": "look", "arguments": "{}"},
         {"role": "assistant", "content": "Two"},
         {"type": "function_call_output", "call_id": "c1", "output": "2"},
     ]
-    chat = wire_formats.WIRE_FORMATS["openai"].body(Request("openai:gpt-4o", turns))
+    chat = wire_formats.WIRE_FORMATS["openai"].body(Request(RESPONSES.model, turns))
     assert "gAAAA" not in json.dumps(chat)
 
 
@@ -597,7 +612,7 @@ def test_a_custom_tool_has_its_own_kind_of_result(key):
     assert run.finish_reason == "tool_call"
     [call] = run.tool_calls
     assert (call.id, call.name, call.arguments) == ("call_9", "shell", {"input": "ls"})
-    assert openai_responses.body(Request("openai:gpt-4o", turns))["input"] == [
+    assert openai_responses.body(Request(RESPONSES.model, turns))["input"] == [
         item,
         {"type": "custom_tool_call_output", "call_id": "call_9", "output": "a"},
     ]

@@ -18,7 +18,7 @@ PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 URL = "https://example.com/cat.png"
-SEALED = Original("anthropic", '{"signature": "seal"}')
+SEALED = Original("anthropic", '{"signature": "seal"}', "anthropic")
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from tests.runlog.actors import begin, completed, prompt
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 MODEL = "gemini:gemini-2.5-flash-image"
-SIGNATURE = Original("gemini", '{"thoughtSignature":"c2k="}')
+SIGNATURE = Original("gemini", '{"thoughtSignature":"c2k="}', "gemini")
 PARTS = (
     TextPart("Look."),
     ImagePart("image/png", PNG, original=SIGNATURE),
