@@ -206,18 +206,18 @@ class RunBuilder:
         )
 
     def run_so_far(self) -> Run:
-        """The running run without its texts, in case the process dies: what the provider has told.
+        """The run without its texts, with what the provider has reported, in case the process dies.
 
         That is the id of an answer in the background, the model, the tier and the counts;
         ``usage_source`` is ``provider`` if it has counted the input.
         """
-        told, present_ms = self._so_far(), self._since_sent_ms(time.perf_counter())
-        usage = told.usage or Usage()
+        finish, present_ms = self._so_far(), self._since_sent_ms(time.perf_counter())
+        usage = finish.usage or Usage()
         known = _completed(usage, self._likely_usage(), has_ended=False)
         return replace(
             self.skeleton,
             attempts=[*self.attempts, self._attempt(present_ms, None)],
-            response_model=told.response_model and redact(told.response_model),
+            response_model=finish.response_model and redact(finish.response_model),
             usage=replace(known, output_tokens=usage.output_tokens),
             usage_source="provider" if usage.input_tokens else "none",
         )

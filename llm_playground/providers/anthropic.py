@@ -259,9 +259,9 @@ class Reader:
             stop_sequence=self._stop_sequence,
         )
 
-    def _count(self, told: object) -> None:
-        if isinstance(told, dict):
-            self._usage = usage.merged(self._usage, told)
+    def _count(self, counts: object) -> None:
+        if isinstance(counts, dict):
+            self._usage = usage.merged(self._usage, counts)
 
     def _stop(self, delta: Mapping[str, Any]) -> list[ProviderEvent]:
         reason = delta.get("stop_reason")

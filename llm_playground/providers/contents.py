@@ -96,8 +96,8 @@ def with_unique_ids(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     conversation.
 
     >>> asked = Message("assistant", (ToolCall("0", "f"),))
-    >>> told = Message("tool", (ToolResult("0", "f", "1"),))
-    >>> [turn.content[0].id for turn in with_unique_ids((asked, told, asked, told))]
+    >>> answered = Message("tool", (ToolResult("0", "f", "1"),))
+    >>> [turn.content[0].id for turn in with_unique_ids((asked, answered, asked, answered))]
     ['0', '0', '0-2', '0-2']
     """
     ids = [part.id for turn in messages for part in turn.content if isinstance(part, ToolCall)]

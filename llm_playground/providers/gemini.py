@@ -316,11 +316,11 @@ class Reader:
             raise streaming.stream_error(event)
         if not self._model:
             self._model = event.get("modelVersion")
-        told = event.get("usageMetadata")
-        if isinstance(told, dict):
+        counts = event.get("usageMetadata")
+        if isinstance(counts, dict):
             # Nearly always without placeholders; it holds numbers, words and lists.
-            join = dict.__or__ if all(told.values()) else usage.merged
-            self._usage = join(self._usage, told)
+            join = dict.__or__ if all(counts.values()) else usage.merged
+            self._usage = join(self._usage, counts)
         if event.get("promptFeedback"):
             self._set_block(prompt_block(event["promptFeedback"]))
         candidates = event.get("candidates")

@@ -156,7 +156,7 @@ def client_for(
 
 
 def _rekey(endpoint: Endpoint) -> Callable[[httpx2.Request], Awaitable[None]]:
-    """Moves the key to the header that the endpoint reads, which no SDK can be told."""
+    """Moves the key to the header that the endpoint reads, which the SDKs cannot change."""
     row = config.rows().get(endpoint.provider)
     wire_format = WIRE_FORMATS.get(row.wire_format) if row else None
     usual = "Authorization" if wire_format is None else wire_format.key_header

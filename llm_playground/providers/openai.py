@@ -234,9 +234,9 @@ class Reader:
         if choice.get("content_filter_results"):  # Azure's
             self._filtered = _filtered(choice["content_filter_results"])
 
-    def _count(self, told: object) -> None:
-        if isinstance(told, dict):
-            self._usage = usage.merged(self._usage, told)
+    def _count(self, counts: object) -> None:
+        if isinstance(counts, dict):
+            self._usage = usage.merged(self._usage, counts)
 
     def _without_choice(self, event: dict[str, Any]) -> list[ProviderEvent]:
         """The usage chunk, for which some send null, or an error."""

@@ -28,7 +28,7 @@ from llm_playground.types import Usage
 _BILLED_ONCE = ("gemini-1", "gemini-2")
 
 
-def merged(told: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+def merged(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a usage object, updated by those of a later one in the same stream.
 
     Counts are cumulative, so the latest holds; a zero or null after a count is a placeholder.
@@ -36,7 +36,7 @@ def merged(told: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
     >>> merged({"input_tokens": 9, "output_tokens": 1}, {"input_tokens": 0, "output_tokens": 5})
     {'input_tokens': 9, 'output_tokens': 5}
     """
-    joined = dict(told)
+    joined = dict(earlier)
     for name, value in later.items():
         before = joined.get(name)
         if isinstance(before, Mapping) and isinstance(value, Mapping):

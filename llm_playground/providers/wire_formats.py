@@ -436,7 +436,7 @@ def _without_bytes(request: Request) -> Request:
 
 
 def _without_bytes_of(part: Part) -> Part:
-    """A part without bytes that nobody reads as text; every other part as it is."""
+    """A part without bytes that is not read as text; every other part as it is."""
     match part:
         case ImagePart() if part.data or (part.url or "").startswith("data:"):
             return ImagePart("image/png", b"")

@@ -96,7 +96,7 @@ WHERE executions.status = 'running' AND excluded.status <> 'running'
 
 # Each journal has the whole text of its running runs, so the longest of several copies is used. Of
 # rows of a running run, the one with the most attempts is the latest; of those with as many, the
-# one with what the provider has told of the answer.
+# one with what the provider has reported of the answer.
 _RESULTS = """
 INSERT INTO results BY NAME
 WITH best AS (

@@ -108,8 +108,8 @@ def vendors(log_url, monkeypatch):
 
     def answer(request):
         provider = next(PATHS[part] for part in PATHS if part in request.path)
-        [told] = [told for model, told in ANSWERS.items() if model.startswith(provider)]
-        return Reply(told.events, end="hang")
+        [expected] = [expected for model, expected in ANSWERS.items() if model.startswith(provider)]
+        return Reply(expected.events, end="hang")
 
     monkeypatch.setenv("LLM_PLAYGROUND_LOG", log_url)
     with WireServer(answer) as server:
@@ -135,15 +135,15 @@ def test_a_killed_run_has_what_its_provider_told(vendors):
     spent_usd = lp.budgets().spent_usd[0]
 
     rows = {row["model"]: row for row in lp.runs().to_dict("records")}
-    for model, told in ANSWERS.items():
+    for model, expected in ANSWERS.items():
         row = rows[model]
         assert (row["status"], row["response_text"]) == ("interrupted", PIECE)
         row["billed_units"] = json_value(row["billed_units"])
-        assert {name: row[name] for name in told.columns} == told.columns
+        assert {name: row[name] for name in expected.columns} == expected.columns
         assert (row["usage_source"], row["price_source"]) == ("estimated", "genai-prices")
-        assert row["cost_usd"] == pytest.approx(told.usd)
+        assert row["cost_usd"] == pytest.approx(expected.usd)
         assert len(json_value(row["attempts"])) == 1
-    assert spent_usd == pytest.approx(sum(told.usd for told in ANSWERS.values()))
+    assert spent_usd == pytest.approx(sum(expected.usd for expected in ANSWERS.values()))
 
 
 # By what another program, or a provider that cannot count, left in the row of an interrupted run:
@@ -170,5 +170,5 @@ def test_a_row_without_a_cost_gets_one(log_url, monkeypatch, case):
     assert lp.budgets().spent_usd[0] == pytest.approx(micro_usd / 1e6)
     [row] = log.rows("SELECT input_tokens, usage_source, tokens_used FROM results")
     assert (row["input_tokens"], row["usage_source"]) == (input_tokens, "estimated")
-    told = {"input": input_tokens, "output": 0, "total": input_tokens}
-    assert json.loads(row["tokens_used"]) == told
+    expected = {"input": input_tokens, "output": 0, "total": input_tokens}
+    assert json.loads(row["tokens_used"]) == expected

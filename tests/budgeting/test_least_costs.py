@@ -11,7 +11,7 @@ from tests.providers.server import Reply
 
 pytestmark = pytest.mark.usefixtures("one_day")
 
-# Five tokens cost half a cent; two searches cost what nobody knows.
+# Five tokens cost half a cent; two searches cost an unknown amount.
 USAGE = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12, "num_search_queries": 2}
 SEARCHED = Reply(openai_stream(["Hi"], usage=USAGE))
 

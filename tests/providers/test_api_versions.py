@@ -51,8 +51,8 @@ def test_a_run_is_sent_with_the_version_that_takes_its_parameters_and_says_so(an
         assert not {*left_out} & {*request.json}
         is_older = version == OLDER
         assert answered.api_version == (OLDER if is_older else None)
-        told = [line for line in footer.notices(answered) if OLDER in line]
-        assert len(told) == is_older
+        notices = [line for line in footer.notices(answered) if OLDER in line]
+        assert len(notices) == is_older
     assert len(anthropic.requests) == len(SENT)  # none was refused first
 
 

@@ -95,15 +95,19 @@ def messages(
     about = {"model": model, "usage": start}
     text = {"type": "text", "text": ""}
     delta = {"type": "text_delta", "text": "Two."}
-    told: Events = [
+    events: Events = [
         {"type": "message_start", "message": about},
         {"type": "content_block_start", "index": 0, "content_block": text},
         {"type": "content_block_delta", "index": 0, "delta": delta},
     ]
     if end is None:
-        return told
+        return events
     stop = {"stop_reason": "end_turn"}
-    return [*told, {"type": "message_delta", "delta": stop, "usage": end}, {"type": "message_stop"}]
+    return [
+        *events,
+        {"type": "message_delta", "delta": stop, "usage": end},
+        {"type": "message_stop"},
+    ]
 
 
 def generated(
@@ -199,7 +203,7 @@ BILLS = [
          messages({"input_tokens": 1000}, {"output_tokens": 100,
                   "server_tool_use": {"web_search_requests": 0, "web_fetch_requests": 2}}),
          1000 * 3 + 100 * 15),
-    Bill("a call that nobody knows", MESSAGES, "anthropic:claude-sonnet-4-5",
+    Bill("a call of an unknown kind", MESSAGES, "anthropic:claude-sonnet-4-5",
          messages({"input_tokens": 1000}, {"output_tokens": 100,
                   "server_tool_use": {"time_travel_requests": 1}}),
          1000 * 3 + 100 * 15, at_least=True),
@@ -374,8 +378,8 @@ TEN_SECONDS = FilePart("audio/mpeg", "a.mp3", b"ID3" + bytes(159_997))
     ("format_name", "model", "events", "rates"),
     [
         *(
-            (GEMINI, "gemini:gemini-2.5-flash", generated(told, reason=None), ("0.3", "1", "2.5"))
-            for told in ({}, {"trafficType": "ON_DEMAND"})  # the second in early chunks of Vertex
+            (GEMINI, "gemini:gemini-2.5-flash", generated(events, reason=None), ("0.3", "1", "2.5"))
+            for events in ({}, {"trafficType": "ON_DEMAND"})  # the second in early chunks of Vertex
         ),
         (
             CHAT,

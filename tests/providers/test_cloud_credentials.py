@@ -151,14 +151,14 @@ def test_gemini_on_vertex(cloud, google):
 def signature(request, region):
     """The signature of AWS that a request as it arrived ought to have."""
     _, _, fields = request.headers["authorization"].partition(" ")
-    told = dict(field.strip().split("=", 1) for field in fields.split(","))
-    headers = {name: request.headers[name] for name in told["SignedHeaders"].split(";")}
+    signed_with = dict(field.strip().split("=", 1) for field in fields.split(","))
+    headers = {name: request.headers[name] for name in signed_with["SignedHeaders"].split(";")}
     url = f"http://{request.headers['host']}{request.path}"
     signed = AWSRequest(request.method, url, headers, request.body)
     signed.context["timestamp"] = request.headers["x-amz-date"]
     auth = SigV4Auth(Credentials("MINE", SECRET, TOKEN), "bedrock-mantle", region)
     text = auth.string_to_sign(signed, auth.canonical_request(signed))
-    return told["Signature"], auth.signature(text, signed)
+    return signed_with["Signature"], auth.signature(text, signed)
 
 
 def test_claude_on_bedrock_is_signed(cloud, aws):
@@ -169,8 +169,8 @@ def test_claude_on_bedrock_is_signed(cloud, aws):
     assert ours.path == "/anthropic/v1/messages"
     assert ours.headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=MINE/")
     assert ours.headers["x-amz-security-token"] == TOKEN
-    told, right = signature(ours, "eu-west-1")
-    assert told == right
+    signed_with, right = signature(ours, "eu-west-1")
+    assert signed_with == right
     assert ours.json["model"] == "anthropic.claude-haiku-4-5-20251001-v1:0"
     assert run.text == "A"
     assert (run.usage.input_tokens, run.usage.output_tokens) == (11, 5)

@@ -530,7 +530,7 @@ def test_a_refusal_after_text_is_a_part_of_its_own(key, streamed):
 
 
 def test_content_of_unknown_events_is_shown_unless_an_item_brings_it(key):
-    def told(kind, place, **fields):
+    def event(kind, place, **fields):
         return {
             "type": f"response.{kind}",
             "output_index": place,
@@ -540,10 +540,10 @@ def test_content_of_unknown_events_is_shown_unless_an_item_brings_it(key):
 
     *begun, end = events([(message_item("Hello"), None)])
     new = [
-        told("hologram.delta", 7, delta="3D"),
-        told("hologram.delta", 7, delta=" view"),
-        told("hologram.in_progress", 7),
-        told("layout.delta", 0, delta="Hello"),
+        event("hologram.delta", 7, delta="3D"),
+        event("hologram.delta", 7, delta=" view"),
+        event("hologram.in_progress", 7),
+        event("layout.delta", 0, delta="Hello"),
         {"type": "response.heartbeat", "sequence_number": 40},
         {"type": "response.aside", "text": "By the way."},
     ]

@@ -1,4 +1,4 @@
-"""The stop text at which an answer ended is told, where a service reports it."""
+"""The stop text at which an answer ended is reported, where a service reports it."""
 
 import json
 
@@ -49,7 +49,7 @@ STREAMS = {
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_the_stop_text_is_shown_kept_and_reused(name, serve, monkeypatch):
-    wire_format, stream, told = STREAMS[name]
+    wire_format, stream, stop = STREAMS[name]
     server = serve(Reply(stream))
     path = "" if wire_format == "anthropic" else "/v1"
     row = {"base_url": server.url + path, "wire_format": wire_format}
@@ -57,14 +57,14 @@ def test_the_stop_text_is_shown_kept_and_reused(name, serve, monkeypatch):
 
     run = lp.ask("Hi", "mine:m", stop=["X", "END"])
 
-    assert (run.text, run.stop_sequence) == ("A", told)
-    assert any("'END'" in line for line in footer.notices(run)) is (told is not None)
+    assert (run.text, run.stop_sequence) == ("A", stop)
+    assert any("'END'" in line for line in footer.notices(run)) is (stop is not None)
     logged = lp.sql("SELECT stop_sequence FROM runs WHERE stop_sequence IS NOT NULL")
-    assert logged.stop_sequence.tolist() == ([told] if told else [])
+    assert logged.stop_sequence.tolist() == ([stop] if stop else [])
     replay.reset()
     lp.configure(mode="reuse")
     again = lp.ask("Hi", "mine:m", stop=["X", "END"])
-    assert (again.cached, again.stop_sequence) == (True, told)
+    assert (again.cached, again.stop_sequence) == (True, stop)
     lp.purge(older_than="0d", keep="metrics", dry_run=False)
     kept = lp.sql("SELECT count(stop_sequence) AS kept FROM results").kept.tolist()
     assert kept == [0]

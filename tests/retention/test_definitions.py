@@ -81,8 +81,8 @@ def test_a_purge_removes_what_no_prompt_uses(log):
 
 
 def test_keys_and_personal_data_are_masked_and_metrics_keep_none(log):
-    told = f"Write to ada@example.org with {KEY}."
-    leaky = Tool("look", told, {"type": "object", "description": told})
+    text = f"Write to ada@example.org with {KEY}."
+    leaky = Tool("look", text, {"type": "object", "description": text})
     lp.configure(privacy={"redact": ["email"]})
     run = record(log, asks("Masked?", leaky))
     [row] = stored(log)
