@@ -524,7 +524,7 @@ def test_a_refusal_after_text_is_a_part_of_its_own(key, streamed):
     text = "".join(part.text for part in caught.value.run.parts)
     assert sorted(text.split(".")) == ["", "I will not", "Well"]
     if streamed != {"refusal"}:  # whose part ends after the text
-        original = original_of(item, "openai")
+        original = original_of(item, "gateway")
         kept = (TextPart("Well.", original), RefusalPart("I will not.", original))
         assert caught.value.run.parts == kept
 
