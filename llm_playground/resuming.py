@@ -59,8 +59,8 @@ def resume(run: Run | str | Mapping[str, Any] = LAST) -> Run:
     """Get the answer of a run in the background that was interrupted, and wait for it.
 
     Nothing is sent again and nothing is paid twice: the log has one run, with the cost that the
-    provider states. A run that is complete is returned as it is. The type of a schema and the
-    functions of tools are not in the log, so that ``run.data`` is None.
+    provider states. A run that is complete is returned as it is. The types of a schema and the
+    functions of tools are not in the log: ``run.data`` are plain JSON values.
 
     Args:
         run: The run, its id, a row of :func:`llm_playground.runs`, or ``"last"``: the newest of

@@ -131,12 +131,14 @@ class Schema:
     """The schema of an answer.
 
     ``parse`` converts the text of an answer to data; for an answer that does not match, it raises
-    ValueError with one line that explains why.
+    ValueError with one line that explains why. With ``is_wrapped``, the answer is the property
+    ``value`` of the object that ``json_schema`` describes.
     """
 
     name: str
     json_schema: Mapping[str, Any]
     parse: Callable[[str], Any] = field(compare=False, repr=False)
+    is_wrapped: bool = False
 
 
 @dataclass(frozen=True)  # no slots: they exclude cached_property

@@ -18,6 +18,7 @@ from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
+from llm_playground.request.schemas import restored
 from llm_playground.runlog import attachments, definitions, open_log
 from llm_playground.runlog.reading import messages_of
 from llm_playground.runlog.rows import unpacked_row
@@ -178,6 +179,7 @@ def _logged_request(
     """
     found = definitions.find(open_log(), definitions.hashes_in(row))
     tools, schema = definitions.tools_of(row, found), definitions.schema_of(row, found)
+    schema = None if schema is None else restored(schema)
     default = Request(model, _messages(row), parameters, tools, schema)
     current = wire_formats.at_endpoint(default)
     for request in (current, default):

@@ -302,7 +302,10 @@ def _playground(prepared: PreparedRequest) -> str:
         imports = f"import json\n\n{imports}"
         name = string_literal(request.schema.name)
         shape = writer.write(request.schema.json_schema, 4)
-        arguments.append(f"schema=lp.Schema({name}, {shape}, json.loads)")
+        parse = "json.loads"
+        if request.schema.is_wrapped:
+            parse = 'lambda text: json.loads(text)["value"], is_wrapped=True'
+        arguments.append(f"schema=lp.Schema({name}, {shape}, {parse})")
     if prepared.placeholders.items:
         items = prepared.placeholders.items
         values = (f"{string_literal(each.name)}: {each.parameter}" for each in items)

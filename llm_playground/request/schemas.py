@@ -15,6 +15,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from types import UnionType
 from typing import (
@@ -167,6 +169,7 @@ def _additional_properties(
 
 
 _WRAPPER = "value"
+_AT_ROOT = frozenset({"$schema", "$defs", "definitions"})
 _LONGEST_NAME = 64  # OpenAI's limit
 
 
@@ -272,11 +275,38 @@ def _with_extended_typed_dicts(kind: Any) -> Any:  # noqa: ANN401 - any type exp
 
 
 def _from_json_schema(source: Mapping[str, Any]) -> Schema:
+    json_schema = _plain(source)
+    return _schema(str(json_schema.get("title") or "answer"), json_schema, _checked_by(json_schema))
+
+
+def restored(schema: Schema) -> Schema:
+    """A schema of the log, which has no types: the data of its answers are plain JSON values.
+
+    >>> asked = schema_from(list[int])
+    >>> restored(Schema(asked.name, asked.json_schema, str, is_wrapped=True)).parse("[1, 2]")
+    [1, 2]
+    """
+    at_root = schema.json_schema
+    inner = dict(at_root)
+    if schema.is_wrapped:
+        outer = {name: value for name, value in at_root.items() if name in _AT_ROOT}
+        inner = {**outer, **at_root["properties"][_WRAPPER]}
+
+    def parse(text: str) -> object:
+        value = _unwrapped(_json_of(text)) if schema.is_wrapped else _json_of(text)
+        with suppress(InvalidParameterError):  # masked, or a pattern that only its type can check
+            return _checked_by(inner)(value)
+        return value
+
+    return replace(schema, parse=parse)
+
+
+def _checked_by(json_schema: dict[str, Any]) -> Callable[[Any], object]:
+    """Returns a JSON value that matches a schema, and raises ValueError for any other."""
     from jsonschema import SchemaError  # first use, not import
     from jsonschema.exceptions import best_match
     from jsonschema.validators import Draft202012Validator, validator_for
 
-    json_schema = _plain(source)
     kind = validator_for(json_schema, default=Draft202012Validator)
     try:
         kind.check_schema(json_schema)
@@ -295,7 +325,7 @@ def _from_json_schema(source: Mapping[str, Any]) -> Schema:
             raise ValueError(_validation.describe_schema_error(error))
         return value
 
-    return _schema(str(json_schema.get("title") or "answer"), json_schema, parse)
+    return parse
 
 
 def _plain(source: Mapping[str, Any]) -> dict[str, Any]:
@@ -345,7 +375,12 @@ def _schema(name: str, json_schema: dict[str, Any], parse: Callable[[Any], Any])
         json_schema = {"type": "object"} | json_schema
     if json_schema.get("type") == "object":
         return Schema(name, json_schema, lambda text: parse(_json_of(text)))
-    return Schema(name, _wrapped(json_schema), lambda text: parse(_unwrapped(_json_of(text))))
+    return Schema(
+        name,
+        _wrapped(json_schema),
+        lambda text: parse(_unwrapped(_json_of(text))),
+        is_wrapped=True,
+    )
 
 
 def _root_inlined(json_schema: dict[str, Any]) -> dict[str, Any]:
@@ -359,9 +394,8 @@ def _root_inlined(json_schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _wrapped(json_schema: dict[str, Any]) -> dict[str, Any]:
-    at_root = {"$schema", "$defs", "definitions"}
-    inner = {name: value for name, value in json_schema.items() if name not in at_root}
-    outer = {name: value for name, value in json_schema.items() if name in at_root}
+    inner = {name: value for name, value in json_schema.items() if name not in _AT_ROOT}
+    outer = {name: value for name, value in json_schema.items() if name in _AT_ROOT}
     return outer | {"type": "object", "properties": {_WRAPPER: inner}, "required": [_WRAPPER]}
 
 

@@ -28,6 +28,8 @@ from llm_playground.runlog.rows import Row, clean_json
 from llm_playground.runlog.store import Dialect, Session
 from llm_playground.types import Request, Schema, Tool
 
+_WRAPPED = "wrapped_schema"  # of an answer that is a property, see Schema
+
 _READ = """
 SELECT id, kind, name, content FROM definitions
 WHERE id IN (SELECT unnest(CAST($hashes AS VARCHAR[])))
@@ -70,7 +72,8 @@ def _definitions(request: Request) -> Iterator[tuple[str, str, Mapping[str, Any]
         content = {"description": tool.description, "parameters": tool.parameters}
         yield "tool", tool.name, content
     if request.schema is not None:
-        yield "schema", request.schema.name, request.schema.json_schema
+        kind = _WRAPPED if request.schema.is_wrapped else "schema"
+        yield kind, request.schema.name, request.schema.json_schema
 
 
 def _row(kind: str, named: tuple[str, Any], created_at: datetime) -> Row:
@@ -88,10 +91,10 @@ def _row(kind: str, named: tuple[str, Any], created_at: datetime) -> Row:
 
 def references(rows: Iterable[Row]) -> Row:
     """The columns of ``prompts`` that name these rows."""
-    ids = {"tool": list[str](), "schema": list[str]()}
+    tools, schemas = list[str](), list[str]()
     for row in rows:
-        ids[row["kind"]].append(row["id"])
-    return {"tools": ids["tool"] or None, "schema_hash": next(iter(ids["schema"]), None)}
+        (tools if row["kind"] == "tool" else schemas).append(row["id"])
+    return {"tools": tools or None, "schema_hash": next(iter(schemas), None)}
 
 
 def hashes_in(row: Mapping[str, Any]) -> list[str]:
@@ -127,8 +130,8 @@ def find(log: Rows, hashes: Iterable[str]) -> dict[str, Tool | Schema]:
 
 def _of_row(row: Row) -> Tool | Schema:
     content = json.loads(row["content"])
-    if row["kind"] == "schema":
-        return Schema(row["name"], content, json.loads)
+    if row["kind"] in ("schema", _WRAPPED):
+        return Schema(row["name"], content, json.loads, is_wrapped=row["kind"] == _WRAPPED)
     return Tool(row["name"], content["description"], content["parameters"])
 
 

@@ -16,6 +16,7 @@ from llm_playground.rendering import answers
 from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
+from llm_playground.request.schemas import restored
 from llm_playground.runlog import attachments, definitions, open_log
 from llm_playground.runlog.attachments import Attachment
 from llm_playground.runlog.reading import json_value, messages_of, run_of
@@ -173,6 +174,7 @@ def stored_run_of(
         run = replace(run, parts=attachments.parts_found(run.parts, attached))
         iterations = int(row.get("iterations") or 1)
         tools, schema = definitions.tools_of(row, defined), definitions.schema_of(row, defined)
+        schema = None if schema is None else restored(schema)
         messages = _messages(row, attached)
         return StoredRun(run, messages, iterations, bool(missing), tools, schema)
     except (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError) as error:

@@ -8,6 +8,7 @@ import pytest
 import llm_playground as lp
 from llm_playground.codegen import LANGUAGES
 from llm_playground.errors import ConfigError
+from llm_playground.request.schemas import schema_from
 from tests.codegen.requests import BASE_PATH, KINDS, plain, sent_by_us, text
 from tests.codegen.running import CALLS, KEY, run
 from tests.providers.formats import openai_stream
@@ -166,7 +167,8 @@ def test_the_local_model_is_asked_with_the_same_schema_and_tools(tmp_path):
     request = lp.Schema("Town", {"type": "object", "properties": {"a": {"type": "string"}}}, str)
     tools = (lp.Tool("look", "Looks.", {"type": "object", "properties": {}}),)
     asked = replace(plain(OPENAI), model="local:smollm2-135m-instruct", tools=tools)
-    for one in (asked, replace(asked, tools=(), schema=request)):
+    wrapped = schema_from(list[int])
+    for one in (asked, *(replace(asked, tools=(), schema=one) for one in (request, wrapped))):
         one = replace(one, parameters=lp.Parameters(max_tokens=2))
         run("python", lp.code(one, as_function=True) + CALLS["python"]([]), tmp_path)
 

@@ -1,6 +1,7 @@
 """Schemas: the shape an answer must have, and what is said of an answer of another shape."""
 
 import dataclasses
+import json
 import typing
 from datetime import date
 from typing import Any, Literal
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 import llm_playground as lp
 from llm_playground import footer, rendering
-from llm_playground.request.schemas import schema_from
+from llm_playground.request.schemas import restored, schema_from
+from llm_playground.types import Schema
 
 
 class Item(pydantic.BaseModel):
@@ -138,6 +140,17 @@ class TestSources:
         assert schema.json_schema["type"] == "object"
         assert schema.json_schema["required"] == ["value"]
         assert schema.parse(answer) == data
+        stored = restored(Schema("answer", schema.json_schema, str, is_wrapped=schema.is_wrapped))
+        assert stored.parse(f"```json\n{answer}\n```") == json.loads(answer)["value"]
+        with pytest.raises(ValueError, match=r"data"):
+            stored.parse('{"value": {"no": "such"}}')
+
+    def test_a_schema_of_the_log_with_a_property_called_value_is_not_unwrapped(self):
+        asked = schema_from({"type": "object", "properties": {"value": {"type": "integer"}}})
+        stored = restored(Schema("answer", asked.json_schema, str, is_wrapped=asked.is_wrapped))
+        assert stored.parse('{"value": 3}') == asked.parse('{"value": 3}') == {"value": 3}
+        with pytest.raises(ValueError, match=r"data\.value: expected"):
+            stored.parse('{"value": "three"}')
 
     def test_a_bare_value_is_taken_too(self):
         assert schema_from(list[str]).parse('["Mars", "Venus"]') == ["Mars", "Venus"]

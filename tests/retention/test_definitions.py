@@ -5,6 +5,7 @@ import json
 import llm_playground as lp
 from llm_playground.codegen import find_request
 from llm_playground.parts import TextPart
+from llm_playground.request.schemas import schema_from
 from llm_playground.runlog import open_log
 from llm_playground.types import Message, Request, Schema, Tool
 from llm_playground.widget.stored_runs import session_of, stored_runs
@@ -59,6 +60,15 @@ def test_a_logged_run_has_the_tools_and_the_schema_it_was_sent_with(
     assert lp.import_runs(exported) == 1
     assert lp.code(run.id).startswith("# The log holds less than was sent")
     open_log().close()
+
+
+def test_an_answer_that_is_no_object_is_read_as_at_first_asking(log):
+    asked = schema_from(list[int])
+    run = record(log, asks("Which?", schema=asked))
+
+    for again in (find_request(run.id).request, _repeated(run)):
+        assert again.schema == asked
+        assert again.schema.parse('{"value": [1, 2]}') == [1, 2]
 
 
 def _repeated(run):
