@@ -39,7 +39,7 @@ from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
 from llm_playground.providers.odd_values import read_each, unknown_event
 from llm_playground.providers.wire_formats import WIRE_FORMATS
-from llm_playground.request import images
+from llm_playground.request import images, locations
 from llm_playground.types import FinishReason, Message, Request, Schema
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def _call_id(call_id: str) -> str:
 def _source(part: ImagePart) -> dict[str, Any]:
     inline = images.inline(part)
     if inline is None:
-        return {"type": "url", "url": images.web_address(part)}
+        return {"type": "url", "url": locations.fetched(part.url, "image")}
     return {"type": "base64", "media_type": inline[0], "data": inline[1]}
 
 

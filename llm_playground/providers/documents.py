@@ -16,7 +16,7 @@ from typing import Any
 
 from llm_playground.errors import InvalidParameterError
 from llm_playground.parts import FilePart
-from llm_playground.request import files
+from llm_playground.request import files, locations
 
 # Chat Completions' names of audio formats, where they are not the second half of the media type.
 _AUDIO_FORMATS = {"audio/mpeg": "mp3", "audio/mp4": "m4a"}
@@ -45,7 +45,7 @@ def for_messages(part: FilePart, *, cited: bool) -> dict[str, Any]:
     if text is not None:
         source = {"type": "text", "media_type": "text/plain", "data": text}
     elif part.data is None:
-        source = {"type": "url", "url": files.web_address(part)}
+        source = {"type": "url", "url": locations.fetched(part.url, "file")}
     else:
         source = {"type": "base64", "media_type": files.PDF, "data": files.encoded(part)}
     block: dict[str, Any] = {"type": "document", "source": source}
@@ -68,7 +68,9 @@ def for_gemini(part: FilePart) -> dict[str, Any]:
     if text is not None:  # it would be read in the same way as a file, but without its name
         return {"text": files.with_heading(part, text)}
     if part.data is None:
-        return {"fileData": {"fileUri": files.web_address(part), "mimeType": media_type}}
+        return {
+            "fileData": {"fileUri": locations.fetched(part.url, "file"), "mimeType": media_type}
+        }
     return {"inlineData": {"mimeType": media_type, "data": files.encoded(part)}}
 
 
@@ -95,7 +97,7 @@ def for_chat(part: FilePart, provider: str) -> dict[str, Any]:
             "type": "input_audio",
             "input_audio": {"data": files.encoded(part), "format": name},
         }
-    location = files.web_address(part) if part.data is None else files.data_url(part)
+    location = locations.fetched(part.url, "file") if part.data is None else files.data_url(part)
     form = _PDF_FORMS.get(provider, _PDF_FORMS[""])
     return form(part.name or "document.pdf", location)
 
@@ -118,7 +120,7 @@ def for_responses(part: FilePart) -> dict[str, Any]:
     if text is not None:
         return {"type": "input_text", "text": files.with_heading(part, text)}
     if part.data is None:
-        return {"type": "input_file", "file_url": files.web_address(part)}
+        return {"type": "input_file", "file_url": locations.fetched(part.url, "file")}
     name = part.name or "document.pdf"
     return {"type": "input_file", "filename": name, "file_data": files.data_url(part)}
 

@@ -247,7 +247,7 @@ def _part(part: object) -> dict[str, Any] | None:
             return {"text": text}
         case ImagePart():
             return _image(part) | (original_for(part, gemini_parts.NAME) or {})
-        case AudioPart():
+        case AudioPart() if part.data is not None or part.transcript:
             return _audio(part) | (original_for(part, gemini_parts.NAME) or {})
         case FilePart():
             return documents.for_gemini(part)

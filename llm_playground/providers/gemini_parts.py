@@ -149,20 +149,21 @@ class PartReader:
         read = _READ.get(kind)
         content = part[kind]
         if read is None or not isinstance(content, dict):
-            original = Original(NAME, dumps(part))
+            original = _whole_of(part)
             return OtherPart(kind, original.json, original)
         return read(self, part, content)
 
     def _code(self, part: dict[str, Any], code: dict[str, Any]) -> AnswerPart:
         self._code_id = word(code.get("id")) or unique_id(None, (), OWN_ID)
-        known = {"language": str(code.get("language")).lower(), "code": code.get("code")}
-        return ServerToolCall(self._code_id, _CODE, dumps(known), Original(NAME, dumps(part)))
+        texts = {"language": (word(code.get("language")) or "").lower(), "code": code.get("code")}
+        known = {name: text for name, text in texts.items() if text}
+        return ServerToolCall(self._code_id, _CODE, dumps(known), _whole_of(part))
 
     def _code_result(self, part: dict[str, Any], result: dict[str, Any]) -> AnswerPart:
         is_error = result.get("outcome") not in ("OUTCOME_OK", 1, None)
         text = word(result.get("output")) or (str(result.get("outcome")) if is_error else "")
         call_id = word(result.get("id")) or self._code_id
-        return ServerToolResult(call_id, _CODE, text, is_error, Original(NAME, dumps(part)))
+        return ServerToolResult(call_id, _CODE, text, is_error, _whole_of(part))
 
     def _tool_call(self, part: dict[str, Any], call: dict[str, Any]) -> AnswerPart:
         call_id, name = str(call.get("id")), str(call.get("toolType")).lower()
@@ -223,7 +224,8 @@ def _title_url_quote(page: Mapping[str, Any]) -> tuple[object, object, object]:
 def _place(text: str, segment: Mapping[str, Any]) -> int | None:
     """The characters of ``text`` up to a segment's end, which Gemini counts in bytes of UTF-8.
 
-    Where its words do not stand there, since the text came in several parts, they are looked for.
+    If the segment's text is not at that place, since the text came in several parts, it is searched
+    for.
 
     >>> _place("Ö. Ä.", {"endIndex": 3, "text": "Ö."})
     2

@@ -180,9 +180,10 @@ class Reader:
         if choice.get("logprobs"):
             self._logprobs += records(fields(choice["logprobs"]).get("content"))
         deltas = self._read_delta(choice.get("delta") or _message(choice))
-        if choice.get("finish_reason") or self.complete:
+        error = choice.get("error")
+        if choice.get("finish_reason") or self.complete or (deltas and error):
             return deltas + self._end(choice, event)
-        if not deltas and choice.get("error"):
+        if error:
             raise streaming.stream_error(choice)
         return deltas
 
@@ -209,11 +210,10 @@ class Reader:
     def _end(self, choice: dict[str, Any], event: dict[str, Any]) -> list[ProviderEvent]:
         """The events of the end; of what comes after it too."""
         reason, error = choice.get("finish_reason"), choice.get("error")
-        if reason == "null":  # of servers that write it as text
-            return []
-        if reason:
+        reason = None if reason == "null" else reason  # of servers that write it as text
+        if reason or (error and not self.complete):
             self._set_end(reason, error, choice, event)
-        return self._deltas.ended()
+        return self._deltas.ended() if self.complete else []
 
     def _set_end(
         self, reason: object, error: object, choice: dict[str, Any], event: dict[str, Any]
@@ -286,7 +286,7 @@ def _filtered(results: object) -> str | None:
 
 
 class OpenAIProvider:
-    """Speaks Chat Completions and Responses to one endpoint, see ``wire_formats.format_name``."""
+    """Sends Chat Completions and Responses to one endpoint, see ``wire_formats.format_name``."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         import openai  # takes 0.6 s; code generation uses this module without it

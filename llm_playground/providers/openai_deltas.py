@@ -351,10 +351,4 @@ class _Audio:
 
 
 def _audio_type(data: bytes | bytearray) -> str:
-    marks = {
-        b"RIFF": "audio/wav",
-        b"ID3": "audio/mpeg",
-        b"OggS": "audio/ogg",
-        b"fLaC": "audio/flac",
-    }
-    return next((name for mark, name in marks.items() if data.startswith(mark)), _AUDIO_TYPE)
+    return next((name for mark, name in _AUDIO_MARKS if data.startswith(mark)), _AUDIO_TYPE)

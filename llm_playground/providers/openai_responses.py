@@ -13,7 +13,6 @@ out; see ``additions`` on servers that refuse them.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -21,12 +20,12 @@ from llm_playground.catalog import capabilities
 from llm_playground.parts import (
     FilePart,
     ImagePart,
-    Original,
     Part,
     RefusalPart,
     TextPart,
     ToolCall,
     ToolResult,
+    original_for,
 )
 from llm_playground.providers import documents, extra, strict_schema
 from llm_playground.providers.additions import ENCRYPTED
@@ -168,15 +167,15 @@ def _input(part: Part) -> Iterator[Item]:
 
 def _answered(parts: tuple[Part, ...]) -> Iterator[Item]:
     """The items of an answer. One item may be several parts, which then name the same original."""
-    last: Original | None = None
+    last: Item | None = None
     texts: list[str] = []
     for number, part in enumerate(parts):
-        original: Original | None = getattr(part, "original", None)
-        if original is not None and original.wire_format == NAME:
+        item = original_for(part, NAME)
+        if item is not None:
             yield from _joined_texts(texts)
-            if original != last:
-                yield from _as_it_came(original, parts[number + 1 : number + 2])
-            last = original
+            if item != last:
+                yield from _as_it_came(item, parts[number + 1 : number + 2])
+            last = item
         elif isinstance(part, (TextPart, RefusalPart)):
             texts.append(part.text)
         elif isinstance(part, ToolCall):
@@ -197,8 +196,7 @@ def _joined_texts(texts: list[str]) -> Iterator[Item]:
     texts.clear()
 
 
-def _as_it_came(original: Original, following: tuple[Part, ...]) -> Iterator[Item]:
-    item: Item = json.loads(original.json)
+def _as_it_came(item: Item, following: tuple[Part, ...]) -> Iterator[Item]:
     if item.get("type") != "image_generation_call":
         yield item
         return

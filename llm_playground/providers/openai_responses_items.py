@@ -20,7 +20,7 @@ from llm_playground.parts import (
     ServerToolCall,
     ServerToolResult,
 )
-from llm_playground.providers.contents import dumps
+from llm_playground.providers.contents import dumps, picture_at
 from llm_playground.providers.odd_values import UNREADABLE, check_texts
 
 NAME = "openai-responses"
@@ -52,14 +52,13 @@ def _web_search(item: Json) -> Iterator[AnswerPart]:
 def _code(item: Json) -> Iterator[AnswerPart]:
     arguments = dumps({"code": item.get("code") or ""})
     yield ServerToolCall(item["id"], "code_interpreter", arguments, original_of(item))
-    outputs = item.get("outputs") or ()
+    outputs, failed = item.get("outputs") or (), item.get("status") == "failed"
     logs = [output["logs"] for output in outputs if output.get("type") == "logs"]
-    if logs or item.get("status") == "failed":
-        failed = item.get("status") == "failed"
+    if logs or failed:
         yield ServerToolResult(item["id"], "code_interpreter", "\n".join(logs), is_error=failed)
     for output in outputs:
-        if output.get("type") == "image":
-            yield ImagePart(None, url=output["url"])
+        if output.get("type") != "logs":
+            yield picture_at(str(output.get("type")), output, output.get("url"))
 
 
 def _file_search(item: Json) -> Iterator[AnswerPart]:

@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from llm_playground.errors import ProviderError, RequestRejectedError
@@ -44,7 +45,7 @@ def answer(
     status_errors: Any,  # noqa: ANN401 - the SDK's exceptions, as of streaming.sdk_events
 ) -> AsyncGenerator[ProviderEvent, None]:
     """Send a request and read its answer, as ``Provider.stream``."""
-    reader = Reader(lambda response_id: _stop(responses, response_id))
+    reader = Reader(partial(_stop, responses))
 
     def send() -> AbstractAsyncContextManager[streaming.Response]:
         wire_format = WIRE_FORMATS[NAME]
@@ -65,7 +66,7 @@ def resumed(
     status_errors: Any,  # noqa: ANN401 - as above
 ) -> AsyncGenerator[ProviderEvent, None]:
     """The whole answer in the background with this id, from its first event."""
-    reader = Reader(lambda response_id: _stop(responses, response_id))
+    reader = Reader(partial(_stop, responses))
 
     def read() -> AbstractAsyncContextManager[streaming.Response]:
         return _retrieve(call, responses, request, response_id, {})

@@ -17,7 +17,7 @@ from llm_playground import config
 from llm_playground.catalog import capabilities
 from llm_playground.config import endpoint_fields
 from llm_playground.errors import InvalidParameterError
-from llm_playground.parts import FilePart, ImagePart, Part, is_text
+from llm_playground.parts import AudioPart, FilePart, ImagePart, Part, is_text
 from llm_playground.providers import additions, extra
 from llm_playground.types import Request
 
@@ -68,7 +68,7 @@ class WireFormat:
 
     @property
     def name(self) -> str:
-        """The name of the format, shared by the providers that speak it.
+        """The name of the format, shared by the rows of one module.
 
         >>> WIRE_FORMATS["gemini-legacy"].name
         'gemini'
@@ -440,6 +440,8 @@ def _without_bytes_of(part: Part) -> Part:
     match part:
         case ImagePart() if part.data or (part.url or "").startswith("data:"):
             return ImagePart("image/png", b"")
+        case AudioPart() if part.data:
+            return replace(part, data=b"")
         case FilePart() if part.data and not is_text(part.media_type or ""):
             return replace(part, data=b"")
     return part

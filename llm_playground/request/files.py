@@ -203,21 +203,6 @@ def encoded(part: FilePart) -> str:
     return base64.b64encode(part.data or b"").decode()
 
 
-def web_address(part: FilePart) -> str:
-    """The http URL of a file, for providers that fetch files themselves.
-
-    Raises:
-        InvalidParameterError: The URL has another scheme.
-    """
-    url = part.url or ""
-    if not url.startswith(("http://", "https://")):
-        raise InvalidParameterError(
-            f"A file is at {shorten(url, 60)!r}; providers only fetch https:// URLs. "
-            "Pass its bytes."
-        )
-    return url
-
-
 def data_url(part: FilePart) -> str:
     """The URL of a file, or a data URL of its bytes."""
     if part.data is None:

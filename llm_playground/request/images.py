@@ -224,21 +224,6 @@ def data_url(part: ImagePart) -> str:
     return (part.url or "") if encoded is None else f"data:{encoded[0]};base64,{encoded[1]}"
 
 
-def web_address(part: ImagePart) -> str:
-    """The http URL of an image, for providers that fetch images themselves.
-
-    Raises:
-        InvalidParameterError: The URL has another scheme.
-    """
-    url = part.url or ""
-    if not url.startswith(("http://", "https://")):
-        raise InvalidParameterError(
-            f"An image is at {url[:80]!r}, and this provider only fetches https:// URLs. "
-            "Pass its bytes."
-        )
-    return url
-
-
 def media_type(part: ImagePart) -> str | None:
     """The media type of an image at a URL; None if the URL does not show it.
 

@@ -67,6 +67,20 @@ def url_parts(url: str, noun: str) -> SplitResult:
     return parts
 
 
+def fetched(url: str | None, noun: str) -> str:
+    """The web address of an image or file that the provider fetches itself.
+
+    Raises:
+        InvalidParameterError: It has another scheme.
+    """
+    if not (url or "").startswith(("http://", "https://")):
+        raise InvalidParameterError(
+            f"{_ARTICLES[noun].capitalize()} is at {shorten(url or '', 60)!r}; providers only "
+            "fetch http:// and https:// URLs. Pass its bytes."
+        )
+    return str(url)
+
+
 def of_data_url(url: str) -> bytes:
     """The bytes in a ``data:`` URL (RFC 2397).
 

@@ -419,3 +419,14 @@ async def test_error_inside_a_choice_is_named():
         assert type(error) is errors.StreamInterruptedError
         assert "Upstream connection lost" in str(error)
         assert events[0] == TextDelta("Two.")
+
+
+@pytest.mark.parametrize("reason", [None, "null", "stop"])
+async def test_error_beside_text_keeps_the_text_and_fails(reason):
+    lost = {"message": "Upstream connection lost"}
+    choice = {"index": 0, "delta": {"content": "Two"}, "finish_reason": reason, "error": lost}
+    stream = (*sse({"choices": [choice]}), b"data: [DONE]\n\n")
+    with WireServer(Reply(stream)) as wire:
+        error, events = await failure(OPENAI, wire.url)
+    assert "Upstream connection lost" in str(error)
+    assert events[0] == TextDelta("Two")

@@ -525,6 +525,16 @@ def test_an_empty_answer_is_left_out(name, parts):
     assert sent(name, user, Message("assistant", parts), user) == sent(name, user, user)
 
 
+def test_a_recording_that_is_gone_is_left_out():
+    turn = Message("assistant", (AudioPart("audio/wav"), TextPart("Hi")))
+    assert sent("gemini", turn) == [{"role": "model", "parts": [{"text": "Hi"}]}]
+
+
+def test_code_without_a_language_names_none():
+    run = answered("gemini", google({"executableCode": {"code": "1"}}))
+    assert run.parts[0].arguments_json == '{"code":"1"}'
+
+
 def test_ids_of_calls_are_unique_in_all_formats():
     def ids(name, events):
         return [call.id for call in answered(name, events).tool_calls]

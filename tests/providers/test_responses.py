@@ -13,6 +13,7 @@ import llm_playground as lp
 from llm_playground.parts import (
     FilePart,
     ImagePart,
+    Original,
     OtherPart,
     ReasoningPart,
     RefusalPart,
@@ -272,6 +273,18 @@ CODE = {
     "container_id": "cntr_1",
     "outputs": [{"type": "logs", "logs": "1\n"}],
 }
+DRAWN = {
+    "id": "ci_2",
+    "type": "code_interpreter_call",
+    "status": "completed",
+    "code": "plot()",
+    "container_id": "cntr_1",
+    "outputs": [
+        {"type": "image", "url": f"data:image/png;base64,{base64.b64encode(PNG).decode()}"},
+        {"type": "image", "url": "https://a.example/plot.png"},
+        {"type": "table", "rows": [1]},
+    ],
+}
 FOUND = {
     "id": "fs_1",
     "type": "file_search_call",
@@ -313,6 +326,17 @@ PARTS = [
                 "ci_1", "code_interpreter", '{"code":"print(1)"}', original_of(CODE, "gateway")
             ),
             ServerToolResult("ci_1", "code_interpreter", "1\n"),
+        ],
+    ),
+    (
+        DRAWN,
+        [
+            ServerToolCall(
+                "ci_2", "code_interpreter", '{"code":"plot()"}', original_of(DRAWN, "gateway")
+            ),
+            ImagePart("image/png", PNG),
+            ImagePart(None, url="https://a.example/plot.png"),
+            OtherPart("table", '{"type":"table","rows":[1]}'),
         ],
     ),
     (
@@ -593,6 +617,13 @@ def test_parts_of_both_formats_are_in_one_conversation():
     ]
     chat = wire_formats.WIRE_FORMATS["openai"].body(Request(RESPONSES.model, turns))
     assert "gAAAA" not in json.dumps(chat)
+
+
+@pytest.mark.parametrize("written", ["{", "[1]", "null"])
+def test_a_part_whose_original_is_no_object_goes_back_in_its_plain_form(written):
+    part = TextPart("One", Original("openai-responses", written, "gateway"))
+    body = openai_responses.body(Request(RESPONSES.model, (Message("assistant", (part,)),)))
+    assert body["input"] == [{"role": "assistant", "content": "One"}]
 
 
 def test_a_custom_tool_has_its_own_kind_of_result(key):

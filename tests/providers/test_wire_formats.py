@@ -1,5 +1,7 @@
 """The table of wire formats: its rows are complete, and reading it loads no SDK."""
 
+import base64
+import json
 import subprocess
 import sys
 
@@ -9,8 +11,8 @@ from llm_playground import errors, providers
 from llm_playground.catalog import listing
 from llm_playground.config import endpoints
 from llm_playground.config.clouds import CLOUDS
-from llm_playground.parts import TextPart
-from llm_playground.providers.wire_formats import WIRE_FORMATS, body_of
+from llm_playground.parts import AudioPart, FilePart, ImagePart, TextPart
+from llm_playground.providers.wire_formats import WIRE_FORMATS, body_of, readable_body
 from llm_playground.types import Message, Request
 
 SDKS = (
@@ -50,6 +52,15 @@ def test_building_a_body_loads_no_sdk():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True
     )
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("model", ["openai:m", "anthropic:m", "gemini:m"])
+def test_the_body_that_is_searched_has_no_bytes_of_pictures_files_and_recordings(model):
+    data = b"\x89PNG\r\n\x1a\n" + b"planted" * 9
+    user = Message("user", (ImagePart("image/png", data), FilePart("application/pdf", "a", data)))
+    spoken = Message("assistant", (AudioPart("audio/wav", data, "Hi"), TextPart("Hi")))
+    body = json.dumps(readable_body(Request(model, (user, spoken))))
+    assert base64.b64encode(data).decode()[20:40] not in body
 
 
 def test_a_package_builds_its_own_body():
