@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from llm_playground import _validation, provenance, types
 from llm_playground.errors import InvalidParameterError
-from llm_playground.parts import FilePart, ImagePart, TextPart
+from llm_playground.parts import TextPart
 from llm_playground.redaction import printable, redact
 from llm_playground.request import secret_guard
 from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from, preset
 from llm_playground.runlog import attachments, open_log
-from llm_playground.runlog.attachments import Attachment
+from llm_playground.runlog.attachments import Attached, Attachment
 from llm_playground.runlog.reading import json_value, messages_of
 from llm_playground.runlog.rows import unpacked_row
 from llm_playground.runlog.store import Session
@@ -312,7 +312,7 @@ def _prompt_of_run(run_id: str) -> str:
 
 def _attachments_of(prompt: Prompt) -> Iterator[Attachment]:
     for part in (part for message in prompt.messages for part in message.content):
-        if isinstance(part, (ImagePart, FilePart)) and part.sha256 is not None:
+        if isinstance(part, Attached) and part.data is not None and part.sha256 is not None:
             attachment = Attachment.of(part.sha256, part, math.inf)
             if attachment.data is None:
                 raise InvalidParameterError(

@@ -1,4 +1,4 @@
-"""Images and files of prompts in the log: the table ``attachments``, each once, by its SHA-256.
+"""Images, files and recordings in the log: the table ``attachments``, each once, by its SHA-256.
 
 A prompt's messages hold the hashes of its attachments. After the journal line of the prompt, and
 before the request is sent, the recorder writes each attachment to a file beside the journals; a
@@ -26,7 +26,7 @@ from typing import Any, Protocol, TypeVar
 
 from llm_playground import _files
 from llm_playground.errors import RunLogError
-from llm_playground.parts import AudioPart, FilePart, ImagePart, Part
+from llm_playground.parts import AudioPart, FilePart, ImagePart, Part, part_of_json
 from llm_playground.redaction import redact
 from llm_playground.runlog.store import Dialect, Session, Writer
 
@@ -275,7 +275,7 @@ def parts_found(parts: tuple[T, ...], found: Mapping[str, Attachment]) -> tuple[
 def with_bytes(
     messages: Iterable[Mapping[str, Any]], found: Mapping[str, Attachment]
 ) -> list[dict[str, Any]]:
-    """Messages of a prompt's row with their images and files as parts; a missing one stays a hash.
+    """Messages of a prompt's row with their attachments as parts; a missing one stays a hash.
 
     >>> row = Attachment("ab", "text/csv", 3, b"1,2")
     >>> part = {"type": "file", "media_type": "text/csv", "name": "t.csv", "sha256": "ab"}
@@ -289,7 +289,10 @@ def with_bytes(
             return part
         if part.get("type") == "file":
             return FilePart(part.get("media_type"), part.get("name"), one.data)
-        return ImagePart(part.get("media_type"), one.data)
+        read = part_of_json(part)
+        if not isinstance(read, (ImagePart, AudioPart)):
+            return part
+        return replace(read, data=one.data, stored_sha256=None)
 
     return [
         {**message, "content": [restored(part) for part in content]}

@@ -23,11 +23,10 @@ from pathlib import Path
 from llm_playground import config
 from llm_playground._runtime import Debouncer
 from llm_playground.config.options import Privacy
-from llm_playground.parts import FilePart, ImagePart
 from llm_playground.redaction import StreamRedactor, printable
 from llm_playground.redaction.pii import Kind, masked_json
 from llm_playground.runlog import definitions
-from llm_playground.runlog.attachments import AttachmentFiles, answered
+from llm_playground.runlog.attachments import Attached, AttachmentFiles, answered
 from llm_playground.runlog.journal import Journal
 from llm_playground.runlog.rows import (
     Row,
@@ -173,8 +172,7 @@ class Recorder:
                 self._write(self._definition_lines(defined) + self._started_line(result, rows))
             if is_new and prompt["attachments"] and privacy.stores_attachments:
                 parts = (part for message in request.messages for part in message.content)
-                kinds = (ImagePart, FilePart)
-                attached = (p for p in parts if isinstance(p, kinds) and p.data is not None)
+                attached = (p for p in parts if isinstance(p, Attached) and p.data is not None)
                 hashes = prompt["attachments"]  # in the same order
                 self.attachments.keep(zip(hashes, attached, strict=True), privacy.image_mb)
 

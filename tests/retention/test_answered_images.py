@@ -17,9 +17,11 @@ from llm_playground.parts import (
 )
 from llm_playground.runlog import attachments, open_log, replay
 from llm_playground.runlog.reading import run_of
+from llm_playground.types import Message, Request
+from llm_playground.widget.stored_runs import stored_runs
 from tests.providers.formats import gemini_event
 from tests.providers.server import Reply, WireServer
-from tests.runlog.actors import begin, completed, prompt
+from tests.runlog.actors import begin, completed, prompt, record
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 MODEL = "gemini:gemini-2.5-flash-image"
@@ -139,6 +141,19 @@ def test_a_re_used_answer_has_its_parts_and_can_be_sent_back(log, monkeypatch):
             "thoughtSignature": "c2k=",
         }
     ]
+
+
+def test_a_conversation_is_stored_with_the_pictures_and_recordings_of_its_answers(log, caplog):
+    turns = (Message("user", (TextPart("Draw."),)), Message("assistant", PARTS[:3]))
+    request = Request(MODEL, (*turns, Message("user", (TextPart("Smaller."),))))
+    run = record(log, request)
+
+    assert stored(log) == {sha256(PNG): PNG, sha256(b"RIFF"): b"RIFF"}
+    assert not caplog.records
+    assert stored_runs([run.id])[0].messages == request.messages
+    lp.save_prompt("of a run", lp.Prompt(request.messages))
+    lp.purge("0d", keep="nothing", dry_run=False)
+    assert lp.prompt("of a run").messages == request.messages
 
 
 def test_a_picture_that_the_log_has_lost_is_one_line(log):
