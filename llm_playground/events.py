@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from llm_playground.parts import AnswerPart, Original, Source
@@ -63,7 +63,7 @@ class Responded:
     request_id: str | None = None
     requests: RateLimit | None = None
     tokens: RateLimit | None = None
-    so_far: Callable[[], Finish] | None = None
+    so_far: Callable[[], Finish] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,7 @@ class DeltaReader:
         """The events of all fields but content and reasoning."""
         refusal = delta.get("refusal")
         if refusal and isinstance(refusal, str):
-            if not self._refuses:
+            if self._texts and not self._refuses:
                 yield PartEnded()
             self._refuses = True
             self.refusal.append(refusal)

@@ -197,7 +197,7 @@ INPUTS = {
     "tool": (TextPart("hi"),),
     "result": (ToolResult("1", "f", LONG),),
     "call": (ToolCall("1", "f", json.dumps({"a": LONG})),),
-    "reasoning": (ReasoningPart(LONG, Original("anthropic", '{"signature": "s"}')),),
+    "reasoning": (ReasoningPart(LONG, Original("anthropic", '{"signature": "s"}', "anthropic")),),
     "extra": (TextPart("hi"),),
 }
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import llm_playground as lp
 from tests.fuzz.targets import TARGETS, Target
 
-LIMIT_S = 2.0  # of CPU, for one example
+LIMIT_S = 20.0  # of this thread's CPU, for one example; the slowest takes 0.7 s
 SHORT_FORM_S = 2.5  # for each target
 MOST_CHARS = 20_000
 
@@ -36,14 +36,14 @@ def inputs(target: Target) -> st.SearchStrategy[str]:
 
 
 def check(target: Target, text: str) -> None:
-    started = time.process_time()
+    started = time.thread_time()
     message = ""
     try:
         size = target.read(text)
     except lp.LLMError as error:
         message = str(error)
         size = len(message)
-    took_s = time.process_time() - started
+    took_s = time.thread_time() - started
     assert "\n" not in message, "an error is one line"
     assert took_s < LIMIT_S
     assert size <= target.most_per_char * len(text) + target.free_chars

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from llm_playground import config, errors
-from llm_playground.events import Block, Finish, TextDelta
+from llm_playground.events import Block, Finish, PartEnded, TextDelta
+from llm_playground.parts import Original
 from llm_playground.providers.errors import blocked_error
 from llm_playground.providers.gemini import answer_block
 from llm_playground.types import Usage
@@ -184,7 +185,11 @@ async def test_a_refusal_in_chat_completions_is_a_block_with_its_words_kept():
         for event in openai_stream(["I can't ", "do that, I cannot."])
     ]
     deltas, finish, error = await blocked(OPENAI, events)
-    assert deltas == [TextDelta("I can't "), TextDelta("do that, I cannot.")]
+    assert deltas == [
+        TextDelta("I can't "),
+        TextDelta("do that, I cannot."),
+        PartEnded(Original("openai", '{"refusal":null}'), is_refusal=True),
+    ]
     assert finish.block == Block("answer", None, "I can't do that, I cannot.")
     assert str(error) == (
         "OpenAI blocked the answer: I can't do that, I cannot. "
