@@ -26,7 +26,8 @@ _UNPRICED_RUNS = f"""count(CASE WHEN cost_usd IS NULL THEN
 _SUMS = """
     sum(input_tokens)::BIGINT AS input_tokens,
     sum(output_tokens)::BIGINT AS output_tokens,
-    sum(cost_usd)::FLOAT8 AS cost_usd
+    sum(cost_usd)::FLOAT8 AS cost_usd,
+    sum(at_least_usd)::FLOAT8 AS at_least_usd
 """
 FIGURES = f"""
     count(*) AS runs, {_SUMS},
@@ -84,9 +85,10 @@ def costs(
     """What runs cost, in US dollars.
 
     Columns: those of ``by``, ``runs``, ``input_tokens``, ``output_tokens``, ``cost_usd`` (NaN where
-    no run's price is known, never 0), ``unpriced_runs`` (ended without a known price) and
-    ``estimated_runs`` (tokens estimated here because the provider reported none). On PostgreSQL,
-    months in the table ``monthly_costs`` are read from there.
+    no run's price is known, never 0), ``at_least_usd`` (what is known of the other runs' cost, not
+    part of ``cost_usd``), ``unpriced_runs`` (ended without a known price) and ``estimated_runs``
+    (tokens estimated here because the provider reported none). On PostgreSQL, months in the table
+    ``monthly_costs`` are read from there.
 
     Args:
         by: month, day, model, provider, user, notebook, tag, tier, status; one or several.
@@ -131,8 +133,8 @@ def usage_by(
 
     Columns: one with the name ``who``, ``runs``, ``prompts`` and ``models`` (different ones),
     ``input_tokens``, ``output_tokens``, ``cost_usd`` (NaN where no price is known),
-    ``unpriced_runs``, ``failed_runs``, ``first_at``, ``last_at``. A run counts once under each of
-    its tags.
+    ``at_least_usd`` (known of the cost of runs without a known price), ``unpriced_runs``,
+    ``failed_runs``, ``first_at``, ``last_at``. A run counts once under each of its tags.
 
     Args:
         who: user, notebook, tag, or any other name that ``costs(by=)`` takes.

@@ -257,8 +257,8 @@ class RunLog:
 
         The table (PostgreSQL only) has ``month`` (``2026-03``), ``provider``, ``model``,
         ``username``, ``notebook``, ``status``, and over them ``runs``, ``input_tokens``,
-        ``output_tokens``, ``cost_usd``, ``unpriced_runs``, ``estimated_runs``. Later months must be
-        counted from ``runs``; so must all months if this is None.
+        ``output_tokens``, ``cost_usd``, ``at_least_usd``, ``unpriced_runs``, ``estimated_runs``.
+        Later months must be counted from ``runs``; so must all months if this is None.
         """
         with self._up_to_date():
             return self._store.summed_until()

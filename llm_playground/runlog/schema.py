@@ -28,6 +28,28 @@ if TYPE_CHECKING:
 
 MAJOR = 1000  # versions 1 to 999 are the first major
 
+
+def _monthly_costs(*sums: str) -> str:
+    """PostgreSQL's summary of the runs of each month, empty until its first refresh."""
+    amounts = "".join(f"    sum(r.{name}) AS {name},\n" for name in sums)
+    return f"""
+CREATE MATERIALIZED VIEW monthly_costs AS
+SELECT
+    to_char(r.started_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month,
+    r.provider, r.model, e.username, e.notebook, r.status,
+    count(*) AS runs,
+    sum(r.input_tokens)::BIGINT AS input_tokens,
+    sum(r.output_tokens)::BIGINT AS output_tokens,
+{amounts}    count(*) FILTER (WHERE r.cost_usd IS NULL
+        AND r.status NOT IN ('running', 'over_budget')
+        AND (r.usage_source IS DISTINCT FROM 'none' OR r.status = 'completed')) AS unpriced_runs,
+    count(*) FILTER (WHERE r.usage_source = 'estimated') AS estimated_runs
+FROM results r LEFT JOIN executions e ON e.id = r.execution_id
+GROUP BY 1, 2, 3, 4, 5, 6
+WITH NO DATA;
+"""  # noqa: S608 - names of columns
+
+
 # SQL in which the engines differ.
 _WORDS: dict[Dialect, Mapping[str, str]] = {
     "duckdb": {
@@ -38,7 +60,7 @@ _WORDS: dict[Dialect, Mapping[str, str]] = {
         "bytes": "BLOB",
         "result_time": "TIMESTAMPTZ DEFAULT now()",
         **dict.fromkeys(("result_key", "parts", "db_role", "as_reader"), ""),
-        **dict.fromkeys(("first", "second", "fourth", "fifth"), ""),
+        **dict.fromkeys(("first", "second", "fourth", "fifth", "costs_until_v4", "costs"), ""),
     },
     "postgres": {
         "id": "VARCHAR PRIMARY KEY DEFAULT llm_playground_id()",
@@ -80,26 +102,16 @@ CREATE FUNCTION llm_playground_removed() RETURNS TRIGGER LANGUAGE plpgsql SECURI
 $$;
 CREATE TRIGGER results_removed AFTER DELETE ON results
     FOR EACH STATEMENT EXECUTE FUNCTION llm_playground_removed();
-CREATE MATERIALIZED VIEW monthly_costs AS
-SELECT
-    to_char(r.started_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month,
-    r.provider, r.model, e.username, e.notebook, r.status,
-    count(*) AS runs,
-    sum(r.input_tokens)::BIGINT AS input_tokens,
-    sum(r.output_tokens)::BIGINT AS output_tokens,
-    sum(r.cost_usd) AS cost_usd,
-    count(*) FILTER (WHERE r.cost_usd IS NULL AND r.status NOT IN ('running', 'over_budget')
-        AND (r.usage_source IS DISTINCT FROM 'none' OR r.status = 'completed')) AS unpriced_runs,
-    count(*) FILTER (WHERE r.usage_source = 'estimated') AS estimated_runs
-FROM results r LEFT JOIN executions e ON e.id = r.execution_id
-GROUP BY 1, 2, 3, 4, 5, 6
-WITH NO DATA;
 """,
+        "costs_until_v4": _monthly_costs("cost_usd"),
         "fourth": "CREATE INDEX prompts_by_attachment ON prompts USING gin (attachments);",
         "fifth": """
 CREATE INDEX prompts_by_tool ON prompts USING gin (tools);
 CREATE INDEX prompts_by_schema ON prompts (schema_hash);
+DROP MATERIALIZED VIEW monthly_costs;
+DELETE FROM monthly_costs_state;
 """,
+        "costs": _monthly_costs("cost_usd", "at_least_usd"),
     },
 }
 
@@ -206,7 +218,7 @@ ALTER TABLE executions ADD COLUMN git_dirty BOOLEAN;
 ALTER TABLE executions ADD COLUMN variables {json};
 ALTER TABLE executions ADD COLUMN process VARCHAR;
 ALTER TABLE results ADD COLUMN saved_usd DECIMAL(18, 12);
-{second}
+{second}{costs_until_v4}
 CREATE TABLE prompt_versions (
     name VARCHAR,
     version INTEGER,
@@ -307,7 +319,7 @@ CREATE TABLE definitions (
     content VARCHAR,
     created_at TIMESTAMPTZ DEFAULT now(){db_role}
 );
-{fifth}
+{fifth}{costs}
 """
 _V5 += _runs_view("at_least_usd", RATINGS)
 

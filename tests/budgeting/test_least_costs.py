@@ -1,5 +1,7 @@
 """A call whose cost is not known as a whole counts with what is known of it."""
 
+import math
+
 import pytest
 
 import llm_playground as lp
@@ -27,6 +29,9 @@ def test_a_call_counts_with_the_least_that_it_costs(serve, log_url, assumed, usd
     assert (run.cost_usd, float(run.at_least_usd)) == (None, 0.005)
     assert footer.line(run).startswith("at least $0.0050 \u00b7 ")
     assert lp.budgets().spent_usd.tolist() == [usd]
+    [costs] = lp.costs(by=()).to_dict("records")
+    assert (costs["at_least_usd"], costs["unpriced_runs"]) == (0.005, 1)
+    assert math.isnan(costs["cost_usd"])
     lp.set_budget(None)
     new_kernel()
     lp.set_budget(2, period="day", unknown_price=assumed)  # nothing is settled in it

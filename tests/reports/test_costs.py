@@ -11,7 +11,8 @@ from llm_playground.runlog import open_log
 from llm_playground.types import Usage
 from tests.reports.shelf import NEW_YEAR, add, add_row
 
-COSTS = ["runs", "input_tokens", "output_tokens", "cost_usd", "unpriced_runs", "estimated_runs"]
+COSTS = ["runs", "input_tokens", "output_tokens", "cost_usd", "at_least_usd"]
+COSTS += ["unpriced_runs", "estimated_runs"]
 
 
 def test_an_empty_log_gives_empty_frames_with_the_right_columns(log):

@@ -56,7 +56,8 @@ def fill(log, months):
         at = NEW_YEAR + timedelta(days=31 * month + 2, hours=month)
         add(log, at=at, cost_usd=Decimal(1), notebook="n.ipynb", tags=("x",))
         add(log, at=at, cost_usd=Decimal(2), user="bob", model="openai:gpt-y")
-        add(log, at=at, cost_usd=None, status="failed", user="bob", usage_source="estimated")
+        unpriced = {"cost_usd": None, "at_least_usd": Decimal("0.5")}
+        add(log, at=at, **unpriced, status="failed", user="bob", usage_source="estimated")
 
 
 def age(log):
