@@ -226,7 +226,7 @@ class Engine:
         def on_wait(error: Exception, wait_s: float) -> None:
             run.builder.waiting(wait_s)
             number = len(run.builder.attempts) + 1
-            billed = run.builder.unanswered > 0
+            billed = bool(run.builder.unanswered)
             emit(Retrying(number, self.retry.attempts, wait_s, redact(str(error)), billed))
 
         async def sleep(wait_s: float) -> None:
@@ -319,7 +319,7 @@ class Engine:
                 deadlines.delta_received()
                 emit(event)
                 if limit is not None and run.builder.is_past(limit):
-                    run.builder.add(Finish("length"))
+                    run.builder.cut_off()
                     emit(Finish("length"))
                     await run.stop_in_background()
                     return

@@ -10,13 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from llm_playground.catalog import estimates, pricing
-from llm_playground.errors import (
-    AuthenticationError,
-    LLMError,
-    ProviderError,
-    RateLimitError,
-    RequestRejectedError,
-)
+from llm_playground.errors import LLMError
 from llm_playground.events import (
     Finish,
     InBackground,
@@ -28,6 +22,8 @@ from llm_playground.events import (
     TextDelta,
     ToolCallDelta,
 )
+from llm_playground.execution import charges
+from llm_playground.execution.charges import Charge
 from llm_playground.parts import (
     LEFT_OUT,
     AnswerPart,
@@ -48,8 +44,6 @@ from llm_playground.types import Attempt, Request, Run, Status, Usage, UsageSour
 if TYPE_CHECKING:
     from llm_playground.runlog.replay import StoredAnswer
 
-# Errors of requests that a provider has not worked on.
-_UNBILLED = (AuthenticationError, RateLimitError, RequestRejectedError)
 # The longest answer within a limit of tokens, in characters. No language has more than about 8
 # characters a token on average in the vocabularies of OpenAI, Llama and Gemma
 # (https://github.com/openai/tiktoken, https://huggingface.co/google/gemma-2-2b). Only runs of one
@@ -106,7 +100,7 @@ class RunBuilder:
     delivered: bool = False
     finish: Finish | None = None
     background: InBackground | None = None  # of the current attempt, or of the last
-    unanswered: int = 0  # attempts that gave nothing and that the provider may bill
+    unanswered: list[Charge] = field(default_factory=list)  # attempts that gave nothing
     _answer: _Length = field(default_factory=lambda: _Length())
     _reasoning: _Length = field(default_factory=lambda: _Length())
     _texts: list[str] = field(default_factory=list)
@@ -117,6 +111,7 @@ class RunBuilder:
     _streamed: set[type[AnswerPart]] = field(default_factory=set)
     _whole_bytes: int = 0
     _left_out: int = 0  # parts
+    _is_cut_off: bool = False
     _responded: Responded | None = None
     _likely: Usage | None = None
     _queued_ms: float | None = None
@@ -129,7 +124,8 @@ class RunBuilder:
     @property
     def billed_usd(self) -> Decimal:
         """What the ended attempts without an answer may cost: at least their input."""
-        return self._unanswered_price().cost_usd or Decimal(0)
+        price = charges.sum_of([self._price_of(one) for one in self.unanswered])
+        return price.cost_usd or price.at_least_usd or Decimal(0)
 
     @property
     def spent_ms(self) -> float:
@@ -186,12 +182,18 @@ class RunBuilder:
             most, lambda: (*self._texts, self._written_calls())
         ) or self._reasoning.is_above(most_reasoning, lambda: self._reasonings)
 
+    def cut_off(self) -> None:
+        """End the answer here, with what was counted so far: it is longer than its limit."""
+        self._is_cut_off = True
+        self.add(replace(self._so_far(), finish_reason="length"))
+
     def attempted(self, error: LLMError | None) -> None:
         """The current attempt has ended; without one, do nothing."""
         if self._sent_at is None:
             return
-        if not self.delivered and self.finish is None and _may_be_billed(error):
-            self.unanswered += 1
+        if not self._has_answer:
+            charge = charges.of_unanswered(error, self.request, self._so_far())
+            self.unanswered += [] if charge is None else [self._storable(charge)]
         duration_ms = self._since_sent_ms(self._ended_at or time.perf_counter())
         self.attempts.append(self._attempt(duration_ms, error))
         self._sent_at, self._waited_ms = None, 0.0
@@ -213,12 +215,13 @@ class RunBuilder:
         """
         finish, present_ms = self._so_far(), self._since_sent_ms(time.perf_counter())
         usage = finish.usage or Usage()
-        known = _completed(usage, self._likely_usage(), has_ended=False)
+        known = charges.completed(usage, self._likely_usage(), has_ended=False)
+        known = replace(known, output_tokens=usage.output_tokens)
         return replace(
             self.skeleton,
             attempts=[*self.attempts, self._attempt(present_ms, None)],
             response_model=finish.response_model and redact(finish.response_model),
-            usage=replace(known, output_tokens=usage.output_tokens),
+            usage=charges.together([*(one.usage for one in self.unanswered if one.usage), known]),
             usage_source="provider" if usage.input_tokens else "none",
         )
 
@@ -230,8 +233,8 @@ class RunBuilder:
     def ended(self, status: Status, error: LLMError | None, dropped: tuple[str, ...]) -> Run:
         """The run after its end; ``dropped`` parameters were set and not sent."""
         run, finish = self.run(), self.finish or self._so_far()
-        usage, usage_source = self._usage(run, finish)
-        cost = self._price(usage, finish.response_model)
+        charge, usage_source = self._charge(run, finish)
+        cost = self._price(charge)
         ended = replace(
             run,
             status=status,
@@ -245,7 +248,7 @@ class RunBuilder:
             stop_sequence=self._stop_sequence(finish),
             logprobs=finish.logprobs,
             response_model=finish.response_model and redact(finish.response_model),
-            usage=usage,
+            usage=charge.usage,
             usage_source=usage_source,
             cost_usd=cost.cost_usd,
             at_least_usd=cost.at_least_usd,
@@ -373,55 +376,53 @@ class RunBuilder:
             response_id=self.background.response_id if self.background else None,
         )
 
-    def _usage(self, run: Run, finish: Finish) -> tuple[Usage | None, UsageSource]:
-        """What the provider counted, with estimates of what it has not; else an estimate."""
-        reported, has_ended = finish.usage, self.finish is not None
-        is_whole = has_ended and reported is not None and reported.total_tokens is not None
-        if is_whole and self._is_storable(reported, finish):
-            return reported, "provider"
-        has_counts = reported is not None and bool(reported.input_tokens)
-        if not (self.delivered or has_ended or has_counts):
-            return self._unanswered_usage(), "estimated" if self.unanswered else "none"
-        answer = run.reasoning + run.text + self._written_calls()
-        estimated = estimates.estimate_usage(self.request, answer)
-        if reported is not None and not is_whole:  # without a cost, budgets would not count it
-            completed = _completed(reported, estimated, has_ended=has_ended)
-            if self._is_storable(completed, finish):
-                return completed, "estimated"
-        return estimated, "estimated"
+    @property
+    def _has_answer(self) -> bool:
+        return self.delivered or self.finish is not None
 
-    def _is_storable(self, usage: Usage | None, finish: Finish) -> bool:
-        return self._price(usage, finish.response_model) is not pricing.TOO_LARGE
+    def _charge(self, run: Run, finish: Finish) -> tuple[Charge, UsageSource]:
+        """What the provider counted, with estimates of what it has not; else an estimate."""
+        reported, has_ended = finish.usage, self.finish is not None and not self._is_cut_off
+        if not self._has_answer:
+            usages = [one.usage for one in self.unanswered if one.usage]
+            total = charges.together(usages) if usages else None
+            return Charge(total), "estimated" if usages else "none"
+        if has_ended and reported is not None and reported.total_tokens is not None:
+            charge = Charge(reported, finish.response_model)
+            if self._is_storable(charge):
+                return charge, "provider"
+        answer = run.reasoning + run.text + self._written_calls()
+        usage = estimated = estimates.estimate_usage(self.request, answer)
+        if reported is not None:  # without a cost, budgets would not count it
+            usage = charges.completed(reported, estimated, has_ended=has_ended)
+        is_partial = not has_ended and (self._is_cut_off or finish.finish_reason == "other")
+        charge = Charge(usage, finish.response_model, is_partial)
+        if not self._is_storable(charge):
+            charge = replace(charge, usage=estimated)
+        return charge, "estimated"
 
     def _written_calls(self) -> str:
         return "".join(_written(delta) for call in self._calls.values() for delta in call)
 
-    def _unanswered_usage(self) -> Usage | None:
-        if not self.unanswered:
-            return None
-        one = estimates.estimate_usage(self.request, "")
-        units = {unit: number * self.unanswered for unit, number in one.billed_units.items()}
-        return Usage((one.input_tokens or 0) * self.unanswered, 0, billed_units=units)
+    def _price_of(self, charge: Charge) -> pricing.Price:
+        return charge.price(self.skeleton, self.request)
 
-    def _unanswered_price(self) -> pricing.Price:
-        return _price(self.skeleton, self._unanswered_usage())
+    def _is_storable(self, charge: Charge) -> bool:
+        return self._price_of(charge) is not pricing.TOO_LARGE
 
-    def _price(self, usage: Usage | None, response_model: str | None) -> pricing.Price:
-        """The price of the run with this usage, and of its attempts without an answer."""
-        tier = estimates.dearer_tier_asked(self.request)
-        if usage is not None and usage.service_tier is None and tier is not None:
-            usage = replace(usage, service_tier=tier)  # the answer does not say that it had another
-        price = _price(self.skeleton, usage, response_model)
-        has_answer = self.delivered or self.finish is not None
-        if not (has_answer and self.unanswered):
-            return price
-        with_attempts = replace(
-            price,
-            cost_usd=_plus(price.cost_usd, self.billed_usd),
-            at_least_usd=_plus(price.at_least_usd, self.billed_usd),
-        )
-        total_usd = with_attempts.at_least_usd or with_attempts.cost_usd
-        return with_attempts if total_usd and pricing.storable(total_usd) else price
+    def _storable(self, charge: Charge) -> Charge:
+        """The charge of an attempt without an answer; an estimate for counts that cannot be."""
+        if self._is_storable(charge):
+            return charge
+        return replace(charge, usage=estimates.estimate_usage(self.request, ""))
+
+    def _price(self, charge: Charge) -> pricing.Price:
+        """The price of the answer, if any, and of the attempts without an answer."""
+        own = [self._price_of(charge)] if self._has_answer or not self.unanswered else []
+        total = charges.sum_of([*own, *map(self._price_of, self.unanswered)])
+        total_usd = total.at_least_usd or total.cost_usd
+        is_storable = total_usd is None or pricing.storable(total_usd)
+        return total if is_storable else (own or [pricing.UNKNOWN])[0]
 
     def _with_data(self, run: Run) -> Run:
         """The run with its text parsed by the schema, or the reason why that failed."""
@@ -435,44 +436,6 @@ class RunBuilder:
             return replace(run, data_error=reason)
         except Exception as error:  # a user's validator may raise anything; the answer is kept
             return replace(run, data_error=redact(f"{type(error).__name__}: {error}"))
-
-
-def _completed(reported: Usage, estimated: Usage, *, has_ended: bool) -> Usage:
-    """The reported counts, with estimates of those that are missing, not below their parts.
-
-    The output that was counted before an answer broke off is a lower bound.
-    """
-    cached = (reported.cache_read_tokens or 0) + (reported.cache_write_tokens or 0)
-    input_tokens, output_tokens = reported.input_tokens, reported.output_tokens
-    units = reported.billed_units
-    if not input_tokens:  # zeros in early chunks are placeholders
-        input_tokens = max(estimated.input_tokens or 0, cached)
-        units = {**estimated.billed_units, **units}
-    if output_tokens is None or not has_ended:
-        least = max(output_tokens or 0, reported.reasoning_tokens or 0)
-        output_tokens = max(estimated.output_tokens or 0, least)
-    return replace(
-        reported,
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        billed_units=units,
-        service_tier=reported.service_tier or estimated.service_tier,
-    )
-
-
-def _plus(amount: Decimal | None, more: Decimal) -> Decimal | None:
-    return None if amount is None else amount + more
-
-
-def _may_be_billed(error: LLMError | None) -> bool:
-    """Whether the provider may bill an attempt that ended with this error, None if stopped."""
-    if error is None:
-        return True
-    return isinstance(error, ProviderError) and error.reached and not isinstance(error, _UNBILLED)
-
-
-def _price(run: Run, usage: Usage | None, response_model: str | None = None) -> pricing.Price:
-    return pricing.run_price(run.model, usage, run.started_at, response_model)
 
 
 def _cut_off(run: Run) -> str:

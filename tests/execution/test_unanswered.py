@@ -28,7 +28,7 @@ from llm_playground.parts import (
     ToolResult,
 )
 from llm_playground.runlog import open_log
-from llm_playground.types import Message, Parameters, Request, Run, Tool
+from llm_playground.types import Message, Parameters, Request, Run, Tool, Usage
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, json_reply
 
@@ -178,6 +178,55 @@ def test_failed_retries_count_in_a_budget(serve):
     assert lp.budgets().spent_usd[0] == pytest.approx(float(run.cost_usd))
 
 
+def stream(*events):
+    return tuple(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+
+
+COUNTED = {
+    "model": "any-2",
+    "choices": [],
+    "usage": {"prompt_tokens": 5000, "prompt_tokens_details": {"cached_tokens": 900}},
+}
+COUNTED_USD = 5
+OVERLOADED, LIMITED = (
+    {"error": {"message": "Sorry.", "code": code}}
+    for code in ("server_error", "rate_limit_exceeded")
+)
+FAILED = {
+    "cut": Reply(stream(COUNTED), end="drop"),
+    "error": Reply(stream(COUNTED, OVERLOADED)),
+    "limit": Reply(stream(COUNTED, LIMITED)),
+}
+
+
+@pytest.mark.parametrize("kind", FAILED)
+def test_what_was_counted_before_an_attempt_failed_is_charged(serve, kind):
+    usage = {"prompt_tokens": 90, "completion_tokens": 10, "total_tokens": 100}
+    server = serve(FAILED[kind], FAILED[kind], Reply(openai_stream(["Hi"], usage=usage)))
+    lp.configure(retry=3)
+    lp.set_budget(100)
+
+    with without_waits():
+        run = run_of()
+
+    assert (run.status, len(server.requests)) == ("completed", 3)
+    assert (run.usage.total_tokens, run.usage_source) == (100, "provider")
+    assert run.cost_usd == Decimal("0.1") + 2 * COUNTED_USD
+    assert lp.budgets().spent_usd[0] == pytest.approx(10.1)
+
+
+def test_failed_attempts_are_charged_with_what_each_counted(serve):
+    serve(FAILED["error"], MAY_BE_BILLED["500"], FAILED["cut"])
+    lp.configure(retry=3)
+
+    with without_waits():
+        run = run_of()
+
+    assert (run.status, run.usage_source) == ("failed", "estimated")
+    assert run.usage == Usage(10_100, 0, cache_read_tokens=1_800)
+    assert run.cost_usd == 2 * COUNTED_USD + INPUT_USD
+
+
 async def test_a_stopped_run_counts_with_its_input(serve):
     server = serve(Reply((), end="hang"))
     call = asyncio.create_task(lp.complete(PROMPT, MODEL, max_tokens=50))
@@ -301,6 +350,19 @@ def test_an_answer_far_past_its_limit_is_cut(serve, piece):
     assert run.usage_source == "estimated"
     assert run.usage.output_tokens >= len(run.text.encode()) / 4
     assert server.wait_for(lambda wire: wire.left_at)
+
+
+def test_an_answer_that_is_cut_keeps_what_was_counted(serve):
+    piece = {"choices": [{"index": 0, "delta": {"content": "words and words "}}]}
+    serve(Reply([b"".join(stream(COUNTED, *[piece] * 400))], end="hang"))
+
+    run = run_of(max_tokens=5)
+
+    assert (run.finish_reason, run.response_model) == ("length", "any-2")
+    assert (run.usage.input_tokens, run.usage.cache_read_tokens) == (5000, 900)
+    assert run.usage.output_tokens >= len(run.text) / 4
+    assert run.usage_source == "estimated"
+    assert run.cost_usd == run.usage.total_tokens * Decimal("0.001")
 
 
 @pytest.mark.parametrize(

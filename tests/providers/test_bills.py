@@ -309,6 +309,18 @@ BILLS = [
              400 * usd("0.625") + 100 * 5, is_cut=how == "cut", is_stopped=how == "stopped")
         for how in ("cut", "stopped")
     ),
+    # The cost that is stated in the middle of an answer is that of a part.
+    *(
+        Bill(f"cut stream, {cost} dollars stated", CHAT, model,
+             [{"model": model, "usage": SMALL | {"cost": cost}, "choices": [
+                 {"index": 0, "delta": {"content": "Two."}}]}], *costs, is_cut=True)
+        for cost, model, *costs in (
+            (0, "openai:gpt-5", 400 * usd("1.25") + 100 * 10),
+            (0.001, "openai:gpt-5", 400 * usd("1.25") + 100 * 10),
+            (0.5, "openai:gpt-5", 0, 0.5, "provider"),
+            (0.5, "openrouter:vendor/very-new-model", 0, 0.5, "provider", True),
+        )
+    ),
     Bill("zeros at the end", MESSAGES, "anthropic:claude-sonnet-4-5",
          messages({"input_tokens": 10, "cache_read_input_tokens": 90_000},
                   {"input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 500}),
