@@ -404,9 +404,11 @@ def _check(request: Request, searched: Request, variables: Mapping[str, object])
     config.check_allowed(request.model)
     row = config.rows().get(request.provider)
     headers = {**(row.headers if row else {}), **request.parameters.headers}
-    config.policy().check_headers(headers)
+    if headers:
+        config.policy().check_headers(headers)
     capabilities.check_parameters(request.model, request.parameters)
-    file_inputs.check(request)
+    if request.files:
+        file_inputs.check(request)
     wire_formats.check(request)
     secret_guard.check(searched, variables)
 

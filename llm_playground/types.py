@@ -23,6 +23,7 @@ from llm_playground.errors import LLMError
 from llm_playground.parts import (
     PAUSED,
     AnswerPart,
+    FilePart,
     ImagePart,
     OtherPart,
     Part,
@@ -99,7 +100,9 @@ class Parameters:
         }
 
     def with_effect(self) -> Parameters:
-        """A copy without headers that only identify the caller or the call."""
+        """The parameters without headers that only identify the caller or the call."""
+        if not self.headers:
+            return self
         return replace(self, headers=http_headers.with_effect(self.headers))
 
     def without(self, names: Iterable[str]) -> Parameters:
@@ -170,6 +173,21 @@ class Request:
         """The part of the model after the colon, as the provider calls it."""
         return self.model.partition(":")[2]
 
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of all messages."""
+        return tuple(part for message in self.messages for part in message.content)
+
+    @cached_property
+    def images(self) -> tuple[ImagePart, ...]:
+        """The images of all messages."""
+        return tuple(part for part in self.parts if isinstance(part, ImagePart))
+
+    @cached_property
+    def files(self) -> tuple[FilePart, ...]:
+        """The documents and recordings of all messages."""
+        return tuple(part for part in self.parts if isinstance(part, FilePart))
+
     @property
     def system(self) -> str | None:
         """The text of the system messages; None if there are none."""
@@ -232,9 +250,8 @@ class Request:
         >>> Request("local:m", (Message("user", (TextPart("é!"),)),)).size_bytes
         3
         """
-        parts = [part for message in self.messages for part in message.content]
-        texts = [text_of(part) for part in parts]
-        originals = (getattr(part, "original", None) for part in parts)
+        texts = [text_of(part) for part in self.parts]
+        originals = (getattr(part, "original", None) for part in self.parts)
         texts += [original.json for original in originals if original is not None]
         texts += [f"{tool.name}{tool.description}" for tool in self.tools]
         schemas = [tool.parameters for tool in self.tools]

@@ -229,7 +229,6 @@ class BudgetEnforcer:
     def settle(self, reservation: Reservation, run: Run) -> None:
         """Count the cost of an ended call, which is in the log's journal, in all its accounts."""
         reserved_in = {need.account for need in reservation.needs}
-        now = clock()
         for account in self._accounts.values():
             charge_usd = account.charge_for(run)
             if account in reserved_in and run.id in account.allocation.reserved:
@@ -237,7 +236,7 @@ class BudgetEnforcer:
             elif charge_usd and account.has_row and account.covers(run, reservation.execution):
                 account.allocation.charge(charge_usd)  # the call began before the budget was set
                 self._due.add(account)
-            account.last_end_at = now
+            account.last_end_at = clock()
             spent_usd = account.spent_usd if charge_usd else None
             if spent_usd and (event := share_reached(spent_usd, account.budget.limit_usd)):
                 self.alarm(event, account)

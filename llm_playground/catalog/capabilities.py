@@ -113,8 +113,9 @@ def unsupported_in(model: str, parameters: Parameters) -> tuple[str, ...]:
     rejected = set(supported.unsupported)
     if supported.efforts == ():
         rejected.add("reasoning_effort")
-    if supported.reasons(parameters.reasoning_effort):
-        rejected |= supported.unsupported_while_reasoning
+    only_without = supported.unsupported_while_reasoning
+    if only_without and supported.reasons(parameters.reasoning_effort):
+        rejected |= only_without
     exclusive = [name for name in supported.first_of if name in names and name not in rejected]
     rejected.update(exclusive[1:])
     return tuple(name for name in names if name in rejected)

@@ -16,7 +16,7 @@ from decimal import Decimal
 from math import ceil
 
 from llm_playground.catalog import capabilities, file_tokens, price_list, pricing, token_bounds
-from llm_playground.parts import FilePart, ImagePart
+from llm_playground.parts import FilePart
 from llm_playground.providers import wire_formats
 from llm_playground.request.files import kind_of
 from llm_playground.types import Request, Usage
@@ -56,8 +56,8 @@ def likely_input(request: Request) -> Usage:
 
 def likely_input_tokens(request: Request, bytes_per_token: float = _BYTES_PER_TOKEN) -> int:
     """Estimated input of a request: all that it sends, such as images, files, tools and results."""
-    images = sum(token_bounds.of_image(request.model, part) for part in _images(request))
-    files = sum(file_tokens.likely_of_file(request.model, part) for part in _files(request))
+    images = sum(token_bounds.of_image(request.model, part) for part in request.images)
+    files = sum(file_tokens.likely_of_file(request.model, part) for part in request.files)
     return ceil(request.size_bytes / bytes_per_token) + images + files
 
 
@@ -294,7 +294,7 @@ def _most_input_tokens(request: Request) -> int:
         counted += _TOKENS_OF_TEMPLATE.get(request.provider, _MOST_TOKENS_OF_TEMPLATE)
         if request.schema or any(name in body for name in ("tools", "functions")):
             counted += _TOKENS_FOR_TOOLS
-        counted += sum(token_bounds.of_image(request.model, part) for part in _images(request))
+        counted += sum(token_bounds.of_image(request.model, part) for part in request.images)
         counted += _most_tokens_of_files(request)
         request.derived["input tokens"] = counted
     return counted
@@ -308,7 +308,7 @@ def _most_tokens_of_files(request: Request) -> int:
     >>> _most_tokens_of_files(Request("anthropic:claude-opus-5", (Message("user", (linked,)),)))
     1000000
     """
-    most = sum(file_tokens.most_of_file(request.model, part) for part in _files(request))
+    most = sum(file_tokens.most_of_file(request.model, part) for part in request.files)
     if not most:
         return 0
     models = (request.model, *wire_formats.fallbacks(request))
@@ -345,19 +345,9 @@ def _audio_units(
     request: Request, tokens_of: Callable[[str, FilePart], int], input_tokens: int
 ) -> dict[str, int]:
     """The tokens of recordings, a part of the input that may have a price of its own."""
-    audio = [part for part in _files(request) if kind_of(part.media_type) == "audio"]
+    audio = [part for part in request.files if kind_of(part.media_type) == "audio"]
     tokens = min(sum(tokens_of(request.model, part) for part in audio), input_tokens)
     return {"audio_input_tokens": tokens} if tokens else {}
-
-
-def _images(request: Request) -> list[ImagePart]:
-    parts = (part for message in request.messages for part in message.content)
-    return [part for part in parts if isinstance(part, ImagePart)]
-
-
-def _files(request: Request) -> list[FilePart]:
-    parts = (part for message in request.messages for part in message.content)
-    return [part for part in parts if isinstance(part, FilePart)]
 
 
 def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:

@@ -13,7 +13,7 @@ from llm_playground import config
 from llm_playground.catalog import capabilities
 from llm_playground.catalog.file_tokens import pages_of
 from llm_playground.errors import InvalidParameterError
-from llm_playground.parts import FilePart, ImagePart
+from llm_playground.parts import FilePart
 from llm_playground.providers import wire_formats
 from llm_playground.request.files import Kind, kind_of
 from llm_playground.types import Message, Request
@@ -158,21 +158,20 @@ def inputs_of(request: Request) -> FileInputs | None:
 
 
 def check(request: Request) -> None:
-    """Refuse files that the model does not take, or above the vendor's limits.
+    """Refuse a request with files that its model does not take, or above the vendor's limits.
 
     Raises:
         InvalidParameterError: One cannot be sent; the message says what to do.
     """
-    parts = [part for message in request.messages for part in message.content]
-    files = [part for part in parts if isinstance(part, FilePart)]
-    inputs = inputs_of(request) if files else None
+    inputs = inputs_of(request)
     if inputs is None:
         return
-    for part in files:
+    for part in request.files:
         _check_kind(request.model, part, inputs)
-    sizes = (len(part.data or b"") for part in parts if isinstance(part, (FilePart, ImagePart)))
-    _check_size(request.model, sum(sizes), inputs)
-    pages = sum(pages_of(part) or 0 for part in files if kind_of(part.media_type) == "pdf")
+    files = sum(len(part.data or b"") for part in request.files)
+    images = sum(len(part.data or b"") for part in request.images)
+    _check_size(request.model, files + images, inputs)
+    pages = sum(pages_of(part) or 0 for part in request.files if kind_of(part.media_type) == "pdf")
     if inputs.most_pages is not None and pages > inputs.most_pages:
         raise InvalidParameterError(
             f"The PDFs have {pages:,} pages; {_name(request.model)} takes {inputs.most_pages:,}. "

@@ -178,8 +178,7 @@ class Placeholders:
     @classmethod
     def of(cls, request: Request, body_json: str) -> Placeholders:
         """The placeholders in a request's messages, each once; no mark occurs in ``body_json``."""
-        parts = [part for message in request.messages for part in message.content]
-        texts = [part.text for part in parts if isinstance(part, TextPart)]
+        texts = [part.text for part in request.parts if isinstance(part, TextPart)]
         names = dict.fromkeys(name for text in texts for name in messages.names(text))
         tag = "blank"
         while tag in body_json:

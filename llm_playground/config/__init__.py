@@ -17,10 +17,10 @@ from typing import Any, cast, get_args
 from llm_playground import _lifecycle
 from llm_playground._files import read_regular
 from llm_playground._validation import checks_arguments, one_of, whole_number
-from llm_playground.config import colab, endpoint_table, options
+from llm_playground.config import options
 from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.config.endpoints import Setting as EndpointSetting
-from llm_playground.config.endpoints import from_packages, merge_endpoints, resolve_model
+from llm_playground.config.endpoints import known_rows, merge_endpoints, resolve_model
 from llm_playground.config.options import (
     GuardModes,
     Mode,
@@ -398,11 +398,7 @@ def notebook() -> str | None:
 
 def rows() -> dict[str, EndpointRow]:
     """All providers by name: built in, Colab's, from packages, from ``configure(endpoints=)``."""
-    return {**_known_rows(), **_settings.endpoints}
-
-
-def _known_rows() -> dict[str, EndpointRow]:
-    return {**endpoint_table.BUILT_IN, **colab.rows(), **from_packages()}
+    return {**known_rows(), **_settings.endpoints}
 
 
 def rates(model: str) -> Rates | None:
@@ -422,7 +418,7 @@ def base_url(provider: str) -> str | None:
 
     One from a ``.env`` may need the user's consent, see ``dotenv.check_settings``.
     """
-    own, known = _settings.endpoints.get(provider), _known_rows().get(provider)
+    own, known = _settings.endpoints.get(provider), known_rows().get(provider)
     if own is not None and (known is None or own.base_url != known.base_url):
         return own.base_url
     return _lookup(known.base_url_variable)[0] if known and known.base_url_variable else None

@@ -6,7 +6,6 @@ https://github.com/googlecolab/colabtools/blob/main/google/colab/ai.py. Elsewher
 
 from __future__ import annotations
 
-import os
 import re
 from functools import lru_cache
 
@@ -14,22 +13,16 @@ from llm_playground.config.endpoint_table import EndpointRow
 
 NAME = "colab"
 SOURCE = "Colab"
-_HOST_VARIABLE = "MODEL_PROXY_HOST"
+HOST_VARIABLE = "MODEL_PROXY_HOST"
 _KEY_VARIABLE = "MODEL_PROXY_API_KEY"
 _PATH = "/models/openapi"
 _HOST = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[\w.~-]+)*", re.ASCII)
 
 
-def rows() -> dict[str, EndpointRow]:
-    """The proxy's row by name where this kernel has one, else none.
-
-    Only the environment of the process counts: a ``.env`` cannot add the proxy.
-    """
-    return _rows(os.environ.get(_HOST_VARIABLE, "").strip().rstrip("/"))
-
-
 @lru_cache(maxsize=4)
-def _rows(host: str) -> dict[str, EndpointRow]:
+def rows(host: str) -> dict[str, EndpointRow]:
+    """The proxy's row by name, given the value of ``HOST_VARIABLE``; none where it has no host."""
+    host = host.strip().rstrip("/")
     if not _HOST.fullmatch(host):
         return {}
     row = EndpointRow(NAME, "Google Colab", host + _PATH, key_variables=(_KEY_VARIABLE,), free=True)

@@ -376,7 +376,7 @@ def remember_all() -> None:
 def _secrets_in(values: Mapping[str, str]) -> Iterator[str]:
     rows = config.rows().values()
     keys = {name for row in rows for name in row.key_variables}
-    keys |= {name for row in rows for name in endpoint_fields.variables(row.headers)}
+    keys |= {name for row in rows if row.headers for name in endpoint_fields.variables(row.headers)}
     yield from (values.get(name, "").strip() for name in (*keys, *_SECRET_VARIABLES))
     for names, parts in ((_HEADER_VARIABLES, _header_values), (_URL_VARIABLES, url_passwords)):
         for value in filter(None, map(values.get, names)):

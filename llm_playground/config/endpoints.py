@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -17,7 +18,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from llm_playground._validation import closest, short_repr
-from llm_playground.config import clouds, endpoint_fields
+from llm_playground.config import clouds, colab, endpoint_fields
 from llm_playground.config.endpoint_table import BUILT_IN, WIRE_FORMATS, EndpointRow
 from llm_playground.errors import InvalidParameterError, UnknownModelError
 from llm_playground.redaction import printable
@@ -206,6 +207,13 @@ def _url_problem(url: str, parts: SplitResult) -> str | None:
     if parts.username is not None or parts.password is not None:
         return "contains a user name or password; keys go into .env"
     return "ends with a query; keys go into .env" if parts.query or parts.fragment else None
+
+
+def known_rows() -> dict[str, EndpointRow]:
+    """The providers that nobody has to add, by name: built in, Colab's, from packages."""
+    # Only the environment of the process counts: a .env cannot add the proxy.
+    host = os.environ.get(colab.HOST_VARIABLE, "")
+    return {**BUILT_IN, **colab.rows(host), **from_packages()}
 
 
 GROUP = "llm_playground.providers"

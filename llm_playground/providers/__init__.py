@@ -56,14 +56,6 @@ class Endpoint:
         """The base URL, the vendor's own where none is set."""
         return self.base_url or config.rows()[self.provider].base_url
 
-    def address_for(self, model_name: str) -> str:
-        """The base URL of requests to a model.
-
-        Raises:
-            InvalidParameterError: The base URL has the model's name, and no URL can hold this one.
-        """
-        return endpoint_fields.url_for(self.address, model_name)
-
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:

@@ -1,8 +1,8 @@
 """What this package adds to requests by itself, and how it is taken back where a server refuses it.
 
 One row of :data:`ADDITIONS` per addition. A refusal is paid once: what an endpoint refuses for a
-model is remembered in this process, and left out of later requests. The user leaves an addition out
-with None in its place, such as ``extra={"stream_options": None}``.
+model is remembered (``wire_formats.take_back``), and left out of later requests. The user leaves an
+addition out with None in its place, such as ``extra={"stream_options": None}``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llm_playground import _lifecycle
 from llm_playground.providers import extra
-from llm_playground.types import Request
 
 Body = dict[str, Any]
 Given = Mapping[str, Any]
@@ -22,10 +20,6 @@ Given = Mapping[str, Any]
 ENCRYPTED = "reasoning.encrypted_content"
 """The entry of ``include`` that asks Responses for reasoning which can be sent back."""
 _LIMITS = ("max_tokens", "max_completion_tokens")
-# By wire format, provider, base URL and model: what was refused, in the order of the refusals.
-_Place = tuple[str, str, str | None, str]
-_taken_back: dict[_Place, tuple[str, ...]] = {}
-_lifecycle.register_state(globals(), "_taken_back", dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +194,6 @@ def refused(names: Iterable[str], param: object, message: str) -> frozenset[str]
     )
 
 
-def taken_back(wire_format: str, request: Request) -> tuple[str, ...]:
-    """What the request's endpoint has refused for its model in a wire format."""
-    return _taken_back.get(_place(wire_format, request), ())
-
-
 def without(body: Body, names: Iterable[str], given: Given) -> Body:
     """The body without these additions; what the user's ``extra`` sets stays.
 
@@ -216,32 +205,14 @@ def without(body: Body, names: Iterable[str], given: Given) -> Body:
     return body
 
 
-def take_back(
-    wire_format: str,
-    request: Request,
-    names: frozenset[str],
-    body: Body,
-    sent_without: tuple[str, ...],
-) -> bool:
-    """Leave out of requests like this one, from now on, what a refusal may be about.
+def in_body(wire_format: str, body: Body, names: frozenset[str], given: Given) -> tuple[str, ...]:
+    """Those of the ``names`` that a body has, in the order of :data:`ADDITIONS`.
 
-    ``body`` is the request's as it would be sent now, and ``sent_without`` what was left out of it
-    when it was refused: another call may have taken an addition back in between. Returns whether
-    it had one of them, so that a second attempt is another request.
+    >>> in_body("openai", {"max_tokens": 5, "stream": False}, frozenset({"limit", "stream"}), {})
+    ('limit',)
     """
-    known = taken_back(wire_format, request)
-    changes = tuple(
+    return tuple(
         name
-        for name in ADDITIONS
-        if name in names
-        and name not in known
-        and wire_format in ADDITIONS[name].wire_formats
-        and without(body, (name,), request.parameters.extra) != body
+        for name, row in ADDITIONS.items()
+        if name in names and wire_format in row.wire_formats and row.left_out(body, given) != body
     )
-    if changes:
-        _taken_back[_place(wire_format, request)] = (*known, *changes)
-    return bool(changes) or any(name in names and name not in sent_without for name in known)
-
-
-def _place(wire_format: str, request: Request) -> _Place:
-    return wire_format, request.provider, request.endpoint, request.model_name

@@ -34,10 +34,9 @@ from llm_playground.providers import (
     strict_schema,
     usage,
 )
-from llm_playground.providers.contents import fields, sendable
+from llm_playground.providers.contents import fields, read_each, sendable, unknown_event
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
-from llm_playground.providers.odd_values import read_each, unknown_event
 from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.request import images, locations
 from llm_playground.types import FinishReason, Message, Request, Schema

@@ -33,8 +33,14 @@ from llm_playground.parts import (
     TextPart,
     original_for,
 )
-from llm_playground.providers.contents import SourceList, dumps, records, unique_id, word
-from llm_playground.providers.odd_values import unknown_event
+from llm_playground.providers.contents import (
+    SourceList,
+    dumps,
+    records,
+    unique_id,
+    unknown_event,
+    word,
+)
 
 NAME = "anthropic"
 

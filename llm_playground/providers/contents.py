@@ -1,7 +1,7 @@
 """What readers of several wire formats share: sources, pictures, speech, ids, probabilities.
 
-Values of a stream are of any type and size. What is not as the format says becomes an
-:class:`~llm_playground.parts.OtherPart`, never an exception.
+Values of a stream are of any type and size. One that is not as the format says becomes an
+:class:`~llm_playground.parts.OtherPart`, which takes nothing else of its event along.
 """
 
 from __future__ import annotations
@@ -10,11 +10,18 @@ import base64
 import json
 import re
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from llm_playground import parts
+from llm_playground.events import (
+    PartAdded,
+    ProviderEvent,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+)
 from llm_playground.parts import (
     AnswerPart,
     AudioPart,
@@ -35,6 +42,11 @@ _MAX_PLACES = 1_000  # of one source
 _MEDIA_TYPE = re.compile(
     r"(image|audio)/(?!.*xml)[a-z0-9.+-]{1,60}(?: *; *[a-z]{1,20}=[a-z0-9.-]{1,20}){0,4}"
 )
+
+UNREADABLE = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What readers raise for JSON of another shape."""
+
+_Value = TypeVar("_Value")
 
 
 def dumps(value: object) -> str:
@@ -230,3 +242,53 @@ def unique_id(call_id: object, taken: Collection[str], prefix: str = "call_") ->
     while f"{known}-{number}" in taken:
         number += 1
     return f"{known}-{number}"
+
+
+def check_texts(items: Iterable[ProviderEvent]) -> None:
+    """Raise TypeError for a number, a list or an object where the format has a text."""
+    for item in items:
+        if isinstance(item, (TextDelta, ReasoningDelta)):
+            is_text = isinstance(item.text, str)
+        elif isinstance(item, ToolCallDelta):
+            optional: tuple[object, ...] = (item.id, item.name)
+            is_text = isinstance(item.arguments_json, str) and all(
+                text is None or isinstance(text, str) for text in optional
+            )
+        elif isinstance(item, PartAdded):
+            is_text = all(isinstance(text, str) for text in parts.texts_in(item.part))
+        else:
+            continue
+        if not is_text:
+            raise TypeError("not a text")
+
+
+def read_each(
+    kind: str, values: Iterable[_Value], read: Callable[[_Value], Iterable[ProviderEvent]]
+) -> Iterator[ProviderEvent]:
+    """The events of each value; one that cannot be read is an OtherPart of ``kind``.
+
+    >>> list(read_each("part", ["a", 5], lambda text: [TextDelta(text)]))
+    [TextDelta(text='a'), PartAdded(part=OtherPart(kind='part', json='5', original=None))]
+    """
+    for value in values:
+        try:
+            events = list(read(value))
+            check_texts(events)
+        except UNREADABLE:
+            events = [PartAdded(OtherPart(kind, dumps(value)))]
+        yield from events
+
+
+def unknown_event(event: Mapping[str, Any]) -> list[ProviderEvent]:
+    """No events for one of a type that is not known, if it holds nothing, as heartbeats do.
+
+    Raises:
+        LookupError: It may hold a part of the answer.
+
+    >>> unknown_event({"type": "ping", "sequence_number": 3})
+    []
+    """
+    holds = (value for name, value in event.items() if name != "type" and value)
+    if any(isinstance(value, (str, list, dict)) for value in holds):
+        raise LookupError(event.get("type"))
+    return []

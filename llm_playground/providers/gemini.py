@@ -41,10 +41,9 @@ from llm_playground.providers import (
     streaming,
     usage,
 )
-from llm_playground.providers.contents import fields, sendable
+from llm_playground.providers.contents import UNREADABLE, fields, read_each, sendable
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
-from llm_playground.providers.odd_values import UNREADABLE, read_each
 from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.request import images
 from llm_playground.types import FinishReason, Message, Request, TokenLogprob

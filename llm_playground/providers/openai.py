@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
+from llm_playground.config import endpoint_fields
 from llm_playground.events import Block, Finish, PartAdded, ProviderEvent
 from llm_playground.parts import FilePart, ImagePart, TextPart, ToolResult
 from llm_playground.providers import (
@@ -26,10 +27,9 @@ from llm_playground.providers import (
     strict_schema,
     usage,
 )
-from llm_playground.providers.contents import fields, records, sendable, token_logprobs
+from llm_playground.providers.contents import fields, read_each, records, sendable, token_logprobs
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
-from llm_playground.providers.odd_values import read_each
 from llm_playground.providers.wire_formats import WIRE_FORMATS, format_name
 from llm_playground.request import images
 from llm_playground.types import FinishReason, Message, Request, Tool
@@ -220,7 +220,8 @@ class Reader:
     ) -> None:
         self.complete = True
         self._finish_reason = endings.finish_reason(reason)
-        self.bad_end = endings.bad_end("error" if error else reason, error_bodies.words(error))
+        words = error_bodies.words(error) if error else ""
+        self.bad_end = endings.bad_end("error" if error else reason, words)
         if self._finish_reason == "stop":  # vLLM's name, SGLang's; a token's number is no text
             ended_at = choice.get("stop_reason") or choice.get("matched_stop")
             self._stop_sequence = ended_at if isinstance(ended_at, str) else None
@@ -333,9 +334,11 @@ class OpenAIProvider:
         )
 
     def _client_for(self, request: Request) -> openai.AsyncOpenAI:
-        address = self._endpoint.address_for(request.model_name)
-        same = address == self._endpoint.address
-        return self._client if same else self._client.with_options(base_url=address)
+        address = self._endpoint.address
+        if "{model}" not in address:
+            return self._client
+        own = endpoint_fields.url_for(address, request.model_name)
+        return self._client.with_options(base_url=own)
 
     async def aclose(self) -> None:
         await self._client.close()

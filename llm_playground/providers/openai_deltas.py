@@ -22,6 +22,7 @@ from llm_playground.events import (
     ProviderEvent,
     ReasoningDelta,
     TextDelta,
+    ToolCallDelta,
 )
 from llm_playground.parts import (
     AudioPart,
@@ -37,11 +38,11 @@ from llm_playground.providers.contents import (
     dumps,
     from_base64,
     picture_at,
+    read_each,
     records,
+    unique_id,
     word,
 )
-from llm_playground.providers.odd_values import read_each
-from llm_playground.providers.openai_tool_calls import ToolCalls
 from llm_playground.providers.openai_turns import NAME
 
 # Fields of the message that must go back as they came, such as signatures of reasoning.
@@ -63,12 +64,15 @@ _CONTENT = re.compile(
 _MAX_AUDIO_BYTES = 256 << 20
 # OpenAI streams speech in this form only: https://platform.openai.com/docs/guides/audio
 _AUDIO_TYPE = "audio/pcm"
-_AUDIO_MARKS = (
-    (b"RIFF", "audio/wav"),
-    (b"ID3", "audio/mpeg"),
-    (b"OggS", "audio/ogg"),
-    (b"fLaC", "audio/flac"),
-)
+_AUDIO_MARKS = {
+    b"RIFF": "audio/wav",
+    b"ID3": "audio/mpeg",
+    b"OggS": "audio/ogg",
+    b"fLaC": "audio/flac",
+}
+# The fields of a tool call that are parts of its event.
+_OF_CALLS = ("index", "id", "type", "function", "custom")
+_OF_FUNCTIONS = ("name", "arguments", "input")
 
 
 class DeltaReader:
@@ -284,6 +288,73 @@ def _arguments(value: object) -> str:
     return str(value) if is_object else dumps({"arguments": value})
 
 
+class ToolCalls:
+    """Assigns entries of ``delta.tool_calls`` to calls: by index, by id, and by their content.
+
+    Some servers give all calls one index, no index, one id or none. A new call then shows by
+    another name, or by a second JSON object.
+    """
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self._taken: set[str] = set()
+        self._given: list[object] = []  # the ids as they came
+        self._names: list[str | None] = []
+        self._arguments: list[list[str]] = []
+        self._numbers: dict[object, int] = {}
+
+    def delta(self, entry: dict[str, Any]) -> ToolCallDelta:
+        """The event of one entry.
+
+        Raises:
+            AttributeError: It is no object.
+        """
+        function = entry.get("function") or entry.get("custom") or {}
+        arguments = function.get("arguments", function.get("input", ""))
+        if not isinstance(arguments, str):
+            arguments = "" if arguments is None else json.dumps(arguments)
+        call_id, name, index = entry.get("id") or None, function.get("name"), entry.get("index")
+        number = self._numbers.get(index)
+        if number is not None and call_id in (None, self._given[number]):
+            if not name or not self._is_another(number, name, arguments, call_id):
+                self._arguments[number].append(arguments)
+                return ToolCallDelta(number, arguments, name=name)
+            if call_id and arguments == "".join(self._arguments[number]):
+                return ToolCallDelta(number)  # the whole call once more
+        number = self._numbers[index] = len(self.ids)
+        self.ids.append(unique_id(call_id, self._taken))
+        self._taken.add(self.ids[-1])
+        self._given.append(call_id)
+        self._names.append(name)
+        self._arguments.append([arguments])
+        return ToolCallDelta(number, arguments, self.ids[-1], name, _rest(entry, function))
+
+    def _is_another(self, number: int, name: str, arguments: str, call_id: object) -> bool:
+        known, so_far = self._names[number], self._arguments[number]
+        if known is None:
+            self._names[number] = name
+            return False
+        if name != known:
+            return call_id is None or any(so_far)
+        if not arguments.lstrip().startswith("{"):
+            return False
+        try:
+            json.loads("".join(so_far))
+        except (ValueError, RecursionError):
+            return False
+        return True
+
+
+def _rest(entry: Mapping[str, Any], function: Mapping[str, Any]) -> Original | None:
+    """What an entry has beside the call, such as a signature of Gemini in ``extra_content``."""
+    rest = {name: v for name, v in entry.items() if v and name not in _OF_CALLS}
+    more = {name: v for name, v in function.items() if v and name not in _OF_FUNCTIONS}
+    if "custom" in entry:
+        rest["type"] = "custom"
+    rest |= {"function": more} if more else {}
+    return Original(NAME, dumps(rest)) if rest else None
+
+
 @dataclass(slots=True)
 class _Entries:
     """A field of the message that comes in pieces: a list of entries, or an object."""
@@ -351,4 +422,5 @@ class _Audio:
 
 
 def _audio_type(data: bytes | bytearray) -> str:
-    return next((name for mark, name in _AUDIO_MARKS if data.startswith(mark)), _AUDIO_TYPE)
+    found = (kind for mark, kind in _AUDIO_MARKS.items() if data.startswith(mark))
+    return next(found, _AUDIO_TYPE)

@@ -20,8 +20,7 @@ from llm_playground.parts import (
     ServerToolCall,
     ServerToolResult,
 )
-from llm_playground.providers.contents import dumps, picture_at
-from llm_playground.providers.odd_values import UNREADABLE, check_texts
+from llm_playground.providers.contents import UNREADABLE, check_texts, dumps, picture_at
 
 NAME = "openai-responses"
 Json = Mapping[str, Any]

@@ -27,18 +27,16 @@ from llm_playground.events import (
 from llm_playground.parts import Original, OtherPart, ReasoningPart, Source
 from llm_playground.providers import endings, error_bodies, streaming, usage
 from llm_playground.providers.contents import (
+    UNREADABLE,
     SourceList,
+    check_texts,
     dumps,
     fields,
+    read_each,
     records,
     token_logprobs,
-    word,
-)
-from llm_playground.providers.odd_values import (
-    UNREADABLE,
-    check_texts,
-    read_each,
     unknown_event,
+    word,
 )
 from llm_playground.providers.openai_responses_items import (
     Json,

@@ -41,8 +41,8 @@ from llm_playground.providers import (
     transport_errors,
 )
 from llm_playground.providers.billed_units import MAX_COUNT
+from llm_playground.providers.contents import UNREADABLE, check_texts
 from llm_playground.providers.endings import BadEnd
-from llm_playground.providers.odd_values import UNREADABLE, check_texts
 from llm_playground.providers.sse import MAX_EVENT_BYTES, Event, EventDecoder, EventTooLongError
 
 # How long to read on after the last event: a connection read to its end can be reused.

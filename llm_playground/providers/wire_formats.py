@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, cast
 from urllib.parse import quote
 
-from llm_playground import config
+from llm_playground import _lifecycle, config
 from llm_playground.catalog import capabilities
 from llm_playground.config import endpoint_fields
 from llm_playground.errors import InvalidParameterError
@@ -83,12 +83,13 @@ class WireFormat:
         Raises:
             InvalidParameterError: It cannot be sent as it stands.
         """
-        refused = additions.taken_back(self.name, request)
+        refused = _taken_back.get(_place(self, request), ())
         key = " ".join((self.module, *refused))
         body: dict[str, Any] | None = request.derived.get(key)
         if body is None:
             body = cast("dict[str, Any]", import_module(self.module).body(request))
-            body = additions.without(body, refused, request.parameters.extra)
+            if refused:
+                body = additions.without(body, refused, request.parameters.extra)
             if not _has_bytes(request):
                 request.derived[key] = body
         return body
@@ -242,12 +243,18 @@ WIRE_FORMATS: dict[str, WireFormat] = {
     ),
 }
 
+# By wire format, provider, base URL and model: what was refused, in the order of the refusals.
+_Place = tuple[str, str, str | None, str]
+_taken_back: dict[_Place, tuple[str, ...]] = {}
+_lifecycle.register_state(globals(), "_taken_back", dict)
+
 
 def at_endpoint(request: Request) -> Request:
     """The request to its provider's present endpoint."""
     row = config.rows().get(request.provider)
+    settings = endpoint_fields.with_effect(row) if row and (row.headers or row.query) else {}
     base_url = config.base_url(request.provider)
-    return replace(request, endpoint=base_url, endpoint_settings=endpoint_fields.with_effect(row))
+    return replace(request, endpoint=base_url, endpoint_settings=settings)
 
 
 # OpenAI's own servers, those of a region included.
@@ -290,12 +297,11 @@ def _needs_chat(request: Request) -> bool:
     names, tools = extra.names(parameters.extra), extra.tools(parameters.extra)
     if names & _ONLY_RESPONSES_EXTRA or any("function" not in tool for tool in tools):
         return False
-    parts = (part for message in request.messages for part in message.content)
     return bool(
         tools
         or names & _ONLY_CHAT_EXTRA
         or any(getattr(parameters, name) is not None for name in _ONLY_CHAT)
-        or any(isinstance(part, FilePart) and _is_recording(part) for part in parts)
+        or any(map(_is_recording, request.files))
     )
 
 
@@ -362,16 +368,29 @@ def readable_body(request: Request) -> dict[str, Any]:
 def taken_back(request: Request) -> tuple[str, ...]:
     """The additions of this package that are left out of a request if it is sent now."""
     wire_format = format_of(request)
-    return () if wire_format is None else additions.taken_back(wire_format.name, request)
+    return () if wire_format is None else _taken_back.get(_place(wire_format, request), ())
 
 
 def take_back(request: Request, refused: frozenset[str], sent_without: tuple[str, ...]) -> bool:
-    """Leave additions of this package out from now on; see :func:`additions.take_back`."""
+    """Leave out of requests like this one, from now on, what a refusal may be about.
+
+    ``refused`` are additions of this package, and ``sent_without`` those that the refused request
+    did not have: another call may have taken one back in between. Returns whether it had one of the
+    refused ones, so that a second attempt is another request.
+    """
     wire_format = format_of(request)
     if wire_format is None or not refused:
         return False
-    body = wire_format.body(request)
-    return additions.take_back(wire_format.name, request, refused, body, sent_without)
+    known, body = taken_back(request), wire_format.body(request)
+    asked = refused.difference(known)
+    changes = additions.in_body(wire_format.name, body, asked, request.parameters.extra)
+    if changes:
+        _taken_back[_place(wire_format, request)] = (*known, *changes)
+    return bool(changes) or any(name in refused and name not in sent_without for name in known)
+
+
+def _place(wire_format: WireFormat, request: Request) -> _Place:
+    return wire_format.name, request.provider, request.endpoint, request.model_name
 
 
 def check(request: Request) -> None:
@@ -418,11 +437,7 @@ def fallbacks(request: Request) -> tuple[str, ...]:
 
 
 def _has_bytes(request: Request) -> bool:
-    return any(
-        _without_bytes_of(part) is not part
-        for message in request.messages
-        for part in message.content
-    )
+    return any(_without_bytes_of(part) is not part for part in request.parts)
 
 
 def _without_bytes(request: Request) -> Request:

@@ -129,7 +129,10 @@ def findings(
     ['the prompt contains a value that looks like an API key (…1a1)']
     """
     texts = [(place, text) for place, text in _texts(request) if text]
-    seen = {text for _, text in texts} | _headed_files(request)
+    seen = {text for _, text in texts}
+    # Files of text as some wire formats send them: below their names.
+    files = ((part, part.text) for part in request.files)
+    seen |= {with_heading(part, text) for part, text in files if text is not None}
     others = (text for text in _strings(readable_body(request)) if text not in seen)
     texts.append(("the request", "\n".join([request.model_name, *others])))
     by_place: dict[tuple[Kind, str], Finding] = {}
@@ -157,13 +160,6 @@ def _texts(request: Request) -> Iterator[tuple[str, str]]:
     yield from (("`stop`", text) for text in request.parameters.stop or ())
     yield from (("`extra`", text) for text in _strings(request.parameters.extra))
     yield from (("`headers`", text) for text in _strings(request.parameters.headers))
-
-
-def _headed_files(request: Request) -> set[str]:
-    """The texts of files below their names, as some wire formats send them."""
-    parts = (part for message in request.messages for part in message.content)
-    files = ((part, part.text) for part in parts if isinstance(part, FilePart))
-    return {with_heading(part, text) for part, text in files if text is not None}
 
 
 _PLACES = {"system": "the system prompt", "assistant": "an earlier answer"}

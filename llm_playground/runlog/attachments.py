@@ -98,15 +98,6 @@ def _has_key(part: Attached) -> bool:
     return text is not None and redact(text) != text
 
 
-def answered(parts: Iterable[Part]) -> list[tuple[str, Attached]]:
-    """The pictures and recordings of an answer that have their bytes, with their hashes."""
-    return [
-        (str(part.sha256), part)
-        for part in parts
-        if isinstance(part, (ImagePart, AudioPart)) and part.data is not None
-    ]
-
-
 class AttachmentFiles:
     """The attachments beside the journals in ``folder`` that wait for a drain."""
 

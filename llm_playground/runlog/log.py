@@ -372,7 +372,9 @@ class RunLog:
         if which == "none" and not self._store.unfinished():
             return
         files = journal.files(self.journals) if which == "all" else self._recorder.paths()
-        waiting = files or self._recorder.attachments.waiting() or self._store.unfinished()
+        attachments = self._recorder.attachments
+        kept = attachments.waiting() if attachments.folder.exists() else []
+        waiting = files or kept or self._store.unfinished()
         if waiting or (self._retries and which == "all" and journal.refused(self.journals)):
             with self._drained(which, patient=patient):
                 pass

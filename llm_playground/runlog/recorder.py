@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,10 +23,11 @@ from pathlib import Path
 from llm_playground import config
 from llm_playground._runtime import Debouncer
 from llm_playground.config.options import Privacy
+from llm_playground.parts import Part
 from llm_playground.redaction import StreamRedactor, printable
 from llm_playground.redaction.pii import Kind, masked_json
 from llm_playground.runlog import definitions
-from llm_playground.runlog.attachments import Attached, AttachmentFiles, answered
+from llm_playground.runlog.attachments import Attached, AttachmentFiles
 from llm_playground.runlog.journal import Journal
 from llm_playground.runlog.rows import (
     Row,
@@ -124,6 +125,11 @@ class _Running:
     begun: bool = False
 
 
+def _attached(parts: Iterable[Part]) -> list[Attached]:
+    """The images, recordings and files that have their bytes."""
+    return [part for part in parts if isinstance(part, Attached) and part.data is not None]
+
+
 class Recorder:
     """Writes journals in ``folder``; safe to use from any thread."""
 
@@ -157,10 +163,11 @@ class Recorder:
                 return
             prompt_hash = request.prompt_hash()
             result = private_result(result_row(run, prompt_hash), privacy)
+            prompt = prompt_row(run, request, prompt_hash)
             defined: list[Row] = []
             if privacy.store == "texts" and (request.tools or request.schema is not None):
                 defined = definitions.rows_of(request, privacy.redact, run.started_at)
-            prompt = prompt_row(run, request, prompt_hash) | definitions.references(defined)
+                prompt |= definitions.references(defined)
             rows = {
                 "prompt": private_prompt(prompt, privacy),
                 "execution": private_execution(execution_row(execution), privacy),
@@ -171,8 +178,7 @@ class Recorder:
                 is_new = prompt["id"] not in self._journaled
                 self._write(self._definition_lines(defined) + self._started_line(result, rows))
             if is_new and prompt["attachments"] and privacy.stores_attachments:
-                parts = (part for message in request.messages for part in message.content)
-                attached = (p for p in parts if isinstance(p, Attached) and p.data is not None)
+                attached = _attached(request.parts)
                 hashes = prompt["attachments"]  # in the same order
                 self.attachments.keep(zip(hashes, attached, strict=True), privacy.image_mb)
 
@@ -219,8 +225,11 @@ class Recorder:
                 self._runs.pop(run.id, None)
                 self._unwritten.discard(run.id)
                 self._write(line)
-            if not run.cached and privacy.stores_attachments:  # a re-used answer has them already
-                self.attachments.keep(answered(run.parts), privacy.image_mb)
+            # A re-used answer has them already.
+            attached = [] if run.cached else _attached(run.parts)
+            if attached and privacy.stores_attachments:
+                hashed = ((str(part.sha256), part) for part in attached)
+                self.attachments.keep(hashed, privacy.image_mb)
 
     def execution_finished(self, execution_id: str, status: str, completed_at: datetime) -> None:
         """Record an execution's end."""

@@ -188,6 +188,8 @@ def prompt_row(run: Run, request: Request, prompt_hash: str) -> Row:
         "selected_model": request.model,
         "prompt_hash": prompt_hash,
         "attachments": [part["sha256"] for part in parts if "sha256" in part] or None,
+        "tools": None,  # these two are those of ``definitions.references``
+        "schema_hash": None,
     }
 
 
