@@ -31,7 +31,8 @@ def rows(host: str) -> dict[str, EndpointRow]:
 
 def models_url(row: EndpointRow) -> str | None:
     """Where the proxy lists its models; None for the row of another provider."""
-    return row.base_url.removesuffix("/openapi") if rows().get(NAME) == row else None
+    is_proxy = row.name == NAME and row.base_url.endswith(_PATH)
+    return row.base_url.removesuffix("/openapi") if is_proxy else None
 
 
 def key() -> str | None:
