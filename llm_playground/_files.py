@@ -279,6 +279,31 @@ def write(target: Path, content: bytes, group: int | None = None) -> None:
         put(folder / "file", target)
 
 
+def write_beside(target: Path, content: bytes) -> None:
+    """As :func:`write`, with the rights of a folder that may be new, or shared by a group.
+
+    Raises:
+        OSError: It cannot be written; an existing file is unchanged.
+    """
+    create_folder(target.parent)
+    write(target, content, group_of(target.parent))
+
+
+def read_own(path: Path, max_bytes: int) -> bytes:
+    """The content of a file that this user or root owns.
+
+    Raises:
+        OSError: As :func:`open_existing`, it is another user's, or longer than ``max_bytes``.
+    """
+    with os.fdopen(open_existing(path, os.O_RDONLY), "rb") as file:
+        status = os.fstat(file.fileno())
+        if hasattr(os, "geteuid") and status.st_uid not in (os.geteuid(), 0):
+            raise PermissionError(errno.EPERM, "it is another user's", str(path))
+        if status.st_size > max_bytes:
+            raise OSError(errno.EFBIG, f"it is longer than {max_bytes:,} bytes", str(path))
+        return file.read(max_bytes)
+
+
 def write_document(path: Path, content: bytes) -> None:
     """Write a file of the user's whole: a new one is private, the rights of an old one stay.
 

@@ -238,9 +238,7 @@ def _is_absent(path: Path) -> bool:
 def _save(path: Path, content: object) -> None:
     """Put the file in place whole. Its absence is noticed, so nothing is raised."""
     with suppress(OSError):  # an unwritable folder is reported by the recorder
-        _files.create_folder(path.parent)
-        group = _files.group_of(path.parent)
-        _files.write(path, json.dumps(content, default=str).encode(), group)
+        _files.write_beside(path, json.dumps(content, default=str).encode())
 
 
 def _load(path: Path) -> tuple[Budget, ...] | None:
@@ -249,13 +247,7 @@ def _load(path: Path) -> tuple[Budget, ...] | None:
     A link, a file of another user and a damaged file are not trusted.
     """
     try:
-        with os.fdopen(_files.open_existing(path, os.O_RDONLY), "rb") as file:
-            status = os.fstat(file.fileno())
-            if status.st_size > _MAX_FILE_BYTES:
-                return None
-            if hasattr(os, "geteuid") and status.st_uid not in (os.geteuid(), 0):
-                return None
-            rows = json.loads(file.read(_MAX_FILE_BYTES))
+        rows = json.loads(_files.read_own(path, _MAX_FILE_BYTES))
         return tuple(_budget(row) for row in rows) if isinstance(rows, list) else None
     except (OSError, ValueError, TypeError, LookupError, RecursionError, InvalidParameterError):
         return None

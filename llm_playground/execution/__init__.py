@@ -45,7 +45,7 @@ from llm_playground.events import (
 from llm_playground.execution import limiter
 from llm_playground.execution.retry import DeadlineError, Deadlines, Pause, retrying
 from llm_playground.execution.run_builder import RunBuilder
-from llm_playground.providers import Provider, wire_formats
+from llm_playground.providers import Provider, known_refusals, wire_formats
 from llm_playground.providers.wire_formats import older_version
 from llm_playground.redaction import redact
 from llm_playground.types import Execution, Request, Run, Status
@@ -244,12 +244,19 @@ class Engine:
 
         That is another request: it does not count as one of the attempts of ``retry``.
         """
+        if self.log.journals not in known_refusals.read_folders:
+            known_refusals.read(self.log.journals)
+        was_refused = False
         while True:
             try:
-                return await self._attempt(provider, run, emit)
+                await self._attempt(provider, run, emit)
+                break
             except RequestRejectedError as error:
                 if not run.leaves_out(error):
                     raise
+                was_refused = True
+        if was_refused and config.privacy().store != "off":
+            known_refusals.write(self.log.journals)
 
     async def _attempt(self, provider: Provider, run: _ActiveRun, emit: Emit) -> None:
         request, builder = run.call.request, run.builder
@@ -298,7 +305,7 @@ class Engine:
         self, provider: Provider, run: _ActiveRun, emit: Emit, deadlines: Deadlines
     ) -> None:
         request = run.request_as_sent()
-        run.sent_without = wire_formats.additions_left_out(request)
+        run.sent_without = wire_formats.taken_back(request)
         limit, is_first = estimates.limit_of(request), True
         async with aclosing(provider.stream(request)) as events:
             async for event in events:
@@ -401,7 +408,7 @@ class _ActiveRun:
         if self.builder.delivered or self.builder.background is not None:
             return False
         refused, additions = error.refused_parameter, error.refused_additions
-        if wire_formats.leave_additions_out(self.request_as_sent(), additions, self.sent_without):
+        if wire_formats.take_back(self.request_as_sent(), additions, self.sent_without):
             return True
         if refused is None or refused in (*_NEVER_DROPPED, *self._dropped):
             return False
@@ -473,8 +480,8 @@ def _keep_stack(call: Call, error: Exception) -> None:
 def _with_levels(error: RequestRejectedError, request: Request) -> RequestRejectedError:
     """The refusal of a level of reasoning, with the levels that the model takes."""
     levels = capabilities.capabilities_of(request.model).efforts or ()
-    are_named = all(level in str(error).lower() for level in levels)
-    if error.refused_value == "reasoning_effort" and not are_named:
+    is_told = all(level in str(error).lower() for level in levels)
+    if error.refused_value == "reasoning_effort" and not is_told:
         error.args = (f"{error} {request.model_name} takes {', '.join(levels)}.",)
     return error
 

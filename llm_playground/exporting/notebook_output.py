@@ -76,10 +76,8 @@ def mime_bundle(
     """
     plain = [_with_prompt(plain_row(run), form) for run in runs]
     kept = _fit_rows(plain, max_bytes)
-    kept_media = _KeptMedia(media)
-    page = NotebookPage.of(
-        name, _fit_form(form, max_bytes), kept, len(plain) - len(kept), kept_media
-    )
+    room = _MediaRoom(media)
+    page = NotebookPage.of(name, _fit_form(form, max_bytes), kept, len(plain) - len(kept), room)
     return {
         "text/plain": printable(_page_text(page)),
         "text/markdown": _page_markdown(page),
@@ -116,18 +114,18 @@ class NotebookPage:
         form: Mapping[str, Any],
         kept: Sequence[Row],
         left_out: int,
-        media: _KeptMedia,
+        room: _MediaRoom,
     ) -> NotebookPage:
         """The page of a playground with the answers that fit; ``left_out`` others did not.
 
-        ``media`` has the bytes of pictures and recordings.
+        ``room`` has the pictures that fit.
         """
         note = NOTE if kept or left_out else EMPTY_NOTE
         if left_out:
             more = f"{left_out:,} more answers are" if left_out > 1 else "1 more answer is"
             note = f"{note} {more} not kept in the notebook."
         prompts = (("System prompt", form.get("system")), ("User prompt", form.get("prompt")))
-        shown = tuple(Answer.of(number, row, media) for number, row in enumerate(kept, 1))
+        shown = tuple(Answer.of(number, row, room) for number, row in enumerate(kept, 1))
         lines = [
             (str(answer.number), _line(row["model"] or ""), *rows.figures(row))
             for answer, row in zip(shown, kept, strict=True)
@@ -143,20 +141,20 @@ class NotebookPage:
 
 
 @dataclass(slots=True)
-class _KeptMedia:
+class _MediaRoom:
     """The bytes of pictures by their hash, of which a notebook keeps a limited number."""
 
-    by_sha256: Mapping[str, bytes]
-    left_bytes: int = MAX_MEDIA_BYTES
+    media: Mapping[str, bytes]
+    left: int = MAX_MEDIA_BYTES
 
     def with_bytes(self, item: str | AnswerPart) -> str | AnswerPart:
-        """A picture or recording with its bytes, if they fit."""
+        """A picture or recording with its bytes, if there is room for them."""
         if not isinstance(item, (ImagePart, AudioPart)):
             return item
-        data = self.by_sha256.get(item.sha256 or "")
-        if data is None or len(data) > self.left_bytes:
+        data = self.media.get(item.sha256 or "")
+        if data is None or len(data) > self.left:
             return item
-        self.left_bytes -= len(data)
+        self.left -= len(data)
         return replace(item, data=data)
 
 
@@ -175,7 +173,7 @@ class Answer:
     lines: tuple[str, ...]
 
     @classmethod
-    def of(cls, number: int, row: Row, media: _KeptMedia) -> Answer:
+    def of(cls, number: int, row: Row, room: _MediaRoom) -> Answer:
         """The answer of a row."""
         run = rows.as_run(row)
         items = rows.parameter_items(row["parameters"])
@@ -185,7 +183,7 @@ class Answer:
         return cls(
             number=number,
             model=_line(row["model"] or "model unknown"),
-            items=tuple(map(media.with_bytes, answers.items(run))),
+            items=tuple(map(room.with_bytes, answers.items(run))),
             sources=run.sources,
             anchor=answers.anchor(run),
             lines=tuple(line for line in lines if line),

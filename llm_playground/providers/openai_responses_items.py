@@ -27,7 +27,7 @@ Json = Mapping[str, Any]
 
 
 def original_of(item: Json) -> Original:
-    """The form in which an item is sent back: unchanged."""
+    """The form in which an item is sent back: as it came."""
     return Original(NAME, dumps(item))
 
 

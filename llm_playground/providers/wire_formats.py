@@ -83,7 +83,7 @@ class WireFormat:
         Raises:
             InvalidParameterError: It cannot be sent as it stands.
         """
-        refused = _refused_additions.get(_place(self, request), ())
+        refused = left_out.get(_place(self, request), ())
         key = " ".join((self.module, *refused))
         body: dict[str, Any] | None = request.derived.get(key)
         if body is None:
@@ -243,10 +243,11 @@ WIRE_FORMATS: dict[str, WireFormat] = {
     ),
 }
 
-# By wire format, provider, base URL and model: what was refused, in the order of the refusals.
-_Place = tuple[str, str, str | None, str]
-_refused_additions: dict[_Place, tuple[str, ...]] = {}
-_lifecycle.register_state(globals(), "_refused_additions", dict)
+Place = tuple[str, str, str | None, str]
+"""The name of a wire format, a provider, its base URL and a model."""
+left_out: dict[Place, tuple[str, ...]] = {}
+"""The additions refused at a place, in the order of the refusals; see ``known_refusals``."""
+_lifecycle.register_state(globals(), "left_out", dict)
 
 
 def at_endpoint(request: Request) -> Request:
@@ -365,33 +366,31 @@ def readable_body(request: Request) -> dict[str, Any]:
     return wire_format.body(readable)
 
 
-def additions_left_out(request: Request) -> tuple[str, ...]:
+def taken_back(request: Request) -> tuple[str, ...]:
     """The additions of this package that are left out of a request if it is sent now."""
     wire_format = format_of(request)
-    return () if wire_format is None else _refused_additions.get(_place(wire_format, request), ())
+    return () if wire_format is None else left_out.get(_place(wire_format, request), ())
 
 
-def leave_additions_out(
-    request: Request, refused: frozenset[str], sent_without: tuple[str, ...]
-) -> bool:
+def take_back(request: Request, refused: frozenset[str], sent_without: tuple[str, ...]) -> bool:
     """Leave out of requests like this one, from now on, what a refusal may be about.
 
     ``refused`` are additions of this package, and ``sent_without`` those that the refused request
-    did not have: another call may have left one out in between. Returns whether it had one of the
+    did not have: another call may have taken one back in between. Returns whether it had one of the
     refused ones, so that a second attempt is another request.
     """
     wire_format = format_of(request)
     if wire_format is None or not refused:
         return False
-    known, body = additions_left_out(request), wire_format.body(request)
+    known, body = taken_back(request), wire_format.body(request)
     asked = refused.difference(known)
     changes = additions.in_body(wire_format.name, body, asked, request.parameters.extra)
     if changes:
-        _refused_additions[_place(wire_format, request)] = (*known, *changes)
+        left_out[_place(wire_format, request)] = (*known, *changes)
     return bool(changes) or any(name in refused and name not in sent_without for name in known)
 
 
-def _place(wire_format: WireFormat, request: Request) -> _Place:
+def _place(wire_format: WireFormat, request: Request) -> Place:
     return wire_format.name, request.provider, request.endpoint, request.model_name
 
 

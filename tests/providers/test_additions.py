@@ -8,7 +8,7 @@ import pytest
 import llm_playground as lp
 from llm_playground import errors
 from llm_playground.execution import retry
-from llm_playground.providers import additions, wire_formats
+from llm_playground.providers import additions, known_refusals, wire_formats
 from llm_playground.types import Parameters, Request
 from tests.providers.formats import OPENAI_USAGE, anthropic_stream, gemini_stream, openai_stream
 from tests.providers.responses_format import responses_stream
@@ -293,3 +293,56 @@ def test_what_the_user_set_is_not_taken_back(endpoint):
             lp.ask("Hi", "mine:m", extra={"stream_options": options})
         assert len(wire.requests) == 1
         assert json.loads(wire.requests[0].body)["stream_options"] == options
+
+
+def new_kernel():
+    """This process forgets what was refused, as at its end."""
+    wire_formats.left_out.clear()
+    known_refusals.read_folders.clear()
+
+
+def kept_in(folder):
+    return next(folder.rglob("refused.json"))
+
+
+def test_next_kernel_is_not_refused_again_for_thirty_days(home, endpoint):
+    field, status, said = REFUSALS[0]
+    with WireServer(refusing(field, status, said)) as wire:
+        endpoint(wire.url)
+        runs = [lp.ask("Hi", "mine:m")]
+        new_kernel()
+        runs += [lp.ask("Hi", model) for model in ("mine:m", "mine:another")]
+        kept = json.loads(kept_in(home).read_text())
+        new_kernel()
+        old = [{**entry, "refused_at": "2020-01-01T00:00:00+00:00"} for entry in kept]
+        kept_in(home).write_text(json.dumps(old))
+        runs.append(lp.ask("Hi", "mine:m"))
+    assert [len(run.attempts) for run in runs] == [2, 1, 2, 2]
+    assert {entry["model"] for entry in kept} == {"m", "another"}
+    assert {entry["base_url"] for entry in kept} == {f"{wire.url}/v1"}
+    assert kept_in(home).stat().st_mode & 0o777 == 0o600
+
+
+DAMAGED = ["", "[", "{}", "[1]", "[{}]", '[{"left_out": ["nothing"]}]', "[" * 100_000]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_damaged_file_of_refusals_is_replaced(home, endpoint, content):
+    field, status, said = REFUSALS[0]
+    with WireServer(refusing(field, status, said)) as wire:
+        endpoint(wire.url)
+        lp.ask("Hi", "mine:m")
+        new_kernel()
+        kept_in(home).write_text(content)
+        assert len(lp.ask("Hi", "mine:m").attempts) == 2
+        new_kernel()
+        assert len(lp.ask("Hi", "mine:m").attempts) == 1
+
+
+def test_refusals_are_in_memory_only_where_nothing_is_logged(home, endpoint):
+    field, status, said = REFUSALS[0]
+    lp.configure(privacy="off")
+    with WireServer(refusing(field, status, said)) as wire:
+        endpoint(wire.url)
+        assert [len(lp.ask("Hi", "mine:m").attempts) for _ in range(2)] == [2, 1]
+    assert not [*home.rglob("refused.json")]

@@ -1,0 +1,80 @@
+"""What servers have refused of requests, kept beside the run log for later processes.
+
+``wire_formats.left_out`` has the refusals that this process knows. The file ``refused.json`` in the
+log's folder of journals keeps them for 30 days, so that a new kernel is not refused again. Servers
+are updated: after that time the request is sent as a whole again.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from llm_playground import _files, _lifecycle
+from llm_playground.providers import wire_formats
+from llm_playground.providers.additions import ADDITIONS
+
+_FILE = "refused.json"
+_MAX_FILE_BYTES = 1 << 20
+_KEPT = timedelta(days=30)
+_PLACE = ("wire_format", "provider", "base_url", "model")
+
+read_folders: set[Path] = set()
+"""The folders that were read in this process."""
+_lifecycle.register_state(globals(), "read_folders", set)
+
+
+def read(folder: Path) -> None:
+    """Leave out of requests what is known to be refused; once for each folder."""
+    read_folders.add(folder)
+    for entry in _entries(folder / _FILE):
+        wire_formats.left_out.setdefault(_place(entry), tuple(entry["left_out"]))
+
+
+def write(folder: Path) -> None:
+    """Keep what was refused in this process; a folder that cannot be written is left as it is."""
+    file = folder / _FILE
+    kept = {_place(entry): entry for entry in _entries(file)}
+    now = datetime.now(UTC).isoformat()
+    new = {
+        place: {**dict(zip(_PLACE, place, strict=True)), "left_out": [*names], "refused_at": now}
+        for place, names in wire_formats.left_out.items()
+        if place not in kept or kept[place]["left_out"] != [*names]
+    }
+    if new:
+        content = json.dumps([*(kept | new).values()], indent=1).encode()
+        with suppress(OSError):  # the recorder warns of a folder that cannot be written
+            _files.write_beside(file, content)
+
+
+def _place(entry: dict[str, Any]) -> wire_formats.Place:
+    wire_format, provider, base_url, model = (entry[name] for name in _PLACE)
+    return wire_format, provider, base_url, model
+
+
+def _entries(file: Path) -> list[dict[str, Any]]:
+    """The entries of the last 30 days; those of another form are left out."""
+    try:
+        found = json.loads(_files.read_own(file, _MAX_FILE_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return []
+    return [entry for entry in found if _is_valid(entry)] if isinstance(found, list) else []
+
+
+def _is_valid(entry: object) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    try:
+        age = datetime.now(UTC) - datetime.fromisoformat(entry["refused_at"])
+        texts = [entry[name] for name in _PLACE if name != "base_url" or entry[name] is not None]
+        return (
+            timedelta(0) <= age < _KEPT
+            and all(isinstance(one, str) for one in texts)
+            and isinstance(entry["left_out"], list)
+            and all(one in ADDITIONS for one in entry["left_out"])
+        )
+    except (LookupError, TypeError, ValueError):
+        return False
