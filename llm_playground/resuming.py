@@ -7,12 +7,14 @@ any process can read the answer; the run then takes its place in the log.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Protocol
 
 from llm_playground import _runtime, _validation, config, provenance, providers
+from llm_playground.budgeting.enforcer import BudgetEnforcer, enforcer
 from llm_playground.calls import print_progress, raise_for_error
 from llm_playground.codegen import find_request
 from llm_playground.errors import ConfigError, InvalidParameterError
@@ -20,7 +22,7 @@ from llm_playground.events import Preparing, ProviderEvent
 from llm_playground.execution import Call, Engine, Tally
 from llm_playground.providers import Provider
 from llm_playground.runlog import open_log
-from llm_playground.runlog.reading import run_of
+from llm_playground.runlog.reading import json_value, run_of
 from llm_playground.runlog.rows import Row
 from llm_playground.types import Execution, Request, Run
 
@@ -53,6 +55,36 @@ class _Resuming:
 
     async def aclose(self) -> None:
         """Leave the connections to the provider."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Recount:
+    """Nothing is reserved for a run that budgets have counted; its cost takes the place of that.
+
+    It is the ``Budget`` and the ``Reservation`` of the one call.
+    """
+
+    enforcer: BudgetEnforcer
+    before: Run
+    execution: Execution
+    max_tokens: int | None = None
+    notices: Sequence[str] = ()
+
+    async def reservation_for(
+        self, _run: Run, _request: Request, _execution: Execution, _override: str | None
+    ) -> _Recount:
+        return self
+
+    async def hold(self, _billed_usd: Decimal) -> bool:
+        return True
+
+    async def wait(self, _notify: Callable[[str], None]) -> None:
+        """Never needed."""
+
+    def settle(self, run: Run) -> None:
+        """Count the cost of the run, unless its row stays as it was."""
+        if run.status != "interrupted":
+            self.enforcer.recount(self.before, run, self.execution)
 
 
 def resume(run: Run | str | Mapping[str, Any] = LAST) -> Run:
@@ -101,7 +133,11 @@ def resume(run: Run | str | Mapping[str, Any] = LAST) -> Run:
         provider: Any = await providers.connect(model, progress)
         return _Resuming(provider, response_id)
 
-    engine = Engine(connect, open_log(), own.timeouts, own.retry)
+    log = open_log()
+    # What the runs of other processes cost is read from the log.
+    is_own = row["process"] == provenance.process()
+    budget = _Recount(enforcer(log), found, call.execution) if is_own else None
+    engine = Engine(connect, log, own.timeouts, own.retry, budget)
     return raise_for_error(_runtime.run(engine.execute(call, print_progress)))
 
 
@@ -129,6 +165,7 @@ def _call(run: Run, row: Row) -> Call:
         iterations=int(row["iterations"] or 1),
         source=row["source"] or "",
         username=row["username"] or "",
+        tags=tuple(json_value(row["tags"]) or ()),
         started_at=datetime.now(UTC),
     )
     # Of an execution with several runs, the others decide on its status.

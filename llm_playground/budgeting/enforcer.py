@@ -245,6 +245,16 @@ class BudgetEnforcer:
             self._call_ended.set()
             self._schedule_rebalance(IDLE_S)
 
+    def recount(self, before: Run, run: Run, execution: Execution) -> None:
+        """Count what a resumed run of this process cost, in place of what it cost ``before``."""
+        for account in self._accounts.values():
+            more_usd = account.charge_for(run) - account.charge_for(before)
+            if more_usd and account.has_row and account.covers(run, execution):
+                account.allocation.charge(more_usd)
+                self._due.add(account)
+        if self._due:
+            self._schedule_rebalance(IDLE_S)
+
     def alarm(self, event: AlarmEvent, account: Account) -> None:
         """Send an alarm to its webhooks and functions, without waiting."""
         raise_alarm(self._log, event, account.budget, account.span, account.spent_usd)

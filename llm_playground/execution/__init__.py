@@ -200,6 +200,8 @@ class Engine:
             provider = await self.connect(call.request.model, emit)
             if call.resumes is None:
                 self.log.started(run.builder.run(), call.request, call.execution)
+            else:
+                self.log.resumed(run.builder.run())
         except asyncio.CancelledError:
             self._finish_unsent(run.ended("cancelled"), emit, call)
             raise
@@ -454,7 +456,7 @@ class _ActiveRun:
         run = self.builder.ended(status, error, self._dropped)
         run = replace(run, api_version=older_version(self.request_as_sent()))
         before, builder = self.call.resumes, self.builder
-        if before is not None and not builder.delivered and builder.finish is None:
+        if before is not None and builder.finish is None and _has_as_much(before, run):
             goes_on = status == "cancelled" and builder.background is None  # nothing was stopped
             kept: Status = "interrupted" if goes_on else status
             return replace(before, status=kept, error=error, attempts=run.attempts)
@@ -462,6 +464,12 @@ class _ActiveRun:
             return run
         notices = tuple(self.reservation.notices)
         return replace(run, max_tokens_cap=self.reservation.max_tokens, budget_notices=notices)
+
+
+def _has_as_much(before: Run, run: Run) -> bool:
+    """Whether a run had as much of its answer before it was resumed."""
+    had, has = (one.usage.output_tokens or 0 if one.usage else 0 for one in (before, run))
+    return had >= has
 
 
 def _keep_stack(call: Call, error: Exception) -> None:

@@ -129,7 +129,11 @@ WHERE results.status = 'running'
 _IS_TOLD = """(result.response_model IS NOT NULL
                                     OR result.usage_source IS NOT DISTINCT FROM 'provider')"""
 _FIXED = ("id", "execution_id", "iteration_number", "prompt_hash", "started_at")
-UPDATES = ", ".join(f"{name} = excluded.{name}" for name in RESULT_COLUMNS if name not in _FIXED)
+# The texts of an interrupted run may have been compressed before its answer was resumed.
+UPDATES = ", ".join(
+    [f"{name} = excluded.{name}" for name in RESULT_COLUMNS if name not in _FIXED]
+    + ["texts_gz = NULL"]
+)
 _INSERTS = {
     "audit": _NEW_ROWS.format(table="audit_log", row="audit"),
     "definition": _NEW_ROWS.format(table="definitions", row="definition"),

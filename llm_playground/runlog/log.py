@@ -98,6 +98,10 @@ class RunLog:
         self._used = True
         self._recorder.started(run, request, execution)
 
+    def resumed(self, run: Run) -> None:
+        """Record that the answer of an interrupted run is read, which keeps its row meanwhile."""
+        self._recorder.resumed(run)
+
     def updated(self, run: Run) -> None:
         """Record what is known of a running run, such as its counts, in case this process dies."""
         self._recorder.updated(run)
@@ -159,10 +163,9 @@ class RunLog:
     ) -> T:
         """Return the result of ``work``, which reads everything recorded until now.
 
-        Unlike :meth:`change`, it works while another program has the file open for reading, as long
-        as the journals are empty: draining needs exclusive access to the file. With ``may_lag``,
-        ``work`` reads the database even if some runs cannot be drained now. If nothing can be
-        written, such as on a standby server, it reads what is there, after one warning.
+        Unlike :meth:`change`, it works while another program reads the file, as long as the
+        journals are empty: a drain needs exclusive access. With ``may_lag``, ``work`` reads the
+        database even if some runs cannot be drained now. Where nothing can be written, it warns.
 
         Raises:
             RunLogError: Also if others have kept the log for ``wait_s``; the message names them.
@@ -175,8 +178,7 @@ class RunLog:
 
         The transaction is committed when ``work`` returns and rolled back when it raises. On DuckDB
         no other process has the file open meanwhile; on PostgreSQL others continue, so lock what
-        must not change (:meth:`Session.lock`). ``work`` must be quick and use only its session,
-        because other processes may be waiting.
+        must not change (:meth:`Session.lock`). ``work`` must be quick and use only its session.
 
         Raises:
             RunLogError: Also if others have kept the log for ``wait_s``; the message names them.
@@ -241,16 +243,15 @@ class RunLog:
         """Free the disk space of deleted rows and texts, and return the number of bytes.
 
         A DuckDB file is replaced by a compact copy. On PostgreSQL the tables' owner rewrites tables
-        with much dead space; other processes wait for these tables meanwhile, and new runs stay in
-        their journals. If it fails, the log is unchanged.
+        with much dead space, for which other processes wait. If it fails, the log is unchanged.
         """
         with self._up_to_date():
             return self._store.compact()
 
     def elsewhere(self) -> list[str]:
-        """Ids of the runs in journals of other live processes, which would insert them again."""
+        """Ids of the runs that other live processes, or this one, would insert again."""
         with self._up_to_date():
-            return duckdb_ingest.ids(self._foreign_files())
+            return duckdb_ingest.ids(self._foreign_files()) + self._recorder.running()
 
     def summed_until(self) -> datetime | None:
         """The start of a month (UTC) before which the table ``monthly_costs`` is up to date.
@@ -271,8 +272,7 @@ class RunLog:
     def close(self) -> None:
         """Drain once, quickly, at the interpreter's exit; the next reader ingests the rest.
 
-        Daemon threads cannot use the log afterwards: one that is in DuckDB while Python ends would
-        abort the process.
+        Daemon threads cannot use the log afterwards: in DuckDB at the end, one would abort Python.
         """
         if self._closed:
             return

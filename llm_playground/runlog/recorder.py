@@ -182,6 +182,25 @@ class Recorder:
                 hashes = prompt["attachments"]  # in the same order
                 self.attachments.keep(zip(hashes, attached, strict=True), privacy.image_mb)
 
+    def resumed(self, run: Run) -> None:
+        """Record that the answer of an interrupted run is read.
+
+        Its row stays as it is until the end. No purge removes it meanwhile.
+        """
+        with self._never_raising():
+            privacy = config.privacy().of(run.execution_id)
+            if privacy.store == "off":
+                return
+            result = private_result(result_row(run, None), privacy)
+            with self._lock:
+                self._runs[run.id] = _Running(result, privacy, StreamRedactor(privacy.redact))
+                self._write(journal_line("started", result=result))
+
+    def running(self) -> list[str]:
+        """The ids of the runs that have not ended."""
+        with self._lock:
+            return list(self._runs)
+
     def updated(self, run: Run) -> None:
         """Record what is known of a running run, in case this process dies.
 

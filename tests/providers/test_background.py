@@ -13,10 +13,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 import llm_playground as lp
-from llm_playground import provenance
+from llm_playground import _runtime, provenance
+from llm_playground.budgeting.enforcer import enforcer
 from llm_playground.providers import openai_responses_stream
+from llm_playground.runlog import open_log
 from tests.providers.responses_format import (
     RESPONSE_ID,
+    SETTINGS,
     events,
     message_item,
     reasoning_item,
@@ -191,6 +194,58 @@ def test_an_answer_that_only_cannot_be_read_is_neither_asked_for_again_nor_given
     is_back.set()
     assert (lp.resume().text, vendor.created) == (TEXT, 1)
     assert list(lp.runs().status) == ["completed"]
+
+
+def test_a_resumed_answer_that_fails_takes_back_nothing(ask):
+    failed = {"type": "response.failed", "response": response("failed")}
+    is_back = threading.Event()
+
+    class Failing(Vendor):
+        def __call__(self, request):
+            if request.method == "GET" and is_back.is_set():
+                return Reply((*map(sse, EVENTS[:-8]), sse(failed)))
+            return super().__call__(request)
+
+    with pytest.raises(lp.StreamInterruptedError) as caught:
+        ask(Failing(beginning(0.9), allowed=lambda _number: False))
+    broken = caught.value.run
+
+    is_back.set()
+    with pytest.raises(lp.LLMError) as caught:
+        lp.resume()
+    run = caught.value.run
+
+    assert (run.status, run.text, run.cost_usd) == ("failed", broken.text, broken.cost_usd)
+    [row] = lp.runs().to_dict("records")
+    assert (row["status"], row["response_text"]) == ("failed", broken.text)
+    assert row["cost_usd"] == pytest.approx(float(broken.cost_usd))
+
+
+@pytest.mark.parametrize("by", ["this process", "another process"])
+def test_a_budget_counts_what_a_resumed_answer_cost(ask, by):
+    is_back = threading.Event()
+    vendor = Vendor(beginning(0.6), allowed=lambda _number: is_back.is_set())
+    lp.set_budget(1)
+    with pytest.raises(lp.StreamInterruptedError):
+        ask(vendor)
+
+    if by == "this process":
+        lp.configure(prices={"gateway:*": {"input_usd_per_mtok": 10**5, "output_usd_per_mtok": 1}})
+        is_back.set()
+        lp.resume()
+        lp.configure(**SETTINGS)
+    else:
+        log = open_log()
+        log.change(lambda session: session.execute("UPDATE results SET cost_usd = 1.1"))
+
+        async def next_round():
+            await enforcer(log).release_unused()
+
+        _runtime.run(next_round())
+
+    with pytest.raises(lp.BudgetExceededError):
+        lp.ask("Hi", MODEL)
+    assert lp.budgets().spent_usd[0] == pytest.approx(1.1, abs=0.001)
 
 
 def test_a_run_of_another_user_is_not_resumed(ask, monkeypatch):

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -35,6 +36,48 @@ def purge(*arguments, **named):
 
 def texts(log):
     return list(log.frame("SELECT response_text FROM results ORDER BY id").response_text)
+
+
+def test_a_resumed_answer_replaces_the_compressed_beginning(log):
+    run = record(log, text=ANSWER * 20, status="interrupted")
+    purge(run=run, keep="compressed")
+
+    log.finished(replace(run, status="completed", text=ANSWER * 40))
+
+    assert list(lp.runs().response_text) == [ANSWER * 40]
+
+
+def test_no_purge_removes_a_run_whose_answer_is_read(log):
+    run = record(log, text=ANSWER, status="interrupted")
+    log.resumed(run)
+    assert purge(run=run, keep="nothing").left == 1
+
+    log.finished(replace(run, status="completed"))
+
+    [row] = lp.runs().to_dict("records")
+    assert (row["username"], row["user_prompt"]) == ("ada", "What is a run log?")
+    assert purge(run=run, keep="nothing").runs == 1
+
+
+RESUMING = """
+from llm_playground.runlog import open_log
+from llm_playground.runlog.reading import run_of
+[row] = open_log().rows("SELECT * FROM runs", {})
+open_log().resumed(run_of(row))
+open_log().text(row["run_id"], "Another beginning, which is longer. " * 9)
+"""
+
+
+def test_a_process_that_dies_while_it_reads_an_answer_changes_nothing(log, run_and_kill):
+    run = record(log, text=ANSWER, status="interrupted")
+    log.drain()
+
+    run_and_kill(RESUMING)
+
+    [row] = lp.runs().to_dict("records")
+    assert (row["status"], row["response_text"]) == ("interrupted", ANSWER)
+    log.finished(replace(run, status="completed", text=ANSWER * 2))
+    assert list(lp.runs().status) == ["completed"]
 
 
 def same(one, other):
