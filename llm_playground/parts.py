@@ -29,7 +29,7 @@ _MARKS = (
 PAUSED = "pause_turn"
 """The kind of the :class:`OtherPart` at the end of an answer that goes on once it is sent back."""
 LEFT_OUT = "left out"
-"""The kind of the :class:`OtherPart` that stands for parts above the limit of their number."""
+"""The kind of the :class:`OtherPart` in place of parts above the limit of their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class FilePart:
 
 @dataclass(frozen=True, slots=True)
 class AudioPart:
-    """Speech in an answer, and what it says."""
+    """Speech in an answer, and its transcript."""
 
     media_type: str | None
     data: bytes | None = field(default=None, repr=False)
@@ -189,7 +189,7 @@ class ServerToolResult:
 
 @dataclass(frozen=True, slots=True)
 class RefusalPart:
-    """The model's words on why it does not answer."""
+    """The reason that the model gives for not answering."""
 
     text: str
     original: Original | None = None
@@ -221,7 +221,7 @@ Answered = TypeVar("Answered", bound=AnswerPart)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A page or document that an answer rests on; what the provider does not say is None.
+    """A page or document that an answer cites; what the provider does not report is None.
 
     ``quote`` is the cited text of the source. ``cited_at`` are the places in ``run.text`` that it
     supports, each the number of characters before it; empty where the text has its own markers.

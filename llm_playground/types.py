@@ -287,10 +287,10 @@ class Usage:
     """What a provider counted. Input includes cached input, and output includes reasoning.
 
     The token counts follow OpenTelemetry's GenAI semantic conventions; None if not reported.
-    ``service_tier`` is the tier that answered, in the provider's word. ``billed_units`` are counts
+    ``service_tier`` is the tier that answered, by the provider's name. ``billed_units`` are counts
     of what has a price of its own, by unit: tokens that are part of the counts above
     (``cache_write_1h_tokens``, ``image_output_tokens``, ``audio_input_tokens``) and calls
-    (``web_searches``). ``reported_cost_usd`` is what the answer itself says it cost.
+    (``web_searches``). ``reported_cost_usd`` is the cost that the answer itself states.
     """
 
     input_tokens: int | None = None
@@ -426,7 +426,7 @@ class Run:
 
     @property
     def service_tier(self) -> str | None:
-        """The tier that answered, in the provider's word; None if it does not say."""
+        """The tier that answered, by the provider's name; None if it does not say."""
         return self.usage.service_tier if self.usage else None
 
     @property

@@ -86,7 +86,7 @@ _MESSAGES = "https://platform.claude.com/docs/en/api/messages"
 _GEMINI_LEVELS = "https://ai.google.dev/gemini-api/docs/thinking; google.genai.types.ThinkingLevel"
 _GEMINI_GUIDES = "https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/guides"
 _GENERATION = "https://ai.google.dev/api/generate-content#generationconfig"
-# What servers and services without a row of their own speak.
+# For servers and services without a row of their own.
 ANY = Capabilities(source=_CHAT)
 
 # A provider's row has the efforts that any of its models takes.

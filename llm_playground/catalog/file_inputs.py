@@ -1,7 +1,7 @@
 """Which documents and recordings a model takes, and up to which size; checked before a call.
 
 Text can always be sent: as a document where the format has one, else as text below its name. A
-model without a row is tried with what its wire format can carry.
+model without a row is sent whatever its wire format supports.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ _NAMES: dict[Kind, str] = {"pdf": "PDF", "text": "text files", "audio": "audio"}
 _ADVICE: dict[Kind, str] = {
     "pdf": "Send its text or its pages as images, or choose another model",
     "text": "Send its text in the prompt",
-    "audio": "Send what it says as text, or choose another model",
+    "audio": "Send its transcript, or choose another model",
 }
 
 

@@ -53,13 +53,13 @@ _FREE_CALLS = {"anthropic": frozenset({"web_fetches"})}
 # https://platform.claude.com/docs/en/about-claude/pricing#data-residency-pricing
 _MULTIPLIERS = {("anthropic", "us_inference_tokens"): Decimal("1.1")}
 
-# Words for the tier that the list's standard prices are for, of all vendors.
+# All vendors' names of the tier at the list's standard prices.
 _STANDARD = frozenset({
     "", "auto", "default", "standard", "standard_only", "on_demand", "ondemand",
     "service_tier_standard", "service_tier_unspecified", "unspecified",
     "traffic_type_unspecified",
 })  # fmt: skip
-# Vendors' words for tiers by those of genai-prices.
+# The names of tiers in genai-prices by those of vendors.
 _TIERS = {
     "on_demand_priority": "priority",
     "on_demand_flex": "flex",
@@ -174,13 +174,13 @@ def cost(priced_as: str, name: str, usage: Usage, at: datetime) -> Listed:
     return Listed(total, None) if is_exact else Listed(None, total)
 
 
-def tier_of(word: str | None) -> str | None:
-    """A service tier in the words of genai-prices; None for the standard one.
+def tier_of(name: str | None) -> str | None:
+    """The name of a service tier in genai-prices; None for the standard one.
 
     >>> tier_of("default"), tier_of("ON_DEMAND_PRIORITY"), tier_of("flex")
     (None, 'priority', 'flex')
     """
-    plain = (word or "").casefold()
+    plain = (name or "").casefold()
     return None if plain in _STANDARD else _TIERS.get(plain, plain)
 
 

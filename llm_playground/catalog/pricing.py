@@ -4,7 +4,7 @@ Sources in order of precedence:
 
 1. the user's prices (``configure(prices=...)``), which hold for all tokens of the model, in any
    tier; calls of tools on the vendor's side make the cost unknown, with a lower bound;
-2. what the answer itself says it cost (source ``provider``);
+2. the cost that the answer itself states (source ``provider``);
 3. endpoints and models marked as free;
 4. genai-prices at the run's date, in the installed version: for the model that answered, see
    :func:`~.price_list.answering_model`, with the service tier and all billed units.
@@ -61,8 +61,8 @@ def price(
 ) -> Price:
     """The cost of one run of a model, ``provider:name``, with this usage.
 
-    Prices are dated: ``at`` is the time of sending. ``response_model`` is what the provider says
-    answered; None if it does not say.
+    Prices are dated: ``at`` is the time of sending. ``response_model`` is the model that
+    answered by the provider's name; None if it is not reported.
 
     >>> from datetime import UTC
     >>> price("local:any", Usage(10, 10), datetime.now(UTC)).source

@@ -30,8 +30,8 @@ _CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _FIELDS = tuple(field.name for field in fields(EndpointRow) if field.name != "name")
 # Singular names of fields that take several values.
 _SINGLE = {"key_variable": "key_variables", "key_prefix": "key_prefixes"}
-# What stands for the base URL of a cloud.
-_PLACE = ("project", "region")
+# The fields of a cloud's row in place of its base URL.
+_CLOUD_FIELDS = ("project", "region")
 _OPTIONAL = ("priced_as", "key_page", "key_header")
 _SECRETS = frozenset({"key", "api_key", "apikey", "token", "secret", "password"})
 
@@ -120,7 +120,7 @@ def _row(name: str, setting: object, known: Mapping[str, EndpointRow]) -> Endpoi
             f"The endpoint {name} is a base URL or a mapping of its fields, "
             f"not of type {type(setting).__name__}."
         )
-    place = {key: value for key, value in setting.items() if key in _PLACE}
+    place = {key: value for key, value in setting.items() if key in _CLOUD_FIELDS}
     wire_format = setting.get("wire_format", base.wire_format)
     cloud = clouds.CLOUDS.get(wire_format) if isinstance(wire_format, str) else None
     if place:
@@ -147,7 +147,7 @@ def _field(endpoint: str, name: str) -> str:
         )
     if name in _SINGLE or name in _FIELDS:
         return _SINGLE.get(name, name)
-    hint = closest(name, (*_SINGLE, *_FIELDS, *_PLACE))
+    hint = closest(name, (*_SINGLE, *_FIELDS, *_CLOUD_FIELDS))
     raise InvalidParameterError(f"An endpoint has no {name!r}. {hint}")
 
 

@@ -307,7 +307,7 @@ class Engine:
         self, provider: Provider, run: _ActiveRun, emit: Emit, deadlines: Deadlines
     ) -> None:
         request = run.request_as_sent()
-        run.sent_without = wire_formats.taken_back(request)
+        run.sent_without = wire_formats.additions_left_out(request)
         limit, is_first = estimates.limit_of(request), True
         async with aclosing(provider.stream(request)) as events:
             async for event in events:
@@ -410,7 +410,7 @@ class _ActiveRun:
         if self.builder.delivered or self.builder.background is not None:
             return False
         refused, additions = error.refused_parameter, error.refused_additions
-        if wire_formats.take_back(self.request_as_sent(), additions, self.sent_without):
+        if wire_formats.leave_additions_out(self.request_as_sent(), additions, self.sent_without):
             return True
         if refused is None or refused in (*_NEVER_DROPPED, *self._dropped):
             return False
@@ -488,8 +488,8 @@ def _keep_stack(call: Call, error: Exception) -> None:
 def _with_levels(error: RequestRejectedError, request: Request) -> RequestRejectedError:
     """The refusal of a level of reasoning, with the levels that the model takes."""
     levels = capabilities.capabilities_of(request.model).efforts or ()
-    is_told = all(level in str(error).lower() for level in levels)
-    if error.refused_value == "reasoning_effort" and not is_told:
+    are_named = all(level in str(error).lower() for level in levels)
+    if error.refused_value == "reasoning_effort" and not are_named:
         error.args = (f"{error} {request.model_name} takes {', '.join(levels)}.",)
     return error
 

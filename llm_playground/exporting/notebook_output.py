@@ -76,8 +76,10 @@ def mime_bundle(
     """
     plain = [_with_prompt(plain_row(run), form) for run in runs]
     kept = _fit_rows(plain, max_bytes)
-    room = _MediaRoom(media)
-    page = NotebookPage.of(name, _fit_form(form, max_bytes), kept, len(plain) - len(kept), room)
+    kept_media = _KeptMedia(media)
+    page = NotebookPage.of(
+        name, _fit_form(form, max_bytes), kept, len(plain) - len(kept), kept_media
+    )
     return {
         "text/plain": printable(_page_text(page)),
         "text/markdown": _page_markdown(page),
@@ -114,18 +116,18 @@ class NotebookPage:
         form: Mapping[str, Any],
         kept: Sequence[Row],
         left_out: int,
-        room: _MediaRoom,
+        media: _KeptMedia,
     ) -> NotebookPage:
         """The page of a playground with the answers that fit; ``left_out`` others did not.
 
-        ``room`` has the pictures that fit.
+        ``media`` has the bytes of pictures and recordings.
         """
         note = NOTE if kept or left_out else EMPTY_NOTE
         if left_out:
             more = f"{left_out:,} more answers are" if left_out > 1 else "1 more answer is"
             note = f"{note} {more} not kept in the notebook."
         prompts = (("System prompt", form.get("system")), ("User prompt", form.get("prompt")))
-        shown = tuple(Answer.of(number, row, room) for number, row in enumerate(kept, 1))
+        shown = tuple(Answer.of(number, row, media) for number, row in enumerate(kept, 1))
         lines = [
             (str(answer.number), _line(row["model"] or ""), *rows.figures(row))
             for answer, row in zip(shown, kept, strict=True)
@@ -141,20 +143,20 @@ class NotebookPage:
 
 
 @dataclass(slots=True)
-class _MediaRoom:
+class _KeptMedia:
     """The bytes of pictures by their hash, of which a notebook keeps a limited number."""
 
-    media: Mapping[str, bytes]
-    left: int = MAX_MEDIA_BYTES
+    by_sha256: Mapping[str, bytes]
+    left_bytes: int = MAX_MEDIA_BYTES
 
     def with_bytes(self, item: str | AnswerPart) -> str | AnswerPart:
-        """A picture or recording with its bytes, if there is room for them."""
+        """A picture or recording with its bytes, if they fit."""
         if not isinstance(item, (ImagePart, AudioPart)):
             return item
-        data = self.media.get(item.sha256 or "")
-        if data is None or len(data) > self.left:
+        data = self.by_sha256.get(item.sha256 or "")
+        if data is None or len(data) > self.left_bytes:
             return item
-        self.left -= len(data)
+        self.left_bytes -= len(data)
         return replace(item, data=data)
 
 
@@ -173,7 +175,7 @@ class Answer:
     lines: tuple[str, ...]
 
     @classmethod
-    def of(cls, number: int, row: Row, room: _MediaRoom) -> Answer:
+    def of(cls, number: int, row: Row, media: _KeptMedia) -> Answer:
         """The answer of a row."""
         run = rows.as_run(row)
         items = rows.parameter_items(row["parameters"])
@@ -183,7 +185,7 @@ class Answer:
         return cls(
             number=number,
             model=_line(row["model"] or "model unknown"),
-            items=tuple(map(room.with_bytes, answers.items(run))),
+            items=tuple(map(media.with_bytes, answers.items(run))),
             sources=run.sources,
             anchor=answers.anchor(run),
             lines=tuple(line for line in lines if line),

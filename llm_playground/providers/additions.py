@@ -1,8 +1,8 @@
-"""What this package adds to requests by itself, and how it is taken back where a server refuses it.
+"""Fields that this package adds to requests, and how they are left out where a server refuses them.
 
 One row of :data:`ADDITIONS` per addition. A refusal is paid once: what an endpoint refuses for a
-model is remembered (``wire_formats.take_back``), and left out of later requests. The user leaves an
-addition out with None in its place, such as ``extra={"stream_options": None}``.
+model is remembered (``wire_formats.leave_additions_out``) and left out of later requests. The user
+leaves an addition out with None in its place, such as ``extra={"stream_options": None}``.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ _LIMITS = ("max_tokens", "max_completion_tokens")
 class Addition:
     """One addition.
 
-    ``wire_formats`` are the names of the formats that have it. A refusal is recognised by what it
-    calls the refused field (``called``: in lower case, without ``_``), by its ``param``, or by its
-    ``words``; the last two are patterns. ``left_out`` returns the body without the addition, given
-    the user's ``extra``, whose fields stay.
+    ``wire_formats`` are the names of the formats that have it. A refusal is recognised by the
+    names of the fields that it refuses (``names``: in lower case, without ``_``), by its ``param``
+    or by its ``message``; the last two are patterns. ``left_out`` returns the body without the
+    addition, given the user's ``extra``, whose fields stay.
     """
 
     wire_formats: frozenset[str]
-    called: frozenset[str]
+    names: frozenset[str]
     left_out: Callable[[Body, Given], Body]
     param: str | None = None
-    words: str | None = None
+    message: str | None = None
 
     def is_refused(self, names: Iterable[str], param: object, message: str) -> bool:
         """Whether a refusal is about this addition; ``names`` are the fields that it refuses."""
         by_param = self.param is not None and isinstance(param, str)
         return (
-            not self.called.isdisjoint(names)
+            not self.names.isdisjoint(names)
             or (by_param and re.fullmatch(str(self.param), str(param)) is not None)
-            or (self.words is not None and re.search(self.words, message, re.I) is not None)
+            or (self.message is not None and re.search(self.message, message, re.I) is not None)
         )
 
 
@@ -138,7 +138,7 @@ def _without(body: Body, name: str, *inner: str) -> Body:
 
 _CHAT, _RESPONSES, _GEMINI = "openai", "openai-responses", "gemini"
 _MESSAGES = ("anthropic", "anthropic-vertex")
-# Sources of params and words: OpenAI's "Encrypted content is not supported with this model" (param
+# Sources of the patterns: OpenAI's "Encrypted content is not supported with this model" (param
 # "include") and "Your organization must be verified to generate reasoning summaries" (param
 # "reasoning.summary"); Gemini's "Thinking_config.include_thoughts is only enabled when thinking is
 # enabled" and 'Unknown name "includeThoughts"'.
@@ -158,14 +158,14 @@ ADDITIONS: dict[str, Addition] = {
         frozenset({"include"}),
         _without_encrypted,
         param=r"include(?:[.\[].*)?",
-        words=r"encrypted[ _]content",
+        message=r"encrypted[ _]content",
     ),
     "reasoning_summary": Addition(
         frozenset({_RESPONSES}),
         frozenset({"reasoning", "summary"}),
         _without_summary,
         param=r"reasoning(?:\.summary)?",
-        words=r"reasoning(?: |\.)summar",
+        message=r"reasoning(?: |\.)summar",
     ),
     "include_thoughts": Addition(
         frozenset({_GEMINI}), frozenset({"includethoughts"}), _without_thoughts
@@ -174,15 +174,15 @@ ADDITIONS: dict[str, Addition] = {
 }
 
 
-def called() -> frozenset[str]:
-    """What refusals call the additions: in lower case, without ``_``."""
-    return frozenset().union(*(row.called for row in ADDITIONS.values()))
+def refusable_names() -> frozenset[str]:
+    """The names of the additions in refusals: in lower case, without ``_``."""
+    return frozenset().union(*(row.names for row in ADDITIONS.values()))
 
 
 def refused(names: Iterable[str], param: object, message: str) -> frozenset[str]:
     """The additions that a refusal may be about, keys of :data:`ADDITIONS`, of all wire formats.
 
-    ``names`` are the fields that it refuses, as :attr:`Addition.called`; ``param`` and ``message``
+    ``names`` are the fields that it refuses, as :attr:`Addition.names`; ``param`` and ``message``
     are the error's.
 
     >>> refused((), "include", "Encrypted content is not supported with this model.")

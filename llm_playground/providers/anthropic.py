@@ -289,7 +289,7 @@ def _as_stream(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 class AnthropicProvider:
-    """Speaks Messages to one endpoint."""
+    """Sends Messages requests to one endpoint."""
 
     wire_format: ClassVar[str] = "anthropic"
 

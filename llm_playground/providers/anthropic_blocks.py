@@ -1,4 +1,4 @@
-"""The content blocks of Anthropic's Messages, as events while they stream and as they go back.
+"""The content blocks of Anthropic's Messages, as events of a stream and as they are sent back.
 
 Formats: ``RawContentBlockDelta`` and ``BetaContentBlock`` of anthropic 2, and
 https://docs.claude.com/en/docs/build-with-claude/streaming. Blocks that the package does not know
@@ -37,9 +37,9 @@ from llm_playground.providers.contents import (
     SourceList,
     dumps,
     records,
+    text_or_none,
     unique_id,
     unknown_event,
-    word,
 )
 
 NAME = "anthropic"
@@ -76,7 +76,9 @@ class _Block:
         """The block with the pieces that its deltas brought."""
         known = self.content
         joined = {name: "".join(pieces) for name, pieces in self.pieces.items()}
-        texts = {name: (word(known.get(name)) or "") + text for name, text in joined.items()}
+        texts = {
+            name: (text_or_none(known.get(name)) or "") + text for name, text in joined.items()
+        }
         if "input" in joined:
             texts.pop("input")
             return known | texts | {"input": _parsed(joined["input"])}
@@ -130,7 +132,7 @@ class Blocks:
         for citation in records(block.get("citations")):
             self._cite(opened, citation)
         opened.content = {"type": kind}
-        if signature := word(block.get("signature")):
+        if signature := text_or_none(block.get("signature")):
             opened.add("signature", signature)
         texts = {name: block[name] for name in ("text", "thinking") if block.get(name)}
         return [*([PartEnded()] if is_text and follows_text else []), *self.delta(index, texts)]

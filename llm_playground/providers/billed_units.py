@@ -95,7 +95,7 @@ def of_modalities(details: object, direction: str) -> dict[str, int]:
 
 
 def of_calls(*places: object) -> dict[str, int]:
-    """The calls of tools on the vendor's side that these objects count; the first one that does.
+    """The calls of tools on the vendor's side; a tool in several of these objects counts once.
 
     >>> of_calls({"web_search_requests": 3, "web_fetch_requests": 0}, {"web_search_calls": 3})
     {'web_searches': 3}
@@ -109,7 +109,7 @@ def of_calls(*places: object) -> dict[str, int]:
 
 
 def stated_usd(usage: Mapping[str, Any]) -> Decimal | None:
-    """What a usage object of Chat Completions says that the answer cost; None if it does not say.
+    """The cost of the answer that a usage object of Chat Completions states; None if it does not.
 
     With a key of the user's own at the vendor behind a router, the router's cost is only its fee:
     the vendor's cost is added (``is_byok``, ``cost_details`` at OpenRouter:

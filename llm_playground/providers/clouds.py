@@ -124,7 +124,7 @@ async def _sent(
     sending: AbstractAsyncContextManager[_Response],
     wire_format: str,
 ) -> AsyncIterator[_Response]:
-    """The response to a request, or an error that says what is wrong with the credentials."""
+    """The response to a request, or an error that says why the credentials failed."""
     async with AsyncExitStack() as stack:
         try:
             response = await stack.enter_async_context(sending)

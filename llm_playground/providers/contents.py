@@ -1,7 +1,7 @@
-"""What readers of several wire formats share: sources, pictures, speech, ids, probabilities.
+"""Sources, pictures, speech, ids of calls and log probabilities, for several wire formats.
 
 Values of a stream are of any type and size. One that is not as the format says becomes an
-:class:`~llm_playground.parts.OtherPart`, which takes nothing else of its event along.
+:class:`~llm_playground.parts.OtherPart`; the rest of its event is read.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ def dumps(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def word(value: object) -> str | None:
+def text_or_none(value: object) -> str | None:
     """A text that is not empty, None for any other value.
 
-    >>> word("a"), word(""), word(7)
+    >>> text_or_none("a"), text_or_none(""), text_or_none(7)
     ('a', None, None)
     """
     return value if isinstance(value, str) and value else None
@@ -159,7 +159,7 @@ class SourceList:
 
     def add(self, title: object, url: object, quote: object = None, at: int | None = None) -> None:
         """Add a source; ``at`` is the place in the text that it supports."""
-        key = word(title), word(url), word(quote)
+        key = text_or_none(title), text_or_none(url), text_or_none(quote)
         if key == (None, None, None):
             return
         if key not in self._places and len(self._places) >= _MAX_SOURCES:
@@ -218,7 +218,7 @@ def picture_at(kind: str, raw: object, url: object, original: Original | None = 
     >>> picture_at("images", {}, "https://example.com/a.png").url
     'https://example.com/a.png'
     """
-    address = word(url) or ""
+    address = text_or_none(url) or ""
     head, comma, data = address.partition(",")
     if comma and head[:5].lower() == "data:" and head.lower().endswith(";base64"):
         return media(kind, raw, head[5:-7], data, original)
@@ -233,7 +233,7 @@ def unique_id(call_id: object, taken: Collection[str], prefix: str = "call_") ->
     >>> unique_id("a", {"a"}), unique_id("b", {"a"})
     ('a-2', 'b')
     """
-    known = word(call_id)
+    known = text_or_none(call_id)
     if known is None:
         return f"{prefix}{uuid.uuid4().hex}"
     if known not in taken:

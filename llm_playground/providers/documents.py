@@ -133,7 +133,7 @@ def _document_url(name: str, location: str) -> dict[str, Any]:
     return {"type": "document_url", "document_url": location, "document_name": name}
 
 
-# The form of a PDF by provider; "" is OpenAI's, which others take over.
+# The form of a PDF by provider; "" is OpenAI's, which compatible services have too.
 _PDF_FORMS: Mapping[str, Callable[[str, str], dict[str, Any]]] = {
     "": _file,
     "mistral": _document_url,

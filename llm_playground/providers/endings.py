@@ -1,7 +1,7 @@
-"""Why an answer ended: finish reasons of all wire formats, and which choice of a stream is ours.
+"""Why an answer ended: finish reasons of all wire formats, and the choice that is the answer.
 
 Gateways pass the reasons of one format on in another, in any spelling, so that one table serves all
-formats. A reason that stands for a failure is a :class:`BadEnd`.
+formats. A reason that means a failure is a :class:`BadEnd`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _REASONS: dict[str, FinishReason] = {
     ),
     **dict.fromkeys(("tool_calls", "tool_call", "tool_use", "function_call"), "tool_call"),
 }
-# Reasons that stand for a failure, and what to do about it.
+# Reasons that mean a failure, and what to do about it.
 _AGAIN = "Run again."
 _TOOLS = "Run again, or make the tools and their schemas simpler."
 _FAILURES: dict[str, str] = {
@@ -80,14 +80,14 @@ _FAILURES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class BadEnd:
-    """An answer that its provider ended as failed, for ``reason`` and with these ``words``.
+    """An answer that its provider ended as failed, for ``reason`` and with this ``message``.
 
     An end that is not ``certain`` has a reason that is not known here: it is a failure only where
     no text came before it.
     """
 
     reason: str
-    words: str = ""
+    message: str = ""
     advice: str = _AGAIN
     certain: bool = True
 
@@ -101,8 +101,8 @@ def finish_reason(name: object) -> FinishReason:
     return next((_REASONS[key] for key in _keys(name) if key in _REASONS), "other")
 
 
-def bad_end(name: object, words: object = "") -> BadEnd | None:
-    """The failure that a finish reason stands for; None where the answer is one.
+def bad_end(name: object, message: object = "") -> BadEnd | None:
+    """The failure that a finish reason means; None if it means none.
 
     >>> bad_end("function_call_filter: MALFORMED_FUNCTION_CALL").advice
     'Run again, or make the tools and their schemas simpler.'
@@ -111,13 +111,13 @@ def bad_end(name: object, words: object = "") -> BadEnd | None:
     keys = _keys(name)
     if any(key in _REASONS for key in keys):
         return None
-    said = words if isinstance(words, str) else ""
+    text = message if isinstance(message, str) else ""
     advice = next((_FAILURES[key] for key in keys if key in _FAILURES), None)
-    return BadEnd(str(name), said, advice or _AGAIN, certain=advice is not None)
+    return BadEnd(str(name), text, advice or _AGAIN, certain=advice is not None)
 
 
 def _keys(name: object) -> list[str]:
-    """The spellings under which a reason may stand in a table: as a whole, then its pieces.
+    """The keys to look up for a reason: the whole of it, then its pieces.
 
     Gemini's OpenAI endpoint sends ``content_filter: RECITATION``, an enum of Python is
     ``FinishReason.STOP``, and Google's Java library writes ``maxTokens``.

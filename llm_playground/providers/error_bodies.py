@@ -1,4 +1,4 @@
-"""Errors in JSON: where services put their words, and the HTTP status that an error stands for.
+"""Errors in JSON: the message in any of its places, and the HTTP status that an error means.
 
 Sources of the shapes: the documentation of OpenAI, Anthropic, Google, Azure and MiniMax; FastAPI's
 and Mistral's lists (`detail`), OpenRouter's `metadata.raw`
@@ -12,13 +12,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# In the order in which they are looked for; compared without case and `_`.
-_WORDS = (
+# Fields with a message, the first ones preferred; compared without case and `_`.
+_MESSAGES = (
     "message", "msg", "detail", "error", "errors", "errormessage", "errormsg", "errordescription",
     "statusmsg", "baseresp", "description", "reason", "title",
 )  # fmt: skip
 _NUMBERS = ("code", "status", "statuscode", "httpstatus", "httpcode", "errorcode")
-# Words that say nothing where a server passes on another one's error.
+# Messages without information, of servers that pass on the error of another one.
 _GENERIC = ("provider returned error", "upstream error", "error from provider", "bad request")
 _DEPTH = 6
 _SHOWN = 3  # entries of a list
@@ -94,15 +94,16 @@ def json_object(body: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def words(value: object) -> str:
-    """What an error's JSON says, wherever it stands; empty where it says nothing.
+def message_in(value: object) -> str:
+    """The message in an error's JSON, at any depth; empty if there is none.
 
-    >>> words({"detail": [{"loc": ["body", "n"], "msg": "field required"}]})
+    >>> message_in({"detail": [{"loc": ["body", "n"], "msg": "field required"}]})
     'body.n: field required'
-    >>> words({"error": {"message": "Provider returned error", "metadata": {"raw": "Slow down"}}})
+    >>> passed_on = {"message": "Provider returned error", "metadata": {"raw": "Slow down"}}
+    >>> message_in({"error": passed_on})
     'Slow down'
     """
-    return next(_words(value, _DEPTH), "")
+    return next(_texts(value, _DEPTH), "")
 
 
 def error_in(event: Mapping[str, Any]) -> object:
@@ -115,8 +116,10 @@ def error_in(event: Mapping[str, Any]) -> object:
     if error:
         return error
     is_error = "error" in (event.get("object"), event.get("type"), event.get("status"))
-    has_words = any(event.get(name) for name in ("message", "detail", "msg", "error_msg"))
-    return event if is_error or (has_words and not isinstance(event.get("message"), dict)) else None
+    has_message = any(event.get(name) for name in ("message", "detail", "msg", "error_msg"))
+    return (
+        event if is_error or (has_message and not isinstance(event.get("message"), dict)) else None
+    )
 
 
 def status_in(error: object) -> int | None:
@@ -132,7 +135,7 @@ def status_in(error: object) -> int | None:
 
 
 def status_of(error: object) -> int:
-    """The status that an error object stands for; 500 where that is unknown.
+    """The HTTP status that an error object means; 500 where that is unknown.
 
     >>> status_of({"code": 429}), status_of({"type": "overloaded_error"}), status_of("down")
     (429, 529, 500)
@@ -154,32 +157,32 @@ def _parsed(text: str) -> object:
     return value
 
 
-def _words(value: object, depth: int) -> Iterator[str]:
+def _texts(value: object, depth: int) -> Iterator[str]:
     """The texts of an error, the best first."""
     if depth == 0:
         return
     if isinstance(value, str):
         inner = _parsed(value) if value.lstrip()[:1] in ("{", "[") else None
         if isinstance(inner, (dict, list)):
-            yield from _words(inner, depth - 1)
+            yield from _texts(inner, depth - 1)
         if value.strip():
             yield value
     elif isinstance(value, list):
-        entries = [found for each in value[:_SHOWN] if (found := next(_words(each, depth - 1), ""))]
+        entries = [found for each in value[:_SHOWN] if (found := next(_texts(each, depth - 1), ""))]
         if entries:
             yield "; ".join(entries)
     elif isinstance(value, Mapping):
-        yield from _words_of_object(value, depth)
+        yield from _texts_of_object(value, depth)
 
 
-def _words_of_object(value: Mapping[str, Any], depth: int) -> Iterator[str]:
+def _texts_of_object(value: Mapping[str, Any], depth: int) -> Iterator[str]:
     fields = _plain(value)
     metadata = fields.get("metadata")
     raw = metadata.get("raw") if isinstance(metadata, Mapping) else None
-    order = ("error", *_WORDS) if isinstance(fields.get("error"), Mapping) else _WORDS
-    found = [each for name in order for each in _words(fields.get(name), depth - 1)]
+    order = ("error", *_MESSAGES) if isinstance(fields.get("error"), Mapping) else _MESSAGES
+    found = [each for name in order for each in _texts(fields.get(name), depth - 1)]
     is_generic = not found or found[0].strip().rstrip(".").lower() in _GENERIC
-    passed_on = next(_words(raw, depth - 1), "")
+    passed_on = next(_texts(raw, depth - 1), "")
     if passed_on and is_generic:
         yield passed_on
     elif passed_on and found and passed_on not in found[0]:

@@ -1,7 +1,8 @@
 """Error bodies that are more precise than their status, as rules: the first match counts.
 
-A rule looks at the words of an error and at its JSON. Sources: the vendors' error codes, and what
-compatible services send, of which the tests name the threads. Compiled on the first failure.
+A rule is matched with the message of an error and with its JSON. Sources: the vendors' error codes,
+and what compatible services send, of which the tests name the threads. Compiled on the first
+failure.
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ _COMPILED = [
 
 
 def by_body(status: int, text: str) -> Rule | None:
-    """The rule for an error's text, its words and its JSON; None where its status says enough."""
+    """The rule for an error's message and JSON; None if that of its status applies."""
     return next(
         (
             rule

@@ -27,7 +27,7 @@ from llm_playground.errors import (
 )
 from llm_playground.events import Block, Finish
 from llm_playground.providers import RequestContext, additions, refused_values, request_id
-from llm_playground.providers.error_bodies import json_object, words
+from llm_playground.providers.error_bodies import json_object, message_in
 from llm_playground.redaction import redact
 from llm_playground.types import Parameters
 
@@ -122,7 +122,7 @@ def status_error(
     """
     headers = headers or {}
     text = redact(body[: 10 * DETAIL_CHARS])
-    message, retry_after_s = _one_line(words(json_object(body))), _retry_after_s(headers, body)
+    message, retry_after_s = _one_line(message_in(json_object(body))), _retry_after_s(headers, body)
     rule = _rule(status, f"{message}\n{text}")
     parameter, added = None, frozenset[str]()
     if rule.kind is RequestRejectedError:
@@ -271,7 +271,7 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
 _UNSUPPORTED_CODES = frozenset(
     {"unsupported_parameter", "unsupported_value", "unknown_parameter", "unrecognized_parameter"}
 )
-_NAMES = sorted({*_PARAMETERS, *additions.called()}, key=len, reverse=True)
+_NAMES = sorted({*_PARAMETERS, *additions.refusable_names()}, key=len, reverse=True)
 _SPELLINGS = "|".join("[_ ]?".join(name) for name in _NAMES)
 _NAME = rf"""(?<![\w.])[`'"\\]*(?:[\w\[\]]+\.)*(?P<name>{_SPELLINGS})[`'"\\]*(?!\w)"""
 _NOT = r"(?:deprecated|unsupported|not (?:\w+ )?(?:supported|enabled|allowed|available|permitted))"
@@ -327,10 +327,10 @@ def _refused(call: RequestContext, status: int, body: str) -> tuple[str | None, 
         return None, frozenset()
     error = json_object(body).get("error")
     error = error if isinstance(error, dict) else {}
-    message = (words(json_object(body)) or body)[:_SEARCHED_CHARS]
-    said = (message, error.get("code"), error.get("param"))
-    added = additions.refused(_refused_names(*said), error.get("param"), message)
-    return refused_parameter(*said, call.parameters), added
+    message = (message_in(json_object(body)) or body)[:_SEARCHED_CHARS]
+    refusal = (message, error.get("code"), error.get("param"))
+    added = additions.refused(_refused_names(*refusal), error.get("param"), message)
+    return refused_parameter(*refusal, call.parameters), added
 
 
 # Blocked answers.

@@ -260,7 +260,7 @@ def _part(part: object) -> dict[str, Any] | None:
 
 
 def _audio(part: AudioPart) -> dict[str, Any]:
-    """Speech of an earlier answer: its bytes, or what it says."""
+    """Speech of an earlier answer: its bytes, or its transcript."""
     if part.data is None or part.media_type is None:
         return {"text": part.transcript}
     data = base64.b64encode(part.data).decode()
@@ -415,7 +415,7 @@ class _CapturingClient(httpx2.AsyncClient):
 
 
 class GeminiProvider:
-    """Speaks streamGenerateContent to one endpoint."""
+    """Sends streamGenerateContent requests to one endpoint."""
 
     wire_format: ClassVar[str] = "gemini"
 

@@ -1,4 +1,4 @@
-"""The parts of Gemini's contents, as events while they stream and as they go back.
+"""The parts of Gemini's contents, as events of a stream and as they are sent back.
 
 Formats: ``Part``, ``GroundingMetadata``, ``CitationMetadata`` and ``UrlContextMetadata`` of
 google-genai 3, and https://ai.google.dev/gemini-api/docs/thought-signatures. An original of this
@@ -39,8 +39,8 @@ from llm_playground.providers.contents import (
     fields,
     media,
     records,
+    text_or_none,
     unique_id,
-    word,
 )
 from llm_playground.types import TokenLogprob
 
@@ -154,15 +154,20 @@ class PartReader:
         return read(self, part, content)
 
     def _code(self, part: dict[str, Any], code: dict[str, Any]) -> AnswerPart:
-        self._code_id = word(code.get("id")) or unique_id(None, (), OWN_ID)
-        texts = {"language": (word(code.get("language")) or "").lower(), "code": code.get("code")}
+        self._code_id = text_or_none(code.get("id")) or unique_id(None, (), OWN_ID)
+        texts = {
+            "language": (text_or_none(code.get("language")) or "").lower(),
+            "code": code.get("code"),
+        }
         known = {name: text for name, text in texts.items() if text}
         return ServerToolCall(self._code_id, _CODE, dumps(known), _whole_of(part))
 
     def _code_result(self, part: dict[str, Any], result: dict[str, Any]) -> AnswerPart:
         is_error = result.get("outcome") not in ("OUTCOME_OK", 1, None)
-        text = word(result.get("output")) or (str(result.get("outcome")) if is_error else "")
-        call_id = word(result.get("id")) or self._code_id
+        text = text_or_none(result.get("output")) or (
+            str(result.get("outcome")) if is_error else ""
+        )
+        call_id = text_or_none(result.get("id")) or self._code_id
         return ServerToolResult(call_id, _CODE, text, is_error, _whole_of(part))
 
     def _tool_call(self, part: dict[str, Any], call: dict[str, Any]) -> AnswerPart:
@@ -182,7 +187,7 @@ class PartReader:
         return OtherPart(found.kind, found.json) if isinstance(found, OtherPart) else found
 
     def _file(self, part: dict[str, Any], file: dict[str, Any]) -> AnswerPart:
-        media_type, url = word(file.get("mimeType")), word(file.get("fileUri"))
+        media_type, url = text_or_none(file.get("mimeType")), text_or_none(file.get("fileUri"))
         if url and (media_type or "").startswith("image/"):
             return ImagePart(media_type, url=url, original=_rest(part, "fileData"))
         return OtherPart("fileData", dumps(part), _whole_of(part))
@@ -215,7 +220,7 @@ def _entries(holder: object, *names: str) -> list[dict[str, Any]]:
 
 
 def _title_url_quote(page: Mapping[str, Any]) -> tuple[object, object, object]:
-    """A grounding chunk, whose one field says where it comes from."""
+    """A grounding chunk, whose one field names its origin."""
     about = next((value for value in page.values() if isinstance(value, dict)), {})
     url = about.get("uri") or about.get("sourceUri") or about.get("imageUri")
     return about.get("title") or about.get("domain"), url, about.get("text")
@@ -230,7 +235,7 @@ def _place(text: str, segment: Mapping[str, Any]) -> int | None:
     >>> _place("Ö. Ä.", {"endIndex": 3, "text": "Ö."})
     2
     """
-    end, words = segment.get("endIndex"), word(segment.get("text"))
+    end, words = segment.get("endIndex"), text_or_none(segment.get("text"))
     if isinstance(end, int) and end >= 0:
         before = text.encode("utf-8", "surrogatepass")[:end].decode("utf-8", "ignore")
         if words is None or before.endswith(words):

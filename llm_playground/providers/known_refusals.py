@@ -1,8 +1,8 @@
 """What servers have refused of requests, kept beside the run log for later processes.
 
-``wire_formats.left_out`` has the refusals that this process knows. The file ``refused.json`` in the
-log's folder of journals keeps them for 30 days, so that a new kernel is not refused again. Servers
-are updated: after that time the request is sent as a whole again.
+``wire_formats.refused_additions`` has those of this process. The file ``refused.json`` in the log's
+folder of journals keeps them for 30 days, so that a new kernel is not refused again. Servers are
+updated: after that time a request is sent as a whole again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def read(folder: Path) -> None:
     """Leave out of requests what is known to be refused; once for each folder."""
     read_folders.add(folder)
     for entry in _entries(folder / _FILE):
-        wire_formats.left_out.setdefault(_place(entry), tuple(entry["left_out"]))
+        wire_formats.refused_additions.setdefault(_place(entry), tuple(entry["left_out"]))
 
 
 def write(folder: Path) -> None:
@@ -41,7 +41,7 @@ def write(folder: Path) -> None:
     now = datetime.now(UTC).isoformat()
     new = {
         place: {**dict(zip(_PLACE, place, strict=True)), "left_out": [*names], "refused_at": now}
-        for place, names in wire_formats.left_out.items()
+        for place, names in wire_formats.refused_additions.items()
         if place not in kept or kept[place]["left_out"] != [*names]
     }
     if new:

@@ -220,8 +220,8 @@ class Reader:
     ) -> None:
         self.complete = True
         self._finish_reason = endings.finish_reason(reason)
-        words = error_bodies.words(error) if error else ""
-        self.bad_end = endings.bad_end("error" if error else reason, words)
+        message = error_bodies.message_in(error) if error else ""
+        self.bad_end = endings.bad_end("error" if error else reason, message)
         if self._finish_reason == "stop":  # vLLM's name, SGLang's; a token's number is no text
             ended_at = choice.get("stop_reason") or choice.get("matched_stop")
             self._stop_sequence = ended_at if isinstance(ended_at, str) else None
@@ -287,7 +287,10 @@ def _filtered(results: object) -> str | None:
 
 
 class OpenAIProvider:
-    """Sends Chat Completions and Responses to one endpoint, see ``wire_formats.format_name``."""
+    """Sends requests of Chat Completions or Responses to one endpoint.
+
+    ``wire_formats.format_name`` chooses the format.
+    """
 
     def __init__(self, endpoint: Endpoint) -> None:
         import openai  # takes 0.6 s; code generation uses this module without it

@@ -40,12 +40,12 @@ from llm_playground.providers.contents import (
     picture_at,
     read_each,
     records,
+    text_or_none,
     unique_id,
-    word,
 )
 from llm_playground.providers.openai_turns import NAME
 
-# Fields of the message that must go back as they came, such as signatures of reasoning.
+# Fields of the message that must be sent back unchanged, such as signatures of reasoning.
 _KEPT = ("reasoning_details", "thinking_blocks", "extra_content")
 # The pieces of their entries that are joined; of all other fields the latest holds.
 _JOINED = ("text", "summary", "thinking")
@@ -145,12 +145,12 @@ class DeltaReader:
         https://docs.perplexity.ai/api-reference/chat-completions-post
         """
         found = SourceList()
-        results = {word(each.get("url")): each for each in records(search_results)}
+        results = {text_or_none(each.get("url")): each for each in records(search_results)}
         listed = citations if isinstance(citations, list) else []
         known = [one for one in listed if one and isinstance(one, (str, dict))]
         for one in known or [url for url in results if url]:
             url = one.get("url") if isinstance(one, dict) else one
-            about = one if isinstance(one, dict) else results.get(word(url), {})
+            about = one if isinstance(one, dict) else results.get(text_or_none(url), {})
             found.add(about.get("title"), url)
         text = "".join(self._texts) if self._cited else ""
         for one in self._cited:
@@ -224,13 +224,13 @@ class DeltaReader:
     def _picture(self, part: dict[str, Any]) -> Iterator[ProviderEvent]:
         at = part.get("image_url")
         url = at.get("url") if isinstance(at, dict) else at
-        if hash(word(url)) not in self._pictures:  # some chunks repeat it
-            self._pictures.add(hash(word(url)))
+        if hash(text_or_none(url)) not in self._pictures:  # some chunks repeat it
+            self._pictures.add(hash(text_or_none(url)))
             original = Original(NAME, dumps({"images": []}))
             yield PartAdded(picture_at("image_url", part, url, original))
 
     def _annotation(self, one: dict[str, Any]) -> Iterator[ProviderEvent]:
-        """A citation, or another annotation: OpenRouter's of files go back as they came."""
+        """A citation, or another annotation: OpenRouter's of files are sent back unchanged."""
         kind = str(one.get("type"))
         details = one.get(kind)
         if kind == "url_citation":
@@ -264,7 +264,7 @@ def _place(citation: Mapping[str, Any], text: str) -> int | None:
     start, end = citation.get("start_index"), citation.get("end_index")
     if not isinstance(start, int) or not isinstance(end, int) or not 0 <= start < end <= len(text):
         return None
-    url = word(citation.get("url"))
+    url = text_or_none(citation.get("url"))
     return None if url is not None and url in text[start:end] else end
 
 
@@ -400,8 +400,8 @@ class _Audio:
         self._damaged: list[Any] = []
 
     def add(self, audio: Mapping[str, Any]) -> None:
-        self._id = self._id or word(audio.get("id"))
-        self._transcript += [text] if (text := word(audio.get("transcript"))) else []
+        self._id = self._id or text_or_none(audio.get("id"))
+        self._transcript += [text] if (text := text_or_none(audio.get("transcript"))) else []
         if audio.get("data"):
             data = from_base64(audio["data"])
             if data is None or len(self._data) + len(data) > _MAX_AUDIO_BYTES:

@@ -127,7 +127,7 @@ def _leading_systems(messages: tuple[Message, ...]) -> int:
 
 
 def _items(messages: Iterable[Message]) -> Iterator[Item]:
-    """The input items: what came from this format as it came, all else in plain form."""
+    """The input items: parts of this format with their originals, all others in plain form."""
     custom: set[str] = set()  # ids of calls whose results have another type
     for message in messages:
         if message.role == "assistant":
@@ -174,7 +174,7 @@ def _answered(parts: tuple[Part, ...]) -> Iterator[Item]:
         if item is not None:
             yield from _joined_texts(texts)
             if item != last:
-                yield from _as_it_came(item, parts[number + 1 : number + 2])
+                yield from _unchanged(item, parts[number + 1 : number + 2])
             last = item
         elif isinstance(part, (TextPart, RefusalPart)):
             texts.append(part.text)
@@ -196,10 +196,10 @@ def _joined_texts(texts: list[str]) -> Iterator[Item]:
     texts.clear()
 
 
-def _as_it_came(item: Item, following: tuple[Part, ...]) -> Iterator[Item]:
+def _unchanged(item: Item, following: tuple[Part, ...]) -> Iterator[Item]:
     if item.get("type") != "image_generation_call":
         yield item
         return
-    for part in following:  # the picture, which is stored once
+    for part in following:  # the picture, which is not stored in the item too
         if isinstance(part, ImagePart) and part.data is not None:
             yield item | {"result": base64.b64encode(part.data).decode()}

@@ -27,7 +27,7 @@ Json = Mapping[str, Any]
 
 
 def original_of(item: Json) -> Original:
-    """The form in which an item is sent back: as it came."""
+    """The form in which an item is sent back: unchanged."""
     return Original(NAME, dumps(item))
 
 

@@ -1,8 +1,8 @@
 """Reads the stream of OpenAI's Responses API; see :class:`~.streaming.Reader`.
 
 An answer is a list of items: messages, reasoning, tool calls. Texts and arguments are streamed; all
-else is read from the whole item at its end. Items go back to the provider in the next round as they
-came, so their JSON is kept with the parts. An item of a type that is not known is a part too.
+else is read from the whole item at its end. The next round sends items back
+unchanged, so their JSON is kept with the parts. An item of a type that is not known is a part too.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from llm_playground.providers.contents import (
     fields,
     read_each,
     records,
+    text_or_none,
     token_logprobs,
     unknown_event,
-    word,
 )
 from llm_playground.providers.openai_responses_items import (
     Json,
@@ -149,7 +149,7 @@ class Reader:
             event
             for event in self._kept
             if event.get("output_index") not in self._read_items
-            and word(event.get("item_id")) not in self._read_items
+            and text_or_none(event.get("item_id")) not in self._read_items
         ]
 
     def _begin(self, event: Json) -> list[ProviderEvent]:
@@ -191,7 +191,7 @@ class Reader:
 
     def _end_item(self, event: Json) -> list[ProviderEvent]:
         place, item = event["output_index"], event["item"]
-        known = word(item.get("id")) or place  # some servers give several items one place
+        known = text_or_none(item.get("id")) or place  # some servers give several items one place
         if not isinstance(item["type"], str):
             raise TypeError("not an item")
         if known in self._read_items:
@@ -201,12 +201,12 @@ class Reader:
     def _left_item(self, placed: tuple[int, Json]) -> Iterable[ProviderEvent]:
         """What the events have not given of an item of the whole response."""
         place, item = placed
-        is_read = place in self._read_items or word(item.get("id")) in self._read_items
+        is_read = place in self._read_items or text_or_none(item.get("id")) in self._read_items
         return () if is_read else self._item(place, item)
 
     def _item(self, place: object, item: Json) -> Iterator[ProviderEvent]:
         """What the deltas of an item have not given, and its form for the next round."""
-        self._read_items |= {place, word(item.get("id"))} - {None}
+        self._read_items |= {place, text_or_none(item.get("id"))} - {None}
         self._kept = self._left()
         unit = unit_of(item)
         if unit is not None:

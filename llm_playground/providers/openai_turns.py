@@ -1,6 +1,6 @@
-"""An answer as the assistant's message of Chat Completions, as it goes back.
+"""An answer as the assistant's message of Chat Completions, which is sent back.
 
-An original of this format is a fragment of the message, in which null stands for the part's text;
+An original of this format is a fragment of the message, in which null is replaced by the text;
 with the ``type`` "thinking" it is an entry of the message's ``content``; that of a tool call is
 what the call has beside its id, name and arguments.
 """

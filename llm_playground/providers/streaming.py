@@ -1,7 +1,7 @@
 """Reads a streamed response: events, rate limits from headers.
 
 The SDKs raise nothing when a stream stops early; :func:`stream_events` does. Each wire format
-brings a :class:`Reader`, which knows when its answers are complete; the rest is the same for all.
+has a :class:`Reader`, which sets when an answer is complete; the rest is the same for all.
 :func:`sdk_events` sends a request through an SDK and reads its response in this way.
 """
 
@@ -83,7 +83,7 @@ class Reader(Protocol):
     """Reads the events of one answer in one wire format; of several choices only the first.
 
     ``complete`` is set once the provider has given its finish reason, ``ended`` once it has marked
-    the end of the stream, ``bad_end`` when the finish reason stands for a failure.
+    the end of the stream, ``bad_end`` when the finish reason means a failure.
     """
 
     complete: bool
@@ -100,7 +100,7 @@ class Reader(Protocol):
         ...
 
     def rest(self) -> list[ProviderEvent]:
-        """What was held back until the end of the stream; before ``complete`` is asked for."""
+        """What was held back until the end of the stream; before ``complete`` is read."""
         ...
 
     def finish(self, request_id: str | None) -> Finish:
@@ -171,7 +171,7 @@ def _failure(
 
 
 class _Body:
-    """The chunks of a response, after the finish reason until no news has come for some time.
+    """The chunks of a response, after the finish reason until nothing new has come for some time.
 
     ``is_read`` is whether the response was read to its end.
     """

@@ -175,11 +175,11 @@ def ended_badly(
     call: RequestContext, headers: Mapping[str, str], end: BadEnd, *, delivered: bool
 ) -> ProviderError:
     """The error for an answer that the provider itself ended as failed, which may be billed."""
-    parts = [spelled_out(part) for part in (end.reason, end.words) if part]
-    if end.words and end.reason.lower() == "error":  # which adds nothing
+    parts = [spelled_out(part) for part in (end.reason, end.message) if part]
+    if end.message and end.reason.lower() == "error":  # which adds nothing
         parts = parts[1:]
     rule = _BAD_END_AFTER if delivered else _BAD_END
-    return rule.error(call, headers, end.words, why=", ".join(parts), advice=end.advice)
+    return rule.error(call, headers, end.message, why=", ".join(parts), advice=end.advice)
 
 
 def cut_short(

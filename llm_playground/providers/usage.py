@@ -1,4 +1,4 @@
-"""What each wire format says of the tokens and other units of an answer, as a :class:`Usage`.
+"""Token counts and other billed units of an answer in each wire format, as a :class:`Usage`.
 
 Counts are inclusive: cached input is part of input, reasoning is part of output. Whether a vendor
 counted such a part inside or apart, the total decides; without a total, a part larger than its

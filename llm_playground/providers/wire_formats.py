@@ -83,7 +83,7 @@ class WireFormat:
         Raises:
             InvalidParameterError: It cannot be sent as it stands.
         """
-        refused = left_out.get(_place(self, request), ())
+        refused = refused_additions.get(_place(self, request), ())
         key = " ".join((self.module, *refused))
         body: dict[str, Any] | None = request.derived.get(key)
         if body is None:
@@ -245,9 +245,9 @@ WIRE_FORMATS: dict[str, WireFormat] = {
 
 Place = tuple[str, str, str | None, str]
 """The name of a wire format, a provider, its base URL and a model."""
-left_out: dict[Place, tuple[str, ...]] = {}
+refused_additions: dict[Place, tuple[str, ...]] = {}
 """The additions refused at a place, in the order of the refusals; see ``known_refusals``."""
-_lifecycle.register_state(globals(), "left_out", dict)
+_lifecycle.register_state(globals(), "refused_additions", dict)
 
 
 def at_endpoint(request: Request) -> Request:
@@ -366,27 +366,29 @@ def readable_body(request: Request) -> dict[str, Any]:
     return wire_format.body(readable)
 
 
-def taken_back(request: Request) -> tuple[str, ...]:
+def additions_left_out(request: Request) -> tuple[str, ...]:
     """The additions of this package that are left out of a request if it is sent now."""
     wire_format = format_of(request)
-    return () if wire_format is None else left_out.get(_place(wire_format, request), ())
+    return () if wire_format is None else refused_additions.get(_place(wire_format, request), ())
 
 
-def take_back(request: Request, refused: frozenset[str], sent_without: tuple[str, ...]) -> bool:
+def leave_additions_out(
+    request: Request, refused: frozenset[str], sent_without: tuple[str, ...]
+) -> bool:
     """Leave out of requests like this one, from now on, what a refusal may be about.
 
     ``refused`` are additions of this package, and ``sent_without`` those that the refused request
-    did not have: another call may have taken one back in between. Returns whether it had one of the
+    did not have: another call may have left one out in between. Returns whether it had one of the
     refused ones, so that a second attempt is another request.
     """
     wire_format = format_of(request)
     if wire_format is None or not refused:
         return False
-    known, body = taken_back(request), wire_format.body(request)
+    known, body = additions_left_out(request), wire_format.body(request)
     asked = refused.difference(known)
     changes = additions.in_body(wire_format.name, body, asked, request.parameters.extra)
     if changes:
-        left_out[_place(wire_format, request)] = (*known, *changes)
+        refused_additions[_place(wire_format, request)] = (*known, *changes)
     return bool(changes) or any(name in refused and name not in sent_without for name in known)
 
 

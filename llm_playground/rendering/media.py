@@ -1,4 +1,4 @@
-"""Pictures and recordings of answers as data URLs, from bytes that are what they say.
+"""Pictures and recordings of answers as data URLs, from bytes of known formats.
 
 A browser decodes the bytes, so only known formats are passed to it: PNG, JPEG, GIF and WebP of a
 bounded size, WAV and MP3. SVG is a document with scripts and is never shown. Nothing is loaded
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from llm_playground import image_formats
 from llm_playground.parts import AudioPart, ImagePart
 
-MAX_BYTES = 20_000_000  # of one picture or recording; above it, a line stands for it
+MAX_BYTES = 20_000_000  # of one picture or recording; a larger one is shown as a line
 _MAX_SIDE, _MAX_PIXELS = 16_384, 64_000_000  # a browser needs four bytes for each pixel
 
 

@@ -1,6 +1,6 @@
 """Parts of answers other than text, as safe HTML and as lines: pictures, tools, refusals, unknown.
 
-The HTML has classes, which the panel's style sheet knows. :func:`with_styles` replaces them by
+The HTML has classes, which the panel's style sheet defines. :func:`with_styles` replaces them by
 styles for pages that have no style sheet of this package, such as saved notebooks.
 """
 
@@ -277,7 +277,7 @@ def _cut(text: str) -> str:
 
 
 def _short(text: str) -> str:
-    """Text of a stranger on one short line, without keys, its controls visible."""
+    """Untrusted text on one short line, without keys, its controls visible."""
     return shorten(printable(redact(text)), _MAX_LINE_CHARS)
 
 

@@ -1,6 +1,6 @@
 """The numbered sources of an answer, as safe HTML and as lines.
 
-Titles, quotes and addresses are written by strangers. A link goes to http or https only, shows the
+Titles, quotes and addresses are untrusted. A link goes to http or https only, shows the
 host it leads to, and passes on no referrer; every other address is text.
 """
 
@@ -134,5 +134,5 @@ def _more(sources: Sequence[Source]) -> str:
 
 
 def _line(text: str | None, most: int) -> str:
-    """Text of a stranger on one line, without keys, its controls visible."""
+    """Untrusted text on one line, without keys, its controls visible."""
     return shorten(printable(" ".join(redact(str(text or "")).split())), most)

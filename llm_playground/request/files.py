@@ -147,7 +147,7 @@ def from_bytes(data: bytes, name: str = "") -> FilePart:
 
 
 def clean_name(name: str, media_type: str | None) -> str:
-    r"""The last part of a path as a name of one line, without characters that deceive.
+    r"""The last part of a path as a name of one line, without misleading characters.
 
     >>> clean_name("/tmp/x/plan\u202efdp.exe\n", "application/pdf")
     'planfdp.exe'

@@ -34,8 +34,8 @@ _READ = """
 SELECT id, kind, name, content FROM definitions
 WHERE id IN (SELECT unnest(CAST($hashes AS VARCHAR[])))
 """
-# An ingest takes no lock of sessions. It waits for a purge, which so removes nothing that the
-# ingest is about to use.
+# On PostgreSQL, an ingest locks nothing itself; this lock makes it wait for a purge, so that no row
+# that it is about to use is removed.
 _LOCK: Mapping[Dialect, Sequence[str]] = {
     "duckdb": (),
     "postgres": ("LOCK TABLE definitions IN SHARE ROW EXCLUSIVE MODE",),
@@ -148,7 +148,7 @@ def schema_of(row: Mapping[str, Any], found: Mapping[str, Tool | Schema]) -> Sch
 
 
 def lock(session: Session, dialect: Dialect) -> None:
-    """Let others wait with new rows until the end of the transaction."""
+    """Block new rows of other transactions until the end of this one."""
     for statement in _LOCK[dialect]:
         session.execute(statement)
 

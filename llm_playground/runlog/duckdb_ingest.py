@@ -103,7 +103,7 @@ WITH best AS (
     SELECT result.id AS id,
            arg_min(result, CASE WHEN result.status IS NOT DISTINCT FROM 'running'
                            THEN 1000000 - 2 * coalesce(json_array_length(result.attempts), 0)
-                                - {is_told}::INTEGER
+                                - {is_reported}::INTEGER
                            ELSE 0 END) AS row,
            bool_and(dead) AS dead
     FROM journal WHERE result.id IS NOT NULL GROUP BY result.id
@@ -126,7 +126,7 @@ ON CONFLICT (id) DO UPDATE SET {updates}
 WHERE results.status = 'running'
    OR results.status = 'interrupted' AND excluded.status NOT IN ('running', 'interrupted')
 """
-_IS_TOLD = """(result.response_model IS NOT NULL
+_IS_REPORTED = """(result.response_model IS NOT NULL
                                     OR result.usage_source IS NOT DISTINCT FROM 'provider')"""
 _FIXED = ("id", "execution_id", "iteration_number", "prompt_hash", "started_at")
 # The texts of an interrupted run may have been compressed before its answer was resumed.
@@ -139,7 +139,7 @@ _INSERTS = {
     "definition": _NEW_ROWS.format(table="definitions", row="definition"),
     "prompt": _NEW_ROWS.format(table="prompts", row="prompt"),
     "execution": _EXECUTIONS,
-    "result": _RESULTS.format(updates=UPDATES, is_told=_IS_TOLD),
+    "result": _RESULTS.format(updates=UPDATES, is_reported=_IS_REPORTED),
 }
 _IDS = """
 SELECT DISTINCT result.id

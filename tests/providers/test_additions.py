@@ -297,7 +297,7 @@ def test_what_the_user_set_is_not_taken_back(endpoint):
 
 def new_kernel():
     """This process forgets what was refused, as at its end."""
-    wire_formats.left_out.clear()
+    wire_formats.refused_additions.clear()
     known_refusals.read_folders.clear()
 
 

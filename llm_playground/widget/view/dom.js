@@ -204,7 +204,7 @@ const ALLOWED_HTML = {
   ],
 };
 
-// What parts other than text may have besides. Their HTML is written by the kernel alone.
+// Allowed besides in parts other than text, whose HTML only the kernel writes.
 const ALLOWED_IN_PARTS = {
   elements: [
     ...ALLOWED_HTML.elements, "details", "summary", "figure", "figcaption", "img", "audio", "section", "div",
