@@ -239,9 +239,11 @@ class Engine:
 
         async for attempt in retrying(self.retry, run.is_retryable, on_wait, sleep):
             with attempt:
-                await self._accepted(provider, run, emit)
+                await self._attempt_until_accepted(provider, run, emit)
 
-    async def _accepted(self, provider: Provider, run: _ActiveRun, emit: Emit) -> None:
+    async def _attempt_until_accepted(
+        self, provider: Provider, run: _ActiveRun, emit: Emit
+    ) -> None:
         """Make an attempt; if fields of the request are refused, at once another without them.
 
         That is another request: it does not count as one of the attempts of ``retry``.
@@ -254,7 +256,7 @@ class Engine:
                 await self._attempt(provider, run, emit)
                 break
             except RequestRejectedError as error:
-                if not run.leaves_out(error):
+                if not run.leave_out_refused(error):
                     raise
                 was_refused = True
         if was_refused and config.privacy().store != "off":
@@ -273,7 +275,7 @@ class Engine:
             await run.stop_in_background()
             raise
         except Exception as exception:
-            error = run.interrupted(_as_llm_error(exception, request))
+            error = run.interrupted(exception, _as_llm_error(exception, request))
             if isinstance(error, ProviderTimeoutError) and builder.delivered:
                 error.retryable = False  # another attempt would be paid twice
             if isinstance(error, RateLimitError) and error.retry_after is not None:
@@ -405,7 +407,7 @@ class _ActiveRun:
         """
         return not self.builder.delivered and isinstance(error, LLMError) and error.retryable
 
-    def leaves_out(self, error: RequestRejectedError) -> bool:
+    def leave_out_refused(self, error: RequestRejectedError) -> bool:
         """Leave the refused field out of further attempts; whether there is one to leave out."""
         if self.builder.delivered or self.builder.background is not None:
             return False
@@ -417,12 +419,17 @@ class _ActiveRun:
         self._dropped += (refused,)
         return True
 
-    def interrupted(self, error: LLMError) -> LLMError:
-        """The error of an attempt; where the provider goes on with the answer, how to get it."""
-        status_code = getattr(error, "status_code", None)
-        is_known = self.builder.background is not None or self.call.resumes is not None
-        if not (is_known and (status_code is None or getattr(error, "answer_goes_on", False))):
+    def interrupted(self, exception: Exception, error: LLMError) -> LLMError:
+        """The error of an attempt; where the provider goes on with the answer, how to get it.
+
+        A provider's exception states whether it does; after any other, such as a deadline, it does.
+        """
+        goes_on = self.builder.background is not None or self.call.resumes is not None
+        if isinstance(exception, ProviderError):
+            goes_on = exception.answer_goes_on
+        if not goes_on:
             return error
+        status_code = getattr(error, "status_code", None)
         self._goes_on, label = True, config.label(self.call.request.provider)
         why = "" if status_code is None else f" It cannot be read now: {error}"
         line = f"{label[:1].upper()}{label[1:]} goes on with this answer in the background. "

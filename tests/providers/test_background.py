@@ -273,6 +273,19 @@ def test_a_failure_of_the_answer_itself_is_no_break(ask):
     assert (caught.value.run.status, vendor.read) == ("failed", [])
 
 
+def test_an_answer_that_is_blocked_after_text_has_ended(ask):
+    error = {"code": "content_policy_violation", "message": "It was flagged."}
+    blocked = response("failed", background=True, error=error)
+    event = {"type": "response.failed", "sequence_number": 99, "response": blocked}
+    stream = b"".join(map(sse, [*EVENTS[:-4], event]))
+
+    with pytest.raises(lp.ContentBlockedError) as caught:
+        ask(Vendor(stream))
+
+    assert caught.value.run.status == "blocked"
+    assert "resume" not in str(caught.value)
+
+
 def test_only_runs_in_the_background_can_be_resumed(ask):
     with pytest.raises(lp.InvalidParameterError, match="no interrupted run"):
         lp.resume()
