@@ -56,8 +56,21 @@ class TextPart:
     original: Original | None = None
 
 
+class _Bytes:
+    """A part that has its bytes in ``data``, or is read from the log without them."""
+
+    __slots__ = ()
+    data: bytes | None
+    stored_sha256: str | None
+
+    @property
+    def sha256(self) -> str | None:
+        """The SHA-256 of the bytes in hex; None for a URL."""
+        return self.stored_sha256 if self.data is None else hashlib.sha256(self.data).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
-class ImagePart:
+class ImagePart(_Bytes):
     """An image: its bytes or its URL.
 
     ``stored_sha256`` is the hash of bytes that are in the log only, in a part that was read from
@@ -70,14 +83,9 @@ class ImagePart:
     stored_sha256: str | None = None
     original: Original | None = None
 
-    @property
-    def sha256(self) -> str | None:
-        """The hash of the bytes in hex; None for a URL."""
-        return _sha256(self.data, self.stored_sha256)
-
 
 @dataclass(frozen=True, slots=True)
-class FilePart:
+class FilePart(_Bytes):
     """A document or a recording in a message: its bytes or its URL, and its name."""
 
     media_type: str | None
@@ -85,11 +93,6 @@ class FilePart:
     data: bytes | None = field(default=None, repr=False)
     url: str | None = None
     stored_sha256: str | None = None
-
-    @property
-    def sha256(self) -> str | None:
-        """The hash of the bytes in hex; None for a URL."""
-        return _sha256(self.data, self.stored_sha256)
 
     @property
     def text(self) -> str | None:
@@ -104,7 +107,7 @@ class FilePart:
 
 
 @dataclass(frozen=True, slots=True)
-class AudioPart:
+class AudioPart(_Bytes):
     """Speech in an answer, and its transcript."""
 
     media_type: str | None
@@ -112,11 +115,6 @@ class AudioPart:
     transcript: str = ""
     stored_sha256: str | None = None
     original: Original | None = None
-
-    @property
-    def sha256(self) -> str | None:
-        """The hash of the bytes in hex."""
-        return _sha256(self.data, self.stored_sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,10 +229,6 @@ class Source:
     url: str | None = None
     quote: str | None = None
     cited_at: tuple[int, ...] = ()
-
-
-def _sha256(data: bytes | None, stored: str | None) -> str | None:
-    return stored if data is None else hashlib.sha256(data).hexdigest()
 
 
 def decoded(data: bytes) -> str:

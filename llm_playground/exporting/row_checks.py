@@ -173,14 +173,14 @@ _COUNT = "a whole number of at least 0"
 _EXPECTED_STATUS, _is_status, _ = _one_of(Status)
 
 
-# Of each column: what is expected, whether a value is that, and its conversion; both may raise
-# ValueError.
 def _is_counts(value: object) -> bool:
     return isinstance(value, Mapping) and all(
         isinstance(unit, str) and _is_whole(_MAX_BIGINT, number) for unit, number in value.items()
     )
 
 
+# Of each column: what is expected, whether a value is that, and its conversion; both may raise
+# ValueError.
 _CHECKS: dict[str, tuple[str, Callable[[Any], object], Callable[[Any], Any]]] = {
     **dict.fromkeys(COLUMNS, ("text", _is_text, clean_text)),
     **dict.fromkeys(

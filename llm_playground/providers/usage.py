@@ -65,17 +65,7 @@ def of_chat_completions(value: object) -> Usage | None:
     reasoning = count(completion, "reasoning_tokens")
     if citations and not reasoning:
         reasoning = count(usage, "reasoning_tokens")
-    units = {
-        **of_details(prompt, "input"),
-        **of_details(completion, "output"),
-        **of_cached_details(prompt.get("cached_tokens_details")),
-        **of_calls(
-            usage, usage.get("server_tool_use"), usage.get("server_side_tool_usage_details")
-        ),
-    }
-    lifetimes = fields(prompt.get("cache_creation_token_details"))  # LiteLLM's, of Anthropic
-    if hour := count(lifetimes, "ephemeral_1h_input_tokens"):
-        units["cache_write_1h_tokens"] = hour
+    units = _chat_units(usage, prompt, completion)
     output_tokens = count(usage, "completion_tokens")
     if citations and output_tokens is not None:
         units["citation_tokens"] = citations
@@ -100,6 +90,21 @@ def of_chat_completions(value: object) -> Usage | None:
         units=units,
         cost=stated_usd(usage),
     )
+
+
+def _chat_units(
+    usage: Mapping[str, Any], prompt: Mapping[str, Any], completion: Mapping[str, Any]
+) -> dict[str, int]:
+    tools = (usage.get("server_tool_use"), usage.get("server_side_tool_usage_details"))
+    lifetimes = fields(prompt.get("cache_creation_token_details"))  # LiteLLM's, of Anthropic
+    hour = count(lifetimes, "ephemeral_1h_input_tokens")
+    return {
+        **of_details(prompt, "input"),
+        **of_details(completion, "output"),
+        **of_cached_details(prompt.get("cached_tokens_details")),
+        **of_calls(usage, *tools),
+        **({"cache_write_1h_tokens": hour} if hour else {}),
+    }
 
 
 def of_responses(value: object, calls: Mapping[str, int]) -> Usage | None:

@@ -195,6 +195,19 @@ WITH journal AS MATERIALIZED (
 _STATUS = "CASE WHEN all_dead AND status = 'running' THEN 'interrupted' ELSE status END"
 _TEXT = "CASE WHEN status = 'running' THEN coalesce(so_far, '') ELSE response_text END"
 
+
+def _new_rows(table: str, part: str, columns: Mapping[str, str]) -> str:
+    """The insertion of rows that never change, from a part of the lines."""
+    return f""", read_{table} AS (
+    SELECT r.* FROM journal, jsonb_populate_record(NULL::{table}, line->'{part}') AS r
+    WHERE r.id IS NOT NULL
+), written_{table} AS (
+    INSERT INTO {table} ({_names(columns)})
+    SELECT DISTINCT ON (id) {_names(columns)} FROM read_{table} ORDER BY id
+    ON CONFLICT (id) DO NOTHING
+)"""  # noqa: S608 - names of columns
+
+
 # By the part of a line. Rows go in by the order of their ids, so that two writers cannot wait for
 # each other.
 _INSERTS = {
@@ -206,22 +219,8 @@ _INSERTS = {
     SELECT DISTINCT ON (id) {_names(AUDIT_COLUMNS)} FROM read_audit ORDER BY id
     ON CONFLICT DO NOTHING  -- no column: members who may only insert cannot read it
 )""",  # noqa: S608 - names of columns
-    "definition": f""", read_definitions AS (
-    SELECT d.* FROM journal, jsonb_populate_record(NULL::definitions, line->'definition') AS d
-    WHERE d.id IS NOT NULL
-), written_definitions AS (
-    INSERT INTO definitions ({_names(DEFINITION_COLUMNS)})
-    SELECT DISTINCT ON (id) {_names(DEFINITION_COLUMNS)} FROM read_definitions ORDER BY id
-    ON CONFLICT (id) DO NOTHING
-)""",  # noqa: S608 - names of columns
-    "prompt": f""", read_prompts AS (
-    SELECT p.* FROM journal, jsonb_populate_record(NULL::prompts, line->'prompt') AS p
-    WHERE p.id IS NOT NULL
-), written_prompts AS (
-    INSERT INTO prompts ({_names(PROMPT_COLUMNS)})
-    SELECT DISTINCT ON (id) {_names(PROMPT_COLUMNS)} FROM read_prompts ORDER BY id
-    ON CONFLICT (id) DO NOTHING
-)""",  # noqa: S608 - names of columns
+    "definition": _new_rows("definitions", "definition", DEFINITION_COLUMNS),
+    "prompt": _new_rows("prompts", "prompt", PROMPT_COLUMNS),
     "execution": f""", read_executions AS (
     SELECT e.*, dead FROM journal, jsonb_populate_record(NULL::executions, line->'execution') AS e
     WHERE e.id IS NOT NULL

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 import llm_playground as lp
+from llm_playground import config
 from tests.providers import example_provider, responses_format, vendors
+from tests.providers.server import Reply, WireServer
 
 _HERE = Path(__file__).parent
 _LIMIT_S = 240
@@ -28,6 +30,25 @@ def own_providers():
     """The example provider and the gateway, at prices of their own, beside what a test sets."""
     lp.configure(**example_provider.SETTINGS)
     lp.configure(**responses_format.SETTINGS)
+
+
+@pytest.fixture
+def reaching(monkeypatch):
+    """Starts a server in place of a vendor."""
+    servers = []
+
+    def start(vendor):
+        row = config.rows()[vendor.name]
+        server = WireServer(Reply(vendor.stream(["A"]))).__enter__()
+        servers.append(server)
+        monkeypatch.setenv(row.key_variables[0], vendors.KEY)
+        path = "/v1" if vendor.name == "openai" else ""
+        monkeypatch.setenv(row.base_url_variable, server.url + path)
+        return server
+
+    yield start
+    for server in servers:
+        server.close()
 
 
 @pytest.fixture(params=vendors.ALL, ids=str)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 import llm_playground as lp
-from llm_playground import _runtime, calls, config
+from llm_playground import _runtime, calls
 from llm_playground.calls import CallOptions
 from llm_playground.providers import http_trace
 from llm_playground.request.prompts import Prompt
@@ -14,31 +14,11 @@ from llm_playground.runlog import open_log, replay
 from llm_playground.types import Message, Parameters, Request, TextPart
 from llm_playground.widget.form import Form, plan_calls
 from llm_playground.widget.inspector import parameter_uses
-from tests.providers.server import Reply, WireServer
 from tests.providers.vendors import ALL, GEMINI, KEY, OPENAI
 
-BASE_PATH = {"openai": "/v1"}
 BETA = {"X-Beta": "flag-1", "anthropic-beta": 'a, "b" $HOME \\ `id`'}
 SENT = {name.lower(): value for name, value in BETA.items()}
 FORMATS = [*ALL, replace(GEMINI, name="gemini-legacy", model="gemini-legacy:gemini-2.5-flash")]
-
-
-@pytest.fixture
-def reaching(monkeypatch):
-    """Starts a server in place of a vendor."""
-    servers = []
-
-    def start(vendor):
-        row = config.rows()[vendor.name]
-        server = WireServer(Reply(vendor.stream(["A"]))).__enter__()
-        servers.append(server)
-        monkeypatch.setenv(row.key_variables[0], KEY)
-        monkeypatch.setenv(row.base_url_variable, server.url + BASE_PATH.get(vendor.name, ""))
-        return server
-
-    yield start
-    for server in servers:
-        server.close()
 
 
 def hi(model, **parameters):
