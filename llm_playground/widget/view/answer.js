@@ -225,7 +225,7 @@ export function createTextRenderer(view, body) {
   return (pane) => {
     const replaced = pane.revision !== drawn.revision;
     if (!replaced && pane.blocks.length === drawn.blocks && pane.tail === drawn.text) return false;
-    const open = replaced ? openFolds(body) : [];
+    const opened = replaced ? folds(body).map((fold) => fold.open) : [];
     if (replaced) {
       body.replaceChildren(tail);
       drawn.blocks = 0;
@@ -233,7 +233,7 @@ export function createTextRenderer(view, body) {
     }
     const fresh = pane.blocks.slice(drawn.blocks).map((block) => createBlock(view, block));
     tail.before(...fresh);
-    for (const [at, fold] of body.querySelectorAll("details").entries()) if (open[at]) fold.open = true;
+    if (opened.includes(true)) folds(body).forEach((fold, at) => { fold.open = opened[at] ?? false; });
     drawn.blocks = pane.blocks.length;
     setTail(pane.tail);
     return true;
@@ -258,11 +258,11 @@ function goToSource(event, body) {
 }
 
 /**
- * Which folded parts of an answer a reader has opened.
+ * The parts of an answer that can be folded.
  * @param {HTMLElement} body
  */
-function openFolds(body) {
-  return [...body.querySelectorAll("details")].map((fold) => fold.open);
+function folds(body) {
+  return [...body.querySelectorAll("details")];
 }
 
 /**

@@ -25,7 +25,10 @@ const MAX_FILE_BYTES = 50_000_000;
 // through in between.
 const CHUNK_BYTES = 1_000_000;
 const THUMBNAIL_PX = 96;
-/** @typedef {"images" | "files"} Trait */
+/**
+ * The traits with entries, and what the kernel calls one of them.
+ * @typedef {"images" | "files"} Trait
+ */
 const KINDS = { images: "image", files: "file" };
 
 /**
@@ -46,7 +49,7 @@ export function rejectionReason({ name, type, size }) {
 /**
  * The trait that holds a local file: pictures are images, all else is a file. SVG is text.
  * @param {{name: string, type: string}} file
- * @returns {"images" | "files"}
+ * @returns {Trait}
  */
 export function traitOf({ type }) {
   return type.startsWith("image/") && type !== "image/svg+xml" ? "images" : "files";
@@ -75,7 +78,7 @@ export function chunks(bytes, size = CHUNK_BYTES) {
 
 /**
  * @param {View} view
- * @param {HTMLTextAreaElement} prompt accepts pasted ones, and gets the focus when one is removed
+ * @param {HTMLTextAreaElement} prompt accepts pasted attachments, and gets the focus after a removal
  * @returns {{element: HTMLElement, opener: HTMLElement, acceptDrops: (place: HTMLElement) => void}}
  */
 export function createAttachments(view, prompt) {
@@ -119,10 +122,10 @@ export function createAttachments(view, prompt) {
     const id = newId();
     const trait = traitOf(file);
     try {
-      const drawing = trait === "images" ? { thumbnail: await createThumbnail(file) } : {};
+      const preview = trait === "images" ? { thumbnail: await createThumbnail(file) } : {};
       // Send the bytes before adding the entry, so that a Run with the entry also has its bytes.
       const uploaded = upload(view, { id, name: file.name, kind: KINDS[trait] }, await file.arrayBuffer());
-      append(trait, { id, name: file.name, media_type: file.type, size_bytes: file.size, ...drawing });
+      append(trait, { id, name: file.name, media_type: file.type, size_bytes: file.size, ...preview });
       const facts = await uploaded;
       view.edit(trait, entries(trait).map((entry) => (entry.id === id ? { ...entry, ...facts } : entry)));
       view.announce(`${file.name} added.`);

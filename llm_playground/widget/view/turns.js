@@ -14,9 +14,10 @@ import { createUndoLine } from "./overlay.js";
  * @property {string} [problem] what prevents it from being sent
  */
 
+/** @typedef {readonly import("./attachments.js").AttachmentEntry[]} Entries */
+
 /**
  * The conversation so far; the user prompt, its images and files are the next question.
- * @typedef {readonly import("./attachments.js").AttachmentEntry[]} Entries
  * @typedef {{turns: readonly Turn[], prompt: string, images: Entries, files: Entries}} Conversation
  */
 
