@@ -152,6 +152,7 @@ def _apply(log: RunLog, selection: Selection, survey: Survey) -> int:
             _compress(log, selection)
         else:
             log.change(partial(_delete, selection=selection))
+            log.change(partial(definitions.remove_unused, dialect=log.dialect))
     except RunLogError as error:
         options.record("purge_failed", target, {"error": str(error)})
         raise
@@ -420,7 +421,6 @@ _DELETE_UNUSED_ATTACHMENTS = "DELETE FROM attachments WHERE sha256 NOT IN ({used
 def _delete(session: Session, selection: Selection) -> None:
     """Delete the texts (``metrics``) or rows (``nothing``) of the selected runs."""
     dialect = selection.dialect
-    definitions.lock(session, dialect)  # first, as long as no row is locked
     with _selected(session, selection), keeping_spent(session, dialect):
         for statement in _METRICS if selection.keep == "metrics" else _NOTHING:
             reasons, parameters = _NO_REASONS[dialect], _NO_TEXT_PARAMETERS[dialect]
@@ -431,7 +431,6 @@ def _delete(session: Session, selection: Selection) -> None:
                 session.execute(statement, {"user": selection.user})
         session.lock("attachments")  # against one that is stored again at this moment
         session.execute(_DELETE_UNUSED_ATTACHMENTS.format(used=_USED_ATTACHMENTS[dialect]))
-        definitions.remove_unused(session, dialect)
 
 
 # By table alias: the table, and the temporary table with the ids of its selected rows.

@@ -34,8 +34,8 @@ _READ = """
 SELECT id, kind, name, content FROM definitions
 WHERE id IN (SELECT unnest(CAST($hashes AS VARCHAR[])))
 """
-# On PostgreSQL, an ingest locks nothing itself; this lock makes it wait for a purge, so that no row
-# that it is about to use is removed.
+# On PostgreSQL, an ingest locks nothing itself; this lock makes it wait for a removal, so that no
+# row that it is about to use is removed.
 _LOCK: Mapping[Dialect, Sequence[str]] = {
     "duckdb": (),
     "postgres": ("LOCK TABLE definitions IN SHARE ROW EXCLUSIVE MODE",),
@@ -147,12 +147,11 @@ def schema_of(row: Mapping[str, Any], found: Mapping[str, Tool | Schema]) -> Sch
     return one if isinstance(one, Schema) else None
 
 
-def lock(session: Session, dialect: Dialect) -> None:
-    """Block new rows of other transactions until the end of this one."""
+def remove_unused(session: Session, dialect: Dialect) -> None:
+    """Delete the tools and schemas that no prompt uses, in a transaction of its own.
+
+    New rows of other transactions wait for its end.
+    """
     for statement in _LOCK[dialect]:
         session.execute(statement)
-
-
-def remove_unused(session: Session, dialect: Dialect) -> None:
-    """Delete the tools and schemas that no prompt uses; call :func:`lock` first."""
     session.execute(_REMOVE_UNUSED.format(used_tools=_USED_TOOLS[dialect]))

@@ -1,6 +1,9 @@
 """Tools and schemas of prompts: stored once, by hash, and sent again wherever a run is."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
 
 import llm_playground as lp
 from llm_playground.codegen import find_request
@@ -104,3 +107,26 @@ def test_keys_and_personal_data_are_masked_and_metrics_keep_none(log):
     assert stored(log) == [row]
     [counts] = log.rows("SELECT count(tools) AS t, count(schema_hash) AS s FROM prompts")
     assert counts == {"t": 1, "s": 0}
+
+
+def test_a_long_purge_keeps_no_run_with_tools_waiting(new_url, monkeypatch):
+    url = new_url("postgres")
+    monkeypatch.setenv("LLM_PLAYGROUND_LOG", url)
+    log, other = open_log(url), open_log(f"{url}&application_name=other")
+    old = record(log, asks("One?", LOOK))
+    log.drain()
+    with psycopg.connect(url) as holder, ThreadPoolExecutor() as pool:
+        holder.execute("LOCK TABLE ratings")
+        purging = pool.submit(purge, run=old, keep="nothing")
+        while not holder.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall():
+            assert not purging.done(), purging.result()
+
+        record(other, asks("Two?", FIND))
+        other.drain()
+        assert ("find",) in holder.execute("SELECT name FROM definitions").fetchall()
+
+        holder.rollback()
+        purging.result()
+    assert [row["name"] for row in stored(log)] == ["find"]
+    other.close()
+    log.close()
