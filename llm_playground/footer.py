@@ -65,6 +65,9 @@ def notices(run: Run) -> list[str]:
     if run.api_version is not None:
         later = "later ones take no temperature, top_p and top_k"
         lines.append(f"Sent with API version {run.api_version}: {later}.")
+    if run.left_out:
+        counts = [formatting.count(number, kind) for kind, number in run.left_out.items()]
+        lines.append(f"Not sent, {run.model} has no place for it: {', '.join(counts)}.")
     lines += _about_parts(run)
     shown = run.tool_calls[:_MAX_SHOWN_CALLS]
     # Redacted first: a key must not be cut.

@@ -230,7 +230,7 @@ async def _rounds(loop: _ToolLoop, send_one: Send, wait: Wait) -> ToolRun:
         run = await wait(send_one(call, print_progress))
         runs.append(raise_for_error(run))
         messages = (*call.request.messages, Message("assistant", run.parts))
-        if run.is_paused and len(runs) < loop.max_rounds:
+        if run.is_paused and not run.tool_calls and len(runs) < loop.max_rounds:
             call = next_call(call, messages, runs)
             continue
         if not run.tool_calls:

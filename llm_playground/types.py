@@ -374,7 +374,8 @@ class Run:
     ``tool_calls`` are a selection; ``sources`` what it cites, numbered from 1 in this order.
     ``stop_sequence`` is the stop text at which the answer ended; None if it did not, or unknown.
     ``api_version`` is the older version of the provider's API that the parameters needed; None for
-    the current one.
+    the current one. ``left_out`` are the parts of earlier answers that were not sent, since the
+    provider has no place for them: how many of each kind.
     """
 
     id: str
@@ -413,6 +414,7 @@ class Run:
     max_tokens_cap: int | None = None
     budget_notices: tuple[str, ...] = ()
     api_version: str | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def images(self) -> tuple[ImagePart, ...]:

@@ -46,6 +46,7 @@ from llm_playground.execution import limiter
 from llm_playground.execution.retry import DeadlineError, Deadlines, Pause, retrying
 from llm_playground.execution.run_builder import RunBuilder
 from llm_playground.providers import Provider, known_refusals, wire_formats
+from llm_playground.providers.left_out import left_out
 from llm_playground.providers.wire_formats import older_version
 from llm_playground.redaction import redact
 from llm_playground.types import Execution, Request, Run, Status
@@ -461,7 +462,10 @@ class _ActiveRun:
 
     def ended(self, status: Status, error: LLMError | None = None) -> Run:
         run = self.builder.ended(status, error, self._dropped)
-        run = replace(run, api_version=older_version(self.request_as_sent()))
+        sent = self.request_as_sent()
+        run = replace(run, api_version=older_version(sent))
+        if any(message.role == "assistant" for message in sent.messages):
+            run = replace(run, left_out=left_out(sent))
         before, builder = self.call.resumes, self.builder
         if before is not None and builder.finish is None and _has_as_much(before, run):
             goes_on = status == "cancelled" and builder.background is None  # nothing was stopped

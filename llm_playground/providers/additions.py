@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm_playground.providers import extra
+from llm_playground.providers.gemini_parts import UNSIGNED
 
 Body = dict[str, Any]
 Given = Mapping[str, Any]
@@ -111,6 +112,19 @@ def _without_thoughts(body: Body, given: Given) -> Body:
     return body if extra.sets(given, *path) else _without(body, *path)
 
 
+def _without_marks(body: Body, _given: Given) -> Body:
+    """Without the marks on calls of other models."""
+    return {**body, "contents": [_unmarked(content) for content in body.get("contents", ())]}
+
+
+def _unmarked(content: Body) -> Body:
+    parts = (
+        _without(part, "thoughtSignature") if part.get("thoughtSignature") == UNSIGNED else part
+        for part in content["parts"]
+    )
+    return {**content, "parts": list(parts)}
+
+
 def _not_cited(body: Body, _given: Given) -> Body:
     """Without ``citations`` in documents."""
     return {**body, "messages": [_turn_not_cited(turn) for turn in body.get("messages", ())]}
@@ -169,6 +183,12 @@ ADDITIONS: dict[str, Addition] = {
     ),
     "include_thoughts": Addition(
         frozenset({_GEMINI}), frozenset({"includethoughts"}), _without_thoughts
+    ),
+    "call_marks": Addition(
+        frozenset({_GEMINI}),
+        frozenset({"thoughtsignature"}),
+        _without_marks,
+        words=r"thought[ _]?signature",
     ),
     "citations": Addition(frozenset(_MESSAGES), frozenset({"citations"}), _not_cited),
 }

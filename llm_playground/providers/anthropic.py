@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 # Sent where max_tokens is not set: Messages refuses a request without it.
 DEFAULT_MAX_TOKENS = 4096
 
-_NO_ID_CHARACTER = re.compile(r"[^A-Za-z0-9_-]")
+_CALL_IDS = re.compile(r"[A-Za-z0-9_-]+")
 _SAME_NAME = ("temperature", "top_p", "top_k")
 
 
@@ -81,7 +81,7 @@ def body(request: Request) -> dict[str, Any]:
     content = {
         "model": request.model_name,
         "max_tokens": parameters.max_tokens or DEFAULT_MAX_TOKENS,
-        "messages": _turns(sendable(request), cited=_are_cited(request)),
+        "messages": _turns(sendable(request, _CALL_IDS), cited=_are_cited(request)),
         **{name: value for name, value in settings.items() if value is not None},
         "stream": True,
     }
@@ -131,7 +131,12 @@ def _turns(messages: tuple[Message, ...], *, cited: bool) -> list[dict[str, Any]
         if not turns or turns[-1][0] != role:
             turns.append((role, []))
         turns[-1][1].extend(blocks)
-    return [{"role": role, "content": _content(blocks)} for role, blocks in turns]
+    whole = anthropic_blocks.without_open_calls([blocks for _, blocks in turns])
+    return [
+        {"role": role, "content": _content(blocks)}
+        for (role, _), blocks in zip(turns, whole, strict=True)
+        if blocks
+    ]
 
 
 def _content(blocks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
@@ -168,21 +173,12 @@ def _block(part: Part, *, cited: bool) -> dict[str, Any] | None:
             return documents.for_messages(part, cited=cited)
         case ToolCall():
             rest = original_for(part, anthropic_blocks.NAME) or {}
-            call = {"type": "tool_use", "id": _call_id(part.id), "name": part.name}
+            call = {"type": "tool_use", "id": part.id, "name": part.name}
             return call | {"input": _input(part)} | rest
         case ToolResult():
-            result = {
-                "type": "tool_result",
-                "tool_use_id": _call_id(part.id),
-                "content": part.text,
-            }
+            result = {"type": "tool_result", "tool_use_id": part.id, "content": part.text}
             return result | ({"is_error": True} if part.is_error else {})
     return None
-
-
-def _call_id(call_id: str) -> str:
-    """The id of a call of another format, such as ``functions.weather:0``, as Messages takes it."""
-    return _NO_ID_CHARACTER.sub("_", call_id)
 
 
 def _source(part: ImagePart) -> dict[str, Any]:

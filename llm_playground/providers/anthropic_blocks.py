@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from llm_playground.events import (
@@ -272,6 +273,30 @@ def sent_back(part: Part) -> dict[str, Any] | None:
         case ServerToolCall() | ServerToolResult() | OtherPart():
             return block if _is_of_an_answer(block) else None
     return None
+
+
+def without_open_calls(turns: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
+    """The turns without server tool calls that have no result: of answers that were stopped.
+
+    Messages refuses them, but at the end, where the answer goes on, and before results of calls
+    that they make.
+
+    >>> call, said = {"type": "server_tool_use", "id": "a"}, {"type": "text", "text": "Go on."}
+    >>> without_open_calls([[call], [said]]), without_open_calls([[call]])
+    ([[], [{'type': 'text', 'text': 'Go on.'}]], [[{'type': 'server_tool_use', 'id': 'a'}]])
+    """
+    done = {block.get("tool_use_id") for blocks in turns for block in blocks}
+    whole = []
+    for blocks, following in zip_longest(turns, turns[1:]):
+        goes_on = following is None or any(one["type"] == "tool_result" for one in following)
+        whole.append(
+            [
+                block
+                for block in blocks
+                if goes_on or block["type"] not in _SERVER_CALLS or block.get("id") in done
+            ]
+        )
+    return whole
 
 
 def _is_of_an_answer(block: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ Values of a stream are of any type and size. One that is not as the format says 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import uuid
@@ -35,6 +36,11 @@ from llm_playground.parts import (
 )
 from llm_playground.types import Message, Request, TokenLogprob
 
+ANY_ID = re.compile(r".+", re.DOTALL)
+"""The form of ids of calls at servers that take all."""
+NOT_MADE = "This call was not made."
+"""The result of a call that has none."""
+_NO_ID_CHARACTER = re.compile(r"[^A-Za-z0-9_-]")
 _MAX_SOURCES = 1_000
 _MAX_PLACES = 1_000  # of one source
 # Media types of pictures and recordings, with parameters such as the rate of raw audio. SVG and
@@ -101,8 +107,10 @@ def _tokens(entries: object) -> list[dict[str, Any]]:
     ]
 
 
-def with_unique_ids(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """A conversation in which each call has an id of its own, and its result the same one.
+def with_unique_ids(
+    messages: tuple[Message, ...], form: re.Pattern[str] = ANY_ID
+) -> tuple[Message, ...]:
+    """A conversation in which each call has an id of its own and of this form, and its result too.
 
     Some servers number the calls of each answer from 0, and several vendors refuse such a
     conversation.
@@ -113,14 +121,14 @@ def with_unique_ids(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     ['0', '0', '0-2', '0-2']
     """
     ids = [part.id for turn in messages for part in turn.content if isinstance(part, ToolCall)]
-    if len(set(ids)) == len(ids) and "" not in ids:
+    if len(set(ids)) == len(ids) and all(map(form.fullmatch, ids)):
         return messages
     taken: set[str] = set()
     waiting: dict[str, list[str]] = {}  # new ids of calls without a result, by the old one
 
     def renamed(part: Part) -> Part:
         if isinstance(part, ToolCall):
-            new = unique_id(part.id or f"call_{len(taken) + 1}", taken)
+            new = _in_form(unique_id(part.id or f"call_{len(taken) + 1}", taken), form, taken)
             taken.add(new)
             waiting.setdefault(part.id, []).append(new)
             return replace(part, id=new)
@@ -131,13 +139,46 @@ def with_unique_ids(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     return tuple(replace(turn, content=tuple(map(renamed, turn.content))) for turn in messages)
 
 
-def sendable(request: Request) -> tuple[Message, ...]:
+def _in_form(call_id: str, form: re.Pattern[str], taken: Collection[str]) -> str:
+    """The id in a form: as it is, without other characters, or as nine digits of its hash."""
+    plain = _NO_ID_CHARACTER.sub("_", call_id)
+    known = next((one for one in (call_id, plain) if form.fullmatch(one)), None)
+    if known is not None and known not in taken:
+        return known
+    return hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:9]
+
+
+def with_all_results(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """A conversation in which each call has a result before the user speaks again.
+
+    All vendors refuse one without, such as after an answer that was stopped at its calls.
+
+    >>> asked, said = Message("assistant", (ToolCall("0", "f"),)), Message("user", ())
+    >>> [turn.role for turn in with_all_results((asked, said))]
+    ['assistant', 'tool', 'user']
+    """
+    turns: list[Message] = []
+    waiting: dict[str, ToolCall] = {}
+    for message in messages:
+        for part in message.content:
+            if isinstance(part, ToolResult):
+                waiting.pop(part.id, None)
+        if message.role == "user" and waiting:
+            results = (ToolResult(c.id, c.name, NOT_MADE, True) for c in waiting.values())
+            turns.append(Message("tool", tuple(results)))
+            waiting = {}
+        waiting |= {part.id: part for part in message.content if isinstance(part, ToolCall)}
+        turns.append(message)
+    return tuple(turns)
+
+
+def sendable(request: Request, call_ids: re.Pattern[str] = ANY_ID) -> tuple[Message, ...]:
     """The request's conversation as it goes to its provider.
 
-    Calls have ids of their own, see :func:`with_unique_ids`, and parts only originals that came
-    from this provider.
+    Calls have ids of their own in the form ``call_ids``, see :func:`with_unique_ids`, and results,
+    see :func:`with_all_results`; parts have only originals that came from this provider.
     """
-    return with_unique_ids(for_provider(request))
+    return with_all_results(with_unique_ids(for_provider(request), call_ids))
 
 
 def for_provider(request: Request) -> tuple[Message, ...]:

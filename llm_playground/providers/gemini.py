@@ -176,7 +176,8 @@ def body(request: Request) -> dict[str, Any]:
         raise InvalidParameterError(
             f"{name} takes tools or a schema, not both. Leave one out, or choose a later model."
         )
-    content: dict[str, Any] = {"contents": _contents(sendable(request))}
+    contents = gemini_parts.with_signed_calls(name, _contents(sendable(request)))
+    content: dict[str, Any] = {"contents": contents}
     if request.system is not None:
         content["systemInstruction"] = {"parts": [{"text": request.system}]}
     if request.tools:

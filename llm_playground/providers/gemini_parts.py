@@ -8,6 +8,7 @@ format is the part without what the package's own part holds: mostly its signatu
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
@@ -47,6 +48,9 @@ from llm_playground.types import TokenLogprob
 NAME = "gemini"
 OWN_ID = "unnamed-"
 """Prefix of ids made up here, which are not sent: Gemini then matches results to calls by name."""
+UNSIGNED = "skip_thought_signature_validator"
+"""What stands for the signature of a call that another model has made."""
+_CHECKS_SIGNATURES = re.compile(r"(?:models/)?gemini-(?![12]\b)")
 # Fields about a part, which are none of its content.
 _ABOUT = frozenset({
     "thought", "thoughtSignature", "partMetadata", "videoMetadata", "mediaResolution",
@@ -261,6 +265,25 @@ def sent_back(part: Part) -> dict[str, Any] | None:
         case ServerToolCall() | ServerToolResult() | OtherPart():
             return original
     return None
+
+
+def with_signed_calls(model_name: str, contents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The contents with a mark for the signature of calls that other models have made.
+
+    Models from Gemini 3 on refuse calls in the present turn of which none is signed, and take this
+    mark: https://ai.google.dev/gemini-api/docs/thought-signatures.
+
+    >>> call = {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}}]}
+    >>> with_signed_calls("gemini-3-pro", [call])[0]["parts"][0]["thoughtSignature"]
+    'skip_thought_signature_validator'
+    """
+    if not _CHECKS_SIGNATURES.match(model_name):
+        return contents
+    for content in contents:
+        calls = [part for part in content["parts"] if "functionCall" in part]
+        if calls and not any("thoughtSignature" in call for call in calls):
+            calls[0]["thoughtSignature"] = UNSIGNED
+    return contents
 
 
 def tokens(result: object) -> Iterator[TokenLogprob]:

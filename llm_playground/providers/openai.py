@@ -7,6 +7,7 @@ response is read as bytes, at a sixth of the cost of the SDK's parsed stream.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,14 @@ from llm_playground.providers import (
     strict_schema,
     usage,
 )
-from llm_playground.providers.contents import fields, read_each, records, sendable, token_logprobs
+from llm_playground.providers.contents import (
+    ANY_ID,
+    fields,
+    read_each,
+    records,
+    sendable,
+    token_logprobs,
+)
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
 from llm_playground.providers.wire_formats import WIRE_FORMATS, format_name
@@ -47,6 +55,12 @@ _SAME_NAME = (
     "frequency_penalty",
     "reasoning_effort",
 )
+# The ids of calls that providers take; all others take any. Sources: the refusals "string too long.
+# Expected a string with maximum length 40" and "must be a-z, A-Z, 0-9, with a length of 9".
+_CALL_IDS = {
+    **dict.fromkeys(("openai", "azure"), re.compile(r".{1,40}")),
+    "mistral": re.compile(r"[A-Za-z0-9]{9}"),
+}
 # llama.cpp sends no log probabilities at all for top_logprobs=0.
 _LLAMA_CPP = frozenset({"local", "llama.cpp"})
 
@@ -79,7 +93,9 @@ def body(request: Request) -> dict[str, Any]:
     content = {
         "model": request.model_name,
         "messages": [
-            turn for message in sendable(request) for turn in _turns(message, request.provider)
+            turn
+            for message in sendable(request, _CALL_IDS.get(request.provider, ANY_ID))
+            for turn in _turns(message, request.provider)
         ],
         **{name: value for name, value in settings.items() if value is not None},
         "stream_options": {"include_usage": True},
@@ -125,7 +141,7 @@ def _turns(message: Message, provider: str) -> Iterator[dict[str, Any]]:
             if isinstance(part, (TextPart, ImagePart, FilePart))
         ]
         yield {"role": message.role, "content": parts}
-    elif message.text or not results:
+    elif message.role != "tool" and (message.text or not results):
         yield {"role": message.role, "content": message.text}
 
 

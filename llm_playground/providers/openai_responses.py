@@ -13,11 +13,13 @@ out; see ``additions`` on servers that refuse them.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from llm_playground.catalog import capabilities
 from llm_playground.parts import (
+    AudioPart,
     FilePart,
     ImagePart,
     Part,
@@ -29,12 +31,15 @@ from llm_playground.parts import (
 )
 from llm_playground.providers import documents, extra, strict_schema
 from llm_playground.providers.additions import ENCRYPTED
-from llm_playground.providers.contents import for_provider
+from llm_playground.providers.contents import sendable
 from llm_playground.providers.openai_responses_items import NAME
 from llm_playground.request import images
 from llm_playground.types import Message, Request, Tool
 
 Item = dict[str, Any]
+_CALL_IDS = re.compile(r".{1,64}")  # longer ones: "Expected a string with maximum length 64"
+# Items of requests, which name or hold what no answer has.
+_NOT_SENT_BACK = frozenset({"function_call_output", "custom_tool_call_output", "item_reference"})
 _LOGPROBS = "message.output_text.logprobs"
 
 
@@ -53,7 +58,7 @@ def body(request: Request) -> dict[str, Any]:
     {'model': 'gpt-4o', 'input': [{'role': 'user', 'content': 'hi'}], 'store': False,
      'stream': True}
     """
-    parameters, messages = request.parameters, for_provider(request)
+    parameters, messages = request.parameters, sendable(request, _CALL_IDS)
     leading = _leading_systems(messages)
     settings = {
         "instructions": "\n\n".join(message.text for message in messages[:leading]) or None,
@@ -141,7 +146,9 @@ def _items(messages: Iterable[Message]) -> Iterator[Item]:
             kind = "custom_tool_call" if result.id in custom else "function_call"
             yield {"type": f"{kind}_output", "call_id": result.id, "output": result.text}
         yield from _answered(tuple(part for part in message.content if isinstance(part, ToolCall)))
-        if any(map(_is_content, message.content)) or not message.content:
+        if any(map(_is_content, message.content)) or not (
+            message.content or message.role == "tool"
+        ):
             yield {"role": message.role, "content": _content(message)}
 
 
@@ -171,13 +178,17 @@ def _answered(parts: tuple[Part, ...]) -> Iterator[Item]:
     texts: list[str] = []
     for number, part in enumerate(parts):
         item = original_for(part, NAME)
-        if item is not None:
+        if item is not None and _is_of_an_answer(item):
             yield from _joined_texts(texts)
-            if item != last:
+            if isinstance(part, ToolCall):
+                yield item | {"call_id": part.id}
+            elif item != last:
                 yield from _unchanged(item, parts[number + 1 : number + 2])
             last = item
         elif isinstance(part, (TextPart, RefusalPart)):
             texts.append(part.text)
+        elif isinstance(part, AudioPart):
+            texts.append(part.transcript)
         elif isinstance(part, ToolCall):
             yield from _joined_texts(texts)
             yield {
@@ -194,6 +205,13 @@ def _joined_texts(texts: list[str]) -> Iterator[Item]:
     if any(texts):
         yield {"role": "assistant", "content": "".join(texts)}
     texts.clear()
+
+
+def _is_of_an_answer(item: Item) -> bool:
+    """Whether an answer may have the item; one that may not comes from another program."""
+    kind = item.get("type")
+    own_role = item.get("role", "assistant") == "assistant"
+    return isinstance(kind, str) and kind not in _NOT_SENT_BACK and own_role
 
 
 def _unchanged(item: Item, following: tuple[Part, ...]) -> Iterator[Item]:

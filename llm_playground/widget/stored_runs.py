@@ -11,6 +11,7 @@ from llm_playground import _validation, provenance
 from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.events import PartAdded, ReasoningDelta, RunFinished, TextDelta
 from llm_playground.execution import Call, Tally
+from llm_playground.providers.left_out import left_out
 from llm_playground.providers.wire_formats import at_endpoint, older_version
 from llm_playground.rendering import answers
 from llm_playground.request.messages import stored_conversation
@@ -176,6 +177,8 @@ def stored_run_of(
         tools, schema = definitions.tools_of(row, defined), definitions.schema_of(row, defined)
         schema = None if schema is None else restored(schema)
         messages = _messages(row, attached)
+        if messages is not None and not run.cached:
+            run = replace(run, left_out=left_out(Request(run.model, messages, run.parameters)))
         return StoredRun(run, messages, iterations, bool(missing), tools, schema)
     except (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         name = _validation.short_repr(row["run_id"])
