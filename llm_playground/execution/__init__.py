@@ -47,7 +47,6 @@ from llm_playground.execution.retry import DeadlineError, Deadlines, Pause, retr
 from llm_playground.execution.run_builder import RunBuilder
 from llm_playground.providers import Provider, known_refusals, wire_formats
 from llm_playground.providers.left_out import left_out
-from llm_playground.providers.wire_formats import older_version
 from llm_playground.redaction import redact
 from llm_playground.types import Execution, Request, Run, Status
 
@@ -461,20 +460,18 @@ class _ActiveRun:
         return self.ended(status, error)
 
     def ended(self, status: Status, error: LLMError | None = None) -> Run:
-        run = self.builder.ended(status, error, self._dropped)
-        sent = self.request_as_sent()
-        run = replace(run, api_version=older_version(sent))
-        if any(message.role == "assistant" for message in sent.messages):
-            run = replace(run, left_out=left_out(sent))
-        before, builder = self.call.resumes, self.builder
+        before, builder, sent = self.call.resumes, self.builder, self.request_as_sent()
+        run = builder.ended(status, error, self._dropped)
+        lost = left_out(sent) if sent.messages[1:] else {}
+        run = replace(run, api_version=wire_formats.older_version(sent), left_out=lost)
         if before is not None and builder.finish is None and _has_as_much(before, run):
             goes_on = status == "cancelled" and builder.background is None  # nothing was stopped
             kept: Status = "interrupted" if goes_on else status
             return replace(before, status=kept, error=error, attempts=run.attempts)
         if self.reservation is None:
             return run
-        notices = tuple(self.reservation.notices)
-        return replace(run, max_tokens_cap=self.reservation.max_tokens, budget_notices=notices)
+        cap, notices = self.reservation.max_tokens, tuple(self.reservation.notices)
+        return replace(run, max_tokens_cap=cap, budget_notices=notices)
 
 
 def _has_as_much(before: Run, run: Run) -> bool:

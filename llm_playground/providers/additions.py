@@ -188,7 +188,7 @@ ADDITIONS: dict[str, Addition] = {
         frozenset({_GEMINI}),
         frozenset({"thoughtsignature"}),
         _without_marks,
-        words=r"thought[ _]?signature",
+        message=r"thought[ _]?signature",
     ),
     "citations": Addition(frozenset(_MESSAGES), frozenset({"citations"}), _not_cited),
 }

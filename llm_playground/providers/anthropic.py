@@ -34,7 +34,13 @@ from llm_playground.providers import (
     strict_schema,
     usage,
 )
-from llm_playground.providers.contents import fields, read_each, sendable, unknown_event
+from llm_playground.providers.contents import (
+    arguments,
+    fields,
+    read_each,
+    sendable,
+    unknown_event,
+)
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
 from llm_playground.providers.wire_formats import WIRE_FORMATS
@@ -194,7 +200,7 @@ def _input(call: ToolCall) -> dict[str, Any]:
     https://docs.claude.com/en/docs/agents-and-tools/tool-use/fine-grained-tool-streaming
     """
     try:
-        return call.arguments
+        return arguments(call)
     except ValueError:
         return {"INVALID_JSON": call.arguments_json}
 

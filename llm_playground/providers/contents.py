@@ -34,6 +34,7 @@ from llm_playground.parts import (
     ToolCall,
     ToolResult,
 )
+from llm_playground.providers.sse import join_surrogates, may_have_surrogates
 from llm_playground.types import Message, Request, TokenLogprob
 
 ANY_ID = re.compile(r".+", re.DOTALL)
@@ -56,8 +57,19 @@ _Value = TypeVar("_Value")
 
 
 def dumps(value: object) -> str:
-    """A JSON value as text, shorter than with the default separators."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """A JSON value as text, shorter than with the default separators, without lone surrogates."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text if text.isascii() else join_surrogates(text)
+
+
+def arguments(call: ToolCall) -> dict[str, Any]:
+    """The arguments of a call as they can be sent, without lone surrogates.
+
+    Raises:
+        ValueError: They are not a JSON object.
+    """
+    value: dict[str, Any] = call.arguments
+    return json.loads(dumps(value)) if may_have_surrogates(call.arguments_json) else value
 
 
 def text_or_none(value: object) -> str | None:

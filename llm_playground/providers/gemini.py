@@ -41,7 +41,7 @@ from llm_playground.providers import (
     streaming,
     usage,
 )
-from llm_playground.providers.contents import UNREADABLE, fields, read_each, sendable
+from llm_playground.providers.contents import UNREADABLE, arguments, fields, read_each, sendable
 from llm_playground.providers.extra import merged
 from llm_playground.providers.http import client_for
 from llm_playground.providers.wire_formats import WIRE_FORMATS
@@ -288,7 +288,7 @@ def _call_name(call_id: str, name: str) -> dict[str, Any]:
 
 def _arguments(call: ToolCall) -> dict[str, Any]:
     try:
-        return call.arguments
+        return arguments(call)
     except ValueError:
         return {"invalid_json": call.arguments_json}
 

@@ -11,14 +11,22 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, NamedTuple, TypeVar
 
-from llm_playground.events import ProviderEvent, ReasoningDelta, TextDelta, ToolCallDelta
+from llm_playground.events import (
+    Finish,
+    PartAdded,
+    ProviderEvent,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+)
 
-# No delta is that long; without a limit an endless event would fill the kernel's memory.
-MAX_EVENT_BYTES = 16 * 1024 * 1024
+# A picture of 4,096 by 4,096 pixels may have 40 MB in base64. Without a limit an endless event
+# would fill the kernel's memory.
+MAX_EVENT_BYTES = 64 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 # `error` is not of the standard: llama.cpp reports errors in mid-stream so
 # (https://github.com/ggml-org/llama.cpp/issues/16104).
@@ -149,6 +157,7 @@ class EventDecoder:
 
 
 _Delta = TextDelta | ReasoningDelta | ToolCallDelta
+_Value = TypeVar("_Value")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -176,15 +185,26 @@ class SurrogateJoiner:
 
     def __init__(self) -> None:
         self._held: dict[tuple[type[_Delta], int], tuple[_Delta, str]] = {}
+        self._came = False
 
-    @property
-    def holding(self) -> bool:
-        """Whether a high surrogate is held back."""
-        return bool(self._held)
+    def is_needed(self, json_text: str, items: Sequence[ProviderEvent]) -> bool:
+        """Whether the items of an event may have a surrogate; a whole part also of earlier ones."""
+        if may_have_surrogates(json_text):
+            self._came = True
+            return True
+        is_whole = self._came and bool(items) and isinstance(items[-1], PartAdded)
+        return is_whole or bool(self._held)
+
+    def joined(self, finish: Finish) -> Finish:
+        """What was read of the answer, without surrogates."""
+        return _joined(finish) if self._came else finish
 
     def join(self, items: Iterable[ProviderEvent]) -> Iterator[ProviderEvent]:
         """The deltas; a surrogate at the end of one moves to the start of the next."""
         for item in items:
+            if isinstance(item, PartAdded):
+                yield PartAdded(_joined(item.part))
+                continue
             if not isinstance(item, (TextDelta, ReasoningDelta, ToolCallDelta)):
                 yield item
                 continue
@@ -206,5 +226,21 @@ class SurrogateJoiner:
 
 def _with_text(item: _Delta, text: str) -> _Delta:
     if isinstance(item, ToolCallDelta):
-        return replace(item, arguments_json=text)
+        return replace(_joined(item), arguments_json=text)
     return replace(item, text=text)
+
+
+def _joined(value: _Value) -> _Value:
+    """A value without lone surrogates in any text in it."""
+    held: Any = value
+    if isinstance(held, str):
+        return held if held.isascii() else join_surrogates(held)  # type: ignore[return-value]
+    if isinstance(held, tuple):
+        return tuple(map(_joined, held))  # type: ignore[return-value]
+    if isinstance(held, dict):
+        return {_joined(name): _joined(each) for name, each in held.items()}  # type: ignore[return-value]
+    if is_dataclass(held) and not isinstance(held, type):
+        inner = {one.name: getattr(held, one.name) for one in fields(held)}
+        changed = {name: new for name, old in inner.items() if (new := _joined(old)) != old}
+        return replace(held, **changed) if changed else value  # type: ignore[return-value]
+    return value

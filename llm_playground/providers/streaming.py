@@ -126,14 +126,14 @@ async def stream_events(
         ProviderError: The connection broke, the stream ended early or contained an error, the
             response was no answer, or, after ``Finish``, the provider ended the answer as failed.
     """
+    decoder = _AnswerDecoder(call, reader)
     yield Responded(
         status_code,
         request_id(headers),
         requests_limit(headers),
         tokens_limit(headers),
-        so_far=lambda: reader.finish(request_id(headers)),
+        so_far=lambda: decoder.surrogates.joined(reader.finish(request_id(headers))),
     )
-    decoder = _AnswerDecoder(call, reader)
     body = _Body(chunks, reader, decoder)
     try:
         async for chunk in body:
@@ -153,7 +153,7 @@ async def stream_events(
         raise transport_errors.cut_short(call, headers, bytes(decoder.head), delivered=delivered)
     for item in chain(decoder.surrogates.flush(), decoder.kept()):
         yield item
-    finish = reader.finish(request_id(headers))
+    finish = decoder.surrogates.joined(reader.finish(request_id(headers)))
     yield replace(finish, skipped_events=decoder.skipped) if decoder.skipped else finish
     if reader.bad_end is not None and (reader.bad_end.certain or not delivered):
         raise transport_errors.ended_badly(call, headers, reader.bad_end, delivered=delivered)
@@ -277,7 +277,7 @@ class _AnswerDecoder:
         """What is left at the end, also events that could not be read: none is an answer."""
         with suppress(StreamError):
             yield from self.rest()
-        yield from map(PartAdded, self._kept)
+        yield from self.surrogates.join(map(PartAdded, self._kept))
 
     def _skip(self, data: str) -> None:
         """Count an event that cannot be read, and keep it if it may hold a part of the answer."""
@@ -316,7 +316,7 @@ class _AnswerDecoder:
                 raise _named_error(event.data)
             if items and not isinstance(items[0], InBackground):
                 self.deltas += 1
-            if self.surrogates.holding or sse.may_have_surrogates(event.data):
+            if self.surrogates.is_needed(event.data, items):
                 yield from self.surrogates.join(items)
             else:
                 yield from items

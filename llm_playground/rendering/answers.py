@@ -13,12 +13,18 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeAlias
 
+from llm_playground import formatting
 from llm_playground.parts import AnswerPart, RefusalPart, Source, TextPart
 from llm_playground.rendering import markdown, parts, source_list
 from llm_playground.rendering.citations import Citations
 from llm_playground.types import Run
 
 _NOT_IN_IDS = re.compile(r"[^0-9A-Za-z-]")
+
+
+# Of one answer, whose HTML is saved with the notebook; all are in ``run.parts``.
+MAX_SHOWN_PARTS = 500
+MAX_PARTS_CHARS = 32_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +69,47 @@ def blocks(
 ) -> list[Block]:
     """The whole answer, with markers of its sources in its text and the sources below."""
     citations, answer, start = Citations.of(sources, anchor), markdown.Answer(), 0
-    shown: list[Block] = []
+    shown, room = list[Block](), PartRoom()
     for item in joined(pieces):
         if isinstance(item, str):
             shown += citations.blocks(item, answer, start)
             start += len(item)
         else:
-            shown.append(part_block(item))
-    return shown + source_blocks(sources, anchor)
+            shown += room.blocks(item)
+    return shown + room.rest() + source_blocks(sources, anchor)
 
 
-def part_block(part: AnswerPart) -> PartBlock:
-    """The block of a part that is shown between texts."""
-    return PartBlock(parts.to_html(part))
+@dataclass(slots=True)
+class PartRoom:
+    r"""The parts of one answer that are shown, up to a number and a size of their HTML.
+
+    >>> room = PartRoom()
+    >>> shown = [room.blocks(RefusalPart("No.")) for _ in range(502)]
+    >>> len(shown[-1]), room.rest()
+    (0, [PartBlock(html='<p class="llm-note">and 2 more parts, in run.parts</p>\n')])
+    """
+
+    count: int = 0
+    chars: int = 0
+
+    def blocks(self, part: AnswerPart) -> list[Block]:
+        """The block of a part: whole, as a line where it is too large, or none."""
+        self.count += 1
+        if self.count > MAX_SHOWN_PARTS:
+            return []
+        html = parts.to_html(part)
+        if self.chars + len(html) > MAX_PARTS_CHARS:
+            html = parts.to_line_html(part)
+        self.chars += len(html)
+        return [PartBlock(html)]
+
+    def rest(self) -> list[Block]:
+        """How many more parts there are."""
+        more = self.count - MAX_SHOWN_PARTS
+        if more <= 0:
+            return []
+        line = f"and {formatting.count(more, 'more part')}, in run.parts"
+        return [PartBlock(f'<p class="llm-note">{line}</p>\n')]
 
 
 def source_blocks(sources: Sequence[Source], anchor: str) -> list[Block]:

@@ -32,7 +32,7 @@ from llm_playground.parts import (
 )
 from llm_playground.redaction import printable, redact
 from llm_playground.rendering import media, source_list
-from llm_playground.rendering.markdown import highlight
+from llm_playground.rendering.markdown import cleaned, highlight
 
 _MAX_CHARS = 20_000  # of a result, of code, of JSON; the rest is in `run.parts`
 _MAX_INDENTED_CHARS = 50_000
@@ -86,6 +86,11 @@ def to_html(part: AnswerPart) -> str:
     '<p class="llm-refusal">Refused: I &lt;cannot&gt;.</p>\n'
     """
     return next((show(part) for kind, show in _HTML if isinstance(part, kind)), "")
+
+
+def to_line_html(part: AnswerPart) -> str:
+    """A part as a line of safe HTML, without what :func:`to_html` shows or folds."""
+    return _line_html(to_line(part))
 
 
 def to_line(part: AnswerPart) -> str:
@@ -182,7 +187,7 @@ def _folded_html(part: AnswerPart) -> str:
     line, (text, language) = escape(to_line(part)), folded_text(part)
     if not text:
         return f'<p class="llm-note">{line}</p>\n'
-    code = highlight(text.replace("\0", "\ufffd"), language)
+    code = highlight(cleaned(text), language)
     return (
         f'<details class="llm-fold"><summary class="llm-summary">{line}</summary>'
         f'<pre class="llm-folded"><code>{code}</code></pre></details>\n'

@@ -8,8 +8,16 @@ from decimal import Decimal
 import pytest
 
 import llm_playground as lp
-from llm_playground.events import Finish, PartAdded, TextDelta, ToolCallDelta
-from llm_playground.parts import OtherPart, part_as_json
+from llm_playground import rendering
+from llm_playground.events import (
+    Finish,
+    InBackground,
+    PartAdded,
+    Responded,
+    TextDelta,
+    ToolCallDelta,
+)
+from llm_playground.parts import OtherPart, TextPart, part_as_json
 from llm_playground.providers import (
     Endpoint,
     RequestContext,
@@ -20,7 +28,10 @@ from llm_playground.providers import (
     usage,
 )
 from llm_playground.providers.streaming import stream_events
+from llm_playground.providers.wire_formats import WIRE_FORMATS
+from llm_playground.types import Message, Request
 from tests.providers import odd_streams
+from tests.providers.server import Reply
 
 CALL = RequestContext(Endpoint("openai", "planted-" + "key"), "openai:gpt-4o")
 FORMATS = {
@@ -36,12 +47,12 @@ MARK = re.compile(r"\bt\d+\b")
 TITLES = {"t3", "t17"}  # of sources, which go with what cites them
 
 
-async def read(reader, events):
+async def read(reader, events, *, ensure_ascii=False):
     """The items of an answer, and after each event what was read until then."""
 
     async def chunks():
         for event in events:
-            yield b"data: " + json.dumps(event, ensure_ascii=False).encode() + b"\n\n"
+            yield b"data: " + json.dumps(event, ensure_ascii=ensure_ascii).encode() + b"\n\n"
             reader.finish(None)
 
     items = []
@@ -153,3 +164,52 @@ def test_a_cost_that_cannot_be_is_none(cost):
     assert found.reported_cost_usd is None
     given = usage.of_chat_completions({"prompt_tokens": 1, "completion_tokens": 1, "cost": "0.5"})
     assert given.reported_cost_usd == Decimal("0.5")
+
+
+HALF = "a\ud83d"  # JSON can escape half a character, which can be neither shown, stored nor sent
+TRANSPORT = ("type", "role", "finish_reason", "finishReason", "stop_reason", "status", "mimeType")
+
+
+def halved(value, name=""):
+    """The value with half a character at the end of its texts and names of unknown fields."""
+    if isinstance(value, dict):
+        return {key: halved(each, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [halved(each, name) for each in value]
+    is_text = isinstance(value, str) and name not in (*TRANSPORT, "data", "partial_json")
+    return value + HALF if is_text else value
+
+
+@pytest.mark.parametrize("name", FORMATS)
+async def test_half_characters_are_in_no_part_source_or_original(name):
+    make, stream = FORMATS[name]
+    items, _ = await read(make(), halved(stream()), ensure_ascii=True)
+
+    assert len(items) > 9
+    for item in items:
+        if not isinstance(item, (Responded, InBackground)):  # an id is asked for as it came
+            assert "\\ud83d" not in repr(item), item
+
+
+async def test_a_run_of_half_characters_is_shown_stored_and_sent_again(serve):
+    call = {
+        "index": 0,
+        "id": "c\ud83d",
+        "function": {"name": "f\ud83d", "arguments": '{"a": "\\ud83d"}'},
+    }
+    deltas = [{"content": HALF, "hologram_text\ud83d": HALF}, {"tool_calls": [call]}]
+    chunks = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    stream = [b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks]
+    server = serve(Reply((*stream, b"data: [DONE]\n\n")))
+
+    run = await lp.complete("Hi", "openai:gpt-4o")
+    rendering.run_to_html(run).encode()
+    lp.export(run, "markdown").encode()
+    assert lp.runs().response_text.tolist() == ["a\ufffd"]
+    for name in ("openai", "anthropic", "gemini"):
+        turns = (Message("assistant", run.parts), Message("user", (TextPart("And?"),)))
+        body = WIRE_FORMATS[name].body(Request(f"{name}:m", turns))
+        json.dumps(body, ensure_ascii=False).encode()
+    await lp.complete("And?", "openai:gpt-4o", messages=[run])
+    assert len(server.requests) == 2

@@ -323,3 +323,24 @@ def test_a_streamed_answer_ends_as_the_whole_one():
     plain = GrowingAnswer()
     plain.feed("One.\n\nTwo.")
     assert plain.finish().whole is None
+
+
+def test_many_and_large_parts_are_bounded_in_a_page_and_counted(monkeypatch):
+    many = [OtherPart("hologram", "{}"), "Text. "] * 600
+    shown = answers.html(answers.blocks(many, (), "a"))
+    assert (shown.count("hologram"), shown.count("Text.")) == (500, 600)
+    assert "and 100 more parts, in run.parts" in shown
+
+    monkeypatch.setattr(answers, "MAX_PARTS_CHARS", 50_000)
+    large = [ServerToolResult("1", "web_search", "x" * 15_000)] * 9
+    shown = answers.html(answers.blocks(large, (), "a"))
+    assert (shown.count("<details"), shown.count("Found on the web")) == (3, 9)
+
+    for pieces in (many, large):
+        growing = GrowingAnswer()
+        for piece in pieces:
+            (growing.feed if isinstance(piece, str) else growing.feed_part)(piece)
+        growing.finish()
+        assert answers.html(growing.snapshot().blocks) == answers.html(
+            answers.blocks(pieces, (), "a")
+        )
