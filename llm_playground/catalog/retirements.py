@@ -1,8 +1,8 @@
-"""When vendors end their models: what their lists say, and what they have announced elsewhere.
+"""When vendors end their models: by their lists, and by announcements elsewhere.
 
-Lists say it of the models that a key can use (OpenAI's ``shutdown_date``, Anthropic's
-``retires_at``), Gemini's list says nothing; so announcements of the vendors are kept here too, as
-of November 2026. A list's own word wins.
+Lists have the ends of the models that a key can use (OpenAI's ``shutdown_date``, Anthropic's
+``retires_at``); Gemini's list has none, so announcements of the vendors are kept here too, as of
+November 2026. An end in a list wins.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ CLOUDS: dict[str, Cloud] = {
 
 
 def base_url(endpoint: str, wire_format: object, values: Mapping[str, object]) -> str:
-    """The base URL that ``values``, the fields ``project`` and ``region`` of a row, stand for.
+    """The base URL for ``values``, the fields ``project`` and ``region`` of a row.
 
     Raises:
         InvalidParameterError: The wire format takes others, or one of them is no name.

@@ -210,7 +210,7 @@ def _url_problem(url: str, parts: SplitResult) -> str | None:
 
 
 def known_rows() -> dict[str, EndpointRow]:
-    """The providers that nobody has to add, by name: built in, Colab's, from packages."""
+    """The providers before ``configure``, by name: built in, Colab's, from packages."""
     # Only the environment of the process counts: a .env cannot add the proxy.
     host = os.environ.get(colab.HOST_VARIABLE, "")
     return {**BUILT_IN, **colab.rows(host), **from_packages()}

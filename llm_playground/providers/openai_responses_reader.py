@@ -290,8 +290,10 @@ class Reader:
             self._response = {**self._response, "status": str(event["type"]).rpartition(".")[2]}
         response = self._response
         why = fields(response.get("incomplete_details")).get("reason")
-        completed = response.get("status") == "completed"
-        self._reason = "stop" if completed else _INCOMPLETE.get(str(why), "other")
+        status = response.get("status")
+        self._reason = "stop" if status == "completed" else _INCOMPLETE.get(str(why), "other")
+        if self._reason == "other":
+            self.bad_end = endings.bad_end(why or status)
         self.complete = self.ended = True
         output = response.get("output") or ()
         items = enumerate(output if isinstance(output, list) else [output])

@@ -485,6 +485,20 @@ def test_an_incomplete_response_says_why(key, reason, status, finish_reason):
     assert run.usage_source == "provider"
 
 
+@pytest.mark.parametrize("text", ["Hel", ""])
+def test_an_answer_that_was_cancelled_elsewhere_is_not_complete(key, text):
+    *begun, _ = events([(message_item(text), None)] if text else [])
+    end = {"type": "response.cancelled", "response": response("cancelled", usage=USAGE)}
+    reply = Reply(tuple(map(sse, [*begun, end])))
+
+    with pytest.raises(lp.ProviderError, match="cancelled") as caught:
+        answer_to(reply)
+
+    run = caught.value.run
+    assert (run.text, run.usage_source) == (text, "provider")
+    assert run.status != "completed"
+
+
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
