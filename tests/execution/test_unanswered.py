@@ -16,7 +16,7 @@ import pytest
 import llm_playground as lp
 from llm_playground import footer
 from llm_playground.catalog import estimates
-from llm_playground.events import ReasoningDelta, TextDelta, ToolCallDelta
+from llm_playground.events import Finish, ReasoningDelta, Responded, TextDelta, ToolCallDelta
 from llm_playground.execution.retry import without_waits
 from llm_playground.execution.run_builder import RunBuilder
 from llm_playground.parts import (
@@ -225,6 +225,25 @@ def test_failed_attempts_are_charged_with_what_each_counted(serve):
     assert (run.status, run.usage_source) == ("failed", "estimated")
     assert run.usage == Usage(10_100, 0, cache_read_tokens=1_800)
     assert run.cost_usd == 2 * COUNTED_USD + INPUT_USD
+
+
+def test_a_run_that_is_killed_later_has_what_its_failed_attempts_counted():
+    counted = Finish("other", Usage(5000, 0, cache_read_tokens=900))
+    builder = RunBuilder(
+        Run("a", "b", "c", 1, MODEL, "openai", datetime.now(UTC), Parameters()),
+        Request(MODEL, ASKED),
+    )
+    for events in ((), (TextDelta("Hm"),)):
+        builder.attempted(lp.ProviderUnavailableError("Sorry."))
+        builder.sent()
+        builder.add(Responded(200, None, None, None, so_far=lambda: counted))
+        for event in events:
+            builder.add(event)
+
+    run = builder.run_so_far()
+
+    assert (run.usage.input_tokens, run.usage.cache_read_tokens) == (10_000, 1_800)
+    assert run.usage_source == "provider"
 
 
 async def test_a_stopped_run_counts_with_its_input(serve):
