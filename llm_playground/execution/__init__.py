@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 from llm_playground import config
-from llm_playground.catalog import capabilities, estimates
+from llm_playground.catalog import estimates
 from llm_playground.config.options import Retry, Timeouts
 from llm_playground.errors import (
     BudgetExceededError,
@@ -43,7 +43,7 @@ from llm_playground.events import (
     Waiting,
 )
 from llm_playground.execution import limiter
-from llm_playground.execution.retry import DeadlineError, Deadlines, Pause, retrying
+from llm_playground.execution.retry import Deadlines, Pause, as_llm_error, retrying
 from llm_playground.execution.run_builder import RunBuilder
 from llm_playground.providers import Provider, known_refusals, wire_formats
 from llm_playground.providers.left_out import left_out
@@ -207,7 +207,7 @@ class Engine:
             raise
         except Exception as error:
             _keep_stack(call, error)
-            return self._finish_unsent(run.failed(_as_llm_error(error, call.request)), emit, call)
+            return self._finish_unsent(run.failed(as_llm_error(error, call.request)), emit, call)
         try:
             if self.budget is not None:
                 run.reservation = await self.budget.reservation_for(
@@ -219,7 +219,7 @@ class Engine:
             raise
         except Exception as error:
             _keep_stack(call, error)
-            return self._finish(run.failed(_as_llm_error(error, call.request)), emit, run)
+            return self._finish(run.failed(as_llm_error(error, call.request)), emit, run)
         return self._finish(run.answered(), emit, run)
 
     async def _attempts(self, provider: Provider, run: _ActiveRun, emit: Emit) -> None:
@@ -275,7 +275,7 @@ class Engine:
             await run.stop_in_background()
             raise
         except Exception as exception:
-            error = run.interrupted(exception, _as_llm_error(exception, request))
+            error = run.interrupted(exception, as_llm_error(exception, request))
             if isinstance(error, ProviderTimeoutError) and builder.delivered:
                 error.retryable = False  # another attempt would be paid twice
             if isinstance(error, RateLimitError) and error.retry_after is not None:
@@ -491,25 +491,3 @@ def _keep_stack(call: Call, error: Exception) -> None:
         privacy = config.privacy().of(call.execution.id)
         package_log.call_failed(call.run_id, call.request.model, error, privacy)
     drop_stacks(error)
-
-
-def _with_levels(error: RequestRejectedError, request: Request) -> RequestRejectedError:
-    """The refusal of a level of reasoning, with the levels that the model takes."""
-    levels = capabilities.capabilities_of(request.model).efforts or ()
-    are_named = all(level in str(error).lower() for level in levels)
-    if error.refused_value == "reasoning_effort" and not are_named:
-        error.args = (f"{error} {request.model_name} takes {', '.join(levels)}.",)
-    return error
-
-
-def _as_llm_error(error: Exception, request: Request) -> LLMError:
-    if isinstance(error, RequestRejectedError):
-        return _with_levels(error, request)
-    if isinstance(error, LLMError):
-        return error
-    if isinstance(error, DeadlineError):
-        return ProviderTimeoutError(error.line(config.label(request.provider)))
-    return ProviderError(
-        f"Unexpected {type(error).__name__} while calling {request.model}: {redact(str(error))}",
-        detail=redact(repr(error)),
-    )

@@ -1,4 +1,4 @@
-"""Retries of failed attempts with back-off, and the deadlines of one attempt."""
+"""Retries of failed attempts with back-off, the deadlines of one attempt, and its error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
+from llm_playground import config
+from llm_playground.catalog import capabilities
 from llm_playground.config.options import Retry, Timeouts
+from llm_playground.errors import (
+    LLMError,
+    ProviderError,
+    ProviderTimeoutError,
+    RequestRejectedError,
+)
+from llm_playground.redaction import redact
+from llm_playground.types import Request
 
 if TYPE_CHECKING:
     from tenacity import AsyncRetrying, RetryCallState
@@ -200,3 +210,26 @@ class Deadlines:
         limited = [(at, name) for name, at in ends.items() if at is not None]
         at, self._armed = min(limited, default=(None, part))
         self._clock.reschedule(at)
+
+
+def as_llm_error(error: Exception, request: Request) -> LLMError:
+    """The error of a run whose attempt raised ``error``."""
+    if isinstance(error, RequestRejectedError):
+        return _with_levels(error, request)
+    if isinstance(error, LLMError):
+        return error
+    if isinstance(error, DeadlineError):
+        return ProviderTimeoutError(error.line(config.label(request.provider)))
+    return ProviderError(
+        f"Unexpected {type(error).__name__} while calling {request.model}: {redact(str(error))}",
+        detail=redact(repr(error)),
+    )
+
+
+def _with_levels(error: RequestRejectedError, request: Request) -> RequestRejectedError:
+    """The refusal of a level of reasoning, with the levels that the model takes."""
+    levels = capabilities.capabilities_of(request.model).efforts or ()
+    are_named = all(level in str(error).lower() for level in levels)
+    if error.refused_value == "reasoning_effort" and not are_named:
+        error.args = (f"{error} {request.model_name} takes {', '.join(levels)}.",)
+    return error
