@@ -28,13 +28,10 @@ from llm_playground.budgeting import ledger
 from llm_playground.budgeting.budget import Budget
 from llm_playground.config.policy import Action, Period
 from llm_playground.errors import InvalidParameterError, RunLogError
-from llm_playground.runlog.journal import WAIT_STEPS
+from llm_playground.runlog.journal import WAIT_STEPS, patience_s
 from llm_playground.runlog.log import RunLog
 from llm_playground.runlog.store import Dialect, ReadSession
 
-# How long one other use of the log may delay a call, if the machine has a processor for each.
-_WAIT_S = 1.0
-_MOST_LOAD = 3.0
 # A reading that takes longer has failed. Only a server is silent when it is away.
 _LONGEST_S: Mapping[Dialect, float] = {"duckdb": 30.0, "postgres": 2.5}
 # After a failure, calls that no remembered budget blocks wait for no other reading for this long.
@@ -201,19 +198,6 @@ class BudgetCache:
             self._known = KnownBudgets("unknown", why=why)
         else:
             self._known = KnownBudgets("remembered", remembered, why)
-
-
-def patience_s() -> float:
-    """How long a call waits for a process that keeps the log; longer where processors are scarce.
-
-    >>> 1 <= patience_s() <= 3
-    True
-    """
-    try:
-        load = os.getloadavg()[0] / (os.cpu_count() or 1)
-    except (AttributeError, OSError):  # Windows has none
-        return _WAIT_S
-    return _WAIT_S * min(max(load, 1.0), _MOST_LOAD)
 
 
 def _stamp_of(path: Path) -> _Stamp | None:

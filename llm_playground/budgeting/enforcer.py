@@ -33,12 +33,13 @@ from llm_playground.budgeting.budget import (
     share_reached,
     unpriced_refusal,
 )
-from llm_playground.budgeting.cache import BudgetCache, KnownBudgets, patience_s
+from llm_playground.budgeting.cache import BudgetCache, KnownBudgets
 from llm_playground.budgeting.liveness import Liveness, Processes
 from llm_playground.budgeting.reservation import Account, Need, Reservation, exceeded_error, warn
 from llm_playground.catalog import estimates
 from llm_playground.catalog.estimates import NO_HISTORY, Estimate, History
 from llm_playground.errors import ConfigError, RunLogError
+from llm_playground.runlog.journal import patience_s
 from llm_playground.runlog.log import RunLog
 from llm_playground.runlog.store import ReadSession, Session
 from llm_playground.types import Execution, Request, Run

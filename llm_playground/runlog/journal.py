@@ -38,6 +38,9 @@ _LONGEST_LINE = 10
 _HOLDER_BYTES = 160
 # In which a wait for the log is divided: see is_granted_within.
 WAIT_STEPS = 10
+# How long one other use of the log may delay a call, if the machine has a processor for each.
+_PATIENCE_S = 1.0
+_MOST_LOAD = 5.0
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -253,6 +256,19 @@ def is_granted_within(wait_s: float, wait: Callable[[float], bool]) -> bool:
     True
     """
     return any(wait(wait_s / WAIT_STEPS) for _ in range(WAIT_STEPS))
+
+
+def patience_s() -> float:
+    """How long a call waits for a process that keeps the log; longer where processors are scarce.
+
+    >>> 1 <= patience_s() <= 5
+    True
+    """
+    try:
+        load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    except (AttributeError, OSError):  # Windows has none
+        return _PATIENCE_S
+    return _PATIENCE_S * min(max(load, 1.0), _MOST_LOAD)
 
 
 class FairFileLock:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 # Readers ingest the journals of up to this many live processes, to see their runs at once. On a hub
 # with more, each process would read all others, so runs are seen once their owner drains.
 _MAX_LIVE = 12
+_DRAIN = "llm_playground-drain"  # the name of the thread
 _DRAIN_AFTER_S = 0.8  # a drain takes about 0.08 s, so runs are in the database within a second
 _WAIT_S = 30.0
 _CHECK_WAIT_S = _FORK_WAIT_S = 5.0
@@ -83,7 +85,7 @@ class RunLog:
     def _reset(self) -> None:
         self._thread_lock = threading.Lock()
         self._user = ""  # the name of the thread that has the lock, or had it last
-        self._drainer = Debouncer(self._drain_quietly, _DRAIN_AFTER_S, "llm_playground-drain")
+        self._drainer = Debouncer(self._drain_quietly, _DRAIN_AFTER_S, _DRAIN)
         self._failures = 0  # of background drains, in a row
         self._unavailable_since: datetime | None = None
         self._adopted = False  # whether journals of dead processes were taken over once
@@ -254,13 +256,7 @@ class RunLog:
             return duckdb_ingest.ids(self._foreign_files()) + self._recorder.running()
 
     def summed_until(self) -> datetime | None:
-        """The start of a month (UTC) before which the table ``monthly_costs`` is up to date.
-
-        The table (PostgreSQL only) has ``month`` (``2026-03``), ``provider``, ``model``,
-        ``username``, ``notebook``, ``status``, and over them ``runs``, ``input_tokens``,
-        ``output_tokens``, ``cost_usd``, ``at_least_usd``, ``unpriced_runs``, ``estimated_runs``.
-        Later months must be counted from ``runs``; so must all months if this is None.
-        """
+        """The start of the month (UTC) from which costs are counted from ``runs``; None for all."""
         with self._up_to_date():
             return self._store.summed_until()
 
@@ -270,9 +266,9 @@ class RunLog:
             return self._store.set_aside(_WAIT_S)
 
     def close(self) -> None:
-        """Drain once, quickly, at the interpreter's exit; the next reader ingests the rest.
+        """Drain once, quickly, at Python's exit; the next reader ingests the rest.
 
-        Daemon threads cannot use the log afterwards: in DuckDB at the end, one would abort Python.
+        Daemon threads cannot use the log afterwards: one in DuckDB would abort Python.
         """
         if self._closed:
             return
@@ -485,12 +481,15 @@ class RunLog:
 
     @contextmanager
     def _exclusive_among_threads(self, wait_s: float) -> Iterator[None]:
-        if not journal.is_granted_within(wait_s, lambda s: self._thread_lock.acquire(timeout=s)):
-            thread = f"Another thread of this process ({self._user})"
-            raise RunLogError(
-                f"{self._store.awaited() or thread} has kept the run log {self.place} "
-                f"for {wait_s:.2g} s. Try again in a moment."
-            )
+        acquire = partial(self._thread_lock.acquire, True)
+        is_granted = journal.is_granted_within(wait_s, acquire)
+        if not is_granted and self._user == _DRAIN and self.path and not self._store.awaited():
+            # This process has the file itself: its drain ends soon, even on a busy machine.
+            is_granted = journal.is_granted_within(_WAIT_S, acquire)
+        if not is_granted:
+            holder = self._store.awaited() or f"Another thread of this process ({self._user})"
+            kept = f"has kept the run log {self.place} for {wait_s:.2g} s."
+            raise RunLogError(f"{holder} {kept} Try again in a moment.")
         self._user = threading.current_thread().name
         try:
             if self._closed and threading.current_thread() is not threading.main_thread():

@@ -19,6 +19,7 @@ from llm_playground.errors import ConfigError
 from llm_playground.parts import AnswerPart, Source, ToolCall
 from llm_playground.runlog import open_log
 from llm_playground.runlog.attachments import parts_with_bytes
+from llm_playground.runlog.journal import patience_s
 from llm_playground.runlog.reading import run_of
 from llm_playground.runlog.rows import unpacked_row
 from llm_playground.types import Execution, FinishReason, Request, Run, Usage
@@ -37,11 +38,6 @@ WHERE r.prompt_hash = $hash AND r.status = 'completed' AND NOT coalesce(r.cached
   AND (e.username = $username OR $everyone)
 ORDER BY r.started_at, r.id LIMIT 1 OFFSET $skipped
 """
-
-
-# A suspended kernel or a long query of another one may keep the log; a call then fails soon, since
-# sending it would cost what re-use saves.
-_WAIT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +160,9 @@ async def _find(request: Request, execution: Execution, nth: int) -> StoredAnswe
 
 def _read(request: Request, values: Mapping[str, object]) -> StoredAnswer | None:
     log = open_log()
-    found = log.rows(_STORED, values, wait_s=_WAIT_S)
+    # A suspended kernel or a long query of another one may keep the log; a call then fails soon,
+    # since sending it would cost what re-use saves.
+    found = log.rows(_STORED, values, wait_s=patience_s())
     if not found:
         return None
     run = run_of(unpacked_row(found[0]), request.parameters)

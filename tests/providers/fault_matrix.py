@@ -243,8 +243,9 @@ class Outcome:
 
 async def outcome_of(fault: Fault, vendor: Vendor) -> Outcome:
     """What comes of a fault at one vendor, waits left out."""
-    silence_s = SILENCE_S if "silence" in fault.name else 10
-    timeouts = Timeouts(connect=5, first_delta=silence_s, between_deltas=silence_s)
+    first_s = SILENCE_S if fault.name == "silence before text" else 60
+    next_s = SILENCE_S if fault.name == "silence mid-stream" else 60
+    timeouts = Timeouts(connect=5, first_delta=first_s, between_deltas=next_s)
     with fault.place(vendor) as base_url, retry.without_waits():
         async with Runner(vendor, base_url, RETRY, timeouts) as asker:
             run = await asker.run()

@@ -136,7 +136,7 @@ async def test_many_at_once_do_not_mix(vendor):
         return Reply(vendor.stream([f"answer {number} "] * 20), pause_s=0.001)
 
     with WireServer(answer) as wire:
-        provider = vendor.provider(wire.url)
+        provider = vendor.provider(wire.url, connect_timeout_s=60)
 
         async def text_of(number):
             request = vendor.request(("user", f"number {number:03d}"))

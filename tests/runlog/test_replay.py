@@ -60,7 +60,7 @@ def test_log_that_another_process_keeps_ends_a_call_soon(server, home, mode):
         began = time.monotonic()
         with pytest.raises(lp.RunLogError, match="has kept the run log"):
             ask()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 25
     assert len(server.requests) == 1
     restart()
     assert ask().text == "answer 1"

@@ -3,6 +3,7 @@
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
@@ -64,3 +65,27 @@ def test_thread_that_keeps_the_log_is_named(log):
 
     assert all("(a long look) has kept the run log" in message for message in messages)
     assert [len(ACCESSES[access](log)) for access in ("read", "rows")] == [1, 1]
+
+
+def test_own_drain_is_awaited(log):
+    """Calls with little patience end after it, on a busy machine too."""
+    kept, ended = threading.Event(), threading.Event()
+
+    def keep(session):
+        kept.set()
+        ended.wait(60)
+
+    thread = threading.Thread(target=log.read, args=(keep,), name="llm_playground-drain")
+    thread.start()
+    kept.wait(60)
+    with ThreadPoolExecutor() as pool:
+        waiting = [pool.submit(ACCESSES[access], log) for access in ACCESSES]
+        finished, _ = wait(waiting, timeout=3 * WAIT_S)
+        ended.set()
+    thread.join(60)
+
+    if log.path is None:  # the server may be away
+        assert all("has kept the run log" in str(each.exception()) for each in waiting)
+    else:
+        assert not finished
+        assert [each.exception() for each in waiting] == [None] * len(ACCESSES)
