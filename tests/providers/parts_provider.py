@@ -81,6 +81,9 @@ class Reader:
         self.complete = self.ended = True
         return []
 
+    def rest(self) -> list[ProviderEvent]:
+        return []  # each event is read at once
+
     def finish(self, request_id: str | None) -> Finish:
         return Finish("stop", Usage(412, 386), "atlas-1", request_id, sources=self._sources)
 
