@@ -107,8 +107,7 @@ def of_call(headers: object) -> dict[str, str]:
     secret = next(filter(has_secret, lower), None)
     if secret is not None:
         raise InvalidParameterError(
-            f"headers cannot set {secret}: a call carries the key of its endpoint. Name a variable "
-            f'with the value in lp.configure(endpoints={{"name": {{"headers": '
-            f'{{"{secret}": "${{VARIABLE}}"}}}}}}).'
+            f"headers cannot set {secret}: a call carries the key of its endpoint. Set it for "
+            'the endpoint, as "${VARIABLE}": lp.configure(endpoints={"name": {"headers": ...}}).'
         )
     return lower

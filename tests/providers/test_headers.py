@@ -73,6 +73,7 @@ def test_what_no_call_may_set_is_refused_in_one_line_without_its_value(reaching)
             pytest.fail(f"{headers} was taken: {lp.ask('Hi', OPENAI.model, headers=headers)}")
         assert len(str(raised.value).splitlines()) == 1
         assert "x-b: c" not in str(raised.value)
+        assert "[redacted]" not in str(raised.value)
     assert server.requests == []
     assert lp.runs().empty
 
