@@ -132,7 +132,7 @@ def with_unique_ids(
     >>> [turn.content[0].id for turn in with_unique_ids((asked, answered, asked, answered))]
     ['0', '0', '0-2', '0-2']
     """
-    ids = [part.id for turn in messages for part in turn.content if isinstance(part, ToolCall)]
+    ids = [call.id for turn in messages for call in _calls(turn)]
     if len(set(ids)) == len(ids) and all(map(form.fullmatch, ids)):
         return messages
     taken: set[str] = set()
@@ -148,7 +148,12 @@ def with_unique_ids(
             return replace(part, id=waiting[part.id].pop(0))
         return part
 
-    return tuple(replace(turn, content=tuple(map(renamed, turn.content))) for turn in messages)
+    turns: list[Message] = []
+    for turn in messages:
+        turns.append(replace(turn, content=tuple(map(renamed, turn.content))))
+        if turn.role == "user":  # a later result is that of a later call
+            waiting.clear()
+    return tuple(turns)
 
 
 def _in_form(call_id: str, form: re.Pattern[str], taken: Collection[str]) -> str:
@@ -161,27 +166,42 @@ def _in_form(call_id: str, form: re.Pattern[str], taken: Collection[str]) -> str
 
 
 def with_all_results(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """A conversation in which each call has a result before the user speaks again.
+    """A conversation in which each call has a result, before anything else is said.
 
-    All vendors refuse one without, such as after an answer that was stopped at its calls.
+    All vendors refuse one without, such as after an answer that was stopped at its calls. Calls at
+    the end stay open.
 
     >>> asked, said = Message("assistant", (ToolCall("0", "f"),)), Message("user", ())
     >>> [turn.role for turn in with_all_results((asked, said))]
     ['assistant', 'tool', 'user']
     """
+    answered = _answered(messages)
     turns: list[Message] = []
-    waiting: dict[str, ToolCall] = {}
+    waiting: list[ToolCall] = []
     for message in messages:
-        for part in message.content:
-            if isinstance(part, ToolResult):
-                waiting.pop(part.id, None)
-        if message.role == "user" and waiting:
-            results = (ToolResult(c.id, c.name, NOT_MADE, True) for c in waiting.values())
+        if waiting and message.role != "tool":
+            results = (ToolResult(call.id, call.name, NOT_MADE, True) for call in waiting)
             turns.append(Message("tool", tuple(results)))
-            waiting = {}
-        waiting |= {part.id: part for part in message.content if isinstance(part, ToolCall)}
+            waiting = []
         turns.append(message)
+        waiting += [call for call in _calls(message) if call.id not in answered]
     return tuple(turns)
+
+
+def _answered(messages: tuple[Message, ...]) -> set[str]:
+    """The ids of calls that have a result before the user speaks again."""
+    answered, asked = set[str](), set[str]()
+    for message in messages:
+        results = {part.id for part in message.content if isinstance(part, ToolResult)}
+        answered |= results & asked
+        if message.role == "user":
+            asked.clear()
+        asked.update(call.id for call in _calls(message))
+    return answered
+
+
+def _calls(message: Message) -> list[ToolCall]:
+    return [part for part in message.content if isinstance(part, ToolCall)]
 
 
 def sendable(request: Request, call_ids: re.Pattern[str] = ANY_ID) -> tuple[Message, ...]:

@@ -131,6 +131,31 @@ def test_a_call_without_a_result_has_one_before_the_user_speaks(name):
     assert json.dumps(turns_of(name, HI, asked)).count("not made") == 0
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_result_is_that_of_the_call_after_which_the_user_spoke(name):
+    asked = Message("assistant", (ToolCall("0", "look"),))
+    again = Message("assistant", (ToolCall("0-2", "look"),))
+    known, named = (Message("tool", (ToolResult(one, "look", "7"),)) for one in ("0", "0-2"))
+
+    sent = turns_of(name, HI, asked, AND, asked, known)
+
+    given_up = Message("tool", (not_made("0"),))
+    assert sent == turns_of(name, HI, asked, given_up, AND, again, named)
+    assert json.dumps(sent).count('"0-2"') == 2
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_result_of_a_call_that_was_not_made_comes_before_further_text(name):
+    asked = Message("assistant", (ToolCall("a", "look"), ToolCall("b", "look")))
+    known, said = Message("tool", (ToolResult("b", "look", "7"),)), Message("assistant", HI.content)
+    given_up = Message("tool", (not_made("a"),))
+    whole = turns_of(name, HI, asked, known, given_up, said, AND)
+
+    assert turns_of(name, HI, asked, known, said, AND) == whole
+    later = json.dumps(turns_of(name, HI, asked, said, known, given_up, AND))
+    assert later.count("not made") == 1
+
+
 def not_made(call_id):
     return ToolResult(call_id, "look", "This call was not made.", is_error=True)
 
