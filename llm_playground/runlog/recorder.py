@@ -177,10 +177,8 @@ class Recorder:
                 self._executions.setdefault(execution.id, rows["execution"])
                 is_new = prompt["id"] not in self._journaled
                 self._write(self._definition_lines(defined) + self._started_line(result, rows))
-            if is_new and prompt["attachments"] and privacy.stores_attachments:
-                attached = _attached(request.parts)
-                hashes = prompt["attachments"]  # in the same order
-                self.attachments.keep(zip(hashes, attached, strict=True), privacy.image_mb)
+            if is_new:
+                self._keep_bytes(request.parts, privacy)
 
     def resumed(self, run: Run) -> None:
         """Record that the answer of an interrupted run is read.
@@ -244,11 +242,14 @@ class Recorder:
                 self._runs.pop(run.id, None)
                 self._unwritten.discard(run.id)
                 self._write(line)
-            # A re-used answer has them already.
-            attached = [] if run.cached else _attached(run.parts)
-            if attached and privacy.stores_attachments:
-                hashed = ((str(part.sha256), part) for part in attached)
-                self.attachments.keep(hashed, privacy.image_mb)
+            if not run.cached:  # a re-used answer has them already
+                self._keep_bytes(run.parts, privacy)
+
+    def _keep_bytes(self, parts: Iterable[Part], privacy: Privacy) -> None:
+        attached = _attached(parts)
+        if attached and privacy.stores_attachments:
+            hashed = ((str(part.sha256), part) for part in attached)
+            self.attachments.keep(hashed, privacy.image_mb)
 
     def execution_finished(self, execution_id: str, status: str, completed_at: datetime) -> None:
         """Record an execution's end."""

@@ -156,6 +156,16 @@ def test_a_conversation_is_stored_with_the_pictures_and_recordings_of_its_answer
     assert lp.prompt("of a run").messages == request.messages
 
 
+def test_a_new_picture_is_stored_beside_one_that_is_gone(log, caplog):
+    gone = Message("assistant", (ImagePart("image/png", stored_sha256="ab" * 32),))
+    new = Message("user", (ImagePart("image/png", PNG), TextPart("And this?")))
+    record(log, Request(MODEL, (gone, new)))
+
+    assert stored(log)[sha256(PNG)] == PNG
+    assert "ab" * 32 not in stored(log)
+    assert not caplog.records
+
+
 def test_a_picture_that_the_log_has_lost_is_one_line(log):
     lost = ImagePart("image/png", stored_sha256="ab" * 32)
     with pytest.raises(lp.InvalidParameterError, match="no longer in the log"):
