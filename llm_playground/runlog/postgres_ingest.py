@@ -239,7 +239,7 @@ _INSERTS = {
     WHERE r.id IS NOT NULL
 ), best_results AS (
     SELECT DISTINCT ON (id) *, bool_and(dead) OVER (PARTITION BY id) AS all_dead
-    FROM read_results ORDER BY id, status = 'running',
+    FROM read_results ORDER BY id, status = 'running', status = 'interrupted',
         CASE jsonb_typeof(attempts) WHEN 'array' THEN jsonb_array_length(attempts) END DESC
         NULLS LAST,
         response_model IS NOT NULL OR usage_source IS NOT DISTINCT FROM 'provider' DESC

@@ -17,6 +17,7 @@ from llm_playground.errors import ConfigError, ProviderUnavailableError
 from llm_playground.runlog import open_log
 from llm_playground.types import Attempt, Usage
 from tests.runlog.actors import begin, completed, execution_of, prompt, record, run_of
+from tests.runlog.test_refusals import abandon, result
 
 VIEW = """
     run_id execution_id prompt_id prompt_hash started_at username notebook cell_id
@@ -353,3 +354,14 @@ def test_an_answer_in_the_background_is_found_by_its_id_and_completed_once(log):
     log.finished(completed(run, text="Hello.", attempts=[failed, accepted]))
     row = only(log.frame("SELECT status, response_text, cost_usd FROM runs"))
     assert (row.status, row.response_text) == ("completed", "Hello.")
+
+
+@pytest.mark.parametrize("later", ["completed", "failed"])
+def test_a_resumed_end_wins_over_the_interrupted_one_beside_it(log, later):
+    half = result("r", status="interrupted", response_text="half", attempts=[{}, {}])
+    whole = result("r", status=later, response_text="whole answer", attempts=[{}])
+    moment = {"started_at": half["result"]["started_at"]}
+    abandon(log, half, whole | {"result": whole["result"] | moment})
+
+    [row] = log.rows("SELECT status, response_text FROM results")
+    assert row == {"status": later, "response_text": "whole answer"}
