@@ -152,16 +152,17 @@ def _apply(log: RunLog, selection: Selection, survey: Survey) -> int:
             _compress(log, selection)
         else:
             log.change(partial(_delete, selection=selection))
-            log.change(partial(definitions.remove_unused, dialect=log.dialect))
     except RunLogError as error:
         options.record("purge_failed", target, {"error": str(error)})
         raise
     try:
+        if selection.keep != "compressed":
+            log.change(partial(definitions.remove_unused, dialect=log.dialect))
         return log.compact()
     except RunLogError as error:
         raise RunLogError(
-            f"Purged, but the log could not be compacted ({error}). Removed data may remain in "
-            "unused parts of the file; call lp.purge again to retry."
+            f"Purged, but the log could not be compacted ({error}). Removed data, and unused tools "
+            "and schemas, may remain in its file; call lp.purge again to retry."
         ) from error
 
 

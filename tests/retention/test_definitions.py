@@ -4,9 +4,11 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
+import pytest
 
 import llm_playground as lp
 from llm_playground.codegen import find_request
+from llm_playground.errors import RunLogError
 from llm_playground.parts import TextPart
 from llm_playground.request.schemas import schema_from
 from llm_playground.runlog import open_log
@@ -129,4 +131,28 @@ def test_a_long_purge_keeps_no_run_with_tools_waiting(new_url, monkeypatch):
         purging.result()
     assert [row["name"] for row in stored(log)] == ["find"]
     other.close()
+    log.close()
+
+
+def test_a_removal_of_tools_that_fails_is_no_failed_purge(new_url, monkeypatch):
+    url = new_url("postgres")
+    monkeypatch.setenv("LLM_PLAYGROUND_LOG", url)
+    log = open_log(url)
+    old, other = record(log, asks("One?", LOOK)), record(log, asks("Two?", FIND))
+    log.drain()
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql"
+            " AS 'BEGIN RAISE ''not now''; END'"
+        )
+        admin.execute("CREATE TRIGGER t BEFORE DELETE ON definitions EXECUTE FUNCTION refuse()")
+
+        with pytest.raises(RunLogError, match=r"Purged, but .*not now"):
+            purge(run=old, keep="nothing")
+
+        assert log.rows("SELECT action FROM audit_log") == [{"action": "purge"}]
+        assert [row["run_id"] for row in log.rows("SELECT run_id FROM runs")] == [other.id]
+        admin.execute("DROP TRIGGER t ON definitions")
+    purge(run=other, keep="nothing")
+    assert stored(log) == []
     log.close()
