@@ -69,10 +69,25 @@ def of_unanswered(error: LLMError | None, request: Request, read: Finish) -> Cha
         read: What was read of its answer.
     """
     counted = read.usage or Usage()
-    if not (counted.input_tokens or _may_be_billed(error)):
+    if not (_has_counts(counted) or _may_be_billed(error)):
         return None
     usage = completed(counted, estimates.estimate_usage(request, ""), has_ended=False)
     return Charge(usage, read.response_model, is_partial=True)
+
+
+def _has_counts(usage: Usage) -> bool:
+    """Whether a provider has counted anything, or stated a cost."""
+    return any(
+        (
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cache_read_tokens,
+            usage.cache_write_tokens,
+            usage.reasoning_tokens,
+            any(usage.billed_units.values()),
+            usage.reported_cost_usd,
+        )
+    )
 
 
 def _may_be_billed(error: LLMError | None) -> bool:

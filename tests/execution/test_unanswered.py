@@ -17,6 +17,7 @@ import llm_playground as lp
 from llm_playground import footer
 from llm_playground.catalog import estimates
 from llm_playground.events import Finish, ReasoningDelta, Responded, TextDelta, ToolCallDelta
+from llm_playground.execution import charges
 from llm_playground.execution.retry import without_waits
 from llm_playground.execution.run_builder import RunBuilder
 from llm_playground.parts import (
@@ -213,6 +214,27 @@ def test_what_was_counted_before_an_attempt_failed_is_charged(serve, kind):
     assert (run.usage.total_tokens, run.usage_source) == (100, "provider")
     assert run.cost_usd == Decimal("0.1") + 2 * COUNTED_USD
     assert lp.budgets().spent_usd[0] == pytest.approx(10.1)
+
+
+STATED = {
+    "cost": Usage(None, 50, reported_cost_usd=Decimal("0.5")),
+    "cache writes": Usage(0, 0, cache_write_tokens=5_000),
+    "output": Usage(None, 50),
+    "searches": Usage(billed_units={"web_searches": 1}),
+}
+
+
+@pytest.mark.parametrize("kind", STATED)
+def test_what_was_stated_without_an_input_is_charged(kind):
+    stated, limited = STATED[kind], lp.RateLimitError("Slow down.")
+    request = Request(MODEL, ASKED)
+
+    usage = charges.of_unanswered(limited, request, Finish("other", stated)).usage
+
+    estimated = estimates.estimate_usage(request, "")
+    assert usage == charges.completed(stated, estimated, has_ended=False)
+    nothing = Finish("other", Usage(0, 0, billed_units={"web_searches": 0}))
+    assert charges.of_unanswered(limited, request, nothing) is None
 
 
 def test_failed_attempts_are_charged_with_what_each_counted(serve):
