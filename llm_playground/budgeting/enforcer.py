@@ -238,9 +238,8 @@ class BudgetEnforcer:
                 account.allocation.charge(charge_usd)  # the call began before the budget was set
                 self._due.add(account)
             account.last_end_at = clock()
-            spent_usd = account.spent_usd if charge_usd else None
-            if spent_usd and (event := share_reached(spent_usd, account.budget.limit_usd)):
-                self.alarm(event, account)
+            if charge_usd:
+                self._alarm_if_reached(account)
         if self._accounts:
             self.ended_calls += 1
             self._call_ended.set()
@@ -252,9 +251,17 @@ class BudgetEnforcer:
             more_usd = account.charge_for(run) - account.charge_for(before)
             if more_usd and account.has_row and account.covers(run, execution):
                 account.allocation.charge(more_usd)
+                account.allocation.release_unused()  # so that the next call compares with the limit
                 self._due.add(account)
+                self._alarm_if_reached(account)
         if self._due:
             self._schedule_rebalance(IDLE_S)
+
+    def _alarm_if_reached(self, account: Account) -> None:
+        """Send an alarm if a share of the budget is spent."""
+        spent_usd = account.spent_usd
+        if spent_usd and (event := share_reached(spent_usd, account.budget.limit_usd)):
+            self.alarm(event, account)
 
     def alarm(self, event: AlarmEvent, account: Account) -> None:
         """Send an alarm to its webhooks and functions, without waiting."""
@@ -427,7 +434,6 @@ def _allocation_request(account: Account, waiters: Sequence[_Waiter]) -> ledger.
     if not mine or is_expired or is_shared:
         allocation.release_unused()
     forced = any(w.forced for w in mine)
-    account.row_settled_usd = allocation.settled_usd
     return ledger.AllocationRequest(
         id=account.id,
         budget=account.budget,

@@ -213,6 +213,7 @@ class Grant:
 
     limit_usd: Decimal | None  # the budget's limit, None if the budget was removed
     growth_usd: Decimal  # by how much the allocation grew
+    settled_usd: Decimal  # what the allocation's row records as spent
     unallocated_usd: Decimal  # what is left outside all allocations
     totals: Totals  # before it grew
 
@@ -258,7 +259,6 @@ def grow(
     limit_usd = _locked_limit(session, dialect, budget)
     totals = read_totals(session, dialect, budget, request.span, alive)
     own_spent_usd = totals.own_spent_usd
-    is_new = request.granted_usd is None
     before_usd = own_spent_usd if request.granted_usd is None else request.granted_usd
     remaining_usd = (limit_usd or ZERO) - totals.spent_usd - totals.others_reserved_usd
     remaining_usd -= before_usd - own_spent_usd
@@ -268,16 +268,17 @@ def grow(
         growth_usd = growth(
             request.worst_cases, request.available_usd, remaining_usd, request.block_calls
         )
+    settled_usd = own_spent_usd if request.granted_usd is None else request.settled_usd
     values = {
         "id": request.id,
         "budget": budget.id,
         "process": provenance.process(),
         "amount": before_usd + growth_usd,
-        "settled": own_spent_usd if is_new else request.settled_usd,
+        "settled": settled_usd,
         "created": request.started_at,
     }
     upsert_allocation(session, dialect, values, is_settled=False)
-    return Grant(limit_usd, growth_usd, remaining_usd - growth_usd, totals)
+    return Grant(limit_usd, growth_usd, settled_usd, remaining_usd - growth_usd, totals)
 
 
 def _locked_limit(session: Session, dialect: Dialect, budget: Budget) -> Decimal | None:

@@ -121,8 +121,10 @@ class Account:
         if not self.has_row:
             self.allocation.granted_usd = self.allocation.settled_usd = totals.own_spent_usd
         # A run of this process may cost more now: another process got its interrupted answer.
+        # The round compared with the row as it was, which may record more than is counted now.
         counted_usd = max(self.allocation.settled_usd, self.row_settled_usd)
         self.allocation.charge(max(totals.own_spent_usd - counted_usd, ZERO))
+        self.row_settled_usd = grant.settled_usd
         self.allocation.granted_usd += grant.growth_usd
         self.row_usd = self.allocation.granted_usd
         self.others_spent_usd = totals.spent_usd - totals.own_spent_usd

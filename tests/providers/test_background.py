@@ -14,6 +14,7 @@ import pytest
 
 import llm_playground as lp
 from llm_playground import _runtime, provenance
+from llm_playground.budgeting import alarm
 from llm_playground.budgeting.enforcer import enforcer
 from llm_playground.providers import openai_responses_stream
 from llm_playground.runlog import open_log
@@ -230,22 +231,65 @@ def test_a_budget_counts_what_a_resumed_answer_cost(ask, by):
         ask(vendor)
 
     if by == "this process":
-        lp.configure(prices={"gateway:*": {"input_usd_per_mtok": 10**5, "output_usd_per_mtok": 1}})
+        lp.configure(**DEAR)
         is_back.set()
         lp.resume()
         lp.configure(**SETTINGS)
     else:
         log = open_log()
         log.change(lambda session: session.execute("UPDATE results SET cost_usd = 1.1"))
-
-        async def next_round():
-            await enforcer(log).release_unused()
-
-        _runtime.run(next_round())
+        make_round()
 
     with pytest.raises(lp.BudgetExceededError):
         lp.ask("Hi", MODEL)
     assert lp.budgets().spent_usd[0] == pytest.approx(1.1, abs=0.001)
+
+
+def make_round():
+    async def next_round():
+        await enforcer(open_log()).release_unused()
+
+    _runtime.run(next_round())
+
+
+DEAR = {"prices": {"gateway:*": {"input_usd_per_mtok": 10**5, "output_usd_per_mtok": 1}}}
+
+
+def test_a_budget_counts_no_more_than_a_resumed_answer_cost(ask):
+    is_back = threading.Event()
+    vendor = Vendor(beginning(0.6), allowed=lambda _number: is_back.is_set())
+    lp.set_budget(100)
+    lp.configure(**DEAR, confirm_above_usd=None)
+    with pytest.raises(lp.StreamInterruptedError) as caught:
+        ask(vendor)
+    make_round()
+    assert lp.budgets().spent_usd[0] == pytest.approx(float(caught.value.run.cost_usd))
+
+    lp.configure(prices=SETTINGS["prices"])
+    is_back.set()
+    run = lp.resume()
+    for _ in range(3):  # each compares with the row that the one before it wrote
+        make_round()
+
+    assert run.cost_usd < caught.value.run.cost_usd
+    assert lp.budgets().spent_usd[0] == pytest.approx(float(run.cost_usd))
+
+
+def test_a_resumed_answer_raises_the_alarm_of_its_budget(ask):
+    is_back = threading.Event()
+    vendor = Vendor(beginning(0.6), allowed=lambda _number: is_back.is_set())
+    alarms = []
+    lp.configure(on_budget=alarms.append)
+    lp.set_budget(1)
+    with pytest.raises(lp.StreamInterruptedError):
+        ask(vendor)
+
+    lp.configure(**DEAR)
+    is_back.set()
+    lp.resume()
+
+    assert alarm._caller.flush(LIMIT_S)
+    assert [one.event for one in alarms] == ["100%"]
 
 
 def test_a_run_of_another_user_is_not_resumed(ask, monkeypatch):
