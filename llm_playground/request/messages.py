@@ -5,11 +5,13 @@ Templates support names only, no attributes or calls. Single braces are left unc
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from types import NoneType
 from typing import Any, cast, get_args
 
 from llm_playground import _validation
@@ -96,9 +98,10 @@ def conversation(
     Args:
         prompt: Text of the last user message; None if ``messages`` contain it.
         system: The system prompt; a blank one is left out.
-        messages: Earlier turns: ``{"role": ..., "content": text or list of parts}``. A part is a
-            ``TextPart`` or similar, ``{"type": "text", "text": ...}``, ``{"type": "image", "image":
-            source for lp.image}``, ``{"type": "file", "file": source for lp.file}``, or as
+        messages: Earlier turns: ``{"role": ..., "content": text or list of parts}``, or a
+            ``Message`` with the same content. A part is a ``TextPart`` or similar,
+            ``{"type": "text", "text": ...}``, ``{"type": "image", "image": source for lp.image}``,
+            ``{"type": "file", "file": source for lp.file}``, or as
             :func:`llm_playground.types.messages_as_json` writes it.
             An answer's ``run`` is a turn too, and ``run.parts`` are the content of one.
         images: Images of the last user message, placed before its text.
@@ -206,12 +209,9 @@ def _checked_messages(messages: Iterable[Turn] | None) -> Iterable[Turn]:
 
 
 def _turn(turn: Turn) -> Message:
-    if isinstance(turn, Message):
-        return replace(turn, content=with_bytes(turn.content))
     if isinstance(turn, Run):
         return Message("assistant", with_bytes(turn.parts or (TextPart(turn.text),)))
-    fields = turn if isinstance(turn, Mapping) else {}
-    role, content = fields.get("role"), fields.get("content")
+    role, content = _role_and_content(turn)
     is_role = isinstance(role, str) and role in get_args(Role)
     if not is_role or not isinstance(content, (str, list, tuple)):
         raise InvalidParameterError(
@@ -227,6 +227,14 @@ def _turn(turn: Turn) -> Message:
             f"A message with the role {role!r} takes {names}; got {type(wrong).__name__}."
         )
     return Message(cast("Role", role), with_bytes(parts))
+
+
+def _role_and_content(turn: object) -> tuple[object, object]:
+    """What a turn has as its role and content, unchecked: annotations bind no caller."""
+    if isinstance(turn, Message):
+        return turn.role, turn.content
+    fields = turn if isinstance(turn, Mapping) else {}
+    return fields.get("role"), fields.get("content")
 
 
 def with_bytes(parts: tuple[Part, ...]) -> tuple[Part, ...]:
@@ -263,10 +271,9 @@ _PARTS_OF: dict[str, tuple[type[Part], ...]] = {
 
 
 def _part(source: object) -> Part:
-    if isinstance(source, FilePart):
-        return file(source)
     if isinstance(source, get_args(Part)):
-        return cast("Part", source)
+        part = _checked_part(cast("Part", source))
+        return file(part) if isinstance(part, FilePart) else part
     kind = source.get("type") if isinstance(source, Mapping) else None
     read = _READERS.get(kind) if isinstance(kind, str) else None
     if read is None:
@@ -280,6 +287,28 @@ def _part(source: object) -> Part:
         raise InvalidParameterError(
             f"This message part has no {missing}: {_validation.short_repr(source)}."
         ) from None
+
+
+def _checked_part(part: Part) -> Part:
+    """A part that the caller made, whose fields have the types that its class says."""
+    for field in dataclasses.fields(part):
+        value = getattr(part, field.name)
+        if not isinstance(value, _TYPES_OF_FIELDS[str(field.type)]):
+            raise InvalidParameterError(
+                f"{field.name} of {type(part).__name__} takes {field.type}; got "
+                f"{_validation.short_repr(value)}."
+            )
+    return part
+
+
+# By the annotations of the parts' classes, which are text.
+_TYPES_OF_FIELDS: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "str | None": (str, NoneType),
+    "bytes | None": (bytes, NoneType),
+    "bool": (bool,),
+    "Original | None": (Original, NoneType),
+}
 
 
 def _read_call(part: Mapping[str, Any]) -> ToolCall:

@@ -105,6 +105,18 @@ class TestTurns:
 
         assert kinds(message) == ["text", "image", "image", "text", "image"]
 
+    def test_a_message_takes_the_content_of_a_dictionary(self, server):
+        contents = [
+            "hi",
+            [{"type": "text", "text": "hi"}],
+            (lp.TextPart("hi"),),
+            [lp.TextPart("hi")],
+        ]
+
+        logged = [said(messages=[lp.Message("user", content)]) for content in contents]
+
+        assert logged == [[{"role": "user", "content": [{"type": "text", "text": "hi"}]}]] * 4
+
     def test_tools_may_have_been_used(self, server):
         call = lp.ToolCall("c1", "weather", '{"city": "Oslo"}')
         turns = [
@@ -169,6 +181,20 @@ class Unwritable:
         ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "no 'text'"),
         ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "no 'image'"),
         ({"messages": [{"role": "user", "content": [{"type": "text", "text": 7}]}]}, "is text"),
+        ({"messages": [lp.Message("user", 7)]}, "A message is"),
+        ({"messages": [lp.Message("robot", "x")]}, "A message is"),
+        ({"messages": [lp.Message("user", (7,))]}, "A message part is"),
+        ({"messages": [lp.Message("user", [{"type": "text"}])]}, "no 'text'"),
+        (
+            {"messages": [lp.Message("user", (lp.TextPart(3),))]},
+            "text of TextPart takes str; got 3",
+        ),
+        (
+            {"messages": [lp.Message("tool", (lp.ToolResult("c", "f", None),))]},
+            "text of ToolResult",
+        ),
+        ({"messages": [lp.Message("tool", "rain")]}, "takes ToolResult; got TextPart"),
+        ({"messages": [{"role": "user", "content": [lp.ImagePart(7)]}]}, "media_type of ImagePart"),
         ({"messages": [{"role": "tool", "content": "rain"}]}, "takes ToolResult; got TextPart"),
         ({"messages": [{"role": "system", "content": [lp.image(URL)]}]}, "got ImagePart"),
         ({"prompt": None}, "empty"),
