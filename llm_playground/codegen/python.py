@@ -300,12 +300,13 @@ def _playground(prepared: PreparedRequest) -> str:
     ]
     if request.schema is not None:
         imports = f"import json\n\n{imports}"
-        name = string_literal(request.schema.name)
         shape = writer.write(request.schema.json_schema, 4)
-        parse = "json.loads"
+        schema = [string_literal(request.schema.name), shape]
         if request.schema.is_wrapped:
-            parse = 'lambda text: json.loads(text)["value"], is_wrapped=True'
-        arguments.append(f"schema=lp.Schema({name}, {shape}, {parse})")
+            schema += ['lambda text: json.loads(text)["value"]', "is_wrapped=True"]
+        else:
+            schema.append("json.loads")
+        arguments.append(f"schema=lp.Schema({', '.join(schema)})")
     if prepared.placeholders.items:
         items = prepared.placeholders.items
         values = (f"{string_literal(each.name)}: {each.parameter}" for each in items)

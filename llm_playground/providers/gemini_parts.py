@@ -49,7 +49,7 @@ NAME = "gemini"
 OWN_ID = "unnamed-"
 """Prefix of ids made up here, which are not sent: Gemini then matches results to calls by name."""
 UNSIGNED = "skip_thought_signature_validator"
-"""What stands for the signature of a call that another model has made."""
+"""The value in place of the signature of a call that another model has made."""
 _CHECKS_SIGNATURES = re.compile(r"(?:models/)?gemini-(?![12]\b)")
 # Fields about a part, which are none of its content.
 _ABOUT = frozenset({

@@ -21,8 +21,8 @@ from llm_playground.types import Run
 
 _NOT_IN_IDS = re.compile(r"[^0-9A-Za-z-]")
 
-
-# Of one answer, whose HTML is saved with the notebook; all are in ``run.parts``.
+# These limits keep the HTML of one answer small: it is saved with the notebook. ``run.parts`` has
+# all parts.
 MAX_SHOWN_PARTS = 500
 MAX_PARTS_CHARS = 32_000_000
 
@@ -69,23 +69,23 @@ def blocks(
 ) -> list[Block]:
     """The whole answer, with markers of its sources in its text and the sources below."""
     citations, answer, start = Citations.of(sources, anchor), markdown.Answer(), 0
-    shown, room = list[Block](), PartRoom()
+    shown, shown_parts = list[Block](), ShownParts()
     for item in joined(pieces):
         if isinstance(item, str):
             shown += citations.blocks(item, answer, start)
             start += len(item)
         else:
-            shown += room.blocks(item)
-    return shown + room.rest() + source_blocks(sources, anchor)
+            shown += shown_parts.blocks(item)
+    return shown + shown_parts.rest() + source_blocks(sources, anchor)
 
 
 @dataclass(slots=True)
-class PartRoom:
+class ShownParts:
     r"""The parts of one answer that are shown, up to a number and a size of their HTML.
 
-    >>> room = PartRoom()
-    >>> shown = [room.blocks(RefusalPart("No.")) for _ in range(502)]
-    >>> len(shown[-1]), room.rest()
+    >>> parts = ShownParts()
+    >>> shown = [parts.blocks(RefusalPart("No.")) for _ in range(502)]
+    >>> len(shown[-1]), parts.rest()
     (0, [PartBlock(html='<p class="llm-note">and 2 more parts, in run.parts</p>\n')])
     """
 

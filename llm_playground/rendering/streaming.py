@@ -173,7 +173,7 @@ class GrowingAnswer:
         self._fed: deque[str | AnswerPart] = deque()
         self._items: list[str | AnswerPart] = []  # the whole answer
         self._blocks: list[answers.Block] = []
-        self._room = answers.PartRoom()
+        self._shown_parts = answers.ShownParts()
         self._answer = markdown.Answer()
         self._begin_text()
 
@@ -192,7 +192,7 @@ class GrowingAnswer:
         while self._fed and not isinstance(part := self._fed.popleft(), str):
             self._end_text()
             self._items.append(part)
-            self._blocks += self._room.blocks(part)
+            self._blocks += self._shown_parts.blocks(part)
             text = self._take()
             self._add(text)
         blocks = tuple(self._blocks[first:])
@@ -206,7 +206,7 @@ class GrowingAnswer:
         first = len(self._blocks)
         self.update()
         self._end_text()
-        self._blocks += [*self._room.rest(), *answers.source_blocks(sources, anchor)]
+        self._blocks += [*self._shown_parts.rest(), *answers.source_blocks(sources, anchor)]
         whole = None
         if self._answer.references or sources:
             whole = tuple(answers.blocks(self._items, sources, anchor))
