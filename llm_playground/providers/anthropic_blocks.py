@@ -285,7 +285,8 @@ def without_open_calls(turns: list[list[dict[str, Any]]]) -> list[list[dict[str,
     >>> without_open_calls([[call], [said]]), without_open_calls([[call]])
     ([[], [{'type': 'text', 'text': 'Go on.'}]], [[{'type': 'server_tool_use', 'id': 'a'}]])
     """
-    done = {block.get("tool_use_id") for blocks in turns for block in blocks}
+    results = (text_or_none(block.get("tool_use_id")) for blocks in turns for block in blocks)
+    done = set(filter(None, results))
     whole = []
     for blocks, following in zip_longest(turns, turns[1:]):
         goes_on = following is None or any(one["type"] == "tool_result" for one in following)
@@ -293,7 +294,9 @@ def without_open_calls(turns: list[list[dict[str, Any]]]) -> list[list[dict[str,
             [
                 block
                 for block in blocks
-                if goes_on or block["type"] not in _SERVER_CALLS or block.get("id") in done
+                if goes_on
+                or block["type"] not in _SERVER_CALLS
+                or text_or_none(block.get("id")) in done
             ]
         )
     return whole

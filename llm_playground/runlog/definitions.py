@@ -123,7 +123,7 @@ def find(log: Rows, hashes: Iterable[str]) -> dict[str, Tool | Schema]:
     wanted = sorted(set(hashes))
     found: dict[str, Tool | Schema] = {}
     for row in log.rows(_READ, {"hashes": wanted}) if wanted else []:
-        with suppress(ValueError, TypeError, KeyError, RecursionError):
+        with suppress(AttributeError, ValueError, TypeError, KeyError, RecursionError):
             found[row["id"]] = _of_row(row)
     return found
 
@@ -131,8 +131,15 @@ def find(log: Rows, hashes: Iterable[str]) -> dict[str, Tool | Schema]:
 def _of_row(row: Row) -> Tool | Schema:
     content = json.loads(row["content"])
     if row["kind"] in ("schema", _WRAPPED):
-        return Schema(row["name"], content, json.loads, is_wrapped=row["kind"] == _WRAPPED)
+        is_wrapped = row["kind"] == _WRAPPED and _has_value(content)
+        return Schema(row["name"], content, json.loads, is_wrapped=is_wrapped)
     return Tool(row["name"], content["description"], content["parameters"])
+
+
+def _has_value(json_schema: Mapping[str, Any]) -> bool:
+    """Whether a schema has the property of a wrapped answer; another program's may lack it."""
+    properties = json_schema.get("properties")
+    return isinstance(properties, dict) and isinstance(properties.get("value"), dict)
 
 
 def tools_of(row: Mapping[str, Any], found: Mapping[str, Tool | Schema]) -> tuple[Tool, ...]:

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 SHORTEST_PREFIX = 6
 _MOST_RUNS = 1_000
+# What rows of other programs raise.
+_UNREADABLE = (
+    AttributeError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError,
+)  # fmt: skip
 _TOKEN_COLUMNS = ", ".join(f"r.{name}" for name in TOKEN_COLUMNS)
 _BY_ID = f"""
 SELECT r.id AS run_id, r.execution_id, e.prompt_id, r.iteration_number, r.model, r.provider,
@@ -180,7 +184,7 @@ def stored_run_of(
         if messages is not None and not run.cached:
             run = replace(run, left_out=left_out(Request(run.model, messages, run.parameters)))
         return StoredRun(run, messages, iterations, bool(missing), tools, schema)
-    except (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+    except _UNREADABLE as error:
         name = _validation.short_repr(row["run_id"])
         raise InvalidParameterError(f"The run {name} cannot be read ({error}).") from None
 

@@ -76,6 +76,14 @@ def test_an_answer_that_is_no_object_is_read_as_at_first_asking(log):
         assert again.schema.parse('{"value": [1, 2]}') == [1, 2]
 
 
+def test_a_wrapped_schema_of_another_program_without_its_value_is_a_plain_one(log):
+    run = record(log, asks("Which?", schema=Schema("answer", {"type": "object"}, str, True)))
+
+    for again in (find_request(run.id).request, _repeated(run)):
+        assert not again.schema.is_wrapped
+        assert again.schema.parse('{"value": 1}') == {"value": 1}
+
+
 def _repeated(run):
     """The request that an answer of the panel sends again."""
     session = session_of(1, stored_runs([run.id]), lambda *_: None, cell_id=None)
