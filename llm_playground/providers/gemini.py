@@ -236,7 +236,9 @@ def _parts(message: Message) -> list[dict[str, Any]]:
     """The parts in their order: with their originals, else in their plain form."""
     if all(isinstance(part, TextPart) and part.original is None for part in message.content):
         return [{"text": message.text}] if message.text or message.role == "user" else []
-    sent = (gemini_parts.sent_back(part) or _part(part) for part in message.content)
+    is_answer = message.role == "assistant"  # else a picture without bytes is an error
+    content = (part for part in message.content if not (is_answer and images.is_gone(part)))
+    sent = (gemini_parts.sent_back(part) or _part(part) for part in content)
     return [part for part in sent if part is not None]
 
 
@@ -247,7 +249,7 @@ def _part(part: object) -> dict[str, Any] | None:
             return {"text": text}
         case ImagePart():
             return _image(part) | (original_for(part, gemini_parts.NAME) or {})
-        case AudioPart() if part.data is not None or part.transcript:
+        case AudioPart() if part.transcript or (part.data is not None and part.media_type):
             return _audio(part) | (original_for(part, gemini_parts.NAME) or {})
         case FilePart():
             return documents.for_gemini(part)
@@ -275,8 +277,9 @@ def _image(part: ImagePart) -> dict[str, Any]:
     media_type = images.media_type(part)
     # Gemini reads videos and documents at a URL too, whose tokens are not known before the call.
     is_image = media_type is None or media_type.startswith("image/")
-    if not is_image or _OTHER_MEDIA.match(part.url or ""):
-        raise InvalidParameterError(f"{shorten(str(part.url), 60)} is no image. Pass its bytes.")
+    if not (is_image and part.url) or _OTHER_MEDIA.match(part.url):
+        name = shorten(part.url or "An empty address", 60)
+        raise InvalidParameterError(f"{name} is no image. Pass its bytes.")
     return {"fileData": {"fileUri": part.url} | ({"mimeType": media_type} if media_type else {})}
 
 

@@ -46,9 +46,10 @@ def sent_back(message: Message) -> dict[str, Any] | None:
         match part:
             case ToolCall():
                 calls.append(_sent_call(part, original or {}))
-            case ImagePart() if original is not None:
-                image = {"type": "image_url", "image_url": {"url": images.data_url(part)}}
-                _join(fields, {"images": [image]}, "")
+            case ImagePart():
+                if original is not None and not images.is_gone(part):
+                    image = {"type": "image_url", "image_url": {"url": images.data_url(part)}}
+                    _join(fields, {"images": [image]}, "")
             case _ if original is None:
                 text = _plain(part)
                 content += [{"type": "text", "text": text}] if text else []

@@ -18,7 +18,7 @@ from typing import Any
 from llm_playground import image_formats
 from llm_playground._validation import repr_of, shorten
 from llm_playground.errors import InvalidParameterError
-from llm_playground.parts import ImagePart
+from llm_playground.parts import ImagePart, Part
 from llm_playground.request import locations
 
 # The largest request that vendors accept: Gemini 20 MB, Anthropic 32 MB, OpenAI 50 MB.
@@ -193,6 +193,15 @@ def _media_type(data: bytes, name: str) -> str:
             f"{name} is a PDF. Pass it as files=, or save the page you need as PNG."
         )
     raise InvalidParameterError(f"{name} is not a supported image. Use PNG, JPEG, GIF or WebP.")
+
+
+def is_gone(part: Part) -> bool:
+    """Whether a part is an image with neither bytes nor a URL, such as one that the log has lost.
+
+    >>> is_gone(ImagePart("image/png", stored_sha256="ab")), is_gone(ImagePart(None, b"abc"))
+    (True, False)
+    """
+    return isinstance(part, ImagePart) and part.data is None and not part.url
 
 
 def inline(part: ImagePart) -> tuple[str, str] | None:

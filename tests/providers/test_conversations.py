@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 from anthropic.types import MessageParam
@@ -158,6 +159,54 @@ def test_the_result_of_a_call_that_was_not_made_comes_before_further_text(name):
 
 def not_made(call_id):
     return ToolResult(call_id, "look", "This call was not made.", is_error=True)
+
+
+GONE = ImagePart("image/png", stored_sha256="ab" * 32)
+SIGNED, SHOWN = (
+    replace(GONE, original=Original(name, fields, name))
+    for name, fields in (("gemini", '{"thoughtSignature":"c2k="}'), ("openai", '{"images":null}'))
+)
+DREW = original_of({**test_responses.PICTURE, "result": None}, "openai")
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "told"),
+    [
+        ("gemini", (GONE,), {"picture": 1}),
+        ("gemini", (SIGNED,), {"picture": 1}),
+        ("gemini", (AudioPart("audio/wav"), AudioPart(None, b"RIFF")), {"recording": 2}),
+        ("openai", (SHOWN,), {"picture": 1}),
+        (
+            "openai-responses",
+            (ServerToolCall("ig_1", "image_generation", "{}", DREW), GONE),
+            {"server tool call": 1, "picture": 1},
+        ),
+    ],
+)
+def test_pictures_and_recordings_without_bytes_are_left_out_and_told(name, parts, told):
+    said = TextPart("So.")
+    turns = [Message("assistant", content) for content in ((*parts, said), (said,))]
+    without, plain = (turns_of(name, HI, turn, AND) for turn in turns)
+
+    assert without == plain
+    lp.configure(openai_api="responses" if name == "openai-responses" else "chat_completions")
+    assert left_out(Request(FORMATS[name][0], (HI, turns[0], AND))) == told
+
+
+@pytest.mark.parametrize("name", ["anthropic", "gemini"])
+def test_a_picture_of_the_user_without_bytes_is_refused(name):
+    with pytest.raises(lp.InvalidParameterError, match="Pass its bytes"):
+        turns_of(name, Message("user", (GONE, *HI.content)))
+
+
+def test_ids_of_searches_that_are_no_texts_name_nothing():
+    call = {"type": "server_tool_use", "id": ["x"], "name": "web_search", "input": {}}
+    found = {"type": "web_search_tool_result", "tool_use_id": ["x"], "content": []}
+    blocks = (Original("anthropic", json.dumps(one), "anthropic") for one in (call, found))
+    searched = (ServerToolCall("x", "web_search", "{}", next(blocks)),
+                ServerToolResult("x", "web_search", "", original=next(blocks)))  # fmt: skip
+    turns = turns_of("anthropic", HI, Message("assistant", searched), AND)
+    assert turns[1]["content"] == [found]
 
 
 def test_a_search_that_was_stopped_is_left_out_unless_the_turn_goes_on():
