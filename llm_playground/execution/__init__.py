@@ -250,17 +250,16 @@ class Engine:
         """
         if self.log.journals not in known_refusals.read_folders:
             known_refusals.read(self.log.journals)
-        was_refused = False
         while True:
             try:
                 await self._attempt(provider, run, emit)
                 break
             except RequestRejectedError as error:
                 if not run.leave_out_refused(error):
+                    run.put_additions_back()
                     raise
-                was_refused = True
-        if was_refused and config.privacy().store != "off":
-            known_refusals.write(self.log.journals)
+        if run.left_out and config.privacy().of(run.call.execution.id).store != "off":
+            known_refusals.write(self.log.journals, run.request_as_sent())
 
     async def _attempt(self, provider: Provider, run: _ActiveRun, emit: Emit) -> None:
         request, builder = run.call.request, run.builder
@@ -393,6 +392,7 @@ class _ActiveRun:
         attempts = list(call.resumes.attempts) if call.resumes else []
         self.builder = RunBuilder(skeleton, request, attempts)
         self.sent_without: tuple[str, ...] = ()
+        self.left_out: set[str] = set()  # additions of this package that this run had refused
         self._dropped = wire_formats.dropped_in(request)
         self._goes_on = False
 
@@ -412,12 +412,20 @@ class _ActiveRun:
         if self.builder.delivered or self.builder.background is not None:
             return False
         refused, additions = error.refused_parameter, error.refused_additions
-        if wire_formats.leave_additions_out(self.request_as_sent(), additions, self.sent_without):
+        request = self.request_as_sent()
+        if wire_formats.leave_additions_out(request, additions, self.sent_without):
+            now_without = wire_formats.additions_left_out(request)
+            self.left_out |= additions.intersection(now_without).difference(self.sent_without)
             return True
         if refused is None or refused in (*_NEVER_DROPPED, *self._dropped):
             return False
         self._dropped += (refused,)
         return True
+
+    def put_additions_back(self) -> None:
+        """Send again what this run left out: a request without it was refused too."""
+        if self.left_out:
+            wire_formats.put_additions_back(self.request_as_sent(), self.left_out)
 
     def interrupted(self, exception: Exception, error: LLMError) -> LLMError:
         """The error of an attempt; where the provider goes on with the answer, how to get it.

@@ -188,7 +188,8 @@ ADDITIONS: dict[str, Addition] = {
         frozenset({_GEMINI}),
         frozenset({"thoughtsignature"}),
         _without_marks,
-        message=r"thought[ _]?signature",
+        # "missing a thought_signature" is about another call, which has none.
+        message=r"^(?!.*missing).*skip_thought_signature",
     ),
     "citations": Addition(frozenset(_MESSAGES), frozenset({"citations"}), _not_cited),
 }

@@ -65,6 +65,7 @@ _FAILURES: dict[str, str] = {
     **dict.fromkeys(
         ("error", "network_error", "failed", "failure", "abort", "aborted", "unknown_error"), _AGAIN
     ),
+    "incomplete": _AGAIN,  # a status of Responses, without a reason beside it
     **dict.fromkeys(("cancelled", "canceled"), _AGAIN),
     **dict.fromkeys(
         ("insufficient_system_resource", "engine_overloaded", "overloaded"),

@@ -1,13 +1,14 @@
 """What servers have refused of requests, kept beside the run log for later processes.
 
-``wire_formats.refused_additions`` has those of this process. The file ``refused.json`` in the log's
-folder of journals keeps them for 30 days, so that a new kernel is not refused again. Servers are
-updated: after that time a request is sent as a whole again.
+``wire_formats.refused_additions`` has those of this process. A file in the log's folder of journals
+keeps them for 30 days, so that requests of a new kernel are not refused again. Servers are updated:
+after that time a request is sent as a whole again.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,8 +17,10 @@ from typing import Any
 from llm_playground import _files, _lifecycle
 from llm_playground.providers import wire_formats
 from llm_playground.providers.additions import ADDITIONS
+from llm_playground.types import Request
 
-_FILE = "refused.json"
+# Of each user: members of a group may share the folder, and each reads only files of their own.
+_FILE = f"refused-{os.geteuid()}.json" if hasattr(os, "geteuid") else "refused.json"
 _MAX_FILE_BYTES = 1 << 20
 _KEPT = timedelta(days=30)
 _PLACE = ("wire_format", "provider", "base_url", "model")
@@ -34,20 +37,20 @@ def read(folder: Path) -> None:
         wire_formats.refused_additions.setdefault(_place(entry), tuple(entry["left_out"]))
 
 
-def write(folder: Path) -> None:
-    """Keep what was refused in this process; a folder that cannot be written is left as it is."""
-    file = folder / _FILE
-    kept = {_place(entry): entry for entry in _entries(file)}
-    now = datetime.now(UTC).isoformat()
-    new = {
-        place: {**dict(zip(_PLACE, place, strict=True)), "left_out": [*names], "refused_at": now}
-        for place, names in wire_formats.refused_additions.items()
-        if place not in kept or kept[place]["left_out"] != [*names]
-    }
-    if new:
-        content = json.dumps([*(kept | new).values()], indent=1).encode()
-        with suppress(OSError):  # the recorder warns of a folder that cannot be written
-            _files.write_beside(file, content)
+def write(folder: Path, request: Request) -> None:
+    """Keep what is left out of requests like this one, which its server has accepted.
+
+    A folder that cannot be written is left as it is.
+    """
+    place = wire_formats.place_of(request)
+    if place is None:
+        return
+    left_out = list(wire_formats.additions_left_out(request))
+    known = [entry for entry in _entries(folder / _FILE) if _place(entry) != place]
+    new = {**dict(zip(_PLACE, place, strict=True)), "left_out": left_out}
+    new["refused_at"] = datetime.now(UTC).isoformat()
+    with suppress(OSError):  # the recorder warns of a folder that cannot be written
+        _files.write_beside(folder / _FILE, json.dumps([*known, new], indent=1).encode())
 
 
 def _place(entry: dict[str, Any]) -> wire_formats.Place:

@@ -185,19 +185,19 @@ class SurrogateJoiner:
 
     def __init__(self) -> None:
         self._held: dict[tuple[type[_Delta], int], tuple[_Delta, str]] = {}
-        self._came = False
+        self._has_escapes = False
 
     def is_needed(self, json_text: str, items: Sequence[ProviderEvent]) -> bool:
         """Whether the items of an event may have a surrogate; a whole part also of earlier ones."""
         if may_have_surrogates(json_text):
-            self._came = True
+            self._has_escapes = True
             return True
-        is_whole = self._came and bool(items) and isinstance(items[-1], PartAdded)
+        is_whole = self._has_escapes and bool(items) and isinstance(items[-1], PartAdded)
         return is_whole or bool(self._held)
 
     def joined(self, finish: Finish) -> Finish:
         """What was read of the answer, without surrogates."""
-        return _joined(finish) if self._came else finish
+        return _joined(finish) if self._has_escapes else finish
 
     def join(self, items: Iterable[ProviderEvent]) -> Iterator[ProviderEvent]:
         """The deltas; a surrogate at the end of one moves to the start of the next."""

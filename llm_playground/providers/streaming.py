@@ -258,10 +258,12 @@ class _AnswerDecoder:
         if events or self._has_events or self._head_bytes != MAX_EVENT_BYTES:
             yield from self._read(events)
             return
-        values, rest = _values(self.head.decode("utf-8", "replace"))
+        text = self.head.decode("utf-8", "replace")
+        values, rest = _values(text)
         if rest.strip():
             return
         items = self._read_values(values)
+        self.surrogates.is_needed(text, items)  # also of what the reader finishes with
         # A whole answer ends here, with a finish reason or without.
         self._reader.ended = self._reader.ended or bool(items)
         self.deltas += len(items)

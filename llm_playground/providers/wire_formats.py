@@ -7,7 +7,7 @@ names its provider class as ``module:Class`` in place of a row's name; it has no
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, cast
@@ -390,6 +390,20 @@ def leave_additions_out(
     if changes:
         refused_additions[_place(wire_format, request)] = (*known, *changes)
     return bool(changes) or any(name in refused and name not in sent_without for name in known)
+
+
+def put_additions_back(request: Request, names: Iterable[str]) -> None:
+    """Send these additions again: the request was refused without them too."""
+    wire_format = format_of(request)
+    if wire_format is not None:
+        kept = tuple(name for name in additions_left_out(request) if name not in names)
+        refused_additions[_place(wire_format, request)] = kept
+
+
+def place_of(request: Request) -> Place | None:
+    """Where refusals of a request are remembered; None for the embedded model."""
+    wire_format = format_of(request)
+    return None if wire_format is None else _place(wire_format, request)
 
 
 def _place(wire_format: WireFormat, request: Request) -> Place:

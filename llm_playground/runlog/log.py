@@ -51,7 +51,6 @@ _DRAIN_AFTER_S = 0.8  # a drain takes about 0.08 s, so runs are in the database 
 _WAIT_S = 30.0
 _CHECK_WAIT_S = _FORK_WAIT_S = 5.0
 _EXIT_WAIT_S = 2.0
-_BACKGROUND_WAIT_S = 30.0
 _RETRY_S = 1.0  # after the first failure in the background; doubled after each further one
 _LONGEST_RETRY_S = 20.0
 _random = random.Random()  # noqa: S311 - spreads load; a notebook's seed stays undisturbed
@@ -336,7 +335,7 @@ class RunLog:
             return _DRAIN_AFTER_S
         self._user = threading.current_thread().name
         try:
-            with self._store.exclusive(_BACKGROUND_WAIT_S):
+            with self._store.exclusive(_WAIT_S):
                 self._drain("own" if self._adopted else "all")
         except Exception as error:
             # DuckDB interrupts statements at exit; the next process ingests the journal.
@@ -483,9 +482,11 @@ class RunLog:
     def _exclusive_among_threads(self, wait_s: float) -> Iterator[None]:
         acquire = partial(self._thread_lock.acquire, True)
         is_granted = journal.is_granted_within(wait_s, acquire)
-        if not is_granted and self._user == _DRAIN and self.path and not self._store.awaited():
-            # This process has the file itself: its drain ends soon, even on a busy machine.
-            is_granted = journal.is_granted_within(_WAIT_S, acquire)
+        # Where this process has the file itself, its drain ends soon, even on a busy machine.
+        for _ in range(int(10 * _WAIT_S) if self.path else 0):
+            if is_granted or self._user != _DRAIN or self._store.awaited():
+                break
+            is_granted = acquire(0.1)
         if not is_granted:
             holder = self._store.awaited() or f"Another thread of this process ({self._user})"
             kept = f"has kept the run log {self.place} for {wait_s:.2g} s."

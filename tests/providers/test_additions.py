@@ -302,7 +302,7 @@ def new_kernel():
 
 
 def kept_in(folder):
-    return next(folder.rglob("refused.json"))
+    return next(folder.rglob("refused*.json"))
 
 
 def test_next_kernel_is_not_refused_again_for_thirty_days(home, endpoint):
@@ -345,4 +345,34 @@ def test_refusals_are_in_memory_only_where_nothing_is_logged(home, endpoint):
     with WireServer(refusing(field, status, said)) as wire:
         endpoint(wire.url)
         assert [len(lp.ask("Hi", "mine:m").attempts) for _ in range(2)] == [2, 1]
-    assert not [*home.rglob("refused.json")]
+    assert not [*home.rglob("refused*.json")]
+
+
+def test_refusal_that_stays_without_the_addition_is_not_remembered(home, endpoint):
+    """It was about something else: the next call is sent as a whole."""
+    field, status, said = REFUSALS[0]
+    with WireServer(lambda _request: json_reply(status, said)) as wire:
+        endpoint(wire.url)
+        for _ in range(2):
+            with pytest.raises(errors.RequestRejectedError):
+                lp.ask("Hi", "mine:m")
+        assert [field in request.json for request in wire.requests] == [True, False] * 2
+    assert not [*home.rglob("refused*.json")]
+
+
+def test_refusal_before_another_failure_is_kept(home, endpoint):
+    _, status, said = REFUSALS[0]
+    broken = json_reply(503, {"error": {"message": "The server is busy."}})
+    replies = [json_reply(status, said), broken, Reply(openai_stream(["Hello"]))]
+    with WireServer(lambda _request: replies.pop(0)) as wire, retry.without_waits():
+        endpoint(wire.url)
+        assert lp.ask("Hi", "mine:m").text == "Hello"
+    [entry] = json.loads(kept_in(home).read_text())
+    assert entry["left_out"] == ["stream_options"]
+
+
+def test_refusal_without_a_signature_keeps_the_marks_of_calls():
+    missing = "Function call is missing a thought_signature in functionCall parts."
+    assert additions.refused((), None, missing) == frozenset()
+    named = "Invalid value: skip_thought_signature_validator"
+    assert additions.refused((), None, named) == {"call_marks"}

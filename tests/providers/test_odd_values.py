@@ -191,6 +191,23 @@ async def test_half_characters_are_in_no_part_source_or_original(name):
             assert "\\ud83d" not in repr(item), item
 
 
+async def test_half_characters_of_json_in_place_of_a_stream_are_replaced(serve):
+    token = {"token": "a\ud83d", "logprob": -0.5}
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": "Hi"},
+        "logprobs": {"content": [token]},
+        "finish_reason": "stop",
+    }
+    body = {"choices": [choice], "citations": ["https://example.com/\ud83d"]}
+    serve(Reply((json.dumps(body).encode(),), headers={"content-type": "application/json"}))
+
+    run = await lp.complete("Hi", "openai:gpt-4o", logprobs=1)
+
+    assert (run.text, run.logprobs[0].token) == ("Hi", "a\N{REPLACEMENT CHARACTER}")
+    assert run.sources[0].url == "https://example.com/\N{REPLACEMENT CHARACTER}"
+
+
 async def test_a_run_of_half_characters_is_shown_stored_and_sent_again(serve):
     call = {
         "index": 0,
