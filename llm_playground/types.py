@@ -324,7 +324,8 @@ class Attempt:
     """One attempt of a run, failed or successful.
 
     ``wait_ms`` is the pause before it; ``duration_ms`` from sending to its end. ``response_id`` is
-    the provider's id of an answer in the background, see :func:`llm_playground.resume`.
+    the provider's id of an answer in the background, see :func:`llm_playground.resume`. ``billed``
+    is whether the provider may bill it although it gave nothing; None if it gave something.
     """
 
     number: int
@@ -336,6 +337,7 @@ class Attempt:
     reason: str | None = None
     skipped_events: int = 0
     response_id: str | None = None
+    billed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

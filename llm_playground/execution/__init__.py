@@ -42,7 +42,7 @@ from llm_playground.events import (
     TextDelta,
     Waiting,
 )
-from llm_playground.execution import limiter
+from llm_playground.execution import charges, limiter
 from llm_playground.execution.retry import Deadlines, Pause, as_llm_error, retrying
 from llm_playground.execution.run_builder import RunBuilder
 from llm_playground.providers import Provider, known_refusals, wire_formats
@@ -390,7 +390,8 @@ class _ActiveRun:
         self.call = call
         self.reservation: Reservation | None = None
         attempts = list(call.resumes.attempts) if call.resumes else []
-        self.builder = RunBuilder(skeleton, request, attempts)
+        unanswered = charges.of_earlier(attempts, request)
+        self.builder = RunBuilder(skeleton, request, attempts, unanswered=unanswered)
         self.sent_without: tuple[str, ...] = ()
         self.left_out: set[str] = set()  # additions of this package that this run had refused
         self._dropped = wire_formats.dropped_in(request)

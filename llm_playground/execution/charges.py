@@ -21,7 +21,7 @@ from llm_playground.errors import (
     RequestRejectedError,
 )
 from llm_playground.events import Finish
-from llm_playground.types import Request, Run, Usage
+from llm_playground.types import Attempt, Request, Run, Usage
 
 # Errors of requests that a provider has not worked on.
 _UNBILLED = (AuthenticationError, RateLimitError, RequestRejectedError)
@@ -73,6 +73,16 @@ def of_unanswered(error: LLMError | None, request: Request, read: Finish) -> Cha
         return None
     usage = completed(counted, estimates.estimate_usage(request, ""), has_ended=False)
     return Charge(usage, read.response_model, is_partial=True)
+
+
+def of_earlier(attempts: Sequence[Attempt], request: Request) -> list[Charge]:
+    """The charges of the attempts before the one whose answer is resumed: at least their input.
+
+    Later attempts only read that answer.
+    """
+    last = max((n for n, one in enumerate(attempts) if one.response_id), default=0)
+    usage = estimates.estimate_usage(request, "")
+    return [Charge(usage, is_partial=True) for one in attempts[:last] if one.billed]
 
 
 def _has_counts(usage: Usage) -> bool:

@@ -191,11 +191,13 @@ class RunBuilder:
         """The current attempt has ended; without one, do nothing."""
         if self._sent_at is None:
             return
+        billed = None
         if not self._has_answer:
             charge = charges.of_unanswered(error, self.request, self._so_far())
             self.unanswered += [] if charge is None else [self._storable(charge)]
+            billed = charge is not None
         duration_ms = self._since_sent_ms(self._ended_at or time.perf_counter())
-        self.attempts.append(self._attempt(duration_ms, error))
+        self.attempts.append(replace(self._attempt(duration_ms, error), billed=billed))
         self._sent_at, self._waited_ms = None, 0.0
 
     def run(self) -> Run:

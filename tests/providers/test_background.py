@@ -16,6 +16,8 @@ import llm_playground as lp
 from llm_playground import _runtime, provenance
 from llm_playground.budgeting import alarm
 from llm_playground.budgeting.enforcer import enforcer
+from llm_playground.catalog import estimates
+from llm_playground.codegen import find_request
 from llm_playground.providers import openai_responses_stream
 from llm_playground.runlog import open_log
 from tests.providers.responses_format import (
@@ -273,6 +275,30 @@ def test_a_budget_counts_no_more_than_a_resumed_answer_cost(ask):
 
     assert run.cost_usd < caught.value.run.cost_usd
     assert lp.budgets().spent_usd[0] == pytest.approx(float(run.cost_usd))
+
+
+def test_a_resumed_answer_costs_its_failed_attempts_too(ask):
+    is_back = threading.Event()
+    vendor = Vendor(beginning(0.6), allowed=lambda _number: is_back.is_set())
+    failures = [refusing(500), refusing(429)]
+    lp.configure(retry={"attempts": 3, "first_wait_s": 0.01})
+
+    def answer(request):
+        return failures.pop() if failures else vendor(request)
+
+    with pytest.raises(lp.StreamInterruptedError) as caught:
+        ask(answer)
+    for _ in range(2):  # what only reads the answer costs nothing
+        with pytest.raises(lp.StreamInterruptedError):
+            lp.resume()
+    is_back.set()
+    run = lp.resume()
+
+    assert [one.billed for one in caught.value.run.attempts] == [False, True, None]
+    sent = estimates.estimate_usage(find_request(run).request, "").input_tokens
+    assert run.cost_usd == Decimal(sent + 11 * 1 + 5 * 2) / 10**6
+    [row] = lp.runs().to_dict("records")
+    assert row["cost_usd"] == pytest.approx(float(run.cost_usd))
 
 
 def test_a_resumed_answer_raises_the_alarm_of_its_budget(ask):
