@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from llm_playground import formatting
 from llm_playground._validation import short_repr, shorten
@@ -61,13 +61,13 @@ def notices(run: Run) -> list[str]:
         lines.append(f"Max tokens capped at {run.max_tokens_cap:,}: a budget applies.")
     lines += run.budget_notices
     if run.dropped_parameters:
-        lines.append(f"Not sent, {run.model} takes no {', '.join(run.dropped_parameters)}.")
+        lines.append(_left_out(run.dropped_parameters, run.model, "does not take"))
     if run.api_version is not None:
         later = "later ones take no temperature, top_p and top_k"
         lines.append(f"Sent with API version {run.api_version}: {later}.")
     if run.left_out:
         counts = [formatting.count(number, kind) for kind, number in run.left_out.items()]
-        lines.append(f"Not sent, {run.model} has no place for it: {', '.join(counts)}.")
+        lines.append(_left_out(counts, run.model, "has no place for"))
     lines += _about_parts(run)
     shown = run.tool_calls[:_MAX_SHOWN_CALLS]
     # Redacted first: a key must not be cut.
@@ -80,6 +80,12 @@ def notices(run: Run) -> list[str]:
     if run.provider == "local" and run.status in {"completed", "cancelled"}:
         lines.append(LOCAL_NOTE)
     return [printable(redact(line)) for line in lines]
+
+
+def _left_out(names: Sequence[str], model: str, why: str) -> str:
+    """A sentence about what was not sent with a call that was."""
+    it = "it" if len(names) == 1 else "them"
+    return f"Left out: {', '.join(names)} ({model} {why} {it})."
 
 
 def _about_parts(run: Run) -> list[str]:

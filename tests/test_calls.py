@@ -13,6 +13,7 @@ import pydantic
 import pytest
 
 import llm_playground as lp
+from llm_playground import footer
 from llm_playground.execution.retry import without_waits
 from llm_playground.types import Request
 from tests.providers.formats import openai_stream
@@ -80,6 +81,7 @@ class TestAsk:
         run = lp.ask("hi", "openai:gpt-4o", top_k=5, seed=1)
 
         assert run.dropped_parameters == ("top_k",)
+        assert "Left out: top_k (openai:gpt-4o does not take it)." in footer.notices(run)
         assert "top_k" not in server.requests[0].json
         assert server.requests[0].json["seed"] == 1
 

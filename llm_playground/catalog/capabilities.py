@@ -17,7 +17,15 @@ from functools import lru_cache
 
 from llm_playground import config
 from llm_playground._validation import is_finite, repr_of
-from llm_playground.catalog.families import ABILITIES, ANY, FAMILIES, PROVIDERS, Capabilities, Range
+from llm_playground.catalog.families import (
+    ABILITIES,
+    ANY,
+    FAMILIES,
+    LEVELS,
+    PROVIDERS,
+    Capabilities,
+    Range,
+)
 from llm_playground.config import endpoints
 from llm_playground.errors import InvalidParameterError, UnknownModelError
 from llm_playground.types import Parameters
@@ -32,11 +40,16 @@ def capabilities_of(model: str) -> Capabilities:
     >>> sorted(capabilities_of("openai:o3").unsupported)[:3]
     ['frequency_penalty', 'logprobs', 'presence_penalty']
     """
+    provider = model.partition(":")[0]
+    return _family_of(model) or PROVIDERS.get(provider, ANY)
+
+
+@lru_cache(maxsize=512)
+def _family_of(model: str) -> Capabilities | None:
+    """The row of a model's family; None for an unknown model."""
     provider, _, name = model.partition(":")
-    for pattern, capabilities in FAMILIES.get(provider, ()):
-        if re.match(pattern, name):
-            return capabilities
-    return PROVIDERS.get(provider, ANY)
+    rows = FAMILIES.get(provider, ())
+    return next((row for pattern, row in rows if re.match(pattern, name)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +83,7 @@ def check_parameters(model: str, parameters: Parameters) -> None:
     """Reject values that the provider would reject.
 
     Parameters that the model does not support, which are dropped, are checked too. A level of
-    reasoning that other models of the provider take is left to the provider: its refusal costs
-    nothing, and tables age.
+    reasoning has to be one of the model's family; a model without a row takes any.
 
     Raises:
         InvalidParameterError: A value has the wrong type or is out of range.
@@ -83,20 +95,27 @@ def check_parameters(model: str, parameters: Parameters) -> None:
             raise InvalidParameterError(
                 f"{name} is {repr_of(value)}; {provider} takes {allowed}.", provider=provider
             )
-    effort = parameters.reasoning_effort
-    efforts = PROVIDERS.get(provider, supported).efforts
-    if effort is not None and efforts and effort not in efforts:
-        taken = ", ".join(supported.efforts or efforts)
-        raise InvalidParameterError(
-            f"reasoning_effort is {effort!r}; {model.partition(':')[2]} takes {taken}.",
-            provider=provider,
-        )
+    _check_effort(model, parameters.reasoning_effort)
     stops = parameters.stop or ()
     if supported.most_stops is not None and len(stops) > supported.most_stops:
         raise InvalidParameterError(
             f"stop has {len(stops)} texts; {provider} takes at most {supported.most_stops}.",
             provider=provider,
         )
+
+
+def _check_effort(model: str, effort: str | None) -> None:
+    """Refuse a level that the model does not take; one without levels leaves out known ones."""
+    family, (provider, _, name) = _family_of(model), model.partition(":")
+    if effort is None or family is None or family.efforts is None:
+        return
+    if effort in (family.efforts or LEVELS):
+        return
+    known = ", ".join(LEVELS)
+    takes = ", ".join(family.efforts) or f"no reasoning_effort, and known levels are {known}"
+    raise InvalidParameterError(
+        f"reasoning_effort is {repr_of(effort)}; {name} takes {takes}.", provider=provider
+    )
 
 
 def unsupported_in(model: str, parameters: Parameters) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ class Capabilities:
     unsupported: frozenset[str] = frozenset()
     unsupported_while_reasoning: frozenset[str] = frozenset()  # unless the effort is ``none``
     reasons_by_default: bool = False  # whether it reasons where no effort is set
-    efforts: tuple[str, ...] | None = None  # None if any value of reasoning_effort is passed on
+    efforts: tuple[str, ...] | None = None  # levels of reasoning_effort; None if they are unknown
     most_stops: int | None = None  # texts in ``stop``
     first_of: tuple[str, ...] = ()  # mutually exclusive; only the first that is set is sent
 
@@ -89,11 +89,14 @@ _GENERATION = "https://ai.google.dev/api/generate-content#generationconfig"
 # For servers and services without a row of their own.
 ANY = Capabilities(source=_CHAT)
 
-# A provider's row has the efforts that any of its models takes.
+_TO_MAX = ("low", "medium", "high", "xhigh", "max")
+LEVELS = ("none", "minimal", *_TO_MAX)  # every level of reasoning that a model of any family takes
+# A provider's row has the efforts that any of its models takes: a choice for models without a row
+# of their own, and not checked.
 _OPENAI = Capabilities(
     source=f"{_CHAT}; {_OPENAI_EFFORTS}",
     unsupported=frozenset({"top_k"}),
-    efforts=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+    efforts=LEVELS,
     most_stops=4,
 )
 _ANTHROPIC = Capabilities(
@@ -101,7 +104,7 @@ _ANTHROPIC = Capabilities(
     ranges=_RANGES | {"temperature": Range(0, 1)},
     defaults={"temperature": 1, "top_p": 1, "max_tokens": 4096},
     unsupported=_PENALTIES | {"seed", "logprobs"},
-    efforts=("low", "medium", "high", "xhigh", "max"),
+    efforts=_TO_MAX,
 )
 _GEMINI = Capabilities(
     # ``none`` is a budget of 0 tokens of Gemini 2.5, and no level.
@@ -138,7 +141,6 @@ _OPENAI_GPT = replace(
     unsupported_while_reasoning=_SAMPLING | {"logprobs"},
     efforts=("none", "low", "medium", "high", "xhigh"),
 )
-_TO_MAX = ("low", "medium", "high", "xhigh", "max")
 _GPT_6 = replace(
     _OPENAI_GPT, source=_OPENAI_LATEST, reasons_by_default=True, efforts=("none", *_TO_MAX)
 )

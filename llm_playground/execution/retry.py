@@ -11,13 +11,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from llm_playground import config
-from llm_playground.catalog import capabilities
 from llm_playground.config.options import Retry, Timeouts
 from llm_playground.errors import (
     LLMError,
     ProviderError,
     ProviderTimeoutError,
-    RequestRejectedError,
 )
 from llm_playground.redaction import redact
 from llm_playground.types import Request
@@ -214,8 +212,6 @@ class Deadlines:
 
 def as_llm_error(error: Exception, request: Request) -> LLMError:
     """The error of a run whose attempt raised ``error``."""
-    if isinstance(error, RequestRejectedError):
-        return _with_levels(error, request)
     if isinstance(error, LLMError):
         return error
     if isinstance(error, DeadlineError):
@@ -224,12 +220,3 @@ def as_llm_error(error: Exception, request: Request) -> LLMError:
         f"Unexpected {type(error).__name__} while calling {request.model}: {redact(str(error))}",
         detail=redact(repr(error)),
     )
-
-
-def _with_levels(error: RequestRejectedError, request: Request) -> RequestRejectedError:
-    """The refusal of a level of reasoning, with the levels that the model takes."""
-    levels = capabilities.capabilities_of(request.model).efforts or ()
-    are_named = all(level in str(error).lower() for level in levels)
-    if error.refused_value == "reasoning_effort" and not are_named:
-        error.args = (f"{error} {request.model_name} takes {', '.join(levels)}.",)
-    return error

@@ -9,7 +9,8 @@ import pytest
 
 from llm_playground.catalog import capabilities, families
 from llm_playground.errors import InvalidParameterError
-from llm_playground.types import Parameters
+from llm_playground.providers import wire_formats
+from llm_playground.types import Parameters, Request
 
 LEFT_OUT = [
     ("openai:gpt-4o", {"top_k": 5, "seed": 1}, ("top_k",)),
@@ -93,11 +94,16 @@ def test_what_is_left_out_is_not_refused(model, given, left_out):
 
 EFFORTS = {
     "openai:o3-mini": "low medium high",
+    "openai:o1-mini": "",
     "openai:gpt-4o": "",
     "openai:gpt-5-mini": "minimal low medium high",
     "openai:gpt-5-pro": "high",
+    "openai:gpt-oss-120b": "low medium high",
+    "openai:gpt-5-codex": "low medium high",
+    "openai:gpt-5.1-codex-max": "low medium high xhigh",
     "openai:gpt-5.1": "none low medium high",
     "openai:gpt-5.2": "none low medium high xhigh",
+    "openai:gpt-5.5": "none low medium high xhigh",
     "openai:gpt-5.4-pro": "medium high xhigh",
     "openai:gpt-5.3-codex": "low medium high xhigh",
     "openai:gpt-5.6-luna": "none low medium high xhigh max",
@@ -108,12 +114,14 @@ EFFORTS = {
     "anthropic:claude-opus-4-5-20251101": "low medium high",
     "anthropic:claude-opus-4-6": "low medium high max",
     "anthropic:claude-sonnet-4-6": "low medium high max",
+    "anthropic:claude-mythos-preview": "low medium high max",
     "anthropic:claude-opus-4-7": "low medium high xhigh max",
     "anthropic:claude-haiku-5-5": "low medium high xhigh max",
     "gemini:gemini-2.0-flash": "",
     "gemini:gemini-2.5-pro": "minimal low medium high",
     "gemini:gemini-2.5-flash": "none minimal low medium high",
     "gemini:gemini-3-flash-preview": "minimal low medium high",
+    "gemini:gemini-3-pro-preview": "low high",
     "gemini:gemini-3.1-pro-preview": "low medium high",
     "gemini:gemini-3.5-flash-lite": "minimal low medium high",
     "gemini:gemini-3.8-flash": "low medium high",
@@ -122,17 +130,72 @@ EFFORTS = {
 }
 
 
+PLACES = {  # of a level in the body of each wire format
+    "openai": ("reasoning_effort",),
+    "openai-responses": ("reasoning", "effort"),
+    "anthropic": ("output_config", "effort"),
+    "gemini": ("generationConfig", "thinkingConfig", "thinkingLevel"),
+    "gemini-legacy": ("generationConfig", "thinkingConfig", "thinkingLevel"),
+}
+BUDGET = ("generationConfig", "thinkingConfig", "thinkingBudget")
+BUDGETS = {"none": 0, "minimal": 512, "low": 1_024, "medium": 8_192, "high": 24_576}
+FORMATS = {"openai": ("openai", "openai-responses"), "gemini": ("gemini", "gemini-legacy")}
+
+
+def level_in(body, place):
+    for name in place:
+        body = body.get(name, {})
+    return None if body == {} else body
+
+
+def sent_levels(request):
+    """What the body has in place of a level, in each wire format of the provider."""
+    provider = request.provider
+    for name in FORMATS.get(provider, (provider,)):
+        place = BUDGET if request.model_name.startswith("gemini-2") else PLACES[name]
+        yield level_in(wire_formats.WIRE_FORMATS[name].body(request), place)
+
+
 @pytest.mark.parametrize("model", EFFORTS)
-def test_a_model_has_its_own_levels_of_reasoning(model):
-    taken = capabilities.capabilities_of(model).efforts
+def test_a_level_is_sent_or_refused_by_the_row_of_the_family_or_left_out(model):
+    taken, name = EFFORTS[model].split(), model.partition(":")[2]
+    for level in families.LEVELS:
+        parameters = Parameters(reasoning_effort=level)
+        if taken and level not in taken:
+            with pytest.raises(InvalidParameterError) as refused:
+                capabilities.check_parameters(model, parameters)
+            says = f"reasoning_effort is {level!r}; {name} takes {', '.join(taken)}."
+            assert str(refused.value) == says
+            continue
+        capabilities.check_parameters(model, parameters)
+        dropped = capabilities.unsupported_in(model, parameters)
+        assert dropped == (() if taken else ("reasoning_effort",))
+        form = BUDGETS[level] if name.startswith("gemini-2") and taken else level
+        sent = set(sent_levels(Request(model, (), parameters).as_sent(dropped)))
+        assert sent == {form if taken else None}, level
 
-    assert taken == tuple(EFFORTS[model].split())
-    for effort in taken:
-        capabilities.check_parameters(model, Parameters(reasoning_effort=effort))
+    with pytest.raises(InvalidParameterError) as refused:
+        capabilities.check_parameters(model, Parameters(reasoning_effort="hgh"))
+    assert ", ".join(taken or families.LEVELS) in str(refused.value)
 
 
-def test_a_level_that_another_model_takes_is_left_to_the_provider():
-    capabilities.check_parameters("anthropic:claude-opus-4-6", Parameters(reasoning_effort="xhigh"))
+@pytest.mark.parametrize("model", ["openai:next", "anthropic:next", "gemini:next", "mine:gpt-5"])
+def test_an_unknown_model_takes_any_level(model):
+    for level in (*families.LEVELS, "a lot"):
+        parameters = Parameters(reasoning_effort=level)
+        capabilities.check_parameters(model, parameters)
+        assert capabilities.unsupported_in(model, parameters) == ()
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini"])
+def test_the_levels_of_every_family_are_tested(provider):
+    patterns = [pattern for pattern, _ in families.FAMILIES[provider]]
+    named = (model.partition(":") for model in EFFORTS)
+    names = [name for owner, _, name in named if owner == provider]
+
+    first = (next(row for row in patterns if re.match(row, name)) for name in names)
+    assert set(first) == set(patterns)
+    assert families.FAMILIES["gemini-legacy"] == families.FAMILIES["gemini"]
 
 
 ROWS = [

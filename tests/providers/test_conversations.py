@@ -115,7 +115,7 @@ def test_a_run_says_what_of_earlier_answers_was_not_sent(monkeypatch):
         answer = lp.ask("What is it?", "anthropic:claude-sonnet-4-5", messages=[run])
 
     assert (again.left_out, answer.left_out) == ({}, {"picture": 1})
-    line = "Not sent, anthropic:claude-sonnet-4-5 has no place for it: 1 picture."
+    line = "Left out: 1 picture (anthropic:claude-sonnet-4-5 has no place for it)."
     assert line in footer.notices(answer)
     [stored] = stored_runs([answer.id])
     assert line in footer.notices(stored.run)
