@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from llm_playground._validation import repr_of, short_repr
+from llm_playground._validation import repr_of, short_repr, shorten
 from llm_playground.errors import InvalidParameterError
 
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+"""A variable in the header or query of an endpoint; the headers of calls have none."""
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
 _MOST_HEADERS, _MOST_VALUE_CHARS = 32, 4_096
@@ -101,7 +103,8 @@ def of_call(headers: object) -> dict[str, str]:
     """The checked headers of a call, which the log stores: none holds a credential.
 
     Raises:
-        InvalidParameterError: As :func:`checked`, or a name is that of a credential.
+        InvalidParameterError: As :func:`checked`, a name is that of a credential, or a value
+            has a ``${VARIABLE}``, which would be sent as it stands.
     """
     lower = checked(headers, "headers")
     secret = next(filter(has_secret, lower), None)
@@ -110,4 +113,11 @@ def of_call(headers: object) -> dict[str, str]:
             f"headers cannot set {secret}: a call carries the key of its endpoint. Set it for "
             'the endpoint, as "${VARIABLE}": lp.configure(endpoints={"name": {"headers": ...}}).'
         )
+    for name, value in lower.items():
+        variable = VARIABLE.search(value)
+        if variable is not None:
+            raise InvalidParameterError(
+                f"headers[{name!r}]: variables such as {shorten(variable[0])} are read in the "
+                "headers of an endpoint only, see lp.configure(endpoints=...)."
+            )
     return lower

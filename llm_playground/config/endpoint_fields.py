@@ -15,7 +15,6 @@ from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.errors import InvalidParameterError
 from llm_playground.redaction import redact
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _QUERY_NAME = re.compile(r"[A-Za-z0-9._$-]{1,100}")
 _QUERY_VALUE = re.compile(r"[!-~]{1,1000}")
 # A name that cannot change the rest of a URL, whatever a server on the way decodes.
@@ -35,7 +34,7 @@ def checked_headers(headers: object) -> dict[str, str]:
     """
     lower = http_headers.checked(headers, "headers")
     for name, value in lower.items():
-        is_literal = http_headers.has_secret(name) and not _VARIABLE.search(value)
+        is_literal = http_headers.has_secret(name) and not http_headers.VARIABLE.search(value)
         text = filled(value, lambda _name: "")  # redaction takes "Bearer ${NAME}" for a key
         if is_literal or redact(text) != text:
             raise InvalidParameterError(
@@ -72,7 +71,11 @@ def variables(headers: Mapping[str, str]) -> dict[str, str]:
     >>> variables({"x-a": "${A}", "x-b": "b"})
     {'A': 'x-a'}
     """
-    return {name: header for header, value in headers.items() for name in _VARIABLE.findall(value)}
+    return {
+        name: header
+        for header, value in headers.items()
+        for name in http_headers.VARIABLE.findall(value)
+    }
 
 
 def filled(value: str, read: Callable[[str], str]) -> str:
@@ -81,7 +84,7 @@ def filled(value: str, read: Callable[[str], str]) -> str:
     >>> filled("Bearer ${A}", str.lower)
     'Bearer a'
     """
-    return _VARIABLE.sub(lambda match: read(match[1]), value)
+    return http_headers.VARIABLE.sub(lambda match: read(match[1]), value)
 
 
 def pieces(value: str) -> list[str]:
@@ -90,7 +93,7 @@ def pieces(value: str) -> list[str]:
     >>> pieces("Bearer ${A}")
     ['Bearer ', 'A', '']
     """
-    return _VARIABLE.split(value)
+    return http_headers.VARIABLE.split(value)
 
 
 def url_for(base_url: str, model_name: str) -> str:

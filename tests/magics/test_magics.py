@@ -242,6 +242,7 @@ def test_several_models_or_iterations_are_a_comparison(nb, serve):
         ("%%llm --param 'extra={\"N\":8}'\nhi", "-n in a cell"),
         ("%%llm --header X-Beta\nhi", "--header takes NAME=VALUE"),
         ("%%llm --header Cookie=a\nhi", "headers cannot set cookie"),
+        ("%%llm --header X-A=${NOPE}\nhi", "headers['x-a']: variables such as ${NOPE} are read"),
         ("%%llm --schema lp\nhi", "schema takes"),
         ("%%llm --image nowhere.png\nhi", "no image at nowhere.png"),
         ("%%llm --file nowhere.pdf\nhi", "There is no file at nowhere.pdf"),
