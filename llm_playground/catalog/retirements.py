@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-SOON = timedelta(days=90)
+SOON_DAYS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,23 @@ def announced(provider: str, name: str) -> datetime | None:
     return next((end.retires_at for end in ends if re.fullmatch(end.pattern, name)), None)
 
 
+def days_left(retires_at: datetime, now: datetime) -> int:
+    """The days from today's date to that of an end, in UTC; negative after it.
+
+    >>> days_left(_day("2026-12-11"), _day("2026-12-01").replace(hour=14))
+    10
+    """
+    return (retires_at.astimezone(UTC).date() - now.astimezone(UTC).date()).days
+
+
 def warning(retires_at: datetime | None, now: datetime) -> str:
-    """``ends 14 Jan 2027`` within 90 days, ``ended 30 Nov 2026`` after it; else empty.
+    """``ends 14 Jan 2027`` within 90 days, ``ended 30 Nov 2026`` after that day; else empty.
 
     >>> warning(_day("2027-01-14"), _day("2026-12-01"))
     'ends 14 Jan 2027'
     """
-    if retires_at is None or retires_at - now > SOON:
+    if retires_at is None or days_left(retires_at, now) > SOON_DAYS:
         return ""
-    verb = "ends" if retires_at > now else "ended"
-    return f"{verb} {retires_at.day} {retires_at:%b %Y}"
+    verb = "ends" if days_left(retires_at, now) >= 0 else "ended"
+    day = retires_at.astimezone(UTC)
+    return f"{verb} {day.day} {day:%b %Y}"

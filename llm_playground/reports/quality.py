@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Unpack
 
-from llm_playground.reports.query import SENT, STATUS, By, Filters, grouped, names_of, report
+from llm_playground.reports.query import (
+    SENT,
+    STATUS,
+    By,
+    Filters,
+    check_filters,
+    grouped,
+    names_of,
+    report,
+)
 from llm_playground.runlog import open_log
 from llm_playground.runlog.store import Dialect
 
@@ -84,6 +93,7 @@ def latency(
         InvalidParameterError: ``by``, ``tz`` or a filter is invalid.
         RunLogError: The log cannot be read.
     """
+    check_filters(filters, latency)
     return grouped(_LATENCY, by, filters, which=SENT, tz=tz)
 
 
@@ -107,6 +117,7 @@ def failures(
         InvalidParameterError: ``by``, ``tz`` or a filter is invalid.
         RunLogError: The log cannot be read.
     """
+    check_filters(filters, failures)
     names = [name for name in names_of(by) if name != "status"]  # which is a column already
     return report(_FAILURES, names, filters, which="NOT coalesce(r.cached, false)", tz=tz)
 
@@ -134,6 +145,7 @@ def waste(
         InvalidParameterError: ``by``, ``tz`` or a filter is invalid.
         RunLogError: The log cannot be read.
     """
+    check_filters(filters, waste)
     return grouped(_waste_figures(_ATTEMPTS[open_log().dialect]), by, filters, tz=tz)
 
 

@@ -8,9 +8,10 @@ text read ``results`` alone. Rows that another program inserted into ``results``
 
 from __future__ import annotations
 
+import inspect
 import re
 from calendar import monthrange
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from numbers import Integral
@@ -324,12 +325,25 @@ def time_zone(tz: str) -> ZoneInfo:
         ) from None
 
 
-def _filter_values(filters: Filters) -> dict[str, object]:
-    """The values of the filters that are set, by their names in :data:`_CONDITIONS`."""
+def check_filters(
+    filters: Mapping[str, object], report: Callable[..., object] | None = None
+) -> None:
+    """Refuse names that are no filters; the message has the other arguments of ``report`` too.
+
+    Raises:
+        InvalidParameterError: A name is unknown.
+    """
     for name in filters:
         if name not in Filters.__annotations__:
-            names = ", ".join(Filters.__annotations__)
-            raise InvalidParameterError(f"{name!r} is not a filter. Available: {names}.")
+            own = inspect.signature(report).parameters.values() if report is not None else ()
+            names = [one.name for one in own if one.kind is not one.VAR_KEYWORD]
+            known = ", ".join([*names, *Filters.__annotations__])
+            raise InvalidParameterError(f"{name!r} is not a filter. Available: {known}.")
+
+
+def _filter_values(filters: Filters) -> dict[str, object]:
+    """The values of the filters that are set, by their names in :data:`_CONDITIONS`."""
+    check_filters(filters)
     notebook, search = _text(filters, "notebook"), _text(filters, "search")
     values: dict[str, object] = {
         "models": [like for name in _texts(filters, "model") for like in _model_patterns(name)],

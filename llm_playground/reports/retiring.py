@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Unpack, cast
 from llm_playground import _runtime
 from llm_playground._validation import repr_of, shorten
 from llm_playground.catalog import models
+from llm_playground.catalog.retirements import days_left
 from llm_playground.errors import InvalidParameterError
-from llm_playground.reports.query import SENT, By, Filters, grouped, names_of, report
+from llm_playground.reports.query import SENT, By, Filters, check_filters, grouped, names_of, report
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,13 +60,13 @@ def retiring(
     The ends are those of the providers' live lists, which are queried for at most two seconds, and
     of their announcements.
 
-    Columns: ``model``, those of ``by``, ``retires_at`` (UTC), ``days_left`` (negative after the
-    end), ``runs``, ``monthly_usd`` (the cost of the last 30 days; NaN where no price is known),
-    ``prompts`` (the starts of the user prompts), ``notebooks`` and ``users`` (lists of at most 50
+    Columns: ``model``, those of ``by``, ``retires_at`` (UTC), ``days_left`` (between the dates in
+    UTC; negative after the end), ``runs``, ``monthly_usd`` (the cost of the last 30 days; NaN where
+    no price is known), ``prompts`` (the starts of the user prompts), ``notebooks`` and ``users`` (lists of at most 50
     each), ``last_used_at``.
 
     Args:
-        within_days: How soon a model ends, in days from now.
+        within_days: How soon a model ends, in days from today.
         by: Further columns to group by: notebook, user, tag, ...
         **filters: See :class:`~llm_playground.reports.query.Filters`.
 
@@ -78,14 +79,20 @@ def retiring(
         >>> lp.retiring(by="notebook").columns[:3].tolist()
         ['model', 'notebook', 'retires_at']
     """
+    check_filters(filters, retiring)
+    names, days = names_of(["model", *names_of(by)]), _days(within_days)
+    _runtime.run(models.refresh(_REFRESH_S))
+    return _ending(days, names, filters, datetime.now(UTC))
+
+
+def _ending(within_days: int, names: Sequence[By], filters: Filters, now: datetime) -> pd.DataFrame:
+    """The frame of :func:`retiring` as of ``now``, by the lists that are here."""
     import pandas as pd  # first use, not import
 
-    names = names_of(["model", *names_of(by)])
-    now = datetime.now(UTC)
-    latest = now + timedelta(days=_days(within_days))
-    _runtime.run(models.refresh(_REFRESH_S))
     used = grouped("count(*) AS runs", "model", filters, which=SENT)["model"].dropna()
-    ends = {name: at for name, at in models.ends_of(used).items() if at <= latest}
+    ends = {
+        name: at for name, at in models.ends_of(used).items() if days_left(at, now) <= within_days
+    }
     if not ends:
         return pd.DataFrame(columns=[*names, *_FIGURES])
     of_these = cast("Filters", {**filters, "model": list(ends)})
@@ -94,7 +101,7 @@ def retiring(
     frame = report(_TEMPLATE, names, of_these, which=SENT, tables=tables, values=values)
     retires_at = frame["model"].map(ends)
     frame["retires_at"] = pd.to_datetime(retires_at, utc=True)
-    frame["days_left"] = [(at - now).days for at in retires_at]
+    frame["days_left"] = [days_left(at, now) for at in retires_at]
     for name in _LISTS:
         frame[name] = [_texts(value) for value in frame[name]]
     frame = frame.sort_values("retires_at", kind="stable", ignore_index=True)

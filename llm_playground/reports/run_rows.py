@@ -12,7 +12,14 @@ from llm_playground import _validation, provenance, types
 from llm_playground.errors import InvalidParameterError
 from llm_playground.redaction import redact
 from llm_playground.reports import query
-from llm_playground.reports.query import Filters, When, condition, joined, limit_clause
+from llm_playground.reports.query import (
+    Filters,
+    When,
+    check_filters,
+    condition,
+    joined,
+    limit_clause,
+)
 from llm_playground.runlog import open_log, rows, schema
 from llm_playground.runlog.store import Dialect
 from llm_playground.types import Run
@@ -84,6 +91,7 @@ def runs(
         >>> len(runs(model="local", since="2026-01-01", limit=0))
         0
     """
+    check_filters(filters, runs)
     log = open_log()
     sql, values, text = _newest(log.dialect, limit, filters, search_compressed)
     frame = rows.unpacked(log.frame(sql, values))
@@ -98,6 +106,7 @@ def newest(
     *, limit: int | None = None, search_compressed: bool = False, **filters: Unpack[Filters]
 ) -> list[rows.Row]:
     """As :func:`runs`, as dictionaries and without pandas."""
+    check_filters(filters, newest)
     log = open_log()
     sql, values, text = _newest(log.dialect, limit, filters, search_compressed)
     found = [rows.unpacked_row(row) for row in log.rows(sql, values)]

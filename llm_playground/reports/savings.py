@@ -17,7 +17,7 @@ from llm_playground import config
 from llm_playground.catalog import pricing
 from llm_playground.catalog.capabilities import resolve_model
 from llm_playground.errors import InvalidParameterError
-from llm_playground.reports.query import SENT, STATUS, By, Filters, report
+from llm_playground.reports.query import SENT, STATUS, By, Filters, check_filters, report
 from llm_playground.types import Usage
 
 if TYPE_CHECKING:
@@ -238,6 +238,7 @@ def what_if(
         >>> float(what_if("local", by="month", since="2026-01").what_if_usd.sum())
         0.0
     """
+    check_filters(filters, what_if)
     import pandas as pd
 
     if not other:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from llm_playground.errors import InvalidParameterError
 from llm_playground.reports import query
-from llm_playground.reports.query import STATUS, By, Filters, When, grouped
+from llm_playground.reports.query import STATUS, By, Filters, When, check_filters, grouped
 from llm_playground.runlog import open_log
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def costs(
         InvalidParameterError: ``by``, ``tz`` or a filter is invalid.
         RunLogError: The log cannot be read.
     """
+    check_filters(filters, costs)
     log = open_log()
     summable = log.dialect == "postgres" and _is_in_sums(by, tz, filters)
     until = log.summed_until() if summable else None
@@ -145,6 +146,7 @@ def usage_by(
         InvalidParameterError: ``who`` or a filter is invalid.
         RunLogError: The log cannot be read.
     """
+    check_filters(filters, usage_by)
     order = "sum(cost_usd) DESC NULLS LAST, count(*) DESC, 1"
     return grouped(_USAGE, who, filters, tz=tz, order=order)
 
@@ -174,6 +176,7 @@ def forecast(
         InvalidParameterError: ``by``, ``at``, ``tz`` or a filter is invalid.
         RunLogError: The log cannot be read.
     """
+    check_filters(filters, forecast)
     import pandas as pd
 
     if filters.get("since") is not None or filters.get("until") is not None:

@@ -45,6 +45,27 @@ def test_an_announced_end_is_of_whole_names(provider, name, day):
     assert (retires_at and retires_at.date().isoformat()) == day
 
 
+TODAY = datetime(2026, 12, 1, 14, 7, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("end", "days", "shown"),
+    [
+        ("2026-12-11T00:00Z", 10, "ends 11 Dec 2026"),
+        ("2026-12-01T00:00Z", 0, "ends 1 Dec 2026"),
+        ("2026-12-02T01:00+02:00", 0, "ends 1 Dec 2026"),
+        ("2026-11-30T23:59Z", -1, "ended 30 Nov 2026"),
+        ("2027-03-01T23:00Z", 90, "ends 1 Mar 2027"),
+        ("2027-03-02T00:00Z", 91, ""),
+    ],
+)
+def test_days_to_an_end_are_those_between_dates(end, days, shown):
+    at = datetime.fromisoformat(end)
+
+    assert retirements.days_left(at, TODAY) == days
+    assert retirements.warning(at, TODAY) == shown
+
+
 @pytest.fixture
 def listed(home, monkeypatch):
     """OpenAI's list with the ends of its models."""

@@ -9,6 +9,7 @@ import llm_playground as lp
 from llm_playground import config
 from llm_playground.catalog import models
 from llm_playground.catalog.listing import ListedModel, Listing
+from llm_playground.reports.retiring import _ending
 from tests.reports.shelf import add
 
 NOW = datetime.now(UTC)
@@ -50,10 +51,10 @@ def test_what_uses_a_model_that_ends_is_listed_with_its_cost(log):
     add(log, model="mine:stays", at=NOW)
     add(log, model="mine:soon", question="Reused?", at=NOW, cached=True)
 
-    past, soon = lp.retiring().itertuples(index=False)
+    past, soon = _ending(90, ["model"], {}, NOW).itertuples(index=False)
 
-    assert (past.model, past.days_left, past.runs, past.monthly_usd) == ("mine:past", -21, 1, 0)
-    assert (soon.model, soon.retires_at, soon.days_left, soon.runs) == ("mine:soon", SOON, 29, 3)
+    assert (past.model, past.days_left, past.runs, past.monthly_usd) == ("mine:past", -20, 1, 0)
+    assert (soon.model, soon.retires_at, soon.days_left, soon.runs) == ("mine:soon", SOON, 30, 3)
     assert soon.monthly_usd == pytest.approx(1.5)
     assert (soon.prompts, soon.notebooks) == (["How?", "Why? Why?"], ["a.ipynb"])
     assert (soon.users, soon.last_used_at) == (["ada", "bob"], NOW)
@@ -68,6 +69,11 @@ def test_an_unknown_price_is_no_cost_of_zero(log):
     add(log, model="mine:soon", at=NOW, cost_usd=None)
 
     assert lp.retiring().monthly_usd.isna().tolist() == [True]
+
+
+def test_the_names_of_all_arguments_are_offered():
+    with pytest.raises(lp.InvalidParameterError, match="Available: within_days, by, model, user"):
+        lp.retiring(days=400)
 
 
 @pytest.mark.parametrize("days", [-1, 1.5, True, "90"])
