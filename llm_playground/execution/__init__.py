@@ -438,11 +438,12 @@ class _ActiveRun:
             goes_on = exception.answer_goes_on
         if not goes_on:
             return error
-        status_code = getattr(error, "status_code", None)
+        reason = str(error)
+        if getattr(error, "status_code", None) is None:  # without advice to run again
+            reason = reason.partition(". ")[0].removesuffix(".") + "."
         self._goes_on, label = True, config.label(self.call.request.provider)
-        why = "" if status_code is None else f" It cannot be read now: {error}"
         line = f"{label[:1].upper()}{label[1:]} goes on with this answer in the background. "
-        line += f'lp.resume("{self.call.run_id}") gets it.{why}'
+        line += f'lp.resume("{self.call.run_id}") gets it. It cannot be read now: {reason}'
         return StreamInterruptedError(line, detail=error.detail or str(error))
 
     async def stop_in_background(self) -> None:

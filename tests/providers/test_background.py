@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -172,6 +173,21 @@ def test_an_answer_that_the_provider_no_longer_has_says_so(ask):
     [row] = lp.runs().to_dict("records")
     assert (row["status"], row["response_text"]) == ("failed", broken.text)
     assert row["cost_usd"] == pytest.approx(float(broken.cost_usd))
+
+
+def test_why_an_answer_cannot_be_resumed_now_is_said(ask):
+    with pytest.raises(lp.StreamInterruptedError):
+        ask(Vendor(beginning(0.6), allowed=lambda _number: False))
+
+    with WireServer(refusing(503)) as server:  # its port refuses connections once it is closed
+        lp.configure(endpoints={"gateway": {"base_url": f"{server.url}/v1"}})
+    with pytest.raises(lp.StreamInterruptedError) as caught:
+        lp.resume()
+
+    host = server.url.removeprefix("http://")
+    assert re.search(
+        rf'lp\.resume\(".*"\) gets it\. .*: {host} refuses connections\.$', str(caught.value)
+    )
 
 
 def refusing(status):
