@@ -62,8 +62,8 @@ def retiring(
 
     Columns: ``model``, those of ``by``, ``retires_at`` (UTC), ``days_left`` (between the dates in
     UTC; negative after the end), ``runs``, ``monthly_usd`` (the cost of the last 30 days; NaN where
-    no price is known), ``prompts`` (the starts of the user prompts), ``notebooks`` and ``users`` (lists of at most 50
-    each), ``last_used_at``.
+    no price is known), ``prompts`` (the starts of the user prompts), ``notebooks`` and
+    ``users`` (lists of at most 50 each), ``last_used_at``.
 
     Args:
         within_days: How soon a model ends, in days from today.
