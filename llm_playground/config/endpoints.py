@@ -310,12 +310,14 @@ def _unknown(name: str, providers: Collection[str], known: Sequence[str]) -> str
             if colon
             else f"Write {name}:NAME with the name of a model. %llm models lists all."
         )
-    close = difflib.get_close_matches(provider.lower(), providers, n=1) if model else []
+    near = difflib.get_close_matches(provider.lower(), providers, n=1, cutoff=0.75)
+    close = near if model else []
     hint = f"Did you mean {close[0]}:{model}?" if close else _closest_model(name, known)
     if difflib.get_close_matches(name.lower(), ["local"], cutoff=0.75):
         hint = "Did you mean local?"
     if colon and not hint:
-        hint = 'lp.configure(endpoints={"mine": "http://host:port/v1"}) adds a provider.'
+        way = f'lp.configure(endpoints={{"{provider}": "http://host:port/v1"}}) adds it.'
+        hint = f"No endpoint is called {provider}: {way}"
     start = f"No provider is known for the model {name!r}."
     return " ".join(filter(None, [start, hint, "%llm models lists all."]))
 
@@ -325,5 +327,6 @@ def _closest_model(name: str, known: Sequence[str]) -> str:
     bare = {full.partition(":")[2]: full for full in reversed(known)}
     newest_first = list(reversed(bare))
     close = [other for other in newest_first if name.lower() in other][:3]
-    close = close or difflib.get_close_matches(name, bare, n=3, cutoff=0.4)
+    least = 0.6 if ":" in name else 0.4  # with a prefix, it may be of an endpoint that is not set
+    close = close or difflib.get_close_matches(name, bare, n=3, cutoff=least)
     return f"Closest: {', '.join(bare[other] for other in close)}." if close else ""

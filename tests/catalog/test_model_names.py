@@ -34,6 +34,22 @@ def test_an_unknown_name_comes_with_close_matches():
 
 
 @pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("mine:plain", 'No endpoint is called mine: lp.configure(endpoints={"mine": '),
+        ("opnai:gpt-6-luna", "Did you mean openai:gpt-6-luna?"),
+        ("qwen2:7c", "Closest: ollama:qwen2:7b."),
+    ],
+)
+def test_an_unknown_prefix_is_a_misspelling_or_an_endpoint_to_add(name, says):
+    with pytest.raises(UnknownModelError) as unknown:
+        capabilities.resolve_model(name, ["openai:gpt-6-luna", "ollama:qwen2:7b"])
+
+    assert says in str(unknown.value)
+    assert ("No endpoint" in str(unknown.value)) is says.startswith("No endpoint")
+
+
+@pytest.mark.parametrize(
     ("provider", "given"),
     [
         ("openai", {"temperature": 2.1}),
