@@ -12,6 +12,7 @@ import pytest
 
 from llm_playground import config, errors
 from llm_playground.events import TextDelta
+from llm_playground.providers.sse import MAX_EVENT_BYTES
 from tests.providers.failures import broken_off, collect, failure, failure_from
 from tests.providers.server import Reply, WireServer, json_reply
 from tests.providers.vendors import ANTHROPIC, GEMINI, KEY, OPENAI
@@ -352,10 +353,10 @@ async def test_plain_json_instead_of_stream_is_reported(vendor):
 
 
 async def test_endless_line_does_not_fill_memory(vendor):
-    reply = Reply([b"data: ", *[b"x" * 1_000_000] * 17])
+    reply = Reply([b"data: ", *[b"x" * 1_000_000] * (MAX_EVENT_BYTES // 1_000_000 + 1)])
     error, _ = await failure_from(vendor, reply)
     assert type(error) is errors.ProviderError
-    assert "more than 16,777,216 bytes" in error.detail
+    assert f"more than {MAX_EVENT_BYTES:,} bytes" in error.detail
 
 
 async def test_a_model_name_gemini_cannot_address_is_rejected_not_raised_raw():

@@ -101,7 +101,7 @@ def test_killed_kernel_leaves_an_interrupted_answer(home, monkeypatch):
         from llm_playground.runlog import open_log
         lp.Playground('letters', {given}).run()
         journals = open_log().journals
-        while not any(b"sailed" in path.read_bytes() for path in journals.glob("*")):
+        while not any(b"sailed" in path.read_bytes() for path in journals.glob("*.jsonl")):
             time.sleep(0.02)
         os.kill(os.getpid(), signal.SIGKILL)"""
     pieces = ["Once ", "a ", "ship ", "sailed ", "to ", "sea"]
