@@ -474,7 +474,10 @@ class _ActiveRun:
         run = builder.ended(status, error, self._dropped)
         lost = left_out(sent) if sent.messages[1:] else {}
         run = replace(run, api_version=wire_formats.older_version(sent), left_out=lost)
-        if before is not None and builder.finish is None and _has_as_much(before, run):
+        had, has = (
+            each.usage.output_tokens or 0 if each and each.usage else 0 for each in (before, run)
+        )
+        if before is not None and builder.finish is None and had >= has:
             goes_on = status == "cancelled" and builder.background is None  # nothing was stopped
             kept: Status = "interrupted" if goes_on else status
             return replace(before, status=kept, error=error, attempts=run.attempts)
@@ -482,12 +485,6 @@ class _ActiveRun:
             return run
         cap, notices = self.reservation.max_tokens, tuple(self.reservation.notices)
         return replace(run, max_tokens_cap=cap, budget_notices=notices)
-
-
-def _has_as_much(before: Run, run: Run) -> bool:
-    """Whether a run had as much of its answer before it was resumed."""
-    had, has = (one.usage.output_tokens or 0 if one.usage else 0 for one in (before, run))
-    return had >= has
 
 
 def _keep_stack(call: Call, error: Exception) -> None:
