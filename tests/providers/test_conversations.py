@@ -1,4 +1,4 @@
-"""Earlier answers in a conversation with another provider: what is sent is valid, and told."""
+"""Earlier answers sent to another provider: valid requests, and a count of what is left out."""
 
 import hashlib
 import json
@@ -95,10 +95,10 @@ def test_answers_of_other_formats_are_sent_validly_and_losses_are_told(to):
         turns = turns_of(to, HI, Message("assistant", parts), results, AND)
         sdk_type.validate_python(turns)
 
-        told = left_out(Request(model, (HI, Message("assistant", parts), AND)))
+        counted = left_out(Request(model, (HI, Message("assistant", parts), AND)))
         as_json = json.dumps(turns, ensure_ascii=False)
         lost = [part for part in parts if not is_sent(part, as_json)]
-        assert sum(told.values()) == len(lost), (of, told, lost)
+        assert sum(counted.values()) == len(lost), (of, counted, lost)
 
 
 def test_a_run_says_what_of_earlier_answers_was_not_sent(monkeypatch):
@@ -170,7 +170,7 @@ DREW = original_of({**test_responses.PICTURE, "result": None}, "openai")
 
 
 @pytest.mark.parametrize(
-    ("name", "parts", "told"),
+    ("name", "parts", "counted"),
     [
         ("gemini", (GONE,), {"picture": 1}),
         ("gemini", (SIGNED,), {"picture": 1}),
@@ -183,14 +183,14 @@ DREW = original_of({**test_responses.PICTURE, "result": None}, "openai")
         ),
     ],
 )
-def test_pictures_and_recordings_without_bytes_are_left_out_and_told(name, parts, told):
+def test_pictures_and_recordings_without_bytes_are_left_out_and_counted(name, parts, counted):
     said = TextPart("So.")
     turns = [Message("assistant", content) for content in ((*parts, said), (said,))]
     without, plain = (turns_of(name, HI, turn, AND) for turn in turns)
 
     assert without == plain
     lp.configure(openai_api="responses" if name == "openai-responses" else "chat_completions")
-    assert left_out(Request(FORMATS[name][0], (HI, turns[0], AND))) == told
+    assert left_out(Request(FORMATS[name][0], (HI, turns[0], AND))) == counted
 
 
 @pytest.mark.parametrize("name", ["anthropic", "gemini"])

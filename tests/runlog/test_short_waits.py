@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 
 import pytest
 
@@ -49,19 +50,26 @@ def test_process_that_keeps_the_log_is_named(log, path, actor, access):
     assert ACCESSES[access](log)
 
 
-def test_thread_that_keeps_the_log_is_named(log):
+@contextmanager
+def kept_by(thread_name, log):
+    """A thread of this process has the log; the block's function lets it go."""
     kept, ended = threading.Event(), threading.Event()
 
     def keep(session):
         kept.set()
         ended.wait(60)
 
-    thread = threading.Thread(target=log.read, args=(keep,), name="a long look")
+    thread = threading.Thread(target=log.read, args=(keep,), name=thread_name)
     thread.start()
     kept.wait(60)
-    messages = [refused_quickly(access, log) for access in ACCESSES]
+    yield ended.set
     ended.set()
     thread.join(60)
+
+
+def test_thread_that_keeps_the_log_is_named(log):
+    with kept_by("a long look", log):
+        messages = [refused_quickly(access, log) for access in ACCESSES]
 
     assert all("(a long look) has kept the run log" in message for message in messages)
     assert [len(ACCESSES[access](log)) for access in ("read", "rows")] == [1, 1]
@@ -69,20 +77,10 @@ def test_thread_that_keeps_the_log_is_named(log):
 
 def test_own_drain_is_awaited(log):
     """A read with little patience ends after it, on a busy machine too."""
-    kept, ended = threading.Event(), threading.Event()
-
-    def keep(session):
-        kept.set()
-        ended.wait(60)
-
-    thread = threading.Thread(target=log.read, args=(keep,), name="llm_playground-drain")
-    thread.start()
-    kept.wait(60)
-    with ThreadPoolExecutor() as pool:
+    with kept_by("llm_playground-drain", log) as let_go, ThreadPoolExecutor() as pool:
         waiting = pool.submit(ACCESSES["rows"], log)
         finished, _ = wait([waiting], timeout=3 * WAIT_S)
-        ended.set()
-    thread.join(60)
+        let_go()
 
     if log.path is None:  # the server may be away
         assert "has kept the run log" in str(waiting.exception())
