@@ -1,8 +1,8 @@
 """Reads the stream of OpenAI's Responses API; see :class:`~.streaming.Reader`.
 
 An answer is a list of items: messages, reasoning, tool calls. Texts and arguments are streamed; all
-else is read from the whole item at its end. The next round sends items back
-unchanged, so their JSON is kept with the parts. An item of a type that is not known is a part too.
+else is read from the whole item at its end. The next round sends items back unchanged, so their
+JSON is kept with the parts. An item of an unknown type is a part too.
 """
 
 from __future__ import annotations
