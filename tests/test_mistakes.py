@@ -44,7 +44,7 @@ class TestModel:
             ("OpenAI:x", "Did you mean openai:x?"),
             ("openai:", "The model's name is missing after 'openai:'."),
             ("openai", "Write openai:NAME"),
-            ("qqqq:x", 'lp.configure(endpoints={"mine": "http://host:port/v1"}) adds'),
+            ("qqqq:x", 'lp.configure(endpoints={"qqqq": "http://host:port/v1"}) adds'),
         ],
     )
     def test_suggests_a_name(self, typed, expected):

@@ -171,7 +171,7 @@ async def test_endless_element_does_not_fill_memory():
     millions = [b"x" * 1_000_000] * (MAX_EVENT_BYTES // 1_000_000 + 1)
     error, _ = await failure_from(LEGACY, Reply([b'[{"candidates": "', *millions], headers=JSON))
     assert type(error) is errors.ProviderError
-    assert "more than 16,777,216 bytes" in error.detail
+    assert f"more than {MAX_EVENT_BYTES:,} bytes" in error.detail
 
 
 async def test_wrong_content_encoding_is_a_broken_connection():
