@@ -11,6 +11,7 @@ from llm_playground import provenance
 
 MINE = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
 BIG = 3_000_000
+LIMIT_S = 5.0  # of CPU; each takes less than 0.1 s, in quadratic time more than this
 
 
 @pytest.fixture
@@ -249,9 +250,9 @@ def test_no_configuration_keeps_a_call(repository, monkeypatch, filler, setting)
     (folder / "own" / "config").write_text(f"x\n{setting}{filler * (60_000 // len(filler))}x")
     monkeypatch.chdir(folder)
 
-    started_s = time.process_time()
+    started_s = time.thread_time()
     assert provenance.commit() is None
-    assert time.process_time() - started_s < 1
+    assert time.thread_time() - started_s < LIMIT_S
 
 
 @pytest.mark.parametrize("kind", ["fifo", "link", "socket"])

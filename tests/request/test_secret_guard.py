@@ -422,9 +422,10 @@ class TestKinds:
         ["sk-", "sk_", "a@", "4111 ", "-----BEGIN ", "eyJ.", "api-key=", "Bearer ", "1", "a"],
     )
     def test_searching_takes_time_in_proportion_to_the_text(self, piece):
-        took = [_seconds(piece * (size // len(piece))) for size in (20_000, 200_000)]
+        texts = [piece * (size // len(piece)) for size in (20_000, 400_000)]
+        took = [min(_seconds(said) for _ in range(3)) for said in texts]
 
-        assert took[1] < 40 * max(took[0], 0.002)
+        assert took[1] < 100 * max(took[0], 0.002)  # 20 times the text; quadratic: 400
 
 
 def _seconds(said):

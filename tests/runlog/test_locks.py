@@ -93,7 +93,8 @@ def test_row_and_advisory_locks_of_a_change_end_in_one_line(url):
             log.change(change, wait_s=1)
 
 
-def test_runs_are_recorded_without_delay_while_tables_are_locked(url):
+def test_runs_are_recorded_without_delay_while_tables_are_locked(url, monkeypatch):
+    monkeypatch.setattr(postgres_admin, "CHANGE_LOCK_WAIT_MS", 60_000)
     log = open_log(url)
     log.drain()
     with locked(url, "LOCK TABLE results, executions, prompts IN ACCESS EXCLUSIVE MODE"):
@@ -102,8 +103,8 @@ def test_runs_are_recorded_without_delay_while_tables_are_locked(url):
         began = time.monotonic()
         for _ in range(20):
             record(log)
-        assert time.monotonic() - began < 1
-        reader.join(LIMIT_S)
+        assert time.monotonic() - began < LIMIT_S
+    reader.join(LIMIT_S)
     assert len(log.frame("SELECT * FROM runs")) == 20
 
 
