@@ -382,7 +382,7 @@ def test_usual_form_is_priced_as_fast_as_a_person_types(serve):  # noqa: F811
         )
         took.append(time.thread_time() - began)
 
-    assert sorted(took)[10] < 0.2  # 10 ms, of CPU
+    assert sorted(took)[10] < 0.1  # of this thread's CPU; each takes 1 ms
 
 
 def test_typing_into_a_form_of_3000_calls_is_not_delayed(panel):
@@ -394,8 +394,9 @@ def test_typing_into_a_form_of_3000_calls_is_not_delayed(panel):
     for number in range(30):
         pg.prompt = f"{{{{a}}}} {number}"
 
-    assert pg.price == before, "typing waited for the price"
+    after = pg.price
     go_on.set()
+    assert after == before, "typing waited for the price"
     until(lambda: pg.price["text"].startswith("3 models × 1,000 cases = 3,000 calls"))
 
 
