@@ -171,6 +171,16 @@ def difference(panel: Playground, arguments: Arguments) -> list[comparison.DiffP
     return comparison.diff(answers.text(arguments["baseline"]), answers.text(arguments["answer"]))
 
 
+def raw_text(panel: Playground, arguments: Arguments) -> dict[str, Any]:
+    """The text of ``answer`` as the model wrote it, from character ``start`` on.
+
+    The result has ``text``, without keys and with visible control characters, and ``end``, which is
+    the ``start`` of what follows.
+    """
+    text, end = panel.answers.raw_text(arguments["answer"], int(arguments["start"]))
+    return {"text": text, "end": end}
+
+
 def wire(panel: Playground, arguments: Arguments) -> dict[str, Any]:
     """The HTTP requests and responses of the answer ``number``, for the request inspector."""
     number = arguments["number"]
@@ -378,6 +388,7 @@ _FUNCTIONS: tuple[Handler, ...] = (
     prompt_names,
     add_attachment,
     difference,
+    raw_text,
     wire,
     code,
     cell,

@@ -26,6 +26,7 @@ from llm_playground.config.options import Rates
 from llm_playground.errors import InvalidParameterError
 from llm_playground.events import Retrying, RunFinished, StreamEvent
 from llm_playground.formatting import usd
+from llm_playground.redaction import StreamRedactor, printable
 from llm_playground.types import Request, Run, Status
 from llm_playground.widget.cost_context import basis_of, cost_contexts, log_readers
 from llm_playground.widget.form import PlannedCall
@@ -217,6 +218,16 @@ class AnswerSet:
     def text(self, number: int) -> str:
         """The text so far of answer ``number``; as :meth:`run_of`."""
         return "".join(self._pane(number).text.pieces)
+
+    def raw_text(self, number: int, start: int) -> tuple[str, int]:
+        """The text so far of answer ``number`` from a place on, as a page may show it, and its end.
+
+        Keys are redacted, control characters visible. What may become part of a key is not in it.
+        """
+        pane, redactor = self._pane(number), StreamRedactor()
+        redactor.add(self.text(number))
+        text = redactor.take() + ("" if pane.state in OPEN else redactor.flush())
+        return printable(text[start:]), len(text)
 
     def request(self, number: int) -> Request:
         """The request of answer ``number``; as :meth:`run_of`."""

@@ -1,10 +1,12 @@
 // One answer: its text, reasoning, status and cost, its actions, and its difference to the baseline.
 
 import { hasText, isOpen } from "./answer_state.js";
-import { COPY_FAILED, button, copyText, createBlock, h, setText, show } from "./dom.js";
+import { NEAR_END_PX, createRawText, createTextRenderer, goToSource } from "./answer_text.js";
+import { COPY_FAILED, button, copyText, h, setText, show } from "./dom.js";
 import { createMenu } from "./overlay.js";
 
 /** @typedef {import("./answer_state.js").Pane} Pane */
+/** @typedef {import("./answer_text.js").Form} Form */
 /** @typedef {import("./dom.js").View} View */
 /** @typedef {import("./overlay.js").MenuItem} MenuItem */
 
@@ -15,6 +17,7 @@ import { createMenu } from "./overlay.js";
  * @property {() => void} afterPaint
  * @property {(parts: readonly DiffPart[] | null, baseline: number) => void} compare show the
  *   difference instead of the answer, or the answer again
+ * @property {(form: Form) => void} setForm show the text as the model wrote it, or formatted
  * @property {() => void} copy
  * @property {(direction: number) => void} scroll by one page
  * @property {() => void} enlarge fit the height to the answer, or restore it
@@ -26,7 +29,6 @@ import { createMenu } from "./overlay.js";
  * @typedef {(number: number) => readonly MenuItem[]} MenuItemsOf
  */
 
-const NEAR_END_PX = 24;
 const REPLY_TIMEOUT_MS = 1000;
 
 /** @type {Record<string, string>} */
@@ -56,7 +58,7 @@ export function createFrame({ number }) {
  */
 export function createPane(view, element, { number, label }, menuItems) {
   const elements = createElements(view, element, number, label, menuItems);
-  const { body, more, difference } = elements;
+  const { body, more, difference, raw } = elements;
   const { signal } = view;
   /** @type {{following: boolean, pane: Pane | null, textChanged: boolean}} */
   const state = { following: true, pane: null, textChanged: false };
@@ -78,6 +80,7 @@ export function createPane(view, element, { number, label }, menuItems) {
   const paint = (pane) => {
     if (pane === state.pane) return;
     if (paintText(pane)) state.textChanged = true;
+    raw.paint(pane);
     if (thinking.length > pane.reasoning.length) thinking.data = "";
     thinking.appendData(pane.reasoning.slice(thinking.length));
     elements.paintRest(pane);
@@ -96,21 +99,27 @@ export function createPane(view, element, { number, label }, menuItems) {
       view.announce(done ? `Answer ${number} copied.` : COPY_FAILED);
     });
   };
+  const textElement = () => (raw.form() === "text" ? raw.element : body);
+  const visible = () => [difference, raw.element].find((one) => !one.hidden) ?? body;
+  /** @param {HTMLElement} shown */
+  const showOnly = (shown) => {
+    for (const one of [body, raw.element, difference]) show(one, one === shown, element);
+  };
   elements.copyOne.addEventListener("click", copy, { signal });
   body.addEventListener("click", (event) => goToSource(event, body), { signal });
   return {
     paint, afterPaint, copy,
+    setForm: (form) => {
+      raw.setForm(form);
+      if (visible() !== difference) showOnly(textElement());
+    },
     compare: (parts, baseline) => {
-      difference.hidden = parts === null;
-      body.hidden = parts !== null;
+      showOnly(parts ? difference : textElement());
       if (!parts) return;
       drawDifference(difference, parts, baseline);
       difference.scrollTop = 0;
     },
-    scroll: (direction) => {
-      const shown = body.hidden ? difference : body;
-      shown.scrollBy(0, direction * shown.clientHeight * 0.9);
-    },
+    scroll: (direction) => visible().scrollBy(0, direction * visible().clientHeight * 0.9),
     enlarge: () => element.classList.toggle("llm-large"),
     clear: elements.clear,
   };
@@ -130,6 +139,7 @@ function createElements(view, element, number, label, menuItems) {
   const thought = h("summary", {}, "Reasoning");
   const reasoning = h("details", { class: "llm-reasoning", hidden: true }, thought, h("div", {}, thinking));
   const body = h("div", { class: "llm-answer", "data-llm": "answer" });
+  const raw = createRawText(view, number, body);
   const difference = h("div", { class: "llm-difference", hidden: true });
   const more = h("button", { type: "button", class: "llm-more", hidden: true }, "↓ New text");
   const status = h("span", { class: "llm-status", "data-llm": "status" });
@@ -146,7 +156,7 @@ function createElements(view, element, number, label, menuItems) {
   element.replaceChildren(
     h("header", {}, h("span", { class: "llm-ordinal" }, [number, label].filter(Boolean).join(" · ")), status,
       retryNow, stopOne, copyOne, menu.element),
-    h("div", { class: "llm-frame" }, reasoning, body, difference, more), notices, footer);
+    h("div", { class: "llm-frame" }, reasoning, body, raw.element, difference, more), notices, footer);
 
   /** @param {Pane} pane */
   const paintRest = (pane) => {
@@ -164,7 +174,7 @@ function createElements(view, element, number, label, menuItems) {
     show(menu.element, !isOpen(pane), element);
   };
   return {
-    body, difference, more, thinking, copyOne, paintRest,
+    body, raw, difference, more, thinking, copyOne, paintRest,
     showCopied: (/** @type {boolean} */ done) => setText(copyOne, done ? "Copied" : "Copy"),
     clear: () => {
       view.localKeys.delete(menu.element);
@@ -199,97 +209,6 @@ function paintNotices(view, list, { number, notices, actions }) {
   const retries = actions.map(({ label, changes }) => button(label, { class: "llm-inline" }, view.signal,
     () => view.model.send({ type: "retry", number, changes })));
   list.replaceChildren(...notices.map((notice) => h("li", {}, notice)), ...retries.map((retry) => h("li", {}, retry)));
-}
-
-// Browsers lay out a whole text node again for each appended letter, so long text is split into nodes.
-const MAX_NODE_LENGTH = 4096;
-
-/**
- * Create a function that paints an answer's text and returns whether it changed. Finished blocks are
- * added once and stay untouched; the unfinished tail after them is plain text, which is appended to.
- * @param {View} view
- * @param {HTMLElement} body
- * @returns {(pane: Pane) => boolean}
- */
-export function createTextRenderer(view, body) {
-  const tail = h("div", { class: "llm-tail" });
-  body.append(tail);
-  const drawn = { revision: 0, blocks: 0, text: "" };
-
-  /** @param {string} text */
-  const setTail = (text) => {
-    if (!text.startsWith(drawn.text) || drawn.text === "") tail.replaceChildren();
-    appendTo(tail, tail.firstChild ? text.slice(drawn.text.length) : text);
-    drawn.text = text;
-  };
-  return (pane) => {
-    const replaced = pane.revision !== drawn.revision;
-    if (!replaced && pane.blocks.length === drawn.blocks && pane.tail === drawn.text) return false;
-    const opened = replaced ? folds(body).map((fold) => fold.open) : [];
-    if (replaced) {
-      body.replaceChildren(tail);
-      drawn.blocks = 0;
-      drawn.revision = pane.revision;
-    }
-    const fresh = pane.blocks.slice(drawn.blocks).map((block) => createBlock(view, block));
-    tail.before(...fresh);
-    if (opened.includes(true)) folds(body).forEach((fold, at) => { fold.open = opened[at] ?? false; });
-    drawn.blocks = pane.blocks.length;
-    setTail(pane.tail);
-    return true;
-  };
-}
-
-/**
- * Move to the source that a pressed marker such as [1] names. The page's address stays as it is.
- * @param {MouseEvent} event
- * @param {HTMLElement} body
- */
-function goToSource(event, body) {
-  const link = event.target instanceof Element ? event.target.closest("a") : null;
-  const name = link?.getAttribute("href") ?? "";
-  if (!name.startsWith("#")) return;
-  event.preventDefault();
-  const source = body.querySelector(`[id="${CSS.escape(name.slice(1))}"]`);
-  if (!(source instanceof HTMLElement)) return;
-  source.tabIndex = -1;
-  source.focus({ preventScroll: true });
-  source.scrollIntoView({ block: "nearest" });
-}
-
-/**
- * The parts of an answer that can be folded.
- * @param {HTMLElement} body
- */
-function folds(body) {
-  return [...body.querySelectorAll("details")];
-}
-
-/**
- * Append text, in nodes of limited length.
- * @param {HTMLElement} parent
- * @param {string} text
- */
-function appendTo(parent, text) {
-  if (text === "") return;
-  const last = parent.lastElementChild?.firstChild;
-  if (!(last instanceof Text)) return parent.append(h("div", {}, text));
-  const split = splitPosition(text, last.length);
-  last.appendData(text.slice(0, split));
-  if (split < text.length) parent.append(h("div", {}, text.slice(split)));
-}
-
-/**
- * How much of a text to append to a node that has `length` characters: all of it until the node is
- * long, then up to a line end, where the split is invisible. A very long line is split at a space.
- * @param {string} text
- * @param {number} length
- */
-export function splitPosition(text, length) {
-  if (length + text.length < MAX_NODE_LENGTH) return text.length;
-  const line = text.indexOf("\n") + 1;
-  const space = length < 4 * MAX_NODE_LENGTH ? 0 : text.indexOf(" ") + 1;
-  return line || space || text.length;
 }
 
 /**
