@@ -49,10 +49,15 @@ def submit(work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
     return asyncio.run_coroutine_threadsafe(work, loop())
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
+def run(
+    work: Coroutine[Any, Any, T],
+    while_waiting: Callable[[], None] | None = None,
+    every_s: float | None = None,
+) -> T:
     """Run a coroutine to its end from synchronous code.
 
     Interrupting (Ctrl+C, the kernel's ■) cancels it and waits until it has cleaned up.
+    ``while_waiting`` is called on this thread every ``every_s`` seconds until the end.
 
     Raises:
         KeyboardInterrupt: After the coroutine has been cancelled.
@@ -77,6 +82,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     ended = threading.Event()
     future = submit(_signalling(work, ended))
     try:
+        while while_waiting is not None and not concurrent.futures.wait([future], every_s).done:
+            while_waiting()
         return future.result()
     except KeyboardInterrupt:
         future.cancel()

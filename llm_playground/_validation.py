@@ -246,6 +246,13 @@ def one_of(name: str, value: object, choices: Sequence[str]) -> str:
     return str(value)
 
 
+def flag(name: str, value: object) -> bool:
+    """Return ``value`` if it is True or False; else raise InvalidParameterError."""
+    if not isinstance(value, bool):
+        raise _rejected(name, value, "True or False")
+    return value
+
+
 def number(name: str, value: object, takes: str, accepts: Callable[[float], bool]) -> float:
     """Return ``value`` if it is a finite number that ``accepts`` returns true for.
 

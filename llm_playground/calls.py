@@ -6,16 +6,24 @@ What a caller asks for is collected in a :class:`CallOptions`, which checks it a
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
-from llm_playground import _runtime, _validation, config, formatting, provenance, providers, types
+from llm_playground import (
+    _runtime,
+    _validation,
+    config,
+    progress,
+    provenance,
+    providers,
+    types,
+)
 from llm_playground._validation import with_signature_of
 from llm_playground.budgeting import confirm_worst_case
 from llm_playground.budgeting.enforcer import enforcer
@@ -23,7 +31,7 @@ from llm_playground.budgeting.ledger import histories_of
 from llm_playground.catalog import capabilities, estimates, file_inputs
 from llm_playground.catalog.estimates import Estimate
 from llm_playground.errors import ConfigError, InvalidParameterError, LLMError, UnknownModelError
-from llm_playground.events import Preparing, Retrying, RunFinished, StreamEvent, Waiting
+from llm_playground.events import RunFinished, StreamEvent
 from llm_playground.execution import Call, Emit, Engine, Tally
 from llm_playground.providers import wire_formats
 from llm_playground.redaction import printable
@@ -201,7 +209,7 @@ def ask(call: Call) -> Run:
         >>> lp.ask("Say hello.", max_tokens=16).status
         'completed'
     """
-    return warn_about_data(raise_for_error(_runtime.run(send(call, print_progress))))
+    return warn_about_data(raise_for_error(wait_for(call)))
 
 
 @with_signature_of(call_from_arguments)
@@ -213,8 +221,7 @@ async def complete(call: Call) -> Run:
     Raises:
         LLMError: The call failed. ``error.run`` is the logged run, None if nothing was sent.
     """
-    run = await _runtime.bridge(send(call, print_progress))
-    return warn_about_data(raise_for_error(run))
+    return warn_about_data(raise_for_error(await awaited(call)))
 
 
 @with_signature_of(call_from_arguments)
@@ -350,6 +357,16 @@ async def send(call: Call, emit: Emit) -> Run:
     return engine.repeat(call, found, emit) if isinstance(found, replay.StoredAnswer) else found
 
 
+def wait_for(call: Call) -> Run:
+    """Make one call from synchronous code, with a line of progress."""
+    return progress.run(1, lambda take: send(call, partial(take, call.run_id)))
+
+
+async def awaited(call: Call) -> Run:
+    """Make one call from any loop, with a line of progress."""
+    return await progress.bridge(1, lambda take: send(call, partial(take, call.run_id)))
+
+
 def resolve_model(name: str) -> str:
     """``provider:name`` for a model's name; UnknownModelError suggests names of the live lists."""
     with suppress(UnknownModelError):
@@ -378,21 +395,6 @@ def warn_about_data(run: Run) -> Run:
         message = f"run.data is None. {printable(run.data_error)}"
         warnings.warn(message, SchemaWarning, stacklevel=user)
     return run
-
-
-def print_progress(event: StreamEvent) -> None:
-    """Print to stderr what takes long, where there is no widget. A progress bar is one line."""
-    match event:
-        case Preparing(message, fraction) if fraction is not None:
-            end = "\n" if fraction >= 1 else ""
-            sys.stderr.write(f"\r{printable(message):<70} {fraction:>4.0%}{end}")
-        case Waiting(reason):
-            sys.stderr.write(f"{printable(reason)}\n")
-        case Retrying(wait_s=wait_s) if wait_s >= 1:
-            sys.stderr.write(f"{formatting.retrying(event)}\n")
-        case _:
-            return
-    sys.stderr.flush()
 
 
 def _check(request: Request, searched: Request, variables: Mapping[str, object]) -> None:

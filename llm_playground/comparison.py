@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 
-from llm_playground import _runtime, rendering
+from llm_playground import progress, rendering
 from llm_playground.budgeting import confirm_worst_case
 from llm_playground.calls import CallOptions, send
 from llm_playground.errors import InvalidParameterError
@@ -135,7 +135,10 @@ def compare(
     )
     calls = [call for prompt in prompts for call in replace(options, prompt=prompt).plan()]
     confirm_worst_case([call.request for call in calls], override)
-    return compared(calls, _runtime.run(run_all(calls, lambda _call, _event: None)))
+    runs = progress.run(
+        len(calls), lambda take: run_all(calls, lambda call, event: take(call.run_id, event))
+    )
+    return compared(calls, runs)
 
 
 async def run_all(calls: Sequence[Call], watch: Watch) -> tuple[Run, ...]:

@@ -26,6 +26,7 @@ class Waiting:
     """The call is queued; ``reason`` is one line about why it waits."""
 
     reason: str
+    rate_limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Retrying:
     wait_s: float
     reason: str
     billed: bool = False
+    rate_limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

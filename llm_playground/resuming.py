@@ -11,11 +11,12 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, Protocol
 
-from llm_playground import _runtime, _validation, config, provenance, providers
+from llm_playground import _validation, config, progress, provenance, providers
 from llm_playground.budgeting.enforcer import BudgetEnforcer, enforcer
-from llm_playground.calls import print_progress, raise_for_error
+from llm_playground.calls import raise_for_error
 from llm_playground.codegen import find_request
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.events import Preparing, ProviderEvent
@@ -129,8 +130,8 @@ def resume(run: Run | str | Mapping[str, Any] = LAST) -> Run:
     call = _call(found, row)
     own = config.settings()
 
-    async def connect(model: str, progress: Callable[[Preparing], None]) -> Provider:
-        provider: Any = await providers.connect(model, progress)
+    async def connect(model: str, report: Callable[[Preparing], None]) -> Provider:
+        provider: Any = await providers.connect(model, report)
         return _Resuming(provider, response_id)
 
     log = open_log()
@@ -138,7 +139,8 @@ def resume(run: Run | str | Mapping[str, Any] = LAST) -> Run:
     is_own = row["process"] == provenance.process()
     budget = _Recount(enforcer(log), found, call.execution) if is_own else None
     engine = Engine(connect, log, own.timeouts, own.retry, budget)
-    return raise_for_error(_runtime.run(engine.execute(call, print_progress)))
+    run = progress.run(1, lambda take: engine.execute(call, partial(take, call.run_id)))
+    return raise_for_error(run)
 
 
 def _row(run: object) -> Row:

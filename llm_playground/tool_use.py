@@ -18,14 +18,14 @@ from llm_playground import _runtime, _validation, formatting, rendering
 from llm_playground._validation import with_signature_of
 from llm_playground.calls import (
     CallOptions,
+    awaited,
     next_call,
-    print_progress,
     raise_for_error,
-    send,
+    wait_for,
     warn_about_data,
 )
 from llm_playground.errors import InvalidParameterError
-from llm_playground.execution import Call, Emit
+from llm_playground.execution import Call
 from llm_playground.parts import ToolCall, ToolResult
 from llm_playground.redaction import printable, redact
 from llm_playground.request.messages import Turn
@@ -35,7 +35,7 @@ from llm_playground.types import Message, Run, Status, Tool
 T = TypeVar("T")
 Confirm = Callable[[ToolCall], bool | Awaitable[bool]]
 Step = tuple[ToolCall, ToolResult]
-Send = Callable[[Call, Emit], Awaitable[Run]]
+Send = Callable[[Call], Awaitable[Run]]
 # Awaits, or blocks until there is a result: one loop serves blocking and async callers.
 Wait = Callable[[Awaitable[Any]], Awaitable[Any]]
 
@@ -202,7 +202,7 @@ def ask_with_tools(loop: _ToolLoop) -> ToolRun:
 
         print(lp.ask_with_tools("Umbrella in Oslo?", "gpt-6", tools=[weather]))
     """
-    rounds = _rounds(loop, send, _blocking)
+    rounds = _rounds(loop, _sent, _blocking)
     try:
         rounds.send(None)  # to its end: all that it awaits blocks
     except StopIteration as ended:
@@ -218,7 +218,7 @@ async def complete_with_tools(loop: _ToolLoop) -> ToolRun:
     Raises:
         LLMError: A round failed; ``error.run`` is its logged run.
     """
-    result = await _rounds(loop, lambda call, emit: _runtime.bridge(send(call, emit)), _awaiting)
+    result = await _rounds(loop, awaited, _awaiting)
     warn_about_data(result.run)
     return result
 
@@ -227,7 +227,7 @@ async def _rounds(loop: _ToolLoop, send_one: Send, wait: Wait) -> ToolRun:
     """All rounds; ``wait`` awaits, or blocks until there is a result."""
     call, runs, steps = loop.call, list[Run](), list[Step]()
     while True:
-        run = await wait(send_one(call, print_progress))
+        run = await send_one(call)
         runs.append(raise_for_error(run))
         messages = (*call.request.messages, Message("assistant", run.parts))
         if run.is_paused and not run.tool_calls and len(runs) < loop.max_rounds:
@@ -270,6 +270,10 @@ async def _problems(
                 allowed = await wait(allowed)
             problems[number] = None if allowed else "The user declined this call."
     return problems
+
+
+async def _sent(call: Call) -> Run:
+    return wait_for(call)  # blocks, as all that the rounds of a blocking caller await
 
 
 async def _awaiting(work: Awaitable[T]) -> T:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -16,11 +15,12 @@ from typing import Any, cast, get_args
 
 from llm_playground import _lifecycle
 from llm_playground._files import read_regular
-from llm_playground._validation import checks_arguments, one_of, whole_number
-from llm_playground.config import options
+from llm_playground._validation import checks_arguments, flag, one_of, whole_number
+from llm_playground.config import log_location, options
 from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.config.endpoints import Setting as EndpointSetting
 from llm_playground.config.endpoints import known_rows, merge_endpoints, resolve_model
+from llm_playground.config.log_location import as_log_url, log_place
 from llm_playground.config.options import (
     GuardModes,
     Mode,
@@ -29,7 +29,7 @@ from llm_playground.config.options import (
     Rates,
     ReuseFrom,
     Settings,
-    log_place,
+    StopRepetition,
 )
 from llm_playground.config.options import Setting as PriceSetting
 from llm_playground.config.policy import Policy, read_policy
@@ -39,7 +39,6 @@ from llm_playground.redaction import Secret
 _settings = Settings()
 _lifecycle.register_state(globals(), "_settings", Settings)
 _NO_POLICY = Policy()
-_KEYWORDS = re.compile(r"\s*(?:host|hostaddr|port|dbname|user|password|service|passfile)\s*=")
 _MAX_ENVIRONMENT_BYTES = 16_777_216
 _concurrency_listeners: list[Callable[[], None]] = []
 
@@ -63,6 +62,9 @@ def configure(
     budget_max_tokens: int | None = None,
     on_budget: Callable[[Any], object] | str | Mapping[str, Any] | EllipsisType | None = ...,
     openai_api: OpenAIApi | EllipsisType | None = ...,
+    progress: bool | None = None,
+    stop_repetition: StopRepetition | None = None,
+    max_value_chars: int | EllipsisType | None = ...,
 ) -> None:
     """Set defaults for this kernel. Settings whose argument is omitted do not change.
 
@@ -107,6 +109,12 @@ def configure(
             budget, period and limit; None for nothing.
         openai_api: ``responses`` or ``chat_completions`` for ``openai``. None, as at first:
             Responses at OpenAI's own address, unless a call sets what Responses does not take.
+        progress: Whether calls that take longer than a second show a line about it, in notebooks
+            and on terminals; True by default.
+        stop_repetition: Which answers are stopped when they only repeat themselves: those of the
+            embedded model (``local``, the default), ``all``, or none (``off``).
+        max_value_chars: The most characters that ``{{name}}`` of a table, an array or another value
+            that is no text may have in a prompt: 100,000 by default; None for no limit.
 
     Raises:
         InvalidParameterError: A name is unknown, or a value has the wrong type or is out of range.
@@ -117,7 +125,7 @@ def configure(
         >>> configure(model="local")
     """
     global _settings
-    own, log = _settings, None if log is None else Secret(options.log_setting(log))
+    own, log = _settings, None if log is None else Secret(log_location.log_setting(log))
     readers: dict[str, tuple[Any, Callable[[Any], object]]] = {
         "concurrency": (concurrency, lambda new: whole_number("concurrency", new)),
         "budget_max_tokens": (budget_max_tokens, partial(whole_number, "budget_max_tokens")),
@@ -127,6 +135,11 @@ def configure(
         "reuse_from": (reuse_from, lambda new: one_of("reuse_from", new, get_args(ReuseFrom))),
         "secret_guard": (secret_guard, lambda new: policy().merged_guard(own.secret_guard, new)),
         "privacy": (privacy, lambda new: policy().merged_privacy(own.privacy, new)),
+        "stop_repetition": (
+            stop_repetition,
+            lambda new: one_of("stop_repetition", new, get_args(StopRepetition)),
+        ),
+        "progress": (progress, partial(flag, "progress")),
         "log": (log, _own_log),
         "endpoints": (endpoints, lambda new: merge_endpoints(own.endpoints, new, rows())),
     }
@@ -135,7 +148,10 @@ def configure(
     }
     if log_group is not None:
         url = log_url() if log is None else as_log_url(log)
-        changes["log_groups"] = {**own.log_groups, url: options.group_for(url, log_group, home())}
+        changes["log_groups"] = {
+            **own.log_groups,
+            url: log_location.group_for(url, log_group, home()),
+        }
     providers = {**rows(), **changes.get("endpoints", {})}
     if model is not None:
         changes["model"] = resolve_model(model, providers)
@@ -145,6 +161,7 @@ def configure(
         "confirm_above_usd": (confirm_above_usd, options.confirm_setting),
         "on_budget": (on_budget, options.on_budget_setting),
         "openai_api": (openai_api, lambda new: one_of("openai_api", new, get_args(OpenAIApi))),
+        "max_value_chars": (max_value_chars, partial(whole_number, "max_value_chars")),
     }
     changes |= {
         name: None if value is None else read(value)
@@ -259,12 +276,12 @@ def on_new_concurrency(listener: Callable[[], None]) -> None:
 
 def home() -> Path:
     """The user's data folder: ``LLM_PLAYGROUND_HOME`` or the platform's folder for user data."""
-    return options.data_folder(read("LLM_PLAYGROUND_HOME"))
+    return log_location.data_folder(read("LLM_PLAYGROUND_HOME"))
 
 
 def trusted_home() -> Path:
     """:func:`home` without ``.env``, for what the user decided about ``.env`` itself."""
-    return options.data_folder(os.environ.get("LLM_PLAYGROUND_HOME", "").strip())
+    return log_location.data_folder(os.environ.get("LLM_PLAYGROUND_HOME", "").strip())
 
 
 def drafts_folder() -> Path:
@@ -285,7 +302,7 @@ def log_group(url: str) -> int | None:
     # Not from .env, which others may write.
     name = os.environ.get("LLM_PLAYGROUND_LOG_GROUP", "").strip()
     is_given = bool(name) and url == _checked_log_url(_given_log())
-    return options.group_for(url, name, home()) if is_given else None
+    return log_location.group_for(url, name, home()) if is_given else None
 
 
 def log_url() -> str:
@@ -302,40 +319,6 @@ def _given_log() -> str:
     """The log of the policy, the environment, or the data folder: what ``configure`` may change."""
     given = policy().log or read("LLM_PLAYGROUND_LOG")
     return Secret(given or home() / "runs.duckdb")
-
-
-def as_log_url(location: str) -> str:
-    """A path or URL of a run log in the form of :func:`log_url`.
-
-    Raises:
-        ConfigError: The database is not supported, or DuckDB cannot open the path.
-
-    >>> as_log_url("/data/runs.duckdb")
-    'duckdb:////data/runs.duckdb'
-    """
-    scheme, separator, rest = location.partition("://")
-    if separator and scheme in ("postgresql", "postgres"):
-        return location
-    if separator and (scheme != "duckdb" or not rest.startswith("/")):
-        raise ConfigError(
-            f"The run log cannot be {scheme}://. Use a path such as logs/runs.duckdb."
-        )
-    if "\0" in location:
-        raise ConfigError("The run log's path contains a null byte. Remove it.")
-    if "?" in location:  # DuckDB would read the rest as options
-        raise ConfigError("The run log's path contains a question mark. Use another path.")
-    if _KEYWORDS.match(location):
-        raise ConfigError(
-            "The run log is a connection string. Write it as postgresql://user@host/database."
-        )
-    try:
-        path = Path(rest[1:] if separator else location).expanduser().absolute()
-        if path.is_symlink():
-            path.resolve()
-    except (OSError, RuntimeError) as error:  # a long name, a circle of links, an unknown ~user
-        why = getattr(error, "strerror", None) or error
-        raise ConfigError(f"The run log cannot be {location} ({why}). Use another path.") from None
-    return f"duckdb:///{path}"
 
 
 def _checked_log_url(location: str) -> str:

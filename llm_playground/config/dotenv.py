@@ -24,7 +24,7 @@ from typing import NamedTuple
 from llm_playground import _files, config, http_headers
 from llm_playground._files import read_regular
 from llm_playground._validation import short_repr
-from llm_playground.config import credentials, endpoint_fields, options
+from llm_playground.config import credentials, endpoint_fields, log_location, options
 from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.errors import ConfigError
 
@@ -130,7 +130,7 @@ def check(path: str, variable: str, value: str) -> None:
     if (key is None and not is_remote_log) or setting.marker.exists():
         return
     use = f"It would be used with {key}." if key else "Prompts and answers would be stored there."
-    shown = options.log_place(value) if variable == _LOG else short_repr(value)
+    shown = log_location.log_place(value) if variable == _LOG else short_repr(value)
     raise ConfigError(
         f"{path} sets {variable} to {shown}. {use} "
         "If you trust this file, run lp.trust_dotenv(); otherwise remove the line."

@@ -6,36 +6,24 @@ of ``configure``. :func:`record` writes the audit log's entries from any layer.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from decimal import Decimal
-from functools import lru_cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from llm_playground import _files
 from llm_playground._validation import (
     check_names,
     closest,
     number,
     one_of,
     short_repr,
-    shorten,
-    text,
     usd,
 )
 from llm_playground.config.endpoint_table import EndpointRow
-from llm_playground.errors import ConfigError, InvalidParameterError
+from llm_playground.errors import InvalidParameterError
 from llm_playground.redaction.pii import Kind
-
-# A PostgreSQL URL with host, port and database in the group; no @ elsewhere, which would make it
-# unclear where a password ends.
-_SERVER = re.compile(
-    r"postgres(?:ql)?://(?:[^@/?#]*@)?([\w.,:\[\]-]*(?:/[\w.-]*)?)(?:\?[^@]*)?", re.ASCII
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,40 +274,6 @@ class Retry:
     total_s: float = 180.0  # no attempt starts later than this after the first
 
 
-def log_place(location: str) -> str:
-    """A run log for people: its path, or host, port and database without login and options.
-
-    >>> log_place("postgresql://ada:lovelace@example.org:5433/llm?sslmode=require")
-    'postgresql://example.org:5433/llm'
-    """
-    if not location.startswith(("postgresql:", "postgres:")):
-        return location
-    found = _SERVER.fullmatch(location)
-    return f"postgresql://{found[1]}" if found else "a PostgreSQL database"
-
-
-def log_setting(log: object) -> str:
-    """The path or URL of a run log as text.
-
-    Raises:
-        InvalidParameterError: It is neither text nor a path.
-    """
-    return str(log) if isinstance(log, Path) else text("log", log)
-
-
-@lru_cache(maxsize=8)
-def data_folder(chosen: str | None) -> Path:
-    """The folder that the user chose, or the platform's; an existing one is made private, once."""
-    if chosen:
-        folder = Path(chosen).expanduser()
-    else:
-        from platformdirs import user_data_path
-
-        folder = user_data_path("llm_playground", appauthor=False)
-    _files.make_home_private(folder)
-    return folder
-
-
 def merge_retry(retry: Retry, setting: int | Mapping[str, float]) -> Retry:
     """``retry`` changed by ``configure(retry=...)``.
 
@@ -393,6 +347,7 @@ def on_budget_setting(value: object) -> OnBudget:
 Mode = Literal["live", "reuse", "replay"]
 ReuseFrom = Literal["me", "everyone"]
 OpenAIApi = Literal["responses", "chat_completions"]
+StopRepetition = Literal["local", "all", "off"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,6 +370,9 @@ class Settings:
     privacy: Privacy = field(default_factory=Privacy)
     on_budget: OnBudget | None = None
     openai_api: OpenAIApi | None = None
+    progress: bool = True
+    stop_repetition: StopRepetition = "local"
+    max_value_chars: int | None = 100_000
 
 
 def confirm_setting(setting: object) -> Decimal:
@@ -427,39 +385,6 @@ def confirm_setting(setting: object) -> Decimal:
     Decimal('2')
     """
     return usd("confirm_above_usd", setting, "US dollars, or None")
-
-
-def group_for(url: str, name: str, home: Path) -> int:
-    """The id of a group that shares the files of a run log.
-
-    Args:
-        url: The log, in the form of ``config.log_url``.
-        name: The group's name.
-        home: The user's data folder, which is private.
-
-    Raises:
-        ConfigError: There is no such group, or it cannot share this log.
-    """
-    text("log_group", name)
-    if not url.startswith("duckdb:"):
-        raise ConfigError(
-            "log_group shares the files of a log. On PostgreSQL, members get a role: "
-            "python -m llm_playground admin sql."
-        )
-    if Path(url.removeprefix("duckdb:///")).parent.resolve() == home.resolve():
-        raise ConfigError(
-            "The run log is in a private folder, which no group can share. "
-            "Set LLM_PLAYGROUND_LOG to a file in a folder of the group's."
-        )
-    try:
-        import grp  # not on Windows
-
-        return grp.getgrnam(name).gr_gid
-    except (ImportError, KeyError):
-        raise ConfigError(
-            f"There is no group {shorten(name, 40)} here to share the run log with. "
-            "Check log_group and LLM_PLAYGROUND_LOG_GROUP."
-        ) from None
 
 
 def record(

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
@@ -20,13 +20,10 @@ from llm_playground.catalog import estimates
 from llm_playground.config.options import Retry, Timeouts
 from llm_playground.errors import (
     BudgetExceededError,
-    ContentBlockedError,
     LLMError,
-    ProviderError,
     ProviderTimeoutError,
     RateLimitError,
     RequestRejectedError,
-    StreamInterruptedError,
     drop_stacks,
 )
 from llm_playground.events import (
@@ -42,11 +39,10 @@ from llm_playground.events import (
     TextDelta,
     Waiting,
 )
-from llm_playground.execution import charges, limiter
+from llm_playground.execution import limiter
+from llm_playground.execution.active_run import ActiveRun
 from llm_playground.execution.retry import Deadlines, Pause, as_llm_error, retrying
-from llm_playground.execution.run_builder import RunBuilder
 from llm_playground.providers import Provider, known_refusals, wire_formats
-from llm_playground.providers.left_out import left_out
 from llm_playground.redaction import redact
 from llm_playground.types import Execution, Request, Run, Status
 
@@ -61,14 +57,7 @@ Connect = Callable[[str, Callable[[Preparing], None]], Awaitable[Provider]]
 # Priorities of waiting calls by source; lower goes first. Scripts and others are in between.
 _PRIORITY = {"widget": 0, "magic": 0, "map": 2}
 _DEFAULT_PRIORITY = 1
-# The status of a run by its error; with any other error it has failed.
-_STATUSES: dict[type[LLMError], Status] = {
-    ContentBlockedError: "blocked",
-    BudgetExceededError: "over_budget",
-}
 _SHORTEST_SHOWN_WAIT_S = 1.0
-# Never left out of a second attempt: it limits what the call may cost.
-_NEVER_DROPPED = ("max_tokens",)
 # Counted towards a limit of tokens where max_tokens is not set.
 _EXPECTED_OUTPUT_TOKENS = 500
 
@@ -195,7 +184,7 @@ class Engine:
             asyncio.CancelledError: The task was cancelled. The connection is closed, the partial
                 text is logged, and ``RunFinished`` was emitted.
         """
-        run = _ActiveRun(call)
+        run = ActiveRun(call)
         try:
             provider = await self.connect(call.request.model, emit)
             if call.resumes is None:
@@ -222,14 +211,15 @@ class Engine:
             return self._finish(run.failed(as_llm_error(error, call.request)), emit, run)
         return self._finish(run.answered(), emit, run)
 
-    async def _attempts(self, provider: Provider, run: _ActiveRun, emit: Emit) -> None:
+    async def _attempts(self, provider: Provider, run: ActiveRun, emit: Emit) -> None:
         """Make attempts until one succeeds; raises the error of the last one."""
 
         def on_wait(error: Exception, wait_s: float) -> None:
             run.builder.waiting(wait_s)
             number = len(run.builder.attempts) + 1
             billed = bool(run.builder.unanswered)
-            emit(Retrying(number, self.retry.attempts, wait_s, redact(str(error)), billed))
+            limited, reason = isinstance(error, RateLimitError), redact(str(error))
+            emit(Retrying(number, self.retry.attempts, wait_s, reason, billed, limited))
 
         async def sleep(wait_s: float) -> None:
             started_at = time.perf_counter()
@@ -241,9 +231,7 @@ class Engine:
             with attempt:
                 await self._attempt_until_accepted(provider, run, emit)
 
-    async def _attempt_until_accepted(
-        self, provider: Provider, run: _ActiveRun, emit: Emit
-    ) -> None:
+    async def _attempt_until_accepted(self, provider: Provider, run: ActiveRun, emit: Emit) -> None:
         """Make an attempt; if fields of the request are refused, at once another without them.
 
         That is another request: it does not count as one of the attempts of ``retry``.
@@ -261,7 +249,7 @@ class Engine:
         if run.left_out and config.privacy().of(run.call.execution.id).store != "off":
             known_refusals.write(self.log.journals, run.request_as_sent())
 
-    async def _attempt(self, provider: Provider, run: _ActiveRun, emit: Emit) -> None:
+    async def _attempt(self, provider: Provider, run: ActiveRun, emit: Emit) -> None:
         request, builder = run.call.request, run.builder
         builder.queued()
         deadlines = Deadlines(self.timeouts, builder.spent_ms / 1000)
@@ -284,7 +272,7 @@ class Engine:
         builder.attempted(None)
 
     @asynccontextmanager
-    async def _turn(self, run: _ActiveRun, emit: Emit) -> AsyncIterator[None]:
+    async def _turn(self, run: ActiveRun, emit: Emit) -> AsyncIterator[None]:
         """Entered when the limiter allows the call and its cost is reserved.
 
         While a call waits for the budget, other calls use its slot.
@@ -297,7 +285,8 @@ class Engine:
             wait_s = limiter.expected_wait_s(request.model, tokens=tokens, priority=priority)
             if wait_s is not None and wait_s >= _SHORTEST_SHOWN_WAIT_S:
                 label = config.label(request.provider)
-                emit(Waiting(f"Waiting {wait_s:.0f} s for the rate limit of {label}."))
+                reason = f"Waiting {wait_s:.0f} s for the rate limit of {label}."
+                emit(Waiting(reason, rate_limited=True))
             async with limiter.slot(request.model, tokens=tokens, priority=priority):
                 if reservation is None or await reservation.hold(run.builder.billed_usd):
                     yield
@@ -305,7 +294,7 @@ class Engine:
             await reservation.wait(lambda reason: emit(Waiting(reason)))
 
     async def _read(
-        self, provider: Provider, run: _ActiveRun, emit: Emit, deadlines: Deadlines
+        self, provider: Provider, run: ActiveRun, emit: Emit, deadlines: Deadlines
     ) -> None:
         request = run.request_as_sent()
         run.sent_without = wire_formats.additions_left_out(request)
@@ -339,7 +328,7 @@ class Engine:
 
         ``emit`` gets its text as one delta, then ``RunFinished``.
         """
-        run = _ActiveRun(call)
+        run = ActiveRun(call)
         self.log.started(run.builder.run(), call.request, call.execution)
         if stored.reasoning:
             emit(ReasoningDelta(stored.reasoning))
@@ -349,9 +338,9 @@ class Engine:
 
     def refuse(self, call: Call, error: LLMError, emit: Emit) -> Run:
         """End a call that is not sent; it leaves no row."""
-        return self._finish_unsent(_ActiveRun(call).failed(error), emit, call)
+        return self._finish_unsent(ActiveRun(call).failed(error), emit, call)
 
-    def _finish(self, run: Run, emit: Emit, active: _ActiveRun) -> Run:
+    def _finish(self, run: Run, emit: Emit, active: ActiveRun) -> Run:
         self.log.finished(run)
         if active.reservation is not None:  # after the log, in which budgets find the cost
             active.reservation.settle(run)
@@ -370,121 +359,6 @@ class Engine:
     def _finish_execution(self, call: Call, status: str | None) -> None:
         if status is not None:
             self.log.execution_finished(call.execution.id, status, datetime.now(UTC))
-
-
-class _ActiveRun:
-    """A run in progress: its call, its reservation, and what it has received."""
-
-    def __init__(self, call: Call) -> None:
-        request, execution = call.request, call.execution
-        skeleton = Run(
-            id=call.run_id,
-            execution_id=execution.id,
-            prompt_id=execution.prompt_id,
-            iteration_number=call.iteration_number,
-            model=request.model,
-            provider=request.provider,
-            started_at=call.resumes.started_at if call.resumes else datetime.now(UTC),
-            parameters=request.parameters,
-        )
-        self.call = call
-        self.reservation: Reservation | None = None
-        attempts = list(call.resumes.attempts) if call.resumes else []
-        unanswered = charges.of_earlier(attempts, request)
-        self.builder = RunBuilder(skeleton, request, attempts, unanswered=unanswered)
-        self.sent_without: tuple[str, ...] = ()
-        self.left_out: set[str] = set()  # additions of this package that this run had refused
-        self._dropped = wire_formats.dropped_in(request)
-        self._goes_on = False
-
-    def request_as_sent(self) -> Request:
-        cap = None if self.reservation is None else self.reservation.max_tokens
-        return self.call.request.as_sent(self._dropped, cap)
-
-    def is_retryable(self, error: BaseException) -> bool:
-        """Whether to make another attempt.
-
-        After the first delta there is none: the text is kept, and nothing is paid twice.
-        """
-        return not self.builder.delivered and isinstance(error, LLMError) and error.retryable
-
-    def leave_out_refused(self, error: RequestRejectedError) -> bool:
-        """Leave the refused field out of further attempts; whether there is one to leave out."""
-        if self.builder.delivered or self.builder.background is not None:
-            return False
-        refused, additions = error.refused_parameter, error.refused_additions
-        request = self.request_as_sent()
-        if wire_formats.leave_additions_out(request, additions, self.sent_without):
-            now_without = wire_formats.additions_left_out(request)
-            self.left_out |= additions.intersection(now_without).difference(self.sent_without)
-            return True
-        if refused is None or refused in (*_NEVER_DROPPED, *self._dropped):
-            return False
-        self._dropped += (refused,)
-        return True
-
-    def put_additions_back(self) -> None:
-        """Send again what this run left out: a request without it was refused too."""
-        if self.left_out:
-            wire_formats.put_additions_back(self.request_as_sent(), self.left_out)
-
-    def interrupted(self, exception: Exception, error: LLMError) -> LLMError:
-        """The error of an attempt; where the provider goes on with the answer, how to get it.
-
-        A provider's exception states whether it does; after any other, such as a deadline, it does.
-        """
-        goes_on = self.builder.background is not None or self.call.resumes is not None
-        if isinstance(exception, ProviderError):
-            goes_on = exception.answer_goes_on
-        if not goes_on:
-            return error
-        reason = str(error)
-        if getattr(error, "status_code", None) is None:  # without advice to run again
-            reason = reason.partition(". ")[0].removesuffix(".") + "."
-        self._goes_on, label = True, config.label(self.call.request.provider)
-        line = f"{label[:1].upper()}{label[1:]} goes on with this answer in the background. "
-        line += f'lp.resume("{self.call.run_id}") gets it. It cannot be read now: {reason}'
-        return StreamInterruptedError(line, detail=error.detail or str(error))
-
-    async def stop_in_background(self) -> None:
-        """Stop the answer if the provider makes it in the background, where it would go on."""
-        if self.builder.background is not None:
-            await self.builder.background.stop()
-
-    def answered(self) -> Run:
-        """The run after its last attempt succeeded; the provider may have blocked the answer."""
-        finish, request = self.builder.finish, self.call.request
-        if finish is None or finish.finish_reason != "content_filter":
-            return self.ended("completed")
-        from llm_playground.providers.errors import blocked_error  # compiles many patterns
-
-        label = config.label(request.provider)
-        return self.failed(
-            blocked_error(finish, provider=request.provider, model=request.model, label=label)
-        )
-
-    def failed(self, error: LLMError) -> Run:
-        error.provider = error.provider or self.call.request.provider
-        error.model = error.model or self.call.request.model
-        status = "interrupted" if self._goes_on else _STATUSES.get(type(error), "failed")
-        return self.ended(status, error)
-
-    def ended(self, status: Status, error: LLMError | None = None) -> Run:
-        before, builder, sent = self.call.resumes, self.builder, self.request_as_sent()
-        run = builder.ended(status, error, self._dropped)
-        lost = left_out(sent) if sent.messages[1:] else {}
-        run = replace(run, api_version=wire_formats.older_version(sent), left_out=lost)
-        had, has = (
-            each.usage.output_tokens or 0 if each and each.usage else 0 for each in (before, run)
-        )
-        if before is not None and builder.finish is None and had >= has:
-            goes_on = status == "cancelled" and builder.background is None  # nothing was stopped
-            kept: Status = "interrupted" if goes_on else status
-            return replace(before, status=kept, error=error, attempts=run.attempts)
-        if self.reservation is None:
-            return run
-        cap, notices = self.reservation.max_tokens, tuple(self.reservation.notices)
-        return replace(run, max_tokens_cap=cap, budget_notices=notices)
 
 
 def _keep_stack(call: Call, error: Exception) -> None:

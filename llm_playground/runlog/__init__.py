@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_playground import _lifecycle, config, provenance, types
+from llm_playground.config import log_location
 from llm_playground.errors import LLMError, RunLogError
 from llm_playground.redaction import Secret, redact
 from llm_playground.runlog import duckdb_file, journal
@@ -72,7 +73,7 @@ def open_log(url: str | None = None) -> RunLog:
     Raises:
         ConfigError: The URL is of another database, or psycopg is not installed.
     """
-    place = Secret(config.log_url() if url is None else config.as_log_url(url))
+    place = Secret(config.log_url() if url is None else log_location.as_log_url(url))
     with _lock:
         if place not in _logs:
             _logs[place] = RunLog(

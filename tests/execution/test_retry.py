@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import llm_playground as lp
-from llm_playground import _runtime
+from llm_playground import _runtime, progress
 from llm_playground.config import options
 from llm_playground.events import Retrying
 from llm_playground.execution import limiter, retry
@@ -198,7 +198,8 @@ class TestTheWait:
         assert lp.runs(limit=1).status[0] == "cancelled"
         assert len(server.requests) == 1
 
-    def test_of_others_after_it_is_said(self, serve, capsys):
+    def test_of_others_after_it_is_said(self, serve, capsys, monkeypatch):
+        monkeypatch.setattr(progress, "is_terminal", lambda: True)
         serve(limited(retry_after="50"), ANSWER)
         lp.configure(retry=1)
         asked()

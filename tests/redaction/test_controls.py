@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 import pytest
 
 import llm_playground as lp
-from llm_playground import calls, doctor, footer, formatting, rendering
+from llm_playground import doctor, footer, formatting, rendering
 from llm_playground.calls import CallOptions
 from llm_playground.events import Preparing, Retrying, Waiting
 from llm_playground.exporting.notebook_output import mime_bundle
 from llm_playground.magics import commands, live_output
 from llm_playground.parts import ToolCall
+from llm_playground.progress import Progress
 from llm_playground.redaction import printable
 from llm_playground.types import Attempt, Parameters, Run
 from tests.providers.formats import openai_stream
@@ -125,11 +126,12 @@ def test_notices_footers_and_texts_have_no_control(text):
 
 
 @each
-def test_progress_lines_have_no_control(text, capsys):
+@pytest.mark.parametrize("total", [1, 2])
+def test_progress_lines_have_no_control(text, total):
     for event in (Preparing(text, 0.5), Waiting(text), Retrying(2, 5, 6.0, text)):
-        calls.print_progress(event)
-
-    harmless(capsys.readouterr().err.replace("\r", "", 1))
+        shown = Progress(total)
+        shown.take("a", event)
+        harmless(shown.line())
 
 
 def test_what_a_provider_sends_reaches_no_terminal(serve, capsys, caplog):

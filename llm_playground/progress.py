@@ -1,0 +1,226 @@
+"""One updating line about calls that take long, in a notebook or on a terminal.
+
+The line appears a second after the first call began, changes a few times a second, and is replaced
+by a last line (in a notebook) or removed (on a terminal). Where standard error is neither, such as
+in a script whose output goes to a file, there is none; ``configure(progress=False)`` turns it off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from decimal import Decimal
+from html import escape
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from llm_playground import _runtime, config, footer, formatting
+from llm_playground.events import Preparing, Retrying, RunFinished, StreamEvent, Waiting
+from llm_playground.redaction import printable
+from llm_playground.types import Run
+
+T = TypeVar("T")
+# Gets the id of the run that an event belongs to, and the event.
+Take: TypeAlias = Callable[[str, StreamEvent], None]
+
+SHOWN_AFTER_S = 1.0
+_UPDATE_EVERY_S = 0.25
+_TERMINAL_COLUMNS = 80
+
+
+class Line(Protocol):
+    """Where the line is shown."""
+
+    def show(self, text: str) -> None:
+        """Show a text in place of the one before."""
+        ...
+
+    def end(self, text: str) -> None:
+        """Show the last text, or remove the line if nothing was shown."""
+        ...
+
+
+class Progress:
+    """What ``total`` calls have done and wait for. Events may come on any thread.
+
+    >>> progress = Progress(2)
+    >>> progress.take("a", Waiting("Waiting 6 s for the rate limit of OpenAI."))
+    >>> progress.line()
+    '0 of 2 answers · 1 waiting for a rate limit'
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._states: dict[str, Preparing | Waiting | Retrying] = {}
+        self._runs: list[Run] = []
+        self._began_at = time.monotonic()
+
+    def take(self, run_id: str, event: StreamEvent) -> None:
+        """Note an event of a run."""
+        match event:
+            case Preparing() | Waiting() | Retrying():
+                self._states[run_id] = event
+            case RunFinished(run):
+                self._states.pop(run_id, None)
+                self._runs.append(run)
+            case _ if self._states:  # cheap, as it is called for every delta
+                self._states.pop(run_id, None)
+
+    def line(self) -> str:
+        """The state in one line; empty for one call that only answers."""
+        states = list(self._states.values())
+        if self._total == 1:
+            return "" if not states else printable(_in_words(states[0]))
+        parts = [f"{len(self._runs):,} of {formatting.count(self._total, 'answer')}"]
+        parts += self._money(" so far")
+        preparing = [one for one in states if isinstance(one, Preparing)]
+        limited = sum(not isinstance(one, Preparing) and one.rate_limited for one in states)
+        others = len(states) - len(preparing) - limited
+        parts += [_in_words(preparing[0])] if preparing else []
+        parts += [f"{limited:,} waiting for a rate limit"] if limited else []
+        parts += [f"{others:,} waiting"] if others else []
+        return printable(" · ".join(parts))
+
+    def last_line(self) -> str:
+        """The outcome in one line."""
+        if self._total == 1 and len(self._runs) == 1:
+            return footer.line(self._runs[0])
+        completed = sum(run.status == "completed" for run in self._runs)
+        all_are = completed == self._total
+        answers = formatting.count(self._total, "answer")
+        duration = formatting.duration((time.monotonic() - self._began_at) * 1000)
+        parts = [answers if all_are else f"{completed:,} of {answers}", *self._money(""), duration]
+        return " · ".join(parts)
+
+    def _money(self, when: str) -> list[str]:
+        """The known costs, if there are any: ``$0.0031 so far``."""
+        spent = sum(
+            (run.cost_usd or run.at_least_usd or Decimal(0) for run in self._runs), Decimal(0)
+        )
+        return [f"{formatting.usd(spent)}{when}"] if spent else []
+
+
+class _Drawing:
+    """The progress of some calls on the line of this thread's cell or terminal."""
+
+    def __init__(self, total: int, line: Line) -> None:
+        self.progress = Progress(total)
+        self._line = line
+        self._shown_from = time.monotonic() + SHOWN_AFTER_S
+        self._shown = ""
+
+    def update(self) -> None:
+        """Show what has changed."""
+        text = self.progress.line()
+        if text and text != self._shown and time.monotonic() >= self._shown_from:
+            self._shown = text
+            self._line.show(text)
+
+    def end(self) -> None:
+        """Replace or remove the line, if there was one."""
+        if self._shown:
+            self._line.end(self.progress.last_line())
+
+
+def run(total: int, start: Callable[[Take], Coroutine[Any, Any, T]]) -> T:
+    """Run ``total`` calls to their end from synchronous code, with a line while that takes long.
+
+    ``start`` makes the coroutine from the function that takes the calls' events. The line is drawn
+    on this thread, so that it appears in the present cell, or in the ``Output`` widget around it.
+
+    Raises:
+        KeyboardInterrupt: The calls were interrupted, and were cancelled.
+    """
+    line = _line()
+    if line is None:
+        return _runtime.run(start(_ignore))
+    drawing = _Drawing(total, line)
+    try:
+        return _runtime.run(start(drawing.progress.take), drawing.update, _UPDATE_EVERY_S)
+    finally:
+        drawing.end()
+
+
+async def bridge(total: int, start: Callable[[Take], Coroutine[Any, Any, T]]) -> T:
+    """As :func:`run`, for ``await`` on any loop. Cancelling the awaiting task cancels the calls."""
+    line = _line()
+    if line is None:
+        return await _runtime.bridge(start(_ignore))
+    drawing = _Drawing(total, line)
+    future = asyncio.wrap_future(_runtime.submit(start(drawing.progress.take)))
+    try:
+        while not (await asyncio.wait({future}, timeout=_UPDATE_EVERY_S))[0]:
+            drawing.update()
+        return await future
+    except asyncio.CancelledError:
+        future.cancel()
+        raise
+    finally:
+        drawing.end()
+
+
+def _ignore(_run_id: str, _event: StreamEvent) -> None:
+    """Take an event where nothing is shown."""
+
+
+def _in_words(state: Preparing | Waiting | Retrying) -> str:
+    match state:
+        case Preparing(message, fraction):
+            return message if fraction is None else f"{message} {fraction:.0%}"
+        case Waiting(reason):
+            return reason
+        case Retrying():
+            return formatting.retrying(state)
+
+
+def _line() -> Line | None:
+    """Where a line can be shown from here, None for nowhere."""
+    if not config.settings().progress:
+        return None
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if hasattr(shell, "kernel"):
+        return NotebookLine()
+    return TerminalLine() if is_terminal() else None
+
+
+def is_terminal() -> bool:
+    """Whether standard error is a terminal; it is None in a process without a console."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+class TerminalLine:
+    """The present line of a terminal, which is overwritten and at last removed."""
+
+    def show(self, text: str) -> None:
+        """Show a text, cut at the terminal's width."""
+        columns = shutil.get_terminal_size((_TERMINAL_COLUMNS, 24)).columns - 1
+        cut = text if len(text) <= columns else f"{text[: columns - 1]}…"
+        sys.stderr.write(f"\r\x1b[2K{cut}")
+        sys.stderr.flush()
+
+    def end(self, text: str) -> None:  # noqa: ARG002 - the caller's own output follows
+        """Remove the line."""
+        sys.stderr.write("\r\x1b[2K")
+        sys.stderr.flush()
+
+
+class NotebookLine:
+    """One output of a cell, which is updated in place."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def show(self, text: str) -> None:
+        """Show a text in place of the one before."""
+        from IPython.display import display  # first use, not import
+
+        html = f'<div style="color:var(--jp-ui-font-color2,#616161)">{escape(text)}</div>'
+        data = {"text/plain": text, "text/html": html}
+        if self._handle is None:
+            self._handle = display(data, raw=True, display_id=True)
+        else:
+            self._handle.update(data, raw=True)
+
+    end = show
