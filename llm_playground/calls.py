@@ -458,6 +458,15 @@ def _now(execution: Execution) -> Execution:
     return replace(execution, iterations=1, started_at=datetime.now(UTC))
 
 
+def started_together(calls: Iterable[Call]) -> tuple[Call, ...]:
+    """The calls with the start of the first one: so the log knows that they were sent together."""
+    planned = tuple(calls)
+    return tuple(
+        replace(one, execution=replace(one.execution, started_at=planned[0].execution.started_at))
+        for one in planned
+    )
+
+
 def _calls(
     request: Request, execution: Execution, *, fresh: bool, override: str | None
 ) -> list[Call]:

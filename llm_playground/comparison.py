@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 
 from llm_playground import progress, rendering
 from llm_playground.budgeting import confirm_worst_case
-from llm_playground.calls import CallOptions, send
+from llm_playground.calls import CallOptions, send, started_together
 from llm_playground.errors import InvalidParameterError
 from llm_playground.events import StreamEvent
 from llm_playground.execution import Call
@@ -133,7 +134,8 @@ def compare(
         override=override,
         tags=tags,
     )
-    calls = [call for prompt in prompts for call in replace(options, prompt=prompt).plan()]
+    plans = [replace(options, prompt=prompt).plan() for prompt in prompts]
+    calls = started_together(itertools.chain.from_iterable(plans))
     confirm_worst_case([call.request for call in calls], override)
     runs = progress.run(
         len(calls), lambda take: run_all(calls, lambda call, event: take(call.run_id, event))

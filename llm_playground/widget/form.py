@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, cast
 
-from llm_playground.calls import CallOptions
+from llm_playground.calls import CallOptions, started_together
 from llm_playground.catalog import capabilities
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.execution import Call
@@ -88,8 +88,8 @@ def plan_calls(
         raise InvalidParameterError("No model is chosen. Add one.")
     known = known_values(form, notebook)
     form_variations = variations(form)
-    return tuple(
-        PlannedCall(call, variation.label)
+    planned = [
+        (call, variation.label)
         for model in form.models
         for variation in form_variations
         for call in CallOptions(
@@ -107,7 +107,9 @@ def plan_calls(
             source="widget",
             cell_id=form.cell_id,
         ).plan()
-    )
+    ]
+    calls = started_together(call for call, _ in planned)
+    return tuple(PlannedCall(call, label) for call, (_, label) in zip(calls, planned, strict=True))
 
 
 def known_values(form: Form, notebook: Mapping[str, object]) -> ChainMap[str, object]:
