@@ -114,3 +114,10 @@ def load_ipython_extension(shell: object) -> None:
     from llm_playground import magics  # IPython is imported on first use
 
     magics.load(shell)
+
+
+def unload_ipython_extension(shell: object) -> None:
+    """Remove the magics: what ``%unload_ext llm_playground`` calls."""
+    from llm_playground import magics
+
+    magics.unload(shell)

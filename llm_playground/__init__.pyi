@@ -110,3 +110,4 @@ __version__: str
 __all__: list[str]
 
 def load_ipython_extension(shell: Any) -> None: ...  # noqa: ANN401 - IPython is not imported here
+def unload_ipython_extension(shell: Any) -> None: ...  # noqa: ANN401 - as above

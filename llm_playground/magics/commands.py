@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 
-from llm_playground import _validation, config
+from IPython.display import display
+
+from llm_playground import _validation, config, provenance, rendering
 from llm_playground.budgeting import budgets
 from llm_playground.calls import resolve_model
 from llm_playground.config import credentials
@@ -104,6 +106,27 @@ def runs() -> object:
     return run_rows.runs(limit=_RUNS_SHOWN)[_RUN_COLUMNS]
 
 
+def show(run: str) -> None:
+    """Show the answers of a run or an execution of the log; with ``last``, of your newest run.
+
+    Raises:
+        InvalidParameterError: There is no such run.
+        RunLogError: The log cannot be read.
+    """
+    from llm_playground.reports import run_rows
+    from llm_playground.widget import stored_runs
+
+    if run == "last":
+        newest = run_rows.runs(user=provenance.username(), limit=1)
+        if newest.empty:
+            raise InvalidParameterError("The log holds no run of yours. %llm runs lists all.")
+        run = newest["execution_id"][0]
+    found = [one.run for one in stored_runs.stored_runs(stored_runs.resolve_run_ids(run))]
+    html = [(printable(one.model), rendering.run_to_html(one)) for one in found]
+    text = "\n\n".join(f"{printable(one.model)}\n{rendering.run_to_text(one)}" for one in found)
+    display({"text/html": rendering.side_by_side(html), "text/plain": text}, raw=True)
+
+
 def cost() -> object:
     """Costs by month and model."""
     from llm_playground.reports import spending
@@ -154,7 +177,7 @@ def export(path: str | None, format: str | None) -> None:  # noqa: A002 - the op
     if chosen is None:
         raise InvalidParameterError(
             f"The format of {_validation.short_repr(path)} is unknown. End it in .json, .md or "
-            ".csv, or add --format json, markdown or csv. To ask a model that, use %%llm."
+            ".csv, or add --format json, markdown or csv. To ask a model that, write -- before it."
         )
     exported = run_rows.runs()
     exporting.export(exported, chosen, path)

@@ -10,6 +10,7 @@ from llm_playground import magics
     "line",
     [
         *("models", "keys", "keys set openai --save", "keys forget openai", "use gpt-4o"),
+        *("help", "help models", "models?", "runs??", "show", "show last", "show 019ab"),
         *("code", "code last --function", "code --language curl golf", "code --language=python"),
         *("export", "export everything", "export --format csv", "export runs.csv --format=csv"),
         "export 'my runs.csv'",
@@ -37,6 +38,7 @@ def test_a_line_with_its_arguments_is_a_command(line):
             "purge it all?",
             "Set theory!",
         ),
+        *("models of cars?", "show me a poem", "help me write a letter", "models are fun, why?"),
         *("backup plans for a rainy day", "the keys mistral abc", "Keys to a good life are many"),
     ],
 )
@@ -82,6 +84,7 @@ def test_a_word_that_is_near_no_command_is_a_prompt(line):
         ("kyes --save", "Did you mean %llm keys?"),
         ("us openai:gpt-4o", "Did you mean %llm use?"),
         ("codde last", "Did you mean %llm code?"),
+        ("model?", "Did you mean %llm models? To ask 'model?', write -- before it."),
         ("use", "Write %llm use MODEL."),
         ("models openai", "%llm models takes nothing after it."),
         ("budget set 5", "%llm budget takes nothing after it; lp.set_budget(...)"),
@@ -132,7 +135,7 @@ def test_a_line_that_begins_with_keys_is_never_sent_and_its_rest_never_shown(lin
 
     assert str(error.value) == (
         "Nothing was sent. Write %llm keys [set PROVIDER [--save] | forget PROVIDER]. If there is "
-        "a key on this line, delete it. To ask a model that, use %%llm."
+        "a key on this line, delete it. To ask a model that, write -- before it."
     )
 
 

@@ -1,5 +1,6 @@
 """``%llm`` and ``%%llm`` in a real kernel, on the embedded model and on scripted endpoints."""
 
+import json
 import threading
 
 import pytest
@@ -226,7 +227,7 @@ def test_several_models_or_iterations_are_a_comparison(nb, serve):
         ("%%llm -m openai:gpt-4o\nhi", "OPENAI_API_KEY"),
         ("%%llm\n", "empty"),
         ("%%llm -t 9\nhi", "temperature"),
-        ("%%llm -t hot\nhi", "invalid float"),
+        ("%%llm -t hot\nhi", "-t takes a number"),
         ("%%llm --nonsense\nhi", "%llm help"),
         ("%%llm -s 'open\nhi", "quot"),
         ("%%llm -n 0\nhi", "iterations"),
@@ -254,6 +255,8 @@ def test_several_models_or_iterations_are_a_comparison(nb, serve):
         ("%llm keys mistral " + "Zx81kLm" + "qRst92vW", "Nothing was sent. Write %llm keys"),
         ("%llm purge 90d", "Nothing was sent. Use lp.purge(...)"),
         ("%llm --nonsense hi", "no option --nonsense"),
+        ("%llm help nothing", "there is no command 'nothing'"),
+        ("%%llm hello\nhi", "takes options only, and 'hello' is none"),
     ],
 )
 def test_bad_input_is_one_line_and_loses_nothing(nb, code, message):
@@ -408,3 +411,50 @@ def test_answers_that_are_code_stay_text(nb, serve):
         assert "<script" not in state
         assert "<img" not in state
         assert 'href="javascript' not in state
+
+
+def test_a_question_is_asked_and_its_run_can_be_assigned(nb, serve):
+    server = serve(Reply(openai_stream(["fine"])))
+    questions = ['What\'s the "capital" of France?', "Say -n 3 {topic} $HOME C:\\new", "hi??"]
+
+    nb.run("%llm use gpt-4o")
+    for question in questions:
+        nb.run(f"a = 1\n%llm -t 0.2 {question}")
+    nb.run("def about(topic):\n    %llm About {{topic}}?\nabout('bees')")
+    nb.run(f"%%llm\n>>> {questions[0]}")
+    assigned = nb.run("x = %llm hi?\nprint(x.text, x.source if hasattr(x, 'source') else '')")
+    two = nb.run("y = %llm -n 2 hi?\nprint(len(y.runs))")
+    nb.run("%llm use local")
+
+    asked = [request.json["messages"][-1]["content"] for request in server.requests]
+    assert asked == [*questions, "About bees?", f">>> {questions[0]}", "hi?", "hi?", "hi?"]
+    assert assigned.text.startswith("fine")
+    assert not assigned.contents("execute_result")
+    assert two.text == "2\n"
+
+
+def test_help_is_documentation_from_the_parsers_tables(nb):
+    help_text = nb.run("%llm help").text
+    pages = nb.run(
+        "import json\n"
+        "pages = [get_ipython().object_inspect_mime(name) for name in ('%llm', '%%llm', 'llm')]\n"
+        "print(json.dumps([page['text/plain'] for page in pages]))"
+    ).text
+
+    assert help_text == nb.run("%llm").text == nb.run("%llm ?").text
+    assert nb.run("%llm help code").text == nb.run("%llm code?").text
+    assert nb.run("%llm help use").text.startswith("%llm use MODEL\n")
+    for page in json.loads(pages):
+        assert all(line.strip() in page for line in help_text.splitlines())
+
+
+def test_show_brings_an_answer_of_the_log_back(nb, serve):
+    serve(Reply(openai_stream(["It is **fine**."])))
+    nb.run("%%llm -m openai:gpt-4o -n 2 -o both\nhi")
+
+    by_id = nb.run("get_ipython().run_line_magic('llm', f'show {both.runs[0].id}')")
+    newest = nb.run("%llm show")
+
+    assert newest.html[-1].count("<strong>fine</strong>") == 2
+    assert "<strong>fine</strong>" in by_id.html[-1]
+    assert "no run" in str(nb.run("%llm show 0000000000").contents("error")).lower()

@@ -1,0 +1,236 @@
+"""The commands of ``%llm``, and which lines are commands.
+
+1. A line that begins with an option or with ``--`` is a prompt.
+2. A command with its arguments is that command: ``%llm models``, ``%llm use gpt-4o``.
+3. A line that may be a mistyped command, or may hold a key, is refused; nothing is sent.
+4. Every other line is a prompt: ``%llm models of cars?``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import shlex
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from IPython.core.error import UsageError
+
+from llm_playground.magics import commands, documentation
+from llm_playground.magics.options import usage_error
+
+_CLOSE = 0.7  # how similar a word must be to a command to be taken for a typo
+_SHORT = 2  # words after the first that read like arguments rather than a sentence
+_REFUSES_SHORT = ("budget", "use", "export")  # commands whose wrong arguments are no prompt
+_INSTEAD = {
+    "set": "%llm keys set PROVIDER for a key, or lp.set_budget(...) for a budget",
+    "forget": "%llm keys forget PROVIDER",
+    "purge": "lp.purge(...)",
+    "backup": "lp.backup(...)",
+    "restore": "lp.restore(...)",
+    "import": "lp.import_runs(...)",
+}
+_DELETE_KEY = "If there is a key on this line, delete it."
+_ASK = "To ask a model that, write -- before it."
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command."""
+
+    run: Callable[..., object]  # called with the values of its arguments
+    syntax: str  # how its arguments are written
+    help: Sequence[tuple[str, str]]  # its lines in ``%llm help``: syntax and text
+    arguments: Sequence[tuple[str, dict[str, Any]]] = ()  # names with argparse's settings
+    # First words that can only be an argument, so that the line is not a prompt.
+    keywords: frozenset[str] = frozenset()
+
+
+COMMANDS: dict[str, Command] = {
+    "models": Command(commands.models, "", [("", "models and prices, the usable ones first")]),
+    "keys": Command(
+        commands.keys,
+        "[set PROVIDER [--save] | forget PROVIDER]",
+        [
+            ("", "which keys were found, and where"),
+            ("set PROVIDER", "ask for a key, hidden, for this kernel; --save: for later ones too"),
+            ("forget PROVIDER", "remove that key"),
+        ],
+        [
+            ("act", {"nargs": "?", "choices": commands.KEY_ACTS}),
+            ("providers", {"nargs": "*"}),
+            ("--save", {"action": "store_true"}),
+        ],
+        frozenset(commands.KEY_ACTS),
+    ),
+    "use": Command(
+        commands.use, "MODEL", [("MODEL", "the default model of this kernel")], [("model", {})]
+    ),
+    "preset": Command(
+        commands.presets, "", [("", "presets: the three, and those saved with lp.save_preset")]
+    ),
+    "runs": Command(commands.runs, "", [("", "the newest runs of the log")]),
+    "show": Command(
+        commands.show,
+        "[RUN_ID|last]",
+        [("[RUN_ID]", "an answer of the log in this cell: the newest, or that one")],
+        [("run", {"nargs": "?", "default": "last"})],
+        frozenset({"last"}),
+    ),
+    "cost": Command(commands.cost, "", [("", "costs by month and model")]),
+    "latency": Command(commands.latency, "", [("", "times by model")]),
+    "budget": Command(commands.budget, "", [("", "budgets: limit, spent, reserved, left")]),
+    "code": Command(
+        commands.code,
+        "[RUN_ID|last] [--language python|javascript|curl] [--function]",
+        [
+            (
+                "[RUN_ID]",
+                "the newest run, or that one, as code: --language python, javascript or curl; "
+                "--function for a function",
+            )
+        ],
+        [
+            ("run", {"nargs": "?", "default": "last"}),
+            ("--language", {"default": "python"}),
+            ("--function", {"action": "store_true"}),
+        ],
+        frozenset({"last"}),
+    ),
+    "export": Command(
+        commands.export,
+        "[--format json|markdown|csv] [PATH]",
+        [
+            (
+                "[PATH]",
+                "all runs into a file: .json, .md or .csv, or --format json, markdown or csv; "
+                "without a path, the newest 20 are shown",
+            )
+        ],
+        [("path", {"nargs": "?"}), ("--format", {})],
+    ),
+    "doctor": Command(
+        commands.doctor, "", [("", "what works here and what does not, in ten lines")]
+    ),
+    "help": Command(
+        lambda topic: print(help_text(topic)),
+        "[COMMAND]",
+        [("[COMMAND]", "this text, or that of one command; %llm? shows it beside the notebook")],
+        [("topic", {"nargs": "?"})],
+    ),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that raises a one-line error and never ends the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise usage_error(f"{self.prog}: {message}. %llm help shows all options.")
+
+
+def command(line: str) -> Callable[[], object] | None:
+    """The call of the command in a line, None when the line is a prompt.
+
+    A line whose first word is a command but whose other words are not its arguments is a prompt,
+    such as ``runs are fun``, unless that could be a typo: a single word or an option follows, or
+    two words of :data:`_REFUSES_SHORT`. A line that begins with ``keys`` is never a prompt.
+
+    A word close to a command is a typo of it if nothing, an option or the command's one argument
+    follows; one close to ``keys`` also if two words follow, of which one may be a key. A command
+    with a question mark, such as ``models?``, is its help.
+
+    Raises:
+        UsageError: It could be either; a mistyped command is not sent to a model and paid for.
+
+    >>> command("review is hard"), command("code review is hard"), command("export my old notes")
+    (None, None, None)
+    """
+    name, *words = line.split()
+    if not words and name.rstrip("?") in COMMANDS and name.endswith("?"):
+        return lambda: print(help_text(name.rstrip("?")))
+    with suppress(ValueError):  # an apostrophe
+        words = shlex.split(line)[1:]
+    if name.lower() in _INSTEAD and _reads_like_command(words):
+        raise usage_error(f"Nothing was sent. Use {_INSTEAD[name.lower()]}. {_DELETE_KEY} {_ASK}")
+    if name not in COMMANDS:
+        _check_is_no_typo(name, words)
+        return None
+    known = COMMANDS[name]
+    try:
+        values = _arguments(name, words)
+    except UsageError:
+        if name == "keys":
+            raise usage_error(
+                f"Nothing was sent. Write %llm keys {known.syntax}. {_DELETE_KEY} {_ASK}"
+            ) from None
+        is_short = name in _REFUSES_SHORT and _reads_like_command(words)
+        is_argument = words[:1] and (words[0] in known.keywords or words[0].startswith("-"))
+        if len(words) > 1 and not is_argument and not is_short:
+            return None
+        expected = f"Write %llm {name} {known.syntax}"
+        if not known.syntax:
+            expected = f"%llm {name} takes nothing after it"
+        if name == "budget":
+            expected += "; lp.set_budget(...) sets a budget"
+        raise usage_error(f"{expected}. {_ASK}") from None
+    return lambda: known.run(**values)
+
+
+def help_text(topic: str | None = None) -> str:
+    """The text of ``%llm help``, or of one command.
+
+    Raises:
+        UsageError: There is no such command.
+    """
+    if topic is None:
+        return documentation.usage(COMMANDS)
+    name = topic.removeprefix("%llm").strip()
+    if name not in COMMANDS:
+        names = ", ".join(COMMANDS)
+        raise usage_error(f"%llm help: there is no command {topic!r}; there are {names}. {_ASK}")
+    return documentation.of_command(name, COMMANDS[name])
+
+
+def _check_is_no_typo(name: str, words: Sequence[str]) -> None:
+    """Check that the words do not look like a mistyped command.
+
+    Raises:
+        UsageError: They do.
+    """
+    for close in difflib.get_close_matches(name.lower(), COMMANDS, n=1, cutoff=_CLOSE):
+        may_have_key = close == "keys" and _reads_like_command(words)
+        if not words or words[0].startswith("-") or may_have_key or _is_argument(close, words):
+            raise usage_error(f"Did you mean %llm {close}? To ask {name!r}, write -- before it.")
+
+
+def _arguments(name: str, words: Sequence[str]) -> dict[str, Any]:
+    """The values of a command's arguments.
+
+    Raises:
+        UsageError: The command does not take these words.
+    """
+    parser = _Parser(prog=f"%llm {name}", add_help=False, allow_abbrev=False)
+    for argument, settings in COMMANDS[name].arguments:
+        parser.add_argument(argument, **settings)
+    return vars(parser.parse_intermixed_args(list(words)))
+
+
+def _reads_like_command(words: Sequence[str]) -> bool:
+    """Whether the words after the first are few, or have an option, and end no sentence.
+
+    >>> _reads_like_command(["budget", "5"]), _reads_like_command(["it", "all!"])
+    (True, False)
+    """
+    has_option = any(len(word) > 2 and word.startswith("--") for word in words)
+    is_sentence = bool(words) and words[-1].endswith((".", "?", "!", "…"))
+    return (len(words) <= _SHORT or has_option) and not is_sentence
+
+
+def _is_argument(name: str, words: Sequence[str]) -> bool:
+    """Whether a command takes these words: one word, or those after one of its keywords."""
+    with suppress(UsageError):
+        _arguments(name, words)
+        return len(words) == 1 or words[0] in COMMANDS[name].keywords
+    return False
