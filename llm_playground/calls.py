@@ -33,10 +33,18 @@ from llm_playground.catalog.estimates import Estimate
 from llm_playground.errors import ConfigError, InvalidParameterError, LLMError, UnknownModelError
 from llm_playground.events import RunFinished, StreamEvent
 from llm_playground.execution import Call, Emit, Engine, Tally
+from llm_playground.inputs import Case, Inputs, storable_row
 from llm_playground.providers import wire_formats
 from llm_playground.redaction import printable
 from llm_playground.request import secret_guard
-from llm_playground.request.messages import Turn, conversation, filled, value_hashes
+from llm_playground.request.messages import (
+    Turn,
+    conversation,
+    filled,
+    names,
+    value_hashes,
+    value_texts,
+)
 from llm_playground.request.parameters import (
     check_iterations,
     check_names,
@@ -72,6 +80,7 @@ class CallOptions:
     source: str = "api"  # what makes the calls: "api", "magic" or "widget"
     tags: Iterable[str] = ()
     cell_id: str | None = None  # of the panel's cell; None is the cell that is being executed
+    case: Case | None = None  # the row of a table that ``variables`` come from
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> CallOptions:
@@ -109,8 +118,10 @@ class CallOptions:
         _check_override(self.override)
         tools = () if self.tools is None else tools_from(self.tools)
         schema = None if self.schema is None else schema_from(self.schema)
-        hashes = value_hashes(templates, variables)
-        execution = _execution(iterations, self.source, _tags(self.tags), hashes)
+        texts = value_texts(templates, variables)
+        execution = _execution(iterations, self.source, _tags(self.tags), value_hashes(texts))
+        if texts or self.case is not None:
+            execution = replace(execution, inputs=self._inputs(texts))
         if self.cell_id is not None:
             execution = replace(execution, cell_id=self.cell_id)
         calls: list[Call] = []
@@ -120,9 +131,20 @@ class CallOptions:
             request = wire_formats.at_endpoint(request)
             # The texts are the same for all models, and a warning comes once.
             searched = Request(model, ()) if calls else request
-            _check(request, searched, {name: variables[name] for name in hashes})
+            _check(request, searched, {name: variables[name] for name in texts})
             calls += _calls(request, execution, fresh=self.fresh, override=self.override)
         return tuple(calls)
+
+    def _inputs(self, texts: Mapping[str, str]) -> Inputs:
+        """What is filled into the prompts: ``texts`` by name, and the row of the case."""
+        case = self.case
+        if case is not None:
+            case = replace(case, row=storable_row(case.row, texts))
+        written = (
+            text if isinstance(text, str) and names(text) else None
+            for text in (self.prompt, self.system)
+        )
+        return Inputs(case, texts, *written)
 
     def plan_one(self) -> Call:
         """The only planned call; BudgetExceededError if it could exceed ``confirm_above_usd``."""

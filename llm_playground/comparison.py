@@ -16,9 +16,11 @@ from llm_playground.calls import CallOptions, send, started_together
 from llm_playground.errors import InvalidParameterError
 from llm_playground.events import StreamEvent
 from llm_playground.execution import Call
+from llm_playground.inputs import Inputs
 from llm_playground.redaction import printable
 from llm_playground.request.parameters import check_names, iterations_from
 from llm_playground.request.prompts import Prompt
+from llm_playground.runlog.input_columns import LABEL, TEMPLATE, input_columns, parameter_names
 from llm_playground.runlog.rows import row_of
 from llm_playground.types import Run
 
@@ -26,11 +28,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# The columns of each run after the parameters, in the order of the frame; ids come last.
 _COLUMNS = (
-    *("run_id", "execution_id", "prompt_id", "model", "iteration_number", "status"),
-    *("response_text", "finish_reason", "input_tokens", "output_tokens", "cost_usd", "ttft_ms"),
-    *("response_time_ms", "error_type", "error_message"),
+    *("iteration_number", "response_text", "status", "finish_reason", "cost_usd"),
+    *("response_time_ms", "ttft_ms", "input_tokens", "output_tokens", "error_type"),
+    "error_message",
 )
+_IDS = ("run_id", "execution_id", "prompt_id")
 
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 _LINES = re.compile(r".*\n|.+")
@@ -44,20 +48,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The runs of one comparison, by prompt, model and iteration.
+    """The runs of one comparison, by case, prompt, model and iteration.
 
-    ``prompts`` holds the user prompt of each run.
+    ``prompts`` holds the user prompt of each run, ``system_prompts`` and ``inputs`` the system
+    prompt and what was filled in; the last two are empty if they are not known.
     """
 
     runs: tuple[Run, ...]
     prompts: tuple[str, ...]
+    system_prompts: tuple[str | None, ...] = ()
+    inputs: tuple[Inputs | None, ...] = ()
 
     @property
     def df(self) -> pd.DataFrame:
-        """One row per run, with the run log's column names; cost in US dollars, times in ms."""
-        table = frame(self.runs)
-        table.insert(2, "user_prompt", list(self.prompts))
-        return table
+        """One row per run; cost in US dollars, times in ms. See :func:`frame` for the columns."""
+        unknown = (None,) * len(self.runs)
+        return frame(
+            self.runs, self.prompts, self.system_prompts or unknown, self.inputs or unknown
+        )
 
     def _repr_html_(self) -> str:
         alone = len(set(self.prompts)) == 1
@@ -160,17 +168,50 @@ def _as_list(one_or_more: T | Sequence[T]) -> list[T]:
 
 def compared(calls: Sequence[Call], runs: tuple[Run, ...]) -> Comparison:
     """The comparison of finished calls."""
-    return Comparison(runs, tuple(call.request.user_prompt for call in calls))
+    return Comparison(
+        runs,
+        tuple(call.request.user_prompt for call in calls),
+        tuple(call.request.system for call in calls),
+        tuple(call.execution.inputs for call in calls),
+    )
 
 
-def frame(runs: Iterable[Run]) -> pd.DataFrame:
-    """One row per run, with the run log's column names; cost in US dollars, times in ms."""
-    import pandas as pd  # first use, not import
+def frame(
+    runs: Sequence[Run],
+    prompts: Sequence[str | None],
+    system_prompts: Sequence[str | None],
+    inputs: Sequence[Inputs | None],
+) -> pd.DataFrame:
+    """One row per run, to be joined with other tables: cost in US dollars, times in ms.
 
-    rows = [{name: row[name] for name in _COLUMNS} for row in map(row_of, runs)]
-    for row in rows:
-        row["cost_usd"] = None if row["cost_usd"] is None else float(row["cost_usd"])
-    return pd.DataFrame(rows)
+    Columns: ``case`` (its label, if there are cases), ``model``, each parameter that a run sets,
+    the figures under their names in the run log, each column of the cases and each value of
+    ``{{name}}``, ``prompt_template`` (the prompt with ``{{name}}`` as written), ``user_prompt``,
+    ``system_prompt``, and the ids. A column of the cases, or a value, that has the name of another
+    column, or of one of ``lp.runs()``, gets the prefix ``input_``.
+    """
+    from llm_playground.frames import Frame, column  # pandas is imported on first use
+
+    rows = list(map(row_of, runs))
+    parameters = [run.parameters.as_dict() for run in runs]
+    filled = input_columns(inputs)
+    labels, templates = filled.pop(LABEL, None), filled.pop(TEMPLATE, prompts)
+    values: dict[str, list[Any]] = {
+        **({} if labels is None else {LABEL: labels}),
+        "model": [run.model for run in runs],
+        **{name: [own.get(name) for own in parameters] for name in parameter_names(parameters)},
+        **{name: [row[name] for row in rows] for name in _COLUMNS},
+        **filled,
+        TEMPLATE: [
+            sent if written is None else written
+            for written, sent in zip(templates, prompts, strict=True)
+        ],
+        "user_prompt": list(prompts),
+        "system_prompt": list(system_prompts),
+        **{name: [row[name] for row in rows] for name in _IDS},
+    }
+    values["cost_usd"] = [None if usd is None else float(usd) for usd in values["cost_usd"]]
+    return Frame({name: column(each) for name, each in values.items()})
 
 
 def diff(before: str, after: str) -> list[DiffPiece]:

@@ -20,6 +20,7 @@ from uuid import UUID
 from llm_playground import http_headers
 from llm_playground._validation import shorten
 from llm_playground.errors import LLMError
+from llm_playground.inputs import Inputs
 from llm_playground.parts import (
     PAUSED,
     AnswerPart,
@@ -344,7 +345,7 @@ class Attempt:
 class Execution:
     """One prompt sent ``iterations`` times, with its origin.
 
-    ``variables`` has the SHA-256 in hex of each template value by its name.
+    ``variables`` has the SHA-256 in hex of each template value by its name, ``inputs`` the values.
     ``process`` identifies the process, see :func:`llm_playground.provenance.process`.
     """
 
@@ -360,6 +361,7 @@ class Execution:
     variables: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     process: str | None = None
+    inputs: Inputs | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

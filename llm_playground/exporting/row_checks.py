@@ -200,7 +200,7 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], object], Callable[[Any], Any]]] = 
     ),
     "billed_units": ("an object of counts", _is_counts, clean_json),
     **dict.fromkeys(
-        ("parameters", "variables"),
+        ("parameters", "variables", "inputs"),
         (
             "an object",
             lambda value: isinstance(value, Mapping) and not nested_too_deeply(value),

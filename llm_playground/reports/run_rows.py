@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from llm_playground import _validation, provenance, types
 from llm_playground.errors import InvalidParameterError
+from llm_playground.inputs import inputs_from_json
 from llm_playground.redaction import redact
 from llm_playground.reports import query
 from llm_playground.reports.query import (
@@ -21,17 +23,31 @@ from llm_playground.reports.query import (
     limit_clause,
 )
 from llm_playground.runlog import open_log, rows, schema
+from llm_playground.runlog.input_columns import input_columns, parameter_names
 from llm_playground.runlog.store import Dialect
 from llm_playground.types import Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from llm_playground.frames import Frame
 
 _COMPRESSED = rows.RUN_COLUMNS["compressed"]
 # The columns of the view `runs` over its tables: through the view, a million rows are joined before
 # the newest 100 of them are taken.
 _COLUMNS = rows.selected(rows.RUN_COLUMNS | rows.PACKED)
+# The order of the frame's columns: what a person looks for first, ids last.
+_FIRST = (
+    *("started_at", "model", "user_prompt", "response_text", "status", "cost_usd"),
+    *("response_time_ms", "ttft_ms", "input_tokens", "output_tokens", "rating", "error_message"),
+    *("username", "notebook", "tags", "system_prompt", "parameters", "inputs"),
+)
+_LAST = ("prompt_hash", "cell_id", "git_commit", "run_id", "execution_id", "prompt_id")
+_ORDER = [
+    *_FIRST,
+    *(name for name in rows.RUN_COLUMNS if name not in (*_FIRST, *_LAST)),
+    *_LAST,
+]
 _RATINGS = f"LEFT JOIN ({schema.RATINGS}) s ON s.result_id = r.id"
 _SEARCHED_COLUMNS = ("system_prompt", "user_prompt", "response_text")
 _NEWEST_FIRST = "ORDER BY r.started_at DESC NULLS LAST, r.id DESC"
@@ -73,12 +89,21 @@ _AUDIT_CONDITIONS = {
 
 
 def runs(
-    *, limit: int | None = None, search_compressed: bool = False, **filters: Unpack[Filters]
+    *,
+    limit: int | None = None,
+    search_compressed: bool = False,
+    expand: bool = False,
+    **filters: Unpack[Filters],
 ) -> pd.DataFrame:
     """Runs, newest first: the columns of the view ``runs``, compressed texts included.
 
+    ``started_at`` is in UTC; the repr shows local times, amounts and the beginnings of texts.
+
     Args:
         limit: The highest number of rows.
+        expand: Whether the JSON columns ``inputs`` and ``parameters`` become columns of their own,
+            at the end: ``case``, the columns of its row, the values of ``{{name}}``, and each
+            parameter, as in ``pg.results``; a name that is taken gets the prefix ``input_``.
         search_compressed: Whether ``search`` includes compressed texts. That takes longer: each is
             decompressed.
         **filters: See :class:`Filters`.
@@ -91,15 +116,38 @@ def runs(
         >>> len(runs(model="local", since="2026-01-01", limit=0))
         0
     """
+    from llm_playground.frames import Frame  # pandas is imported on first use
+
     check_filters(filters, runs)
     log = open_log()
     sql, values, text = _newest(log.dialect, limit, filters, search_compressed)
-    frame = rows.unpacked(log.frame(sql, values))
-    if text is None:
-        return frame
-    searched = frame[list(_SEARCHED_COLUMNS)].astype(object).fillna("").to_dict("records")
-    matching = [_contains(row, text) for row in searched]
-    return frame[matching].iloc[:limit].reset_index(drop=True)
+    frame = rows.unpacked(log.frame(sql, values))[_ORDER]
+    if text is not None:
+        searched = frame[list(_SEARCHED_COLUMNS)].astype(object).fillna("").to_dict("records")
+        matching = [_contains(row, text) for row in searched]
+        frame = frame[matching].iloc[:limit].reset_index(drop=True)
+    return _expanded(frame) if expand else Frame(frame)
+
+
+def _expanded(frame: pd.DataFrame) -> Frame:
+    """The frame of runs with its inputs and parameters in columns of their own."""
+    from llm_playground.frames import Frame, column  # pandas is imported on first use
+
+    parameters = [_parameters(value) for value in frame["parameters"]]
+    filled = input_columns(list(map(inputs_from_json, frame["inputs"])))
+    names = parameter_names(parameters)
+    added = {name: [each.get(name) for each in parameters] for name in names} | filled
+    columns = {name: column(values) for name, values in added.items()}
+    return Frame({**{name: frame[name] for name in frame.columns}, **columns})
+
+
+def _parameters(value: object) -> dict[str, Any]:
+    """The parameters in a JSON column; empty for what another program wrote."""
+    try:
+        found = json.loads(value) if isinstance(value, str) else None
+    except (ValueError, RecursionError):
+        found = None
+    return found if isinstance(found, dict) else {}
 
 
 def newest(

@@ -32,7 +32,8 @@ _SUMS = """
 FIGURES = f"""
     count(*) AS runs, {_SUMS},
     {_UNPRICED_RUNS} AS unpriced_runs,
-    count(*) FILTER (WHERE usage_source = 'estimated') AS estimated_runs
+    count(*) FILTER (WHERE usage_source = 'estimated') AS estimated_runs,
+    (sum(cost_usd) FILTER (WHERE usage_source = 'estimated'))::FLOAT8 AS estimated_usd
 """
 # `monthly_costs`, one row for many runs, with the columns that filters and groups refer to.
 _SUMMED = """
@@ -43,7 +44,8 @@ _SUMMED_BY = {"month", "model", "provider", "user", "notebook", "status"}
 _SUMMED_FILTERS = {"model", "user", "notebook", "status", "since", "until"}
 _FIGURES_OF_SUMS = f"""
     sum(runs)::BIGINT AS runs, {_SUMS},
-    sum(unpriced_runs)::BIGINT AS unpriced_runs, sum(estimated_runs)::BIGINT AS estimated_runs
+    sum(unpriced_runs)::BIGINT AS unpriced_runs, sum(estimated_runs)::BIGINT AS estimated_runs,
+    sum(estimated_usd)::FLOAT8 AS estimated_usd
 """
 _COSTS_WITH_SUMS = f"""
 SELECT {{shown}}{_FIGURES_OF_SUMS} FROM (
@@ -86,9 +88,10 @@ def costs(
 
     Columns: those of ``by``, ``runs``, ``input_tokens``, ``output_tokens``, ``cost_usd`` (NaN where
     no run's price is known, never 0), ``at_least_usd`` (what is known of the other runs' cost, not
-    part of ``cost_usd``), ``unpriced_runs`` (ended without a known price) and ``estimated_runs``
-    (tokens estimated here because the provider reported none). On PostgreSQL, months in the table
-    ``monthly_costs`` are read from there.
+    part of ``cost_usd``), ``unpriced_runs`` (ended without a known price), ``estimated_runs``
+    (tokens estimated here because the provider reported none, or its answer broke off, such as at
+    the death of a kernel) and ``estimated_usd`` (their part of ``cost_usd``). On PostgreSQL, months
+    in the table ``monthly_costs`` are read from there.
 
     Args:
         by: month, day, model, provider, user, notebook, tag, tier, status; one or several.

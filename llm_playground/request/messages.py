@@ -184,17 +184,25 @@ def filled(
     return tuple(replace(turn, content=tuple(map(fill_part, turn.content))) for turn in turns)
 
 
-def value_hashes(turns: Iterable[Message], variables: Mapping[str, object]) -> dict[str, str]:
-    """SHA-256 in hex of each value that the messages use, by variable name.
+def value_texts(turns: Iterable[Message], variables: Mapping[str, object]) -> dict[str, str]:
+    """The text of each value that the messages use, by variable name.
 
-    >>> list(value_hashes(conversation("Say {{n}}."), {"n": 3, "m": 4}))
-    ['n']
+    >>> value_texts(conversation("Say {{n}}."), {"n": 3, "m": 4})
+    {'n': '3'}
     """
     used = dict.fromkeys(name for turn in turns for name in names(turn.text))
+    return {name: str(variables[name]) for name in used if name in variables}
+
+
+def value_hashes(texts: Mapping[str, str]) -> dict[str, str]:
+    """SHA-256 in hex of each of some texts.
+
+    >>> value_hashes({"n": "3"})
+    {'n': '4e07408562bedb8b60ce05c1decfe3ad16b72230967de01f640b7e4729b49fce'}
+    """
     return {
-        name: hashlib.sha256(str(variables[name]).encode("utf-8", "replace")).hexdigest()
-        for name in used
-        if name in variables
+        name: hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+        for name, text in texts.items()
     }
 
 

@@ -79,11 +79,13 @@ def private_prompt(row: Row, privacy: Privacy) -> Row:
 def private_execution(row: Row, privacy: Privacy) -> Row:
     """The row of ``executions`` as the privacy settings allow to store it.
 
-    Without texts it also has no hashes of variables: short values can be guessed from a hash.
+    Without texts it has neither inputs nor hashes of variables: short values can be guessed from a
+    hash.
     """
     if privacy.store == "texts":
-        return row
-    return row | {"prompt_id": id_without_text(row["prompt_id"]), "variables": None}
+        return _masked(row, ("inputs",), privacy.redact)
+    without = dict.fromkeys(("variables", "inputs"))
+    return row | without | {"prompt_id": id_without_text(row["prompt_id"])}
 
 
 def private_result(row: Row, privacy: Privacy) -> Row:

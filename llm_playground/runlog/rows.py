@@ -85,6 +85,7 @@ EXECUTION_COLUMNS: dict[str, str] = {
     "process": "VARCHAR",
     "git_dirty": "BOOLEAN",
     "variables": "JSON",
+    "inputs": "JSON",
 }
 RESULT_COLUMNS: dict[str, str] = {
     "id": "VARCHAR",
@@ -159,6 +160,7 @@ RUN_COLUMNS: dict[str, str] = {
     "compressed": "r.texts_gz IS NOT NULL OR p.texts_gz IS NOT NULL",
     **_of("p", "attachments"),
     **_of("r", "service_tier", "billed_units", "parts", "sources", "stop_sequence", "at_least_usd"),
+    **_of("e", "inputs"),
 }
 _TYPES = {**PROMPT_COLUMNS, **EXECUTION_COLUMNS, **RESULT_COLUMNS}
 _TYPES |= {"run_id": "VARCHAR", "rating": "DOUBLE", "compressed": "BOOLEAN"}
@@ -201,6 +203,7 @@ def execution_row(execution: Execution) -> Row:
         "git_dirty": None,  # git would run filters of the repository to find it
         "tags": list(execution.tags),
         "variables": dict(execution.variables) or None,
+        "inputs": None if execution.inputs is None else execution.inputs.as_json(),
     }
     return _row(execution, EXECUTION_COLUMNS, converted)
 

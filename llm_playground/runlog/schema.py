@@ -31,7 +31,8 @@ MAJOR = 1000  # versions 1 to 999 are the first major
 
 def _monthly_costs(*sums: str) -> str:
     """PostgreSQL's summary of the runs of each month, empty until its first refresh."""
-    amounts = "".join(f"    sum(r.{name}) AS {name},\n" for name in sums)
+    of_runs = {"estimated_usd": "sum(r.cost_usd) FILTER (WHERE r.usage_source = 'estimated')"}
+    amounts = "".join(f"    {of_runs.get(name, f'sum(r.{name})')} AS {name},\n" for name in sums)
     return f"""
 CREATE MATERIALIZED VIEW monthly_costs AS
 SELECT
@@ -60,7 +61,8 @@ _WORDS: dict[Dialect, Mapping[str, str]] = {
         "bytes": "BLOB",
         "result_time": "TIMESTAMPTZ DEFAULT now()",
         **dict.fromkeys(("result_key", "parts", "db_role", "as_reader"), ""),
-        **dict.fromkeys(("first", "second", "fourth", "fifth", "costs_until_v4", "costs"), ""),
+        **dict.fromkeys(("first", "second", "fourth", "fifth", "sixth"), ""),
+        **dict.fromkeys(("costs_until_v4", "costs_until_v5", "costs"), ""),
     },
     "postgres": {
         "id": "VARCHAR PRIMARY KEY DEFAULT llm_playground_id()",
@@ -111,7 +113,12 @@ CREATE INDEX prompts_by_schema ON prompts (schema_hash);
 DROP MATERIALIZED VIEW monthly_costs;
 DELETE FROM monthly_costs_state;
 """,
-        "costs": _monthly_costs("cost_usd", "at_least_usd"),
+        "costs_until_v5": _monthly_costs("cost_usd", "at_least_usd"),
+        "sixth": """
+DROP MATERIALIZED VIEW monthly_costs;
+DELETE FROM monthly_costs_state;
+""",
+        "costs": _monthly_costs("cost_usd", "at_least_usd", "estimated_usd"),
     },
 }
 
@@ -319,9 +326,16 @@ CREATE TABLE definitions (
     content VARCHAR,
     created_at TIMESTAMPTZ DEFAULT now(){db_role}
 );
-{fifth}{costs}
+{fifth}{costs_until_v5}
 """
 _V5 += _runs_view("at_least_usd", RATINGS)
+
+# `inputs`: the case, the values and the template of a prompt, see `llm_playground.inputs`.
+_V6 = """
+ALTER TABLE executions ADD COLUMN inputs {json};
+{sixth}{costs}
+"""
+_V6 += _runs_view("inputs", RATINGS)
 
 # Which migrations were applied to a database.
 VERSIONS_TABLE = (
@@ -329,7 +343,14 @@ VERSIONS_TABLE = (
     "(version INTEGER PRIMARY KEY, applied_at TIMESTAMPTZ DEFAULT now())"
 )
 VERSION = "SELECT coalesce(max(version), 0) FROM schema_migrations"
-_MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5)  # append only: version n is entry n - 1
+_MIGRATIONS: tuple[str, ...] = (
+    _V1,
+    _V2,
+    _V3,
+    _V4,
+    _V5,
+    _V6,
+)  # append only: version n is entry n - 1
 NEWEST = len(_MIGRATIONS)
 
 # The tables of a backup, in the order in which they are restored.

@@ -182,7 +182,10 @@ class Playground(Panel):
 
     @property
     def results(self) -> pd.DataFrame:
-        """The runs of the last Run, one row each, with the run log's column names.
+        """The runs of the last Run, one row each: answers, figures, cases and parameters.
+
+        :func:`llm_playground.comparison.frame` lists the columns; ``pg.results.merge(df,
+        on="review_id")`` joins them with the table of the cases.
 
         Waits until all have ended; interrupting the kernel ends the waiting, not the runs.
         """
@@ -191,9 +194,14 @@ class Playground(Panel):
             self._ended.wait()
             with self._lock:
                 if self._ended.is_set():  # else a retry has just begun
-                    runs = self.answers.runs()
+                    ended = self._session.ended()
                     break
-        return frame(runs)
+        return frame(
+            [run for run, _ in ended],
+            [call.request.user_prompt for _, call in ended],
+            [call.request.system for _, call in ended],
+            [call.execution.inputs for _, call in ended],
+        )
 
     @property
     def answers(self) -> AnswerSet:

@@ -17,6 +17,7 @@ from llm_playground.calls import CallOptions, started_together
 from llm_playground.catalog import capabilities
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.execution import Call
+from llm_playground.inputs import Case
 from llm_playground.parts import FilePart, ImagePart, Part, TextPart
 from llm_playground.request.messages import conversation
 from llm_playground.request.parameters import parameters_from
@@ -54,6 +55,7 @@ class Form:
     files: Sequence[Any] = ()  # whatever :func:`llm_playground.file` takes
     values: Mapping[str, str] = field(default_factory=dict)
     cases: Sequence[Mapping[str, object]] = ()
+    rows: Sequence[Mapping[str, Any]] = ()  # of ``cases``, with every column of the table
     cell_id: str | None = None  # of the cell that made the panel
 
 
@@ -72,6 +74,14 @@ class Variation:
     label: str
     case: Mapping[str, object]
     parameters: Mapping[str, Any]
+    number: int = 0  # of the case, from 1; 0 without cases
+
+    def case_of(self, form: Form) -> Case | None:
+        """The case with every column of its row; None without cases."""
+        if not self.number:
+            return None
+        rows = form.rows or form.cases
+        return Case(case_label(self.number, self.case), rows[self.number - 1])
 
 
 def plan_calls(
@@ -106,6 +116,7 @@ def plan_calls(
             override=override,
             source="widget",
             cell_id=form.cell_id,
+            case=variation.case_of(form),
         ).plan()
     ]
     calls = started_together(call for call, _ in planned)
@@ -126,18 +137,18 @@ def variations(form: Form) -> list[Variation]:
     Raises:
         InvalidParameterError: More parameters are lists than a sweep can have.
     """
-    cases: list[tuple[str, Mapping[str, object]]] = [
-        (_case_label(number, case), case) for number, case in enumerate(form.cases, 1)
+    cases: list[tuple[str, Mapping[str, object], int]] = [
+        (case_label(number, case), case, number) for number, case in enumerate(form.cases, 1)
     ]
     return [
-        Variation(" · ".join(filter(None, (case_label, sweep_label))), case, parameters)
-        for (case_label, case), (sweep_label, parameters) in itertools.product(
-            cases or [("", {})], _sweep(form.parameters)
+        Variation(" · ".join(filter(None, (label, sweep_label))), case, parameters, number)
+        for (label, case, number), (sweep_label, parameters) in itertools.product(
+            cases or [("", {}, 0)], _sweep(form.parameters)
         )
     ]
 
 
-def _case_label(number: int, case: Mapping[str, object]) -> str:
+def case_label(number: int, case: Mapping[str, object]) -> str:
     """``case 1: Oslo, 3`` where the values are short texts and numbers, else ``case 1``."""
     shown = ", ".join(str(one) for one in case.values() if isinstance(one, (str, int, float)))
     is_short = 0 < len(shown) <= _MOST_LABEL_CHARACTERS and "\n" not in shown
@@ -163,6 +174,7 @@ def first_only(form: Form) -> Form:
         form,
         models=form.models[:1],
         cases=form.cases[:1],
+        rows=form.rows[:1],
         parameters={**form.parameters, **variations(form)[0].parameters},
         iterations=1,
     )

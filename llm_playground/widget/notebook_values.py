@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 from uuid import UUID
 
 from llm_playground.catalog import estimates
@@ -299,6 +299,37 @@ def _cases_of_list(table: Table, used: Sequence[str]) -> list[Case]:
                 raise _missing_value(table, at, name)
         cases.append({name: row[name] for name in used})
     return cases
+
+
+class TableRows(Sequence[Mapping[str, object]]):
+    """The rows of a table with all their columns, read when the first is asked for.
+
+    A price needs the columns that are named in the prompt only, and is computed at each key.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._rows: Sequence[Mapping[str, object]] | None = None
+
+    def __len__(self) -> int:
+        return self._table.rows
+
+    @overload
+    def __getitem__(self, at: int) -> Mapping[str, object]: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Mapping[str, object]]: ...
+    def __getitem__(self, at: int | slice) -> Mapping[str, object] | Sequence[Mapping[str, object]]:
+        if self._rows is None:
+            self._rows = self._read()
+        return self._rows[at]
+
+    def _read(self) -> Sequence[Mapping[str, object]]:
+        data = self._table.data
+        if isinstance(data, (list, tuple)):
+            return [*data]
+        columns = [data.iloc[:, at].tolist() for at in range(len(self._table.columns))]
+        rows = zip(*columns, strict=True)
+        return [dict(zip(self._table.columns, row, strict=True)) for row in rows]
 
 
 def _missing_value(table: Table, at: int, name: str) -> InvalidParameterError:

@@ -25,6 +25,7 @@ from llm_playground.catalog.estimates import Estimate
 from llm_playground.config.options import Rates
 from llm_playground.errors import InvalidParameterError
 from llm_playground.events import Retrying, RunFinished, StreamEvent
+from llm_playground.execution import Call
 from llm_playground.formatting import usd
 from llm_playground.redaction import StreamRedactor, printable
 from llm_playground.types import Request, Run, Status
@@ -306,6 +307,11 @@ class RunSession:
         self._tasks: dict[int, asyncio.Task[Run]] = {}
         self._notified_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
+
+    def ended(self) -> list[tuple[Run, Call]]:
+        """The ended answers with their calls, in the order of their numbers."""
+        runs = [(self.answers.run_of(n), one.call) for n, one in enumerate(self.calls, 1)]
+        return [(run, call) for run, call in runs if run is not None]
 
     def start(self) -> None:
         """Send all; returns at once."""

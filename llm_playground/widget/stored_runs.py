@@ -11,6 +11,7 @@ from llm_playground import _validation, provenance
 from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.events import PartAdded, ReasoningDelta, RunFinished, TextDelta
 from llm_playground.execution import Call, Tally
+from llm_playground.inputs import Inputs, inputs_from_json
 from llm_playground.providers.left_out import left_out
 from llm_playground.providers.wire_formats import at_endpoint, older_version
 from llm_playground.rendering import answers
@@ -52,6 +53,7 @@ SELECT r.id AS run_id, r.execution_id, e.prompt_id, r.iteration_number, r.model,
        CAST(p.attachments AS VARCHAR) AS attachments,
        CAST(p.tools AS VARCHAR) AS tools, p.schema_hash,
        CAST(p.parameters AS VARCHAR) AS parameters, e.iterations,
+       CAST(e.inputs AS VARCHAR) AS inputs,
        r.texts_gz AS _result_gz, p.texts_gz AS _prompt_gz
 FROM results r
 LEFT JOIN executions e ON e.id = r.execution_id LEFT JOIN prompts p ON p.id = e.prompt_id
@@ -81,6 +83,7 @@ class StoredRun:
     lacks_attachments: bool = False
     tools: tuple[Tool, ...] = ()  # without their functions
     schema: Schema | None = None
+    inputs: Inputs | None = None
 
 
 def resolve_run_ids(runs: object) -> list[str]:
@@ -183,7 +186,8 @@ def stored_run_of(
         messages = _messages(row, attached)
         if messages is not None and not run.cached:
             run = replace(run, left_out=left_out(Request(run.model, messages, run.parameters)))
-        return StoredRun(run, messages, iterations, bool(missing), tools, schema)
+        inputs = inputs_from_json(row.get("inputs"))
+        return StoredRun(run, messages, iterations, bool(missing), tools, schema, inputs)
     except _UNREADABLE as error:
         name = _validation.short_repr(row["run_id"])
         raise InvalidParameterError(f"The run {name} cannot be read ({error}).") from None
@@ -338,6 +342,7 @@ def _call_of(one: StoredRun, cell_id: str | None) -> Call:
         notebook=provenance.notebook(),
         cell_id=cell_id,
         process=provenance.process(),
+        inputs=one.inputs,
     )
     request = Request(run.model, one.messages or (), run.parameters, one.tools, one.schema)
     request = at_endpoint(request)

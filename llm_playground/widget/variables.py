@@ -26,6 +26,7 @@ from llm_playground.widget import form
 from llm_playground.widget.attachments import Attachments
 from llm_playground.widget.notebook_values import (
     Table,
+    TableRows,
     available_tables,
     cases_of,
     chosen_table,
@@ -100,6 +101,7 @@ class PromptInputs:
             "files": self.attachments.parts(panel.files, "file") if panel.files else [],
             "values": dict(panel.values),
             "cases": [self.as_texts(case) for case in cases_of(table, _names_in(panel))],
+            "rows": () if table is None else TableRows(table),
         }
 
     def as_texts(self, values: Mapping[Any, Any]) -> dict[str, str]:

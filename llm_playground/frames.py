@@ -1,0 +1,197 @@
+"""Frames of runs and reports: DataFrames with a short repr, and columns of Python values.
+
+Importing this module imports pandas, so it is imported on first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+from llm_playground import formatting
+from llm_playground._validation import shorten
+from llm_playground.redaction import printable, redact
+
+_MOST_COLUMNS = 12
+_MOST_NAMED = 6  # columns that are not shown
+_ENDS = 5  # rows at the beginning and the end of a long frame
+_MOST_CHARACTERS, _NARROW_CHARACTERS, _NARROW = 60, 24, 120
+_SEARCHED_CHARACTERS = 1_000  # for keys, which must not be cut
+_LEFT = ' style="text-align:left"'
+
+Format = Callable[[Any], str]
+
+
+class Frame(pd.DataFrame):
+    """A DataFrame that shows what a person reads; its data are those of any DataFrame.
+
+    The repr has local times, amounts and durations as in the panel, the beginnings of long texts,
+    and neither empty columns nor more than twelve; ``pandas.set_option("display.max_columns",
+    None)`` shows all. Columns keep their order. ``pandas.DataFrame(frame)`` has the repr of pandas.
+    """
+
+    @property
+    def _constructor(self) -> type[Frame]:
+        return Frame
+
+    def __repr__(self) -> str:
+        if not _is_plain(self):
+            return super().__repr__()
+        width = pd.get_option("display.width") or 80
+        longest = _MOST_CHARACTERS if width > _NARROW else _NARROW_CHARACTERS
+        shown = _shown_columns(self)
+        rows = pd.DataFrame(self)[shown]
+        while True:
+            formats = {name: _format_of(rows[name], longest) for name in rows.columns}
+            text = rows.to_string(
+                formatters=formats,
+                max_rows=2 * _ENDS if _is_long(self) else None,
+                show_dimensions=False,
+            )
+            if rows.shape[1] <= 1 or max(map(len, text.splitlines())) <= width:
+                return f"{text}\n\n{_summary(self, list(rows.columns))}"
+            rows = rows.iloc[:, :-1]
+
+    def _repr_html_(self) -> str:
+        if not _is_plain(self):
+            return self.to_html(max_rows=2 * _ENDS if _is_long(self) else None, notebook=True)
+        shown = _shown_columns(self)
+        formats = [_format_of(self[name], _MOST_CHARACTERS) for name in shown]
+        styles = ["" if _is_figure(self[name]) else _LEFT for name in shown]
+        positions = range(len(self))
+        parts = (positions[:_ENDS], positions[-_ENDS:]) if _is_long(self) else (positions,)
+        bodies = [
+            "".join(_html_row(self, at, shown, formats, styles) for at in part) for part in parts
+        ]
+        gap = f"<tr><th>…</th>{'<td>…</td>' * len(shown)}</tr>"
+        head = "".join(
+            f"<th{style}>{escape(_text(name, _MOST_CHARACTERS))}</th>"
+            for name, style in zip(shown, styles, strict=True)
+        )
+        return (
+            f'<div style="overflow-x:auto"><table class="dataframe"><thead><tr><th></th>{head}'
+            f"</tr></thead><tbody>{gap.join(bodies)}</tbody></table>"
+            f"<p>{escape(_summary(self, shown))}</p></div>"
+        )
+
+
+def column(values: Sequence[Any]) -> pd.Series[Any]:
+    """A column of Python values: whole numbers, flags and dates stay what they are beside None.
+
+    >>> column([1, None]).tolist(), column([1, 2]).dtype.name
+    ([1, None], 'int64')
+    """
+    known = [value for value in values if value is not None]
+    keeps_objects = len(known) < len(values) and all(isinstance(value, int) for value in known)
+    return pd.Series(list(values), dtype=object if keeps_objects else None)
+
+
+def _is_plain(frame: pd.DataFrame) -> bool:
+    """Whether the frame is a table that this module knows to show."""
+    has_levels = isinstance(frame.index, pd.MultiIndex) or isinstance(frame.columns, pd.MultiIndex)
+    return bool(len(frame)) and not has_levels and bool(frame.columns.is_unique)
+
+
+def _is_long(frame: pd.DataFrame) -> bool:
+    most = pd.get_option("display.max_rows")
+    return bool(most) and len(frame) > most
+
+
+def _shown_columns(frame: pd.DataFrame) -> list[Any]:
+    """The first columns that are not empty."""
+    most = pd.get_option("display.max_columns")
+    if most is None:
+        return list(frame.columns)
+    known = [name for name in frame.columns if frame[name].notna().any()]
+    return (known or list(frame.columns))[:_MOST_COLUMNS]
+
+
+def _summary(frame: pd.DataFrame, shown: Sequence[Any]) -> str:
+    """The size of a frame, and what of it is not shown."""
+    size = f"{formatting.count(len(frame), 'row')}, {formatting.count(frame.shape[1], 'column')}"
+    zoned = any(isinstance(frame[name].dtype, pd.DatetimeTZDtype) for name in shown)
+    parts = [size, *([f"times in {datetime.now().astimezone().tzname()}"] if zoned else [])]
+    hidden = [name for name in frame.columns if name not in set(shown)]
+    empty = sum(not frame[name].notna().any() for name in hidden)
+    more = [printable(str(name)) for name in hidden if frame[name].notna().any()]
+    if more:
+        named = ", ".join(more[:_MOST_NAMED]) + (", …" if len(more) > _MOST_NAMED else "")
+        parts.append(f"{formatting.count(len(more), 'more column')} ({named})")
+    if empty:
+        parts.append(f"{formatting.count(empty, 'empty column')} left out")
+    return " · ".join(parts)
+
+
+def _html_row(
+    frame: pd.DataFrame,
+    at: int,
+    shown: Iterable[Any],
+    formats: Iterable[Format],
+    styles: Iterable[str],
+) -> str:
+    cells = "".join(
+        f"<td{style}>{escape(form(frame[name].iloc[at]))}</td>"
+        for name, form, style in zip(shown, formats, styles, strict=True)
+    )
+    return f"<tr><th>{escape(_text(frame.index[at], _MOST_CHARACTERS))}</th>{cells}</tr>"
+
+
+def _is_figure(values: pd.Series[Any]) -> bool:
+    return pd.api.types.is_numeric_dtype(values.dtype) and values.dtype != bool
+
+
+def _format_of(values: pd.Series[Any], longest: int) -> Format:
+    """How the values of a column are written; a missing one is empty."""
+    name = str(values.name)
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        write: Format = local_time
+    elif _is_figure(values) and name.endswith("_usd"):
+        write = _usd
+    elif _is_figure(values) and name.endswith("_ms"):
+        write = formatting.duration
+    elif _is_figure(values):
+        write = _number
+    else:
+        write = partial(_text, longest=longest)
+    return lambda value: "" if _is_missing(value) else write(value)
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value is pd.NA or value is pd.NaT or value != value
+
+
+def local_time(moment: datetime, now: datetime | None = None) -> str:
+    """A time in the local zone, as short as today allows: ``14:02``, ``30 Nov 14:02``.
+
+    ``now`` is the present time; None for that of the clock.
+    """
+    local = moment.astimezone()
+    today = (datetime.now() if now is None else now).astimezone()
+    if local.date() == today.date():
+        return f"{local:%H:%M}"
+    day = f"{local.day} {_MONTHS[local.month - 1]}"
+    return f"{day} {local:%H:%M}" if local.year == today.year else f"{day} {local.year}"
+
+
+# The names of `strftime` depend on the locale.
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _usd(amount: float) -> str:
+    sign, size = ("-" if amount < 0 else ""), Decimal(repr(abs(float(amount))))
+    return f"{sign}{formatting.usd(size)}"
+
+
+def _number(value: Any) -> str:  # noqa: ANN401 - a number of any library
+    return f"{int(value):,}" if float(value).is_integer() else f"{float(value):,.4g}"
+
+
+def _text(value: object, longest: int) -> str:
+    text = value if isinstance(value, str) else str(value)
+    return shorten(printable(redact(text[:_SEARCHED_CHARACTERS])), longest)
