@@ -16,10 +16,12 @@ from llm_playground.calls import CallOptions, send, started_together
 from llm_playground.errors import InvalidParameterError
 from llm_playground.events import StreamEvent
 from llm_playground.execution import Call
-from llm_playground.inputs import Inputs
+from llm_playground.inputs import Case, Inputs
 from llm_playground.redaction import printable
+from llm_playground.request.messages import names
 from llm_playground.request.parameters import check_names, iterations_from
 from llm_playground.request.prompts import Prompt
+from llm_playground.request.tables import TableRows, case_label, cases_of, table_of_cases
 from llm_playground.runlog.input_columns import LABEL, TEMPLATE, input_columns, parameter_names
 from llm_playground.runlog.rows import row_of
 from llm_playground.types import Run
@@ -90,6 +92,7 @@ def compare(
     files: Any = None,  # noqa: ANN401 - the accepted types are listed in files
     preset: str | None = None,
     variables: Mapping[str, object] | None = None,
+    cases: Any = None,  # noqa: ANN401 - the accepted types are listed in tables
     headers: Mapping[str, str] | None = None,
     override: str | None = None,
     tags: Iterable[str] = (),
@@ -97,7 +100,8 @@ def compare(
 ) -> Comparison:
     """Send each prompt to each model ``n`` times, all in parallel, and wait for all answers.
 
-    A failed call does not raise: see its run.
+    With ``cases``, each prompt is sent once for each row of a table. A failed call does not raise:
+    see its run.
 
     Args:
         prompt_or_prompts: One prompt or several.
@@ -108,6 +112,8 @@ def compare(
         files: Documents and recordings of all calls.
         preset: ``precise``, ``balanced`` or ``creative``.
         variables: Values for ``{{name}}`` in the prompts.
+        cases: A DataFrame, or a list of dicts; ``{{name}}`` takes the value of its column, before
+            ``variables``. All its columns are in ``.df``, so ``.df.merge(table, on="id")`` works.
         headers: HTTP headers of all calls, as for :func:`llm_playground.ask`.
         override: Why the calls are made even if they exceed budgets or ``confirm_above_usd``.
         tags: Labels to find the runs by.
@@ -125,12 +131,12 @@ def compare(
     n = iterations_from(n, parameters)
     check_names(parameters, compare)
     prompts: list[str | Prompt] = _as_list(prompt_or_prompts)
-    names: list[str] = _as_list(models)
-    if not prompts or not names:
+    model_names: list[str] = _as_list(models)
+    if not prompts or not model_names:
         raise InvalidParameterError("A comparison needs at least one prompt and one model.")
     options = CallOptions(
         None,
-        names,
+        model_names,
         system=system,
         images=images,
         files=files,
@@ -142,7 +148,8 @@ def compare(
         override=override,
         tags=tags,
     )
-    plans = [replace(options, prompt=prompt).plan() for prompt in prompts]
+    rows = [options] if cases is None else _for_each_case(options, prompts, cases)
+    plans = [replace(one, prompt=prompt).plan() for one in rows for prompt in prompts]
     calls = started_together(itertools.chain.from_iterable(plans))
     confirm_worst_case([call.request for call in calls], override)
     runs = progress.run(
@@ -158,6 +165,33 @@ async def run_all(calls: Sequence[Call], watch: Watch) -> tuple[Run, ...]:
         return await send(call, lambda event: watch(call, event))
 
     return tuple(await asyncio.gather(*map(one, calls)))
+
+
+def _for_each_case(
+    options: CallOptions, prompts: Sequence[str | Prompt], cases: object
+) -> list[CallOptions]:
+    """The options for each row of a table, whose columns fill ``{{name}}``.
+
+    Raises:
+        InvalidParameterError: It is no table, no prompt names a column, or a value is missing.
+    """
+    table = table_of_cases(cases)
+    texts = [text for prompt in prompts for text in _texts_of(prompt)] + [options.system or ""]
+    used = cases_of(table, [name for text in texts for name in names(text)])
+    return [
+        replace(
+            options,
+            variables={**(options.variables or {}), **case},
+            case=Case(case_label(number, case), row),
+        )
+        for number, (case, row) in enumerate(zip(used, TableRows(table), strict=True), 1)
+    ]
+
+
+def _texts_of(prompt: str | Prompt) -> Iterable[str]:
+    if isinstance(prompt, Prompt):
+        return [message.text for message in prompt.messages]
+    return [prompt] if isinstance(prompt, str) else []
 
 
 def _as_list(one_or_more: T | Sequence[T]) -> list[T]:

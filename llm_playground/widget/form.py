@@ -22,13 +22,13 @@ from llm_playground.parts import FilePart, ImagePart, Part, TextPart
 from llm_playground.request.messages import conversation
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
+from llm_playground.request.tables import case_label
 from llm_playground.types import Message
 from llm_playground.widget.attachments import Kind
 
 MOST_SWEPT_PARAMETERS = 2
 MOST_SWEPT_VALUES = 50
 MOST_MODELS = 1_000
-_MOST_LABEL_CHARACTERS = 40  # of a case's values in the heading of its answer
 
 Turn: TypeAlias = dict[str, Any]  # role, content (text), images and files (entries)
 # Make the panel's entries of images or files, and these of the entries.
@@ -146,13 +146,6 @@ def variations(form: Form) -> list[Variation]:
             cases or [("", {}, 0)], _sweep(form.parameters)
         )
     ]
-
-
-def case_label(number: int, case: Mapping[str, object]) -> str:
-    """``case 1: Oslo, 3`` where the values are short texts and numbers, else ``case 1``."""
-    shown = ", ".join(str(one) for one in case.values() if isinstance(one, (str, int, float)))
-    is_short = 0 < len(shown) <= _MOST_LABEL_CHARACTERS and "\n" not in shown
-    return f"case {number}: {shown}" if is_short else f"case {number}"
 
 
 def _sweep(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

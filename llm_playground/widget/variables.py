@@ -22,15 +22,12 @@ from llm_playground.formatting import count
 from llm_playground.parts import FilePart
 from llm_playground.request import messages
 from llm_playground.request.secret_guard import Written
+from llm_playground.request.tables import Table, TableRows, cases_of, is_simple
 from llm_playground.widget import form
 from llm_playground.widget.attachments import Attachments
 from llm_playground.widget.notebook_values import (
-    Table,
-    TableRows,
     available_tables,
-    cases_of,
     chosen_table,
-    is_simple,
     one_line,
     preview_of,
 )

@@ -12,7 +12,7 @@ from llm_playground.types import Usage
 from tests.reports.shelf import NEW_YEAR, add, add_row
 
 COSTS = ["runs", "input_tokens", "output_tokens", "cost_usd", "at_least_usd"]
-COSTS += ["unpriced_runs", "estimated_runs"]
+COSTS += ["unpriced_runs", "estimated_runs", "estimated_usd"]
 
 
 def test_an_empty_log_gives_empty_frames_with_the_right_columns(log):

@@ -1,0 +1,137 @@
+"""Cases and values of prompts: stored with their types, found again, joined with their table."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import llm_playground as lp
+from llm_playground.inputs import Case, Inputs, inputs_from_json, storable_row
+from llm_playground.reports import run_rows
+from llm_playground.retention import purge
+from llm_playground.runlog.input_columns import input_columns
+from tests.providers.formats import openai_stream
+from tests.providers.server import Reply
+from tests.reports.shelf import NEW_YEAR
+from tests.runlog.actors import execution_of, prompt, record
+
+ROW = {
+    "review_id": 17,
+    "score": 4.5,
+    "day": date(2026, 3, 1),
+    "at": datetime(2026, 3, 1, 12, 30, tzinfo=UTC),
+    "opens": time(9, 30),
+    "took": timedelta(seconds=90),
+    "price": Decimal("9.90"),
+    "liked": True,
+    "text": "Größe 中文 \x00",
+    "labels": ["a", 1],
+    "missing": None,
+    "model": "Model T",
+}
+INPUTS = Inputs(Case("case 1: Oslo", ROW), {"text": ROW["text"], "tone": "dry"}, "Sum up {{text}}.")
+
+
+def add(log, inputs=INPUTS, **known):
+    execution = execution_of(prompt("Sum up."), inputs=inputs, started_at=NEW_YEAR)
+    return record(log, prompt("Sum up."), execution, **known)
+
+
+def test_the_row_of_a_case_comes_back_from_the_log_with_its_types(log):
+    add(log)
+    frame = run_rows.runs(expand=True)
+    known = ROW | {"text": "Größe 中文 \ufffd" if log.dialect == "postgres" else ROW["text"]}
+    free = {**known, "input_model": known["model"], "tone": "dry", "case": "case 1: Oslo"}
+    del free["model"]
+
+    assert {name: frame[name][0] for name in free} == free
+    assert frame.model[0] == "local:tiny"
+    assert frame.prompt_template[0] == "Sum up {{text}}."
+    assert "review_id" not in run_rows.runs()
+
+
+def test_what_privacy_leaves_out_and_a_purge_removes(log):
+    lp.configure(privacy="metrics")
+    add(log)
+    lp.configure(privacy={"redact": ["email"]})
+    add(log, Inputs(Case("ada@example.org", {"from": "ada@example.org", "n": 1})))
+    masked, nothing = (inputs_from_json(one) for one in run_rows.runs().inputs)
+
+    assert nothing is None
+    assert masked == Inputs(Case("[redacted]", {"from": "[redacted]", "n": 1}))
+    purge("1d", keep="metrics", dry_run=False)
+    assert run_rows.runs().inputs.isna().all()
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        (np.int64(7), 7),
+        (np.float32(0.5), 0.5),
+        (np.datetime64("NaT"), None),
+        (float("nan"), None),
+        (pd.NA, None),
+        (pd.NaT, None),
+        (pd.Timestamp("2026-03-01 12:00"), datetime(2026, 3, 1, 12)),
+        (pd.Timedelta(minutes=1), timedelta(minutes=1)),
+        (np.array([1, 2]), "left out"),
+        (object(), "left out"),
+        ("x" * 10_001, "left out"),
+        ([0.1] * 5_000, "left out"),
+    ],
+)
+def test_what_of_a_row_is_stored(value, stored):
+    row = storable_row({"column": value, 3: "number"})
+
+    assert row.pop("3") == "number"
+    assert row == ({} if stored == "left out" else {"column": stored})
+    assert type(row.get("column")) is type(None if stored == "left out" else stored)
+    assert storable_row({"used": "x" * 10_001}, ["used"])["used"] == "x" * 10_001
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "7", None, '{"row": 1, "types": {"a": "date"}}'])
+def test_what_another_program_wrote_is_no_error(text):
+    assert inputs_from_json(text) in (None, Inputs())
+
+
+def test_a_date_that_is_masked_stays_text():
+    masked = {"case": "a", "row": {"day": "[redacted]"}, "types": {"day": "date"}}
+
+    assert inputs_from_json(masked).columns == {"day": "[redacted]"}
+
+
+@pytest.mark.parametrize(
+    "name", ["model", "cost_usd", "temperature", "case", "prompt_template", "username"]
+)
+def test_a_name_that_is_taken_gets_a_prefix(name):
+    found = input_columns([Inputs(Case("a", {name: 1, "id": 2}), {"tone": "dry"})])
+
+    assert (found[f"input_{name}"], found["id"], found["tone"]) == ([1], [2], ["dry"])
+
+
+KINDS = {
+    "int64": [1, 2],
+    "float64": [0.5, 1.5],
+    "str": ["a", "b"],
+    "bool": [True, False],
+    "object": [date(2026, 3, 1), date(2026, 3, 2)],
+    "datetime64[ns]": ["2026-03-01", "2026-03-02"],
+    "Int64": [1, 2],
+    "category": ["a", "b"],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_frame_of_answers_joins_its_table(kind, serve):
+    table = pd.DataFrame({"key": pd.Series(KINDS[kind], dtype=kind), "city": ["Oslo", "Rome"]})
+    serve(lambda _request: Reply(openai_stream(["Yes."])))
+    answers = lp.compare("Capital? {{city}}", "openai:gpt-4o", cases=table, temperature=0.5).df
+
+    assert answers.merge(table, on="key").shape[0] == 2
+    assert answers.key.tolist() == table.key.tolist()
+    assert answers.city.tolist() == ["Oslo", "Rome"]
+    logged = lp.runs(expand=True)
+    assert len(logged.merge(table, on="key")) == 2
+    assert set(logged.temperature) == {0.5}
