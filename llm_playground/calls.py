@@ -33,7 +33,7 @@ from llm_playground.catalog.estimates import Estimate
 from llm_playground.errors import ConfigError, InvalidParameterError, LLMError, UnknownModelError
 from llm_playground.events import RunFinished, StreamEvent
 from llm_playground.execution import Call, Emit, Engine, Tally
-from llm_playground.inputs import Case, Inputs, storable_row
+from llm_playground.inputs import Case
 from llm_playground.providers import wire_formats
 from llm_playground.redaction import printable
 from llm_playground.request import secret_guard
@@ -41,7 +41,6 @@ from llm_playground.request.messages import (
     Turn,
     conversation,
     filled,
-    names,
     value_hashes,
     value_texts,
 )
@@ -53,6 +52,7 @@ from llm_playground.request.parameters import (
 )
 from llm_playground.request.prompts import Prompt
 from llm_playground.request.schemas import SchemaWarning, schema_from
+from llm_playground.request.tables import inputs_of
 from llm_playground.request.tools import tools_from
 from llm_playground.runlog import replay
 from llm_playground.types import Execution, Message, Request, Run
@@ -121,7 +121,9 @@ class CallOptions:
         texts = value_texts(templates, variables)
         execution = _execution(iterations, self.source, _tags(self.tags), value_hashes(texts))
         if texts or self.case is not None:
-            execution = replace(execution, inputs=self._inputs(texts))
+            execution = replace(
+                execution, inputs=inputs_of(self.case, texts, self.prompt, self.system)
+            )
         if self.cell_id is not None:
             execution = replace(execution, cell_id=self.cell_id)
         calls: list[Call] = []
@@ -134,17 +136,6 @@ class CallOptions:
             _check(request, searched, {name: variables[name] for name in texts})
             calls += _calls(request, execution, fresh=self.fresh, override=self.override)
         return tuple(calls)
-
-    def _inputs(self, texts: Mapping[str, str]) -> Inputs:
-        """What is filled into the prompts: ``texts`` by name, and the row of the case."""
-        case = self.case
-        if case is not None:
-            case = replace(case, row=storable_row(case.row, texts))
-        written = (
-            text if isinstance(text, str) and names(text) else None
-            for text in (self.prompt, self.system)
-        )
-        return Inputs(case, texts, *written)
 
     def plan_one(self) -> Call:
         """The only planned call; BudgetExceededError if it could exceed ``confirm_above_usd``."""

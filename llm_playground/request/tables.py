@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 from uuid import UUID
 
+from llm_playground import inputs
 from llm_playground.errors import InvalidParameterError
 from llm_playground.request.messages import names
 
@@ -214,3 +215,17 @@ def case_label(number: int, case: Mapping[str, object]) -> str:
     shown = ", ".join(str(one) for one in case.values() if isinstance(one, (str, int, float)))
     is_short = 0 < len(shown) <= _MOST_LABEL_CHARACTERS and "\n" not in shown
     return f"case {number}: {shown}" if is_short else f"case {number}"
+
+
+def inputs_of(
+    case: inputs.Case | None, texts: Mapping[str, str], prompt: object, system: object
+) -> inputs.Inputs:
+    """What is filled into the prompts: ``texts`` by name, and the row of the case.
+
+    >>> inputs_of(None, {"n": "3"}, "Say {{n}}.", None).prompt
+    'Say {{n}}.'
+    """
+    if case is not None:
+        case = replace(case, row=inputs.storable_row(case.row, texts))
+    written = (text if isinstance(text, str) and names(text) else None for text in (prompt, system))
+    return inputs.Inputs(case, texts, *written)
