@@ -76,10 +76,11 @@ def no():
 
 
 def identity_at(path):
-    target = drafts._path("a draft")
+    identity = drafts.Identity("a draft")
+    target = drafts._path(identity)
     target.parent.mkdir(parents=True, exist_ok=True)
     path.rename(target)
-    return "a draft"
+    return identity
 
 
 @pytest.mark.usefixtures("home")

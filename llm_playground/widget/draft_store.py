@@ -20,7 +20,7 @@ from IPython import get_ipython
 from llm_playground import _lifecycle, _runtime, config, provenance
 from llm_playground.errors import ConfigError
 from llm_playground.widget import drafts
-from llm_playground.widget.drafts import Draft, DraftAnswer, check_texts, storable
+from llm_playground.widget.drafts import Draft, DraftAnswer, Identity, check_texts, storable
 
 if TYPE_CHECKING:
     from traitlets import HasTraits
@@ -34,13 +34,13 @@ _stores: list[DraftStore] = []  # in the order in which they were made
 _stores_lock = threading.Lock()
 
 
-def identity(name: str | None) -> str | None:
+def identity(name: str | None) -> Identity | None:
     """The identity of a playground: its name, else its notebook and cell; None if unknown.
 
     Playgrounds without a name in one cell differ by their order.
     """
     if name is not None:
-        return f"name {name}"
+        return Identity(name)
     notebook, cell = provenance.notebook(), provenance.cell_id()
     if notebook is None or cell is None:
         return None
@@ -48,7 +48,7 @@ def identity(name: str | None) -> str | None:
     before = _made_in_cell.get(executed, 0)
     _made_in_cell.clear()  # another execution counts from the start
     _made_in_cell[executed] = before + 1
-    return f"cell {notebook} {cell} {before}"
+    return Identity(f"{cell} {before}", notebook)
 
 
 class DraftStore:
@@ -63,7 +63,7 @@ class DraftStore:
         self,
         panel: HasTraits,
         traits: Sequence[str],
-        identity: str | None,
+        identity: Identity | None,
         arguments: Mapping[str, object],
     ) -> None:
         self._panel = weakref.ref(panel)
@@ -109,12 +109,14 @@ class DraftStore:
         return next((panel for panel in reversed(panels) if panel is not None), None)
 
     def adopt(self, draft: Draft) -> None:
-        """Restore a draft from elsewhere if there was none; what was typed since then stays."""
+        """Restore and save a draft from elsewhere if there was none; what was typed since stays."""
         if self._is_new and self._identity is not None:
             with self._lock:
                 untouched = {n: value for n, value in draft.form.items() if n not in self._form}
             with suppress(ConfigError):
                 self._apply(replace(draft, form=untouched))
+            self._unsaved = True
+            self._save_now()
 
     def as_json(self) -> dict[str, Any]:
         """The current form and answers as JSON; without a form that must not be stored."""
@@ -139,7 +141,7 @@ class DraftStore:
                 self._form = {n: value for n, value in self._form.items() if n in self._code}
 
     def record_answers(self, answers: Sequence[DraftAnswer], asked_at: datetime) -> None:
-        """A Run begins: save its answers at once, so that they survive the end of the kernel."""
+        """Save the last answers at once, so that they survive the end of the kernel."""
         with self._lock:
             self.current = replace(self.current, answers=tuple(answers), asked_at=asked_at)
             self._unsaved = True
@@ -247,7 +249,7 @@ class DraftStore:
         with suppress(RuntimeError):  # Python is ending: the draft is saved at exit
             threading.Thread(target=self.save, name="llm_playground-draft", daemon=True).start()
 
-    def _write(self, identity: str, form: Mapping[str, Any]) -> None:
+    def _write(self, identity: Identity, form: Mapping[str, Any]) -> None:
         """Write the draft.
 
         Raises:

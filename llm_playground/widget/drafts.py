@@ -1,8 +1,11 @@
 """Draft files: the form of each playground as a person left it, and its last answers.
 
-Each playground has one JSON file, ``<home>/drafts/<hash of its identity>.json``, mode 0600. It is
+Each playground has one JSON file, ``<home>/drafts/<hashes of its identity>.json``, mode 0600. It is
 replaced atomically: if several kernels write it, one whole draft remains, the last. Texts that
 privacy settings keep out of the log are not stored in drafts either.
+
+A playground without a name is known by its notebook and cell. Where the notebook has no draft, that
+of the same cell in a notebook that no longer exists is taken: the notebook was renamed or moved.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +35,34 @@ MOST_ANSWERS = 10_000
 _UNREADABLE = "A draft cannot be read and is left out: {}."
 # A preset sets parameters, and another value of one of them ends the preset: they go together.
 _RELATED = {"preset": ("preset", *TRAITS), **{name: (name, "preset") for name in TRAITS}}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A playground: its name, or its cell and the cell's notebook."""
+
+    own: str  # the name, or the cell with the playground's place among those of the cell
+    notebook: str | None = None  # the path; None for a playground with a name
+
+    def __str__(self) -> str:
+        return f"name {self.own}" if self.notebook is None else f"cell {self.notebook} {self.own}"
+
+    def file_name(self) -> str:
+        """The name of the draft's file; it begins the same in all notebooks."""
+        if self.notebook is None:
+            return f"{_hash(str(self), 40)}.json"
+        return f"{_hash(self.own, 20)}{_hash(self.notebook, 20)}.json"
+
+    def notebook_of(self, written: object) -> str | None:
+        """The notebook in the text of an identity of the same cell, None if it is another."""
+        begin, end = "cell ", f" {self.own}"
+        if not isinstance(written, str) or not written.startswith(begin):
+            return None
+        return written[len(begin) : -len(end)] if written.endswith(end) else None
+
+
+def _hash(text: str, length: int) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +111,10 @@ def digests(arguments: Mapping[str, object]) -> dict[str, str]:
 def _digest(value: object) -> str:
     plain = list(value) if isinstance(value, (tuple, set)) else value
     text = json.dumps(plain, sort_keys=True, default=repr)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return _hash(text, 16)
 
 
-def read_draft(identity: str) -> Draft | None:
+def read_draft(identity: Identity) -> Draft | None:
     """The draft of a playground, None if there is none.
 
     Raises:
@@ -93,19 +125,41 @@ def read_draft(identity: str) -> Draft | None:
     try:
         return from_json(json.loads(read_regular(path, MOST_BYTES)))
     except FileNotFoundError:
-        return None
+        return _move_draft(identity)
     except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
         raise ConfigError(_UNREADABLE.format(path)) from None
 
 
-def write_draft(identity: str, draft: Draft) -> None:
+def _move_draft(identity: Identity) -> Draft | None:
+    """The newest draft of the same cell in a notebook that is gone, moved to this identity."""
+    if identity.notebook is None or not Path(identity.notebook).is_file():
+        return None
+    newest: tuple[Draft, Path] | None = None
+    for path in _path(identity).parent.glob(f"{_hash(identity.own, 20)}*.json"):
+        with suppress(OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
+            document = json.loads(read_regular(path, MOST_BYTES))
+            notebook = identity.notebook_of(document["identity"])
+            if notebook is None or Path(notebook).exists():  # the notebook is a copy of that one
+                continue
+            draft = from_json(document)
+            if newest is None or draft.saved_at > newest[0].saved_at:
+                newest = draft, path
+    if newest is None:
+        return None
+    draft, path = newest
+    write_draft(identity, draft)
+    path.unlink(missing_ok=True)
+    return draft
+
+
+def write_draft(identity: Identity, draft: Draft) -> None:
     """Save a draft in place of the previous one.
 
     Raises:
         ConfigError: It cannot be saved; the message is the reason.
     """
     try:
-        text = redact(json.dumps(as_json(identity, draft), allow_nan=False))  # in its identity
+        text = redact(json.dumps(as_json(str(identity), draft), allow_nan=False))  # in its identity
     except (ValueError, TypeError, RecursionError):  # NaN, or a value that contains itself
         raise ConfigError("a value in it is not JSON") from None
     if len(text) > MOST_BYTES:
@@ -118,9 +172,8 @@ def write_draft(identity: str, draft: Draft) -> None:
         raise ConfigError(f"the file cannot be written ({error.strerror})") from None
 
 
-def _path(identity: str) -> Path:
-    digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()
-    return config.drafts_folder() / f"{digest[:40]}.json"
+def _path(identity: Identity) -> Path:
+    return config.drafts_folder() / identity.file_name()
 
 
 def as_json(identity: str, draft: Draft) -> dict[str, Any]:

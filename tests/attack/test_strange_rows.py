@@ -66,7 +66,7 @@ def test_answers_are_kept_without_a_form_that_is_too_long(home):
     panel.draft_store.save()
     assert panel.draft["state"] == "not kept"
     panel.close()
-    assert drafts.read_draft("name letters").answers == (DraftAnswer("0123456789"),)
+    assert drafts.read_draft(drafts.Identity("letters")).answers == (DraftAnswer("0123456789"),)
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def test_a_draft_replaces_what_lies_under_its_name(home, tmp_path, plant):
     victim = tmp_path / "victim"
     victim.write_text("victim")
     lp.Playground("letters").close()
-    place = drafts._path("name letters")
+    place = drafts._path(drafts.Identity("letters"))
     place.parent.mkdir(parents=True)
     plant(place, victim)
     panel = lp.Playground("letters")

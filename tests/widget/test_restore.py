@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -13,8 +14,9 @@ import pytest
 from PIL import Image
 
 import llm_playground as lp
+from llm_playground import provenance
 from llm_playground.exporting.formats import MIME_TYPE
-from llm_playground.widget import restore
+from llm_playground.widget import draft_store, restore
 from llm_playground.widget.fallback_output import METADATA
 from llm_playground.widget.requests import reply
 from tests.providers.formats import openai_stream
@@ -153,6 +155,89 @@ def test_colleague_sees_the_notebooks_answers_and_imports_them(colleague):
     assert panel.saved_answers.import_runs() == 1
     assert panel.saved["where"] == "log"
     assert lp.runs().run_id.tolist() == panel.results.run_id.tolist()
+
+
+@pytest.fixture
+def make(home, monkeypatch, closed):
+    """Makes the panel without a name of the only cell of a notebook file: ``make(path)``."""
+    monkeypatch.setattr(provenance, "cell_id", lambda: "c1")
+
+    def made(path):
+        monkeypatch.setenv("JPY_SESSION_NAME", str(path))
+        draft_store._made_in_cell.clear()
+        panel = lp.Playground(models=["local"], max_tokens=8)
+        panel.saved_answers.wait()
+        return panel
+
+    return made
+
+
+def end_kernel(panel, path):
+    """Save the notebook as its page has it, and close the panel."""
+    until(lambda: not panel.running)
+    until(lambda: all(one.name != "llm_playground-notebook" for one in threading.enumerate()))
+    kept = [panel.fallback_output.output()] if panel.saved_count else []
+    outputs = [{"output_type": "display_data", **output} for output in kept]
+    cells = [{"cell_type": "code", "id": "c1", "source": "", "outputs": outputs}]
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "cells": cells}), "utf-8")
+    panel.close()
+
+
+def rename(_home, _monkeypatch, path):
+    path.rename(path.with_name("renamed.ipynb"))
+    return path.with_name("renamed.ipynb")
+
+
+def copy(_home, _monkeypatch, path):
+    shutil.copy(path, path.with_name("copy.ipynb"))
+    return path.with_name("copy.ipynb")
+
+
+def lose_drafts(home, _monkeypatch, path):
+    shutil.rmtree(home / "drafts")
+    return path
+
+
+def move_to_colleague(home, monkeypatch, path):
+    monkeypatch.setenv("LLM_PLAYGROUND_HOME", str(home.with_name("colleague")))
+    return path
+
+
+@pytest.mark.parametrize("change", [rename, copy, lose_drafts, move_to_colleague])
+def test_a_panel_without_a_name_keeps_answers_and_prompt(make, home, monkeypatch, change):
+    path = home.parent / "letters.ipynb"
+    panel = make(path)
+    panel.prompt = "Say hello."
+    panel.run()
+    ids = panel.results.run_id.tolist()
+    end_kernel(panel, path)
+    path = change(home, monkeypatch, path)
+
+    for _ in range(4):
+        panel = make(path)
+        assert panel.results.run_id.tolist() == ids
+        assert panel.prompt == "Say hello."
+        end_kernel(panel, path)
+        found = restore.find_in_notebook(path, None, "c1")
+        assert [one.run.id for one in found.stored_runs()] == ids
+        assert found.draft.form["prompt"] == "Say hello."
+
+
+@pytest.mark.parametrize(("change", "prompt"), [(rename, "Typed."), (copy, "")])
+def test_what_was_typed_moves_with_the_notebook(make, home, monkeypatch, change, prompt):
+    path = home.parent / "letters.ipynb"
+    panel = make(path)
+    panel.prompt = "Typed."
+    end_kernel(panel, path)
+    new = change(home, monkeypatch, path)
+
+    panel = make(new)
+    assert panel.prompt == prompt
+    panel.prompt = "Later."
+    end_kernel(panel, new)
+    if change is rename:
+        new.rename(path)
+    assert make(path).prompt == ("Later." if change is rename else "Typed.")
 
 
 ENTRIES = [
