@@ -12,6 +12,7 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from llm_playground import _runtime, config, provenance
@@ -20,7 +21,7 @@ from llm_playground.budgeting import confirm_worst_case
 from llm_playground.comparison import frame
 from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.request import parameters
-from llm_playground.widget import controls, fallback_output, form
+from llm_playground.widget import controls, fallback_output, form, unattended
 from llm_playground.widget.controls import TRAIT_OF, TRAITS
 from llm_playground.widget.draft_store import DraftStore, identity
 from llm_playground.widget.fallback_output import FallbackOutput
@@ -162,6 +163,9 @@ class Playground(Panel):
     def run(self, *, override: str | None = None) -> None:
         """Start a Run and return; :attr:`results` waits for the answers.
 
+        Where a program executes the notebook, such as nbconvert or papermill, the cell ends when
+        the answers have ended, so that the file has them.
+
         Args:
             override: A reason to send the calls whatever budgets and ``confirm_above_usd`` allow;
                 it is written to the audit log.
@@ -171,10 +175,12 @@ class Playground(Panel):
             BudgetExceededError: Nothing was sent: it could cost more than ``confirm_above_usd``.
         """
         self._start_run(RunRequest(override=override))
+        self._complete_output()
 
     def try_one(self, *, override: str | None = None) -> None:
         """Start the first call of the form alone; otherwise as :meth:`run`."""
         self._start_run(RunRequest(one=True, override=override))
+        self._complete_output()
 
     def stop(self) -> None:
         """Stop every answer that is still running. The text so far is kept."""
@@ -282,9 +288,23 @@ class Playground(Panel):
         if bundle is None:
             return None
         self.fallback_output.on_display()
+        self._complete_output()
         texts = {"text/html": fallback_output.HTML, "text/plain": fallback_output.TEXT}
         data, metadata = bundle
         return {**data, **texts}, metadata
+
+    def _complete_output(self) -> None:
+        """Where a program executes the notebook, have the answers in it before the cell ends."""
+
+        def complete() -> None:
+            with suppress(KeyboardInterrupt):  # the program's limit of time
+                self.saved_answers.wait()
+                self._ended.wait()
+            self.saved_answers.keep_in_notebook_now()
+            self.store_little()
+
+        if unattended.is_unattended():
+            unattended.at_cell_end(complete)
 
     def _start_run(self, request: RunRequest) -> None:
         self._check_idle()

@@ -21,12 +21,15 @@ from typing import Any
 from IPython import get_ipython
 from IPython.display import DisplayHandle
 
+from llm_playground.widget import unattended
+
 # nbconvert and GitHub show this text too, so it begins with what helps there.
 TEXT = (
     "Open this notebook in JupyterLab to see the playground. Is it open there? "
     "The playground's front end is not installed where JupyterLab runs. In that environment: "
     "pip install anywidget, then reload the page. %%llm works without it."
 )
+NO_ANSWERS = "No answers yet. Run this cell to ask. lp.runs() lists what was asked for before."
 HTML = f'<p data-llm="notice">{escape(TEXT, quote=False)}</p>'
 
 # The key in the output's metadata with the playground's name and its draft.
@@ -48,7 +51,7 @@ class FallbackOutput:
     def __init__(self) -> None:
         self._handle = DisplayHandle()
         self._lock = threading.Lock()
-        self._view_started = self._timed_out = False
+        self._view_started = self._timed_out = self._unattended = False
         self._pending_cells: list[contextvars.Context] = []  # without a second output so far
         self._published = False
         self._count = 0
@@ -67,6 +70,10 @@ class FallbackOutput:
             # The context has the cell: the second output goes where the widget is displayed.
             self._pending_cells.append(contextvars.copy_context())
             has_answers = self._answers is not None
+        if unattended.is_unattended():
+            self._unattended = True
+            unattended.at_cell_end(self._publish)
+            return
         if has_answers:
             self._later(AFTER_THE_WIDGET_S, self._publish)
         if not self._view_started:
@@ -129,6 +136,8 @@ class FallbackOutput:
         if html:
             attributes = f'data-llm="saved" data-id="{self.display_id}" data-count="{self._count}"'
             html = data["text/html"] = f"<div {attributes}>\n{html}\n</div>"
+        if self._unattended and not data:  # later cells can only update what is there
+            data = {"text/plain": NO_ANSWERS}
         if self._timed_out and not self._view_started:
             plain = "\n\n".join(filter(None, (TEXT, data.get("text/plain"))))
             data |= {"text/html": HTML + html, "text/plain": plain}

@@ -95,9 +95,8 @@ class RestoredAnswers:
     """Answers of an earlier Run."""
 
     runs: Sequence[StoredRun]  # in the order of the answers
-    labels: Mapping[str, str]  # of the answers, by the runs' ids
+    answers: tuple[DraftAnswer, ...]  # of the Run, also those whose runs are not found
     asked_at: datetime
-    wanted: int  # how many answers the Run had
     notebook: NotebookAnswers | None = None  # what it keeps, if the log does not hold all
 
     def is_running(self) -> bool:
@@ -151,7 +150,17 @@ class AnswerRestorer:
     def keep_in_notebook(self) -> None:
         """Update the answers in the cell's second output; returns at once."""
         name = "llm_playground-notebook"
-        threading.Thread(target=self._keep_in_notebook, name=name, daemon=True).start()
+        threading.Thread(target=self.keep_in_notebook_now, name=name, daemon=True).start()
+
+    def keep_in_notebook_now(self) -> None:
+        """As :meth:`keep_in_notebook`, and wait until it is done."""
+        with self._updating_notebook:  # one after the other, each with the newest answers
+            if not self._panel.answers.runs() or config.privacy().store != "texts":
+                return
+            try:
+                self._panel.saved_count = self._fallback_output.show(*self.output())
+            except LLMError as error:
+                self._panel.problem = f"The answers are not kept in the notebook. {error}"
 
     def import_runs(self) -> int:
         """Import the notebook's runs into the log and show them from there; how many are new.
@@ -198,7 +207,9 @@ class AnswerRestorer:
         self._notebook_rows = older._notebook_rows
         answers, restored = self._panel.answers, self._restored
         if restored is not None and restored.notebook is not None:
-            self._set_saved(len(restored.runs), restored.wanted, "notebook", restored.asked_at)
+            self._set_saved(
+                len(restored.runs), len(restored.answers), "notebook", restored.asked_at
+            )
         elif answers.ended():
             count = len(answers.initial_states())
             self._set_saved(count, count, "kernel", self._draft_store.current.asked_at)
@@ -246,9 +257,10 @@ class AnswerRestorer:
     def _show(self, restored: RestoredAnswers) -> None:
         if self._panel.answers.run_number != self._shown:  # something was sent or opened meanwhile
             return
+        labels = {answer.run_id: answer.label for answer in restored.answers}
         shown = self._panel.show(
             lambda number, notify: session_of(
-                number, restored.runs, notify, restored.labels, cell_id=self._cell_id
+                number, restored.runs, notify, labels, cell_id=self._cell_id
             )
         )
         if not shown:
@@ -257,23 +269,15 @@ class AnswerRestorer:
         notebook = restored.notebook
         if notebook is not None:  # the notebook must go on keeping them
             self._notebook_rows = {row["run_id"]: row for row in notebook.rows}
-            self._draft_store.record_answers(notebook.draft.answers, restored.asked_at)
+        if self._draft_store.current.answers != restored.answers:  # known from the notebook only
+            self._draft_store.record_answers(restored.answers, restored.asked_at)
         where = "log" if notebook is None else "notebook"
-        self._set_saved(len(restored.runs), restored.wanted, where, restored.asked_at)
-        self._keep_in_notebook()
+        self._set_saved(len(restored.runs), len(restored.answers), where, restored.asked_at)
+        self.keep_in_notebook_now()
 
     def _set_saved(self, count: int, wanted: int, where: str, asked_at: datetime | None) -> None:
         at = None if asked_at is None else asked_at.isoformat()
         self._panel.saved = {"count": count, "wanted": wanted, "at": at, "where": where}
-
-    def _keep_in_notebook(self) -> None:
-        with self._updating_notebook:  # one after the other, each with the newest answers
-            if not self._panel.answers.runs() or config.privacy().store != "texts":
-                return
-            try:
-                self._panel.saved_count = self._fallback_output.show(*self.output())
-            except LLMError as error:
-                self._panel.problem = f"The answers are not kept in the notebook. {error}"
 
     def _rows(self, runs: Sequence[Run]) -> Sequence[Row]:
         """Rows of the log; of runs that it does not have those of the notebook."""
@@ -293,9 +297,8 @@ def _restored(
 ) -> RestoredAnswers | None:
     if not runs:
         return None
-    labels = {answer.run_id: answer.label for answer in draft.answers}
     asked_at = draft.asked_at or runs[0].run.started_at
-    return RestoredAnswers(runs, labels, asked_at, len(draft.answers), notebook)
+    return RestoredAnswers(runs, draft.answers, asked_at, notebook)
 
 
 def _redacted(value: Any, kinds: Sequence[Kind]) -> Any:  # noqa: ANN401 - a plain value

@@ -10,6 +10,7 @@ import contextlib
 import json
 import re
 import threading
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from graphlib import TopologicalSorter
@@ -93,6 +94,10 @@ def _shown(trait: t.TraitType[Any, Any]) -> t.TraitType[Any, Any]:
     return trait.tag(sync=True)
 
 
+# The program of a widget in a notebook whose kernel has ended.
+_SAVED_MODULE = f"{joined([_VIEW / 'saved_view.js'])}\nexport default {{ render: renderSaved }};\n"
+
+
 class Panel(anywidget.AnyWidget):
     """The values of a playground, which code and views may set on any thread.
 
@@ -102,6 +107,7 @@ class Panel(anywidget.AnyWidget):
     _esm = joined(sorted(_VIEW.glob("*.js")))
     _css = "\n".join((_VIEW / f"{name}.css").read_text("utf-8") for name in _STYLES)
 
+    widget_id = _shown(t.Unicode())  # by which a view finds its model
     name = _shown(_Text(allow_none=True))
     cell_id: str | None = None  # of the cell that made the panel
 
@@ -149,7 +155,8 @@ class Panel(anywidget.AnyWidget):
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 - traits, as anywidget takes them
         self._per_thread = threading.local()
         credentials.remember_all()  # before the first state is sent
-        super().__init__(**values)
+        widget_id = uuid.uuid4().hex
+        super().__init__(model_id=widget_id, widget_id=widget_id, **values)
         self.observe(self._update_problem, FORM)
         self.observe(self._update_controls, ("models", *TRAITS))
         self._update_controls({})
@@ -268,6 +275,17 @@ class Panel(anywidget.AnyWidget):
             name: value if name.startswith("_") else _without_keys(value)
             for name, value in state.items()
         }
+
+    def store_little(self) -> None:
+        """Have a program that executes the notebook store little of the widget in it.
+
+        nbclient stores the state in every message of a widget. Pages ignore this message, as none
+        of their methods has its name.
+        """
+        left_out = dict.fromkeys(name for name in self.keys if name[0] != "_" and name != "layout")
+        kept = {name: getattr(self, name) for name in ("name", "widget_id", "saved_count")}
+        program = {"_esm": _SAVED_MODULE, "_css": ""}
+        self.comm.send({"method": "store", "state": left_out | kept | program})
 
     @contextlib.contextmanager
     def hold_trait_notifications(self) -> Iterator[None]:
