@@ -38,10 +38,10 @@ def forgotten():
 def opened(open_notebook, storyteller):
     """A notebook with a playground of a name of its own, executed once."""
 
-    def open_one(*more, source=PLAYGROUND, model="ollama:brief", app="lab"):
+    def open_one(*more, source=PLAYGROUND, model="ollama:brief", app="lab", width=1280):
         name = f"survival-{secrets.token_hex(3)}"
         cell = storyteller.setup + source.format(name=name, model=model)
-        notebook = open_notebook(cell, *more, app=app)
+        notebook = open_notebook(cell, *more, app=app, width=width)
         notebook.run_cell(0)
         expect(notebook.by("run")).to_be_visible()
         return notebook
@@ -329,6 +329,100 @@ def test_in_notebook_7_too(opened):
     expect(notebook.by("prompt")).to_have_value("Say goodbye.")
     expect(notebook.by("saved-line")).to_contain_text("1 saved answer from")
     expect(copy_of(notebook)).to_be_hidden()
+
+
+HEIGHTS = """() => [...document.querySelectorAll(".jp-CodeCell")].map(cell => {
+  const outputs = cell.querySelector(".jp-OutputArea");
+  return [outputs.clientHeight, outputs.scrollHeight];
+})"""
+TALL_PX = 1_820  # above which Notebook 7 puts outputs into a box that scrolls
+COMMAND = "name => window.jupyterapp.commands.execute(name)"
+SAVE_WIDGETS = "@jupyter-widgets/jupyterlab-manager:saveWidgetState"
+WIDGETS = "application/vnd.jupyter.widget-state+json"
+
+
+def expect_whole(notebook):
+    """The panel's cell is tall, and shows all of its height."""
+    notebook.page.wait_for_function(f"() => ({HEIGHTS})()[0][1] > {TALL_PX}")
+    notebook.painted()
+    [shown_px, whole_px], *_ = notebook.page.evaluate(HEIGHTS)
+    assert shown_px == whole_px
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_a_tall_panel_is_whole_also_on_a_reloaded_page(opened, app):
+    notebook = opened("for i in range(300): print(i)", "", app=app, width=480)
+    notebook.in_kernel("pg.iterations = 16")
+    for _ in range(2):
+        notebook.run_to_end()
+        expect(copy_of(notebook)).to_have_count(1)
+        expect_whole(notebook)
+    if app == "notebook":  # outputs of others are put into a box as before
+        notebook.run_cell(1)
+        notebook.page.wait_for_function(f"() => ({HEIGHTS})()[1][0] < 400")
+
+    notebook.saved()
+    notebook.page.reload()
+    expect(notebook.by("run")).to_be_visible()
+    expect_whole(notebook)
+    notebook.page.locator(".jp-CodeCell .cm-content").first.click()
+    notebook.page.evaluate(COMMAND, "notebook:enable-output-scrolling")
+    notebook.page.wait_for_function(f"() => ({HEIGHTS})()[0][0] < 400")
+
+
+@pytest.fixture
+def widgets_saved():
+    """``widgets_saved(notebook)`` lets notebooks be saved with the state of their widgets."""
+    pages = []
+
+    def start(notebook):
+        notebook.page.evaluate(COMMAND, SAVE_WIDGETS)
+        pages.append(notebook.page)
+
+    yield start
+    for page in pages:
+        page.evaluate(COMMAND, SAVE_WIDGETS)
+
+
+def reopen_without_kernel(notebook):
+    notebook.shut_down()
+    failed = notebook.page.get_by_text("Error displaying widget")
+    line = notebook.page.locator("[data-llm=vitals]")
+    for _ in range(5):  # on a busy machine the page may look for a widget before it has read any
+        notebook.page.goto(notebook.server.address(notebook.app, notebook.name))
+        expect(failed.or_(line)).to_be_visible()
+        if line.is_visible():
+            return
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_a_notebook_saved_with_its_widgets_shows_the_answers_and_what_to_do(
+    opened, widgets_saved, app
+):
+    notebook = opened(app=app)
+    widgets_saved(notebook)
+    ran(notebook, "Say goodbye.")
+    expect(copy_of(notebook)).to_have_count(1)
+
+    states = notebook.saved()["metadata"]["widgets"][WIDGETS]
+    assert len(json.dumps(states)) < 4_000
+    assert "Say goodbye." not in json.dumps(states)
+    reopen_without_kernel(notebook)
+
+    expect(notebook.page.locator("[data-llm=vitals]")).to_have_text(
+        "Saved answers. The kernel has stopped; run this cell to go on, nothing is paid again."
+    )
+    expect(copy_of(notebook)).to_be_visible()
+    expect(copy_of(notebook)).to_contain_text(BRIEF)
+    execute_first(notebook)
+    expect(notebook.by("saved-line")).to_contain_text("1 saved answer from")
+    expect(copy_of(notebook)).to_be_hidden()
+
+
+def execute_first(notebook):
+    """Execute the cell of a page that has no panel yet."""
+    notebook.start_cell(0)
+    expect(notebook.by("run")).to_be_visible()
 
 
 # Presses Stop all, and gives how many ms it took until the page said that it has stopped.

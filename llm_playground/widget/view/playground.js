@@ -9,9 +9,11 @@ import { isCaptured, keyAction } from "./keyboard.js";
 import { createPicker } from "./model_picker.js";
 import { createKeysDialog } from "./overlay.js";
 import { createParameters } from "./parameters.js";
+import { hideSavedCopy, keepFullHeight, repairSavedCopy, storeLittle, wholeModel } from "./notebook_cell.js";
 import { createPrompts } from "./prompts.js";
-import { createDraftStatus, createSavedLine, hideSavedCopy, repairSavedCopy } from "./restore.js";
+import { createDraftStatus, createSavedLine } from "./restore.js";
 import { createRunBar } from "./run_bar.js";
+import { renderSaved } from "./saved_view.js";
 
 /** @typedef {import("./answer_state.js").Message} Message */
 /** @typedef {import("./dom.js").Model} Model */
@@ -30,7 +32,10 @@ const FORM_TRAITS = [
  * Called by anywidget for each view.
  * @param {{model: Model, el: HTMLElement}} context
  */
-function render({ model, el }) {
+async function render({ model, el }) {
+  const whole = await wholeModel(model);
+  if (whole?.comm_live === false) return renderSaved({ model, el });
+  if (whole !== null) storeLittle(whole);
   const controller = new AbortController();
   const live = h("p", { class: "llm-offscreen", "aria-live": "polite" });
   const view = createView(model, controller.signal, live);
@@ -59,6 +64,7 @@ function render({ model, el }) {
   createSavedLine(view, /** @type {Element} */ (answers.element.firstElementChild));
   hideSavedCopy(view, el);
   repairSavedCopy(view);
+  keepFullHeight(view, el);
   listenForKeys(view, el, { picker, prompt: prompts.box, keys, answers, bar, toolbar });
   return () => controller.abort();
 }

@@ -1,14 +1,10 @@
-// Drafts and answers from earlier sessions: the draft's status in the heading, the line above saved
-// answers, and the copy of the answers in the notebook. A view hides that copy while it exists; the
-// copy is for readers of the notebook without a kernel.
+// Drafts and answers from earlier sessions: the draft's status in the heading, and the line above saved
+// answers.
 
 import { plural } from "./answer_state.js";
 import { button, follow, h, setText } from "./dom.js";
 
 /** @typedef {import("./dom.js").View} View */
-
-const COPY_AFTER_MS = 1_500;
-const VIEW_MIME = "application/vnd.jupyter.widget-view+json";
 
 /**
  * Create the draft's status beside the name, with a button Discard or Undo.
@@ -56,81 +52,6 @@ export function createSavedLine(view, head) {
     element.hidden = text === "";
     head.classList.toggle("llm-has-saved", text !== "");
   });
-}
-
-/**
- * Hide the notebook's copy of the answers while this view exists.
- * @param {View} view
- * @param {HTMLElement} el
- */
-export function hideSavedCopy({ model, signal }, el) {
-  const copy = `[data-llm="saved"][data-id="${CSS.escape(model.get("saved_id"))}"]`;
-  const style = h("style", {}, `.jp-OutputArea-child:has(${copy}), ${copy} { display: none; }`);
-  el.append(style);
-  signal.addEventListener("abort", () => style.remove());
-}
-
-/**
- * The outputs of a cell in JupyterLab's notebook model.
- * @typedef {object} Outputs
- * @property {number} length
- * @property {(at: number) => {toJSON: () => any}} get
- * @property {(at: number, output: unknown) => void} set
- * @property {(output: unknown) => void} add
- */
-
-/**
- * Add the copy to the notebook if the kernel's message did not: JupyterLab drops the message on a page
- * that was loaded after the cell was executed.
- * @param {View} view
- */
-export function repairSavedCopy(view) {
-  const { model, signal } = view;
-  const id = model.get("saved_id");
-  /** @param {number} count */
-  const repair = async (count) => {
-    const areas = outputAreas(model);
-    const exists = areas.some((area) => outputsContaining(area, `data-id="${id}" data-count="${count}"`).length > 0);
-    if (signal.aborted || exists || model.get("saved_count") !== count) return;
-    const { widget, data, metadata } = await view.request("saved_output");
-    const output = { output_type: "display_data", data, metadata };
-    for (const area of areas.filter((outputs) => outputsContaining(outputs, widget).length > 0)) {
-      const [at] = outputsContaining(area, `data-id="${id}"`);
-      if (at === undefined) area.add(output);
-      else area.set(at, output);
-    }
-  };
-  follow(view, ["saved_count"], () => {
-    const count = model.get("saved_count");
-    if (count > 0) setTimeout(() => repair(count).catch(() => {}), COPY_AFTER_MS);
-  });
-}
-
-/**
- * The indices of outputs that contain a text in their HTML or as the id of a widget.
- * @param {Outputs} outputs
- * @param {string} text
- */
-function outputsContaining(outputs, text) {
-  const found = [];
-  for (let at = 0; at < outputs.length; at += 1) {
-    const data = outputs.get(at).toJSON().data ?? {};
-    const content = [data["text/html"] ?? "", data[VIEW_MIME]?.model_id ?? ""].flat().join("");
-    if (content.includes(text)) found.push(at);
-  }
-  return found;
-}
-
-/**
- * The outputs of all cells, if the front end gives views access to them.
- * @param {import("./dom.js").Model} model
- * @returns {Outputs[]}
- */
-function outputAreas(model) {
-  const { widget_manager: manager } = /** @type {any} */ (model);
-  /** @type {Iterable<{outputs?: Outputs}>} */
-  const cells = manager?.context?.model?.cells ?? [];
-  return [...cells].flatMap(({ outputs }) => outputs ?? []);
 }
 
 /**
