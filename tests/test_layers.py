@@ -47,7 +47,7 @@ MODULES_OF_LIBRARY = {
     "altair": {"charts"},
     "vl_convert": {"charts"},
     "anywidget": {"widget"},
-    "ipywidgets": {"widget"},
+    "ipywidgets": {"magics/cell_output", "widget"},
     "IPython": {"magics", "widget", "provenance", "progress"},
     "markdown_it": {"rendering"},
     "nh3": {"rendering"},

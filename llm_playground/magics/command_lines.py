@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -21,6 +22,7 @@ from IPython.core.error import UsageError
 from llm_playground.magics import commands, documentation
 from llm_playground.magics.options import usage_error
 
+_ID = re.compile(r"[0-9a-f]{6}[0-9a-f-]*\Z")
 _CLOSE = 0.7  # how similar a word must be to a command to be taken for a typo
 _SHORT = 2  # words after the first that read like arguments rather than a sentence
 _REFUSES_SHORT = ("budget", "use", "export")  # commands whose wrong arguments are no prompt
@@ -34,6 +36,13 @@ _INSTEAD = {
 }
 _DELETE_KEY = "If there is a key on this line, delete it."
 _ASK = "To ask a model that, write -- before it."
+
+
+def _run_id(word: str) -> str:
+    """A word of ``%llm show``; other words make the line a prompt."""
+    if word != "last" and not _ID.match(word):
+        raise argparse.ArgumentTypeError(f"{word!r} is no run's id")
+    return word
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +83,9 @@ COMMANDS: dict[str, Command] = {
     "runs": Command(commands.runs, "", [("", "the newest runs of the log")]),
     "show": Command(
         commands.show,
-        "[RUN_ID|last]",
+        "[RUN_ID|last]...",
         [("[RUN_ID]", "an answer of the log in this cell: the newest, or that one")],
-        [("run", {"nargs": "?", "default": "last"})],
+        [("ids", {"nargs": "*", "type": _run_id})],
         frozenset({"last"}),
     ),
     "cost": Command(commands.cost, "", [("", "costs by month and model")]),

@@ -106,25 +106,31 @@ def runs() -> object:
     return run_rows.runs(limit=_RUNS_SHOWN)[_RUN_COLUMNS]
 
 
-def show(run: str) -> None:
-    """Show the answers of a run or an execution of the log; with ``last``, of your newest run.
+def show(ids: Sequence[str]) -> None:
+    """Show the answers of runs or executions of the log; of your newest without an id.
 
     Raises:
         InvalidParameterError: There is no such run.
         RunLogError: The log cannot be read.
     """
-    from llm_playground.reports import run_rows
     from llm_playground.widget import stored_runs
 
-    if run == "last":
-        newest = run_rows.runs(user=provenance.username(), limit=1)
-        if newest.empty:
-            raise InvalidParameterError("The log holds no run of yours. %llm runs lists all.")
-        run = newest["execution_id"][0]
-    found = [one.run for one in stored_runs.stored_runs(stored_runs.resolve_run_ids(run))]
+    if not ids or list(ids) == ["last"]:
+        ids = [_newest_execution()]
+    run_ids = [run_id for text in ids for run_id in stored_runs.resolve_run_ids(text)]
+    found = [one.run for one in stored_runs.stored_runs(run_ids)]
     html = [(printable(one.model), rendering.run_to_html(one)) for one in found]
     text = "\n\n".join(f"{printable(one.model)}\n{rendering.run_to_text(one)}" for one in found)
     display({"text/html": rendering.side_by_side(html), "text/plain": text}, raw=True)
+
+
+def _newest_execution() -> str:
+    from llm_playground.reports import run_rows
+
+    newest = run_rows.runs(user=provenance.username(), limit=1)
+    if newest.empty:
+        raise InvalidParameterError("The log holds no run of yours. %llm runs lists all.")
+    return str(newest["execution_id"][0])
 
 
 def cost() -> object:

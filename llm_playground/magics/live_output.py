@@ -6,24 +6,14 @@ import queue
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 from IPython import get_ipython
-from IPython.display import display
 
-from llm_playground import _runtime, footer, formatting, rendering
+from llm_playground import _runtime, footer
 from llm_playground.comparison import run_all
-from llm_playground.events import (
-    PartAdded,
-    Preparing,
-    Retrying,
-    RunFinished,
-    StreamEvent,
-    TextDelta,
-    Waiting,
-)
+from llm_playground.events import PartAdded, RunFinished, StreamEvent, TextDelta
 from llm_playground.execution import Call
-from llm_playground.parts import AnswerPart
+from llm_playground.magics.cell_output import CellOutput
 from llm_playground.redaction import printable, redact
 from llm_playground.rendering import answers, parts, source_list
 from llm_playground.types import Run
@@ -53,7 +43,7 @@ def watch(calls: Sequence[Call]) -> tuple[Run, ...]:
 
     future = _runtime.submit(work())
     in_kernel = hasattr(get_ipython(), "kernel")
-    screen = _Output(calls) if in_kernel else _Terminal(several=len(calls) > 1)
+    screen = CellOutput(calls) if in_kernel else _Terminal(several=len(calls) > 1)
     try:
         _follow(arrivals, screen)
     except KeyboardInterrupt:
@@ -67,7 +57,7 @@ def watch(calls: Sequence[Call]) -> tuple[Run, ...]:
     return runs
 
 
-def _follow(arrivals: _Arrivals, screen: _Output | _Terminal) -> None:
+def _follow(arrivals: _Arrivals, screen: CellOutput | _Terminal) -> None:
     """Pass events to the screen until the closing None, painting at most every 100 ms."""
     ended = False
     while not ended:
@@ -79,80 +69,13 @@ def _follow(arrivals: _Arrivals, screen: _Output | _Terminal) -> None:
                 ended = True
             else:
                 screen.take(*arrival)
+        if ended:
+            screen.end()
+            return
         started = time.perf_counter()
         screen.paint()
-        if not ended:  # long answers take longer to paint: at most a fifth of the time
-            time.sleep(max(_PAINT_EVERY_S, 4 * (time.perf_counter() - started)))
-
-
-class _Output:
-    """A cell's output: one answer, or a column per model."""
-
-    def __init__(self, calls: Sequence[Call]) -> None:
-        alone = len({call.request.user_prompt for call in calls}) == 1
-        self._panes = {
-            call.run_id: _Pane(
-                rendering.heading(call.request.model, call.request.user_prompt, alone=alone)
-            )
-            for call in calls
-        }
-        self._handle = display(self._shown(), raw=True, display_id=True)
-
-    def take(self, call: Call, event: StreamEvent) -> None:
-        if isinstance(event, RunFinished) and len(self._panes) == 1:
-            event = RunFinished(replace(event.run, error=None))  # it is raised, and shown by that
-        self._panes[call.run_id].take(event)
-
-    def paint(self) -> None:
-        if self._handle is not None:
-            self._handle.update(self._shown(), raw=True)
-
-    def _shown(self) -> dict[str, str]:
-        """The output by media type."""
-        panes = list(self._panes.values())
-        if len(panes) == 1:
-            return {"text/html": panes[0].html(), "text/plain": panes[0].text()}
-        html = rendering.side_by_side([(pane.head, pane.html()) for pane in panes])
-        text = "\n\n".join(f"{pane.head}\n{pane.text()}" for pane in panes)
-        return {"text/html": html, "text/plain": text}
-
-
-class _Pane:
-    """The state of one answer."""
-
-    def __init__(self, head: str) -> None:
-        self.head = head
-        self._pieces: list[str | AnswerPart] = []
-        self._line = "waiting"
-        self._ended: tuple[str, str] | None = None
-
-    def take(self, event: StreamEvent) -> None:
-        match event:
-            case TextDelta(text):
-                self._pieces.append(text)
-                self._line = "streaming"
-            case PartAdded(part):
-                self._pieces.append(part)
-                self._line = "streaming"
-            case Preparing(message, fraction):
-                share = "" if fraction is None else f" {fraction:.0%}"
-                self._line = printable(f"{message}{share}")
-            case Waiting(reason):
-                self._line = printable(reason)
-            case Retrying():
-                self._line = formatting.retrying(event)
-            case RunFinished(run):
-                # rendered once: other answers may stream on
-                self._ended = rendering.run_to_html(run), rendering.run_to_text(run)
-
-    def html(self) -> str:
-        if self._ended is not None:
-            return self._ended[0]
-        return rendering.partial_to_html(self._pieces, self._line)
-
-    def text(self) -> str:
-        """A running answer as plain text is its state only: HTML has the text already."""
-        return self._line if self._ended is None else self._ended[1]
+        # long answers take longer to paint: at most a fifth of the time
+        time.sleep(max(_PAINT_EVERY_S, 4 * (time.perf_counter() - started)))
 
 
 class _Terminal:
@@ -178,3 +101,6 @@ class _Terminal:
 
     def paint(self) -> None:
         sys.stdout.flush()
+
+    def end(self) -> None:
+        self.paint()

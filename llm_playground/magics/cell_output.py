@@ -1,0 +1,189 @@
+"""The output of a cell in a notebook: answers that grow in place.
+
+A cell's own output is replaced by messages that name it (``display_id``). ``ipywidgets.Output``,
+and so ``interact`` and most callbacks, ignores these messages: there a widget shows the answers
+while they stream, and an ordinary output takes its place when they have ended.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from html import escape
+from typing import Protocol
+
+from IPython import get_ipython
+from IPython.display import display
+
+from llm_playground import formatting, rendering
+from llm_playground.events import (
+    PartAdded,
+    Preparing,
+    Retrying,
+    RunFinished,
+    StreamEvent,
+    TextDelta,
+    Waiting,
+)
+from llm_playground.execution import Call
+from llm_playground.parts import AnswerPart
+from llm_playground.redaction import printable
+
+Bundle = Mapping[str, str]  # an output by media type
+
+_MOST_IDS = 3
+# Each update shows the line anew, so it appears only where no update has come for this time.
+_QUIET_S = 10
+_LOST = (
+    "<style>@keyframes llm-playground-quiet{{from,to{{max-height:0;opacity:0}}}}</style>"
+    '<div style="overflow:hidden;color:var(--jp-ui-font-color2,#616161);font-size:12px;'
+    'animation:llm-playground-quiet {seconds}s">{text}</div>'
+)
+
+
+class _Place(Protocol):
+    """Where the output is shown."""
+
+    def update(self, bundle: Bundle) -> None:
+        """Replace what is shown."""
+
+    def end(self, bundle: Bundle) -> None:
+        """Show the end, which stays."""
+
+
+class _CellPlace:
+    """A cell's own output."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._handle = display(bundle, raw=True, display_id=True)
+
+    def update(self, bundle: Bundle) -> None:
+        if self._handle is not None:
+            self._handle.update(bundle, raw=True)
+
+    def end(self, bundle: Bundle) -> None:
+        self.update(bundle)
+
+
+class _WidgetPlace:
+    """An Output widget, or a callback of a widget."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        import ipywidgets  # type: ignore[import-untyped]  # first use, not import
+
+        self._widget = ipywidgets.HTML(bundle["text/html"])
+        display(self._widget)
+
+    def update(self, bundle: Bundle) -> None:
+        self._widget.value = bundle["text/html"]
+
+    def end(self, bundle: Bundle) -> None:
+        self._widget.close()
+        display(bundle, raw=True)
+
+
+def _place(bundle: Bundle) -> _Place:
+    return _WidgetPlace(bundle) if _updates_are_lost() else _CellPlace(bundle)
+
+
+def _updates_are_lost() -> bool:
+    """Whether what is displayed now goes to a widget, which ignores updates of a display."""
+    parent = getattr(get_ipython().display_pub, "parent_header", None) or {}
+    if parent.get("msg_type", "execute_request") != "execute_request":
+        return True  # a callback
+    module = sys.modules.get("ipywidgets.widgets.widget")
+    output = sys.modules.get("ipywidgets.widgets.widget_output")
+    if module is None or output is None:
+        return False
+    return any(
+        isinstance(widget, output.Output) and widget.msg_id == parent.get("msg_id")
+        for widget in list(getattr(module, "_instances", {}).values())
+    )
+
+
+class CellOutput:
+    """The answers of some calls: one, or a column per model."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        alone = len({call.request.user_prompt for call in calls}) == 1
+        self._panes = {
+            call.run_id: _Pane(
+                rendering.heading(call.request.model, call.request.user_prompt, alone=alone)
+            )
+            for call in calls
+        }
+        self._lost = _lost_line(calls)
+        self._place = _place(self._shown(ended=False))
+
+    def take(self, call: Call, event: StreamEvent) -> None:
+        """Note an event of a call."""
+        if isinstance(event, RunFinished) and len(self._panes) == 1:
+            event = RunFinished(replace(event.run, error=None))  # it is raised, and shown by that
+        self._panes[call.run_id].take(event)
+
+    def paint(self) -> None:
+        """Show the events so far."""
+        self._place.update(self._shown(ended=False))
+
+    def end(self) -> None:
+        """Show the ended answers, without what concerns their streaming."""
+        self._place.end(self._shown(ended=True))
+
+    def _shown(self, *, ended: bool) -> Bundle:
+        panes = list(self._panes.values())
+        if len(panes) == 1:
+            html, text = panes[0].html(), panes[0].text()
+        else:
+            html = rendering.side_by_side([(pane.head, pane.html()) for pane in panes])
+            text = "\n\n".join(f"{pane.head}\n{pane.text()}" for pane in panes)
+        if not ended:
+            html += _LOST.format(seconds=_QUIET_S, text=escape(self._lost))
+            text += f"\n{self._lost}"
+        return {"text/html": html, "text/plain": text}
+
+
+def _lost_line(calls: Sequence[Call]) -> str:
+    """Where to find answers whose output gets no more updates, as after the page was reloaded."""
+    ids = list(dict.fromkeys(call.execution.id for call in calls))
+    command = f"%llm show {' '.join(ids)}" if len(ids) <= _MOST_IDS else "%llm runs"
+    it = "it" if len(calls) == 1 else "them"
+    return f"If the page was reloaded, the answer goes on without it: {command} brings {it} here."
+
+
+class _Pane:
+    """The state of one answer."""
+
+    def __init__(self, head: str) -> None:
+        self.head = head
+        self._pieces: list[str | AnswerPart] = []
+        self._line = "waiting"
+        self._ended: tuple[str, str] | None = None
+
+    def take(self, event: StreamEvent) -> None:
+        match event:
+            case TextDelta(text):
+                self._pieces.append(text)
+                self._line = "streaming"
+            case PartAdded(part):
+                self._pieces.append(part)
+                self._line = "streaming"
+            case Preparing(message, fraction):
+                share = "" if fraction is None else f" {fraction:.0%}"
+                self._line = printable(f"{message}{share}")
+            case Waiting(reason):
+                self._line = printable(reason)
+            case Retrying():
+                self._line = formatting.retrying(event)
+            case RunFinished(run):
+                # rendered once: other answers may stream on
+                self._ended = rendering.run_to_html(run), rendering.run_to_text(run)
+
+    def html(self) -> str:
+        if self._ended is not None:
+            return self._ended[0]
+        return rendering.partial_to_html(self._pieces, self._line)
+
+    def text(self) -> str:
+        """A running answer as plain text is its state only: HTML has the text already."""
+        return self._line if self._ended is None else self._ended[1]
