@@ -16,7 +16,7 @@ from decimal import Decimal
 from html import escape
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from llm_playground import _runtime, config, footer, formatting
+from llm_playground import _runtime, config, footer, formatting, updating_output
 from llm_playground.events import Preparing, Retrying, RunFinished, StreamEvent, Waiting
 from llm_playground.redaction import printable
 from llm_playground.types import Run
@@ -207,20 +207,24 @@ class TerminalLine:
 
 
 class NotebookLine:
-    """One output of a cell, which is updated in place."""
+    """One output of a cell or callback, which is updated in place."""
 
     def __init__(self) -> None:
-        self._handle: Any = None
+        self._output: updating_output.UpdatingOutput | None = None
 
     def show(self, text: str) -> None:
         """Show a text in place of the one before."""
-        from IPython.display import display  # first use, not import
-
-        html = f'<div style="color:var(--jp-ui-font-color2,#616161)">{escape(text)}</div>'
-        data = {"text/plain": text, "text/html": html}
-        if self._handle is None:
-            self._handle = display(data, raw=True, display_id=True)
+        if self._output is None:
+            self._output = updating_output.show(_as_output(text))
         else:
-            self._handle.update(data, raw=True)
+            self._output.update(_as_output(text))
 
-    end = show
+    def end(self, text: str) -> None:
+        """Show the last text, which stays."""
+        if self._output is not None:
+            self._output.end(_as_output(text))
+
+
+def _as_output(text: str) -> updating_output.Bundle:
+    html = f'<div style="color:var(--jp-ui-font-color2,#616161)">{escape(text)}</div>'
+    return {"text/plain": text, "text/html": html}

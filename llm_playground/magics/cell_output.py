@@ -1,22 +1,12 @@
-"""The output of a cell in a notebook: answers that grow in place.
-
-A cell's own output is replaced by messages that name it (``display_id``). ``ipywidgets.Output``,
-and so ``interact`` and most callbacks, ignores these messages: there a widget shows the answers
-while they stream, and an ordinary output takes its place when they have ended.
-"""
+"""The output of a cell in a notebook: answers that grow in place."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
-from typing import Protocol
 
-from IPython import get_ipython
-from IPython.display import display
-
-from llm_playground import formatting, rendering
+from llm_playground import formatting, rendering, updating_output
 from llm_playground.events import (
     PartAdded,
     Preparing,
@@ -29,8 +19,7 @@ from llm_playground.events import (
 from llm_playground.execution import Call
 from llm_playground.parts import AnswerPart
 from llm_playground.redaction import printable
-
-Bundle = Mapping[str, str]  # an output by media type
+from llm_playground.updating_output import Bundle
 
 _MOST_IDS = 3
 # Each update shows the line anew, so it appears only where no update has come for this time.
@@ -40,66 +29,6 @@ _LOST = (
     '<div style="overflow:hidden;color:var(--jp-ui-font-color2,#616161);font-size:12px;'
     'animation:llm-playground-quiet {seconds}s">{text}</div>'
 )
-
-
-class _Place(Protocol):
-    """Where the output is shown."""
-
-    def update(self, bundle: Bundle) -> None:
-        """Replace what is shown."""
-
-    def end(self, bundle: Bundle) -> None:
-        """Show the end, which stays."""
-
-
-class _CellPlace:
-    """A cell's own output."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        self._handle = display(bundle, raw=True, display_id=True)
-
-    def update(self, bundle: Bundle) -> None:
-        if self._handle is not None:
-            self._handle.update(bundle, raw=True)
-
-    def end(self, bundle: Bundle) -> None:
-        self.update(bundle)
-
-
-class _WidgetPlace:
-    """An Output widget, or a callback of a widget."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        import ipywidgets  # type: ignore[import-untyped]  # first use, not import
-
-        self._widget = ipywidgets.HTML(bundle["text/html"])
-        display(self._widget)
-
-    def update(self, bundle: Bundle) -> None:
-        self._widget.value = bundle["text/html"]
-
-    def end(self, bundle: Bundle) -> None:
-        self._widget.close()
-        display(bundle, raw=True)
-
-
-def _place(bundle: Bundle) -> _Place:
-    return _WidgetPlace(bundle) if _updates_are_lost() else _CellPlace(bundle)
-
-
-def _updates_are_lost() -> bool:
-    """Whether what is displayed now goes to a widget, which ignores updates of a display."""
-    parent = getattr(get_ipython().display_pub, "parent_header", None) or {}
-    if parent.get("msg_type", "execute_request") != "execute_request":
-        return True  # a callback
-    module = sys.modules.get("ipywidgets.widgets.widget")
-    output = sys.modules.get("ipywidgets.widgets.widget_output")
-    if module is None or output is None:
-        return False
-    return any(
-        isinstance(widget, output.Output) and widget.msg_id == parent.get("msg_id")
-        for widget in list(getattr(module, "_instances", {}).values())
-    )
 
 
 class CellOutput:
@@ -114,7 +43,7 @@ class CellOutput:
             for call in calls
         }
         self._lost = _lost_line(calls)
-        self._place = _place(self._shown(ended=False))
+        self._output = updating_output.show(self._shown(ended=False))
 
     def take(self, call: Call, event: StreamEvent) -> None:
         """Note an event of a call."""
@@ -124,11 +53,11 @@ class CellOutput:
 
     def paint(self) -> None:
         """Show the events so far."""
-        self._place.update(self._shown(ended=False))
+        self._output.update(self._shown(ended=False))
 
     def end(self) -> None:
         """Show the ended answers, without what concerns their streaming."""
-        self._place.end(self._shown(ended=True))
+        self._output.end(self._shown(ended=True))
 
     def _shown(self, *, ended: bool) -> Bundle:
         panes = list(self._panes.values())

@@ -83,8 +83,8 @@ COMMANDS: dict[str, Command] = {
     "runs": Command(commands.runs, "", [("", "the newest runs of the log")]),
     "show": Command(
         commands.show,
-        "[RUN_ID|last]...",
-        [("[RUN_ID]", "an answer of the log in this cell: the newest, or that one")],
+        "[RUN_ID ...]",
+        [("[RUN_ID ...]", "answers of the log in this cell: the newest, or these")],
         [("ids", {"nargs": "*", "type": _run_id})],
         frozenset({"last"}),
     ),

@@ -10,7 +10,7 @@ from llm_playground import magics
     "line",
     [
         *("models", "keys", "keys set openai --save", "keys forget openai", "use gpt-4o"),
-        *("help", "help models", "models?", "runs??", "show", "show last", "show 019ab"),
+        *("help", "help models", "models?", "runs??", "show", "show last", "show 019abc"),
         *("code", "code last --function", "code --language curl golf", "code --language=python"),
         *("export", "export everything", "export --format csv", "export runs.csv --format=csv"),
         "export 'my runs.csv'",
@@ -38,7 +38,14 @@ def test_a_line_with_its_arguments_is_a_command(line):
             "purge it all?",
             "Set theory!",
         ),
-        *("models of cars?", "show me a poem", "help me write a letter", "models are fun, why?"),
+        *(
+            "models of cars?",
+            "show me a poem",
+            "show a dog",
+            "show cafe?",
+            "help me write a letter",
+            "models are fun, why?",
+        ),
         *("backup plans for a rainy day", "the keys mistral abc", "Keys to a good life are many"),
     ],
 )
