@@ -11,7 +11,7 @@ import asyncio
 import shutil
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from decimal import Decimal
 from html import escape
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -28,6 +28,32 @@ Take: TypeAlias = Callable[[str, StreamEvent], None]
 SHOWN_AFTER_S = 1.0
 _UPDATE_EVERY_S = 0.25
 _TERMINAL_COLUMNS = 80
+
+
+class _OneLine(BaseException):
+    def _render_traceback_(self) -> list[str]:
+        """One line for IPython to show instead of a traceback."""
+        return [f"Interrupted: {self}"]
+
+
+class Interrupted(_OneLine, KeyboardInterrupt):
+    """The kernel was interrupted while calls were made; ``str()`` is where their texts are."""
+
+
+class _InterruptedAwait(_OneLine, asyncio.CancelledError):
+    """The same, where calls are awaited."""
+
+
+def interrupted_text(run_ids: Iterable[str]) -> str:
+    """Where the texts of interrupted runs are.
+
+    >>> interrupted_text(["01a2"])
+    'the text so far is kept (%llm show 01a2).'
+    """
+    ids = list(run_ids)
+    if len(ids) == 1:
+        return f"the text so far is kept (%llm show {ids[0]})."
+    return "the texts so far are kept (%llm runs lists them)."
 
 
 class Line(Protocol):
@@ -55,10 +81,12 @@ class Progress:
         self._total = total
         self._states: dict[str, Preparing | Waiting | Retrying] = {}
         self._runs: list[Run] = []
+        self.run_ids: set[str] = set()
         self._began_at = time.monotonic()
 
     def take(self, run_id: str, event: StreamEvent) -> None:
         """Note an event of a run."""
+        self.run_ids.add(run_id)
         match event:
             case Preparing() | Waiting() | Retrying():
                 self._states[run_id] = event
@@ -131,7 +159,8 @@ def run(total: int, start: Callable[[Take], Coroutine[Any, Any, T]]) -> T:
     on this thread, so that it appears in the present cell, or in the ``Output`` widget around it.
 
     Raises:
-        KeyboardInterrupt: The calls were interrupted, and were cancelled.
+        KeyboardInterrupt: The calls were interrupted, and were cancelled; in IPython an
+            :class:`Interrupted`, which is shown as one line.
     """
     line = _line()
     if line is None:
@@ -139,6 +168,10 @@ def run(total: int, start: Callable[[Take], Coroutine[Any, Any, T]]) -> T:
     drawing = _Drawing(total, line)
     try:
         return _runtime.run(start(drawing.progress.take), drawing.update, _UPDATE_EVERY_S)
+    except KeyboardInterrupt:
+        if _shell() is None:
+            raise
+        raise Interrupted(interrupted_text(drawing.progress.run_ids)) from None
     finally:
         drawing.end()
 
@@ -156,7 +189,9 @@ async def bridge(total: int, start: Callable[[Take], Coroutine[Any, Any, T]]) ->
         return await future
     except asyncio.CancelledError:
         future.cancel()
-        raise
+        if _shell() is None:
+            raise
+        raise _InterruptedAwait(interrupted_text(drawing.progress.run_ids)) from None
     finally:
         drawing.end()
 
@@ -177,17 +212,31 @@ def _in_words(state: Preparing | Waiting | Retrying) -> str:
 
 def _line() -> Line | None:
     """Where a line can be shown from here, None for nowhere."""
-    if not config.settings().progress:
-        return None
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    if hasattr(shell, "kernel"):
-        return NotebookLine()
-    return TerminalLine() if is_terminal() else None
+    shell = _shell()
+    if config.settings().progress:
+        if hasattr(shell, "kernel"):
+            return NotebookLine()
+        if is_terminal():
+            return TerminalLine()
+    return None if shell is None else _NoLine()
+
+
+def _shell() -> object:
+    """IPython's shell; None in a script."""
+    return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
 
 
 def is_terminal() -> bool:
     """Whether standard error is a terminal; it is None in a process without a console."""
     return sys.stderr is not None and sys.stderr.isatty()
+
+
+class _NoLine:
+    """Shows nothing; IPython only gets the line of an interruption."""
+
+    def show(self, text: str) -> None: ...
+
+    def end(self, text: str) -> None: ...
 
 
 class TerminalLine:

@@ -14,6 +14,7 @@ from llm_playground.comparison import run_all
 from llm_playground.events import PartAdded, RunFinished, StreamEvent, TextDelta
 from llm_playground.execution import Call
 from llm_playground.magics.cell_output import CellOutput
+from llm_playground.progress import Interrupted, interrupted_text
 from llm_playground.redaction import printable, redact
 from llm_playground.rendering import answers, parts, source_list
 from llm_playground.types import Run
@@ -31,7 +32,7 @@ def watch(calls: Sequence[Call]) -> tuple[Run, ...]:
     Raises:
         LLMError: All runs failed; the error of the first. Where some succeeded, the errors of the
             others are only shown in their places.
-        KeyboardInterrupt: The kernel was interrupted; partial answers stay shown and are logged.
+        Interrupted: The kernel was interrupted; partial answers stay shown and are logged.
     """
     arrivals: _Arrivals = queue.SimpleQueue()
 
@@ -49,7 +50,7 @@ def watch(calls: Sequence[Call]) -> tuple[Run, ...]:
     except KeyboardInterrupt:
         future.cancel()
         _follow(arrivals, screen)
-        raise
+        raise Interrupted(interrupted_text(call.run_id for call in calls)) from None
     runs = future.result()
     errors = [run.error for run in runs if run.error is not None]
     if len(errors) == len(runs):  # raised, so that Run All and nbconvert stop here

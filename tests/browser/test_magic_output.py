@@ -27,8 +27,10 @@ with out:
 
 
 @pytest.mark.parametrize("app", ["lab", "notebook"])
-def test_answers_stream_where_a_widget_shows_output(open_notebook, story, app):
-    notebook = open_notebook(story.setup + "%load_ext llm_playground", IN_WIDGETS, app=app)
+def test_answers_are_where_output_goes_and_found_after_a_reload(open_notebook, story, app):
+    asked = "%%llm -m ollama:story\ntell"
+    setup = story.setup + "%load_ext llm_playground"
+    notebook = open_notebook(setup, IN_WIDGETS, asked, "%llm show", app=app)
     notebook.run_cell(0)
     output = (
         notebook.page.locator(".jp-Notebook .jp-CodeCell").nth(1).locator(".jp-Cell-outputArea")
@@ -48,3 +50,22 @@ def test_answers_stream_where_a_widget_shows_output(open_notebook, story, app):
     output.get_by_role("button", name="Ask").click()
     expect(output.get_by_text(BRIEF)).to_have_count(3)
     expect(output.get_by_text("waiting")).to_have_count(0)
+
+    story.begin()
+    notebook.start_cell(2)
+    streaming = notebook.page.locator(".jp-Notebook .jp-CodeCell").nth(2)
+    expect(streaming).to_contain_text("The sea: wave 0 wave 1")
+    notebook.saved()
+    notebook.page.on("dialog", lambda dialog: dialog.accept())
+    notebook.page.reload()
+    expect(streaming.get_by_text("If the page was reloaded, the answer goes on")).to_be_visible()
+    story.end()
+    notebook.expect_in_kernel("1 + 1", "2")
+    notebook.run_cell(3)
+
+    shown = notebook.page.locator(".jp-Notebook .jp-CodeCell").nth(3)
+    expect(shown).to_contain_text("The sea: wave 0 wave 1")
+    [saved] = notebook.saved()["cells"][2]["outputs"]
+    run_id = notebook.in_kernel("print(lp.runs(limit=1).execution_id[0])").strip()
+    assert f"%llm show {run_id}" in "".join(saved["data"]["text/html"])
+    assert f"%llm show {run_id}" in "".join(saved["data"]["text/plain"])

@@ -42,7 +42,6 @@ def test_a_line_with_its_arguments_is_a_command(line):
             "models of cars?",
             "show me a poem",
             "show a dog",
-            "show cafe?",
             "help me write a letter",
             "models are fun, why?",
         ),

@@ -293,11 +293,39 @@ def test_interrupting_keeps_the_partial_text(nb, serve):
     outputs = nb.finish(cell, interrupt_once)
 
     assert server.wait_for(lambda s: bool(s.left_at))
-    assert outputs.error["ename"] == "KeyboardInterrupt"
+    assert len(outputs.error["traceback"]) == 1
+    assert outputs.error["traceback"][0].startswith(
+        "Interrupted: the text so far is kept (%llm show"
+    )
     assert "one two three" in outputs.html[-1]
     assert "stopped after" in outputs.html[-1]
     status = "lp.runs(tag='broken')[['status', 'response_text']].values.tolist()"
     assert nb.run(status).result == "[['cancelled', 'one two three ']]"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "lp.ask('hi', 'openai:gpt-4o', tags=['stopped'])",
+        "await lp.complete('hi', 'openai:gpt-4o', tags=['stopped'])",
+        "lp.compare('hi', ['openai:gpt-4o'], n=2, tags=['stopped'])",
+        "%llm -m openai:gpt-4o -n 2 --tag stopped hi",
+    ],
+)
+def test_an_interrupted_call_is_one_line(nb, serve, code):
+    pieces = openai_stream(["one ", "two "], finish_reason=None)[:3]
+    server = serve(Reply(pieces, end="hang"))
+    calls = 2 if "2" in code else 1
+
+    cell = nb.start(f"{code}\nprint('not reached')")
+    assert server.wait_for(lambda s: len(s.requests) == calls)
+    nb.manager.interrupt_kernel()
+    outputs = nb.finish(cell)
+
+    [line] = outputs.error["traceback"]
+    assert line.startswith("Interrupted: the text")
+    assert "not reached" not in outputs.text
+    assert nb.run("1 + 1").result == "2"
 
 
 def test_top_level_await_works(nb):
