@@ -120,7 +120,7 @@ def _named(names: Iterable[str]) -> str:
 
 
 def cost(run: Run) -> str:
-    """``free``, ``$0.0005``, ``about $0.0003``, ``at least $0.0003``, or ``price unknown``."""
+    """``free``, ``$0.0005``, ``about $0.0003``, ``at least $0.0003``, ``price unknown``, ..."""
     if run.cached:
         return f"reused, saved {formatting.usd(run.saved_usd)}" if run.saved_usd else "reused"
     if run.price_source == "free":
@@ -128,9 +128,18 @@ def cost(run: Run) -> str:
     if run.cost_usd is None and run.at_least_usd:
         return f"at least {formatting.usd(run.at_least_usd)}"
     if run.cost_usd is None:
-        return "nothing billed" if run.usage is None else "price unknown"
+        return "nothing billed" if is_unbilled(run) else "price unknown"
     about = "about " if run.usage_source == "estimated" else ""
     return f"{about}{formatting.usd(run.cost_usd)}"
+
+
+def is_unbilled(run: Run) -> bool:
+    """Whether it is known that a run without a cost was not billed.
+
+    It is not known of a run whose process died, and of one that goes on elsewhere.
+    """
+    no_cost = run.cost_usd is None and run.usage is None
+    return no_cost and run.status not in ("running", "interrupted")
 
 
 def _ending(run: Run) -> Iterator[str]:

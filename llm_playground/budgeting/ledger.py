@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeVar, get_args
 
@@ -24,8 +24,10 @@ from llm_playground.budgeting.budget import (
 )
 from llm_playground.catalog import estimates, pricing
 from llm_playground.catalog.estimates import History
+from llm_playground.catalog.pricing import Price
 from llm_playground.config.policy import Period, UnknownPrice
 from llm_playground.runlog import open_log
+from llm_playground.runlog.interrupted import MAX_AGE, UNPRICED
 from llm_playground.runlog.log import RunLog
 from llm_playground.runlog.reading import run_of
 from llm_playground.runlog.rows import TOKEN_COLUMNS, Row, selected, tokens_used
@@ -141,20 +143,16 @@ SELECT (SELECT count(*) FROM newest), (SELECT avg(output_tokens) FROM newest),
        (SELECT percentile_cont(0.05) WITHIN GROUP (ORDER BY ratio) FROM ratios)
 """
 
-# Longer than any period except `total`.
-_MAX_AGE = timedelta(days=40)
-
-# The rows of running runs have their estimated input, or from the first delta on what the provider
-# has counted: the source of their usage is `provider` then. A time is in rows of ended runs only.
 _INTERRUPTED = {
     "run_id": "r.id",
     **{
         name: f"r.{name}"
         for name in (
             *("model", "response_model", "started_at", "usage_source", "service_tier"),
-            *TOKEN_COLUMNS,
+            *("at_least_usd", *TOKEN_COLUMNS),
         )
     },
+    "attempts": "CAST(r.attempts AS VARCHAR)",
     "billed_units": "CAST(r.billed_units AS VARCHAR)",
     "sent": "{bytes}(coalesce(p.system_prompt, '')) + {bytes}(coalesce(p.user_prompt, ''))",
     "received": "{bytes}(coalesce(r.response_text, '')) + {bytes}(coalesce(r.reasoning_text, ''))",
@@ -163,9 +161,7 @@ _UNPRICED_INTERRUPTED = f"""
 SELECT {selected(_INTERRUPTED)}
 FROM results r LEFT JOIN executions e ON e.id = r.execution_id
 LEFT JOIN prompts p ON p.id = e.prompt_id
-WHERE r.status = 'interrupted' AND r.cost_usd IS NULL AND r.started_at >= $since
-  AND (coalesce(r.usage_source, 'none') = 'none'
-       OR r.usage_source = 'provider' AND r.response_time_ms IS NULL)
+WHERE {UNPRICED}
 """  # noqa: S608 - names of columns
 _SET_ESTIMATE = f"""
 UPDATE results SET {", ".join(f"{name} = ${name}" for name in TOKEN_COLUMNS)},
@@ -414,6 +410,7 @@ def price_interrupted_runs(session: Session, dialect: Dialect, now: datetime) ->
         if price is pricing.TOO_LARGE:  # its provider's counts are not possible
             usage = texts
             price = pricing.run_price(run.model, usage, run.started_at, run.response_model)
+        price = _interrupted_price(run, price)
         values = {
             "id": run.id,
             "at": row["started_at"],
@@ -426,11 +423,25 @@ def price_interrupted_runs(session: Session, dialect: Dialect, now: datetime) ->
         session.execute(_SET_ESTIMATE, values)
 
 
+def _interrupted_price(run: Run, price: Price) -> Price:
+    """The price of a run whose process died, not below the cost that its answer had stated.
+
+    An answer in the background went on: what it has cost in the end is not known.
+    """
+    stated_usd = run.at_least_usd or ZERO
+    if price.cost_usd is None or any(attempt.response_id for attempt in run.attempts):
+        known_usd = max(stated_usd, price.cost_usd or price.at_least_usd or ZERO)
+        is_free = price.source == "free"
+        return price if is_free else Price(None, price.source, known_usd or None)
+    return replace(price, cost_usd=max(price.cost_usd, stated_usd))
+
+
 def _interrupted_run(row: Row) -> Run:
     try:
         return run_of(row)
     except (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError):
-        return run_of(row | {"billed_units": None})  # another program wrote them
+        # Another program wrote them.
+        return run_of(row | {"billed_units": None, "attempts": None, "at_least_usd": None})
 
 
 def _interrupted_usage(run: Run, texts: Usage) -> Usage:
@@ -474,4 +485,4 @@ def _unpriced_interrupted(
     session: ReadSession, dialect: Dialect, now: datetime
 ) -> list[tuple[Any, ...]]:
     sql = _UNPRICED_INTERRUPTED.format(bytes=_BYTES[dialect])
-    return session.rows(sql, {"since": now - _MAX_AGE})
+    return session.rows(sql, {"since": now - MAX_AGE})

@@ -312,7 +312,7 @@ class Engine:
                 elif isinstance(event, InBackground):
                     self.log.updated(run.builder.run_so_far())
                     continue
-                if is_first:
+                if is_first or run.builder.is_worth_noting:
                     is_first = False
                     self.log.updated(run.builder.run_so_far())
                 deadlines.delta_received()

@@ -56,6 +56,8 @@ _FREE_REASONING_TOKENS = 65_536
 # An answer of more or larger parts is one that does not end; what is beyond is counted.
 _MAX_PARTS = 10_000
 _MAX_PARTS_BYTES = 256 << 20
+# What a killed process received of reasoning and calls is known up to about this many characters.
+_NOTED_EVERY_CHARS = 1_000
 
 
 @dataclass(slots=True)
@@ -108,6 +110,7 @@ class RunBuilder:
     _calls: dict[int, list[ToolCallDelta]] = field(default_factory=dict)
     _pieces: list[_Piece] = field(default_factory=list)
     _kind: type[AnswerPart] | None = None  # of the piece that grows
+    _noted_chars: int = 0
     _streamed: set[type[AnswerPart]] = field(default_factory=set)
     _whole_bytes: int = 0
     _left_out: int = 0  # parts
@@ -212,20 +215,35 @@ class RunBuilder:
     def run_so_far(self) -> Run:
         """The run without its texts, with what the provider has reported, in case the process dies.
 
-        That is the id of an answer in the background, the model, the tier and the counts;
-        ``usage_source`` is ``provider`` if it has counted the input.
+        That is the id of an answer in the background, the model, the tier, the counts and a stated
+        cost; ``usage_source`` is ``provider`` if it has counted the input. The output is what it
+        has counted, at least what has come.
         """
         finish, present_ms = self._so_far(), self._since_sent_ms(time.perf_counter())
         usage = finish.usage or Usage()
+        received = (*self._reasonings, *self._texts, self._written_calls())
+        self._noted_chars = self._chars
+        output = estimates.of_bytes(sum(len(text.encode("utf-8", "replace")) for text in received))
         known = charges.completed(usage, self._likely_usage(), has_ended=False)
-        known = replace(known, output_tokens=usage.output_tokens)
+        known = replace(known, output_tokens=max(usage.output_tokens or 0, output) or None)
         return replace(
             self.skeleton,
             attempts=[*self.attempts, self._attempt(present_ms, None)],
             response_model=finish.response_model and redact(finish.response_model),
             usage=charges.together([*(one.usage for one in self.unanswered if one.usage), known]),
             usage_source="provider" if usage.input_tokens else "none",
+            at_least_usd=usage.reported_cost_usd,
         )
+
+    @property
+    def is_worth_noting(self) -> bool:
+        """Whether much has come since the last :meth:`run_so_far`."""
+        least = max(_NOTED_EVERY_CHARS, self._noted_chars // 16)  # else long answers cost more
+        return self._chars - self._noted_chars >= least
+
+    @property
+    def _chars(self) -> int:
+        return self._answer.chars + self._reasoning.chars
 
     def _likely_usage(self) -> Usage:
         if self._likely is None:

@@ -96,8 +96,8 @@ WHERE executions.status = 'running' AND excluded.status <> 'running'
 
 # Each journal has the whole text of its running runs, so the longest of several copies is used. Of
 # rows of a running run, the one with the most attempts is the latest; of those with as many, the
-# one with what the provider has reported of the answer. An interrupted run may have been resumed:
-# another end of it is later.
+# one with what the provider has reported of the answer, and of these the one with the most output.
+# An interrupted run may have been resumed: another end of it is later.
 _RESULTS = """
 INSERT INTO results BY NAME
 WITH best AS (
@@ -105,6 +105,7 @@ WITH best AS (
            arg_min(result, CASE WHEN result.status IS NOT DISTINCT FROM 'running'
                            THEN 1000000 - 2 * coalesce(json_array_length(result.attempts), 0)
                                 - {is_reported}::INTEGER
+                                - least(coalesce(result.output_tokens, 0), 1e9) / 1e10
                            WHEN result.status IS NOT DISTINCT FROM 'interrupted' THEN 1
                            ELSE 0 END) AS row,
            bool_and(dead) AS dead

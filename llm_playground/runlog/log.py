@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from llm_playground._runtime import Debouncer
 from llm_playground.errors import LLMError, RunLogError
-from llm_playground.runlog import duckdb_ingest, journal, refusals, store
+from llm_playground.runlog import duckdb_ingest, interrupted, journal, refusals, store
 from llm_playground.runlog.journal import Journal
 from llm_playground.runlog.recorder import Recorder
 from llm_playground.runlog.refusals import RefusedFile
@@ -378,15 +378,13 @@ class RunLog:
     def _drained(self, which: Which, *, patient: bool = True) -> Iterator[Writer]:
         """The database open for changes after the journals were ingested.
 
-        Journals are deleted only after the database is closed, when their content is safe there, or
-        in files of refused rows.
+        Journals are deleted after the database is closed: their content is there, or refused.
         """
         failed: BaseException | None = None
         tried = journal.refused(self.journals) if self._retries and which == "all" else []
         with ExitStack() as stack:
             with self._store.writing(patient=patient) as writer:
-                # After opening, since journals would pile up without a database. Images first: the
-                # journal line of each was written before its file.
+                # After opening: journals would pile up without a database. Images come first.
                 attached = self._recorder.attachments.waiting(only_own=which != "all")
                 own = self._recorder.retire()
                 taken, live = self._foreign_journals() if which == "all" else ([], [])
@@ -397,6 +395,8 @@ class RunLog:
                 refused = writer.ingest(Batch(files, dead))
                 again = writer.ingest(Batch(tried, tried)) if tried else []
                 self._recorder.attachments.ingest(writer, attached, self.dialect)
+                if taken or (which == "all" and not self._adopted):
+                    interrupted.price(writer, self.dialect)
                 try:
                     yield writer
                 except BaseException as error:  # raised below, once the ingested rows are committed

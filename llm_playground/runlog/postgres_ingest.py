@@ -242,7 +242,8 @@ _INSERTS = {
     FROM read_results ORDER BY id, status = 'running', status = 'interrupted',
         CASE jsonb_typeof(attempts) WHEN 'array' THEN jsonb_array_length(attempts) END DESC
         NULLS LAST,
-        response_model IS NOT NULL OR usage_source IS NOT DISTINCT FROM 'provider' DESC
+        response_model IS NOT NULL OR usage_source IS NOT DISTINCT FROM 'provider' DESC,
+        output_tokens DESC NULLS LAST
 ), pieces AS (
     SELECT DISTINCT file, (line->>'n')::BIGINT AS n, p.id, p."text"
     FROM journal, jsonb_to_recordset(line->'pieces') AS p (id VARCHAR, "text" VARCHAR)

@@ -134,8 +134,9 @@ class Pane:
 
     def end_without_run(self, status: str, why: str) -> None:
         """End an answer that was stopped before it began, or broke."""
+        footer = "price unknown" if self.state == "running" else "nothing billed"
         self.state, self.status, self.pending_retry, self.changed = status, "", None, True
-        self._ending = {"footer": "nothing billed", "notices": [why] if why else []}
+        self._ending = {"footer": footer, "notices": [why] if why else []}
 
     def end_wait(self, attempt: int) -> None:
         """The wait before an attempt is over."""

@@ -18,7 +18,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, TypeAlias
 
-from llm_playground import _runtime, formatting
+from llm_playground import _runtime, footer, formatting
 from llm_playground.calls import repeated_call
 from llm_playground.catalog import estimates, pricing
 from llm_playground.catalog.estimates import Estimate
@@ -103,7 +103,9 @@ class RunCost:
         worst = [cost.estimate.worst_case_usd for cost in open_calls.values()]
         most = spent + sum((amount or _ZERO for amount in worst), _ZERO)
         unknown = sum(amount is None for amount in worst)
-        unknown += sum(run.cost_usd is None and run.usage is not None for run in runs.values())
+        unknown += sum(
+            run.cost_usd is None and not footer.is_unbilled(run) for run in runs.values()
+        )
         parts = [f"{usd(so_far)} so far, at most {usd(most)}"] if most else []
         parts += [f"{unknown:,} of unknown price"] if unknown else []
         return ", ".join(parts)
@@ -283,7 +285,7 @@ class AnswerSet:
 
 def _total_cost(runs: Sequence[Run]) -> str:
     """``free``, ``nothing billed``, ``$0.0049``, or ``$0.0049 and 2 unpriced``."""
-    billed = [run for run in runs if run.cost_usd is not None or run.usage is not None]
+    billed = [run for run in runs if not footer.is_unbilled(run)]
     known = [run.cost_usd for run in billed if run.cost_usd is not None]
     if all(run.price_source == "free" for run in billed):
         return "free" if billed else "nothing billed"

@@ -5,14 +5,16 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 import llm_playground as lp
+from llm_playground import footer
 from llm_playground.runlog import open_log
-from llm_playground.runlog.reading import json_value
-from llm_playground.types import Usage
+from llm_playground.runlog.reading import json_value, run_of
+from llm_playground.types import Attempt, Usage
 from tests.providers.formats import anthropic_stream, gemini_stream, openai_stream
 from tests.providers.server import Reply, WireServer
 from tests.runlog.actors import begin, prompt
@@ -172,3 +174,76 @@ def test_a_row_without_a_cost_gets_one(log_url, monkeypatch, case):
     assert (row["input_tokens"], row["usage_source"]) == (input_tokens, "estimated")
     expected = {"input": input_tokens, "output": 0, "total": input_tokens}
     assert json.loads(row["tokens_used"]) == expected
+
+
+@dataclass(frozen=True)
+class Killed:
+    """A run in a state in which its process dies, and what is known of its cost then.
+
+    The prompt is one token, as estimated; it costs 2 and the answer 10 dollars per million tokens.
+    """
+
+    known: dict[str, object]  # of the row that was recorded last
+    text: str = ""
+    usd: float | None = None
+    least_usd: float | None = None
+    footer: str = ""
+
+
+IN_BACKGROUND = [Attempt(1, 0, 1, response_id="r1")]
+KILLED = {
+    "before the first delta": Killed({}, "", 2e-6, None, "about $0.0000020 · about 0 tokens"),
+    "in mid-stream": Killed({}, PIECE, 252e-6, None, "about $0.0003 · about 25 tokens"),
+    "in the arguments of a call": Killed(
+        {"usage": Usage(1, 40)}, "", 402e-6, None, "about $0.0004 · about 40 tokens"
+    ),
+    "after a stated cost": Killed(
+        {"at_least_usd": Decimal("0.5")}, "", 0.5, None, "about $0.5000 · about 0 tokens"
+    ),
+    "in the background": Killed(
+        {"attempts": IN_BACKGROUND}, "", None, 2e-6, "at least $0.0000020 · about 0 tokens"
+    ),
+}
+LEAVE = """
+import os, sys
+from tests.budgeting.test_interrupted import leave
+leave(sys.argv[1])
+os._exit(1)
+"""
+
+
+def leave(url):
+    """Record all runs of :data:`KILLED`, and end none."""
+    log = open_log(url)
+    for number, killed in enumerate(KILLED.values()):
+        run = begin(log, prompt("Hi", model=f"openai:m{number}"))
+        log.updated(replace(run, **{"attempts": [Attempt(1, 0, 1)], **killed.known}))
+        if killed.text:
+            log.text(run.id, killed.text)
+
+
+def test_reports_have_what_killed_runs_cost(log_url, monkeypatch):
+    monkeypatch.setenv("LLM_PLAYGROUND_LOG", log_url)
+    lp.configure(prices={"openai:m*": {"input_usd_per_mtok": 2, "output_usd_per_mtok": 10}})
+    subprocess.run([sys.executable, "-c", LEAVE, log_url], cwd=ROOT, check=False, timeout=LIMIT_S)
+
+    costs = lp.costs(by="model").astype(object).set_index("model")  # first: nothing priced them yet
+    runs = {row["model"]: run_of(row) for row in open_log().rows("SELECT * FROM runs")}
+
+    for number, (case, killed) in enumerate(KILLED.items()):
+        row, run = costs.loc[f"openai:m{number}"], runs[f"openai:m{number}"]
+        usd, least_usd = (None if n != n else n for n in (row.cost_usd, row.at_least_usd))
+        assert (usd, least_usd) == (pytest.approx(killed.usd), pytest.approx(killed.least_usd)), (
+            case
+        )
+        assert (row.estimated_runs, row.unpriced_runs) == (1, int(killed.usd is None)), case
+        assert footer.line(run) == killed.footer, case
+    assert costs.estimated_usd.sum() == pytest.approx(sum(one.usd or 0 for one in KILLED.values()))
+
+
+def test_of_a_run_that_goes_on_or_died_nothing_is_said_to_be_free():
+    run = run_of({"run_id": "r", "status": "interrupted"})
+
+    assert footer.line(run) == "price unknown"
+    assert footer.line(replace(run, status="running")) == "price unknown"
+    assert footer.line(replace(run, status="failed")) == "nothing billed"

@@ -268,6 +268,24 @@ def test_a_run_that_is_killed_later_has_what_its_failed_attempts_counted():
     assert run.usage_source == "provider"
 
 
+def test_what_is_received_of_calls_and_reasoning_is_noted_as_it_comes():
+    counted = Finish("other", Usage(5000, 100, reported_cost_usd=Decimal("0.2")))
+    builder = RunBuilder(
+        Run("a", "b", "c", 1, MODEL, "openai", datetime.now(UTC), Parameters()),
+        Request(MODEL, ASKED),
+    )
+    builder.sent()
+    builder.add(Responded(200, None, None, None, so_far=lambda: counted))
+    noted = [builder.run_so_far().usage.output_tokens]
+    for event in [ReasoningDelta("ä" * 300)] * 4 + [ToolCallDelta(0, "1", "f", "x" * 400)] * 3:
+        builder.add(event)
+        if builder.is_worth_noting:
+            noted.append(builder.run_so_far().usage.output_tokens)
+
+    assert noted == [100, 600, 901]  # a token for each four bytes
+    assert builder.run_so_far().at_least_usd == Decimal("0.2")
+
+
 async def test_a_stopped_run_counts_with_its_input(serve):
     server = serve(Reply((), end="hang"))
     call = asyncio.create_task(lp.complete(PROMPT, MODEL, max_tokens=50))
