@@ -282,7 +282,7 @@ def test_what_is_received_of_calls_and_reasoning_is_noted_as_it_comes():
         if builder.is_worth_noting:
             noted.append(builder.run_so_far().usage.output_tokens)
 
-    assert noted == [100, 600, 901]  # a token for each four bytes
+    assert noted == [100, 600, 903]  # a token for each four bytes
     assert builder.run_so_far().at_least_usd == Decimal("0.2")
 
 
