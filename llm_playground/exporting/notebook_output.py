@@ -4,21 +4,17 @@ The HTML has no scripts, style sheets or addresses to load from. It consists of 
 ``pre``, because GitHub and an untrusted JupyterLab strip most other tags; without own colours it
 suits light and dark themes.
 
-Formulas are kept as written: GitHub and an untrusted JupyterLab strip MathML's tags, which would
-turn one half into 12. Pages with MathJax, such as JupyterLab's and nbconvert's, typeset what stands
-between ``$`` or ``\\(`` themselves.
+Formulas are kept as written (``rendering.pages``).
 """
 
 from __future__ import annotations
 
 import json
-import re
-import secrets
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
-from itertools import accumulate, chain, zip_longest
+from itertools import accumulate
 from types import MappingProxyType
 from typing import Any
 
@@ -28,8 +24,7 @@ from llm_playground.exporting.formats import MIME_TYPE
 from llm_playground.exporting.rows import Row, plain_row
 from llm_playground.parts import AnswerPart, AudioPart, ImagePart, Source
 from llm_playground.redaction import printable
-from llm_playground.rendering import answers, markdown, parts, source_list
-from llm_playground.rendering.citations import Citations
+from llm_playground.rendering import answers, pages
 from llm_playground.runlog.rows import clean_text
 from llm_playground.types import Run
 
@@ -248,29 +243,13 @@ def _page_text(page: NotebookPage) -> str:
 
 def _answer_html(answer: Answer) -> str:
     title = _html_lines([_title(answer, str)])
+    blocks = answers.blocks(answer.items, answer.sources, answer.anchor, pages.PAGE)
+    html = pages.to_html(blocks).rstrip()
     return (
         f"<details open>\n<summary><strong>{title}</strong></summary>\n"
-        f"{_items_html(answer)}\n"
+        f"{html}\n"
         f"<p><small>{_html_lines(answer.lines)}</small></p>\n</details>"
     )
-
-
-def _items_html(answer: Answer) -> str:
-    """The texts, other parts and sources of an answer."""
-    citations, start = Citations.of(answer.sources, answer.anchor), 0
-    shown = []
-    for item in answer.items:
-        if isinstance(item, str):
-            shown.append(static_html(item, citations, start))
-            start += len(item)
-        else:
-            shown.append(_styled(parts.to_html(item)))
-    shown.append(_styled(source_list.to_html(answer.sources, answer.anchor)))
-    return "\n".join(filter(None, shown))
-
-
-def _styled(html: str) -> str:
-    return _isolate_dollars(parts.with_styles(html))
 
 
 def _answer_markdown(answer: Answer) -> str:
@@ -301,44 +280,10 @@ def _html_table(head: Sequence[str], table: Iterable[Sequence[str]]) -> str:
     return f"<table>\n<thead>{html_row('th', head)}</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
 
 
-# As for `rendering`, a formula contains neither an empty line nor a code fence.
-_FORMULA = re.compile(
-    r"(?<!\\)(?:"
-    r"\$\$(?:(?!\$\$|\n\s*\n|```|~~~)[\s\S]){1,4000}?\$\$"
-    r"|\$(?![\s$])[^$\n`]{1,4000}(?<![\s\\])\$(?!\d)"
-    r"|\\\((?:(?!\\[()]|\n\s*\n|```|~~~)[\s\S]){1,4000}?\\\)"
-    r"|\\\[(?:(?!\\[\[\]]|\n\s*\n|```|~~~)[\s\S]){1,4000}?\\\])"
-)
-_MATHML = "<math"
-_TAG = re.compile(r'(<(?:[^<>"]|"[^"]*")*>)')
-# A few characters of a table may stand for thousands of empty cells.
-_MAX_GROWTH, _FREE_CHARS = 40, 1_000
-
-
-def static_html(text: str, citations: Citations | None = None, start: int = 0) -> str:
-    r"""Safe HTML of a text: its Markdown rendered, or as it is if rendering would change it.
-
-    ``citations`` are those of the answer, in which the text begins at ``start``.
-
-    >>> static_html("*half*: $\\frac{1}{2}$")
-    '<p><em>half</em>: $\\frac{1}{2}$</p>'
-    """
-    citations = citations or Citations()
-    if _is_json(text):  # Markdown would consume some of its characters
-        return _pre(text)
-    added_chars = citations.added_chars
-    html = "".join(citations.blocks(text, markdown.Answer(), start)).rstrip()
-    if _MATHML in html:
-        html = _with_formula_sources(text, citations, start)
-    else:
-        html = _isolate_dollars(html)
-    most = _MAX_GROWTH * len(text) + _FREE_CHARS + citations.added_chars - added_chars
-    return html if len(html) <= most else _pre(text)
-
-
 def _pre(text: str) -> str:
     """Text as it is; readers that strip the style show long lines."""
-    return f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{_escape(text)}</pre>'
+    style = "white-space:pre-wrap;overflow-wrap:anywhere"
+    return f'<pre dir="auto" style="{style}">{_escape(text)}</pre>'
 
 
 def _escape(text: str) -> str:
@@ -347,48 +292,7 @@ def _escape(text: str) -> str:
 
 def _html_lines(texts: Iterable[str]) -> str:
     """Lines of text in one paragraph."""
-    return _isolate_dollars("<br>".join(map(_escape, texts)))
-
-
-def _isolate_dollars(html: str) -> str:
-    """HTML with each dollar in an element of its own, so that MathJax finds no formula."""
-    if html.count("$") < 2:
-        return html
-    pieces = _TAG.split(html)  # texts, and tags between them
-    texts = (text.replace("$", "<span>$</span>") for text in pieces[::2])
-    return "".join(chain.from_iterable(zip_longest(texts, pieces[1::2], fillvalue="")))
-
-
-def _with_formula_sources(text: str, citations: Citations, start: int) -> str:
-    """Rendered with a mark for each formula, which is then replaced by its source."""
-    mark = f"f{secrets.token_hex(12)}n"  # a word to Markdown; random, so no text contains it
-    formulas: list[str] = []
-    spans: list[tuple[int, int, int]] = []
-
-    def add_mark(match: re.Match[str]) -> str:
-        formulas.append(match[0])
-        name = f"{mark}{len(formulas) - 1}e"
-        spans.append((start + match.start(), start + match.end(), len(name)))
-        return name
-
-    marked = _FORMULA.sub(add_mark, text)
-    moved = citations.moved_by(spans)
-    html = "".join(moved.blocks(marked, markdown.Answer(), start)).rstrip()
-    # The renderer found a formula that the pattern did not, or a mark is in an address.
-    if _MATHML in html or re.search(rf'="[^"]*{mark}', html):
-        return _pre(text)
-    html = _isolate_dollars(html)
-    return re.sub(rf"{mark}(\d+)e", lambda match: _escape(formulas[int(match[1])]), html)
-
-
-def _is_json(text: str) -> bool:
-    if not text.lstrip().startswith(("{", "[")):
-        return False
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
+    return pages.isolated("<br>".join(map(_escape, texts)))
 
 
 _TEXT_COLUMNS = ("system_prompt", "user_prompt", "response_text", "reasoning_text", "error_message")

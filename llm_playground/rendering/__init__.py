@@ -1,10 +1,10 @@
 """Answers as safe HTML: no scripts, no style sheets, nothing loaded from elsewhere, no keys.
 
-Raw HTML in Markdown is escaped, images become links (a remote image is a leak without a click),
-and only the allow-listed tags and attributes of ``rendering.markdown`` remain. Pictures of an
-answer are shown from their bytes (``rendering.media``). Code is highlighted and formulas become
-MathML in the kernel, so a page needs no script for them. Keys that an answer repeats are redacted,
-because outputs are saved with the notebook.
+Raw HTML in Markdown is escaped, apart from a few harmless tags, images become links (a remote image
+is a leak without a click), and only the allow-listed tags and attributes of ``rendering.markdown``
+remain. Pictures of an answer are shown from their bytes (``rendering.media``). Code is highlighted
+in the kernel. Formulas are MathML in the panel and LaTeX in cells' outputs (``rendering.pages``).
+Keys that an answer repeats are redacted, because outputs are saved with the notebook.
 """
 
 from __future__ import annotations
@@ -16,13 +16,8 @@ from itertools import groupby
 from llm_playground import footer
 from llm_playground.parts import AnswerPart
 from llm_playground.redaction import printable, redact
-from llm_playground.rendering import answers, parts
-from llm_playground.rendering.markdown import (
-    FREE_HTML_CHARS,
-    MAX_HTML_PER_CHAR,
-    Answer,
-    render_blocks,
-)
+from llm_playground.rendering import answers, pages, parts
+from llm_playground.rendering.markdown import Answer, render_blocks
 from llm_playground.types import Run
 
 _PRE_WRAP = "white-space:pre-wrap;overflow-wrap:anywhere"
@@ -47,37 +42,23 @@ def to_html(markdown: str) -> str:
 def to_plain_html(text: str) -> str:
     """The text itself, escaped, with its line breaks; used while an answer is streaming.
 
-    >>> to_plain_html("a < b")
-    '<div style="white-space:pre-wrap;overflow-wrap:anywhere">a &lt; b</div>'
+    Each line has the direction of its first letter, and MathJax ignores all: "$5 to $10" is text.
+
+    >>> to_plain_html("a < b")[:41]
+    '<div class="mathjax_ignore" dir="auto" st'
     """
-    return f'<div style="{_PRE_WRAP}">{escape(redact(text))}</div>'
+    style = f"{_PRE_WRAP};unicode-bidi:plaintext"
+    return f'<div class="mathjax_ignore" dir="auto" style="{style}">{escape(redact(text))}</div>'
 
 
 def run_to_html(run: Run) -> str:
-    """An ended run: its answer (Markdown, or JSON where it has data), its notices, its footer."""
-    anchor, items = answers.anchor(run), answers.items(run)
-    if run.data is None:
-        answer = answers.styled_html(answers.blocks(items, run.sources, anchor))
-    else:
-        others = [item for item in items if not isinstance(item, str)]
-        answer = f'<pre style="{_PRE_WRAP}">{escape(redact(_indented(run)))}</pre>'
-        answer += answers.styled_html(answers.blocks(others, run.sources, anchor))
+    """An ended run: its answer, its notices, its footer."""
+    blocks = answers.blocks(answers.items(run), run.sources, answers.anchor(run), pages.PAGE)
     notices = "".join(
-        f'<div style="{_FOOTER}">{escape(notice)}</div>' for notice in footer.notices(run)
+        f'<div style="{_FOOTER}">{pages.isolated(escape(notice))}</div>'
+        for notice in footer.notices(run)
     )
-    return _framed(answer + notices, footer.line(run))
-
-
-def _indented(run: Run) -> str:
-    """The data as indented JSON; the answer's own text where that is too deep or far longer."""
-    from pydantic_core import PydanticSerializationError, to_json  # first use, not import
-
-    try:
-        json = to_json(run.data, indent=2, fallback=str).decode()
-    except (PydanticSerializationError, ValueError, RecursionError):
-        return run.text
-    too_long = len(json) > MAX_HTML_PER_CHAR * len(run.text) + FREE_HTML_CHARS
-    return run.text if too_long else json
+    return _framed(pages.to_html(blocks) + notices, footer.line(run))
 
 
 def run_to_text(run: Run) -> str:
@@ -96,14 +77,10 @@ def partial_to_html(items: Iterable[str | AnswerPart], status: str) -> str:
 
 
 def _framed(body: str, line: str) -> str:
-    """One answer with a line below; ``body`` is safe HTML already, ``line`` is text.
-
-    The class makes MathJax ignore it: its formulas are MathML, and "$5 to $10" is text.
-    """
+    """One answer with a line below; ``body`` is safe HTML already, ``line`` is text."""
     return (
-        '<div class="mathjax_ignore" '
-        f'style="padding:8px 0;border-bottom:{_HAIRLINE};overflow-wrap:anywhere">{body}'
-        f'<div style="{_FOOTER}">{escape(line)}</div></div>'
+        f'<div style="padding:8px 0;border-bottom:{_HAIRLINE};overflow-wrap:anywhere">{body}'
+        f'<div style="{_FOOTER}">{pages.isolated(escape(line))}</div></div>'
     )
 
 
@@ -113,7 +90,8 @@ def side_by_side(answers: Iterable[tuple[str, str]]) -> str:
     Answers are pairs of heading and safe HTML; equal neighbouring headings share a column.
     """
     columns = [
-        f'<div style="flex:1 1 18em;min-width:0"><div style="{_HEAD}">{escape(head)}</div>'
+        f'<div style="flex:1 1 18em;min-width:0">'
+        f'<div style="{_HEAD}">{pages.isolated(escape(head))}</div>'
         f"{''.join(html for _, html in group)}</div>"
         for head, group in groupby(answers, key=lambda answer: answer[0])
     ]

@@ -65,10 +65,13 @@ def joined(pieces: Iterable[str | AnswerPart]) -> Iterator[str | AnswerPart]:
 
 
 def blocks(
-    pieces: Iterable[str | AnswerPart], sources: Sequence[Source], anchor: str
+    pieces: Iterable[str | AnswerPart],
+    sources: Sequence[Source],
+    anchor: str,
+    target: markdown.Target = markdown.PANEL,
 ) -> list[Block]:
     """The whole answer, with markers of its sources in its text and the sources below."""
-    citations, answer, start = Citations.of(sources, anchor), markdown.Answer(), 0
+    citations, answer, start = Citations.of(sources, anchor), markdown.Answer(target), 0
     shown, shown_parts = list[Block](), ShownParts()
     for item in joined(pieces):
         if isinstance(item, str):
@@ -125,13 +128,6 @@ def anchor(run: Run) -> str:
 def html(shown: Iterable[Block]) -> str:
     """Blocks as one HTML."""
     return "".join(block if isinstance(block, str) else block.html for block in shown)
-
-
-def styled_html(shown: Iterable[Block]) -> str:
-    """Blocks as one HTML for pages without a style sheet of this package."""
-    return "".join(
-        block if isinstance(block, str) else parts.with_styles(block.html) for block in shown
-    )
 
 
 def as_lines(run: Run) -> list[str]:

@@ -120,7 +120,7 @@ class Citations:
             source = block.source
             for at, number in reversed(kept):
                 source = f"{source[:at]}⸨{token}{number}⸩{source[at:]}"
-            known = Answer(references=dict(answer.references))
+            known = Answer(answer.target, references=dict(answer.references))
             html = "".join(markdown.render_blocks(source, known))
             is_same = pattern.sub("", html) == block.html
             return html if is_same and len(pattern.findall(html)) == len(kept) else None

@@ -2,7 +2,8 @@ r"""LaTeX formulas in Markdown (``$…$``, ``$$…$$``, ``\(…\)``, ``\[…\]``
 
 Dollars follow pandoc's rules, so that "$5 and $10" are amounts: the next dollar closes the formula,
 no blank follows the first or precedes the second, and no digit follows the second. A display
-formula contains no empty line.
+formula contains no empty line. An environment such as ``align`` needs no delimiters; one that is no
+formula, such as ``tabular``, is shown as source.
 
 The converter's MathML is parsed and written again with allow-listed elements and attributes only:
 no links, annotations, styles or HTML. A formula that is invalid, too long, too deeply nested, or
@@ -91,7 +92,7 @@ _REWRITES = (
     (re.compile(r"\\(begin|end)\{(?:gather|multline)\*?\}"), r"\\\1{gathered}"),
     (re.compile(r"\\begin\{(?:align(?:ed)?at)\*?\}\{\d\}"), r"\\begin{aligned}"),
     (re.compile(r"\\end\{(?:align(?:ed)?at)\*?\}"), r"\\end{aligned}"),
-    (re.compile(r"\\(?:begin|end)\{(?:equation|displaymath|math)\*?\}"), ""),
+    (re.compile(r"\\(?:begin|end)\{(?:equation|displaymath|math|subequations)\*?\}"), ""),
     (re.compile(r"\\(begin|end)\{smallmatrix\}"), r"\\\1{matrix}"),
 )
 
@@ -200,6 +201,14 @@ def _style_attributes(style: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Formula:
+    """A formula as MathML and as it was written, with its delimiters."""
+
+    mathml: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Delimiters:
     """The opening and closing delimiter of a formula; ``end`` matches an unescaped closing one."""
 
@@ -221,6 +230,13 @@ _DELIMITERS = {
 _BLOCK_DELIMITERS = tuple(each for each in _DELIMITERS.values() if each.display == "block")
 _BLOCK_OPENINGS = tuple(each.opening for each in _BLOCK_DELIMITERS)
 _BLOCK_CLOSINGS = tuple(each.closing for each in _BLOCK_DELIMITERS)
+_BEGIN = re.compile(r"\\begin\{([A-Za-z]{1,20}\*?)\}")
+_ENDS_ENVIRONMENT = re.compile(r"\\end\{[A-Za-z]{1,20}\*?\}\s*\Z")
+# Environments that are part of a line's formula; the others are formulas on lines of their own.
+_WITHIN_LINES = frozenset(
+    {f"{kind}matrix{star}" for kind in ("", "p", "b", "B", "v", "V", "small") for star in ("", "*")}
+    | {"cases", "dcases", "rcases", "array", "aligned", "gathered", "alignedat", "split", "math"}
+)
 
 
 def plugin(markdown: MarkdownIt) -> None:
@@ -238,7 +254,7 @@ def opens_block(line: str) -> bool:
     >>> opens_block("  $$"), opens_block(r"\[ x"), opens_block("$x$")
     (True, True, False)
     """
-    return line.lstrip().startswith(_BLOCK_OPENINGS)
+    return line.lstrip().startswith((*_BLOCK_OPENINGS, r"\begin{"))
 
 
 def closes_block(line: str) -> bool:
@@ -247,31 +263,73 @@ def closes_block(line: str) -> bool:
     >>> closes_block("x $$"), closes_block(r"\]"), closes_block("$x$")
     (True, True, False)
     """
-    return line.rstrip().endswith(_BLOCK_CLOSINGS)
+    return line.rstrip().endswith(_BLOCK_CLOSINGS) or bool(_ENDS_ENVIRONMENT.search(line))
 
 
 def _parse_inline(state: StateInline, silent: bool) -> bool:
     text, start = state.src, state.pos
     if text[start] not in "$\\":
         return False
+    found = _environment(state) or _delimited(state)
+    if found is None:
+        return False
+    if not silent:
+        token = state.push("formula", "math", 0)
+        token.content, token.markup = found.latex, text[start : found.end]
+        token.meta = {"display": found.display}
+    state.pos = found.end
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A formula in a text, which ends at ``end``."""
+
+    latex: str
+    end: int
+    display: str
+
+
+def _delimited(state: StateInline) -> _Found | None:
+    """The formula between delimiters that begins at the state's position."""
+    text, start = state.src, state.pos
     delimiters = _DELIMITERS.get(text[start : start + 2]) or _DELIMITERS.get(text[start])
     if delimiters is None:
-        return False
+        return None
     begin = start + len(delimiters.opening)
     end = _find_end(state, delimiters, begin)
     after = end + len(delimiters.closing)
     if after > state.posMax:
-        return False
+        return None
     if delimiters.opening == "$":
         if text[begin].isspace() or text[end - 1].isspace() or text[after : after + 1].isdigit():
-            return False
+            return None
     elif not text[begin:end].strip():
-        return False
-    if not silent:
-        token = state.push("formula", "math", 0)
-        token.markup, token.content = delimiters.opening, text[begin:end]
-    state.pos = after
-    return True
+        return None
+    return _Found(text[begin:end], after, delimiters.display)
+
+
+def _environment(state: StateInline) -> _Found | None:
+    """The environment that begins at the state's position."""
+    begin = _BEGIN.match(state.src, state.pos, state.posMax)
+    if begin is None:
+        return None
+    most = min(state.posMax, state.pos + _MAX_LATEX_CHARS)
+    end = _end_of_environment(state.src, state.pos, most, begin[1])
+    if end is None:
+        return None
+    display = "inline" if begin[1] in _WITHIN_LINES else "block"
+    return _Found(state.src[state.pos : end], end, display)
+
+
+def _end_of_environment(text: str, start: int, most: int, name: str) -> int | None:
+    """Where the environment ``name`` ends that begins at ``start``, with others of it inside."""
+    depth = 0
+    for match in re.compile(rf"\\(begin|end)\{{{re.escape(name)}\}}").finditer(text, start, most):
+        depth += 1 if match[1] == "begin" else -1
+        if depth == 0:
+            return match.end()
+    return None
 
 
 def _find_end(state: StateInline, delimiters: Delimiters, begin: int) -> int:
@@ -294,21 +352,42 @@ def _find_end(state: StateInline, delimiters: Delimiters, begin: int) -> int:
 def _parse_block(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
     if state.sCount[start_line] - state.blkIndent >= 4:  # an indented code block
         return False
-    first = _line(state, start_line)
-    delimiters = next((each for each in _BLOCK_DELIMITERS if first.startswith(each.opening)), None)
-    if delimiters is None:
-        return False
-    last = _find_last_line(state, delimiters, start_line, min(end_line, start_line + _MAX_LINES))
+    first, most = _line(state, start_line), min(end_line, start_line + _MAX_LINES)
+    if begin := _BEGIN.match(first):
+        last = _last_line_of_environment(state, begin[1], start_line, most)
+        opening = closing = 0
+    else:
+        delimiters = next((d for d in _BLOCK_DELIMITERS if first.startswith(d.opening)), None)
+        if delimiters is None:
+            return False
+        last = _find_last_line(state, delimiters, start_line, most)
+        opening, closing = len(delimiters.opening), len(delimiters.closing)
     if last is None:
         return False
     if not silent:
         text = "\n".join(_line(state, line) for line in range(start_line, last + 1)).rstrip()
         token = state.push("formula_block", "math", 0)
-        token.markup = delimiters.opening
-        token.content = text[len(delimiters.opening) : -len(delimiters.closing)]
-        token.map = [start_line, last + 1]
+        token.content, token.markup = text[opening : len(text) - closing], text
+        token.meta, token.map = {"display": "block"}, [start_line, last + 1]
         state.line = last + 1
     return True
+
+
+def _last_line_of_environment(state: StateBlock, name: str, first: int, end: int) -> int | None:
+    """The line at whose end an environment ends; None if it does not, or before an empty line."""
+    if state.src.find(rf"\end{{{name}}}", state.bMarks[first], state.eMarks[end - 1]) < 0:
+        return None
+    lines = list[str]()
+    for line in range(first, end):
+        text = _line(state, line).rstrip()
+        if not text or (line > first and state.sCount[line] < state.blkIndent):
+            return None
+        lines.append(text)
+        if rf"\end{{{name}}}" in text:
+            whole = "\n".join(lines)
+            if ends := _end_of_environment(whole, 0, len(whole), name):
+                return line if ends == len(whole) else None
+    return None
 
 
 def _find_last_line(state: StateBlock, delimiters: Delimiters, first: int, end: int) -> int | None:
@@ -342,12 +421,11 @@ def _render(
     """The placeholder of a formula's MathML; its escaped source if it has none."""
     token = tokens[index]
     is_block = token.type == "formula_block"
-    delimiters = _DELIMITERS[token.markup]
-    mathml = to_mathml(token.content, delimiters.display)
+    mathml = to_mathml(token.content, token.meta["display"])
     if mathml is None:
-        source = escape(f"{token.markup}{token.content}{delimiters.closing}")
+        source = escape(token.markup)
         in_block = f'<pre><code class="language-latex">{source}</code></pre>\n'
         return in_block if is_block else f"<code>{source}</code>"
-    env["formulas"].append(mathml)
+    env["formulas"].append(Formula(mathml, token.markup))
     placeholder = f"{env['mark']}:{len(env['formulas']) - 1};"
     return f"<p>{placeholder}</p>\n" if is_block else placeholder

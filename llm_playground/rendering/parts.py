@@ -32,7 +32,8 @@ from llm_playground.parts import (
 )
 from llm_playground.redaction import printable, redact
 from llm_playground.rendering import media, source_list
-from llm_playground.rendering.markdown import cleaned, highlight
+from llm_playground.rendering.highlighting import highlight
+from llm_playground.rendering.markdown import cleaned
 
 _MAX_CHARS = 20_000  # of a result, of code, of JSON; the rest is in `run.parts`
 _MAX_INDENTED_CHARS = 50_000

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from llm_playground.parts import AnswerPart, Source
 from llm_playground.redaction import StreamRedactor
-from llm_playground.rendering import answers, markdown
+from llm_playground.rendering import answers, json_blocks, markdown
 from llm_playground.rendering.math import closes_block, opens_block
 
 _BLANKS = " \t\n"
@@ -31,7 +31,7 @@ _INTERRUPTS = re.compile(
 )
 _EMPTY_LINES = re.compile(r"\A(?:[ \t]*\n)+")
 _FINAL_AT_ONCE = ("heading_open", "hr", "formula_block")  # final with their last line
-_VERBATIM = ("fence", "code_block", "formula_block")
+_VERBATIM = ("fence", "code_block", "formula_block", "json_block")
 _FINAL_AT_NEXT_BLOCK = ("bullet_list_open", "ordered_list_open", "code_block")
 # After a search without a result, the next one waits for more text, so that the cost stays linear.
 _GROWTH, _MORE_CHARS = 1.25, 250
@@ -89,6 +89,8 @@ def may_end_block(block: Block | None, line: str, previous: str) -> bool:
             if marker := _MARKER.match(line):
                 return marker[1][-1] != block.markup
             return is_blank(previous) or _INTERRUPTS.match(line) is not None
+        case "json_block" if block.markup == "open":
+            return json_blocks.may_close(line)
         case "blockquote_open" if line.lstrip(_BLANKS).startswith(">"):
             return False
     return is_blank(line) or closes_block(line) or _INTERRUPTS.match(line) is not None
@@ -110,7 +112,7 @@ def _unfinished(blocks: Sequence[Block], lines: Sequence[str]) -> Block | None:
 
 
 def _may_continue(last: Block, lines: Sequence[str]) -> bool:
-    if last.kind in _FINAL_AT_NEXT_BLOCK:
+    if last.kind in _FINAL_AT_NEXT_BLOCK or (last.kind, last.markup) == ("json_block", "open"):
         return True
     if last.kind == "fence":
         one_line = last.end - last.start <= 1

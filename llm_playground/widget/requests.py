@@ -21,7 +21,7 @@ from llm_playground.calls import resolve_model
 from llm_playground.config import credentials
 from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.redaction import redact
-from llm_playground.rendering.markdown import highlight
+from llm_playground.rendering.highlighting import highlight
 from llm_playground.request import parameters, prompts
 from llm_playground.types import Request, Run
 from llm_playground.widget import controls, inspector, stored_runs

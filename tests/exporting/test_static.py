@@ -43,9 +43,14 @@ EVIL = (
 OWN = {"div", "h3", "p", "em", "strong", "pre", "table", "thead", "tbody", "tr", "th", "td"}
 OWN |= {"details", "summary", "small", "br"}
 OF_ANSWERS = {"h1", "h2", "h3", "h4", "h5", "h6", "hr", "blockquote", "code", "ul", "ol", "li"}
-OF_ANSWERS |= {"s", "a", "span"}
-ATTRIBUTES = {"style", "open", "href", "title", "rel", "class", "start"}
-STYLES = {"white-space:pre-wrap;overflow-wrap:anywhere", "text-align:left"}
+OF_ANSWERS |= {"s", "a", "span", "u", "sub", "sup", "kbd", "mark", "small"}
+ATTRIBUTES = {"style", "open", "href", "title", "rel", "class", "start", "dir"}
+ATTRIBUTES |= {"role", "aria-label", "tabindex"}  # of the frame of a table
+STYLES = {
+    *("white-space:pre-wrap;overflow-wrap:anywhere", "overflow-x:auto;max-width:100%"),
+    *("text-align:left", "text-align:start", "text-align:center", "text-align:right"),
+    *("margin:0 0 8px;overflow-wrap:normal;word-break:normal", "padding:0 2em 0 0"),
+}
 VOID = {"br", "hr"}
 
 
@@ -141,9 +146,10 @@ def test_without_answers_or_a_name_it_says_what_to_do():
     assert bundle[MIME_TYPE]["runs"] == []
 
 
-def test_an_answer_that_is_data_is_shown_as_it_is():
-    text = '{"a_b_c": "*x*"}'
-    assert text in harmless(mime_bundle("x", {}, [run(text)])["text/html"]).text
+def test_an_answer_that_is_data_is_shown_in_lines():
+    text = '{"a_b_c": "*x*", "n": 1.10}'
+    shown = '{\n  "a_b_c": "*x*",\n  "n": 1.10\n}\n'
+    assert shown in harmless(mime_bundle("x", {}, [run(text)])["text/html"]).text
     assert "<em>x</em>" not in mime_bundle("x", {}, [run(text)])["text/html"]
 
 

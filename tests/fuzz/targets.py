@@ -20,13 +20,13 @@ from llm_playground.catalog import listing
 from llm_playground.config import dotenv
 from llm_playground.config.policy import read_policy
 from llm_playground.events import Finish, PartAdded, ReasoningDelta, TextDelta, ToolCallDelta
-from llm_playground.exporting import formats, importing, notebook_output, row_checks
+from llm_playground.exporting import formats, importing, row_checks
 from llm_playground.exporting.rows import COLUMNS
 from llm_playground.parts import part_as_json
 from llm_playground.providers import Endpoint, RequestContext, anthropic, errors, gemini, openai
 from llm_playground.providers.streaming import stream_events
 from llm_playground.redaction import StreamRedactor, printable, redact
-from llm_playground.rendering import to_html
+from llm_playground.rendering import answers, pages, to_html
 from llm_playground.rendering.markdown import FREE_HTML_CHARS, MAX_HTML_PER_CHAR
 from llm_playground.rendering.streaming import GrowingAnswer
 from llm_playground.request import prompty
@@ -138,7 +138,8 @@ def _markdown(text: str) -> int:
         growing.update()
     last = growing.finish().whole
     blocks = "".join(growing.snapshot().blocks)
-    return max(len(html), len(blocks), len(last or ""), len(notebook_output.static_html(text)))
+    page = pages.to_html(answers.blocks([text], (), "", pages.PAGE))
+    return max(len(html), len(blocks), len(last or ""), len(page))
 
 
 def _redaction(text: str) -> int:

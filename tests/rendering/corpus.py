@@ -59,6 +59,8 @@ LINES = (
     ),
     *("$$\n", "$$ \n", "$$ x $$\n", "y $$\n", "x = $y$\n", "\\[\n", "\\]\n", "text $5 and $6\n"),
     *("`a\n", "**b\n", "b**\n", "&amp;\n", "<b>raw</b>\n", "<!-- c\n", "\x00\n", ":-:\n"),
+    *('{"a": 1}\n', '{"a":\n', "[1, 2\n", "]}\n", "{\n", "}\n", "www.a.b\n", "a<br>\n"),
+    *("\\begin{align}\n", "\\end{align}\n", "\\begin{cases}1\\end{cases}\n", "<b>x\n", "שלום\n"),
     *("[x](http://e.com)\n", "![i](http://e.com/i.png)\n", "[not defined]\n", "😀\n"),
 )
 DEFINITIONS = (

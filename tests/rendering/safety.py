@@ -10,6 +10,7 @@ HTML = frozenset(
         *("p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre", "code"),
         *("ul", "ol", "li", "strong", "em", "s", "a", "span"),
         *("table", "thead", "tbody", "tr", "th", "td"),
+        *("u", "sub", "sup", "kbd", "mark", "small"),
     }
 )
 MATHML = frozenset(
@@ -24,6 +25,8 @@ OF_HTML = {
     ("a", "title"): ".*",
     ("a", "rel"): "noopener noreferrer nofollow",
     ("ol", "start"): r"\d+",
+    ("th", "align"): "left|center|right",
+    ("td", "align"): "left|center|right",
     ("code", "class"): r"language-[\w.+#-]+",
     ("span", "class"): "tok-(atom|attribute|builtin|comment|def|deleted|header|inserted|keyword"
     "|meta|number|operator|string|tag|variable)",
@@ -69,6 +72,8 @@ def _faults_of(node: LexborNode) -> Iterator[str]:
     if tag not in (MATHML if _in_formula(node) else HTML):
         yield f"element {tag}"
     for name, value in node.attributes.items():
+        if name == "dir" and value in {"auto", "ltr", "rtl"}:
+            continue
         pattern = OF_MATHML.get(name) if tag in MATHML else OF_HTML.get((tag, name))
         if pattern is None or not re.fullmatch(pattern, value or "", re.DOTALL):
             yield f"attribute {name}={value!r} of {tag}"

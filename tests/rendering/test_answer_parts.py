@@ -274,7 +274,7 @@ def test_a_fair_answer_keeps_its_order_and_its_sources_everywhere():
         words = ["Searched the web", "Found on", "largest range", "Ran code", "full moon"]
         places = [whole.index(word) for word in [*words, "Sources"]]
         assert places == sorted(places)
-    assert "class=" not in html.replace('class="mathjax_ignore"', ""), "no style sheet is needed"
+    assert "class=" not in html, "no style sheet is needed"
     assert "[1] Bay of Fundy tides: why the highest?, https://oceanservice" in text
     assert "data:image/png;base64," in html
 

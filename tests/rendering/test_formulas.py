@@ -25,6 +25,37 @@ class TestWhatIsAFormula:
     def test_on_lines_of_its_own(self, text):
         assert shown(text) == '<p><math display="block"><mi>x</mi></math></p>'
 
+    @pytest.mark.parametrize(
+        "latex",
+        [
+            *(
+                r"\begin{align} a &= b \\ c &= d \end{align}",
+                "\\begin{align*}\na &= b\n\\end{align*}",
+            ),
+            *(r"\begin{gather}a\\b\end{gather}", r"\begin{equation}a=b\end{equation}"),
+            *(r"\begin{aligned}a&=b\end{aligned}", r"\begin{eqnarray}a&=&b\end{eqnarray}"),
+            r"\begin{pmatrix}\begin{pmatrix}1\end{pmatrix}\\2\end{pmatrix}",
+            "\\begin{cases}\n1 & x\n2 & y\n\\end{cases}",
+            r"\begin{subequations}\begin{align}a&=b\end{align}\end{subequations}",
+        ],
+    )
+    def test_an_environment_needs_no_delimiters(self, latex):
+        assert shown(latex).startswith('<p><math display="block">')
+        assert shown(f"So\n{latex}\n\n- and").startswith('<p>So</p>\n<p><math display="block">')
+        assert "<math" in shown(f"1. So\n   {latex}".replace("\n", "\n   "))
+        assert shown(f"so {latex}, then").count("<math") == 1
+        assert shown(f"`{latex}`").count("<math") == 0
+
+    @pytest.mark.parametrize(
+        "latex", [r"\begin{tabular}{l}a \\ b\end{tabular}", r"\begin{align} \foo \\ b \end{align}"]
+    )
+    def test_an_environment_that_is_no_formula_keeps_its_backslashes(self, latex):
+        assert shown(latex) == f'<pre><code class="language-latex">{latex}</code></pre>'
+
+    @pytest.mark.parametrize("text", [r"\begin{align} a", r"\end{align}", r"\begin{a}b\end{c}"])
+    def test_half_an_environment_is_text(self, text):
+        assert shown(text) == f"<p>{text}</p>"
+
     def test_in_every_place_that_has_text(self):
         html = shown("# $a$\n\n- $b$\n\n> **$c$**\n\n| $d$ |\n|---|\n| $e$ |\n\n[$f$](http://g.h)")
 

@@ -189,6 +189,7 @@ const ALLOWED_HTML = {
   elements: [
     "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre", "code", "ul", "ol", "li",
     "strong", "em", "s", "a", "table", "thead", "tbody", "tr", "th", "td", "span", "sup",
+    "sub", "u", "kbd", "mark", "small",
     ...[
       "math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "ms", "mfrac", "msqrt", "mroot", "msub", "msup",
       "msubsup", "munder", "mover", "munderover", "mmultiscripts", "mtable", "mtr", "mtd", "mstyle",
@@ -196,7 +197,7 @@ const ALLOWED_HTML = {
     ].map((name) => ({ name, namespace: "http://www.w3.org/1998/Math/MathML" })),
   ],
   attributes: [
-    "class", "href", "title", "start", "rel", "display", "mathvariant", "stretchy", "fence", "separator",
+    "class", "href", "title", "start", "rel", "dir", "align", "display", "mathvariant", "stretchy", "fence", "separator",
     "lspace", "rspace", "minsize", "maxsize", "movablelimits", "accent", "accentunder", "linethickness",
     "displaystyle", "scriptlevel", "columnalign", "rowspacing", "columnspacing", "width", "height",
     "depth", "voffset", "mathcolor", "form", "symmetric", "largeop", "columnlines", "rowlines", "notation",
@@ -234,7 +235,18 @@ export function createBlock(view, block) {
     if (!link.getAttribute("href")?.startsWith("#")) link.target = "_blank";
   }
   for (const code of element.querySelectorAll("pre")) addCopyButton(view, code);
+  for (const table of element.querySelectorAll("table")) addTableFrame(table);
   return element;
+}
+
+/**
+ * Put a table into a frame that scrolls, by keys too: its words stay whole.
+ * @param {HTMLElement} table
+ */
+function addTableFrame(table) {
+  const frame = h("div", { class: "llm-table-frame", role: "region", "aria-label": "Table", tabindex: "0" });
+  table.replaceWith(frame);
+  frame.append(table);
 }
 
 /**

@@ -55,7 +55,7 @@ async function continueFrom({ request, announce }, number, prompt) {
  */
 export function createTextBox(view, { trait, label, rows, placeholder }, ...beside) {
   const id = newId();
-  const box = h("textarea", { id, rows, placeholder, "data-llm": trait, spellcheck: "false" });
+  const box = h("textarea", { id, dir: "auto", rows, placeholder, "data-llm": trait, spellcheck: "false" });
   const element = h("div", { class: `llm-text llm-${trait}` },
     h("div", { class: "llm-text-head" }, h("label", { for: id, class: "llm-label" }, label), ...beside), box);
   const grow = autoGrow(view, box);

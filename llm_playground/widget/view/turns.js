@@ -170,7 +170,7 @@ function createRow(view, actions) {
   const { signal } = view;
   const role = h("select", { class: "llm-role" },
     ...Object.entries(ROLES).map(([value, name]) => h("option", { value }, name)));
-  const box = h("textarea", { rows: 1, spellcheck: "false", placeholder: "Text of this turn" });
+  const box = h("textarea", { dir: "auto", rows: 1, spellcheck: "false", placeholder: "Text of this turn" });
   const details = h("span", { class: "llm-side" });
   const index = () => actions.indexOf(row);
   const up = button("Up", { class: "llm-link", title: "Alt+↑" }, signal, () => actions.move(index(), -1));

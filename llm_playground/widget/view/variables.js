@@ -88,6 +88,7 @@ function createVariable(view, name, fallbackFocus) {
   const problem = h("span", { class: "llm-problem" });
   const preview = h("span", { class: "llm-preview" });
   const box = h("textarea", {
+    dir: "auto",
     rows: 1, class: "llm-value", spellcheck: "false", "aria-label": `Value of ${name}`, placeholder: "a value",
   });
   const detail = h("span", { class: "llm-side" });
