@@ -25,7 +25,7 @@ from llm_playground import redaction, rendering
 from llm_playground.budgeting import confirm_worst_case
 from llm_playground.calls import CallOptions
 from llm_playground.comparison import Comparison, compared
-from llm_playground.magics import input_lines
+from llm_playground.magics import completion, input_lines
 from llm_playground.magics.command_lines import command, help_text
 from llm_playground.magics.live_output import watch
 from llm_playground.magics.options import PromptOptions, read_cell_line, read_line, usage_error
@@ -132,6 +132,7 @@ def load(shell: InteractiveShell) -> None:
     """Register the magics; in a kernel, import in the background what the first call needs."""
     shell.register_magics(LLMMagics)
     input_lines.install(shell.input_transformer_manager)
+    completion.install(shell)
     if shell.display_formatter is not None:
         shell.display_formatter.formatters["text/html"].for_type(Run, rendering.run_to_html)
     if hasattr(shell, "kernel"):
@@ -143,6 +144,7 @@ def load(shell: InteractiveShell) -> None:
 def unload(shell: InteractiveShell) -> None:
     """Remove what :func:`load` has registered."""
     input_lines.remove(shell.input_transformer_manager)
+    completion.remove(shell)
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("llm", None)
     if shell.display_formatter is not None:

@@ -486,3 +486,15 @@ def test_show_brings_an_answer_of_the_log_back(nb, serve):
     assert newest.html[-1].count("<strong>fine</strong>") == 2
     assert "<strong>fine</strong>" in by_id.html[-1]
     assert "no run" in str(nb.run("%llm show 0000000000").contents("error")).lower()
+
+
+def test_tab_reaches_the_kernel(nb):
+    nb.run("from llm_playground.magics import completion\ncompletion.PATIENCE_S = 60")
+
+    def offered(code):
+        return nb.client.complete(code, reply=True, timeout=60)["content"]["matches"]
+
+    assert offered("%llm use local") == ["local:smollm2-135m-instruct"]
+    assert offered("%%llm --max") == ["--max-tokens"]
+    nb.run("topic = 'bees'")
+    assert "topic}}" in offered("%%llm\nAbout {{to")

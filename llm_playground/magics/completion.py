@@ -1,0 +1,231 @@
+"""Tab in ``%llm`` and ``%%llm``: commands, options, their values, and variables after ``{{``.
+
+Nothing is sent. What the log holds (presets, prompts, tags) is offered if it can be read at once.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any
+
+from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
+from IPython.core.interactiveshell import InteractiveShell
+
+from llm_playground import config
+from llm_playground.magics.command_lines import COMMANDS
+from llm_playground.magics.options import OPTION_OF_FLAG, Option, first_word
+from llm_playground.types import Parameters
+
+IDENTIFIER = "llm_playground"
+_PRIORITY = 1_000  # before Jedi, which needs not run then
+PATIENCE_S = 0.5
+_CELL = re.compile(r"\s*%%llm(?P<line>[^\n]*)(?P<body>\n.*)?\Z", re.DOTALL)
+_LINE = re.compile(r"(?:[^%'\"#]*=)?\s*%llm\s(?P<text>.*)\Z")
+_VARIABLE = re.compile(r"\{\{\s*(?P<name>\w*)\Z")
+_FLAG_START = re.compile(r"-[A-Za-z-]*\Z")
+_FLAG = re.compile(r"(--?[A-Za-z][A-Za-z-]*)(=|\s+)")
+_OPEN_QUOTE = re.compile(r"['\"]?")
+_LANGUAGES = ("python", "javascript", "curl")
+_FORMATS = ("json", "markdown", "csv")
+
+Names = Mapping[str, object]  # the notebook's variables
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Texts that may stand in place of ``fragment``, the end of what was typed."""
+
+    fragment: str
+    texts: Sequence[str] = ()
+
+
+_NOTHING = Offer("")
+
+
+def offer(before: str, names: Names, after: str = "") -> Offer:
+    """What may follow a cell's text up to the cursor; ``after`` is the rest of the line.
+
+    >>> offer("%llm mod", {})
+    Offer(fragment='mod', texts=['models'])
+    >>> offer("x = %llm -m local About {{to", {"topic": "bees"})
+    Offer(fragment='to', texts=['topic}}'])
+    """
+    if cell := _CELL.match(before):
+        if cell["body"] is not None:
+            return _variables(before, names, after)
+        return _in_line(cell["line"].lstrip(), names, after, commands=False)
+    line = _LINE.match(before.rpartition("\n")[2])
+    return _in_line(line["text"].lstrip(), names, after) if line else _NOTHING
+
+
+def _in_line(text: str, names: Names, after: str, *, commands: bool = True) -> Offer:
+    """What may follow the options, command or prompt of a line."""
+    rest = text
+    while flag := _FLAG.match(rest):
+        option = OPTION_OF_FLAG.get(flag[1])
+        if option is None:
+            return _NOTHING
+        rest = rest[flag.end() :]
+        if option.metavar:
+            try:
+                _, following = first_word(rest)
+            except ValueError:  # an open quote
+                following = ""
+            if not following:
+                return _of_value(option, rest, names)
+            rest = following
+        rest = rest.lstrip()
+    if _FLAG_START.match(rest):
+        return _beginning(rest, OPTION_OF_FLAG)
+    if rest == text and commands and not _VARIABLE.search(rest):
+        words = rest.split(" ")
+        if len(words) == 1:
+            return _beginning(rest, [*COMMANDS, *(OPTION_OF_FLAG if not rest else ())])
+        if found := _of_command(words):
+            return found
+    return _beginning("", OPTION_OF_FLAG) if not rest else _variables(rest, names, after)
+
+
+def _beginning(fragment: str, texts: Iterable[str]) -> Offer:
+    return Offer(fragment, [text for text in texts if text.startswith(fragment)])
+
+
+def _of_command(words: Sequence[str]) -> Offer | None:
+    """What may follow the name of a command and its arguments; the last word is unfinished."""
+    *known, last = words
+    match known:
+        case ["use"]:
+            return _beginning(last, _models())
+        case ["help"]:
+            return _beginning(last, COMMANDS)
+        case ["keys"]:
+            return _beginning(last, ["set", "forget"])
+        case ["keys", "set" | "forget"]:
+            return _beginning(last, config.rows())
+        case ["code", *_, "--language"]:
+            return _beginning(last, _LANGUAGES)
+        case ["export", *_, "--format"]:
+            return _beginning(last, _FORMATS)
+        case [name, *_] if name in COMMANDS and last.startswith("-"):
+            flags = [flag for flag, _ in COMMANDS[name].arguments if flag.startswith("--")]
+            return _beginning(last, flags)
+    return None
+
+
+def _of_value(option: Option, typed: str, names: Names) -> Offer:
+    """The values of an option that begin as it was typed, with or without an open quote."""
+    find = _VALUES.get(option.field)
+    if find is None:
+        return _NOTHING
+    fragment = typed[len(_OPEN_QUOTE.match(typed)[0]) :]  # type: ignore[index]  # it matches always
+    return _beginning(fragment, find(names))
+
+
+def _variables(before: str, names: Names, after: str) -> Offer:
+    """Variables for an open ``{{``, closed unless the braces are there already."""
+    found = _VARIABLE.search(before)
+    if found is None:
+        return _NOTHING
+    close = "" if after.lstrip().startswith("}}") else "}}"
+    own = [f"{name}{close}" for name in _own(names)]
+    return _beginning(found["name"], own)
+
+
+def _own(names: Names) -> list[str]:
+    """Variables with values: no functions, classes and modules, none of IPython's."""
+    skipped = (ModuleType, FunctionType, BuiltinFunctionType, type)
+    return sorted(
+        name
+        for name, value in names.items()
+        if not name.startswith("_") and not isinstance(value, skipped)
+    )
+
+
+def _models() -> list[str]:
+    def read() -> list[str]:
+        from llm_playground.catalog import models  # first use, not import
+
+        return [choice.model for choice in models.choices()]
+
+    return _at_once(read)
+
+
+def _presets() -> list[str]:
+    from llm_playground.request import parameters
+
+    return [*parameters.PRESETS, *_at_once(lambda: [one.name for one in parameters.saved()])]
+
+
+def _prompts() -> list[str]:
+    from llm_playground.request import prompts
+
+    return _at_once(lambda: list(dict.fromkeys(prompts.prompts()["name"])))
+
+
+def _tags() -> list[str]:
+    from llm_playground.reports import spending
+
+    return _at_once(lambda: [str(tag) for tag in spending.costs(by="tag")["tag"].dropna()])
+
+
+def _schemas(names: Names) -> list[str]:
+    return sorted(name for name in names if not name.startswith("_"))
+
+
+_VALUES: dict[str, Callable[[Names], Iterable[str]]] = {
+    "model": lambda _: _models(),
+    "preset": lambda _: _presets(),
+    "prompt": lambda _: _prompts(),
+    "tag": lambda _: _tags(),
+    "param": lambda _: sorted(
+        f"{one.name}=" for one in fields(Parameters) if one.name != "headers"
+    ),
+    "output": _own,
+    "schema": _schemas,
+}
+
+
+def _at_once(read: Callable[[], list[str]]) -> list[str]:
+    """What ``read`` returns; nothing if it fails or takes long, such as a database far away."""
+    found: list[str] = []
+
+    def work() -> None:
+        try:
+            found.extend(read())
+        except Exception:  # Tab must not raise; the command itself says what is wrong
+            found.clear()
+
+    thread = threading.Thread(target=work, name="llm_playground completion", daemon=True)
+    thread.start()
+    thread.join(PATIENCE_S)
+    return list(found)
+
+
+def install(shell: InteractiveShell) -> None:
+    """Offer completions in a shell; once, however often it is called."""
+    remove(shell)
+
+    @context_matcher(identifier=IDENTIFIER, priority=_PRIORITY)  # type: ignore[untyped-decorator]  # IPython's
+    def matcher(context: CompletionContext) -> dict[str, Any]:
+        lines = context.full_text.split("\n")
+        earlier, line = lines[: context.cursor_line], context.line_with_cursor
+        before = "\n".join([*earlier, line[: context.cursor_position]])
+        found = offer(before, shell.user_ns, line[context.cursor_position :])
+        return {
+            "completions": [SimpleCompletion(text) for text in found.texts],
+            "matched_fragment": found.fragment,
+            "suppress": bool(found.texts),
+            "ordered": True,
+        }
+
+    shell.Completer.custom_matchers.append(matcher)
+
+
+def remove(shell: InteractiveShell) -> None:
+    """Offer nothing any more."""
+    matchers = shell.Completer.custom_matchers
+    matchers[:] = [one for one in matchers if getattr(one, "matcher_identifier", "") != IDENTIFIER]
