@@ -25,6 +25,7 @@ from llm_playground.errors import ConfigError
 from llm_playground.redaction import redact
 from llm_playground.redaction.pii import masked
 from llm_playground.request.locations import is_url
+from llm_playground.widget.answer_labels import LABEL_FIELDS, NO_LABEL, AnswerLabel
 from llm_playground.widget.controls import TRAITS
 
 FORMAT = "llm_playground.draft"
@@ -70,7 +71,7 @@ class DraftAnswer:
     """One answer of the last Run: the id of its run, and its label."""
 
     run_id: str
-    label: str = ""
+    label: AnswerLabel = NO_LABEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,7 @@ def as_json(identity: str, draft: Draft) -> dict[str, Any]:
         "saved_at": draft.saved_at.isoformat(),
         "given": dict(draft.arguments),
         "form": dict(draft.form),
-        "answers": [[answer.run_id, answer.label] for answer in draft.answers],
+        "answers": [[answer.run_id, *answer.label.as_texts()] for answer in draft.answers],
         "asked_at": None if asked_at is None else asked_at.isoformat(),
     }
 
@@ -203,7 +204,7 @@ def from_json(document: Any) -> Draft:  # noqa: ANN401 - any content of a file
     is_draft = isinstance(arguments, dict) and isinstance(form, dict)
     if not is_draft or not _is_texts([*arguments.values()]) or len(answers) > MOST_ANSWERS:
         raise ValueError("another shape")
-    if not all(_is_texts([run_id, label]) for run_id, label in answers):
+    if not all(_is_texts(answer) and len(answer) == 1 + LABEL_FIELDS for answer in answers):
         raise ValueError("another kind of answers")
     if not all(_CHECKS[name](value) for name, value in form.items() if name in _CHECKS):
         raise ValueError("a value of another kind")
@@ -212,7 +213,7 @@ def from_json(document: Any) -> Draft:  # noqa: ANN401 - any content of a file
         saved_at=_time(document["saved_at"]),
         arguments=arguments,
         form=form,
-        answers=tuple(DraftAnswer(run_id, label) for run_id, label in answers),
+        answers=tuple(DraftAnswer(run_id, AnswerLabel(*label)) for run_id, *label in answers),
         asked_at=None if asked_at is None else _time(asked_at),
     )
 

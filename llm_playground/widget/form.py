@@ -24,6 +24,12 @@ from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
 from llm_playground.request.tables import case_label
 from llm_playground.types import Message
+from llm_playground.widget.answer_labels import (
+    NO_LABEL,
+    AnswerLabel,
+    case_text,
+    parameters_text,
+)
 from llm_playground.widget.attachments import Kind
 
 MOST_SWEPT_PARAMETERS = 2
@@ -61,17 +67,17 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCall:
-    """One call; label distinguishes it within its model: ``temperature 0.2``, or empty."""
+    """One call; the label distinguishes it from the others of its model."""
 
     call: Call
-    label: str = ""
+    label: AnswerLabel = NO_LABEL
 
 
 @dataclass(frozen=True, slots=True)
 class Variation:
     """What differs among the calls to one model: a row of the cases and values of the sweep."""
 
-    label: str
+    label: AnswerLabel
     case: Mapping[str, object]
     parameters: Mapping[str, Any]
     number: int = 0  # of the case, from 1; 0 without cases
@@ -137,23 +143,23 @@ def variations(form: Form) -> list[Variation]:
     Raises:
         InvalidParameterError: More parameters are lists than a sweep can have.
     """
-    cases: list[tuple[str, Mapping[str, object], int]] = [
-        (case_label(number, case), case, number) for number, case in enumerate(form.cases, 1)
+    cases: list[tuple[AnswerLabel, Mapping[str, object], int]] = [
+        (AnswerLabel(case=f"case {number}", text=case_text(case)), case, number)
+        for number, case in enumerate(form.cases, 1)
     ]
     return [
-        Variation(" · ".join(filter(None, (label, sweep_label))), case, parameters, number)
-        for (label, case, number), (sweep_label, parameters) in itertools.product(
-            cases or [("", {}, 0)], _sweep(form.parameters)
+        Variation(replace(label, parameters=parameters_text(parameters)), case, parameters, number)
+        for (label, case, number), parameters in itertools.product(
+            cases or [(NO_LABEL, {}, 0)], _sweep(form.parameters)
         )
     ]
 
 
-def _sweep(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every combination of the swept values with its label; one empty combination if none is."""
+def _sweep(parameters: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Every combination of the swept values; one empty combination if none is swept."""
     lists = swept_parameters(parameters)
     for values in itertools.product(*lists.values()):
-        combination = dict(zip(lists, values, strict=True))
-        yield " · ".join(f"{name} {value}" for name, value in combination.items()), combination
+        yield dict(zip(lists, values, strict=True))
 
 
 def first_only(form: Form) -> Form:

@@ -28,6 +28,7 @@ from llm_playground.events import (
 from llm_playground.parts import AnswerPart
 from llm_playground.rendering import answers, parts, streaming
 from llm_playground.types import Request, Run
+from llm_playground.widget.answer_labels import NO_LABEL, AnswerLabel
 from llm_playground.widget.cost_context import cost_contexts
 
 PaneChange: TypeAlias = dict[str, Any]
@@ -81,7 +82,7 @@ class Pane:
 
     number: int
     request: Request
-    label: str = ""
+    label: AnswerLabel = NO_LABEL
     state: str = "waiting"
     status: str = ""
     pending_retry: Retrying | None = None
@@ -146,7 +147,11 @@ class Pane:
 
     def initial_state(self) -> PaneChange:
         """What a view needs to draw the empty pane."""
-        return {"number": self.number, "model": self.request.model, "label": self.label}
+        return {
+            "number": self.number,
+            "model": self.request.model,
+            "label": self.label.as_state(),
+        }
 
     def take_changes(self) -> PaneChange:
         """What changed since the last call; :meth:`with_new_blocks` renders its text."""
@@ -216,6 +221,7 @@ class Pane:
             self._ending = {
                 "footer": footer.line(self.run),
                 "hover": footer.details(self.run),
+                "cut": self.run.finish_reason == "length",
                 "notices": footer.notices(self.run),
                 "actions": suggested_actions(self.run, self.request),
                 "digest": hashlib.sha256(text).hexdigest()[:16],

@@ -29,6 +29,7 @@ from llm_playground.redaction import redact
 from llm_playground.redaction.pii import Kind, masked
 from llm_playground.types import Run
 from llm_playground.widget import drafts
+from llm_playground.widget.answer_labels import AnswerLabel
 from llm_playground.widget.drafts import Draft, DraftAnswer
 from llm_playground.widget.fallback_output import METADATA
 from llm_playground.widget.form import PlannedCall
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 POLL_INTERVAL_S = 2.0
 POLL_TIMEOUT_S = 600.0
 MOST_BYTES = 200_000_000
+MOST_KEPT_TEXTS = 1_000  # of cases; a draft has a limit too
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,15 @@ class NotebookAnswers:
     draft: Draft  # its form, and which of the runs were its last answers
 
     def stored_runs(self) -> list[StoredRun]:
-        """The last answers, in their order."""
+        """The last answers that can be read, in their order."""
         rows = {row["run_id"]: row for row in self.rows}
-        ids = [answer.run_id for answer in self.draft.answers]
-        return [stored_run_of(rows[run_id]) for run_id in ids if run_id in rows]
+        found = [rows[one.run_id] for one in self.draft.answers if one.run_id in rows]
+        return [run for row in found for run in _readable(row)]
+
+
+def _readable(row: Row) -> Iterator[StoredRun]:
+    with suppress(InvalidParameterError):
+        yield stored_run_of(row)
 
 
 def find_in_notebook(
@@ -142,7 +149,7 @@ class AnswerRestorer:
 
     def on_run(self, calls: Sequence[PlannedCall]) -> None:
         """Something is sent: these are the answers to restore from now on."""
-        answers = [DraftAnswer(one.call.run_id, one.label) for one in calls]
+        answers = [DraftAnswer(one.call.run_id, label) for one, label in _kept_labels(calls)]
         self._draft_store.record_answers(answers, datetime.now(UTC))
         self._restored = None
         self._panel.saved = {}
@@ -299,6 +306,15 @@ def _restored(
         return None
     asked_at = draft.asked_at or runs[0].run.started_at
     return RestoredAnswers(runs, draft.answers, asked_at, notebook)
+
+
+def _kept_labels(calls: Sequence[PlannedCall]) -> Iterator[tuple[PlannedCall, AnswerLabel]]:
+    """The labels as a draft keeps them: texts of cases as privacy settings have them, if few."""
+    privacy = config.privacy()
+    with_texts = privacy.store == "texts" and len(calls) <= MOST_KEPT_TEXTS
+    for one in calls:
+        text = masked(redact(one.label.text), privacy.redact) if with_texts else ""
+        yield one, replace(one.label, text=text)
 
 
 def _redacted(value: Any, kinds: Sequence[Kind]) -> Any:  # noqa: ANN401 - a plain value

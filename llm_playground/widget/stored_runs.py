@@ -24,6 +24,7 @@ from llm_playground.runlog.attachments import Attachment
 from llm_playground.runlog.reading import json_value, messages_of, run_of
 from llm_playground.runlog.rows import TOKEN_COLUMNS, unpacked_row
 from llm_playground.types import Execution, Message, Parameters, Request, Run, Schema, Tool
+from llm_playground.widget.answer_labels import AnswerLabel, labels_of_requests
 from llm_playground.widget.controls import TRAIT_OF
 from llm_playground.widget.form import Form, PlannedCall, form_from_prompt
 from llm_playground.widget.session import Notify, RunSession
@@ -306,12 +307,20 @@ def session_of(
     number: int,
     stored: Sequence[StoredRun],
     notify: Notify,
-    labels: Mapping[str, str] = MappingProxyType({}),
+    labels: Mapping[str, AnswerLabel] = MappingProxyType({}),
     *,
     cell_id: str | None,
 ) -> RunSession:
-    """A session whose answers are stored runs, with labels by their ids, and have all ended."""
-    calls = [PlannedCall(_call_of(one, cell_id), labels.get(one.run.id, "")) for one in stored]
+    """A session whose answers are stored runs and have all ended.
+
+    ``labels`` has the label of each run by its id, those of one form. Other runs get labels by
+    what differs among them.
+    """
+    derived = labels_of_requests([(one.messages, one.run.parameters) for one in stored])
+    calls = [
+        PlannedCall(_call_of(one, cell_id), labels.get(one.run.id, label))
+        for one, label in zip(stored, derived, strict=True)
+    ]
     session = RunSession(number, calls, notify)
     for place, one in enumerate(stored, 1):
         run = one.run

@@ -89,7 +89,7 @@ def with_difference(notebook):
     notebook.page.keyboard.press("p")
     if notebook.panel.get_by_role("button", name="Diff", pressed=True).count() == 0:
         notebook.page.keyboard.press("d")
-    expect(notebook.panel.locator(".llm-difference-line").first).to_be_visible()
+    expect(notebook.panel.locator(".llm-difference-line:not(:empty)").first).to_be_visible()
 
 
 def with_list(notebook):

@@ -48,7 +48,7 @@ CONTROLS = {
     "keys button": "[aria-label=Keys]",
     "Run": "[data-llm=run]",
     "region": "[data-llm=pane]",
-    "Copy": "[data-llm=pane] header button:not([hidden])",
+    "Copy": "[data-llm=pane] .llm-pane-tools button:not([hidden])",
 }
 APPS = ("lab", "notebook")
 
@@ -237,7 +237,12 @@ def test_arrows_walk_between_answers(panel):
     second = panel.panel.get_by_role("region", name="Answer 2")
     first.focus()
 
-    for key, there in [("ArrowDown", second), ("ArrowUp", first), ("End", second), ("Home", first)]:
+    for key, there in [
+        ("ArrowRight", second),
+        ("ArrowLeft", first),
+        ("End", second),
+        ("Home", first),
+    ]:
         panel.page.keyboard.press(key)
         expect(there).to_be_focused()
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  NO_ANSWERS, announcement, columns, neighbor, progress, applyMessage,
+  NO_ANSWERS, announcement, progress, applyMessage,
 } from "../../llm_playground/widget/view/answer_state.js";
 
 const opening = {
@@ -68,13 +68,6 @@ test("replaces all text on a snapshot", () => {
   assert.equal(progress(synced), "3 answers");
 });
 
-test("groups panes by model in the order of first answers", () => {
-  const grid = columns(started.panes);
-
-  assert.deepEqual(grid.map(({ model, panes }) => [model, panes.map((pane) => pane.number)]),
-    [["a", [1, 2]], ["b", [3]]]);
-});
-
 test("counts calls by state in the progress line", () => {
   const answers = applyMessage(started, events([
     { number: 1, state: "completed" }, { number: 3, state: "running" }]));
@@ -82,15 +75,6 @@ test("counts calls by state in the progress line", () => {
   assert.equal(progress(answers), "3 calls · 1 done, 1 streaming, 1 waiting");
   assert.equal(progress({ ...answers, summary: "$0.0016 so far, at most $0.0154" }),
     "3 calls · 1 done, 1 streaming, 1 waiting · $0.0016 so far, at most $0.0154");
-});
-
-test("moves to neighbors with arrows, to the ends with Home and End", () => {
-  const grid = columns(started.panes);
-  const cases = [
-    [1, "ArrowDown", 2], [2, "ArrowUp", 1], [1, "ArrowUp", 1], [2, "ArrowRight", 3],
-    [3, "ArrowLeft", 1], [3, "ArrowRight", 3], [2, "Home", 1], [1, "End", 3], [9, "End", 9],
-  ];
-  for (const [from, key, to] of cases) assert.equal(neighbor(grid, from, key), to, `${from} ${key}`);
 });
 
 test("announces finished answers, not tokens", () => {

@@ -142,7 +142,7 @@ class TestASweep:
 
         assert len(calls) == 3 * 2 * 2
         assert pg.problem == ""
-        assert {one.label for one in calls} >= {"temperature 0.5 · max_tokens 20"}
+        assert {one.label.parameters for one in calls} >= {"temperature 0.5 · max_tokens 20"}
 
     def test_goes_over_two_parameters_at_most(self, pg):
         pg.temperature, pg.top_p, pg.seed = [0, 1], [0.1, 0.2], [1, 2]

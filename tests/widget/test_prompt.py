@@ -18,6 +18,7 @@ from traitlets.config import Config
 
 import llm_playground as lp
 from llm_playground.widget import variables
+from llm_playground.widget.answer_labels import AnswerLabel
 from llm_playground.widget.attachments import Attachments
 from llm_playground.widget.form import Form, plan_calls
 from llm_playground.widget.notebook_values import preview_of
@@ -620,16 +621,17 @@ def png_of(entries):
 
 
 @pytest.mark.parametrize(
-    ("case", "label"),
+    ("case", "text"),
     [
-        ({"city": "Oslo", "n": 3}, "case 1: Oslo, 3"),
-        ({"text": "long " * 20}, "case 1"),
-        ({"text": "two\nlines"}, "case 1"),
+        ({"city": "Oslo", "n": 3}, "Oslo, 3"),
+        ({"text": "two\nlines"}, "two lines"),
+        ({"text": "long " * 200}, ("long " * 200)[:299] + "…"),
+        ({"frame": [1]}, ""),
     ],
 )
-def test_short_values_label_a_case(home, case, label):
+def test_a_case_is_labelled_by_its_values(home, case, text):
     prompt = "Say " + " ".join(f"{{{{{name}}}}}" for name in case)
 
     [one] = plan_calls(Form(prompt, models=["local"], cases=[case]), {})
 
-    assert one.label == label
+    assert one.label == AnswerLabel(case="case 1", text=text)

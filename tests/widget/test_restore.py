@@ -359,7 +359,7 @@ def test_privacy_applies_to_the_notebook(home, monkeypatch, privacy, kept):
 def kept_ids(panel):
     bundle, metadata = panel.saved_answers.output()
     rows = [row["run_id"] for row in bundle[MIME_TYPE]["runs"]]
-    assert rows == [run_id for run_id, _ in metadata[METADATA]["draft"]["answers"]]
+    assert rows == [run_id for run_id, *_ in metadata[METADATA]["draft"]["answers"]]
     return rows
 
 

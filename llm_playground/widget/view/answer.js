@@ -15,12 +15,14 @@ import { createMenu } from "./overlay.js";
  * @typedef {object} PaneView
  * @property {(pane: Pane) => void} paint
  * @property {() => void} afterPaint
+ * @property {() => boolean} isCut whether an ended answer is longer than what is shown of it
+ * @property {(isCut: boolean) => void} offerAll offer to show all of it
  * @property {(parts: readonly DiffPart[] | null, baseline: number) => void} compare show the
  *   difference instead of the answer, or the answer again
  * @property {(form: Form) => void} setForm show the text as the model wrote it, or formatted
  * @property {() => void} copy
  * @property {(direction: number) => void} scroll by one page
- * @property {() => void} enlarge fit the height to the answer, or restore it
+ * @property {() => void} toggleAll show all of an ended answer, or its beginning again
  * @property {() => void} clear empty the frame, which keeps its height
  */
 
@@ -38,13 +40,19 @@ const STATES = {
 };
 
 /**
+ * The colors of endings that are no normal ones: red for failures, amber for money.
+ * @type {Record<string, string>}
+ */
+const TONES = { failed: "red", blocked: "red", over_budget: "amber", cancelled: "plain", interrupted: "plain" };
+
+/**
  * Create the empty frame of an answer, which has its name, its focus and its place on the page.
  * @param {Pane} pane
  */
-export function createFrame({ number }) {
+export function createFrame({ number, state }) {
   return h("section", {
     role: "region", "aria-label": `Answer ${number}`, tabindex: "-1", class: "llm-pane",
-    "data-llm": "pane", "data-number": number,
+    "data-llm": "pane", "data-number": number, "data-state": state,
   });
 }
 
@@ -56,12 +64,12 @@ export function createFrame({ number }) {
  * @param {MenuItemsOf} menuItems
  * @returns {PaneView}
  */
-export function createPane(view, element, { number, label }, menuItems) {
-  const elements = createElements(view, element, number, label, menuItems);
+export function createPane(view, element, { number }, menuItems) {
+  const elements = createElements(view, element, number, menuItems);
   const { body, more, difference, raw } = elements;
   const { signal } = view;
-  /** @type {{following: boolean, pane: Pane | null, textChanged: boolean}} */
-  const state = { following: true, pane: null, textChanged: false };
+  /** @type {{following: boolean, isRead: boolean, pane: Pane | null, textChanged: boolean, hasEnded: boolean}} */
+  const state = { following: true, isRead: false, pane: null, textChanged: false, hasEnded: false };
   const paintText = createTextRenderer(view, body);
   const thinking = /** @type {Text} */ (elements.thinking);
 
@@ -70,7 +78,14 @@ export function createPane(view, element, { number, label }, menuItems) {
     state.following = true;
     show(more, false, element);
   };
-  more.addEventListener("click", scrollToEnd, { signal });
+  const onRead = () => { state.isRead = body.scrollHeight > body.clientHeight; };
+  for (const gesture of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+    body.addEventListener(gesture, onRead, { signal, passive: true });
+  }
+  more.addEventListener("click", () => {
+    onRead();
+    scrollToEnd();
+  }, { signal });
   body.addEventListener("scroll", () => {
     state.following = body.scrollHeight - body.scrollTop - body.clientHeight < NEAR_END_PX;
     if (state.following) show(more, false, element);
@@ -87,12 +102,41 @@ export function createPane(view, element, { number, label }, menuItems) {
     state.pane = pane;
   };
   const afterPaint = () => {
-    if (!state.textChanged || !state.pane) return;
+    if (!state.pane) return;
+    const isEnded = !isOpen(state.pane);
+    if (isEnded && !state.hasEnded) end();
+    if (!isEnded && state.hasEnded) restart();
+    state.hasEnded = isEnded;
+    if (!state.textChanged || isEnded) return;
     state.textChanged = false;
-    // A finished answer is not scrolled: the user may read it from the beginning or be reading already.
-    if (state.following && isOpen(state.pane)) scrollToEnd();
-    else show(more, isOpen(state.pane), element);
+    if (state.following) scrollToEnd();
+    else show(more, true, element);
   };
+  // An ended answer stands at its beginning, unless someone reads it: then what is read stays in place.
+  const end = () => {
+    const isHeld = state.isRead || hasSelection(body);
+    element.classList.toggle("llm-held", isHeld);
+    if (!isHeld) body.scrollTop = 0;
+    show(more, false, element);
+  };
+  const restart = () => {
+    element.classList.remove("llm-all", "llm-held");
+    elements.offerAll(false);
+    Object.assign(state, { following: true, isRead: false });
+  };
+  const toggleAll = () => {
+    if (!state.hasEnded) return;
+    const isAll = element.classList.toggle("llm-all");
+    element.classList.remove("llm-held");
+    if (!isAll) body.scrollTop = 0;
+    elements.offerAll(isAll || isCut());
+    if (!isAll) element.scrollIntoView({ block: "nearest" });
+  };
+  const isCut = () => {
+    const { scrollHeight, clientHeight } = visible();
+    return state.hasEnded && scrollHeight > clientHeight + 1;
+  };
+  elements.all.addEventListener("click", toggleAll, { signal });
   const copy = () => {
     textOf(view, number, body).then((text) => copyText(text, element)).then((done) => {
       elements.showCopied(done);
@@ -108,19 +152,24 @@ export function createPane(view, element, { number, label }, menuItems) {
   elements.copyOne.addEventListener("click", copy, { signal });
   body.addEventListener("click", (event) => goToSource(event, body), { signal });
   return {
-    paint, afterPaint, copy,
+    paint, afterPaint, copy, isCut, toggleAll,
+    offerAll: elements.offerAll,
     setForm: (form) => {
       raw.setForm(form);
       if (visible() !== difference) showOnly(textElement());
+      elements.offerAll(isCut());
     },
     compare: (parts, baseline) => {
       showOnly(parts ? difference : textElement());
+      setText(elements.differs, parts === null ? "" : differenceLine(parts, baseline));
       if (!parts) return;
-      drawDifference(difference, parts, baseline);
+      difference.replaceChildren(...parts.map(partNode));
       difference.scrollTop = 0;
     },
-    scroll: (direction) => visible().scrollBy(0, direction * visible().clientHeight * 0.9),
-    enlarge: () => element.classList.toggle("llm-large"),
+    scroll: (direction) => {
+      onRead();
+      visible().scrollBy(0, direction * visible().clientHeight * 0.9);
+    },
     clear: elements.clear,
   };
 }
@@ -130,10 +179,9 @@ export function createPane(view, element, { number, label }, menuItems) {
  * @param {View} view
  * @param {HTMLElement} element
  * @param {number} number
- * @param {string} label
  * @param {MenuItemsOf} menuItems
  */
-function createElements(view, element, number, label, menuItems) {
+function createElements(view, element, number, menuItems) {
   const { signal } = view;
   const thinking = document.createTextNode("");
   const thought = h("summary", {}, "Reasoning");
@@ -144,19 +192,22 @@ function createElements(view, element, number, label, menuItems) {
   const more = h("button", { type: "button", class: "llm-more", hidden: true }, "↓ New text");
   const status = h("span", { class: "llm-status", "data-llm": "status" });
   const notices = h("ul", { class: "llm-notices" });
-  const footer = h("p", { class: "llm-footer", "data-llm": "footer" });
+  const all = h("button", { type: "button", class: "llm-link llm-show-all", hidden: true });
+  const ending = h("div", { class: "llm-ending" }, status, notices);
+  const footer = h("span", { class: "llm-footer", "data-llm": "footer" });
+  const differs = h("span", { class: "llm-difference-line" });
   const retryNow = button("Retry now", { class: "llm-link", hidden: true }, signal,
     () => view.model.send({ type: "retry_now", number }));
   const stopOne = button("Stop", { class: "llm-link", hidden: true }, signal,
     () => view.model.send({ type: "stop", number }));
-  const copyOne = h("button", { type: "button", class: "llm-link", hidden: true }, "Copy");
-  const menu = createMenu(view, { text: "⋯", name: `More for answer ${number}`, class: "llm-link llm-dots" },
+  const copyOne = h("button", { type: "button", class: "llm-link llm-on-hover", hidden: true }, "Copy");
+  const menu = createMenu(view, { text: "⋯", name: `More for answer ${number}`, class: "llm-link llm-dots llm-on-hover" },
     () => menuItems(number));
   element.style.minHeight = "";
   element.replaceChildren(
-    h("header", {}, h("span", { class: "llm-ordinal" }, [number, label].filter(Boolean).join(" · ")), status,
-      retryNow, stopOne, copyOne, menu.element),
-    h("div", { class: "llm-frame" }, reasoning, body, raw.element, difference, more), notices, footer);
+    h("div", { class: "llm-frame" }, reasoning, body, raw.element, difference, more), all, ending,
+    h("div", { class: "llm-foot" }, h("span", { class: "llm-ordinal" }, String(number)), footer, differs,
+      h("span", { class: "llm-pane-tools" }, retryNow, stopOne, copyOne, menu.element)));
 
   /** @param {Pane} pane */
   const paintRest = (pane) => {
@@ -164,7 +215,8 @@ function createElements(view, element, number, label, menuItems) {
     setText(thought, pane.thought ? `Reasoning · ${pane.thought}` : "Reasoning");
     element.dataset["state"] = pane.state;
     setText(status, pane.status || (STATES[pane.state] ?? ""));
-    status.classList.toggle("llm-going-on", pane.status !== "");
+    const tone = TONES[pane.state] ?? (pane.cut ? "plain" : "");
+    ending.dataset["tone"] = tone;
     setText(footer, pane.footer);
     footer.title = pane.hover;
     paintNotices(view, notices, pane);
@@ -173,8 +225,17 @@ function createElements(view, element, number, label, menuItems) {
     show(copyOne, !isOpen(pane) && hasText(pane), element);
     show(menu.element, !isOpen(pane), element);
   };
+  /** @param {boolean} isCut */
+  const offerAll = (isCut) => {
+    const isAll = element.classList.contains("llm-all");
+    element.classList.toggle("llm-cut", isCut && !isAll);
+    show(all, isCut || isAll, element);
+    setText(all, isAll ? "Show less" : "Show all");
+    all.setAttribute("aria-label", `${all.textContent} of answer ${number}`);
+    all.setAttribute("aria-expanded", String(isAll));
+  };
   return {
-    body, raw, difference, more, thinking, copyOne, paintRest,
+    body, raw, difference, differs, more, all, thinking, copyOne, paintRest, offerAll,
     showCopied: (/** @type {boolean} */ done) => setText(copyOne, done ? "Copied" : "Copy"),
     clear: () => {
       view.localKeys.delete(menu.element);
@@ -182,6 +243,15 @@ function createElements(view, element, number, label, menuItems) {
       element.replaceChildren();
     },
   };
+}
+
+/**
+ * Whether a person has selected text in an element.
+ * @param {HTMLElement} element
+ */
+function hasSelection(element) {
+  const selection = document.getSelection();
+  return selection !== null && !selection.isCollapsed && element.contains(selection.anchorNode);
 }
 
 /**
@@ -208,7 +278,7 @@ function paintNotices(view, list, { number, notices, actions }) {
   list.dataset["shown"] = shown;
   const retries = actions.map(({ label, changes }) => button(label, { class: "llm-inline" }, view.signal,
     () => view.model.send({ type: "retry", number, changes })));
-  list.replaceChildren(...notices.map((notice) => h("li", {}, notice)), ...retries.map((retry) => h("li", {}, retry)));
+  list.replaceChildren(...notices.map((notice) => h("li", {}, notice)), ...retries.map((retry) => h("li", { class: "llm-retry" }, retry)));
 }
 
 /**
@@ -217,16 +287,14 @@ function paintNotices(view, list, { number, notices, actions }) {
  */
 
 /**
- * Show the difference to the baseline word by word, marked by lines as well as by color.
- * @param {HTMLElement} element
+ * How much an answer differs from the baseline, in words.
  * @param {readonly DiffPart[]} parts
  * @param {number} baseline the number of the answer that is compared with
  */
-export function drawDifference(element, parts, baseline) {
+export function differenceLine(parts, baseline) {
   const words = countDifferingWords(parts);
-  const line = words === 0 ? `The same as answer ${baseline}.`
-    : `${words.toLocaleString("en")} word${words === 1 ? " differs" : "s differ"} from answer ${baseline}.`;
-  element.replaceChildren(h("p", { class: "llm-difference-line" }, line), h("div", {}, ...parts.map(partNode)));
+  if (words === 0) return `the same as answer ${baseline}`;
+  return `${words.toLocaleString("en")} word${words === 1 ? " differs" : "s differ"} from answer ${baseline}`;
 }
 
 /**
@@ -247,7 +315,10 @@ export function countDifferingWords(parts) {
   return sum;
 }
 
-/** @param {DiffPart} part */
+/**
+ * A part of the difference, marked by a line as well as by color.
+ * @param {DiffPart} part
+ */
 function partNode([kind, text]) {
   if (kind === "=") return text;
   return kind === "-" ? h("del", {}, text) : h("ins", {}, text);

@@ -5,7 +5,7 @@
  * @typedef {object} Pane
  * @property {number} number counted from 1 over the whole Run
  * @property {string} model
- * @property {string} label what distinguishes it: "temperature 0.2"; may be empty
+ * @property {Label} label what distinguishes it from the other answers
  * @property {string} state
  * @property {readonly Block[]} blocks the finished parts of the answer
  * @property {string} tail the unfinished text after them
@@ -17,8 +17,15 @@
  * @property {boolean} waits whether it waits for a retry, which can be started now
  * @property {string} footer
  * @property {string} hover details of the footer, shown as its tooltip
+ * @property {boolean} cut whether it ended at the limit of tokens
  * @property {string[]} notices its error, or that it was cut off
  * @property {readonly SuggestedAction[]} actions actions that may help
+ */
+
+/**
+ * "case 3", "prompt 2", the values of a sweep ("temperature 0.2"), and the text of the case or
+ * prompt. What the answers do not differ in is missing.
+ * @typedef {{case?: string, prompt?: string, parameters?: string, text?: string}} Label
  */
 
 /**
@@ -56,15 +63,13 @@
  *      panes: PaneChange[]}} Message
  */
 
-/** @typedef {{model: string, panes: Pane[]}} Column */
-
 /** @type {AnswerSet} */
 export const NO_ANSWERS = { run: 0, running: false, summary: "", panes: [] };
 
 /** @type {Pane} */
 const BLANK = {
-  number: 0, model: "", label: "", state: "waiting", blocks: [], tail: "", revision: 0, digest: "",
-  reasoning: "", thought: "", status: "", waits: false, footer: "", hover: "", notices: [], actions: [],
+  number: 0, model: "", label: {}, state: "waiting", blocks: [], tail: "", revision: 0, digest: "",
+  reasoning: "", thought: "", status: "", waits: false, footer: "", hover: "", cut: false, notices: [], actions: [],
 };
 
 /**
@@ -135,22 +140,6 @@ export function hasText(pane) {
 }
 
 /**
- * Group panes by model, in the order of each model's first answer.
- * @param {readonly Pane[]} panes
- * @returns {Column[]}
- */
-export function columns(panes) {
-  /** @type {Map<string, Pane[]>} */
-  const groups = new Map();
-  for (const pane of panes) {
-    const group = groups.get(pane.model);
-    if (group) group.push(pane);
-    else groups.set(pane.model, [pane]);
-  }
-  return [...groups].map(([model, group]) => ({ model, panes: group }));
-}
-
-/**
  * Whether an answer is waiting or running.
  * @param {Pane} pane
  */
@@ -204,39 +193,6 @@ const ENDING_TEXTS = {
 function endingOf(pane) {
   const ending = ENDING_TEXTS[pane.state] ?? "failed.";
   return [ending, ...pane.notices].join(" ");
-}
-
-/**
- * The number of the answer that an arrow key, Home or End moves to from answer `number`.
- * @param {Column[]} grid
- * @param {number} number
- * @param {string} key
- * @returns {number}
- */
-export function neighbor(grid, number, key) {
-  const x = grid.findIndex((column) => column.panes.some((pane) => pane.number === number));
-  const column = grid[x];
-  if (!column) return number;
-  const y = column.panes.findIndex((pane) => pane.number === number);
-  const last = grid[grid.length - 1];
-  /** @type {Record<string, Pane | undefined>} */
-  const target = {
-    ArrowUp: column.panes[y - 1],
-    ArrowDown: column.panes[y + 1],
-    ArrowLeft: paneInRow(grid[x - 1], y),
-    ArrowRight: paneInRow(grid[x + 1], y),
-    Home: grid[0]?.panes[0],
-    End: last?.panes[last.panes.length - 1],
-  };
-  return target[key]?.number ?? number;
-}
-
-/**
- * @param {Column | undefined} column
- * @param {number} y
- */
-function paneInRow(column, y) {
-  return column?.panes[Math.min(y, column.panes.length - 1)];
 }
 
 /**

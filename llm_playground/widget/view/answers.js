@@ -1,9 +1,11 @@
-// The answers: one column per model, panes of equal height. A pane far outside the viewport is an
-// empty frame of the same height, so that a thousand answers cost no more than one screenful.
+// The answers in their grid. A pane far outside the viewport is an empty frame of the same height, so
+// that a thousand answers cost no more than one screenful.
 
 import { createFrame, createPane } from "./answer.js";
-import { columns, isOpen, neighbor, progress } from "./answer_state.js";
+import { NO_GRID, gridOf, neighbor } from "./answer_grid.js";
+import { isOpen, progress } from "./answer_state.js";
 import { button, follow, h, setText, show } from "./dom.js";
+import { fillGrid } from "./grid_view.js";
 
 /** @typedef {import("./answer.js").PaneView} PaneView */
 /** @typedef {import("./answer_state.js").Pane} Pane */
@@ -33,6 +35,8 @@ export function createAnswers(view) {
   const frames = new Map();
   /** @type {Map<number, PaneView>} */
   const panes = new Map();
+  /** @type {{grid: import("./answer_grid.js").Grid, rows: readonly import("./grid_view.js").RowView[]}} */
+  const placed = { grid: NO_GRID, rows: [] };
   /** @type {{answers: AnswerSet | null, offscreenAt: number, later: number}} */
   const painted = { answers: null, offscreenAt: 0, later: 0 };
   view.signal.addEventListener("abort", () => clearTimeout(painted.later));
@@ -60,7 +64,7 @@ export function createAnswers(view) {
   const menuItems = (number) => [
     { label: "Retry", key: "r", act: () => retry(number) },
     { label: view.model.get("baseline") === number ? "Unpin" : "Pin as baseline", key: "p", act: () => pin(number) },
-    { label: "Enlarge", key: "Enter", act: () => panes.get(number)?.enlarge() },
+    { label: "Show all or less", key: "Enter", act: () => panes.get(number)?.toggleAll() },
     ...view.answerMenuItems.map(({ label, key, act }) => ({ label, ...(key && { key }), act: () => act(number) })),
   ];
 
@@ -72,13 +76,10 @@ export function createAnswers(view) {
     frames.clear();
     visibility.reset();
     for (const pane of answers.panes) frames.set(pane.number, createFrame(pane));
-    grid.replaceChildren(...columns(answers.panes).map((column) => h("section", { class: "llm-column" },
-      h("h4", { title: column.model }, column.model.replace(/^[a-z-]+:/, "")),
-      ...column.panes.map((pane) => /** @type {HTMLElement} */ (frames.get(pane.number))))));
+    placed.grid = gridOf(answers.panes);
+    placed.rows = fillGrid(grid, placed.grid, frames);
     for (const [number, frame] of frames) visibility.watch(frame, number);
-    const [first] = frames.values();
-    first?.setAttribute("tabindex", "0");
-    if (focused) first?.focus({ preventScroll: true });
+    if (focused) frames.values().next().value?.focus({ preventScroll: true });
   };
   /** @param {number} number */
   const fillFrame = (number) => {
@@ -104,6 +105,10 @@ export function createAnswers(view) {
       if (!frame) continue;
       frame.classList.toggle("llm-baseline", pane === base);
       frame.hidden = only && base !== undefined && pane !== base && !isOpen(pane) && pane.digest === base.digest;
+    }
+    for (const { elements, frames: own } of placed.rows) {
+      const isEmpty = own.every((frame) => frame.hidden);
+      for (const element of elements) if (element.dataset["llm"] !== "pane") element.hidden = isEmpty;
     }
     tools.hidden = allPanes().length < 2;
     for (const one of [onlyDifferent, showDifference]) one.setAttribute("aria-disabled", String(base === undefined));
@@ -140,16 +145,30 @@ export function createAnswers(view) {
     painted.answers = answers;
     if (isNewRun && frames.size <= KEEP_ALL_UP_TO) for (const number of frames.keys()) fillFrame(number);
     const due = answers.panes.filter(isDue());
+    const hasEnded = ended(before, answers);
+    const keepInView = hasEnded && !isNewRun ? anchorOf(grid, frames.values()) : () => {};
     for (const pane of due) panes.get(pane.number)?.paint(pane);
     for (const pane of due) panes.get(pane.number)?.afterPaint();
+    if (hasEnded) {
+      offerAll();
+      keepInView();
+    }
     if (due.length < answers.panes.length) painted.later ||= setTimeout(paintOffscreen, OFFSCREEN_EVERY_MS);
     setText(line, answers.panes.length > 0 ? progress(answers) : EMPTY);
     show(stopAll, answers.running, frames.values().next().value ?? element);
-    if (isNewRun || ended(before, answers)) {
+    if (isNewRun || hasEnded) {
       updateFrames();
       updateDifferences();
     }
   };
+  // All sizes are read before anything is written, so that the page is laid out once.
+  const offerAll = () => {
+    const cut = [...panes.values()].map((pane) => /** @type {const} */ ([pane, pane.isCut()]));
+    for (const [pane, isCut] of cut) pane.offerAll(isCut);
+  };
+  const sizes = new ResizeObserver(offerAll);
+  sizes.observe(grid);
+  view.signal.addEventListener("abort", () => sizes.disconnect());
   // Paint the skipped panes even if no further message arrives.
   const paintOffscreen = () => {
     painted.later = 0;
@@ -170,8 +189,8 @@ export function createAnswers(view) {
    * @param {string} key
    */
   const move = (number, key) => {
-    const shown = allPanes().filter((pane) => !frames.get(pane.number)?.hidden);
-    const next = neighbor(columns(shown), number, key);
+    const across = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
+    const next = neighbor(placed.grid, number, key, (one) => !frames.get(one)?.hidden, across);
     for (const [at, frame] of frames) frame.setAttribute("tabindex", at === next ? "0" : "-1");
     frames.get(next)?.focus();
   };
@@ -181,6 +200,36 @@ export function createAnswers(view) {
     toggleDifference: () => showDifference.click(),
     toggleOnlyDifferent: () => onlyDifferent.click(),
   };
+}
+
+/**
+ * Note where the first visible answer stands. The returned function scrolls it back there, after answers
+ * above it have become shorter.
+ * @param {HTMLElement} grid
+ * @param {Iterable<HTMLElement>} frames
+ */
+function anchorOf(grid, frames) {
+  const scroller = scrollerOf(grid);
+  const top = scroller.getBoundingClientRect().top;
+  for (const frame of frames) {
+    const before = frame.getBoundingClientRect();
+    if (before.bottom > Math.max(top, 0) && before.height > 0) {
+      return () => { scroller.scrollTop += frame.getBoundingClientRect().top - before.top; };
+    }
+  }
+  return () => {};
+}
+
+/**
+ * The nearest element around another one that scrolls vertically.
+ * @param {Element} element
+ * @returns {Element}
+ */
+function scrollerOf(element) {
+  for (let at = element.parentElement; at; at = at.parentElement) {
+    if (at.scrollHeight > at.clientHeight + 1 && /auto|scroll/.test(getComputedStyle(at).overflowY)) return at;
+  }
+  return document.documentElement;
 }
 
 /**

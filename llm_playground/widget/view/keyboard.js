@@ -43,7 +43,7 @@ export const KEY_HELP = /** @type {const} */ ([
   ["h", "History"],
   ["← → ↑ ↓ Home End", "Between answers"],
   ["Page Up, Page Down", "Scroll this answer"],
-  ["Enter", "Enlarge this answer"],
+  ["Enter", "Show all of this answer, or less"],
   ["c", "Copy this answer"],
   ["r", "Retry this answer"],
   ["p", "Pin this answer as baseline"],

@@ -65,24 +65,34 @@ export function createMenu(view, opener, items) {
     class: opener.class ?? "llm-link", "aria-label": opener.name, title: opener.name,
     "aria-haspopup": "menu", "aria-expanded": "false",
   }, view.signal, () => (list.hidden ? open() : close()));
-  const list = h("div", { role: "menu", "aria-label": opener.name, class: "llm-menu", hidden: true });
+  // In the top layer no scrolling part of the panel cuts it.
+  const list = h("div", {
+    role: "menu", "aria-label": opener.name, class: "llm-menu", hidden: true, popover: "manual",
+  });
   const element = h("span", { class: "llm-menu-place" }, openButton, list);
 
   /** Returns whether the menu was open. */
   const close = () => {
     const wasOpen = !list.hidden;
     const inside = list.contains(document.activeElement);
+    if (wasOpen) list.hidePopover();
     list.hidden = true;
     openButton.setAttribute("aria-expanded", "false");
+    window.removeEventListener("scroll", closeOutside, { capture: true });
     if (inside) openButton.focus({ preventScroll: true });
     return wasOpen;
   };
   const open = () => {
     list.replaceChildren(...items().map(createItem));
     list.hidden = false;
+    list.showPopover();
+    placeBelow(list, openButton);
     openButton.setAttribute("aria-expanded", "true");
+    window.addEventListener("scroll", closeOutside, { capture: true, signal: view.signal });
     focusAt(0);
   };
+  // It would stay where it is while its button scrolls away.
+  const closeOutside = (/** @type {Event} */ event) => event.target !== list && close();
   /** @param {MenuItem} item */
   const createItem = ({ label, key, act }) => {
     const row = h("button", { type: "button", role: "menuitem", tabindex: "-1" }, h("span", {}, label));
@@ -116,6 +126,19 @@ export function createMenu(view, opener, items) {
     if (!element.contains(/** @type {Node | null} */ (event.relatedTarget))) close();
   }, { signal: view.signal });
   return { element, close };
+}
+
+/**
+ * Place a menu below its button, or above it where there is more room, within the window.
+ * @param {HTMLElement} list
+ * @param {HTMLElement} opener
+ */
+function placeBelow(list, opener) {
+  const [at, size] = [opener.getBoundingClientRect(), list.getBoundingClientRect()];
+  const isBelow = at.bottom + size.height <= window.innerHeight || at.top < window.innerHeight - at.bottom;
+  const left = at.left + size.width <= window.innerWidth ? at.left : at.right - size.width;
+  list.style.top = `${Math.max(0, isBelow ? at.bottom : at.top - size.height)}px`;
+  list.style.left = `${Math.max(0, left)}px`;
 }
 
 /** @typedef {ReturnType<typeof createUndoLine>} UndoLine */

@@ -187,7 +187,7 @@ function listenForKeys(view, el, { picker, prompt, keys, answers, bar, toolbar }
     },
     retry: (event) => answers.retry(answers.numberAt(event.target)),
     pin: (event) => answers.pin(answers.numberAt(event.target)),
-    enlarge: (event) => answers.pane(answers.numberAt(event.target))?.enlarge(),
+    enlarge: (event) => answers.pane(answers.numberAt(event.target))?.toggleAll(),
     difference: () => answers.toggleDifference(),
     onlyDifferent: () => answers.toggleOnlyDifferent(),
     wire: (event) => toolbar.inspector.open(answers.numberAt(event.target)),
