@@ -12,22 +12,19 @@ import re
 from collections.abc import Iterable
 from itertools import chain, zip_longest
 
-from llm_playground.rendering import answers, parts
+from llm_playground.rendering import answers, direction, parts
 from llm_playground.rendering.markdown import Target
 
-# Words stay whole in a table, which is as wide as it needs; its frame scrolls.
-_TABLE = (
-    '<div role="region" aria-label="Table" tabindex="0" '
-    'style="overflow-x:auto;max-width:100%"><table style="margin:0 0 8px;overflow-wrap:normal;'
-    'word-break:normal"'
-)
+# Words stay whole in a table, which is as wide as it needs; its frame scrolls. An untrusted
+# JupyterLab keeps these styles; it removes those with variables or "start".
+_TABLE = re.compile(r'<table(?: dir="(ltr|rtl)")?>(.*?)</table>', re.DOTALL)
 _CELL = re.compile(r'<(t[hd])(?: align="(left|center|right)")?(?=[ >])')
-_ALIGNMENTS = {"left": "left", "center": "center", "right": "right", None: "start"}
-_LINE_DIRECTION = re.compile(r"<(ul|ol|blockquote)( dir=\"rtl\")")
-_RIGHT_TO_LEFT_STYLES = {
-    "ul": "padding:0 2em 0 0",
-    "ol": "padding:0 2em 0 0",
-    "blockquote": "border-left:0;border-right:5px solid var(--jp-border-color2,#e0e0e0)",
+_PARAGRAPH = re.compile(r'<p dir="auto">(.*?)</p>', re.DOTALL)
+_NO_TEXT = re.compile(r"<code[ >].*?</code>|<[^>]*>|[0-9a-f]{32}:\d+;", re.DOTALL)
+_LIST_OR_QUOTE = re.compile(r'<(ul|ol|blockquote)((?: start="\d+")?) dir="(ltr|rtl)"')
+_STYLES = {  # of blocks with right-to-left text; an item has its bullet at the side where it begins
+    ("blockquote", "rtl"): "border-left:0;border-right:5px solid #9e9e9e",
+    **dict.fromkeys((("ul", "rtl"), ("ul", "ltr"), ("ol", "rtl"), ("ol", "ltr")), "padding:0 2em"),
 }
 _TAG = re.compile(r'(<(?:[^<>"]|"[^"]*")*>)')
 _BEGINS_FORMULA = re.compile(r"\$|\\(?=[(\[]|begin|ref|eqref)")
@@ -47,13 +44,32 @@ def isolated(html: str) -> str:
 
 
 def _finish(html: str) -> str:
-    if "<table" in html:
-        html = html.replace("<table", _TABLE).replace("</table>", "</table></div>")
-        html = _CELL.sub(lambda cell: f'<{cell[1]} style="text-align:{_ALIGNMENTS[cell[2]]}"', html)
-    html = _LINE_DIRECTION.sub(
-        lambda block: f'<{block[1]}{block[2]} style="{_RIGHT_TO_LEFT_STYLES[block[1]]}"', html
+    html = _TABLE.sub(_framed_table, html)
+    html = _PARAGRAPH.sub(_aligned_paragraph, html)
+    return isolated(_LIST_OR_QUOTE.sub(_styled_block, html))
+
+
+def _framed_table(table: re.Match[str]) -> str:
+    written = f' dir="{table[1]}"' if table[1] else ""
+    start = "right" if table[1] == "rtl" else "left"
+    rows = _CELL.sub(lambda cell: f'<{cell[1]} style="text-align:{cell[2] or start}"', table[2])
+    return (
+        f'<div role="region" aria-label="Table" tabindex="0"{written} '
+        f'style="overflow-x:auto;max-width:100%"><table{written} '
+        f'style="margin:0 0 8px;overflow-wrap:normal;word-break:normal">{rows}</table></div>'
     )
-    return isolated(html)
+
+
+def _aligned_paragraph(paragraph: re.Match[str]) -> str:
+    """A paragraph at the side where it begins: JupyterLab aligns all at the left."""
+    if direction.of(_NO_TEXT.sub("", paragraph[1])) != "rtl":
+        return paragraph[0]
+    return f'<p dir="auto" style="text-align:right">{paragraph[1]}</p>'
+
+
+def _styled_block(block: re.Match[str]) -> str:
+    style = _STYLES.get((block[1], block[3]))
+    return f'{block[0]} style="{style}"' if style else block[0]
 
 
 PAGE = Target(formula=lambda _mathml, source: source, finish=_finish)

@@ -48,8 +48,9 @@ ATTRIBUTES = {"style", "open", "href", "title", "rel", "class", "start", "dir"}
 ATTRIBUTES |= {"role", "aria-label", "tabindex"}  # of the frame of a table
 STYLES = {
     *("white-space:pre-wrap;overflow-wrap:anywhere", "overflow-x:auto;max-width:100%"),
-    *("text-align:left", "text-align:start", "text-align:center", "text-align:right"),
-    *("margin:0 0 8px;overflow-wrap:normal;word-break:normal", "padding:0 2em 0 0"),
+    *("text-align:left", "text-align:center", "text-align:right", "padding:0 2em"),
+    *("margin:0 0 8px;overflow-wrap:normal;word-break:normal",),
+    "border-left:0;border-right:5px solid #9e9e9e",
 }
 VOID = {"br", "hr"}
 

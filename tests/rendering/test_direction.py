@@ -1,5 +1,7 @@
 """Right-to-left text, by block."""
 
+# ruff: noqa: RUF001 - letters of other scripts are the subject
+
 import pytest
 
 from llm_playground.rendering import direction, to_html, to_plain_html

@@ -75,8 +75,6 @@ def test_json_ends_with_its_last_bracket():
         "{{name}}",
         "{name}",
         "[ ] x",
-    ]
-    + [
         "[1]",
         "[12]",
         "[null hypothesis]",

@@ -245,6 +245,7 @@ export function createBlock(view, block) {
  */
 function addTableFrame(table) {
   const frame = h("div", { class: "llm-table-frame", role: "region", "aria-label": "Table", tabindex: "0" });
+  frame.dir = table.dir;
   table.replaceWith(frame);
   frame.append(table);
 }
