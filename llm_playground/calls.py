@@ -7,16 +7,15 @@ What a caller asks for is collected in a :class:`CallOptions`, which checks it a
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from llm_playground import (
-    _runtime,
     _validation,
     config,
     progress,
@@ -30,20 +29,14 @@ from llm_playground.budgeting.enforcer import enforcer
 from llm_playground.budgeting.ledger import histories_of
 from llm_playground.catalog import capabilities, estimates, file_inputs
 from llm_playground.catalog.estimates import Estimate
-from llm_playground.errors import ConfigError, InvalidParameterError, LLMError, UnknownModelError
-from llm_playground.events import RunFinished, StreamEvent
+from llm_playground.errors import InvalidParameterError, LLMError, UnknownModelError
+from llm_playground.event_stream import Stream
 from llm_playground.execution import Call, Emit, Engine, Tally
 from llm_playground.inputs import Case
 from llm_playground.providers import wire_formats
 from llm_playground.redaction import printable
-from llm_playground.request import secret_guard
-from llm_playground.request.messages import (
-    Turn,
-    conversation,
-    filled,
-    value_hashes,
-    value_texts,
-)
+from llm_playground.request import secret_guard, templates
+from llm_playground.request.messages import Turn, checked_messages, conversation
 from llm_playground.request.parameters import (
     check_iterations,
     check_names,
@@ -52,6 +45,7 @@ from llm_playground.request.parameters import (
 )
 from llm_playground.request.prompts import Prompt
 from llm_playground.request.schemas import SchemaWarning, schema_from
+from llm_playground.request.secret_guard import Written
 from llm_playground.request.tables import inputs_of
 from llm_playground.request.tools import tools_from
 from llm_playground.runlog import replay
@@ -101,29 +95,19 @@ class CallOptions:
         if isinstance(self.prompt, Prompt):
             return self._with_prompt(self.prompt).plan()
         iterations = check_iterations(self.iterations)
-        templates = conversation(
-            self.prompt,
-            system=self.system,
-            messages=self.messages,
-            images=self.images,
-            files=self.files,
-        )
-        variables: Mapping[str, object] = {} if self.variables is None else self.variables
-        messages = templates
-        if self.variables is not None:
-            advice = {"advice": "Add it to variables=."} if self.source == "api" else {}
-            messages = filled(templates, self.variables, **advice)
+        messages, texts = self._messages_and_values()
         own = {} if self.headers is None else {"headers": self.headers}
         parameters = parameters_from({**self.parameters, **own}, self.preset)
         _check_override(self.override)
         tools = () if self.tools is None else tools_from(self.tools)
         schema = None if self.schema is None else schema_from(self.schema)
-        texts = value_texts(templates, variables)
-        execution = _execution(iterations, self.source, _tags(self.tags), value_hashes(texts))
+        execution = _execution(
+            iterations, self.source, _tags(self.tags), templates.hashes_of(texts)
+        )
         if texts or self.case is not None:
-            execution = replace(
-                execution, inputs=inputs_of(self.case, texts, self.prompt, self.system)
-            )
+            plain = {name: str(text) for name, text in texts.items()}  # without their values
+            inputs = inputs_of(self.case, plain, self.prompt, self.system)
+            execution = replace(execution, inputs=inputs)
         if self.cell_id is not None:
             execution = replace(execution, cell_id=self.cell_id)
         calls: list[Call] = []
@@ -133,7 +117,7 @@ class CallOptions:
             request = wire_formats.at_endpoint(request)
             # The texts are the same for all models, and a warning comes once.
             searched = Request(model, ()) if calls else request
-            _check(request, searched, {name: variables[name] for name in texts})
+            _check(request, searched, texts)
             calls += _calls(request, execution, fresh=self.fresh, override=self.override)
         return tuple(calls)
 
@@ -143,8 +127,26 @@ class CallOptions:
         confirm_worst_case([call.request], self.override, fresh=self.fresh)
         return call
 
+    def _messages_and_values(self) -> tuple[tuple[Message, ...], dict[str, Written]]:
+        """The messages to send, and the texts of the values that were filled in, by name."""
+        earlier = self.messages
+        if self.variables is not None:
+            earlier = map(templates.as_template, checked_messages(earlier))
+        messages = conversation(
+            cast("str | None", self.prompt),  # saved prompts have been taken apart
+            system=self.system,
+            messages=earlier,
+            images=self.images,
+            files=self.files,
+        )
+        if self.variables is None:
+            return messages, {}
+        source = templates.ARGUMENT if self.source == "api" else templates.NOTEBOOK
+        texts = templates.values_of(messages, self.variables, source)
+        return templates.filled(messages, texts, source), texts
+
     def _with_prompt(self, saved: Prompt) -> CallOptions:
-        """These options, completed by those of a saved prompt."""
+        """These options, completed by those of a saved prompt, which is a template."""
         return replace(
             self,
             prompt=saved.question,
@@ -152,6 +154,7 @@ class CallOptions:
             system=saved.system if self.system is None else self.system,
             messages=[*saved.earlier, *(self.messages or ())],
             parameters=saved.parameters_beside(self.preset, self.parameters),
+            variables={} if self.variables is None else self.variables,
         )
 
 
@@ -173,12 +176,12 @@ def call_from_arguments(
     tags: Iterable[str] = (),
     **parameters: Any,  # noqa: ANN401 - checked by name and range in capabilities
 ) -> Call:
-    """The call that ``ask``, ``complete`` and ``stream`` make from their arguments.
+    r"""The call that ``ask``, ``complete`` and ``stream`` make from their arguments.
 
     Args:
         prompt: The user prompt. It is sent byte for byte unless ``variables`` is given. A saved
             prompt brings its system prompt, earlier turns, parameters and model; other arguments
-            take precedence over them.
+            take precedence over them. Its ``{{name}}`` are variables in any case.
         model: ``"local"``, a bare name, or ``"provider:name"``; None is the default model.
         system: The system prompt.
         messages: Earlier turns, before ``prompt``: ``{"role": ..., "content": ...}``, where the
@@ -193,7 +196,8 @@ def call_from_arguments(
             ``list[str]``, or a JSON schema. The parsed answer is ``run.data``. If it does not fit,
             ``run.data_error`` and a ``SchemaWarning`` say why.
         preset: ``precise``, ``balanced`` or ``creative``.
-        variables: Values for ``{{name}}`` in the prompts.
+        variables: Values for ``{{name}}`` in the prompts; tables are sent whole, as CSV. With
+            variables, ``\\{{name}}`` is sent as ``{{name}}``.
         headers: HTTP headers of the request, such as beta flags:
             ``{"anthropic-beta": "files-api-2025-04-14"}``. They are logged, so none is a key:
             ``lp.configure(endpoints=...)`` sets such headers.
@@ -238,11 +242,12 @@ async def complete(call: Call) -> Run:
 
 
 @with_signature_of(call_from_arguments)
-async def stream(call: Call) -> AsyncGenerator[StreamEvent, None]:
-    """Ask a model and yield the events of the answer: deltas, then one ``RunFinished``.
+def stream(call: Call) -> Stream:
+    """Ask a model and iterate over the events of the answer: deltas, then one ``RunFinished``.
 
-    Leaving the loop early closes the connection; the run is logged as ``cancelled``. A failed run
-    does not raise: see ``event.run.status`` and ``event.run.error``.
+    ``async for`` and ``for`` read them. Leaving the loop closes the connection at once, and the run
+    is logged as ``cancelled``; ``async with`` or ``with`` around it also waits for that. A failed
+    run does not raise: see ``event.run.status`` and ``event.run.error``.
 
     Raises:
         ConfigError: The request cannot be sent.
@@ -250,22 +255,13 @@ async def stream(call: Call) -> AsyncGenerator[StreamEvent, None]:
 
     Example::
 
-        async for event in lp.stream("Tell me a story."):
-            match event:
-                case lp.TextDelta(text): print(text, end="")
-                case lp.RunFinished(run): print(run.usage)
+        async with lp.stream("Tell me a story.") as events:
+            async for event in events:
+                match event:
+                    case lp.TextDelta(text): print(text, end="")
+                    case lp.RunFinished(run): print(run.usage)
     """
-    events: _runtime.Handover[StreamEvent | None] = _runtime.Handover()
-    future = _runtime.submit(send(call, events.put))
-    future.add_done_callback(lambda _: events.put(None))
-    try:
-        while (event := await events.get()) is not None:
-            if isinstance(event, RunFinished) and isinstance(event.run.error, ConfigError):
-                raise event.run.error
-            yield event
-        future.result()  # raises errors from before the run, such as an unusable log
-    finally:
-        future.cancel()
+    return Stream(partial(send, call))
 
 
 def next_call(call: Call, messages: tuple[Message, ...], runs: Iterable[Run]) -> Call:

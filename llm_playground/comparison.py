@@ -18,10 +18,10 @@ from llm_playground.events import StreamEvent
 from llm_playground.execution import Call
 from llm_playground.inputs import Case, Inputs
 from llm_playground.redaction import printable
-from llm_playground.request.messages import names
 from llm_playground.request.parameters import check_names, iterations_from
 from llm_playground.request.prompts import Prompt
 from llm_playground.request.tables import TableRows, case_label, cases_of, table_of_cases
+from llm_playground.request.templates import names
 from llm_playground.runlog.input_columns import LABEL, TEMPLATE, input_columns, parameter_names
 from llm_playground.runlog.rows import row_of
 from llm_playground.types import Run

@@ -114,3 +114,94 @@ def _size_of_jpeg(data: bytes) -> tuple[int, int] | None:
         else:
             at += 2 + struct.unpack_from(">H", data, at + 2)[0]
     return None
+
+
+_ORIENTATION, _GPS = 0x0112, 0x8825  # tags of EXIF: how to hold the image, and where it was taken
+_MAX_TAGS = 200
+
+
+def orientation(data: bytes) -> int:
+    """How EXIF says to turn a JPEG, PNG or WebP: 1 is upright, 2 to 8 as in EXIF 2.3, 4.6.4.
+
+    >>> orientation(b"GIF89a")
+    1
+    """
+    value = _exif_tags(data).get(_ORIENTATION, 1)
+    return value if 2 <= value <= 8 else 1
+
+
+def without_place(data: bytes) -> bytes:
+    """The image without its EXIF data if these say where it was taken; else unchanged."""
+    found = _exif_block(data)
+    if found is None or _GPS not in _exif_tags(data):
+        return data
+    start, end, _ = found
+    cut = bytearray(data[:start] + data[end:])
+    if data.startswith(b"RIFF"):
+        struct.pack_into("<I", cut, 4, len(cut) - 8)
+        if cut[12:16] == b"VP8X":
+            cut[20] &= ~0x08  # the flag that EXIF follows
+    return bytes(cut)
+
+
+def _exif_tags(data: bytes) -> dict[int, int]:
+    """The short values of EXIF's first directory by tag; empty if there is none, or it is broken.
+
+    Format: TIFF 6.0, section 2.
+    """
+    found = _exif_block(data)
+    if found is None:
+        return {}
+    tiff = data[found[2] : found[1]]
+    order = "<" if tiff.startswith(b"II") else ">"
+    try:
+        at = struct.unpack_from(f"{order}I", tiff, 4)[0]
+        count = min(struct.unpack_from(f"{order}H", tiff, at)[0], _MAX_TAGS)
+        entries = (struct.unpack_from(f"{order}HHIH", tiff, at + 2 + 12 * n) for n in range(count))
+        return {tag: value for tag, _kind, _count, value in entries}
+    except struct.error:
+        return {}
+
+
+def _exif_block(data: bytes) -> tuple[int, int, int] | None:
+    """Start and end of the segment or chunk with EXIF, and where its TIFF begins."""
+    try:
+        if data.startswith(b"\xff\xd8"):
+            return _exif_of_jpeg(data)
+        if data.startswith(PNG):
+            return _exif_of_png(data)
+        return _exif_of_webp(data) if data[8:12] == b"WEBP" else None
+    except (struct.error, IndexError):  # cut off
+        return None
+
+
+def _exif_of_jpeg(data: bytes) -> tuple[int, int, int] | None:
+    at = 2
+    while data[at] == 0xFF and data[at + 1] != 0xDA:  # the scan, after which no segment is
+        end = at + 2 + struct.unpack_from(">H", data, at + 2)[0]
+        if data[at + 1] == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
+            return at, end, at + 10
+        at = end
+    return None
+
+
+def _exif_of_png(data: bytes) -> tuple[int, int, int] | None:
+    at = len(PNG)
+    while at < len(data):
+        end = at + 12 + struct.unpack_from(">I", data, at)[0]
+        if data[at + 4 : at + 8] == b"eXIf":
+            return at, end, at + 8
+        at = end
+    return None
+
+
+def _exif_of_webp(data: bytes) -> tuple[int, int, int] | None:
+    at = 12
+    while at < len(data):
+        length = struct.unpack_from("<I", data, at + 4)[0]
+        end = at + 8 + length + length % 2
+        if data[at : at + 4] == b"EXIF":
+            has_name = data[at + 8 : at + 14] == b"Exif\0\0"
+            return at, end, at + (14 if has_name else 8)
+        at = end
+    return None

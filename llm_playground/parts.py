@@ -6,12 +6,15 @@ sends and this package does not know is an :class:`OtherPart`, so that nothing i
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
+
+from llm_playground import image_formats
 
 # Media types whose bytes are text.
 _TEXT_TYPES = re.compile(
@@ -82,6 +85,18 @@ class ImagePart(_Bytes):
     url: str | None = None
     stored_sha256: str | None = None
     original: Original | None = None
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """The picture in a notebook, if its bytes are of a type that all browsers read.
+
+        >>> sorted(ImagePart("image/gif", b"GIF89a")._repr_mimebundle_())
+        ['image/gif', 'text/plain']
+        """
+        shown = {"text/plain": repr(self)}
+        media_type = image_formats.media_type(self.data or b"")  # by the bytes, not by the claim
+        if media_type is not None:
+            shown[media_type] = base64.b64encode(self.data or b"").decode()
+        return shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import nullcontext
 
 import pandas as pd
 import pydantic
@@ -271,24 +272,55 @@ class TestStream:
         monkeypatch.setenv("LLM_PLAYGROUND_LOG", "mysql://nowhere/runs")
 
         with pytest.raises(lp.ConfigError, match="mysql"):
-            await asyncio.wait_for(anext(lp.stream("hi")), 10)
+            await asyncio.wait_for(anext(aiter(lp.stream("hi"))), 10)
 
     async def test_invalid_base_url_is_raised(self, serve, monkeypatch):
         serve(Reply(openai_stream(["x"])))
         monkeypatch.setenv("OPENAI_BASE_URL", "http://[::1")
 
         with pytest.raises(lp.ConfigError, match="not a web address"):
-            await asyncio.wait_for(anext(lp.stream("hi", "openai:gpt-4o")), 10)
+            await asyncio.wait_for(anext(aiter(lp.stream("hi", "openai:gpt-4o"))), 10)
 
-    async def test_leaving_early_closes_the_connection(self, serve):
+    @pytest.mark.parametrize("error", [None, ValueError])
+    async def test_leaving_a_loop_closes_the_connection(self, serve, error):
         server = serve(endless())
 
-        events = lp.stream("hi", "openai:gpt-4o")
-        async for _ in events:
-            break
-        await events.aclose()
+        events = lp.stream("hi", "openai:gpt-4o")  # has a name
+        with pytest.raises(error) if error else nullcontext():
+            async for _ in events:
+                if error:
+                    raise error
+                break
 
         assert await asyncio.to_thread(server.wait_for, lambda s: bool(s.left_at))
+        await events.aclose()
+        assert lp.runs(limit=1).status[0] == events.run.status == "cancelled"
+
+    async def test_the_end_of_async_with_waits_for_the_log(self, serve):
+        serve(endless())
+
+        async with lp.stream("hi", "openai:gpt-4o") as events:
+            iterator = aiter(events)  # a reference that outlives the loop
+            async for _ in iterator:
+                break
+
+        assert events.run.status == lp.runs(limit=1).status[0] == "cancelled"
+        with pytest.raises(lp.InvalidParameterError, match="was read already"):
+            aiter(events)
+
+    def test_is_read_by_for_too(self, serve):
+        server = serve(Reply(openai_stream(["Hel", "lo"])), endless())
+
+        events = lp.stream("hi", "openai:gpt-4o")
+        texts = [event.text for event in events if isinstance(event, lp.TextDelta)]
+        with lp.stream("hi", "openai:gpt-4o") as left:
+            for _ in left:
+                break
+
+        assert texts == ["Hel", "lo"]
+        assert events.run.text == "Hello"
+        assert server.wait_for(lambda s: bool(s.left_at))
+        assert left.run.status == "cancelled"
 
 
 class TestCompare:

@@ -19,6 +19,7 @@ from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
 from llm_playground.request.schemas import restored
+from llm_playground.request.templates import edited_message, names, unescaped
 from llm_playground.runlog import attachments, definitions, open_log
 from llm_playground.runlog.reading import messages_of
 from llm_playground.runlog.rows import unpacked_row
@@ -89,8 +90,12 @@ def code(run: Source, language: str = "python", *, as_function: bool = False) ->
         hint = _validation.closest(language, LANGUAGES)
         raise InvalidParameterError(f"There is no code in {_validation.repr_of(language)}. {hint}")
     source = find_request(run)
-    has_parameters = as_function and source.has_placeholders
-    prepared = prepare(source.request, as_function=as_function, placeholders=has_parameters)
+    request = source.request
+    has_parameters = as_function and source.has_placeholders and bool(_names(request))
+    if source.is_template and not has_parameters:
+        messages = tuple(edited_message(message, unescaped) for message in request.messages)
+        request = replace(request, messages=messages)
+    prepared = prepare(request, as_function=as_function, placeholders=has_parameters)
     provider = prepared.request.provider
     cloud = CLOUDS.get(prepared.wire_format)
     if language != "python" and (cloud or prepared.wire_format not in WIRE_FORMATS):
@@ -106,6 +111,10 @@ def code(run: Source, language: str = "python", *, as_function: bool = False) ->
     return _WRITERS[language](replace(prepared, note=notes or None))
 
 
+def _names(request: Request) -> list[str]:
+    return [name for message in request.messages for name in names(message.text)]
+
+
 @dataclass(frozen=True, slots=True)
 class SentRequest:
     """A request as it is sent."""
@@ -113,6 +122,7 @@ class SentRequest:
     request: Request
     has_placeholders: bool = False  # whether `{{name}}` in it is to be filled; in a run it is text
     note: str | None = None  # which parts are missing
+    is_template: bool = False  # whether a backslash in it keeps braces from being filled
 
 
 def find_request(source: object) -> SentRequest:
@@ -128,7 +138,7 @@ def find_request(source: object) -> SentRequest:
     if isinstance(source, Prompt):
         model = capabilities.resolve_model(source.model or config.default_model())
         request = wire_formats.at_endpoint(replace(source.request, model=model))
-        return SentRequest(_as_sent(request), has_placeholders=True)
+        return SentRequest(_as_sent(request), has_placeholders=True, is_template=True)
     if isinstance(source, Run):  # its own parameters: privacy masks those of the log
         request, note = _logged_request(_row(source.id), source.model, source.parameters)
         return SentRequest(

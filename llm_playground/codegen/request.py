@@ -27,7 +27,7 @@ from llm_playground.providers.wire_formats import (
     format_of,
 )
 from llm_playground.redaction import redact
-from llm_playground.request import messages
+from llm_playground.request import templates
 from llm_playground.types import Parameters, Request
 
 Edit = Callable[[str], str]
@@ -179,7 +179,7 @@ class Placeholders:
     def of(cls, request: Request, body_json: str) -> Placeholders:
         """The placeholders in a request's messages, each once; no mark occurs in ``body_json``."""
         texts = [part.text for part in request.parts if isinstance(part, TextPart)]
-        names = dict.fromkeys(name for text in texts for name in messages.names(text))
+        names = dict.fromkeys(name for text in texts for name in templates.names(text))
         tag = "blank"
         while tag in body_json:
             tag += "x"
@@ -192,7 +192,9 @@ class Placeholders:
         marks = {each.name: f"<{self.tag}{number}>" for number, each in enumerate(self.items)}
 
         def mark_part(part: Part) -> Part:
-            return TextPart(messages.fill(part.text, marks)) if isinstance(part, TextPart) else part
+            return (
+                TextPart(templates.fill(part.text, marks)) if isinstance(part, TextPart) else part
+            )
 
         marked = (
             replace(message, content=tuple(map(mark_part, message.content)))

@@ -2,6 +2,9 @@
 
 Sources are a path, bytes, an http(s) or ``data:`` URL, a PIL image, a matplotlib figure or axes, or
 a numpy array. PIL and matplotlib are not imported: their objects are recognised by their methods.
+
+Images are sent upright: one whose EXIF data say to turn it is turned, by PIL. All others keep their
+bytes, except for EXIF data that say where the picture was taken, which are removed.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import base64
 import os
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -32,6 +35,9 @@ SUFFIXES = {
     ".webp": "image/webp",
 }
 _MAX_ARRAY_BYTES = 20 * MAX_BYTES  # of pixels, which PNG compresses
+_ORIENTATION = 0x0112  # EXIF's tag
+_QUALITY = 95  # of a JPEG or WebP that was turned
+_HEIC = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"))
 _CHANNELS = {1: 0, 3: 2, 4: 6}  # PNG's colour types: grey, RGB, RGB with transparency
 
 
@@ -42,6 +48,9 @@ def image(source: Any) -> ImagePart:  # noqa: ANN401 - types are checked here
         source: A path, bytes, an ``http(s)`` URL (sent as it is, not fetched), a ``data:`` URL, a
             PIL image, a matplotlib figure or axes, a numpy array of bytes, an open binary file,
             or any other object that a notebook shows as PNG or JPEG.
+
+    It is sent upright, as its EXIF data say, and without the place where it was taken. HEIC becomes
+    JPEG if PIL reads it (``pip install pillow-heif``).
 
     Raises:
         InvalidParameterError: The file does not exist, is not PNG, JPEG, GIF or WebP, or has more
@@ -56,7 +65,7 @@ def image(source: Any) -> ImagePart:  # noqa: ANN401 - types are checked here
         return _from_text(source.strip())
     if isinstance(source, os.PathLike):
         return _from_path(Path(source))
-    return _part(_bytes_of(source), f"This {type(source).__name__}")
+    return _part(_bytes_of(_upright(source)), f"This {type(source).__name__}")
 
 
 def images_from(sources: Any) -> tuple[ImagePart, ...]:  # noqa: ANN401 - as image()
@@ -174,7 +183,43 @@ def _png(array: Any) -> bytes:  # noqa: ANN401 - a numpy array, without importin
     return png
 
 
+def _upright(source: Any) -> Any:  # noqa: ANN401 - any source
+    """A PIL image turned as its EXIF data say; every other source unchanged."""
+    exif = _call_if_present(source, "getexif")
+    if not isinstance(exif, Mapping) or exif.get(_ORIENTATION, 1) == 1:
+        return source
+    from PIL import ImageOps  # the source is PIL's
+
+    return ImageOps.exif_transpose(source)
+
+
+def _turned(data: bytes, name: str) -> bytes:
+    """Encoded bytes turned upright, or HEIC as JPEG, in the least lossy form of their format."""
+    try:
+        from PIL import Image, ImageOps  # optional; only for images that lie on their side
+    except ImportError:
+        raise InvalidParameterError(
+            f"{name} is stored on its side. pip install pillow, or save it upright."
+        ) from None
+    try:
+        with Image.open(BytesIO(data)) as opened:
+            kind = opened.format if opened.format in ("PNG", "WEBP") else "JPEG"
+            upright, profile = ImageOps.exif_transpose(opened), opened.info.get("icc_profile")
+            if kind == "JPEG" and upright.mode not in ("RGB", "L", "CMYK"):
+                upright = upright.convert("RGB")
+            written = BytesIO()
+            upright.save(written, kind, quality=_QUALITY, icc_profile=profile)
+    except Exception as error:  # PIL raises many types for broken files
+        raise InvalidParameterError(
+            f"{name} cannot be read ({shorten(str(error), 60)}). Save it as JPEG."
+        ) from None
+    return written.getvalue()
+
+
 def _part(data: bytes, name: str) -> ImagePart:
+    if data[4:12] in _HEIC or image_formats.orientation(data) != 1:
+        data = _turned(data, name)
+    data = image_formats.without_place(data)
     if not data:
         raise InvalidParameterError(f"{name} is empty. Use PNG, JPEG, GIF or WebP.")
     if len(data) > MAX_BYTES:

@@ -1,21 +1,16 @@
-"""Messages from prompts, earlier turns, images and files, and ``{{name}}`` templates.
-
-Templates support names only, no attributes or calls. Single braces are left unchanged.
-"""
+"""Messages from prompts, earlier turns, images and files."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import NoneType
 from typing import Any, cast, get_args
 
 from llm_playground import _validation
-from llm_playground.errors import InvalidParameterError, TemplateError
+from llm_playground.errors import InvalidParameterError
 from llm_playground.parts import (
     AnswerPart,
     AudioPart,
@@ -35,52 +30,6 @@ from llm_playground.request.images import image, images_from
 from llm_playground.request.locations import is_url
 from llm_playground.runlog import attachments, open_log
 from llm_playground.types import Message, Role, Run
-
-_MAX_NAME_CHARS = 100  # of a variable in an error message
-_IN_A_NOTEBOOK = "Run the cell that defines it, or type a value."
-_SLOT = re.compile(r"\{\{\s*([^\W\d]\w*)\s*\}\}")
-
-
-def names(text: str) -> list[str]:
-    """The distinct variables of a template, in order.
-
-    >>> names("{{a}} and {{ b }} and {{a}} but not {c}")
-    ['a', 'b']
-    """
-    return list(dict.fromkeys(_SLOT.findall(text)))
-
-
-def fill(text: str, variables: Mapping[str, object], advice: str = _IN_A_NOTEBOOK) -> str:
-    """``text`` with each ``{{name}}`` replaced by ``str`` of its value, not recursively.
-
-    ``advice`` says, in the message of an error, where a missing value comes from.
-
-    Raises:
-        TemplateError: A name has no value; the message names it.
-
-    >>> fill("{{n}} points, {not this}", {"n": 3})
-    '3 points, {not this}'
-    """
-    missing = [name for name in names(text) if name not in variables]
-    if missing:
-        name = (
-            missing[0] if len(missing[0]) <= _MAX_NAME_CHARS else f"{missing[0][:_MAX_NAME_CHARS]}…"
-        )
-        raise TemplateError(f"{{{{{name}}}}} is not defined. {advice}")
-
-    def value_of(match: re.Match[str]) -> str:
-        try:
-            return str(variables[match[1]])
-        except TemplateError:  # a value of the panel has said why
-            raise
-        except Exception as error:  # RecursionError, an integer too long, a class of the user
-            raise TemplateError(
-                f"The value of {{{{{match[1]}}}}} cannot be written as text "
-                f"({type(error).__name__}). Change it and run again."
-            ) from None
-
-    return _SLOT.sub(value_of, text)
-
 
 Turn = Message | Run | Mapping[str, Any]
 
@@ -115,7 +64,7 @@ def conversation(
     """
     turns = [Message("system", (_text(system, "system"),))] if system is not None else []
     turns = [turn for turn in turns if turn.text.strip()]
-    turns += map(_turn, _checked_messages(messages))
+    turns += map(_turn, checked_messages(messages))
     image_parts = () if images is None else images_from(images)
     file_parts = () if files is None else files_from(files)
     if prompt is not None or image_parts or file_parts:
@@ -160,53 +109,12 @@ def stored_conversation(messages: Iterable[Mapping[str, Any]]) -> tuple[Message,
     return conversation(None, messages=turns)
 
 
-def filled(
-    turns: Iterable[Message], variables: Mapping[str, object], advice: str = _IN_A_NOTEBOOK
-) -> tuple[Message, ...]:
-    """The messages with every ``{{name}}`` in their texts replaced; ``advice`` as in :func:`fill`.
+def checked_messages(messages: Iterable[Turn] | None) -> Iterable[Turn]:
+    """``messages``, or none.
 
     Raises:
-        InvalidParameterError: ``variables`` is not a mapping.
-        TemplateError: A name has no value.
-
-    >>> filled(conversation("Say {{n}}."), {"n": 3})[0].text
-    'Say 3.'
+        InvalidParameterError: It is no list.
     """
-    if not isinstance(variables, Mapping):
-        raise InvalidParameterError(
-            "variables takes a dictionary of names and values; got "
-            f"{type(variables).__name__} {_validation.short_repr(variables)}."
-        )
-
-    def fill_part(part: Part) -> Part:
-        return TextPart(fill(part.text, variables, advice)) if isinstance(part, TextPart) else part
-
-    return tuple(replace(turn, content=tuple(map(fill_part, turn.content))) for turn in turns)
-
-
-def value_texts(turns: Iterable[Message], variables: Mapping[str, object]) -> dict[str, str]:
-    """The text of each value that the messages use, by variable name.
-
-    >>> value_texts(conversation("Say {{n}}."), {"n": 3, "m": 4})
-    {'n': '3'}
-    """
-    used = dict.fromkeys(name for turn in turns for name in names(turn.text))
-    return {name: str(variables[name]) for name in used if name in variables}
-
-
-def value_hashes(texts: Mapping[str, str]) -> dict[str, str]:
-    """SHA-256 in hex of each of some texts.
-
-    >>> value_hashes({"n": "3"})
-    {'n': '4e07408562bedb8b60ce05c1decfe3ad16b72230967de01f640b7e4729b49fce'}
-    """
-    return {
-        name: hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
-        for name, text in texts.items()
-    }
-
-
-def _checked_messages(messages: Iterable[Turn] | None) -> Iterable[Turn]:
     if messages is None:
         return ()
     if isinstance(messages, (str, Mapping)) or not isinstance(messages, Iterable):

@@ -16,6 +16,7 @@ from llm_playground.redaction import printable, redact
 from llm_playground.request import secret_guard
 from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from, preset
+from llm_playground.request.templates import edited_message, escaped
 from llm_playground.runlog import attachments, open_log
 from llm_playground.runlog.attachments import Attached, Attachment
 from llm_playground.runlog.reading import json_value, messages_of
@@ -151,7 +152,9 @@ SELECT version, prompt_id FROM prompt_versions WHERE name = $name ORDER BY versi
 """
 _SENT = """
 SELECT p.id, p.user_prompt IS NOT NULL OR p.texts_gz IS NOT NULL AS has_text,
-       CAST(p.attachments AS VARCHAR) AS attachments
+       CAST(p.attachments AS VARCHAR) AS attachments, p.system_prompt, p.user_prompt,
+       CAST(p.messages AS VARCHAR) AS messages, CAST(p.parameters AS VARCHAR) AS parameters,
+       p.selected_model, p.texts_gz AS _prompt_gz
 FROM results r JOIN executions e ON e.id = r.execution_id JOIN prompts p ON p.id = e.prompt_id
 WHERE r.id = $run
 """
@@ -279,7 +282,7 @@ def _check_name(name: object) -> None:
 def _row_and_attachments(source: object) -> tuple[dict[str, Any], list[Attachment]]:
     """The row of ``prompts`` to save, with its attachments; only its id if the log has it."""
     if isinstance(source, (Run, str)):
-        return {"id": _prompt_of_run(source.id if isinstance(source, Run) else source)}, []
+        return _prompt_of_run(source.id if isinstance(source, Run) else source)
     if isinstance(source, (Prompt, Form)):
         prompt = source if isinstance(source, Prompt) else source.as_prompt()
         return _new_row(prompt), list(_attachments_of(prompt))
@@ -288,7 +291,8 @@ def _row_and_attachments(source: object) -> tuple[dict[str, Any], list[Attachmen
     )
 
 
-def _prompt_of_run(run_id: str) -> str:
+def _prompt_of_run(run_id: str) -> tuple[dict[str, Any], list[Attachment]]:
+    """The row that was sent, or a new one if its text has braces, which a template escapes."""
     rows = open_log().rows(_SENT, {"run": run_id})
     if not rows:
         shown = _validation.short_repr(run_id)
@@ -307,7 +311,13 @@ def _prompt_of_run(run_id: str) -> str:
             "This run's prompt has images or files that are not stored (privacy, or larger than "
             "image_mb), so it cannot be saved."
         )
-    return str(row["id"])
+    sent = _messages_of(f"run {run_id}", unpacked_row(row))
+    template = tuple(edited_message(message, escaped) for message in sent)
+    if template == sent:
+        return {"id": str(row["id"])}, []
+    parameters = parameters_from(json.loads(row["parameters"] or "{}"))
+    prompt = Prompt(template, parameters, row["selected_model"])
+    return _new_row(prompt), list(_attachments_of(prompt))
 
 
 def _attachments_of(prompt: Prompt) -> Iterator[Attachment]:
@@ -340,17 +350,8 @@ def _new_row(prompt: Prompt) -> dict[str, Any]:
 
 
 def _as_prompt(name: str, row: dict[str, Any]) -> Prompt:
-    messages = messages_of(row)
-    if messages is None:
-        raise InvalidParameterError(f"The text of the saved prompt {name!r} was removed.")
-    found = attachments.find(open_log(), attachments.hashes_in(messages))
-    messages = attachments.with_bytes(messages, found)
-    if attachments.hashes_in(messages):
-        raise InvalidParameterError(
-            f"The images or files of the saved prompt {name!r} are not stored."
-        )
     return Prompt(
-        messages=stored_conversation(messages),
+        messages=_messages_of(f"saved prompt {name!r}", row),
         parameters=parameters_from(json.loads(row["parameters"] or "{}")),
         model=row["selected_model"],
         name=name,
@@ -359,6 +360,18 @@ def _as_prompt(name: str, row: dict[str, Any]) -> Prompt:
         username=row["username"],
         created_at=row["created_at"],
     )
+
+
+def _messages_of(owner: str, row: dict[str, Any]) -> tuple[Message, ...]:
+    """The messages in a row of ``prompts``, with their images and files."""
+    messages = messages_of(row)
+    if messages is None:
+        raise InvalidParameterError(f"The text of the {owner} was removed.")
+    found = attachments.find(open_log(), attachments.hashes_in(messages))
+    messages = attachments.with_bytes(messages, found)
+    if attachments.hashes_in(messages):
+        raise InvalidParameterError(f"The images or files of the {owner} are not stored.")
+    return stored_conversation(messages)
 
 
 def _not_found(name: str, version: int | None) -> str:

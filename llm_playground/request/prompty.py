@@ -19,9 +19,9 @@ from llm_playground._files import read_regular
 from llm_playground.catalog import capabilities
 from llm_playground.errors import ConfigError, UnknownModelError
 from llm_playground.parts import TextPart
-from llm_playground.request.messages import names
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
+from llm_playground.request.templates import escaped, names, unescaped
 from llm_playground.types import Message, Parameters, Role
 
 _FRONT = re.compile(
@@ -29,8 +29,11 @@ _FRONT = re.compile(
 )
 _TURN = re.compile(r"(?i)#?+\s*+(system|user|assistant|developer)\s*+(?:\[[^\]]*+\]\s*+)?+:")
 _ROLES: dict[str, Role] = {"developer": "system"}
+_TEXT_BRACE = "\ufdd0"  # an opening brace that is text; Unicode has no such character
 # Text that Jinja would interpret, and quoted text.
-_SPECIAL = re.compile(r"\{\{(?!\s*[^\W\d]\w*\s*\}\})|\{%|\{#|[\r\0]")
+_SPECIAL = re.compile(
+    _TEXT_BRACE + r"\{|\{(?=\{\{\s*[^\W\d]\w*\s*\}\})|\{\{(?!\s*[^\W\d]\w*\s*\}\})|\{%|\{#|[\r\0]"
+)
 _QUOTED = re.compile(r"""\{\{\s*+('(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")\s*+\}\}""")
 # Where Jinja's logic begins and ends, apart from `{{ name }}`.
 _LOGIC = (
@@ -220,7 +223,8 @@ def _turns(body: str) -> Iterator[Message]:
 
     def replace_quoted(match: re.Match[str]) -> str:
         try:
-            quoted.append(ast.literal_eval(match[1].replace("\n", "\\n")))
+            text = ast.literal_eval(match[1].replace("\n", "\\n"))
+            quoted.append(text.replace("{", _TEXT_BRACE))
         except (ValueError, SyntaxError):
             raise ConfigError(f"{match[1]} is not quoted text.") from None
         return _PLACEHOLDER.format(len(quoted) - 1)
@@ -237,9 +241,14 @@ def _turns(body: str) -> Iterator[Message]:
         # Space around a turn is removed before quoted space is inserted.
         text = re.sub("\0(\\d+)\0", lambda mark: quoted[int(mark[1])], "\n".join(lines).strip())
         if text:
-            yield Message(role, (TextPart(text),))
+            yield Message(role, (TextPart(_as_template(text)),))
         lines = []
         role = _ROLES.get(header[1].lower(), cast("Role", header[1].lower()))
+
+
+def _as_template(text: str) -> str:
+    """A template for a turn in which quoted braces are marked."""
+    return escaped(text.replace(_TEXT_BRACE, "{"), lambda at: _TEXT_BRACE not in text[at : at + 2])
 
 
 def _refuse_logic(template: str) -> None:
@@ -268,6 +277,7 @@ def _only_text(turn: Message) -> str:
 
 def _escaped(text: str) -> str:
     """The text of a turn, escaped so that Jinja and :func:`from_text` return it unchanged."""
+    text = unescaped(text, f"{_TEXT_BRACE}{{")
     start = len(text) - len(text.lstrip())
     end = max(start, len(text.rstrip()))
     lines = [_escaped_line(line) for line in text[start:end].split("\n")]
@@ -281,4 +291,4 @@ def _escaped_line(line: str) -> str:
 
 
 def _as_quote(text: str) -> str:
-    return f"{{{{ {text!r} }}}}" if text else ""
+    return f"{{{{ {text.replace(_TEXT_BRACE, '{')!r} }}}}" if text else ""

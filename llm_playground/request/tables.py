@@ -18,7 +18,7 @@ from uuid import UUID
 
 from llm_playground import inputs
 from llm_playground.errors import InvalidParameterError
-from llm_playground.request.messages import names
+from llm_playground.request.templates import names
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,7 @@ from llm_playground.codegen.python import STYLE
 from llm_playground.codegen.request import LiteralWriter, Placeholders
 from llm_playground.errors import InvalidParameterError
 from llm_playground.redaction import redact
-from llm_playground.request import messages
+from llm_playground.request import templates
 from llm_playground.request.parameters import PRESETS, check_iterations
 from llm_playground.widget.form import Form, swept_parameters, variations
 
@@ -250,7 +250,7 @@ def _prompt(form: Form, column: int) -> str:
 def _variables(form: Form) -> str | None:
     """The sources of ``{{name}}`` as code; None if the form has no names."""
     texts = [form.prompt, form.system, *(str(turn["content"]) for turn in form.turns)]
-    if not any(messages.names(text) for text in texts):
+    if not any(templates.names(text) for text in texts):
         return None
     sources = ["**globals()"]
     if form.values:

@@ -23,6 +23,7 @@ from llm_playground.request.messages import conversation
 from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
 from llm_playground.request.tables import case_label
+from llm_playground.request.templates import edited_message, escaped
 from llm_playground.types import Message
 from llm_playground.widget.answer_labels import (
     NO_LABEL,
@@ -177,6 +178,15 @@ def first_only(form: Form) -> Form:
         parameters={**form.parameters, **variations(form)[0].parameters},
         iterations=1,
     )
+
+
+def form_from_sent(messages: Sequence[Message]) -> Form:
+    r"""A form that sends messages again, whatever braces they have.
+
+    >>> form_from_sent([Message("user", (TextPart("Fix {{ x }}"),))]).prompt
+    'Fix \\{{ x }}'
+    """
+    return form_from_prompt(Prompt(tuple(edited_message(one, escaped) for one in messages)))
 
 
 def form_from_prompt(prompt: str | Prompt) -> Form:
@@ -395,5 +405,6 @@ def turns_after(sent: Sequence[Message], answer: str, entries: MakeEntries) -> l
 
     The system prompt is left out, as it has its own text box.
     """
-    messages = list(sent[1:] if sent and sent[0].role == "system" else sent)
-    return [*turns_from(messages, entries), {"role": "assistant", "content": answer}]
+    later = sent[1:] if sent and sent[0].role == "system" else sent
+    messages = [edited_message(message, escaped) for message in later]
+    return [*turns_from(messages, entries), {"role": "assistant", "content": escaped(answer)}]

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from llm_playground import config
 from llm_playground.catalog import estimates
 from llm_playground.errors import InvalidParameterError
 from llm_playground.formatting import count
 from llm_playground.redaction import MASK, redact
 from llm_playground.request.tables import Table, checked_table, is_of, is_simple, table_from
+from llm_playground.request.values import fewest_characters, sent_as, shape_in_words
 
 _MOST_TABLES = 20
 _MOST_CHARACTERS = 60
@@ -24,10 +26,18 @@ _MOST_ITEMS = 3
 _MOST_DEPTH = 2
 _READ_CHARACTERS = 1_000  # of a long text: enough for a line, and to recognise a key
 _COUNTED_CHARACTERS = 4_000_000  # tokens of a longer text are estimated from its length
-_TIMES = " \N{MULTIPLICATION SIGN} "
 
 # The value of a variable with such a name is never shown.
 _SECRET_NAME = re.compile(r"(?i)(api_?key|secret|passw|credential|token$)")
+# The types whose size can be read, and how they are sent said, without reading their values.
+_TABLES: dict[str, tuple[str, ...]] = {
+    "pandas": ("DataFrame", "Series"),
+    "numpy": ("ndarray",),
+    "polars": ("DataFrame", "Series"),
+    "pyarrow": ("Table", "RecordBatch"),
+    "torch": ("Tensor",),
+    "xarray": ("DataArray", "Dataset"),
+}
 _NOUN_OF_ITEMS: dict[type, str] = {
     **dict.fromkeys((list, tuple, dict, set, frozenset), "item"),
     **dict.fromkeys((bytes, bytearray), "byte"),
@@ -77,8 +87,8 @@ def _preview(value: object) -> Preview:
         return Preview("", one_line(str(value)))
     if kind is int:
         return Preview("a very large whole number", "")
-    if is_of(value, "pandas", "DataFrame", "Series") or is_of(value, "numpy", "ndarray"):
-        return Preview(_shape_in_words(value), "")
+    if any(is_of(value, library, *kinds) for library, kinds in _TABLES.items()):
+        return Preview(shape_in_words(value), _how_sent(value))
     if kind in _NOUN_OF_ITEMS:
         size = count(len(value), _NOUN_OF_ITEMS[kind])  # type: ignore[arg-type] # these have a length
         text = one_line(_short_repr(value, _MOST_DEPTH)) if kind in _CONTAINERS else ""
@@ -86,11 +96,12 @@ def _preview(value: object) -> Preview:
     return Preview(f"{kind.__name__[:_MOST_CHARACTERS]} object", "")
 
 
-def _shape_in_words(value: Any) -> str:  # noqa: ANN401 - a frame, a series or an array
-    kind, sizes = type(value).__name__, value.shape
-    if kind == "DataFrame":
-        return f"{kind}, {count(sizes[0], 'row')}{_TIMES}{count(sizes[1], 'column')}"
-    return f"{kind}, {_TIMES.join(f'{size:,}' for size in sizes)}"
+def _how_sent(value: object) -> str:
+    """``sent whole, as CSV``, or why it cannot be sent; only the size of the value is looked at."""
+    most, fewest = config.settings().max_value_chars, fewest_characters(value)
+    if most is not None and fewest > most:
+        return f"too large to send: over {fewest:,} characters, {most:,} are allowed"
+    return f"sent whole, as {sent_as(value)}"
 
 
 def _short_repr(value: object, depth: int) -> str:

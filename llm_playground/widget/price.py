@@ -25,8 +25,9 @@ from llm_playground.catalog.capabilities import check_parameters
 from llm_playground.catalog.estimates import Estimate
 from llm_playground.errors import BudgetExceededError, InvalidParameterError
 from llm_playground.formatting import usd
-from llm_playground.request.messages import conversation, filled
+from llm_playground.request.messages import conversation
 from llm_playground.request.parameters import check_iterations, parameters_from
+from llm_playground.request.templates import filled
 from llm_playground.types import Message, Parameters, Request
 from llm_playground.widget.cost_context import (
     EstimateBasis,
@@ -127,7 +128,8 @@ def _requests(form: Form, notebook: Mapping[str, object]) -> Iterator[Request]:
         for one in all_variations:
             case, swept = id(one.case), id(one.parameters)
             if case not in messages:
-                messages[case] = filled(template, known.new_child({**one.case}))
+                case_values = known.new_child({**one.case})
+                messages[case] = filled(template, case_values)
             if swept not in parameters:
                 values = {**form.parameters, **one.parameters}
                 parameters[swept] = parameters_from(values, form.preset)

@@ -17,7 +17,6 @@ from llm_playground.providers.wire_formats import at_endpoint, older_version
 from llm_playground.rendering import answers
 from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from
-from llm_playground.request.prompts import Prompt
 from llm_playground.request.schemas import restored
 from llm_playground.runlog import attachments, definitions, open_log
 from llm_playground.runlog.attachments import Attachment
@@ -26,7 +25,7 @@ from llm_playground.runlog.rows import TOKEN_COLUMNS, unpacked_row
 from llm_playground.types import Execution, Message, Parameters, Request, Run, Schema, Tool
 from llm_playground.widget.answer_labels import AnswerLabel, labels_of_requests
 from llm_playground.widget.controls import TRAIT_OF
-from llm_playground.widget.form import Form, PlannedCall, form_from_prompt
+from llm_playground.widget.form import Form, PlannedCall, form_from_sent
 from llm_playground.widget.session import Notify, RunSession
 
 if TYPE_CHECKING:
@@ -274,7 +273,7 @@ def form_of(stored: Sequence[StoredRun]) -> Form:
             "is shown."
         )
     return replace(
-        form_from_prompt(Prompt(messages)),
+        form_from_sent(messages),
         models=list(dict.fromkeys(one.run.model for one in stored)),
         parameters=_swept([one.run.parameters for one in stored]),
         iterations=max(one.iterations for one in stored),

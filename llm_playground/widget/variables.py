@@ -20,7 +20,7 @@ from llm_playground.config.endpoints import LOCAL_MODEL
 from llm_playground.errors import InvalidParameterError, TemplateError
 from llm_playground.formatting import count
 from llm_playground.parts import FilePart
-from llm_playground.request import messages
+from llm_playground.request import templates, values
 from llm_playground.request.secret_guard import Written
 from llm_playground.request.tables import Table, TableRows, cases_of, is_simple
 from llm_playground.widget import form
@@ -213,7 +213,7 @@ def _missing_message(name: str, table: Table | None) -> str:
     """The error that filling in the name would raise, and the table's columns."""
     message = ""
     try:
-        messages.fill(f"{{{{{name}}}}}", {})
+        templates.fill(f"{{{{{name}}}}}", {})
     except TemplateError as error:
         message = str(error)
     if table is None:
@@ -224,7 +224,7 @@ def _missing_message(name: str, table: Table | None) -> str:
 def _names_in(panel: Playground) -> list[str]:
     """The names in the prompts and turns, in order, each once."""
     texts = [panel.prompt, panel.system, *(turn["content"] for turn in panel.turns)]
-    return list(dict.fromkeys(name for text in texts for name in messages.names(text)))
+    return list(dict.fromkeys(name for text in texts for name in templates.names(text)))
 
 
 def _namespace() -> Mapping[str, object]:
@@ -288,7 +288,7 @@ class TextConverter:
         known, text = self._unfinished.pop(name, (None, None))
         is_known = text is not None and known is value
         if text is None or not is_known:
-            text = _text_in_thread(value)
+            text = _text_in_thread(name, value)
         try:
             # A value that took too long before is not waited for again.
             error = text.exception(0 if is_known else self._timeout_s)
@@ -296,7 +296,7 @@ class TextConverter:
             self._unfinished[name] = value, text
             problem = f"takes longer than {self._timeout_s:g} s to become text"
         else:
-            if error is None:
+            if error is None or isinstance(error, TemplateError):
                 return text.result()
             problem = f"has no text ({type(error).__name__})"
         raise TemplateError(
@@ -305,12 +305,12 @@ class TextConverter:
         )
 
 
-def _text_in_thread(value: object) -> Future[str]:
+def _text_in_thread(name: str, value: object) -> Future[str]:
     text: Future[str] = Future()
 
     def convert() -> None:
         try:
-            text.set_result(str(value))
+            text.set_result(values.text_of(name, value))
         except BaseException as error:  # also SystemExit: the caller waits for the outcome
             text.set_exception(error)
 

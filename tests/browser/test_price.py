@@ -89,7 +89,8 @@ def test_the_price_follows_while_a_prompt_is_typed(notebook):
     notebook.by("prompt").fill("Summarise {{articel}}")
     expect(price).to_have_text("")
     expect(notebook.panel.get_by_role("alert")).to_have_text(
-        "{{articel}} is not defined. Run the cell that defines it, or type a value."
+        "{{articel}} is not defined. Run the cell that defines it, or type a value. "
+        r"To send the braces as they are, write \{{articel}}."
     )
     notebook.by("prompt").fill("Summarise {{article}}")
 

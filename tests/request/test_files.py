@@ -12,7 +12,8 @@ import pytest
 import llm_playground as lp
 from llm_playground.parts import FilePart
 from llm_playground.request import files, locations, secret_guard
-from llm_playground.request.messages import conversation, filled, stored_conversation
+from llm_playground.request.messages import conversation, stored_conversation
+from llm_playground.request.templates import filled
 from llm_playground.types import messages_as_json
 
 PDF = b"%PDF-1.4\n1 0 obj <</Type /Page>> endobj\n"

@@ -1,6 +1,7 @@
 """Attachments: whatever a notebook holds becomes a part of a message, or one clear line."""
 
 import base64
+import contextlib
 import io
 import os
 import subprocess
@@ -10,7 +11,7 @@ import threading
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageChops, ImageOps
 
 import llm_playground as lp
 from llm_playground.request import images
@@ -250,3 +251,71 @@ class TestBounds:
 
         with pytest.raises(lp.InvalidParameterError, match="too large"):
             lp.image(array)
+
+
+def photo(kind, orientation, *, place=False):
+    """A picture of 60 x 40 whose left third is red, as EXIF says to hold it."""
+    picture = Image.new("RGB", (60, 40), "white")
+    picture.paste("red", (0, 0, 20, 40))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    if place:
+        exif.get_ifd(0x8825)[1] = "N"
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, exif=exif)
+    return buffer.getvalue()
+
+
+class TestOrientation:
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+    @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+    @pytest.mark.parametrize("source", ["bytes", "path", "data", "file", "PIL"])
+    def test_an_image_is_sent_upright(self, kind, orientation, source, tmp_path):
+        data = photo(kind, orientation)
+        seen = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+        path = tmp_path / "photo"
+        path.write_bytes(data)
+        url = f"data:image/{kind.lower()};base64,{base64.b64encode(data).decode()}"
+        sources = {"bytes": data, "path": path, "data": url, "file": io.BytesIO(data)}
+
+        part = lp.image(sources.get(source, Image.open(io.BytesIO(data))))
+
+        sent = opened(part).convert("RGB")
+        assert sent.size == seen.size
+        assert opened(part).getexif().get(0x0112, 1) == 1
+        difference = ImageChops.difference(sent, seen).getextrema()
+        assert max(most for _, most in difference) < 30
+        if source != "PIL":
+            assert part.media_type == f"image/{kind.lower()}"
+            assert (part.data == data) == (orientation == 1)
+
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+    def test_the_place_is_not_sent(self, kind):
+        part = lp.image(photo(kind, 1, place=True))
+
+        assert not opened(part).getexif()
+        plain = opened(lp.image(photo(kind, 1)))
+        assert opened(part).tobytes() == plain.tobytes()
+
+    @pytest.mark.parametrize("cut", range(0, 120, 7))
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+    def test_a_cut_off_image_is_no_crash(self, kind, cut):
+        data = photo(kind, 6, place=True)[: 160 - cut]
+        with contextlib.suppress(lp.InvalidParameterError):
+            lp.image(data)
+
+    def test_a_heic_that_pil_cannot_read_is_one_line(self):
+        with pytest.raises(lp.InvalidParameterError, match="Save it as JPEG"):
+            lp.image(b"\0\0\0\x18ftypheic" + bytes(40))
+
+
+@pytest.mark.parametrize(
+    ("part", "kinds"),
+    [
+        (lp.ImagePart("image/png", PNG), ["image/png", "text/plain"]),
+        (lp.ImagePart("image/png", b"<svg onload=x>"), ["text/plain"]),
+        (lp.ImagePart("image/png", url="https://example.org/a.png"), ["text/plain"]),
+    ],
+)
+def test_a_notebook_shows_the_picture_of_safe_bytes_only(part, kinds):
+    assert sorted(part._repr_mimebundle_()) == kinds

@@ -140,7 +140,8 @@ def test_form_that_cannot_be_sent_has_a_problem_and_no_price(serve):  # noqa: F8
 
     assert (preview.text, preview.calls) == ("", 0)
     assert preview.problem == (
-        "{{article}} is not defined. Run the cell that defines it, or type a value."
+        "{{article}} is not defined. Run the cell that defines it, or type a value. "
+        r"To send the braces as they are, write \{{article}}."
     )
     assert preview_for_form(Form("{{article}}", models=[MODEL]), {"article": "news"}).problem == ""
 

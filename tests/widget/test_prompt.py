@@ -113,7 +113,10 @@ class TestVariables:
     def test_missing_name_is_explained(self, pg):
         until(lambda: sources(pg) == {"article": "missing", "n": "missing"})
 
-        line = "{{article}} is not defined. Run the cell that defines it, or type a value."
+        line = (
+            "{{article}} is not defined. Run the cell that defines it, or type a value. "
+            r"To send the braces as they are, write \{{article}}."
+        )
         assert chip(pg, "article")["problem"] == line
         with pytest.raises(lp.TemplateError) as error:
             pg.run()
@@ -241,7 +244,7 @@ class TestHostileValues:
             preview_of("df", frame).detail
             == "DataFrame, 1,200 rows \N{MULTIPLICATION SIGN} 2 columns"
         )
-        assert preview_of("df", frame).text == ""
+        assert preview_of("df", frame).text == "sent whole, as CSV"
 
 
 class TestCases:
