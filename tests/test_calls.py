@@ -309,7 +309,8 @@ class TestStream:
             aiter(events)
 
     def test_is_read_by_for_too(self, serve):
-        server = serve(Reply(openai_stream(["Hel", "lo"])), endless())
+        replies = iter([Reply(openai_stream(["Hel", "lo"])), endless()])
+        server = serve(lambda _request: next(replies))
 
         events = lp.stream("hi", "openai:gpt-4o")
         texts = [event.text for event in events if isinstance(event, lp.TextDelta)]
