@@ -31,7 +31,7 @@ PACKAGE = f"{Path(lp.__file__).parent}/"
 # tools, settings of an endpoint, refused additions) are not entered. Run has two more: on a slow
 # machine, a read of the log by the panel may end within it. A run in progress, the line about calls
 # that take long, and the place of the log have a file each.
-LIMITS = {"ask": 51, "ask, with a budget": 52, "Run": 70, "costs": 10}
+LIMITS = {"ask": 52, "ask, with a budget": 53, "Run": 76, "costs": 10}
 MODEL = "openai:gpt-4o"
 WARM_UPS = 2
 TIMEOUT_S = 20.0
