@@ -414,7 +414,8 @@ class Playground(Panel):
     def _run_form(self, content: Mapping[str, Any]) -> None:
         """Run with the form in the message, as messages with changed traits may arrive later."""
         values = content.get("form", {})
-        self.set_state({name: values[name] for name in FORM if name in values})
+        form = self.get_state(FORM)
+        self.set_state({n: values[n] for n in FORM if n in values and values[n] != form[n]})
         try:
             self._start_run(RunRequest.from_view(content))
         except ConfirmationNeeded as confirmation:

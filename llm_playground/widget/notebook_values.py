@@ -183,4 +183,8 @@ def cases_to_view(cases: object, _panel: object) -> object:
 
 def cases_from_view(data: object, panel: Any) -> object:  # noqa: ANN401 - the playground, whose module imports this one
     """The value of ``cases`` that a view sends: a description stands for the table in the panel."""
-    return panel.cases if isinstance(data, Mapping) else data
+    if not isinstance(data, Mapping):
+        if not isinstance(panel.cases, (str, type(None))):
+            panel.removed_cases = panel.cases  # Undo in the view brings them back
+        return data
+    return panel.removed_cases if panel.cases is None else panel.cases

@@ -30,6 +30,7 @@ from llm_playground.widget import controls, form
 from llm_playground.widget.controls import TRAIT_OF, TRAITS
 from llm_playground.widget.form import Form
 from llm_playground.widget.notebook_values import cases_from_view, cases_to_view
+from llm_playground.widget.shared_texts import TEXTS, SharedTexts
 from llm_playground.widget.variables import PromptInputs
 
 FORM = (
@@ -65,7 +66,7 @@ def joined(modules: Iterable[Path]) -> str:
 
 
 def _editable(trait: t.TraitType[Any, Any]) -> t.TraitType[Any, Any]:
-    """A trait that views edit. It is not echoed: a late echo would undo what was typed since.
+    """A trait that views edit. :meth:`Panel.set_state` shares it with other views.
 
     Numbers are of type ``Any``, so that a wrong value is kept and explained instead of refused.
     """
@@ -110,6 +111,7 @@ class Panel(anywidget.AnyWidget):
     widget_id = _shown(t.Unicode())  # by which a view finds its model
     name = _shown(_Text(allow_none=True))
     cell_id: str | None = None  # of the cell that made the panel
+    removed_cases: object = None  # a table set from Python that a view has removed
 
     prompt = _editable(_Text())
     system = _editable(_Text())
@@ -131,6 +133,8 @@ class Panel(anywidget.AnyWidget):
     images = _editable(_Value())
     files = _editable(_Value())
 
+    # What a view has received when it sends a text: its id, and the revision of the texts.
+    seen = _shown(t.Dict()).tag(to_json=lambda _, panel: {"revision": panel._shared_texts.revision})
     baseline = _editable(t.Any(None))  # the number of the answer that others are compared with
 
     running = _shown(t.Bool(False))
@@ -154,6 +158,8 @@ class Panel(anywidget.AnyWidget):
 
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 - traits, as anywidget takes them
         self._per_thread = threading.local()
+        self._setting = threading.RLock()
+        self._shared_texts = SharedTexts()
         credentials.remember_all()  # before the first state is sent
         widget_id = uuid.uuid4().hex
         super().__init__(model_id=widget_id, widget_id=widget_id, **values)
@@ -265,8 +271,25 @@ class Panel(anywidget.AnyWidget):
             setattr(self, name, values[name])
 
     def set_state(self, sync_data: Mapping[str, Any]) -> None:
-        """Set what a view sent: a preset first, so that the other values do not reset it."""
-        super().set_state(dict(sorted(sync_data.items(), key=lambda item: item[0] != "preset")))
+        """Set what a view sent, and send it to the other views.
+
+        A preset is set first, so that the other values do not reset it.
+        """
+        values = dict(sorted(sync_data.items(), key=lambda item: item[0] != "preset"))
+        seen = values.pop("seen", None) or {}
+        with self._setting:  # views' messages come on several threads
+            texts = {name: str(values[name]) for name in TEXTS if name in values}
+            for name, text in texts.items():
+                values[name] = self._shared_texts.merged(seen, name, text, getattr(self, name))
+            super().set_state(values)
+            if texts:
+                now = {name: getattr(self, name) for name in texts}
+                self._shared_texts.record(seen.get("view"), now)
+            names = [name for name in (*FORM, "baseline") if name in values]
+            state = super().get_state(key=[*names, "seen"] if texts else names)
+            shared = {name: value for name, value in state.items() if _without_keys(value) is value}
+            if shared:  # a key stays in the view where it was typed
+                self._send({"method": "echo_update", "state": shared, "buffer_paths": []})
 
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:  # noqa: ANN401 - as in ipywidgets
         """The state that views get and that a notebook may keep, without keys."""

@@ -12,6 +12,7 @@ import pytest
 from nbconvert import HTMLExporter
 from playwright.sync_api import expect
 
+from tests.browser.pages import NotebookPage
 from tests.browser.stories import BRIEF
 
 STORY = "Tell me a long story about the sea."
@@ -423,6 +424,39 @@ def execute_first(notebook):
     """Execute the cell of a page that has no panel yet."""
     notebook.start_cell(0)
     expect(notebook.by("run")).to_be_visible()
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_two_windows_of_one_notebook_show_and_send_one_form(opened, app):
+    notebook = opened(app=app)
+    ran(notebook)
+    notebook.saved()
+    page = notebook.page.context.new_page()
+    page.goto(notebook.server.address(app, notebook.name))
+    other = NotebookPage(page, notebook.server, app, notebook.name)
+    expect(other.by("prompt")).to_have_value("Say hello.")
+    expect(other.by("footer")).to_contain_text("free ·")
+
+    other.by("prompt").click()
+    other.page.keyboard.press("Home")
+    notebook.by("prompt").click()
+    notebook.page.keyboard.press("Control+End")
+    notebook.page.keyboard.type(" And then", delay=20)
+    other.page.keyboard.type("Please: ", delay=20)
+    for one in (other, notebook):
+        expect(one.by("prompt")).to_have_value("Please: Say hello. And then")
+    notebook.page.keyboard.type(" goodbye.")
+    expect(other.by("prompt")).to_have_value("Please: Say hello. And then goodbye.")
+    other.page.keyboard.type("do. ")  # the caret stayed where it was
+    other.by("iterations").fill("2")
+    expect(notebook.by("iterations")).to_have_value("2")
+
+    notebook.by("run").click()
+    for one in (other, notebook):
+        expect(one.by("footer")).to_have_count(2)
+        expect(one.by("prompt")).to_have_value("Please: do. Say hello. And then goodbye.")
+    sent = "lp.runs(limit=2).user_prompt.tolist()"
+    notebook.expect_in_kernel(f"set({sent})", "{'Please: do. Say hello. And then goodbye.'}")
 
 
 # Presses Stop all, and gives how many ms it took until the page said that it has stopped.

@@ -3,6 +3,7 @@
 import threading
 import time
 
+import pandas as pd
 import pytest
 
 import llm_playground as lp
@@ -374,3 +375,28 @@ def test_the_log_names_the_widget_as_source(pg):
 
     assert len(pg.results) == 1
     assert lp.runs().source.tolist() == ["widget"]
+
+
+def test_what_one_view_sets_reaches_the_others_and_a_run_adds_nothing(pg, monkeypatch):
+    messages = []
+    monkeypatch.setattr(pg, "_send", lambda message, **_: messages.append(message))
+    pg.set_state({"prompt": "Say bye.", "temperature": 0.5})
+
+    echoes = [one["state"] for one in messages if one["method"] == "echo_update"]
+    assert echoes == [{"prompt": "Say bye.", "temperature": 0.5, "seen": {"revision": 1}}]
+    messages.clear()
+    pg._run_form({"form": pg.get_state(traits.FORM)})
+    assert pg.results.user_prompt.tolist() == ["Say bye."]
+    assert not [one for one in messages if one["method"] == "echo_update"]
+
+
+def test_a_removed_table_of_cases_can_be_brought_back(pg):
+    frame = pd.DataFrame({"name": ["Ada", "Grace"]})
+    pg.cases = frame
+    shown = pg.get_state("cases")["cases"]
+
+    pg.set_state({"cases": None})
+    assert pg.cases is None
+    pg.set_state({"cases": shown})
+
+    assert pg.cases is frame

@@ -2,6 +2,7 @@
 // bytes are sent to the kernel once, in chunks; the trait holds only names and sizes.
 
 import { button, follow, h, newId, setText, show } from "./dom.js";
+import { createUndoLine } from "./overlay.js";
 
 /** @typedef {import("./dom.js").View} View */
 
@@ -89,6 +90,7 @@ export function createAttachments(view, prompt) {
   };
   const problem = h("p", { class: "llm-problem", role: "alert" });
   const note = h("p", { class: "llm-warning" });
+  const undo = createUndoLine(view, prompt);
   /** @type {Map<string, string>} */
   const thumbnails = new Map();
 
@@ -152,8 +154,9 @@ export function createAttachments(view, prompt) {
    * @param {AttachmentEntry} entry
    */
   const remove = (trait, entry) => {
+    const before = entries(trait);
     drop(trait, entry.id);
-    view.announce(`${entry.name} removed.`);
+    undo.offer(`${entry.name} was removed.`, () => view.edit(trait, before));
     prompt.focus();
   };
 
@@ -180,9 +183,10 @@ export function createAttachments(view, prompt) {
   follow(view, ["images"], () => paint("images"));
   follow(view, ["files"], () => paint("files"));
   follow(view, ["attachment_note"], () => setText(note, view.model.get("attachment_note")));
+  follow(view, ["images", "files", "running"], undo.drop); // a Run forgets what was removed
   acceptPastes(view, prompt, addFiles);
   const adding = createAddRow(view, addPath, addFiles);
-  const element = h("div", { class: "llm-attachments" }, lists.images, lists.files, adding.row, problem, note);
+  const element = h("div", { class: "llm-attachments" }, lists.images, lists.files, undo.element, adding.row, problem, note);
   return { element, opener: adding.opener, acceptDrops: (place) => acceptDrops(view, place, addFiles) };
 }
 

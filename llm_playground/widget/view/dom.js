@@ -1,5 +1,7 @@
 // DOM helpers shared by all parts of the view: elements, focus, clipboard, sanitized HTML, text areas.
 
+import { movedPosition } from "./shared_text.js";
+
 /**
  * The widget's model as anywidget passes it to `render`.
  * @typedef {object} Model
@@ -263,12 +265,16 @@ function addCopyButton(view, code) {
 }
 
 /**
- * Set a text box's value if it differs, which keeps the browser's undo history and the caret.
+ * Set a text box's value if it differs, which keeps the browser's undo history, and the caret at its words.
  * @param {HTMLTextAreaElement} box
  * @param {string} text
  */
 export function setValue(box, text) {
-  if (box.value !== text) box.value = text;
+  const { value: before, selectionStart, selectionEnd, selectionDirection } = box;
+  if (before === text) return;
+  box.value = text;
+  box.setSelectionRange(
+    movedPosition(before, text, selectionStart), movedPosition(before, text, selectionEnd), selectionDirection);
 }
 
 /**

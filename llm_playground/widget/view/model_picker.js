@@ -2,6 +2,7 @@
 
 import { createKeyDialog, createKeyHelp } from "./api_keys.js";
 import { button, follow, h, newId, replaceContent, setText } from "./dom.js";
+import { createUndoLine } from "./overlay.js";
 import {
   extendGroups, findChoice, groupedChoices, labelOf, markOf, noMatchMessage, providerOf,
 } from "./model_choices.js";
@@ -29,16 +30,18 @@ export function createPicker(view) {
   const popup = createPopup(view, input, keys);
   const chips = h("span", { class: "llm-chips" });
   const fixes = h("div", { class: "llm-fixes" });
+  const undo = createUndoLine(view, input);
   const element = h("div", { class: "llm-models" },
     h("span", { class: "llm-label", "aria-hidden": "true" }, "Model"),
-    chips, h("span", { class: "llm-combo" }, input), popup.element, fixes, keys.element);
+    chips, h("span", { class: "llm-combo" }, input), popup.element, undo.element, fixes, keys.element);
 
   /** @returns {string[]} */
   const chosen = () => view.model.get("models");
   /** @param {string} model */
   const remove = (model) => {
-    view.edit("models", chosen().filter((name) => name !== model));
-    view.announce(`${labelOf(view.model.get("choices"), model)} removed.`);
+    const before = chosen();
+    view.edit("models", before.filter((name) => name !== model));
+    undo.offer(`${labelOf(view.model.get("choices"), model)} was removed.`, () => view.edit("models", before));
     input.focus();
   };
   /** @param {FocusEvent} event */
@@ -58,6 +61,8 @@ export function createPicker(view) {
     const lines = unusable.map((provider) => view.model.get("unusable")[provider]);
     replaceContent(fixes, lines, () => unusable.map((provider) => createKeyHelp(view, provider, keys)), input);
   });
+
+  follow(view, ["models"], undo.drop);
 
   /** @param {KeyboardEvent} event */
   const key = (event) => {

@@ -14,6 +14,7 @@ import { createPrompts } from "./prompts.js";
 import { createDraftStatus, createSavedLine } from "./restore.js";
 import { createRunBar } from "./run_bar.js";
 import { renderSaved } from "./saved_view.js";
+import { mergedValue } from "./shared_text.js";
 
 /** @typedef {import("./answer_state.js").Message} Message */
 /** @typedef {import("./dom.js").Model} Model */
@@ -22,6 +23,7 @@ import { renderSaved } from "./saved_view.js";
 
 const MESSAGES = new Set(["run", "events", "snapshot"]);
 const SAVE_AFTER_MS = 150;
+const PAGE = newId(); // distinguishes this window from others of the same notebook
 const FORM_TRAITS = [
   "prompt", "system", "models", "temperature", "top_p", "max_tokens", "reasoning_effort", "stop_at", "seed",
   "top_k", "presence_penalty", "frequency_penalty", "preset", "iterations",
@@ -76,40 +78,85 @@ async function render({ model, el }) {
  * @returns {View}
  */
 function createView(model, signal, live) {
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let saving;
-  const save = () => {
-    clearTimeout(saving);
-    saving = undefined;
-    model.save_changes();
-  };
-  signal.addEventListener("abort", () => saving !== undefined && save());
+  const edits = createEdits(model, signal);
+  const request = createRequester(model, signal);
   /** @type {View} */
   const view = {
     model,
     signal,
-    edit: (name, value) => {
-      model.set(name, value);
-      saving ??= setTimeout(save, SAVE_AFTER_MS);
-    },
+    edit: edits.edit,
     id: newId(),
     formTraits: FORM_TRAITS,
     // The message carries the form: changes of traits may arrive later.
     run: (extra = {}) => {
       if (model.get("running")) return;
-      save();
+      edits.flush();
       const form = Object.fromEntries(FORM_TRAITS.map((trait) => [trait, model.get(trait)]));
       model.send({ type: "run", form, view: view.id, ...extra });
       view.afterRun();
     },
-    flush: () => saving !== undefined && save(),
+    flush: edits.flush,
     announce: (sentence) => setText(live, sentence),
-    request: createRequester(model, signal),
+    request: (name, args) => {
+      edits.flush(); // what the kernel changes then is no change to merge
+      return request(name, args);
+    },
     afterRun: () => {},
     localKeys: new Map(),
     answerMenuItems: [],
   };
   return view;
+}
+
+/**
+ * Changes of the form made in this view: sent after a short pause, and merged with those that other
+ * windows made meanwhile.
+ * @param {Model} model
+ * @param {AbortSignal} signal
+ */
+function createEdits(model, signal) {
+  /** @type {Map<string, {base: unknown, local: unknown}>} */
+  const unsent = new Map();
+  let sent = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let saving;
+  const save = () => {
+    clearTimeout(saving);
+    saving = undefined;
+    if (unsent.has("prompt") || unsent.has("system")) {
+      const { revision } = model.get("seen");
+      sent += 1; // only a changed trait is sent
+      model.set("seen", { view: PAGE, revision, sent });
+    }
+    unsent.clear();
+    model.save_changes();
+  };
+  /** @param {string} name @param {unknown} value */
+  const edit = (name, value) => {
+    const base = (unsent.get(name) ?? { base: model.get(name) }).base;
+    unsent.set(name, { base, local: value });
+    model.set(name, value);
+    saving ??= setTimeout(save, SAVE_AFTER_MS);
+  };
+  /** @param {string} name */
+  const onChange = (name) => {
+    const change = unsent.get(name);
+    const remote = model.get(name);
+    if (change === undefined || remote === change.local) return;
+    const merged = mergedValue(change.base, change.local, remote);
+    unsent.delete(name);
+    if (merged !== remote) edit(name, merged);
+  };
+  for (const name of FORM_TRAITS) {
+    const listener = () => onChange(name);
+    model.on(`change:${name}`, listener);
+    signal.addEventListener("abort", () => model.off(`change:${name}`, listener));
+  }
+  const flush = () => {
+    if (saving !== undefined) save();
+  };
+  signal.addEventListener("abort", flush);
+  return { edit, flush };
 }
 
 /**

@@ -16,7 +16,7 @@ import { button, follow, h, replaceContent, setText } from "./dom.js";
 export function createPresets(view, undo) {
   const saved = h("span", { class: "llm-own" });
   const builtIn = Object.keys(view.model.get("presets"))
-    .map((name) => createPresetButton(view, name, capitalize(name)));
+    .map((name) => createPresetButton(view, name, capitalize(name), undo));
   const element = h("div", { class: "llm-presets", role: "group", "aria-label": "Presets" },
     h("span", { class: "llm-given" }, ...builtIn), saved);
   follow(view, ["own_presets"], () => {
@@ -39,9 +39,10 @@ export function createPresets(view, undo) {
  * @param {View} view
  * @param {string} name
  * @param {string} text
+ * @param {UndoLine} undo
  */
-function createPresetButton(view, name, text) {
-  const onPress = () => choosePreset(view, view.model.get("preset") === name ? null : name);
+function createPresetButton(view, name, text, undo) {
+  const onPress = () => choosePreset(view, view.model.get("preset") === name ? null : name, undo);
   const title = presetTitle(view.model, name);
   const attributes = { "data-llm": "preset", "data-preset": name, "aria-pressed": "false", title };
   return button(text, attributes, view.signal, onPress);
@@ -59,12 +60,12 @@ function createSavedPreset(view, name, undo) {
     await view.request("delete_preset", { name });
     undo.offer(`Preset “${name}” was deleted.`, async () => {
       await view.request("save_preset", { name, parameters });
-      if (chosen) choosePreset(view, name);
+      if (chosen) choosePreset(view, name, undo);
     });
   };
   const cross = button("×", { class: "llm-cross", "aria-label": `Delete preset ${name}`, title: "Delete" },
     view.signal, () => void remove().catch(undo.fail));
-  return h("span", { class: "llm-preset" }, createPresetButton(view, name, name), cross);
+  return h("span", { class: "llm-preset" }, createPresetButton(view, name, name, undo), cross);
 }
 
 /**
@@ -85,11 +86,22 @@ export function presetSettings(model, name) {
  * Apply a preset; null resets what the current preset has set to auto.
  * @param {View} view
  * @param {string | null} name
+ * @param {UndoLine} undo offers to bring back values that were set by hand
  */
-function choosePreset(view, name) {
-  for (const trait of Object.keys(presetSettings(view.model, view.model.get("preset")))) view.edit(trait, null);
-  for (const [trait, value] of Object.entries(presetSettings(view.model, name))) view.edit(trait, value);
+function choosePreset(view, name, undo) {
+  const old = presetSettings(view.model, view.model.get("preset"));
+  const settings = presetSettings(view.model, name);
+  const before = Object.keys({ ...old, ...settings, preset: null })
+    .map((trait) => /** @type {const} */ ([trait, view.model.get(trait) ?? null]));
+  for (const trait of Object.keys(old)) view.edit(trait, null);
+  for (const [trait, value] of Object.entries(settings)) view.edit(trait, value);
   view.edit("preset", name);
+  const replaced = before.filter(([trait, value]) => value !== null && !(trait in old) && trait in settings
+    && JSON.stringify(settings[trait]) !== JSON.stringify(value));
+  if (replaced.length === 0) return;
+  undo.offer(`${capitalize(String(name))} replaced values that you had set.`, () => {
+    for (const [trait, value] of before) view.edit(trait, value);
+  });
 }
 
 /**

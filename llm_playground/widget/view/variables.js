@@ -1,7 +1,7 @@
 // The variables of the prompts and their sources: the notebook, a typed value, or a table of cases.
 
 import { autoGrow, button, follow, h, setText, setValue, show } from "./dom.js";
-import { createMenu } from "./overlay.js";
+import { createMenu, createUndoLine } from "./overlay.js";
 
 /** @typedef {import("./dom.js").View} View */
 
@@ -156,24 +156,27 @@ function createVariable(view, name, fallbackFocus) {
  * @param {HTMLElement} fallbackFocus
  */
 function createCases(view, fallbackFocus) {
-  /** @param {string | null} name */
+  /** @param {string} name */
   const choose = (name) => {
     view.edit("cases", name);
-    view.announce(name ? `Every row of ${name} is a case.` : "No cases.");
+    view.announce(`Every row of ${name} is a case.`);
   };
   const items = () => {
     /** @type {Table[]} */
     const tables = view.model.get("tables");
     if (tables.length === 0) return [{ label: "No table yet: make a DataFrame or a list of dicts", act: () => {} }];
-    return tables.map((table) => ({ label: tableSummary(table), act: () => choose(table.label ?? null) }));
+    return tables.map((table) => ({ label: tableSummary(table), act: () => choose(table.label ?? "") }));
   };
   const open = createMenu(view, { text: "+ Cases from a table", name: "Cases from a table" }, items);
   const change = createMenu(view, { text: "Change", name: "Change the table of the cases" }, items);
   const which = h("span", {});
   const cross = button("×", { class: "llm-cross", "aria-label": "No cases", title: "No cases" }, view.signal, () => {
-    choose(null);
+    const before = view.model.get("cases");
+    view.edit("cases", null);
     fallbackFocus.focus();
+    undo.offer("The cases were removed.", () => view.edit("cases", before));
   });
+  const undo = createUndoLine(view, fallbackFocus);
   const chosen = h("span", { class: "llm-cases" },
     h("span", { class: "llm-side" }, "Cases ←"), which, change.element, cross);
   const problem = h("p", { class: "llm-problem" });
@@ -188,5 +191,6 @@ function createCases(view, fallbackFocus) {
     show(chosen, has, fallbackFocus);
     show(open.element, !has, fallbackFocus);
   });
-  return { cases: h("span", {}, open.element, chosen), problem };
+  follow(view, ["cases"], undo.drop);
+  return { cases: h("span", {}, open.element, chosen, undo.element), problem };
 }
