@@ -147,7 +147,6 @@ class Playground(Panel):
             if value is not None:
                 setattr(self, trait, value)
         self.inputs.start()
-        _reply_on_the_addressed_subshell(self.comm)
         self.on_msg(self._on_message)
         if run is not None:
             open_runs(self, run)
@@ -495,13 +494,3 @@ To ask that model: Playground(models="local:tiny").
             "The first argument of Playground is its name. "
             f'To ask that model: Playground(models="{name}").'
         )
-
-
-def _reply_on_the_addressed_subshell(comm: Any) -> None:  # noqa: ANN401 - comm has no types
-    """Let views' messages arrive while a synchronous cell runs.
-
-    JupyterLab sends them to a subshell. ipykernel would redirect them to the shell that published
-    here last, which is usually the busy main shell, so the subshell that was addressed is kept.
-    """
-    if hasattr(comm, "_reply_subshell_for"):
-        comm._reply_subshell_for = lambda _data, addressed: addressed

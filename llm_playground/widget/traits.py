@@ -163,6 +163,7 @@ class Panel(anywidget.AnyWidget):
         credentials.remember_all()  # before the first state is sent
         widget_id = uuid.uuid4().hex
         super().__init__(model_id=widget_id, widget_id=widget_id, **values)
+        _reply_on_the_addressed_subshell(self.comm)
         self.observe(self._update_problem, FORM)
         self.observe(self._update_controls, ("models", *TRAITS))
         self._update_controls({})
@@ -347,3 +348,13 @@ def _without_keys(value: Any) -> Any:  # noqa: ANN401 - a JSON value
     if isinstance(value, Mapping):
         return {_without_keys(name): _without_keys(item) for name, item in value.items()}
     return [_without_keys(item) for item in value]
+
+
+def _reply_on_the_addressed_subshell(comm: Any) -> None:  # noqa: ANN401 - comm has no types
+    """Let views' messages arrive while a synchronous cell runs.
+
+    JupyterLab sends them to a subshell. ipykernel would redirect them to the shell that published
+    here last, which is usually the busy main shell, so the subshell that was addressed is kept.
+    """
+    if hasattr(comm, "_reply_subshell_for"):
+        comm._reply_subshell_for = lambda _data, addressed: addressed
