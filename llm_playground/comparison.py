@@ -71,10 +71,11 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         alone = len(set(self.prompts)) == 1
-        return rendering.side_by_side(
-            (rendering.heading(run.model, prompt, alone=alone), rendering.run_to_html(run))
+        columns = rendering.side_by_side(
+            (rendering.heading(run.model, prompt, alone=alone), rendering.answer_to_html(run))
             for run, prompt in zip(self.runs, self.prompts, strict=True)
         )
+        return columns + rendering.caveats_to_html(self.runs)
 
     def __repr__(self) -> str:
         completed = sum(run.status == "completed" for run in self.runs)

@@ -52,7 +52,10 @@ def details(run: Run) -> str:
 
 
 def notices(run: Run) -> list[str]:
-    """Sentences that are shown with an answer: errors, warnings, what was not sent."""
+    """Sentences that are shown with an answer: errors, warnings, what was not sent.
+
+    :func:`caveats` has those of a whole output.
+    """
     lines = []
     if run.error is not None:
         lines.append(str(run.error))
@@ -77,9 +80,14 @@ def notices(run: Run) -> list[str]:
         lines.append(f"Asked for {formatting.count(more, 'more call')}.")
     if skipped := sum(attempt.skipped_events for attempt in run.attempts):
         lines.append(f"{formatting.count(skipped, 'event')} of the stream could not be read.")
-    if run.provider == "local" and run.status in {"completed", "cancelled"}:
-        lines.append(LOCAL_NOTE)
     return [printable(redact(line)) for line in lines]
+
+
+def caveats(runs: Iterable[Run]) -> list[str]:
+    """Sentences about the models of an output, once each, however many answers it has."""
+    answered = {"completed", "cancelled"}
+    is_local = any(run.provider == "local" and run.status in answered for run in runs)
+    return [LOCAL_NOTE] if is_local else []
 
 
 def _left_out(names: Sequence[str], model: str, why: str) -> str:

@@ -53,6 +53,7 @@ class Frame(pd.DataFrame):
                 formatters=formats,
                 max_rows=2 * _ENDS if _is_long(self) else None,
                 show_dimensions=False,
+                na_rep="",
             )
             if rows.shape[1] <= 1 or max(map(len, text.splitlines())) <= width:
                 return f"{text}\n\n{_summary(self, list(rows.columns))}"
@@ -79,6 +80,19 @@ class Frame(pd.DataFrame):
             f"</tr></thead><tbody>{gap.join(bodies)}</tbody></table>"
             f"<p>{escape(_summary(self, shown))}</p></div>"
         )
+
+
+class WholeFrame(Frame):
+    """A frame that shows all its rows, for a table in which a person looks something up."""
+
+    def __repr__(self) -> str:
+        # Names are not cut: they are what a person copies.
+        with pd.option_context("display.max_rows", None, "display.width", _NARROW + 1):
+            return super().__repr__()
+
+    def _repr_html_(self) -> str:
+        with pd.option_context("display.max_rows", None):
+            return super()._repr_html_()
 
 
 def column(values: Sequence[Any]) -> pd.Series[Any]:
@@ -171,7 +185,8 @@ def local_time(moment: datetime, now: datetime | None = None) -> str:
 
     ``now`` is the present time; None for that of the clock.
     """
-    local = moment.astimezone()
+    # pandas' Timestamp.astimezone takes a zone.
+    local = datetime.fromtimestamp(moment.timestamp()).astimezone()
     today = (datetime.now() if now is None else now).astimezone()
     if local.date() == today.date():
         return f"{local:%H:%M}"

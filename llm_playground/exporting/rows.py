@@ -297,7 +297,7 @@ def footer_line(row: Row) -> str:
 
 def notices(row: Row) -> list[str]:
     """The notices about the answer, without advice that only helps the person who ran it."""
-    return [notice for notice in footer.notices(as_run(row)) if notice != footer.LOCAL_NOTE]
+    return footer.notices(as_run(row))
 
 
 def figures(row: Row) -> tuple[str, str, str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
 
-from llm_playground import formatting, rendering, updating_output
+from llm_playground import footer, formatting, rendering, updating_output
 from llm_playground.events import (
     PartAdded,
     Preparing,
@@ -18,16 +18,18 @@ from llm_playground.events import (
 )
 from llm_playground.execution import Call
 from llm_playground.parts import AnswerPart
+from llm_playground.progress import Progress
 from llm_playground.redaction import printable
+from llm_playground.types import Run
 from llm_playground.updating_output import Bundle
 
 _MOST_IDS = 3
 # Each update shows the line anew, so it appears only where no update has come for this time.
 _QUIET_S = 10
+_QUIET = "color:var(--jp-ui-font-color2,#616161);font-size:12px"
 _LOST = (
     "<style>@keyframes llm-playground-quiet{{from,to{{max-height:0;opacity:0}}}}</style>"
-    '<div style="overflow:hidden;color:var(--jp-ui-font-color2,#616161);font-size:12px;'
-    'animation:llm-playground-quiet {seconds}s">{text}</div>'
+    '<div style="overflow:hidden;{style};animation:llm-playground-quiet {seconds}s">{text}</div>'
 )
 
 
@@ -42,6 +44,7 @@ class CellOutput:
             )
             for call in calls
         }
+        self._progress = Progress(len(calls))
         self._lost = _lost_line(calls)
         self._output = updating_output.show(self._shown(ended=False))
 
@@ -49,6 +52,7 @@ class CellOutput:
         """Note an event of a call."""
         if isinstance(event, RunFinished) and len(self._panes) == 1:
             event = RunFinished(replace(event.run, error=None))  # it is raised, and shown by that
+        self._progress.take(call.run_id, event)
         self._panes[call.run_id].take(event)
 
     def paint(self) -> None:
@@ -61,13 +65,17 @@ class CellOutput:
 
     def _shown(self, *, ended: bool) -> Bundle:
         panes = list(self._panes.values())
-        if len(panes) == 1:
-            html, text = panes[0].html(), panes[0].text()
-        else:
-            html = rendering.side_by_side([(pane.head, pane.html()) for pane in panes])
-            text = "\n\n".join(f"{pane.head}\n{pane.text()}" for pane in panes)
+        runs = [pane.ended for pane in panes if pane.ended is not None]
+        html, text = panes[0].html(), panes[0].text()
+        if len(panes) > 1:
+            line = self._progress.last_line() if ended else self._progress.line()
+            columns = rendering.side_by_side([(pane.head, pane.html()) for pane in panes])
+            html = f'<div style="{_QUIET}">{escape(line)}</div>{columns}'
+            text = "\n\n".join([line, *(f"{pane.head}\n{pane.text()}" for pane in panes)])
+        html += rendering.caveats_to_html(runs)
+        text = "\n".join([text, *footer.caveats(runs)])
         if not ended:
-            html += _LOST.format(seconds=_QUIET_S, text=escape(self._lost))
+            html += _LOST.format(style=_QUIET, seconds=_QUIET_S, text=escape(self._lost))
             text += f"\n{self._lost}"
         return {"text/html": html, "text/plain": text}
 
@@ -87,7 +95,8 @@ class _Pane:
         self.head = head
         self._pieces: list[str | AnswerPart] = []
         self._line = "waiting"
-        self._ended: tuple[str, str] | None = None
+        self.ended: Run | None = None
+        self._shown = "", ""
 
     def take(self, event: StreamEvent) -> None:
         match event:
@@ -106,13 +115,14 @@ class _Pane:
                 self._line = formatting.retrying(event)
             case RunFinished(run):
                 # rendered once: other answers may stream on
-                self._ended = rendering.run_to_html(run), rendering.run_to_text(run)
+                self._shown = rendering.answer_to_html(run), rendering.answer_to_text(run)
+                self.ended = run
 
     def html(self) -> str:
-        if self._ended is not None:
-            return self._ended[0]
+        if self.ended is not None:
+            return self._shown[0]
         return rendering.partial_to_html(self._pieces, self._line)
 
     def text(self) -> str:
         """A running answer as plain text is its state only: HTML has the text already."""
-        return self._line if self._ended is None else self._ended[1]
+        return self._line if self.ended is None else self._shown[1]

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from IPython.display import display
 
-from llm_playground import _validation, config, provenance, rendering
+from llm_playground import _validation, config, footer, provenance, rendering
 from llm_playground.budgeting import budgets
 from llm_playground.calls import resolve_model
 from llm_playground.config import credentials
@@ -19,6 +19,7 @@ from llm_playground.redaction import printable, remember
 KEY_ACTS = ("set", "forget")
 _RUNS_SHOWN = 20
 _ENDS_SHOWN = 5
+_MODEL_COLUMNS = ["model", "input_usd_per_mtok", "output_usd_per_mtok", "context_window", "reason"]
 _RUN_COLUMNS = [
     *("started_at", "model", "user_prompt", "response_text", "status", "cost_usd"),
     *("response_time_ms", "run_id"),
@@ -30,6 +31,7 @@ _RUN_COLUMNS = [
 
 def models() -> object:
     """The frame of models and prices; prints which of them end soon."""
+    from llm_playground import frames
     from llm_playground.catalog import models, retirements
 
     frame = models.models()
@@ -44,7 +46,8 @@ def models() -> object:
         more = f", and {len(ending) - _ENDS_SHOWN} more" if len(ending) > _ENDS_SHOWN else ""
         listed = ", ".join(ending[:_ENDS_SHOWN])
         print(printable(f"{listed}{more}. lp.retiring() lists what uses them."))
-    return frame
+    others = [name for name in frame.columns if name not in _MODEL_COLUMNS]
+    return frames.WholeFrame(frame[[*_MODEL_COLUMNS, *others]])
 
 
 def keys(act: str | None, providers: Sequence[str], *, save: bool) -> object:
@@ -119,9 +122,11 @@ def show(ids: Sequence[str]) -> None:
         ids = [_newest_execution()]
     run_ids = [run_id for text in ids for run_id in stored_runs.resolve_run_ids(text)]
     found = [one.run for one in stored_runs.stored_runs(run_ids)]
-    html = [(printable(one.model), rendering.run_to_html(one)) for one in found]
-    text = "\n\n".join(f"{printable(one.model)}\n{rendering.run_to_text(one)}" for one in found)
-    display({"text/html": rendering.side_by_side(html), "text/plain": text}, raw=True)
+    answers = [(printable(one.model), rendering.answer_to_html(one)) for one in found]
+    texts = [f"{printable(one.model)}\n{rendering.answer_to_text(one)}" for one in found]
+    html = rendering.side_by_side(answers) + rendering.caveats_to_html(found)
+    text = "\n\n".join([*texts, *footer.caveats(found)])
+    display({"text/html": html, "text/plain": text}, raw=True)
 
 
 def _newest_execution() -> str:

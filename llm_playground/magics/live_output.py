@@ -14,7 +14,13 @@ from llm_playground.comparison import run_all
 from llm_playground.events import PartAdded, RunFinished, StreamEvent, TextDelta
 from llm_playground.execution import Call
 from llm_playground.magics.cell_output import CellOutput
-from llm_playground.progress import Interrupted, interrupted_text
+from llm_playground.progress import (
+    Interrupted,
+    Progress,
+    TerminalLine,
+    interrupted_text,
+    is_terminal,
+)
 from llm_playground.redaction import printable, redact
 from llm_playground.rendering import answers, parts, source_list
 from llm_playground.types import Run
@@ -44,7 +50,7 @@ def watch(calls: Sequence[Call]) -> tuple[Run, ...]:
 
     future = _runtime.submit(work())
     in_kernel = hasattr(get_ipython(), "kernel")
-    screen = CellOutput(calls) if in_kernel else _Terminal(several=len(calls) > 1)
+    screen = CellOutput(calls) if in_kernel else _Terminal(calls)
     try:
         _follow(arrivals, screen)
     except KeyboardInterrupt:
@@ -82,16 +88,25 @@ def _follow(arrivals: _Arrivals, screen: CellOutput | _Terminal) -> None:
 class _Terminal:
     """A terminal: one answer as it streams, or several, each when it has ended."""
 
-    def __init__(self, *, several: bool) -> None:
-        self._several = several
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self._several = len(calls) > 1
+        self._progress = Progress(len(calls))
+        # Answers stream by themselves; several are shown when each has ended.
+        self._line = TerminalLine() if self._several and is_terminal() else None
+        self._runs: list[Run] = []
 
-    def take(self, _call: Call, event: StreamEvent) -> None:
+    def take(self, call: Call, event: StreamEvent) -> None:
+        """Write what an event adds."""
+        self._progress.take(call.run_id, event)
         match event:
             case TextDelta(text) if not self._several:
                 sys.stdout.write(printable(text))
             case PartAdded(part) if not self._several:
                 sys.stdout.write(f"\n{parts.to_line(part)}\n")
             case RunFinished(run):
+                self._runs.append(run)
+                if self._line is not None:
+                    self._line.end("")
                 shown = (
                     answers.as_lines(run) if self._several else source_list.to_lines(run.sources)
                 )
@@ -101,7 +116,15 @@ class _Terminal:
                 sys.stdout.write("\n".join(lines) + "\n")
 
     def paint(self) -> None:
+        """Show it, and below it how many answers there are."""
         sys.stdout.flush()
+        if self._line is not None:
+            self._line.show(self._progress.line())
 
     def end(self) -> None:
-        self.paint()
+        """Write what is said once about all answers."""
+        if self._line is not None:
+            self._line.end("")
+        last = [self._progress.last_line()] if self._several else []
+        sys.stdout.write("".join(f"{line}\n" for line in [*last, *footer.caveats(self._runs)]))
+        sys.stdout.flush()

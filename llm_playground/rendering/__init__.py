@@ -52,19 +52,39 @@ def to_plain_html(text: str) -> str:
 
 
 def run_to_html(run: Run) -> str:
-    """An ended run: its answer, its notices, its footer."""
-    blocks = answers.blocks(answers.items(run), run.sources, answers.anchor(run), pages.PAGE)
-    notices = "".join(
-        f'<div style="{_FOOTER}">{pages.isolated(escape(notice))}</div>'
-        for notice in footer.notices(run)
-    )
-    return _framed(pages.to_html(blocks) + notices, footer.line(run))
+    """An output with one ended run: its answer, its notices, its footer."""
+    return _ended(run, [*footer.notices(run), *footer.caveats([run])])
 
 
 def run_to_text(run: Run) -> str:
-    """An ended run as plain text: its answer with its sources, its notices, its footer."""
+    """An output with one ended run as plain text: its answer, its notices, its footer."""
+    answer, _, line = answer_to_text(run).rpartition("\n")
+    return "\n".join([*([answer] if answer else []), *footer.caveats([run]), line])
+
+
+def answer_to_html(run: Run) -> str:
+    """An ended run as one of several answers; :func:`caveats_to_html` is for all of them."""
+    return _ended(run, footer.notices(run))
+
+
+def answer_to_text(run: Run) -> str:
+    """An ended run as one of several answers, as plain text; ``footer.caveats`` is for all."""
     lines = [printable(redact(line)) for line in answers.as_lines(run)]
     return "\n".join([*lines, *footer.notices(run), footer.line(run)])
+
+
+def caveats_to_html(runs: Iterable[Run]) -> str:
+    """What is said once below several answers."""
+    return "".join(map(_notice, footer.caveats(runs)))
+
+
+def _ended(run: Run, notices: Iterable[str]) -> str:
+    blocks = answers.blocks(answers.items(run), run.sources, answers.anchor(run), pages.PAGE)
+    return _framed(pages.to_html(blocks) + "".join(map(_notice, notices)), footer.line(run))
+
+
+def _notice(text: str) -> str:
+    return f'<div style="{_FOOTER}">{pages.isolated(escape(text))}</div>'
 
 
 def partial_to_html(items: Iterable[str | AnswerPart], status: str) -> str:

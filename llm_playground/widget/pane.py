@@ -222,7 +222,7 @@ class Pane:
                 "footer": footer.line(self.run),
                 "hover": footer.details(self.run),
                 "cut": self.run.finish_reason == "length",
-                "notices": footer.notices(self.run),
+                "notices": [*footer.notices(self.run), *footer.caveats([self.run])],
                 "actions": suggested_actions(self.run, self.request),
                 "digest": hashlib.sha256(text).hexdigest()[:16],
             }

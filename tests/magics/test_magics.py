@@ -1,6 +1,7 @@
 """``%llm`` and ``%%llm`` in a real kernel, on the embedded model and on scripted endpoints."""
 
 import json
+import re
 import threading
 
 import pytest
@@ -63,6 +64,17 @@ def test_the_embedded_model_is_free_and_says_what_it_is(nb):
     assert "free · " in shown
     assert " token" in shown
     assert "A very small model, to try the tool." in shown
+
+
+def test_what_the_small_model_is_is_said_once_for_all_answers(nb):
+    states = nb.run("%%llm -n 2 --max-tokens 4 -o both\nSay hello.")
+
+    assert states.html[-1].count("A very small model") == 1
+    assert states.plain[-1].count("A very small model") == 1
+    assert any("1 of 2 answers" in html or "0 of 2 answers" in html for html in states.html)
+    assert states.html[-1].count("2 answers · ") == 1
+    assert nb.run("print(both._repr_html_().count('A very small model'))").text == "1\n"
+    assert nb.run("%llm show").html[-1].count("A very small model") == 1
 
 
 def test_a_cut_off_answer_says_so(nb, serve):
@@ -150,7 +162,8 @@ def test_a_schema_is_named_and_its_data_is_shown_and_kept(nb, serve):
     shown = nb.run("%%llm -m openai:gpt-4o --schema Town -o answer\nA town.").html[-1]
 
     assert nb.run("answer.data").result == "Town(city='<b>Oslo', people=7)"
-    assert "&quot;people&quot;: 7\n" in shown
+    shown = re.sub("<[^>]*>", "", shown)
+    assert "&quot;people&quot;: 7\n" in shown.replace('"', "&quot;")
     assert "&lt;b&gt;Oslo" in shown
 
 
@@ -189,7 +202,8 @@ def test_an_output_without_html_has_the_answer_and_its_footer(nb, serve):
     assert one[0].startswith("**fine** ")
     assert KEY not in one[0]
     assert " tokens" in one[-1]
-    assert two == ["openai:gpt-4o", one[0], two[2], "", "openai:gpt-4o", one[0], two[6]]
+    assert two[0].startswith("2 answers · $")
+    assert two[1:] == ["", "openai:gpt-4o", one[0], two[4], "", "openai:gpt-4o", one[0], two[8]]
 
 
 def test_a_comparison_fails_only_where_no_answer_came(nb, serve):
@@ -355,6 +369,18 @@ def test_look_ups_are_frames(nb, word):
     [content] = nb.run(f"%llm {word}").contents("execute_result")
 
     assert "<table" in content["data"]["text/html"]
+
+
+def test_models_are_shown_with_their_whole_names_and_none_left_out(nb):
+    [content] = nb.run("%llm models").contents("execute_result")
+    names = json.loads(nb.run("import json\nprint(json.dumps(lp.models().model.tolist()))").text)
+    assigned = nb.run("table = %llm models\nprint(len(table), list(table)[0])")
+
+    assert len(names) > 60
+    assert all(f">{name}<" in content["data"]["text/html"] for name in names)
+    assert all(f" {name} " in content["data"]["text/plain"] for name in names)
+    assert assigned.text.endswith(f"{len(names)} model\n")
+    assert not assigned.contents("execute_result")
 
 
 def test_use_sets_the_default_model(nb, serve):
