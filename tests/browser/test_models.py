@@ -76,6 +76,9 @@ def test_several_are_picked_by_key_without_opening_the_list_again(notebook):
     box.press("Escape")
     expect(notebook.panel.get_by_role("listbox", name="Models")).to_be_hidden()
     expect(box).to_be_focused()
+    notebook.panel.get_by_role("button", name="Undo").click()
+    notebook.expect_in_kernel("len(pg.models)", "3")
+    expect(box).to_be_focused()
 
 
 def test_a_press_adds_and_takes_away_and_the_list_stays_under_the_pointer(notebook):

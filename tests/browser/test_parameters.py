@@ -154,6 +154,10 @@ def test_reset_can_be_undone(notebook):
 
 
 def test_one_preset_after_another_stays_pressed(notebook):
+    field(notebook, "Temperature value").fill("0.3")
+    press(notebook, "Creative")
+    undo(notebook, "Creative replaced values that you had set.")
+    notebook.expect_in_kernel("pg.preset, pg.temperature", "(None, 0.3)")
     for name in ("Precise", "Creative", "Balanced"):
         press(notebook, name)
     notebook.expect_in_kernel("pg.preset, pg.temperature", "('balanced', 0.7)")

@@ -190,6 +190,8 @@ def test_rows_of_a_table_are_cases_chosen_by_keyboard(notebook, vendor):
     ]
     button(notebook, "No cases").click()
     expect(chip(notebook, "article")).to_contain_text("280 tokens")
+    button(notebook, "Undo").click()
+    expect(chip(notebook, "article")).to_contain_text("table, 3 cases")
 
 
 def add_turn(notebook, text):
@@ -275,6 +277,8 @@ def test_a_dropped_picture_is_shown_small_and_sent_whole(notebook, vendor):
     assert text["text"] == "What is this?"
     button(notebook, "Remove cat.png").click()
     notebook.expect_in_kernel("pg.images", "[]")
+    button(notebook, "Undo").click()
+    notebook.expect_in_kernel("len(pg.form().images)", "1")
 
 
 def test_a_picture_larger_than_a_message_may_be_arrives_and_is_sent_only_once(notebook):
