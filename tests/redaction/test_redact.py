@@ -123,7 +123,8 @@ class TestOutputs:
 
     def test_nor_is_one_in_its_data_or_in_a_heading(self, key):
         assert key not in rendering.heading("local:m", f"use {key}", alone=False)
-        run = completed(run_of(prompt(), execution_of(prompt())), data={"key": key})
+        text = f'{{"key": "{key}"}}'
+        run = completed(run_of(prompt(), execution_of(prompt())), text=text, data={"key": key})
         assert MASK in rendering.run_to_html(run)
         assert key not in rendering.run_to_html(run)
 

@@ -86,6 +86,9 @@ async function requestText(view, number, start, formatted) {
 // Browsers lay out a whole text node again for each appended letter, so long text is split into nodes.
 const MAX_NODE_LENGTH = 4096;
 
+// Text after the finished blocks that will be code: JSON, or a fence.
+const CODE_BEGINS = /^(?:[{[]\s*(?:["{[]|$)|```|~~~)/;
+
 /**
  * Create a function that paints an answer's text and returns whether it changed. Finished blocks are
  * added once and stay untouched; the unfinished tail after them is plain text, which is appended to.
@@ -102,6 +105,7 @@ export function createTextRenderer(view, body) {
   const setTail = (text) => {
     if (!text.startsWith(drawn.text) || drawn.text === "") tail.replaceChildren();
     appendTo(tail, tail.firstChild ? text.slice(drawn.text.length) : text);
+    tail.classList.toggle("llm-growing-code", CODE_BEGINS.test(text));
     drawn.text = text;
   };
   return (pane) => {
