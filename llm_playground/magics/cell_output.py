@@ -70,7 +70,7 @@ class CellOutput:
         if len(panes) > 1:
             line = self._progress.last_line() if ended else self._progress.line()
             columns = rendering.side_by_side([(pane.head, pane.html()) for pane in panes])
-            html = f'<div style="{_QUIET}">{escape(line)}</div>{columns}'
+            html = f'<div style="{_QUIET};padding-bottom:8px">{escape(line)}</div>{columns}'
             text = "\n\n".join([line, *(f"{pane.head}\n{pane.text()}" for pane in panes)])
         html += rendering.caveats_to_html(runs)
         text = "\n".join([text, *footer.caveats(runs)])
