@@ -121,6 +121,10 @@ class BudgetCache:
         """The remembered budgets."""
         return _load(self._file) or ()
 
+    def file_stamp(self) -> _Stamp | None:
+        """The stamp of the file that each change of budgets replaces; None without it."""
+        return _stamp_of(self._file)
+
     def _is_new(self) -> bool:
         """Whether the log certainly does not exist yet, so that it has no budgets."""
         path = self._log.path

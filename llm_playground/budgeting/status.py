@@ -38,6 +38,15 @@ class CostContext:
     histories: Mapping[str, History] = field(default_factory=dict)  # by `provider:name`
 
 
+def budgets_stamp() -> object:
+    """A value that differs after each change of budgets by a process of this machine.
+
+    Raises:
+        ConfigError: The log's URL is unusable.
+    """
+    return enforcer(open_log()).cache.file_stamp()
+
+
 def budget_statuses() -> tuple[BudgetStatus, ...]:
     """All current budgets with what they have left. A log without budgets is not opened.
 

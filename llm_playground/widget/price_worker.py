@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +16,8 @@ from typing import Any
 from IPython import get_ipython
 
 from llm_playground import config
-from llm_playground.budgeting.status import CostContext
-from llm_playground.errors import ConfigError
+from llm_playground.budgeting.status import CostContext, budgets_stamp
+from llm_playground.errors import ConfigError, LLMError
 from llm_playground.widget.cost_context import cost_contexts, log_readers
 from llm_playground.widget.form import Form, known_models
 from llm_playground.widget.price import Outdated, PricePreview, cost_estimates, price_preview
@@ -25,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 # Shared by all panels, as a person types into one at a time.
 _prices = ThreadPoolExecutor(1, "llm_playground_prices")
+_WATCH_EVERY_S = 1.0
 
 
 class LatestOnly:
@@ -98,8 +100,9 @@ class PriceWorker:
         self.refresh_soon()
 
     def on_view_opened(self) -> None:
-        """From now on, include the budgets, and compute the preview again after each cell."""
+        """From now on, include the budgets, and follow their changes and those of settings."""
         _visible.add(self)
+        _watcher.start()
         self.refresh_soon()
         shell = get_ipython()
         if shell is not None:
@@ -125,8 +128,10 @@ class PriceWorker:
     def _read_log(self, _is_wanted: Callable[[], bool]) -> None:
         with suppress(ConfigError):  # the preview shows it
             cost_contexts.refresh(known_models(self._form().models))
-        if cost_contexts.current() != self._context:  # also if another panel has read it
-            self.refresh_soon()
+        # Another panel has not asked for a reading that had begun, or that it needs no more.
+        for worker in {self, *_visible}:
+            if cost_contexts.current() != worker._context:
+                worker.refresh_soon()
 
 
 def preview_for_form(
@@ -155,8 +160,51 @@ def preview_for_form(
 _visible: weakref.WeakSet[PriceWorker] = weakref.WeakSet()
 
 
-def _on_cell_run(_result: object) -> None:
+def _on_cell_run(_result: object = None) -> None:
+    """Compute all previews again: a cell may have changed variables, prices and budgets."""
     if _visible:
         cost_contexts.expire_budgets()
     for worker in list(_visible):
         worker.refresh_soon()
+
+
+class _Watcher:
+    """Follows changes of budgets and settings that no cell of this notebook makes.
+
+    Budgets are changed by other processes, and both by callbacks and threads of this one.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_running = False
+
+    def start(self) -> None:
+        """Watch as long as a panel is open."""
+        with self._lock:
+            if not self._is_running:
+                self._is_running = True
+                threading.Thread(
+                    target=self._watch, name="llm_playground_watch", daemon=True
+                ).start()
+
+    def _watch(self) -> None:
+        seen = _stamp()
+        while True:
+            time.sleep(_WATCH_EVERY_S)
+            with self._lock:
+                if not _visible:
+                    self._is_running = False
+                    return
+            before, seen = seen, _stamp()
+            if seen != before:
+                _on_cell_run()
+
+
+def _stamp() -> object:
+    """Changes with the budgets of the log and with the settings."""
+    with suppress(LLMError):
+        return budgets_stamp(), config.settings(), config.mode()
+    return None
+
+
+_watcher = _Watcher()

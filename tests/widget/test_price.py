@@ -10,6 +10,7 @@ import pytest
 
 import llm_playground as lp
 from llm_playground.budgeting.status import CostContext, budget_statuses
+from llm_playground.catalog.estimates import History
 from llm_playground.widget import cost_context, price_worker
 from llm_playground.widget.cost_context import cost_contexts, log_readers
 from llm_playground.widget.form import Form
@@ -477,3 +478,40 @@ def test_preview_has_no_key(panel):
     pg, _ = panel()
 
     assert KEY not in str(pg.price)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: lp.set_budget("0.001"),
+        lambda: lp.configure(prices={MODEL: {"input_usd_per_mtok": 0, "output_usd_per_mtok": 9e3}}),
+    ],
+    ids=["set_budget", "configure"],
+)
+def test_every_open_panel_follows_a_change_without_a_cell(panel, change):
+    panels = [panel()[0], panel(prompt="ho")[0]]
+    before = [pg.price for pg in panels]
+
+    change()
+
+    for pg, price in zip(panels, before, strict=True):
+        until(lambda pg=pg, price=price: pg.price != price)
+
+
+def test_a_panel_follows_a_reading_that_another_one_began(home, monkeypatch):
+    published = []
+    monkeypatch.setattr(price_worker, "_visible", [])
+    workers = [
+        price_worker.PriceWorker(lambda: Form("hi", models=[MODEL]), dict, published.append)
+        for _ in range(2)
+    ]
+    price_worker._visible.extend(workers)
+    for worker in workers:
+        worker._context = CostContext()
+    read = CostContext(histories={MODEL: History()})
+    monkeypatch.setattr(cost_contexts, "refresh", lambda _models: True)
+    monkeypatch.setattr(cost_contexts, "current", lambda: read)
+
+    workers[0]._read_log(lambda: True)
+
+    until(lambda: len(published) == 2)
