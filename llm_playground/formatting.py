@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from html import escape
 
 from llm_playground.events import Retrying
-from llm_playground.redaction import printable
+from llm_playground.redaction import printable, redact
+
+
+class Sentence:
+    """A value whose ``repr`` is one sentence, which a notebook shows in its own colours."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(printable(redact(repr(self))))}</p>"
 
 
 def retrying(event: Retrying) -> str:

@@ -320,7 +320,7 @@ class TokenLogprob:
     top: tuple[tuple[str, float], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Attempt:
     """One attempt of a run, failed or successful.
 
@@ -339,6 +339,12 @@ class Attempt:
     skipped_events: int = 0
     response_id: str | None = None
     billed: bool | None = None
+
+    def __repr__(self) -> str:
+        status = [] if self.status_code is None else [str(self.status_code)]
+        error = [] if self.error_type is None else [f"{self.error_type}: {self.reason}"]
+        ended = ", ".join([*status, *error]) or "no answer yet"
+        return f"Attempt {self.number}: {printable(ended)} ({self.duration_ms / 1000:.2f} s)"
 
 
 @dataclass(frozen=True, slots=True)

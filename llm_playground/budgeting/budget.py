@@ -24,7 +24,8 @@ from typing import Literal
 from llm_playground import types
 from llm_playground.config.endpoints import LOCAL_MODEL
 from llm_playground.config.policy import Action, BudgetRule, Period, UnknownPrice
-from llm_playground.formatting import usd
+from llm_playground.formatting import Sentence, usd
+from llm_playground.redaction import printable
 
 AlarmEvent = Literal["blocked", "exceeded", "80%", "100%"]
 
@@ -59,8 +60,8 @@ class Span:
         return (self.start is None or at >= self.start) and (self.end is None or at < self.end)
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+@dataclass(frozen=True, slots=True, repr=False)
+class Budget(Sentence):
     """A limit in US dollars for all matching calls. A criterion of None matches every call.
 
     Args:
@@ -86,6 +87,14 @@ class Budget:
     unknown_price: UnknownPrice
     created_by: str
     created_at: datetime | None
+
+    def __repr__(self) -> str:
+        period = "in all" if self.period == "total" else f"a {self.period}"
+        criteria = {"model": self.model, "user": self.user, "tag": self.tag}
+        named = [f"{name} {value}" for name, value in criteria.items() if value is not None]
+        which = f" for {', '.join(named)}" if named else ""
+        effect = "blocks calls that do not fit" if self.blocks else "warns of calls that do not fit"
+        return printable(f"Budget of {usd(self.limit_usd)} {period}{which}: {effect}.")
 
     @property
     def blocks(self) -> bool:

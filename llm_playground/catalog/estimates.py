@@ -16,8 +16,10 @@ from decimal import Decimal
 from math import ceil
 
 from llm_playground.catalog import capabilities, file_tokens, price_list, pricing, token_bounds
+from llm_playground.formatting import Sentence, count
 from llm_playground.parts import FilePart
 from llm_playground.providers import wire_formats
+from llm_playground.redaction import printable
 from llm_playground.request.files import kind_of
 from llm_playground.types import Request, Usage
 
@@ -95,8 +97,8 @@ class History:
 NO_HISTORY = History()
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+@dataclass(frozen=True, slots=True, repr=False)
+class Estimate(Sentence):
     """Usage and cost of calls before they are made; all figures are sums over the calls.
 
     ``str()`` is one line: ``about $0.0054, at most $0.0232``.
@@ -130,6 +132,11 @@ class Estimate:
     unbounded: str | None = None
     assumed_usd: Decimal | None = None
     tier: str | None = None
+
+    def __repr__(self) -> str:
+        calls = count(self.calls, "call")
+        tokens = f"{self.input_tokens:,} tokens in, about {self.output_tokens:,} out"
+        return f"Estimate of {calls} to {printable(self.model)}: {self}; {tokens}."
 
     def __str__(self) -> str:
         if self.expected_usd is None or self.worst_case_usd is None:

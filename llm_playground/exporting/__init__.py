@@ -26,7 +26,8 @@ def export(
 ) -> str:
     """Runs as JSON, Markdown or CSV, without keys. The audit log gets an entry.
 
-    JSON and CSV are exact and can be imported with ``lp.import_runs``. Both hold the columns of the
+    JSON and CSV can be imported with ``lp.import_runs``; JSON is exact, in CSV control characters
+    are written visibly, and a file opens in Excel by double click. Both hold the columns of the
     view ``runs``; columns that a run or a narrow frame does not hold come from the log. Values of a
     frame take precedence over the log, and its additional columns are left out. JSON also holds the
     images and files of the prompts.
@@ -69,7 +70,8 @@ def export(
         )
     rows = plain_rows(runs)
     content = _WRITERS[format](rows)
-    target = None if path is None else str(_write(path, content))
+    mark = "\ufeff" if format == "csv" else ""  # by which Excel knows UTF-8
+    target = None if path is None else str(_write(path, mark + content))
     options.record("export", target, {"format": format, "runs": len(rows)})
     return content
 

@@ -8,7 +8,10 @@ base64, null where the log holds no more, and the ``name`` of a file.
 
 CSV: RFC 4180 in UTF-8, safe to open in a spreadsheet. Spreadsheets take a cell that begins with
 ``=``, ``+``, ``-`` or ``@`` for a formula, so such texts (not numbers) get an apostrophe in front,
-which reading removes again. None is an empty cell, an empty text is ``""``.
+which reading removes again. None is an empty cell, an empty text is ``""``. Control characters are
+written visibly (␛). After the columns of the view come those of the inputs and the parameters,
+which reading leaves out. A file begins with a byte order mark, by which Excel knows UTF-8; where it
+separates cells by semicolons, it opens the file by Data, From Text/CSV.
 
 Markdown: grouped by prompt, each answer in a fence that it cannot break out of.
 """
@@ -20,6 +23,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import date, time, timedelta
 from decimal import Decimal
 from itertools import groupby
 from types import MappingProxyType
@@ -37,9 +41,11 @@ from llm_playground.exporting.rows import (
     start_time,
 )
 from llm_playground.formatting import count
+from llm_playground.inputs import inputs_from_json
 from llm_playground.parts import AnswerPart, Source
 from llm_playground.rendering import answers, parts, source_list
 from llm_playground.runlog.attachments import Attachment
+from llm_playground.runlog.input_columns import input_columns, parameter_names
 
 FORMAT = "llm_playground.runs"
 VERSION = 1
@@ -108,10 +114,36 @@ _TO_QUOTE = re.compile(r'[",\r\n]|^\s|\s$')
 _CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))(,|\r\n|\n|\r|\Z)')
 
 
-def to_csv(rows: Iterable[Row]) -> str:
+def to_csv(rows: Sequence[Row]) -> str:
     """A header with the names of the columns and one line per run, each ending in CR LF."""
-    lines = [",".join(COLUMNS), *(",".join(map(to_csv_cell, row.values())) for row in rows)]
-    return "".join(f"{line}\r\n" for line in lines)
+    added = {} if not rows else _added_columns(rows)
+    cells = [*COLUMNS, *added]
+    values = zip(*added.values(), strict=True) if added else [()] * len(rows)
+    lines = [[*row.values(), *more] for row, more in zip(rows, values, strict=True)]
+    return "".join(f"{','.join(map(to_csv_cell, line))}\r\n" for line in [cells, *lines])
+
+
+def _added_columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
+    """The parameters and the inputs of runs by the columns that they have of their own."""
+    parameters = [row["parameters"] if isinstance(row["parameters"], dict) else {} for row in rows]
+    names = parameter_names(parameters)
+    return {
+        **{name: [each.get(name) for each in parameters] for name in names},
+        **input_columns([inputs_from_json(row["inputs"]) for row in rows]),
+    }
+
+
+def without_controls(text: str) -> str:
+    r"""The text with the controls of terminals as their pictures; tabs and line breaks stay.
+
+    >>> without_controls("\x1b[2J\x00\t")
+    '␛[2J␀\t'
+    """
+    return text.translate(_PICTURES)
+
+
+_PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\r\n"}
+_PICTURES |= {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
 
 
 def to_csv_cell(value: object) -> str:
@@ -124,8 +156,11 @@ def to_csv_cell(value: object) -> str:
         return _decimal_text(value)
     if isinstance(value, (int, float)):
         return repr(value)
+    if isinstance(value, (date, time, timedelta)):  # a datetime is a date
+        value = str(value)
     if not isinstance(value, str):
         value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    value = without_controls(value)
     if _FORMULA.match(value):
         value = f"'{value}"
     if value and not _TO_QUOTE.search(value):
@@ -173,13 +208,14 @@ def to_markdown(rows: Iterable[Row]) -> str:
     return "\n".join(sections) if sections else "No runs.\n"
 
 
-def _prompt(row: Row) -> tuple[object, ...]:
-    return row["system_prompt"], row["user_prompt"], row["parameters"]
+def _prompt(row: Row) -> tuple[Any, ...]:
+    return row["system_prompt"], row["user_prompt"], row["parameters"], row["inputs"]
 
 
 def _section(rows: Sequence[Row]) -> str:
-    system, user, parameters = _prompt(rows[0])
+    system, user, parameters, _ = _prompt(rows[0])
     items, attached = parameter_items(parameters), len(rows[0]["attachments"] or ())
+    inputs = _inputs(rows[0])
     heading = escape_markdown(_validation.shorten(str(user or ""), _MAX_HEADING_CHARS))
     prompts = (("System prompt", system), ("User prompt", user))
     lines = [
@@ -187,9 +223,20 @@ def _section(rows: Sequence[Row]) -> str:
         *(f"**{title}**\n\n{fence(str(text))}" for title, text in prompts if text),
         *([f"{count(attached, 'attachment')}, which the JSON export holds."] if attached else []),
         markdown_table(("parameter", "value"), items) if items else "No parameter was set.",
+        *([markdown_table(("input", "value"), inputs)] if inputs else []),
         *map(_answer, rows),
     ]
     return "\n\n".join(lines) + "\n"
+
+
+def _inputs(row: Row) -> list[tuple[str, str]]:
+    """The case and what was filled into the prompt, for display."""
+    found = inputs_from_json(row["inputs"])
+    if found is None:
+        return []
+    label = [] if found.case is None else [("case", found.case.label)]
+    columns = ((name, "" if value is None else str(value)) for name, value in found.columns.items())
+    return [*label, *((name, _validation.shorten(text, 300)) for name, text in columns)]
 
 
 def _answer(row: Row) -> str:
@@ -250,6 +297,7 @@ def fence(content: str, language: str = "text") -> str:
     ```
     ````
     """
+    content = without_controls(content)
     longest = max(map(len, re.findall("`+", content)), default=0)
     ticks = "`" * max(longest + 1, 3)
     return f"{ticks}{language or 'text'}\n{content.rstrip()}\n{ticks}"
@@ -261,7 +309,8 @@ def escape_markdown(content: object) -> str:
     >>> print(escape_markdown("a <b> | *c*"))
     a \<b\> \| \*c\*
     """
-    return _MARKDOWN_SIGNS.sub(r"\\\g<0>", " ".join(str(content).split()))
+    line = without_controls(" ".join(str(content).split()))
+    return _MARKDOWN_SIGNS.sub(r"\\\g<0>", line)
 
 
 def markdown_table(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:

@@ -22,6 +22,7 @@ from llm_playground._validation import shorten
 from llm_playground.exporting import formats, rows
 from llm_playground.exporting.formats import MIME_TYPE
 from llm_playground.exporting.rows import Row, plain_row
+from llm_playground.inputs import inputs_from_json
 from llm_playground.parts import AnswerPart, AudioPart, ImagePart, Source
 from llm_playground.redaction import printable
 from llm_playground.rendering import answers, pages
@@ -175,7 +176,9 @@ class Answer:
         run = rows.as_run(row)
         items = rows.parameter_items(row["parameters"])
         parameters = " · ".join(f"{name} {value}" for name, value in items)[:_MAX_LINE_CHARS]
-        settings = " · ".join(part for part in (parameters, rows.start_time(row)) if part)
+        filled = inputs_from_json(row["inputs"])
+        case = _line(filled.case.label) if filled is not None and filled.case is not None else ""
+        settings = " · ".join(part for part in (case, parameters, rows.start_time(row)) if part)
         lines = (*rows.notices(row), rows.footer_line(row), settings)
         return cls(
             number=number,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from llm_playground import _validation, provenance, types
 from llm_playground.errors import InvalidParameterError
+from llm_playground.formatting import Sentence
 from llm_playground.parts import TextPart
 from llm_playground.redaction import printable, redact
 from llm_playground.request import secret_guard
@@ -32,8 +33,8 @@ _LONGEST_NUMBER = 9  # digits of a version
 _NOTHING_SET = Parameters()
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+@dataclass(frozen=True, slots=True, repr=False)
+class Prompt(Sentence):
     """A saved prompt, or the prompt of a ``.prompty`` file. ``str()`` is the user prompt.
 
     ``lp.ask(prompt)``, ``lp.complete``, ``lp.stream``, ``lp.compare`` and ``%%llm --prompt`` take
@@ -58,6 +59,14 @@ class Prompt:
     note: str | None = None
     username: str | None = None
     created_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        version = "" if self.version is None else f"@{self.version}"
+        named = "Prompt" if self.name is None else f"Prompt {self.name}{version}"
+        set_values = ", ".join(f"{n} {value}" for n, value in self.parameters.as_dict().items())
+        details = ", ".join(filter(None, (self.model, set_values)))
+        start = _validation.shorten(redact(str(self)[:1_000]))
+        return printable(f"{named}: {start!r}{f' ({details})' if details else ''}")
 
     def __str__(self) -> str:
         """The user prompt.

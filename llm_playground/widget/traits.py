@@ -24,7 +24,7 @@ from llm_playground import _validation
 from llm_playground.calls import resolve_model
 from llm_playground.config import credentials
 from llm_playground.errors import ConfigError, InvalidParameterError
-from llm_playground.redaction import redact
+from llm_playground.redaction import printable, redact
 from llm_playground.request import parameters, secret_guard
 from llm_playground.widget import controls, form
 from llm_playground.widget.controls import TRAIT_OF, TRAITS
@@ -237,6 +237,12 @@ class Panel(anywidget.AnyWidget):
         chosen = self.models if isinstance(self.models, (list, tuple)) else ()
         models = form.known_models(chosen)
         self.dials = controls.parameter_controls(models, self._parameters())
+
+    def __repr__(self) -> str:
+        named = f" {self.name!r}" if self.name else ""
+        models = ", ".join(map(str, self.models)) or "no model"
+        start = _validation.shorten(redact(str(self.prompt)[:1_000]))
+        return printable(redact(f"Playground{named}: {start!r} to {models}"))
 
     def _parameters(self) -> dict[str, Any]:
         return {name: getattr(self, trait) for name, trait in TRAIT_OF.items()}

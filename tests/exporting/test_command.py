@@ -28,7 +28,7 @@ def test_a_path_takes_all_runs_in_the_format_of_its_ending(nb, folder):
     assert nb.run("%llm export runs.json").text == "2 runs are in runs.json.\n"
     assert len(json.loads((folder / "runs.json").read_text())["runs"]) == 2
     nb.run("%llm export runs.csv")
-    assert (folder / "runs.csv").read_text().startswith("run_id,execution_id,")
+    assert (folder / "runs.csv").read_text().startswith("\ufeffrun_id,execution_id,")
     nb.run("%llm export --format markdown 'my runs.txt'")
     assert "# Say hello." in (folder / "my runs.txt").read_text()
 

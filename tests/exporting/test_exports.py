@@ -254,7 +254,7 @@ class TestFiles:
     def test_lines_end_in_the_file_as_in_the_text(self, log, tmp_path):
         add(log)
         text = lp.export(lp.runs(), "csv", str(tmp_path / "runs.csv"))
-        assert (tmp_path / "runs.csv").read_bytes() == text.encode()
+        assert (tmp_path / "runs.csv").read_bytes() == b"\xef\xbb\xbf" + text.encode()
 
     def test_a_link_stays_a_link(self, log, tmp_path):
         (tmp_path / "real.json").write_text("before")

@@ -11,6 +11,7 @@ import llm_playground as lp
 from llm_playground.inputs import Case, Inputs, inputs_from_json, storable_row
 from llm_playground.reports import run_rows
 from llm_playground.retention import purge
+from llm_playground.runlog import open_log
 from llm_playground.runlog.input_columns import input_columns
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply
@@ -135,3 +136,22 @@ def test_a_frame_of_answers_joins_its_table(kind, serve):
     logged = lp.runs(expand=True)
     assert len(logged.merge(table, on="key")) == 2
     assert set(logged.temperature) == {0.5}
+
+
+def test_exports_carry_the_case_and_its_columns(home, tmp_path):
+    log = open_log()
+    add(log, text="Größe 中文 \x1b[2J")
+    path = tmp_path / "runs.csv"
+    lp.export(lp.runs(), path=path)
+    frame = pd.read_csv(path)  # which knows the byte order mark, as Excel does
+    markdown = lp.export(lp.runs(), "markdown")
+
+    assert (frame.review_id[0], frame.day[0], frame.input_model[0]) == (17, "2026-03-01", "Model T")
+    assert (frame.case[0], frame.response_text[0]) == ("case 1: Oslo", "Größe 中文 ␛[2J")
+    assert "| review\\_id | 17 |" in markdown
+    assert "Größe 中文 ␛[2J" in markdown
+    for content in (path.read_bytes(), lp.export(lp.runs())):
+        lp.configure(log=tmp_path / f"{type(content).__name__}.duckdb")
+        assert lp.import_runs(content) == 1
+        assert lp.runs(expand=True).review_id[0] == 17
+        lp.configure(log=log.path)
