@@ -211,6 +211,8 @@ def budgets() -> pd.DataFrame:
     """
     import pandas as pd  # first use, not import
 
+    from llm_playground.frames import Frame
+
     log = open_log()
     _runtime.run(_release_unused(log))
     rows = [
@@ -228,7 +230,7 @@ def budgets() -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=_COLUMNS)
     for name in ("resets_at", "created_at"):
         frame[name] = pd.to_datetime(frame[name], utc=True)
-    return frame
+    return Frame(frame)
 
 
 async def _release_unused(log: RunLog) -> None:

@@ -208,6 +208,8 @@ def report(
         InvalidParameterError: ``by``, ``tz`` or a filter is invalid.
         RunLogError: The log cannot be read.
     """
+    from llm_playground.frames import Frame  # pandas is imported on first use
+
     log = open_log()
     keys, where = grouping(by, tz, log.dialect), condition(filters or {}, log.dialect)
     needed = joined(keys.tables | where.tables | tables)
@@ -224,7 +226,7 @@ def report(
         order_or_1=", ".join(keys.order) or "1",
         **fields,
     )
-    return log.frame(sql, {**keys.values, **where.values, **(values or {})})
+    return Frame(log.frame(sql, {**keys.values, **where.values, **(values or {})}))
 
 
 def joined(tables: frozenset[str] | set[str], first: str = "results r") -> str:
