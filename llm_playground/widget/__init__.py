@@ -25,11 +25,12 @@ from llm_playground.widget import controls, fallback_output, form, unattended
 from llm_playground.widget.controls import TRAIT_OF, TRAITS
 from llm_playground.widget.draft_store import DraftStore, identity
 from llm_playground.widget.fallback_output import FallbackOutput
+from llm_playground.widget.panel_runs import PanelRuns
 from llm_playground.widget.price import ConfirmationNeeded, RunRequest, calls_to_send
 from llm_playground.widget.price_worker import PriceWorker
 from llm_playground.widget.requests import reply
 from llm_playground.widget.restore import AnswerRestorer
-from llm_playground.widget.session import AnswerSet, Notify, RunSession
+from llm_playground.widget.session import AnswerSet, RunSession
 from llm_playground.widget.stored_runs import open_runs
 from llm_playground.widget.traits import FORM, Panel
 from llm_playground.widget.variables import PromptInputs
@@ -114,13 +115,14 @@ class Playground(Panel):
         presence_penalty: float | None = None,
         frequency_penalty: float | None = None,
     ) -> None:
-        _check_name(name, models)
+        controls.check_name(name, models)
         self.cell_id = provenance.cell_id()  # views' messages do not name their cell
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()  # which Run is shown, and which is running
         self._choices_lock = threading.Lock()
         self.fallback_output = FallbackOutput()
         self.inputs = PromptInputs(self, self._on_widget_thread)
-        self._session = RunSession(0, (), self._publish_soon)
+        self.panel_runs = PanelRuns(self, self._publish_soon)
+        self._sending = self.panel_runs.newest  # the session whose answers may be running
         self._ended = threading.Event()
         self._ended.set()
         self._price_worker = PriceWorker(self.form, self.inputs.notebook, self._set_price)
@@ -152,6 +154,7 @@ class Playground(Panel):
             open_runs(self, run)
         from_code = {"models": models} if run is None else dict.fromkeys(FORM, repr(run))
         self.draft_store = DraftStore(self, FORM, identity(name), from_code)
+        self.panel_runs.start(self.draft_store.identity)
         self.draft_store.restore()
         self.saved_answers = AnswerRestorer(self, self.draft_store, self.fallback_output)
         threading.Thread(target=self._update_choices, daemon=True).start()
@@ -183,23 +186,26 @@ class Playground(Panel):
 
     def stop(self) -> None:
         """Stop every answer that is still running. The text so far is kept."""
-        self._session.stop()
+        self._sending.stop()
 
     @property
     def results(self) -> pd.DataFrame:
-        """The runs of the last Run, one row each: answers, figures, cases and parameters.
+        """The runs of the Run that is shown, one row each: answers, figures, cases, parameters.
 
         :func:`llm_playground.comparison.frame` lists the columns; ``pg.results.merge(df,
         on="review_id")`` joins them with the table of the cases.
 
-        Waits until all have ended; interrupting the kernel ends the waiting, not the runs.
+        That is the last Run, unless the panel shows an earlier one. Waits until all have ended;
+        interrupting the kernel ends the waiting, not the runs.
         """
         self.saved_answers.wait()
+        session = self.panel_runs.display.session
         while True:
-            self._ended.wait()
-            with self._lock:
-                if self._ended.is_set():  # else a retry has just begun
-                    ended = self._session.ended()
+            if session is self._sending:
+                self._ended.wait()
+            with self.lock:
+                if session is not self._sending or self._ended.is_set():  # else a retry began
+                    ended = session.ended()
                     break
         return frame(
             [run for run, _ in ended],
@@ -210,12 +216,12 @@ class Playground(Panel):
 
     @property
     def answers(self) -> AnswerSet:
-        """The answers of the last Run."""
-        return self._session.answers
+        """The answers of the Run that is shown."""
+        return self.panel_runs.display.session.answers
 
     def recording(self, number: int) -> AnswerTrace | None:
         """The HTTP trace of answer ``number``; None if it was not made by this panel."""
-        return self._session.traces.of(number)
+        return self.panel_runs.display.session.traces.of(number)
 
     def as_prompt(self) -> Prompt:
         """The form as a prompt to be saved: ``lp.save_prompt("name", pg)``.
@@ -245,35 +251,23 @@ class Playground(Panel):
         refreshed = _runtime.submit(models.refresh())
         refreshed.add_done_callback(lambda _: self._in_background(self._update_choices))
 
-    def show(self, make_session: Callable[[int, Notify], RunSession]) -> int:
-        """Replace the answers by those of a session that has ended; nothing is sent.
-
-        ``make_session`` is called with the number of the Run and the function to notify.
-
-        Returns:
-            The number of the Run; 0, without a change, while answers are still running.
-        """
-        with self._lock:
-            if self.running:
-                return 0
-            session = make_session(self.answers.run_number + 1, self._publish_soon)
-            self._session = session
-            self.baseline = None
-        self._on_widget_thread(self._send_snapshot, session)
-        return session.answers.run_number
-
     def take_over(self, older: Playground) -> None:
         """Show the answers of an older playground, including those that are still streaming."""
-        self._session = session = older._session
+        self.panel_runs.take_over(older.panel_runs)
+        self._sending = session = older._sending
         if not session.answers.ended():
             self._ended.clear()
             self.running = True
             self._on_widget_thread(self._end_if_complete, session)  # it may have ended meanwhile
 
+    def send_snapshot_soon(self) -> None:
+        """Send the whole state of the shown answers to all views."""
+        self._on_widget_thread(self._send_snapshot)
+
     def close(self) -> None:
         """Stop running answers and remove the widget from the page."""
         # Some attributes are missing if the arguments were refused.
-        if hasattr(self, "_session"):
+        if hasattr(self, "_sending"):
             self.stop()
         if hasattr(self, "_price_worker"):
             self._price_worker.close()
@@ -308,15 +302,16 @@ class Playground(Panel):
     def _start_run(self, request: RunRequest) -> None:
         self._check_idle()
         calls = self._calls_to_send(request)
-        with self._lock:  # not while planning: that may wait for the run log, and views must not
+        asked = {name: getattr(self, name) for name in FORM}
+        with self.lock:  # not while planning: that may wait for the run log, and views must not
             self._check_idle()
-            number = self.answers.run_number + 1
-            self._session = session = RunSession(number, calls, self._publish_soon)
-            self._begin()
-            self.baseline = None
+            number = self.panel_runs.next_number()
+            session = RunSession(number, calls, self._publish_soon)
+            self._begin(session)
+            self.panel_runs.begin(session, asked)
             self.saved_answers.on_run(calls)
             panes = session.answers.initial_states()
-            self.send({"type": "run", "run": number, "panes": panes})
+            self.send({"type": "run", "run": self.panel_runs.display.number, "panes": panes})
             session.start()
 
     def _check_idle(self) -> None:
@@ -337,15 +332,17 @@ class Playground(Panel):
     def _set_price(self, price: dict[str, Any]) -> None:
         self.price = price
 
-    def _begin(self) -> None:
+    def _begin(self, session: RunSession) -> None:
+        self._sending = session
         self._ended.clear()
         self.problem, self.running = "", True
 
     def _end_if_complete(self, session: RunSession) -> None:
-        with self._lock:  # a retry may begin meanwhile
-            if self.running and session is self._session and session.answers.ended():
+        with self.lock:  # a retry may begin meanwhile
+            if self.running and session is self._sending and session.answers.ended():
                 self.running = False
                 self._ended.set()
+                self.panel_runs.update()
                 self._price_worker.on_calls_ended()
                 self.saved_answers.keep_in_notebook()
 
@@ -361,14 +358,19 @@ class Playground(Panel):
         """Send changes to every playground that shows these answers, also those made again."""
         message = session.message(changes)
         for panel in list(_panels):
-            if panel._session is session:
-                panel.send(message)
-                panel._end_if_complete(session)
+            display = panel.panel_runs.display
+            if display.session is session:
+                panel.send(message | {"run": display.number})
+            panel._end_if_complete(session)
 
-    def _send_snapshot(self, session: RunSession) -> None:
-        if session is self._session:  # else a Run has begun meanwhile
-            _, everything = session.answers.changes_and_snapshot()
-            self.send(session.message(everything) | {"type": "snapshot", "view": None})
+    def _send_snapshot(self, view: object = None) -> None:
+        """Send everything to one view, or to all."""
+        display = self.panel_runs.display
+        changes, everything = display.session.answers.changes_and_snapshot()
+        if changes:
+            self._send_changes(display.session, changes)
+        snapshot = {"type": "snapshot", "view": view, "run": display.number}
+        self.send(display.session.message(everything) | snapshot)
 
     def _on_message(self, _widget: object, content: Mapping[str, Any], buffers: object) -> None:
         """Pass a view's message on: it arrives on the main thread or that of a subshell."""
@@ -389,7 +391,7 @@ class Playground(Panel):
             except Exception as error:
                 _log.exception("An update of the playground failed")
                 self._show_failure(error)
-                self._end_if_complete(self._session)
+                self._end_if_complete(self._sending)
 
         _messages.submit(guarded)
 
@@ -425,29 +427,34 @@ class Playground(Panel):
     def _on_retry(self, content: Mapping[str, Any]) -> None:
         """Call the model again for one answer, in its place."""
         number = content["number"]
-        with self._lock:
-            session = self._session
+        with self.lock:
+            session = self.panel_runs.display.session
             try:
                 if session.answers.is_open(number):
                     return
+                if session is not self._sending:
+                    self._check_idle()
                 planned = session.prepare_retry(number, content.get("changes") or {})
                 confirm_worst_case([planned.call.request], None, fresh=True)
             except LLMError as error:
                 self.problem = str(error)
                 return
-            self._begin()
+            self._begin(session)
             session.retry(number, planned)
+            self.panel_runs.on_retry(session)
             self.saved_answers.on_run(session.calls)
+
+    def _on_stop(self, content: Mapping[str, Any]) -> None:
+        """Stop one of the answers that are shown, or all that are running."""
+        number = content.get("number")
+        session = self._sending if number is None else self.panel_runs.display.session
+        session.stop(number)
 
     def _on_sync(self, content: Mapping[str, Any]) -> None:
         """Send everything to a view that was opened or reconnected."""
         provenance.see_front_end(str(content.get("frontEnd") or "a front end")[:60])
         self._price_worker.on_view_opened()
-        session = self._session
-        changes, everything = session.answers.changes_and_snapshot()
-        if changes:
-            self._send_changes(session, changes)
-        self.send(session.message(everything) | {"type": "snapshot", "view": content.get("view")})
+        self._send_snapshot(content.get("view"))
 
     def _reply(self, content: Mapping[str, Any]) -> None:
         self._on_widget_thread(self.send, reply(self, content))
@@ -465,32 +472,14 @@ class Playground(Panel):
 _HANDLERS: dict[str, Callable[[Playground, Mapping[str, Any]], None]] = {
     # Planning may wait for the run log, where presets are read and overrides recorded.
     "run": lambda panel, content: panel._in_background(panel._run_form, content, on=_run_starts),
-    "stop": lambda panel, content: panel._session.stop(content.get("number")),
+    "stop": Playground._on_stop,
     "retry": Playground._on_retry,
-    "retry_now": lambda panel, content: panel._session.retry_now(content["number"]),
+    "retry_now": lambda panel, content: panel.panel_runs.display.session.retry_now(
+        content["number"]
+    ),
     "sync": Playground._on_sync,
     # May wait for a locked keyring.
     "choices": lambda panel, _content: panel._in_background(panel.refresh_models),
     "piece": lambda panel, content: panel.inputs.add_piece(content),
     "request": lambda panel, content: panel._in_background(panel._reply, content),
 }
-
-
-def _check_name(name: str | None, models: Sequence[str] | str | None) -> None:
-    """Refuse a model in the place of the name, which would ask the default model instead.
-
-    Example:
-        >>> _check_name("invoice-summary", None)
-        >>> _check_name("local:tiny", None)
-        Traceback (most recent call last):
-        llm_playground.errors.InvalidParameterError: The first argument of Playground is its name. \
-To ask that model: Playground(models="local:tiny").
-    """
-    if not isinstance(name, str) or models is not None or len(name.split()) != 1:
-        return
-    provider, colon, model = name.partition(":")
-    if colon and model and provider in config.rows():
-        raise InvalidParameterError(
-            "The first argument of Playground is its name. "
-            f'To ask that model: Playground(models="{name}").'
-        )

@@ -269,3 +269,23 @@ def load_presets(panel: Playground) -> None:
             }
             own_presets[preset.name] = {"parameters": by_trait, "by": preset.username or ""}
         panel.own_presets = own_presets
+
+
+def check_name(name: str | None, models: Sequence[str] | str | None) -> None:
+    """Refuse a model in the place of the name, which would ask the default model instead.
+
+    Example:
+        >>> check_name("invoice-summary", None)
+        >>> check_name("local:tiny", None)
+        Traceback (most recent call last):
+        llm_playground.errors.InvalidParameterError: The first argument of Playground is its name. \
+To ask that model: Playground(models="local:tiny").
+    """
+    if not isinstance(name, str) or models is not None or len(name.split()) != 1:
+        return
+    provider, colon, model = name.partition(":")
+    if colon and model and provider in config.rows():
+        raise InvalidParameterError(
+            "The first argument of Playground is its name. "
+            f'To ask that model: Playground(models="{name}").'
+        )

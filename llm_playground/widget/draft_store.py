@@ -182,6 +182,11 @@ class DraftStore:
         self._exchange(discarded, self._values(discarded))
         self._set_state("restored", self.current.saved_at)
 
+    @property
+    def identity(self) -> Identity | None:
+        """The identity of the playground; None if nothing is saved."""
+        return self._identity
+
     def pause_left_s(self) -> float | None:
         """Seconds until a pause in typing is long enough to save; None if all is saved."""
         return self._changed_at + PAUSE_S - time.monotonic() if self._unsaved else None

@@ -133,15 +133,9 @@ def read_draft(identity: Identity) -> Draft | None:
 
 def _move_draft(identity: Identity) -> Draft | None:
     """The newest draft of the same cell in a notebook that is gone, moved to this identity."""
-    if identity.notebook is None or not Path(identity.notebook).is_file():
-        return None
     newest: tuple[Draft, Path] | None = None
-    for path in _path(identity).parent.glob(f"{_hash(identity.own, 20)}*.json"):
-        with suppress(OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
-            document = json.loads(read_regular(path, MOST_BYTES))
-            notebook = identity.notebook_of(document["identity"])
-            if notebook is None or Path(notebook).exists():  # the notebook is a copy of that one
-                continue
+    for document, path in left_behind(identity):
+        with suppress(ValueError, TypeError, KeyError, RecursionError, OverflowError):
             draft = from_json(document)
             if newest is None or draft.saved_at > newest[0].saved_at:
                 newest = draft, path
@@ -151,6 +145,18 @@ def _move_draft(identity: Identity) -> Draft | None:
     write_draft(identity, draft)
     path.unlink(missing_ok=True)
     return draft
+
+
+def left_behind(identity: Identity) -> Iterator[tuple[Any, Path]]:
+    """The JSON files of the same cell in a notebook that is gone, whatever their format."""
+    if identity.notebook is None or not Path(identity.notebook).is_file():
+        return
+    for path in config.drafts_folder().glob(f"{_hash(identity.own, 20)}*.json"):
+        with suppress(OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
+            document = json.loads(read_regular(path, MOST_BYTES))
+            notebook = identity.notebook_of(document["identity"])
+            if notebook is not None and not Path(notebook).exists():  # else this is a copy of it
+                yield document, path
 
 
 def write_draft(identity: Identity, draft: Draft) -> None:

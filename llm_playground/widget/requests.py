@@ -12,24 +12,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
-from weakref import WeakKeyDictionary
 
-from llm_playground import comparison, config, formatting, provenance
+from llm_playground import config
 from llm_playground.calls import resolve_model
 from llm_playground.config import credentials
 from llm_playground.errors import InvalidParameterError, LLMError
-from llm_playground.redaction import redact
 from llm_playground.rendering.highlighting import highlight
 from llm_playground.request import parameters, prompts
 from llm_playground.types import Request, Run
-from llm_playground.widget import controls, inspector, stored_runs
+from llm_playground.widget import baseline, controls, history, inspector
 from llm_playground.widget.attachments import Kind
 from llm_playground.widget.attachments import kind_of as attachment_kind
 from llm_playground.widget.controls import TRAIT_OF
 from llm_playground.widget.form import first_only, plan_calls
-from llm_playground.widget.traits import FORM
 
 if TYPE_CHECKING:
     from llm_playground.widget import Playground
@@ -39,17 +36,12 @@ _log = logging.getLogger(__name__)
 Arguments: TypeAlias = Mapping[str, Any]
 Handler: TypeAlias = Callable[["Playground", Arguments], object]
 
-HISTORY_PAGE_ROWS = 50
-_SAME_MOMENT_ROWS = 50  # a page may end in the middle of runs that began at the same moment
-_PROMPT_CHARACTERS = 120
-_ANSWER_CHARACTERS = 160
 _MOST_PROMPT_NAMES = 200
 _EXPORT_FILES = {  # suffix and media type by format
     "json": (".json", "application/json"),
     "markdown": (".md", "text/markdown"),
     "csv": (".csv", "text/csv"),
 }
-_previous_forms: WeakKeyDictionary[Playground, dict[str, Any]] = WeakKeyDictionary()
 
 
 def reply(panel: Playground, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,12 +157,6 @@ def add_attachment(panel: Playground, arguments: Arguments) -> dict[str, Any]:
 # Answers
 
 
-def difference(panel: Playground, arguments: Arguments) -> list[comparison.DiffPiece]:
-    """The difference between ``answer`` and ``baseline``, word by word."""
-    answers = panel.answers
-    return comparison.diff(answers.text(arguments["baseline"]), answers.text(arguments["answer"]))
-
-
 def raw_text(panel: Playground, arguments: Arguments) -> dict[str, Any]:
     """The text of ``answer`` as the model wrote it, from character ``start`` on.
 
@@ -280,104 +266,6 @@ def link(panel: Playground, _arguments: Arguments) -> str:
     return f"lp.Playground(run={argument})"
 
 
-# Stored answers
-
-
-def reopen(panel: Playground, arguments: Arguments) -> dict[str, Any]:
-    """Open the run ``run`` of the log; ``note`` names what is missing from it."""
-    previous = {name: getattr(panel, name) for name in FORM}
-    note = stored_runs.open_runs(panel, arguments["run"])
-    _previous_forms[panel] = previous
-    return {"note": note}
-
-
-def undo_reopen(panel: Playground, _arguments: Arguments) -> None:
-    """Restore the form as it was before ``reopen``."""
-    panel.set_form(_previous_forms.pop(panel, {}))
-
-
-# History
-
-
-def history(_panel: Playground, arguments: Arguments) -> dict[str, Any]:
-    """A page of the log's runs, newest first.
-
-    The arguments are ``search``, a text in prompts or answers; ``after``, the last row of the page
-    before; ``here``, whether to show this notebook's runs only; ``compressed``, whether to search
-    compressed texts too. The result has ``rows``, ``more`` (whether there is a next page) and
-    ``notebook`` (its name; empty where unknown).
-
-    Raises:
-        RunLogError: The log cannot be read.
-    """
-    from llm_playground.reports import run_rows
-
-    notebook = provenance.notebook()
-    after = arguments.get("after")
-    search = str(arguments.get("search") or "").encode("utf-8", "replace").decode()
-    found = run_rows.newest(
-        limit=HISTORY_PAGE_ROWS + 1 + (_SAME_MOMENT_ROWS if after else 0),
-        search_compressed=bool(arguments.get("compressed")),
-        search=search.replace("\0", "").strip() or None,
-        notebook=notebook if arguments.get("here") else None,
-        until=_until(after) if after else None,
-    )
-    rows = [_history_row(row) for row in found]
-    if after:
-        last = _position(after)
-        rows = [row for row in rows if _position(row) < last]
-    return {
-        "rows": rows[:HISTORY_PAGE_ROWS],
-        "more": len(rows) > HISTORY_PAGE_ROWS,
-        "notebook": notebook.rpartition("/")[2] if notebook else "",
-    }
-
-
-def _until(after: Any) -> datetime:  # noqa: ANN401 - any JSON value from a view
-    """Just after the last row that is shown, as others of the same moment may follow it."""
-    try:
-        return _position(after)[0] + timedelta(microseconds=1)
-    except (TypeError, KeyError, ValueError):
-        raise InvalidParameterError("The last row shown is not known. Reload the page.") from None
-
-
-def _position(row: Mapping[str, Any]) -> tuple[datetime, str]:
-    """The key by which the history is sorted, newest first."""
-    return datetime.fromisoformat(row["started_at"]), str(row["run_id"])
-
-
-def _history_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "run_id": row["run_id"],
-        "started_at": row["started_at"].isoformat(),
-        "model": row["model"] or "",
-        "prompt": _beginning(row["user_prompt"], _PROMPT_CHARACTERS),
-        "answer": _beginning(row["response_text"] or row["error_message"], _ANSWER_CHARACTERS),
-        "status": row["status"] or "",
-        "cost": _cost(row),
-        "compressed": row["compressed"],
-    }
-
-
-def _beginning(text: object, most: int) -> str:
-    """The first words on one line, without keys."""
-    if not isinstance(text, str):
-        return ""
-    words = " ".join(redact(text[: 8 * most]).split())
-    return words if len(words) <= most else f"{words[: most - 1]}…"
-
-
-def _cost(row: Mapping[str, Any]) -> str:
-    if row["cached"]:
-        return "reused"
-    if row["price_source"] == "free":
-        return "free"
-    if row["cost_usd"] is None:
-        no_tokens = row["input_tokens"] is None and row["output_tokens"] is None
-        return "" if no_tokens else "price unknown"
-    return formatting.usd(row["cost_usd"])
-
-
 _FUNCTIONS: tuple[Handler, ...] = (
     check_keys,
     set_key,
@@ -387,16 +275,14 @@ _FUNCTIONS: tuple[Handler, ...] = (
     save_prompt,
     prompt_names,
     add_attachment,
-    difference,
     raw_text,
     wire,
     code,
     cell,
     export,
     link,
-    reopen,
-    undo_reopen,
-    history,
+    *history.REQUESTS,
+    *baseline.REQUESTS,
 )
 REQUESTS: dict[str, Handler] = {
     **{function.__name__: function for function in _FUNCTIONS},

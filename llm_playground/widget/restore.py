@@ -106,6 +106,15 @@ class RestoredAnswers:
     asked_at: datetime
     notebook: NotebookAnswers | None = None  # what it keeps, if the log does not hold all
 
+    def as_state(self) -> dict[str, Any]:
+        """The trait ``saved``."""
+        return {
+            "count": len(self.runs),
+            "wanted": len(self.answers),
+            "at": self.asked_at.isoformat(),
+            "where": "log" if self.notebook is None else "notebook",
+        }
+
     def is_running(self) -> bool:
         """Whether another kernel is still running one of them."""
         return any(one.run.status == "running" for one in self.runs)
@@ -162,7 +171,10 @@ class AnswerRestorer:
     def keep_in_notebook_now(self) -> None:
         """As :meth:`keep_in_notebook`, and wait until it is done."""
         with self._updating_notebook:  # one after the other, each with the newest answers
-            if not self._panel.answers.runs() or config.privacy().store != "texts":
+            if (
+                not self._panel.panel_runs.newest.answers.runs()
+                or config.privacy().store != "texts"
+            ):
                 return
             try:
                 self._panel.saved_count = self._fallback_output.show(*self.output())
@@ -196,7 +208,7 @@ class AnswerRestorer:
 
         panel = self._panel
         kinds = config.privacy().redact
-        runs = panel.answers.runs()
+        runs = panel.panel_runs.newest.answers.runs()
         form, rows = asdict(panel.written()), self._rows(runs)
         name = None if panel.name is None else redact(panel.name)
         media = {
@@ -212,14 +224,17 @@ class AnswerRestorer:
         """Continue with what an older playground of this kernel has restored."""
         self._restored, self._shown = older._restored, older._shown
         self._notebook_rows = older._notebook_rows
-        answers, restored = self._panel.answers, self._restored
+        answers, restored = self._panel.panel_runs.newest.answers, self._restored
         if restored is not None and restored.notebook is not None:
-            self._set_saved(
-                len(restored.runs), len(restored.answers), "notebook", restored.asked_at
-            )
+            self._panel.saved = restored.as_state()
         elif answers.ended():
-            count = len(answers.initial_states())
-            self._set_saved(count, count, "kernel", self._draft_store.current.asked_at)
+            count, at = len(answers.initial_states()), self._draft_store.current.asked_at
+            self._panel.saved = {
+                "count": count,
+                "wanted": count,
+                "where": "kernel",
+                "at": None if at is None else at.isoformat(),
+            }
 
     def _restore(self) -> None:
         try:
@@ -264,27 +279,24 @@ class AnswerRestorer:
     def _show(self, restored: RestoredAnswers) -> None:
         if self._panel.answers.run_number != self._shown:  # something was sent or opened meanwhile
             return
+        notebook = restored.notebook
         labels = {answer.run_id: answer.label for answer in restored.answers}
-        shown = self._panel.show(
+        shown = self._panel.panel_runs.show_stored(
             lambda number, notify: session_of(
                 number, restored.runs, notify, labels, cell_id=self._cell_id
-            )
+            ),
+            restored.answers,
+            restored.asked_at,
+            saved=restored.as_state(),
         )
         if not shown:
             return
         self._restored, self._shown = restored, shown
-        notebook = restored.notebook
         if notebook is not None:  # the notebook must go on keeping them
             self._notebook_rows = {row["run_id"]: row for row in notebook.rows}
         if self._draft_store.current.answers != restored.answers:  # known from the notebook only
             self._draft_store.record_answers(restored.answers, restored.asked_at)
-        where = "log" if notebook is None else "notebook"
-        self._set_saved(len(restored.runs), len(restored.answers), where, restored.asked_at)
         self.keep_in_notebook_now()
-
-    def _set_saved(self, count: int, wanted: int, where: str, asked_at: datetime | None) -> None:
-        at = None if asked_at is None else asked_at.isoformat()
-        self._panel.saved = {"count": count, "wanted": wanted, "at": at, "where": where}
 
     def _rows(self, runs: Sequence[Run]) -> Sequence[Row]:
         """Rows of the log; of runs that it does not have those of the notebook."""

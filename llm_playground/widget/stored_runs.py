@@ -25,6 +25,7 @@ from llm_playground.runlog.rows import TOKEN_COLUMNS, unpacked_row
 from llm_playground.types import Execution, Message, Parameters, Request, Run, Schema, Tool
 from llm_playground.widget.answer_labels import AnswerLabel, labels_of_requests
 from llm_playground.widget.controls import TRAIT_OF
+from llm_playground.widget.drafts import DraftAnswer
 from llm_playground.widget.form import Form, PlannedCall, form_from_sent
 from llm_playground.widget.session import Notify, RunSession
 
@@ -228,34 +229,44 @@ def open_runs(panel: Playground, runs: object) -> str:
         RunLogError: The log cannot be read.
     """
     stored = stored_runs(resolve_run_ids(runs))
-    if not panel.show(
-        lambda number, notify: session_of(number, stored, notify, cell_id=panel.cell_id)
+    try:
+        form, problem = form_of(stored), ""
+    except InvalidParameterError as error:
+        form, problem = None, str(error)
+    values = None if form is None else traits_of(form)
+    count, started_at = len(stored), min(one.run.started_at for one in stored)
+    saved = {"count": count, "wanted": count, "at": started_at.isoformat(), "where": "log"}
+    if not panel.panel_runs.show_stored(
+        lambda number, notify: session_of(number, stored, notify, cell_id=panel.cell_id),
+        [DraftAnswer(one.run.id) for one in stored],
+        started_at,
+        saved=saved,
+        form=values,
+        is_opened=True,
     ):
         raise InvalidParameterError("Still running. Stop all first.")
-    started_at = min(one.run.started_at for one in stored).isoformat()
-    count = len(stored)
-    panel.saved = {"count": count, "wanted": count, "at": started_at, "where": "log"}
-    try:
-        form = form_of(stored)
-    except InvalidParameterError as error:
-        return str(error)
-    panel.set_form(
-        {
-            "prompt": form.prompt,
-            "system": form.system,
-            "models": list(form.models),
-            "iterations": form.iterations,
-            **{trait: form.parameters.get(name) for name, trait in TRAIT_OF.items()},
-            "turns": list(form.turns),
-            "images": list(form.images),
-            "files": list(form.files),
-            # No run has these: its prompt is filled already.
-            "values": {},
-            "cases": None,
-            "preset": form.preset,
-        }
-    )
+    if form is None or values is None:
+        return problem
+    panel.set_form(values)
     return " ".join(_not_restored(stored, form))
+
+
+def traits_of(form: Form) -> dict[str, Any]:
+    """The traits of a panel whose form is that of a sent request."""
+    return {
+        "prompt": form.prompt,
+        "system": form.system,
+        "models": list(form.models),
+        "iterations": form.iterations,
+        **{trait: form.parameters.get(name) for name, trait in TRAIT_OF.items()},
+        "turns": list(form.turns),
+        "images": list(form.images),
+        "files": list(form.files),
+        # No run has these: its prompt is filled already.
+        "values": {},
+        "cases": None,
+        "preset": form.preset,
+    }
 
 
 def form_of(stored: Sequence[StoredRun]) -> Form:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets as t
@@ -32,6 +32,9 @@ from llm_playground.widget.form import Form
 from llm_playground.widget.notebook_values import cases_from_view, cases_to_view
 from llm_playground.widget.shared_texts import TEXTS, SharedTexts
 from llm_playground.widget.variables import PromptInputs
+
+if TYPE_CHECKING:
+    from llm_playground.widget.panel_runs import PanelRuns
 
 FORM = (
     *("prompt", "system", "models", *TRAITS, "preset", "iterations"),
@@ -102,7 +105,8 @@ _SAVED_MODULE = f"{joined([_VIEW / 'saved_view.js'])}\nexport default {{ render:
 class Panel(anywidget.AnyWidget):
     """The values of a playground, which code and views may set on any thread.
 
-    A subclass sets ``inputs`` before it calls ``__init__``, as traits are validated there.
+    A subclass sets ``inputs`` and ``panel_runs`` before it calls ``__init__``, as traits are
+    validated there.
     """
 
     _esm = joined(sorted(_VIEW.glob("*.js")))
@@ -135,8 +139,12 @@ class Panel(anywidget.AnyWidget):
 
     # What a view has received when it sends a text: its id, and the revision of the texts.
     seen = _shown(t.Dict()).tag(to_json=lambda _, panel: {"revision": panel._shared_texts.revision})
-    baseline = _editable(t.Any(None))  # the number of the answer that others are compared with
 
+    # The answer that others are compared with: ``run``, the number of its Run, and ``answer``, its
+    # own. Code may set the number of an answer that is shown.
+    baseline = _shown(t.Any(None))
+    run_shown = _shown(t.Dict())
+    changed = _shown(t.List(t.Unicode()))
     running = _shown(t.Bool(False))
     problem = _shown(t.Unicode())
     price = _shown(t.Dict())
@@ -155,6 +163,7 @@ class Panel(anywidget.AnyWidget):
     dials = _shown(t.Dict())
 
     inputs: PromptInputs
+    panel_runs: PanelRuns
 
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 - traits, as anywidget takes them
         self._per_thread = threading.local()
@@ -204,6 +213,10 @@ class Panel(anywidget.AnyWidget):
     @t.validate("files")
     def _validate_files(self, proposal: Mapping[str, Any]) -> list[dict[str, Any]]:
         return self.inputs.attachments.entries(proposal["value"], "file")
+
+    @t.validate("baseline")
+    def _validate_baseline(self, proposal: Mapping[str, Any]) -> dict[str, int] | None:
+        return self.panel_runs.baseline_from(proposal["value"])
 
     @t.validate("values")
     def _validate_values(self, proposal: Mapping[str, Any]) -> dict[str, str]:
@@ -331,6 +344,16 @@ class Panel(anywidget.AnyWidget):
     @_property_lock.setter
     def _property_lock(self, held: dict[str, Any]) -> None:
         self._per_thread.held = held
+
+
+def _reply_on_the_addressed_subshell(comm: Any) -> None:  # noqa: ANN401 - comm has no types
+    """Let views' messages arrive while a synchronous cell runs.
+
+    JupyterLab sends them to a subshell. ipykernel would redirect them to the shell that published
+    here last, which is usually the busy main shell, so the subshell that was addressed is kept.
+    """
+    if hasattr(comm, "_reply_subshell_for"):
+        comm._reply_subshell_for = lambda _data, addressed: addressed
 
 
 def _check_json(name: str, value: object) -> None:

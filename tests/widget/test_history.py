@@ -4,13 +4,15 @@ import pytest
 
 import llm_playground as lp
 from llm_playground import provenance
-from llm_playground.widget import requests
+from llm_playground.widget import history
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply
 from tests.widget import panels
-from tests.widget.panels import ask, logged
+from tests.widget.panels import answered, ask, logged
 
 pg, served = panels.pg, panels.served
+LOCAL = "local:smollm2-135m-instruct"
+MODELS = ["openai:gpt-4o", "openai:gpt-4o-mini"]
 
 
 def test_lists_runs_newest_first(pg):
@@ -21,8 +23,52 @@ def test_lists_runs_newest_first(pg):
     assert [row["run_id"] for row in page["rows"]] == [run.id for run in reversed(runs)]
     row = page["rows"][1]
     assert row["prompt"] == "First line. Second line."
-    assert (row["model"], row["status"]) == ("local:smollm2-135m-instruct", "completed")
+    assert (row["models"], row["statuses"]) == ({LOCAL: 1}, {"completed": 1})
     assert (row["cost"], page["more"]) == ("free", False)
+
+
+def test_one_row_for_each_run_which_unfolds_and_opens_whole(served):
+    pg, server = served(lambda request: Reply(openai_stream([request.json["model"]])))
+    lp.ask("Before.", MODELS[0])
+    pg.models, pg.iterations, pg.temperature = MODELS, 2, 0.5
+    own = answered(pg).run_id.tolist()
+    pg.prompt, pg.models, pg.temperature = "Another.", MODELS[:1], None
+    answered(pg)
+    ask(pg, "pin", answer=2)
+    magic = lp.compare(["Blue?", "Red?"], MODELS, max_tokens=9).runs
+
+    rows = ask(pg, "history")["rows"]
+    counts = [list(row["models"].values()) for row in rows]
+    assert counts == [[2, 2], [2], [2, 2], [1]]
+    assert [row["source"] for row in rows] == ["api", "widget", "widget", "api"]
+    panel_rows = ask(pg, "history", of="panel")["rows"]
+    assert [row["run_id"] for row in panel_rows] == [row["run_id"] for row in rows[1:3]]
+
+    answers = ask(pg, "history_answers", run=rows[2]["run_id"])
+    assert [one["run_id"] for one in answers] == own
+    assert [one["prompt"] for one in answers] == [""] * 4
+    answers = ask(pg, "history_answers", run=rows[0]["run_id"])
+    assert {one["prompt"] for one in answers} == {"Blue?", "Red?"}
+    assert answers[0]["answer"] == "gpt-4o"
+
+    sent = len(server.requests)
+    assert ask(pg, "reopen", run=own[3]) == {"note": ""}  # one of its own: as it was
+    assert (pg.run_shown["number"], pg.models, pg.temperature) == (1, MODELS, 0.5)
+    assert (pg.results.run_id.tolist(), pg.saved, pg.changed) == (own, {}, [])
+    ask(pg, "undo")
+    assert (pg.run_shown["number"], pg.prompt, pg.models) == (2, "Another.", MODELS[:1])
+
+    note = ask(pg, "reopen", run=magic[1].id)["note"]  # one from elsewhere
+    assert note == "These runs have different prompts: the form has the first."
+    assert (pg.run_shown["number"], pg.run_shown["opened"], pg.max_tokens) == (3, True, 9)
+    assert sorted(pg.results.run_id) == sorted(run.id for run in magic)
+    assert ask(pg, "baseline")["run"] == 2
+    ask(pg, "undo")
+    assert (pg.run_shown["number"], pg.run_shown["newest"], pg.prompt) == (2, 2, "Another.")
+    assert pg.max_tokens is None
+    ask(pg, "reopen", run=magic[3].id, alone=True)
+    assert (pg.prompt, pg.results.run_id.tolist()) == ("Red?", [magic[3].id])
+    assert len(server.requests) == sent
 
 
 def test_searches_prompts_and_answers(served):
@@ -43,18 +89,18 @@ def test_empty_log(pg):
 
 
 def test_pages_have_no_gaps_or_duplicates(pg, monkeypatch):
-    monkeypatch.setattr(requests, "HISTORY_PAGE_ROWS", 3)
-    runs = [run.id for run in reversed(lp.compare("Hi", "local", n=8, max_tokens=1).runs)]
+    monkeypatch.setattr(history, "PAGE_ROWS", 2)
+    runs = [run.id for run in reversed(logged(*"abcde"))]
     shown, after = [], None
-    for _ in range(4):
+    for _ in range(3):
         page = ask(pg, "history", after=after)
         shown += [row["run_id"] for row in page["rows"]]
-        after = page["rows"][-1] if page["rows"] else after
-        if not page["more"]:
-            break
+        after = page["rows"][-1]
+        assert page["more"] == (len(shown) < len(runs))
 
-    assert sorted(shown) == sorted(runs)
-    assert shown == list(lp.runs().run_id)
+    assert shown == runs
+    with pytest.raises(lp.LLMError, match="Reload the page"):
+        ask(pg, "history", after={"started_at": "yesterday"})
 
 
 def test_this_notebook_only(pg, monkeypatch):
@@ -62,7 +108,7 @@ def test_this_notebook_only(pg, monkeypatch):
     monkeypatch.setattr(provenance, "notebook", lambda: "work/mine.ipynb")
     logged("Here.")
 
-    page = ask(pg, "history", here=True)
+    page = ask(pg, "history", of="notebook")
 
     assert [row["prompt"] for row in page["rows"]] == ["Here."]
     assert page["notebook"] == "mine.ipynb"
@@ -78,7 +124,7 @@ def test_unreadable_log_is_explained_in_one_line(pg, monkeypatch, home):
 
 
 def test_rows_have_no_keys(pg, monkeypatch):
-    monkeypatch.setattr(requests, "redact", lambda text: text.replace("whale", "[redacted]"))
+    monkeypatch.setattr(history, "redact", lambda text: text.replace("whale", "[redacted]"))
     logged("A whale.")
 
     assert ask(pg, "history")["rows"][0]["prompt"] == "A [redacted]."

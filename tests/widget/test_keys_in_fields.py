@@ -40,7 +40,7 @@ def test_each_field_of_the_form_has_a_value_here():
         if trait.metadata.get("echo_update") is False
     }
 
-    assert editable - {"baseline"} == set(FORM)
+    assert editable == set(FORM)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def server(home, monkeypatch):
 
 @pytest.mark.parametrize("writer", ["view", "code"])
 @pytest.mark.parametrize("key", [KEY, USED], ids=["a key", "a key in use"])
-@pytest.mark.parametrize("trait", [*FORM, "baseline"])
+@pytest.mark.parametrize("trait", FORM)
 def test_a_key_in_a_field_stays_there(server, home, monkeypatch, trait, key, writer):
     panel = lp.Playground("keys", models=["openai:gpt-4o"], prompt="{{name}}")
     sent = []

@@ -244,21 +244,23 @@ def test_answers_are_compared_word_by_word(pg, sent):
     pg.iterations = 2
     pg.run()
     texts = pg.results.response_text
+    pg.baseline = 1
 
     pg._handle_custom_msg(
         {
             "type": "request",
             "id": "a",
             "name": "difference",
-            "arguments": {"baseline": 1, "answer": 2},
+            "arguments": {"answer": 2},
         },
         [],
     )
     until(lambda: of_type(sent, "reply"))
 
     [reply] = of_type(sent, "reply")
-    assert "".join(text for kind, text in reply["value"] if kind != "+") == texts[0]
-    assert "".join(text for kind, text in reply["value"] if kind != "-") == texts[1]
+    parts = reply["value"]["parts"]
+    assert "".join(text for kind, text in parts if kind != "+") == texts[0]
+    assert "".join(text for kind, text in parts if kind != "-") == texts[1]
 
 
 def test_run_from_a_view_uses_the_form_in_the_message(pg, sent):

@@ -1,0 +1,242 @@
+"""The baseline: the pinned answer, its column, and the difference of each answer to it.
+
+The baseline outlives its Run. Answers are compared with the answers of the pinned one's model in
+its Run, its column, row by row: with the one of the same case, and there with the one of the same
+parameters and iteration. Where the column has no answer to the same case, and in a Run that has no
+other column, they are compared with the pinned answer itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from llm_playground import comparison
+from llm_playground.errors import InvalidParameterError
+from llm_playground.widget.session import RunSession
+
+if TYPE_CHECKING:
+    from llm_playground.widget import Playground
+
+Arguments: TypeAlias = Mapping[str, Any]
+
+_WORD = re.compile(r"\w+")
+_NUMBER = re.compile(r"\d+(?:[.,'\u2019\u00a0\u202f]\d{3})+(?![\d])(?:[.,]\d+)?|\d+(?:[.,]\d+)?")
+_SEPARATORS = re.compile(r"[.,'\u2019\u00a0\u202f](?=\d{3}(?!\d))")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One answer: its number, its model, its case, the parameters of a sweep and its iteration."""
+
+    number: int
+    model: str
+    case: str = ""
+    parameters: str = ""
+    iteration: int = 1
+
+
+def cells_of(session: RunSession) -> list[Cell]:
+    """The answers of a Run."""
+    return [
+        Cell(
+            number,
+            one.call.request.model,
+            one.label,
+            "",
+            one.call.iteration_number,
+        )
+        for number, one in enumerate(session.calls, 1)
+    ]
+
+
+def column_of(pinned: Cell, cells: Sequence[Cell]) -> list[Cell]:
+    """The answers of the pinned one's model."""
+    return [cell for cell in cells if cell.model == pinned.model]
+
+
+def counterpart(answer: Cell, pinned: Cell, column: Sequence[Cell]) -> Cell:
+    """The answer of the baseline's column that an answer is compared with.
+
+    >>> column = [Cell(1, "a:b", "Oslo"), Cell(2, "a:b", "Rome")]
+    >>> counterpart(Cell(7, "c:d", "Rome"), column[0], column).number
+    2
+    >>> counterpart(Cell(8, "c:d", "Bern"), column[0], column).number
+    1
+    """
+    same_case = [cell for cell in column if cell.case == answer.case]
+    if not same_case:
+        return pinned
+
+    def distance(cell: Cell) -> tuple[bool, ...]:
+        return (
+            cell.parameters != answer.parameters,
+            cell.parameters != pinned.parameters,
+            cell.iteration != answer.iteration,
+            cell.iteration != pinned.iteration,
+        )
+
+    return min(same_case, key=distance)
+
+
+def counterparts(
+    answers: Sequence[Cell], pinned: Cell, column: Sequence[Cell], *, is_own: bool
+) -> dict[int, int]:
+    """For the number of each answer that of the baseline's answer; of its own Run if ``is_own``."""
+    if not is_own:
+        return {cell.number: counterpart(cell, pinned, column).number for cell in answers}
+    others = [cell for cell in answers if cell.model != pinned.model]
+    if not others:  # one column: all are compared with the pinned answer
+        return {cell.number: pinned.number for cell in answers}
+    found = {cell.number: counterpart(cell, pinned, column).number for cell in others}
+    return found | {cell.number: cell.number for cell in column}
+
+
+@dataclass(frozen=True, slots=True)
+class _Baseline:
+    """The pinned answer with the session that has it."""
+
+    session: RunSession
+    run: int  # the number of its Run
+    pinned: Cell
+    column: Sequence[Cell]
+    is_own: bool  # whether it is in the Run that is shown
+
+    def counterparts(self, shown: RunSession) -> dict[int, int]:
+        """As :func:`counterparts`, for the answers of a session."""
+        answers = cells_of(shown)
+        return counterparts(answers, self.pinned, self.column, is_own=self.is_own)
+
+
+def _current(panel: Playground) -> _Baseline | None:
+    """The baseline; None if nothing is pinned.
+
+    Raises:
+        InvalidParameterError: The log no longer has it.
+        RunLogError: The log cannot be read.
+    """
+    runs = panel.panel_runs
+    runs.load()
+    pin = runs.pin()
+    if pin is None:
+        return None
+    run = runs.at(pin.run)
+    session = runs.session_of(run)
+    cells = cells_of(session)
+    # Answers that the log no longer has are missing in the session: the first stands for them.
+    pinned = next((cell for cell in cells if cell.number == pin.answer), cells[0])
+    return _Baseline(session, pin.run, pinned, column_of(pinned, cells), run is runs.shown)
+
+
+def pin(panel: Playground, arguments: Arguments) -> None:
+    """Pin the answer ``answer`` of the shown Run as the baseline; None unpins it.
+
+    Raises:
+        InvalidParameterError: There is no such answer.
+    """
+    panel.baseline = arguments.get("answer")
+
+
+def baseline(panel: Playground, _arguments: Arguments) -> dict[str, Any] | None:
+    """The baseline for the answers that are shown; None if nothing is pinned.
+
+    Returns:
+        ``display``, the number of what is shown; ``run`` and ``answer``, the pinned answer's;
+        ``of``, for the number of each answer that of the baseline's answer it is compared with;
+        ``panes``, the states of these unless they are among the answers that are shown; and
+        ``title``, the words for the column.
+
+    Raises:
+        InvalidParameterError: The log no longer has it.
+        RunLogError: The log cannot be read.
+    """
+    display = panel.panel_runs.display
+    found = _current(panel)
+    if found is None:
+        return None
+    of = found.counterparts(display.session)
+    panes: list[dict[str, Any]] = []
+    if not found.is_own:
+        wanted = {*of.values(), found.pinned.number}
+        _, states = found.session.answers.changes_and_snapshot()
+        panes = [state for state in states if state["number"] in wanted]
+    return {
+        "display": display.number,
+        "run": found.run,
+        "answer": found.pinned.number,
+        "title": f"Run {found.run}, {found.pinned.model.rpartition(':')[2]}",
+        "of": of,
+        "panes": panes,
+    }
+
+
+def difference(panel: Playground, arguments: Arguments) -> dict[str, Any]:
+    """The difference of the answer ``answer`` to its baseline, word by word.
+
+    Returns:
+        ``parts``, the pieces of :func:`llm_playground.comparison.diff`, and ``line``, the
+        difference in words.
+
+    Raises:
+        InvalidParameterError: Nothing is pinned, or there is no such answer.
+        RunLogError: The log cannot be read.
+    """
+    number, session = arguments["answer"], panel.panel_runs.display.session
+    found = _current(panel)
+    if found is None:
+        raise InvalidParameterError("No answer is pinned. Press p on one.")
+    after = session.answers.text(number)
+    before = found.session.answers.text(found.counterparts(session)[number])
+    parts = comparison.diff(before, after)
+    return {"parts": parts, "line": difference_line(before, after, parts)}
+
+
+def difference_line(before: str, after: str, parts: Sequence[comparison.DiffPiece]) -> str:
+    """The difference of two texts in words, and whether their numbers are the same.
+
+    >>> before, after = "Sales rose 4 % in May.", "Sales grew 4 % in May."
+    >>> difference_line(before, after, comparison.diff(before, after))
+    '1 word differs · same numbers'
+    """
+    if before.strip() == after.strip():
+        return "same text"
+    words = differing_words(parts)
+    changed = f"{words:,} word{' differs' if words == 1 else 's differ'}" if words else "same words"
+    first, second = numbers_in(before), numbers_in(after)
+    if not first and not second:
+        return changed
+    return f"{changed} · {'same numbers' if first == second else 'numbers differ'}"
+
+
+def differing_words(parts: Sequence[comparison.DiffPiece]) -> int:
+    """The number of words that differ; a replacement counts as many as its longer side.
+
+    >>> differing_words([("=", "a "), ("-", "b c"), ("+", "d"), ("=", " e"), ("+", " f")])
+    3
+    """
+    total, removed, added = 0, 0, 0
+    for kind, text in [*parts, ("=", "")]:
+        words = len(_WORD.findall(text))
+        if kind == "-":
+            removed += words
+        elif kind == "+":
+            added += words
+        else:
+            total, removed, added = total + max(removed, added), 0, 0
+    return total
+
+
+def numbers_in(text: str) -> Counter[str]:
+    """The numbers of a text, however their thousands are separated.
+
+    >>> sorted(numbers_in("1,204 of 3.5 and 1 204")), sorted(numbers_in("1204, 3,5"))
+    (['1', '1204', '204', '3.5'], ['1204', '3.5'])
+    """
+    found = (_SEPARATORS.sub("", number) for number in _NUMBER.findall(text))
+    return Counter(number.replace(",", ".") for number in found)
+
+
+REQUESTS: Sequence[Callable[[Playground, Arguments], object]] = (pin, baseline, difference)

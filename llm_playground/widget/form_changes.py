@@ -1,0 +1,80 @@
+"""What a form asks, in a line, and in what two forms differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from llm_playground.formatting import count
+from llm_playground.widget.controls import TRAIT_OF
+from llm_playground.widget.drafts import storable
+
+_TIMES = " \N{MULTIPLICATION SIGN} "
+# The traits of a form by the words for them. A preset is no value: it sets those of parameters.
+_WORDS = {
+    "prompt": "prompt",
+    "system": "system prompt",
+    "models": "models",
+    **{trait: name.replace("_", " ") for name, trait in TRAIT_OF.items()},
+    "iterations": "iterations",
+    "turns": "earlier turns",
+    "values": "typed values",
+    "cases": "cases",
+    "images": "images",
+    "files": "files",
+}
+_MOST_MODELS = 3
+_OF_A_FRAME = "equals"
+
+
+def changed(asked: Mapping[str, Any], panel: object) -> list[str]:
+    """What differs between the form that was asked and that of a panel, in words.
+
+    >>> from types import SimpleNamespace
+    >>> changed({"prompt": "Hi", "temperature": 0.5}, SimpleNamespace(prompt="Ho", temperature=0.5))
+    ['prompt']
+    """
+    return [
+        words
+        for trait, words in _WORDS.items()
+        if trait in asked and not _is_same(trait, asked[trait], getattr(panel, trait))
+    ]
+
+
+def _is_same(trait: str, before: Any, now: Any) -> bool:  # noqa: ANN401 - values of traits
+    if before is now:
+        return True
+    if trait == "cases" and hasattr(before, _OF_A_FRAME) and hasattr(now, _OF_A_FRAME):
+        with suppress(Exception):  # frames of users may hold anything
+            return bool(before.equals(now))
+        return False
+    if trait == "models" and isinstance(before, list) and isinstance(now, list):
+        return sorted(map(str, before)) == sorted(map(str, now))
+    return storable({trait: before}) == storable({trait: now})
+
+
+def about(form: Mapping[str, Any]) -> str:
+    r"""The models, iterations, parameters and cases of a form.
+
+    >>> about({"models": ["openai:gpt-x", "local"], "iterations": 2, "temperature": 0.2})
+    'gpt-x, local \xd7 2 · temperature 0.2'
+    """
+    return " · ".join(filter(None, _about(form)))
+
+
+def _about(form: Mapping[str, Any]) -> Iterator[str]:
+    models = [str(model).rpartition(":")[2] for model in form.get("models") or ()]
+    named = ", ".join(models) if len(models) <= _MOST_MODELS else count(len(models), "model")
+    iterations = form.get("iterations")
+    yield named + (f"{_TIMES}{iterations}" if iterations not in (None, 1) else "")
+    for name, trait in TRAIT_OF.items():
+        value = form.get(trait)
+        if value is not None:
+            values = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+            yield f"{name.replace('_', ' ')} {values}"
+    cases = form.get("cases")
+    if isinstance(cases, str) and cases.strip():
+        yield f"cases of {cases.strip()}"
+    elif cases is not None and hasattr(cases, "__len__") and len(cases):
+        yield count(len(cases), "case")
