@@ -21,7 +21,7 @@ from llm_playground.budgeting import confirm_worst_case
 from llm_playground.comparison import frame
 from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.request import parameters
-from llm_playground.widget import controls, fallback_output, form, unattended
+from llm_playground.widget import baseline, controls, fallback_output, form, unattended
 from llm_playground.widget.controls import TRAIT_OF, TRAITS
 from llm_playground.widget.draft_store import DraftStore, identity
 from llm_playground.widget.fallback_output import FallbackOutput
@@ -311,7 +311,9 @@ class Playground(Panel):
             self.panel_runs.begin(session, asked)
             self.saved_answers.on_run(calls)
             panes = session.answers.initial_states()
-            self.send({"type": "run", "run": self.panel_runs.display.number, "panes": panes})
+            number = self.panel_runs.display.number
+            pinned = baseline.state_of(self)
+            self.send({"type": "run", "run": number, "panes": panes, "baseline": pinned})
             session.start()
 
     def _check_idle(self) -> None:
@@ -370,6 +372,7 @@ class Playground(Panel):
         if changes:
             self._send_changes(display.session, changes)
         snapshot = {"type": "snapshot", "view": view, "run": display.number}
+        snapshot["baseline"] = baseline.state_of(self)
         self.send(display.session.message(everything) | snapshot)
 
     def _on_message(self, _widget: object, content: Mapping[str, Any], buffers: object) -> None:

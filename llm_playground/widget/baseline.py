@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from llm_playground import comparison
-from llm_playground.errors import InvalidParameterError
+from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.widget.session import RunSession
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Arguments: TypeAlias = Mapping[str, Any]
 
+_NOTHING_PINNED = "No answer is pinned. Press p on one."
 _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"\d+(?:[.,'\u2019\u00a0\u202f]\d{3})+(?![\d])(?:[.,]\d+)?|\d+(?:[.,]\d+)?")
 _SEPARATORS = re.compile(r"[.,'\u2019\u00a0\u202f](?=\d{3}(?!\d))")
@@ -111,8 +112,8 @@ class _Baseline:
         return counterparts(answers, self.pinned, self.column, is_own=self.is_own)
 
 
-def _current(panel: Playground) -> _Baseline | None:
-    """The baseline; None if nothing is pinned.
+def _current(panel: Playground, *, reads_log: bool = True) -> _Baseline | None:
+    """The baseline; None if nothing is pinned, or its answers are only in the log.
 
     Raises:
         InvalidParameterError: The log no longer has it.
@@ -120,15 +121,57 @@ def _current(panel: Playground) -> _Baseline | None:
     """
     runs = panel.panel_runs
     runs.load()
-    pin = runs.pin()
-    if pin is None:
+    pinned_at = runs.pin()
+    if pinned_at is None:
         return None
-    run = runs.at(pin.run)
-    session = runs.session_of(run)
+    run = runs.at(pinned_at.run)
+    session = runs.session_of(run) if reads_log else run.session
+    if session is None:
+        return None
     cells = cells_of(session)
     # Answers that the log no longer has are missing in the session: the first stands for them.
-    pinned = next((cell for cell in cells if cell.number == pin.answer), cells[0])
-    return _Baseline(session, pin.run, pinned, column_of(pinned, cells), run is runs.shown)
+    pinned = next((cell for cell in cells if cell.number == pinned_at.answer), cells[0])
+    return _Baseline(session, run.number, pinned, column_of(pinned, cells), run is runs.shown)
+
+
+def state_of(panel: Playground, *, reads_log: bool = False) -> dict[str, Any] | None:
+    """The baseline of the answers that are shown, as ``view/answer_state.js`` describes it.
+
+    None if nothing is pinned. If its answers are in the log only, that is read if ``reads_log``.
+
+    Raises:
+        InvalidParameterError: The log no longer has it.
+        RunLogError: The log cannot be read.
+    """
+    found = _current(panel, reads_log=reads_log)
+    if found is None:
+        return None
+    of = found.counterparts(panel.panel_runs.display.session)
+    panes: list[dict[str, Any]] = []
+    if not found.is_own:
+        wanted = {*of.values(), found.pinned.number}
+        _, states = found.session.answers.changes_and_snapshot()
+        panes = [state for state in states if state["number"] in wanted]
+    return {
+        "run": found.run,
+        "answer": found.pinned.number,
+        "isOwn": found.is_own,
+        "title": f"Run {found.run}, {found.pinned.model.rpartition(':')[2]}",
+        "of": [[number, other] for number, other in of.items()],
+        "panes": panes,
+    }
+
+
+def publish(panel: Playground) -> None:
+    """Send the baseline to the views; it may have to be read from the log."""
+    with panel.panel_runs.publishing:  # in order
+        number = panel.panel_runs.display.number
+        try:
+            state = state_of(panel, reads_log=True)
+        except LLMError as error:
+            panel.problem = f"The baseline cannot be shown. {error}"
+            return
+        panel.send({"type": "baseline", "run": number, "baseline": state})
 
 
 def pin(panel: Playground, arguments: Arguments) -> None:
@@ -140,37 +183,19 @@ def pin(panel: Playground, arguments: Arguments) -> None:
     panel.baseline = arguments.get("answer")
 
 
-def baseline(panel: Playground, _arguments: Arguments) -> dict[str, Any] | None:
-    """The baseline for the answers that are shown; None if nothing is pinned.
-
-    Returns:
-        ``display``, the number of what is shown; ``run`` and ``answer``, the pinned answer's;
-        ``of``, for the number of each answer that of the baseline's answer it is compared with;
-        ``panes``, the states of these unless they are among the answers that are shown; and
-        ``title``, the words for the column.
+def answer_at(panel: Playground, number: int) -> tuple[RunSession, int]:
+    """The session of an answer and its number there; a negative number is one of the baseline's.
 
     Raises:
-        InvalidParameterError: The log no longer has it.
+        InvalidParameterError: Nothing is pinned.
         RunLogError: The log cannot be read.
     """
-    display = panel.panel_runs.display
+    if number >= 0:
+        return panel.panel_runs.display.session, number
     found = _current(panel)
     if found is None:
-        return None
-    of = found.counterparts(display.session)
-    panes: list[dict[str, Any]] = []
-    if not found.is_own:
-        wanted = {*of.values(), found.pinned.number}
-        _, states = found.session.answers.changes_and_snapshot()
-        panes = [state for state in states if state["number"] in wanted]
-    return {
-        "display": display.number,
-        "run": found.run,
-        "answer": found.pinned.number,
-        "title": f"Run {found.run}, {found.pinned.model.rpartition(':')[2]}",
-        "of": of,
-        "panes": panes,
-    }
+        raise InvalidParameterError(_NOTHING_PINNED)
+    return found.session, -number
 
 
 def difference(panel: Playground, arguments: Arguments) -> dict[str, Any]:
@@ -187,7 +212,7 @@ def difference(panel: Playground, arguments: Arguments) -> dict[str, Any]:
     number, session = arguments["answer"], panel.panel_runs.display.session
     found = _current(panel)
     if found is None:
-        raise InvalidParameterError("No answer is pinned. Press p on one.")
+        raise InvalidParameterError(_NOTHING_PINNED)
     after = session.answers.text(number)
     before = found.session.answers.text(found.counterparts(session)[number])
     parts = comparison.diff(before, after)
@@ -239,4 +264,4 @@ def numbers_in(text: str) -> Counter[str]:
     return Counter(number.replace(",", ".") for number in found)
 
 
-REQUESTS: Sequence[Callable[[Playground, Arguments], object]] = (pin, baseline, difference)
+REQUESTS: Sequence[Callable[[Playground, Arguments], object]] = (pin, difference)

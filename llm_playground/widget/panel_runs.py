@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from llm_playground import _validation
 from llm_playground.errors import InvalidParameterError
 from llm_playground.formatting import count
-from llm_playground.widget import form_changes, run_records
+from llm_playground.widget import baseline, form_changes, run_records
 from llm_playground.widget.drafts import DraftAnswer, Identity
 from llm_playground.widget.form import PlannedCall
 from llm_playground.widget.run_records import Pin, RunRecord, RunRecords
@@ -97,6 +97,7 @@ class PanelRuns:
         self._runs: list[PanelRun] = []
         self._walking = threading.Lock()
         self._saving = threading.Lock()
+        self.publishing = threading.Lock()  # the baseline, in order
         self.shown: PanelRun | None = None
         self.display = Display(RunSession(0, (), notify), 0)
         self.newest = self.display.session  # that sent last, else the restored one
@@ -105,7 +106,7 @@ class PanelRuns:
         """Keep the Runs from now on under the identity of the panel's draft."""
         self._identity = identity
         self._panel.observe(self._on_form, FORM)
-        self._panel.observe(lambda _change: self.save_soon(), "baseline")
+        self._panel.observe(self._on_baseline, "baseline")
 
     def next_number(self) -> int:
         """The number of the answers that are shown next."""
@@ -306,8 +307,12 @@ class PanelRuns:
 
     def save_soon(self) -> None:
         """Write the file on a thread of its own."""
+        self._in_thread(self._save)
+
+    def _in_thread(self, function: Callable[..., None], *arguments: object) -> None:
         with suppress(RuntimeError):  # Python is ending
-            threading.Thread(target=self._save, name="llm_playground-runs", daemon=True).start()
+            name = "llm_playground-runs"
+            threading.Thread(target=function, args=arguments, name=name, daemon=True).start()
 
     def _save(self) -> None:
         if self._identity is None or not self._is_loaded:
@@ -375,6 +380,10 @@ class PanelRuns:
             answers += len(run.record.answers)
             if answers > MOST_ANSWERS and run is not self.shown and run.number != pinned:
                 run.session = None
+
+    def _on_baseline(self, _change: object) -> None:
+        self.save_soon()
+        self._in_thread(baseline.publish, self._panel)
 
     def _on_form(self, _change: object = None) -> None:
         run = self.shown

@@ -30,6 +30,7 @@ from llm_playground.widget.form import first_only, plan_calls
 
 if TYPE_CHECKING:
     from llm_playground.widget import Playground
+    from llm_playground.widget.session import RunSession
 
 _log = logging.getLogger(__name__)
 
@@ -163,7 +164,8 @@ def raw_text(panel: Playground, arguments: Arguments) -> dict[str, Any]:
     The result has ``text``, without keys and with visible control characters, and ``end``, which is
     the ``start`` of what follows.
     """
-    text, end = panel.answers.raw_text(arguments["answer"], int(arguments["start"]))
+    session, number = baseline.answer_at(panel, arguments["answer"])
+    text, end = session.answers.raw_text(number, int(arguments["start"]))
     return {"text": text, "end": end}
 
 
@@ -178,6 +180,10 @@ def wire(panel: Playground, arguments: Arguments) -> dict[str, Any]:
     else:
         raise InvalidParameterError(f"Answer {number} has no run yet: nothing was sent.")
     return {"title": f"Wire · answer {number}", **exchanges}
+
+
+def _text(session: RunSession, number: int) -> str:
+    return session.answers.text(number)
 
 
 # Code, exports, links
@@ -293,7 +299,8 @@ REQUESTS: dict[str, Handler] = {
     # A ``data:`` URL; empty where no thumbnail can be made.
     "thumbnail": lambda panel, arguments: panel.inputs.attachments.thumbnail(str(arguments["id"])),
     "add_turns": lambda panel, arguments: panel.add_turns(int(arguments["number"])),
-    "text": lambda panel, arguments: panel.answers.text(arguments["answer"]),
+    # Negative numbers are answers of the baseline.
+    "text": lambda panel, arguments: _text(*baseline.answer_at(panel, arguments["answer"])),
     "discard_draft": lambda panel, _arguments: panel.draft_store.discard(),
     "restore_draft": lambda panel, _arguments: panel.draft_store.undo(),
     # The second output, for a view that has to write it into the notebook itself.

@@ -5,6 +5,7 @@ import pytest
 import llm_playground as lp
 from llm_playground import provenance
 from llm_playground.widget import history
+from llm_playground.widget.baseline import state_of
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply
 from tests.widget import panels
@@ -62,7 +63,7 @@ def test_one_row_for_each_run_which_unfolds_and_opens_whole(served):
     assert note == "These runs have different prompts: the form has the first."
     assert (pg.run_shown["number"], pg.run_shown["opened"], pg.max_tokens) == (3, True, 9)
     assert sorted(pg.results.run_id) == sorted(run.id for run in magic)
-    assert ask(pg, "baseline")["run"] == 2
+    assert state_of(pg)["run"] == 2
     ask(pg, "undo")
     assert (pg.run_shown["number"], pg.run_shown["newest"], pg.prompt) == (2, 2, "Another.")
     assert pg.max_tokens is None

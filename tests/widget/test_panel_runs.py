@@ -6,7 +6,7 @@ import pytest
 
 import llm_playground as lp
 from llm_playground.widget import draft_store, run_records
-from llm_playground.widget.baseline import Cell, column_of, counterparts
+from llm_playground.widget.baseline import Cell, column_of, counterparts, state_of
 from llm_playground.widget.draft_store import DraftStore
 from llm_playground.widget.drafts import Identity
 from tests.providers.formats import openai_stream
@@ -115,14 +115,15 @@ def test_earlier_runs_and_the_baseline_outlive_the_kernel(served, closed, monkey
     panel.prompt = "Three."
     panel.temperature = None
     assert panel.changed == ["prompt", "temperature"]
-    found = ask(panel, "baseline")
+    found = state_of(panel, reads_log=True)
     assert (found["run"], found["answer"], found["title"]) == (1, 3, "Run 1, gpt-4o-mini")
-    assert found["of"] == {1: 3, 2: 4}
+    assert found["of"] == [[1, 3], [2, 4]]
+    assert ask(panel, "text", answer=-3) == "One."
     assert [pane["number"] for pane in found["panes"]] == [3, 4]
     assert "One." in json.dumps(found["panes"][0])
     assert walked(panel, -1)[1:] == (1, ["One."] * 4)
     assert panel.changed == ["prompt", "models", "typed values"]
-    assert ask(panel, "baseline")["panes"] == []  # they are among the answers that are shown
+    assert state_of(panel)["panes"] == []  # they are among the answers that are shown
 
     ask(panel, "restore_form")
     assert (panel.prompt, panel.models, panel.temperature) == ("One.", MODELS, None)
@@ -181,7 +182,7 @@ def test_the_oldest_runs_are_forgotten_and_the_baseline_is_not(served, closed, m
     three_runs(panel)
 
     assert [run.number for run in panel.panel_runs._runs] == [1, 3, 4]
-    assert ask(panel, "baseline")["run"] == 1
+    assert state_of(panel)["run"] == 1
 
 
 def test_retried_answer_takes_its_place_in_its_run(served, closed):
@@ -209,7 +210,7 @@ def test_baseline_is_an_answer_that_is_shown(served, value):
     ask(panel, "pin", answer=1)
     assert panel.baseline == {"run": 1, "answer": 1}
     ask(panel, "pin", answer=None)
-    assert ask(panel, "baseline") is None
+    assert state_of(panel) is None
     with pytest.raises(lp.LLMError, match="No answer is pinned"):
         ask(panel, "difference", answer=1)
 
