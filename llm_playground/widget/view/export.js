@@ -51,7 +51,7 @@ export function createToolbar(view, keys) {
   return {
     element,
     /** Placed below the heading. */
-    lines: h("div", { class: "llm-tool-lines" }, history.undo, status),
+    lines: h("div", { class: "llm-tool-lines" }, history.undo.element, status),
     /** Placed to the right of the answers' line. */
     exportMenu: exportMenu.element,
     dialogs: [inspector.element, code.element, history.element, save.element],

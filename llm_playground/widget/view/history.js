@@ -1,33 +1,19 @@
-// The drawer "History": searches the runs of the log and opens one in the panel.
+// The drawer "History": searches the Runs of the log, unfolds them and opens one in the panel.
 
 import { button, h, newId, setText } from "./dom.js";
+import { aboutLine, formatMoment, historyItems, isFailure } from "./history_list.js";
 import { createDialog, createUndoLine } from "./overlay.js";
 
 /** @typedef {import("./dom.js").View} View */
-
-/**
- * One run of the list.
- * @typedef {object} HistoryEntry
- * @property {string} run_id
- * @property {string} started_at
- * @property {string} model
- * @property {string} prompt
- * @property {string} answer
- * @property {string} status
- * @property {string} cost
- * @property {boolean} compressed
- */
+/** @typedef {import("./history_list.js").HistoryRun} HistoryRun */
+/** @typedef {import("./history_list.js").HistoryAnswer} HistoryAnswer */
+/** @typedef {import("./history_list.js").HistoryItem} HistoryItem */
 
 const SEARCH_AFTER_MS = 200;
 const SEARCHING_AFTER_MS = 400;
+const PAGE_KEY_ROWS = 8;
 const NO_RUNS_YET = "No runs yet in this log.";
 const NOTHING_FOUND = "Nothing matches. Texts older than 90 days are compressed; search them too?";
-
-/** @type {Record<string, string>} */
-const STATUS_WORDS = {
-  failed: "failed", cancelled: "stopped", blocked: "blocked", interrupted: "interrupted",
-  running: "running", over_budget: "not sent",
-};
 
 /** @param {View} view */
 export function createHistoryDialog(view) {
@@ -37,9 +23,9 @@ export function createHistoryDialog(view) {
     role: "combobox", "aria-expanded": "true", "aria-controls": ids.list, "aria-autocomplete": "list",
     autocomplete: "off", spellcheck: "false",
   });
-  const thisNotebook = h("input", { type: "checkbox" });
-  const notebookLabel = h("span", {}, "This notebook only");
-  const only = h("label", { class: "llm-here", hidden: true }, thisNotebook, notebookLabel);
+  const notebookOption = h("option", { value: "notebook" }, "This notebook");
+  const of = h("select", { "aria-label": "Runs of" },
+    h("option", { value: "" }, "Everything"), notebookOption, h("option", { value: "panel" }, "This panel"));
   const line = h("p", { class: "llm-history-line", role: "status" });
   const list = h("ul", { id: ids.list, role: "listbox", "aria-label": "Runs" });
   const more = button("Load more", { class: "llm-link", hidden: true }, view.signal, () => load(true));
@@ -47,35 +33,58 @@ export function createHistoryDialog(view) {
     state.compressed = true;
     load();
   });
+  const keys = h("p", { class: "llm-history-keys" }, "Enter opens, → shows the answers of a Run.");
   const dialog = createDialog(view, "History",
-    h("div", { class: "llm-history-head" }, search, only, line, searchCompressed), list, more);
+    h("div", { class: "llm-history-head" }, h("div", { class: "llm-history-search" }, search, of), line,
+      searchCompressed), list, more, keys);
   dialog.element.classList.add("llm-drawer");
   const undo = createUndoLine(view);
-  /** @type {{rows: HistoryEntry[], at: number, request: number, compressed: boolean}} */
-  const state = { rows: [], at: -1, request: 0, compressed: false };
+  /** @type {{runs: HistoryRun[], unfolded: Map<string, HistoryAnswer[]>, items: HistoryItem[], at: number, request: number, compressed: boolean}} */
+  const state = { runs: [], unfolded: new Map(), items: [], at: -1, request: 0, compressed: false };
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let typing;
 
   const paint = () => {
     const now = new Date();
-    list.replaceChildren(...state.rows.map((row, at) => drawRow(row, at, now)));
-    mark(Math.min(state.at, state.rows.length - 1));
+    state.items = historyItems(state.runs, state.unfolded);
+    list.replaceChildren(...state.items.map((item, at) => drawItem(item, at, now)));
+    mark(Math.min(state.at, state.items.length - 1));
   };
   /**
-   * @param {HistoryEntry} row
+   * @param {HistoryItem} item
    * @param {number} at
    * @param {Date} now
    */
-  const drawRow = (row, at, now) => {
-    const moment = formatMoment(row.started_at, now);
-    const about = [moment, row.model.replace(/^[a-z-]+:/, ""), STATUS_WORDS[row.status] ?? "", row.cost];
-    const attributes = { role: "option", id: `${ids.row}-${at}`, "aria-selected": "false", "data-status": row.status };
-    const element = h("li", attributes,
-      h("span", { class: "llm-past-prompt" }, row.prompt || (row.compressed ? "(compressed)" : "(no text stored)")),
-      h("span", { class: "llm-past-answer" }, row.answer),
-      h("span", { class: "llm-side", title: row.model }, about.filter(Boolean).join(" · ")));
+  const drawItem = (item, at, now) => {
+    const { run, answer } = item;
+    const isUnfolded = state.unfolded.has(run.run_id);
+    const element = h("li", {
+      role: "option", id: `${ids.row}-${at}`, "aria-selected": "false", "data-failed": isFailure(item),
+      class: answer ? "llm-past-one" : "llm-past-run", "aria-expanded": answer ? null : String(isUnfolded),
+    });
+    const prompt = answer ? answer.prompt : run.prompt || (run.compressed ? "(compressed)" : "(no text stored)");
+    const text = (answer ?? run).answer;
+    const title = Object.keys(run.models).join(", ");
+    if (prompt) element.append(h("span", { class: "llm-past-prompt" }, prompt));
+    if (answer || !isUnfolded) element.append(h("span", { class: "llm-past-answer" }, text));
+    element.append(h("span", { class: "llm-side", title: answer?.model ?? title }, aboutLine(item, now)));
+    if (!answer) element.prepend(createFold(at, isUnfolded));
     element.addEventListener("click", () => reopen(at), { signal: view.signal });
     return element;
+  };
+  /**
+   * A mark beside a Run, pressed with the pointer; the keyboard has the arrows.
+   * @param {number} at
+   * @param {boolean} isUnfolded
+   */
+  const createFold = (at, isUnfolded) => {
+    const fold = h("span", { class: "llm-past-fold", "aria-hidden": "true" }, isUnfolded ? "▾" : "▸");
+    fold.addEventListener("click", (event) => {
+      event.stopPropagation();
+      toggle(at, !isUnfolded);
+      search.focus();
+    }, { signal: view.signal });
+    return fold;
   };
   /** @param {number} at */
   const mark = (at) => {
@@ -89,16 +98,38 @@ export function createHistoryDialog(view) {
     if (at <= 0) dialog.element.scrollTop = 0;
     else marked?.scrollIntoView({ block: "nearest" });
   };
+  /**
+   * Unfold a Run or fold it again, and mark it.
+   * @param {number} at
+   * @param {boolean} unfold
+   */
+  const toggle = (at, unfold) => {
+    const run = state.items[at]?.run;
+    if (!run || state.unfolded.has(run.run_id) === unfold) return;
+    const show = () => {
+      state.at = state.items.findIndex((item) => item.run === run);
+      paint();
+    };
+    if (!unfold) {
+      state.unfolded.delete(run.run_id);
+      return show();
+    }
+    view.request("history_answers", { run: run.run_id }).then((answers) => {
+      if (!state.runs.includes(run)) return;
+      state.unfolded.set(run.run_id, answers);
+      show();
+    }, fail);
+  };
 
-  /** @param {boolean} further whether to append to the shown runs */
+  /** @param {boolean} further whether to append to the shown Runs */
   const load = (further = false) => {
     const request = ++state.request;
     const late = setTimeout(() => {
       if (request === state.request) setText(line, "Searching the log…");
     }, SEARCHING_AFTER_MS);
     const query = {
-      search: search.value, here: thisNotebook.checked, compressed: state.compressed,
-      after: further ? (state.rows.at(-1) ?? null) : null,
+      search: search.value, of: of.value, compressed: state.compressed,
+      after: further ? (state.runs.at(-1) ?? null) : null,
     };
     view.request("history", query).then((page) => {
       if (request === state.request) show(page, further);
@@ -107,20 +138,22 @@ export function createHistoryDialog(view) {
     }).finally(() => clearTimeout(late));
   };
   /**
-   * @param {{rows: HistoryEntry[], more: boolean, notebook: string}} page
+   * @param {{rows: HistoryRun[], more: boolean, notebook: string}} page
    * @param {boolean} further
    */
   const show = (page, further) => {
-    const before = further ? state.rows.length : 0;
-    state.rows = further ? [...state.rows, ...page.rows] : page.rows;
+    const before = further ? state.items.length : 0;
+    state.runs = further ? [...state.runs, ...page.rows] : page.rows;
+    if (!further) state.unfolded.clear();
     if (!further) state.at = page.rows.length > 0 ? 0 : -1;
     more.hidden = !page.more;
-    only.hidden = page.notebook === "" && !thisNotebook.checked;
-    setText(notebookLabel, page.notebook ? `Only ${page.notebook}` : "This notebook only");
+    notebookOption.hidden = page.notebook === "" && of.value !== "notebook";
+    setText(notebookOption, page.notebook || "This notebook");
     paint();
     if (further) mark(before);
-    const searched = search.value.trim() !== "" || thisNotebook.checked;
-    const none = state.rows.length === 0;
+    const searched = search.value.trim() !== "" || of.value !== "";
+    const none = state.runs.length === 0;
+    keys.hidden = none;
     searchCompressed.hidden = !(none && searched && !state.compressed);
     if (!none) setText(line, "");
     else if (!searched) setText(line, NO_RUNS_YET);
@@ -135,15 +168,17 @@ export function createHistoryDialog(view) {
 
   /** @param {number} at */
   const reopen = (at) => {
-    const row = state.rows[at];
-    if (!row) return;
+    const item = state.items[at];
+    if (!item) return;
     view.flush();
-    view.request("reopen", { run: row.run_id }).then(({ note }) => {
+    const { run, answer } = item;
+    const wanted = answer ? { run: answer.run_id, alone: true } : { run: run.run_id };
+    view.request("reopen", wanted).then(({ note }) => {
       dialog.close();
-      const opened = `Opened the run of ${formatMoment(row.started_at, new Date())}.`;
-      undo.offer([opened, note].filter(Boolean).join(" "), () => {
-        view.request("undo_reopen").then(() => view.announce("The form was restored."), fail);
-      });
+      const what = answer ? "Opened one answer of" : "Opened the Run of";
+      const opened = `${what} ${formatMoment(run.started_at, new Date())}.`;
+      undo.offer([opened, note].filter(Boolean).join(" "), () => (
+        view.request("undo").then(() => view.announce("Form and answers were restored."))));
     }, fail);
   };
   const scheduleSearch = () => {
@@ -152,17 +187,22 @@ export function createHistoryDialog(view) {
     typing = setTimeout(load, SEARCH_AFTER_MS);
   };
   search.addEventListener("input", scheduleSearch, { signal: view.signal });
-  thisNotebook.addEventListener("change", () => load(), { signal: view.signal });
+  of.addEventListener("change", () => load(), { signal: view.signal });
   view.signal.addEventListener("abort", () => clearTimeout(typing));
+  // With the caret at the end of the text, the arrows left and right fold.
+  const atEnd = () => search.selectionStart === search.value.length;
   view.localKeys.set(search, ({ key }) => {
-    const last = state.rows.length - 1;
+    const last = state.items.length - 1;
+    const isFolded = !state.unfolded.has(state.items[state.at]?.run.run_id ?? "");
     /** @type {Record<string, () => void>} */
     const acts = {
       ArrowDown: () => (state.at < last ? mark(state.at + 1) : more.hidden || load(true)),
       ArrowUp: () => mark(Math.max(0, state.at - 1)),
-      PageDown: () => mark(Math.min(last, state.at + 8)),
-      PageUp: () => mark(Math.max(0, state.at - 8)),
+      PageDown: () => mark(Math.min(last, state.at + PAGE_KEY_ROWS)),
+      PageUp: () => mark(Math.max(0, state.at - PAGE_KEY_ROWS)),
       Enter: () => reopen(state.at),
+      ...(atEnd() && isFolded && { ArrowRight: () => toggle(state.at, true) }),
+      ...(atEnd() && !isFolded && { ArrowLeft: () => toggle(state.at, false) }),
     };
     acts[key]?.();
     return key in acts;
@@ -173,22 +213,5 @@ export function createHistoryDialog(view) {
     search.select();
     load();
   };
-  return { element: dialog.element, undo: undo.element, open, close: dialog.close };
-}
-
-/**
- * A date and time in short: the date is left out for today, the year for this year.
- * @param {string} iso
- * @param {Date} now
- * @param {string} [locale]
- */
-export function formatMoment(iso, now, locale) {
-  const at = new Date(iso);
-  if (Number.isNaN(at.getTime())) return "";
-  const time = at.toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" });
-  if (at.toDateString() === now.toDateString()) return time;
-  /** @type {Intl.DateTimeFormatOptions} */
-  const day = { day: "numeric", month: "short" };
-  if (at.getFullYear() !== now.getFullYear()) day.year = "numeric";
-  return `${at.toLocaleDateString(locale, day)} ${time}`;
+  return { element: dialog.element, undo, open, close: dialog.close };
 }
