@@ -41,17 +41,16 @@ class Cell:
 
 
 def cells_of(session: RunSession) -> list[Cell]:
-    """The answers of a Run."""
-    return [
-        Cell(
-            number,
-            one.call.request.model,
-            one.label,
-            "",
-            one.call.iteration_number,
-        )
-        for number, one in enumerate(session.calls, 1)
-    ]
+    """The answers of a Run. Those that differ in nothing else are iterations."""
+    cells: list[Cell] = []
+    before: Counter[tuple[str, str, str]] = Counter()
+    for number, one in enumerate(session.calls, 1):
+        label = one.label
+        # The text, since the same case may have another number in another table.
+        place = one.call.request.model, label.text or label.case or label.prompt, label.parameters
+        before[place] += 1
+        cells.append(Cell(number, *place, before[place]))
+    return cells
 
 
 def column_of(pinned: Cell, cells: Sequence[Cell]) -> list[Cell]:

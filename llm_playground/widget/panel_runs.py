@@ -17,6 +17,7 @@ from llm_playground import _validation
 from llm_playground.errors import InvalidParameterError
 from llm_playground.formatting import count
 from llm_playground.widget import baseline, form_changes, run_records
+from llm_playground.widget.answer_labels import NO_LABEL
 from llm_playground.widget.drafts import DraftAnswer, Identity
 from llm_playground.widget.form import PlannedCall
 from llm_playground.widget.run_records import Pin, RunRecord, RunRecords
@@ -216,7 +217,8 @@ class PanelRuns:
         stored = stored_runs(run.record.run_ids)
         if not stored:
             raise InvalidParameterError(f"The answers of Run {run.number} are not in the log.")
-        labels = {answer.run_id: answer.label for answer in run.record.answers}
+        answers = [answer for answer in run.record.answers if answer.label != NO_LABEL]
+        labels = {answer.run_id: answer.label for answer in answers}
         number, cell_id = self.next_number(), self._panel.cell_id
         run.session = session_of(number, stored, self._notify, labels, cell_id=cell_id)
         wanted = len(run.record.answers)

@@ -18,6 +18,7 @@ from typing import Any
 from llm_playground import _files, config
 from llm_playground.errors import ConfigError
 from llm_playground.redaction import redact
+from llm_playground.widget.answer_labels import AnswerLabel
 from llm_playground.widget.drafts import DraftAnswer, Identity, check_texts, left_behind, storable
 
 FORMAT = "llm_playground.runs"
@@ -143,7 +144,7 @@ def _run_as_json(run: RunRecord) -> dict[str, Any]:
     return {
         "number": run.number,
         "asked_at": run.asked_at.isoformat(),
-        "answers": [[answer.run_id, answer.label] for answer in run.answers],
+        "answers": [[answer.run_id, *answer.label.as_texts()] for answer in run.answers],
         "form": dict(run.form),
         "opened": run.is_opened,
     }
@@ -173,7 +174,10 @@ def _run_from_json(value: Mapping[str, Any]) -> RunRecord:
     return RunRecord(
         number=int(value["number"]),
         asked_at=asked_at if asked_at.tzinfo else asked_at.replace(tzinfo=UTC),
-        answers=tuple(DraftAnswer(str(run_id), str(label)) for run_id, label in value["answers"]),
+        answers=tuple(
+            DraftAnswer(str(run_id), AnswerLabel(*map(str, label)))
+            for run_id, *label in value["answers"]
+        ),
         form=form,
         is_opened=bool(value["opened"]),
     )

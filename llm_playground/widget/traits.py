@@ -346,16 +346,6 @@ class Panel(anywidget.AnyWidget):
         self._per_thread.held = held
 
 
-def _reply_on_the_addressed_subshell(comm: Any) -> None:  # noqa: ANN401 - comm has no types
-    """Let views' messages arrive while a synchronous cell runs.
-
-    JupyterLab sends them to a subshell. ipykernel would redirect them to the shell that published
-    here last, which is usually the busy main shell, so the subshell that was addressed is kept.
-    """
-    if hasattr(comm, "_reply_subshell_for"):
-        comm._reply_subshell_for = lambda _data, addressed: addressed
-
-
 def _check_json(name: str, value: object) -> None:
     """Refuse a value that no view and no draft can hold; a wrong one is kept and explained.
 

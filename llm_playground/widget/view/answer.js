@@ -17,8 +17,8 @@ import { createMenu } from "./overlay.js";
  * @property {() => void} afterPaint
  * @property {() => boolean} isCut whether an ended answer is longer than what is shown of it
  * @property {(isCut: boolean) => void} offerAll offer to show all of it
- * @property {(parts: readonly DiffPart[] | null, baseline: number) => void} compare show the
- *   difference instead of the answer, or the answer again
+ * @property {(difference: Difference | null) => void} compare show the difference to the baseline
+ *   instead of the answer, or the answer again
  * @property {(form: Form) => void} setForm show the text as the model wrote it, or formatted
  * @property {() => void} copy
  * @property {(direction: number) => void} scroll by one page
@@ -46,14 +46,25 @@ const STATES = {
 const TONES = { failed: "red", blocked: "red", over_budget: "amber", cancelled: "plain", interrupted: "plain" };
 
 /**
- * Create the empty frame of an answer, which has its name, its focus and its place on the page.
+ * Create the empty frame of an answer, which has its name, its focus and its place on the page. The
+ * number of an answer of the baseline is negative.
  * @param {Pane} pane
  */
 export function createFrame({ number, state }) {
   return h("section", {
-    role: "region", "aria-label": `Answer ${number}`, tabindex: "-1", class: "llm-pane",
-    "data-llm": "pane", "data-number": number, "data-state": state,
+    role: "region", "aria-label": capitalized(nameOf(number)), tabindex: "-1", class: "llm-pane",
+    "data-llm": number > 0 ? "pane" : "baseline", "data-number": number, "data-state": state,
   });
+}
+
+/** @param {number} number */
+function nameOf(number) {
+  return number > 0 ? `answer ${number}` : `baseline, answer ${-number}`;
+}
+
+/** @param {string} text */
+function capitalized(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /**
@@ -140,7 +151,7 @@ export function createPane(view, element, { number }, menuItems) {
   const copy = () => {
     textOf(view, number, body).then((text) => copyText(text, element)).then((done) => {
       elements.showCopied(done);
-      view.announce(done ? `Answer ${number} copied.` : COPY_FAILED);
+      view.announce(done ? `${capitalized(nameOf(number))} copied.` : COPY_FAILED);
     });
   };
   const textElement = () => (raw.form() === "text" ? raw.element : body);
@@ -159,11 +170,10 @@ export function createPane(view, element, { number }, menuItems) {
       if (visible() !== difference) showOnly(textElement());
       elements.offerAll(isCut());
     },
-    compare: (parts, baseline) => {
-      showOnly(parts ? difference : textElement());
-      setText(elements.differs, parts === null ? "" : differenceLine(parts, baseline));
-      if (!parts) return;
-      difference.replaceChildren(...parts.map(partNode));
+    compare: (found) => {
+      showOnly(found ? difference : textElement());
+      setText(elements.differs, found?.line ?? "");
+      difference.replaceChildren(...(found?.parts ?? []).map(partNode));
       difference.scrollTop = 0;
     },
     scroll: (direction) => {
@@ -186,7 +196,7 @@ function createElements(view, element, number, menuItems) {
   const thinking = document.createTextNode("");
   const thought = h("summary", {}, "Reasoning");
   const reasoning = h("details", { class: "llm-reasoning", hidden: true }, thought, h("div", {}, thinking));
-  const body = h("div", { class: "llm-answer", "data-llm": "answer" });
+  const body = h("div", { class: "llm-answer", "data-llm": number > 0 ? "answer" : "baseline-answer" });
   const raw = createRawText(view, number, body);
   const difference = h("div", { class: "llm-difference", hidden: true });
   const more = h("button", { type: "button", class: "llm-more", hidden: true }, "↓ New text");
@@ -194,19 +204,19 @@ function createElements(view, element, number, menuItems) {
   const notices = h("ul", { class: "llm-notices" });
   const all = h("button", { type: "button", class: "llm-link llm-show-all", hidden: true });
   const ending = h("div", { class: "llm-ending" }, status, notices);
-  const footer = h("span", { class: "llm-footer", "data-llm": "footer" });
+  const footer = h("span", { class: "llm-footer", "data-llm": number > 0 ? "footer" : "baseline-footer" });
   const differs = h("span", { class: "llm-difference-line" });
   const retryNow = button("Retry now", { class: "llm-link", hidden: true }, signal,
     () => view.model.send({ type: "retry_now", number }));
   const stopOne = button("Stop", { class: "llm-link", hidden: true }, signal,
     () => view.model.send({ type: "stop", number }));
   const copyOne = h("button", { type: "button", class: "llm-link llm-on-hover", hidden: true }, "Copy");
-  const menu = createMenu(view, { text: "⋯", name: `More for answer ${number}`, class: "llm-link llm-dots llm-on-hover" },
+  const menu = createMenu(view, { text: "⋯", name: `More for ${nameOf(number)}`, class: "llm-link llm-dots llm-on-hover" },
     () => menuItems(number));
   element.style.minHeight = "";
   element.replaceChildren(
     h("div", { class: "llm-frame" }, reasoning, body, raw.element, difference, more), all, ending,
-    h("div", { class: "llm-foot" }, h("span", { class: "llm-ordinal" }, String(number)), footer, differs,
+    h("div", { class: "llm-foot" }, h("span", { class: "llm-ordinal" }, number > 0 ? String(number) : ""), footer, differs,
       h("span", { class: "llm-pane-tools" }, retryNow, stopOne, copyOne, menu.element)));
 
   /** @param {Pane} pane */
@@ -231,7 +241,7 @@ function createElements(view, element, number, menuItems) {
     element.classList.toggle("llm-cut", isCut && !isAll);
     show(all, isCut || isAll, element);
     setText(all, isAll ? "Show less" : "Show all");
-    all.setAttribute("aria-label", `${all.textContent} of answer ${number}`);
+    all.setAttribute("aria-label", `${all.textContent} of ${nameOf(number)}`);
     all.setAttribute("aria-expanded", String(isAll));
   };
   return {
@@ -287,33 +297,9 @@ function paintNotices(view, list, { number, notices, actions }) {
  */
 
 /**
- * How much an answer differs from the baseline, in words.
- * @param {readonly DiffPart[]} parts
- * @param {number} baseline the number of the answer that is compared with
+ * The difference of an answer to its baseline. `line` says it in words: "2 words differ · same numbers".
+ * @typedef {{parts: readonly DiffPart[], line: string}} Difference
  */
-export function differenceLine(parts, baseline) {
-  const words = countDifferingWords(parts);
-  if (words === 0) return `the same as answer ${baseline}`;
-  return `${words.toLocaleString("en")} word${words === 1 ? " differs" : "s differ"} from answer ${baseline}`;
-}
-
-/**
- * The number of words that differ; a replacement counts as many words as its longer side.
- * @param {readonly DiffPart[]} parts
- */
-export function countDifferingWords(parts) {
-  let [removed, added, sum] = [0, 0, 0];
-  for (const [kind, text] of [...parts, /** @type {DiffPart} */ (["=", ""])]) {
-    const words = text.split(/\s+/).filter(Boolean).length;
-    if (kind === "-") removed += words;
-    else if (kind === "+") added += words;
-    else {
-      sum += Math.max(removed, added);
-      [removed, added] = [0, 0];
-    }
-  }
-  return sum;
-}
 
 /**
  * A part of the difference, marked by a line as well as by color.

@@ -40,6 +40,9 @@ const ROW_ORDER = ["prompt", "case", "parameters", "iteration"];
 const OTHER_COLUMNS = ["prompt", "parameters", "iteration"];
 const MOST_OTHER_COLUMNS = 4;
 
+/** The key of the column of a baseline of another Run. */
+export const BASELINE = "baseline";
+
 /** @type {Grid} */
 export const NO_GRID = { columns: [], rows: [], wraps: false };
 
@@ -187,6 +190,29 @@ export function withFirstColumn(grid, column, cells) {
 }
 
 /**
+ * A grid with the answers of a baseline of another Run as its first column. An answer that several rows
+ * are compared with stands in the first of these.
+ * @param {Grid} grid
+ * @param {import("./answer_state.js").Baseline | null} baseline
+ * @returns {Grid}
+ */
+export function withBaseline(grid, baseline) {
+  if (!baseline || baseline.panes.length === 0) return grid;
+  const waiting = new Map(baseline.panes.map((pane) => [pane.number, pane]));
+  /** @type {Map<string, Pane>} */
+  const cells = new Map();
+  for (const [y, { key }] of grid.rows.entries()) {
+    const first = grid.columns.map((column) => column.cells[y]).find(Boolean);
+    const other = baseline.of.get(first?.number ?? 0) ?? 0;
+    const pane = waiting.get(other);
+    if (pane) cells.set(key, pane);
+    waiting.delete(other);
+  }
+  const title = `◆ baseline · ${baseline.title}`;
+  return withFirstColumn(grid, { key: BASELINE, of: "", head: title, title }, cells);
+}
+
+/**
  * The answers in reading order: row by row.
  * @param {Grid} grid
  * @returns {Pane[]}
@@ -231,7 +257,7 @@ function lineFrom({ columns }, number, key) {
     ArrowUp: column.slice(0, y).reverse(), ArrowDown: column.slice(y + 1),
     ArrowLeft: row.slice(0, x).reverse(), ArrowRight: row.slice(x + 1),
   };
-  return (lines[key] ?? []).filter((one) => one > 0);
+  return (lines[key] ?? []).filter((one) => one !== 0);
 }
 
 /**

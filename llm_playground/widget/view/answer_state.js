@@ -48,23 +48,43 @@
  */
 
 /**
- * All answers of one Run. `run` counts the Runs of this playground, and is 0 before the first.
+ * All answers of one Run. `run` increases whenever the panel shows other answers, and is 0 before the
+ * first.
  * @typedef {object} AnswerSet
  * @property {number} run
  * @property {boolean} running
  * @property {string} summary cost and duration; while it runs, the cost so far
  * @property {readonly Pane[]} panes
+ * @property {Baseline | null} baseline
  */
 
 /**
- * @typedef {{type: "run", run: number, panes: PaneChange[]}
+ * The pinned answer, number `answer` of the Run `run`, and what each shown answer is compared with.
+ * Answers of another Run than the shown one have negative numbers.
+ * @typedef {object} Baseline
+ * @property {number} run
+ * @property {number} answer
+ * @property {boolean} isOwn whether it is one of the answers that are shown
+ * @property {string} title "Run 2, gpt-6-luna"
+ * @property {ReadonlyMap<number, number>} of for an answer's number that of the baseline's answer
+ * @property {readonly Pane[]} panes empty if `isOwn`
+ */
+
+/**
+ * The baseline as the kernel sends it, with positive numbers.
+ * @typedef {Omit<Baseline, "of" | "panes"> & {of: [number, number][], panes: PaneChange[]}} BaselineState
+ */
+
+/**
+ * @typedef {{type: "run", run: number, panes: PaneChange[], baseline: BaselineState | null}
  *   | {type: "events", run: number, panes: PaneChange[], running?: boolean, summary?: string}
  *   | {type: "snapshot", view: string | null, run: number, running: boolean, summary: string,
- *      panes: PaneChange[]}} Message
+ *      panes: PaneChange[], baseline: BaselineState | null}
+ *   | {type: "baseline", run: number, baseline: BaselineState | null}} Message
  */
 
 /** @type {AnswerSet} */
-export const NO_ANSWERS = { run: 0, running: false, summary: "", panes: [] };
+export const NO_ANSWERS = { run: 0, running: false, summary: "", panes: [], baseline: null };
 
 /** @type {Pane} */
 const BLANK = {
@@ -73,7 +93,7 @@ const BLANK = {
 };
 
 /**
- * Apply one message from the kernel. Messages of an older Run change nothing.
+ * Apply one message from the kernel. Messages about answers that were shown before change nothing.
  * @param {AnswerSet} answers
  * @param {Message} message
  * @returns {AnswerSet}
@@ -83,9 +103,34 @@ export function applyMessage(answers, message) {
     return message.run === answers.run ? applyEvents(answers, message) : answers;
   }
   if (message.run < answers.run) return answers;
+  const baseline = readBaseline(message.baseline);
+  if (message.type === "baseline") return message.run === answers.run ? { ...answers, baseline } : answers;
   const panes = message.panes.map((pane) => applyChange(BLANK, pane));
-  if (message.type === "run") return { run: message.run, running: true, summary: "", panes };
-  return { run: message.run, running: message.running, summary: message.summary, panes };
+  if (message.type === "run") return { run: message.run, running: true, summary: "", panes, baseline };
+  return { run: message.run, running: message.running, summary: message.summary, panes, baseline };
+}
+
+/**
+ * @param {BaselineState | null} state
+ * @returns {Baseline | null}
+ */
+function readBaseline(state) {
+  if (!state) return null;
+  const sign = state.isOwn ? 1 : -1;
+  const panes = state.panes.map((pane) => applyChange(BLANK, { ...pane, number: -pane.number }));
+  return { ...state, of: new Map(state.of.map(([number, other]) => [number, sign * other])), panes };
+}
+
+/**
+ * The answer of the baseline that an answer is compared with; null if there is none, or it is itself.
+ * @param {AnswerSet} answers
+ * @param {number} number
+ * @returns {Pane | null}
+ */
+export function counterpartOf({ panes, baseline }, number) {
+  const other = baseline?.of.get(number);
+  if (!baseline || other === undefined || other === number) return null;
+  return [...panes, ...baseline.panes].find((pane) => pane.number === other) ?? null;
 }
 
 /**
@@ -107,7 +152,7 @@ export function interruptAll(answers) {
 function applyEvents(answers, message) {
   const changes = new Map(message.panes.map((change) => [change.number, change]));
   return {
-    run: answers.run,
+    ...answers,
     running: message.running ?? answers.running,
     summary: message.summary ?? answers.summary,
     panes: answers.panes.map((pane) => applyChange(pane, changes.get(pane.number))),

@@ -2,10 +2,11 @@
 // that a thousand answers cost no more than one screenful.
 
 import { createFrame, createPane } from "./answer.js";
-import { NO_GRID, gridOf, neighbor } from "./answer_grid.js";
-import { isOpen, progress } from "./answer_state.js";
+import { NO_GRID, gridOf, neighbor, withBaseline } from "./answer_grid.js";
+import { counterpartOf, isOpen, progress } from "./answer_state.js";
 import { button, follow, h, setText, show } from "./dom.js";
 import { fillGrid } from "./grid_view.js";
+import { createFormChanges, createRunWalk } from "./run_walk.js";
 
 /** @typedef {import("./answer.js").PaneView} PaneView */
 /** @typedef {import("./answer_state.js").Pane} Pane */
@@ -25,12 +26,19 @@ export function createAnswers(view) {
   const stopAll = button("Stop all", { "data-llm": "stop", hidden: true }, view.signal, () => {
     view.model.send({ type: "stop" });
   });
-  const onlyDifferent = createToggle(view, "Only different", () => updateFrames());
-  const showDifference = createToggle(view, "Diff", () => updateDifferences());
+  const onlyDifferent = createToggle(view, "Only different", "n", () => {
+    pinFirst(onlyDifferent);
+    updateFrames();
+  });
+  const showDifference = createToggle(view, "Diff", "d", () => {
+    pinFirst(showDifference);
+    updateDifferences();
+  });
   const tools = h("div", { class: "llm-answer-tools", hidden: true }, onlyDifferent, showDifference);
+  const summary = h("div", { class: "llm-summary" }, line, createFormChanges(view));
   const grid = h("div", { class: "llm-grid" });
   const element = h("div", { class: "llm-answers" },
-    h("div", { class: "llm-head" }, line, tools, stopAll), grid);
+    h("div", { class: "llm-head" }, summary, createRunWalk(view), tools, stopAll), grid);
   /** @type {Map<number, HTMLElement>} */
   const frames = new Map();
   /** @type {Map<number, PaneView>} */
@@ -46,13 +54,28 @@ export function createAnswers(view) {
   });
 
   const allPanes = () => painted.answers?.panes ?? [];
-  const paneAt = (/** @type {number} */ number) => allPanes().find((pane) => pane.number === number);
-  const baseline = () => paneAt(Number(view.model.get("baseline") ?? 0));
+  const baseline = () => painted.answers?.baseline ?? null;
+  const paneAt = (/** @type {number} */ number) => (
+    [...allPanes(), ...(baseline()?.panes ?? [])].find((pane) => pane.number === number));
+  const isPinned = (/** @type {number} */ number) => (
+    number < 0 || (baseline()?.isOwn === true && baseline()?.answer === number));
+  const counterpart = (/** @type {number} */ number) => (
+    painted.answers ? counterpartOf(painted.answers, number) : null);
 
   /** @param {number} number */
   const pin = (number) => {
-    view.edit("baseline", view.model.get("baseline") === number ? null : number);
-    view.announce(view.model.get("baseline") === number ? `Answer ${number} is the baseline.` : "No baseline.");
+    const answer = number === 0 || isPinned(number) ? null : number;
+    view.request("pin", { answer }).then(
+      () => view.announce(answer === null ? "No baseline." : `Answer ${answer} is the baseline.`),
+      (/** @type {Error} */ error) => view.announce(error.message));
+  };
+  /**
+   * Pin the first answer when a comparison is turned on without a baseline.
+   * @param {Element} toggle
+   */
+  const pinFirst = (toggle) => {
+    const [first] = allPanes();
+    if (isPressed(toggle) && !baseline() && first) pin(first.number);
   };
   /** @param {number} number */
   const retry = (number) => {
@@ -62,24 +85,25 @@ export function createAnswers(view) {
   };
   /** @type {(number: number) => readonly MenuItem[]} */
   const menuItems = (number) => [
-    { label: "Retry", key: "r", act: () => retry(number) },
-    { label: view.model.get("baseline") === number ? "Unpin" : "Pin as baseline", key: "p", act: () => pin(number) },
+    ...(number > 0 ? [{ label: "Retry", key: "r", act: () => retry(number) }] : []),
+    { label: isPinned(number) ? "Unpin" : "Pin as baseline", key: "p", act: () => pin(number) },
     { label: "Show all or less", key: "Enter", act: () => panes.get(number)?.toggleAll() },
-    ...view.answerMenuItems.map(({ label, key, act }) => ({ label, ...(key && { key }), act: () => act(number) })),
+    ...(number > 0 ? view.answerMenuItems.map(({ label, key, act }) => ({ label, ...(key && { key }), act: () => act(number) })) : []),
   ];
 
   /** @param {AnswerSet} answers */
   const rebuild = (answers) => {
-    const focused = grid.contains(document.activeElement);
+    const focused = grid.contains(document.activeElement) ? numberAt(document.activeElement) : 0;
     for (const pane of panes.values()) pane.clear();
     panes.clear();
     frames.clear();
     visibility.reset();
-    for (const pane of answers.panes) frames.set(pane.number, createFrame(pane));
-    placed.grid = gridOf(answers.panes);
+    const { baseline } = answers;
+    for (const pane of [...answers.panes, ...(baseline?.panes ?? [])]) frames.set(pane.number, createFrame(pane));
+    placed.grid = withBaseline(gridOf(answers.panes), baseline);
     placed.rows = fillGrid(grid, placed.grid, frames);
     for (const [number, frame] of frames) visibility.watch(frame, number);
-    if (focused) frames.values().next().value?.focus({ preventScroll: true });
+    if (focused) (frames.get(focused) ?? frames.values().next().value)?.focus({ preventScroll: true });
   };
   /** @param {number} number */
   const fillFrame = (number) => {
@@ -99,31 +123,30 @@ export function createAnswers(view) {
     panes.delete(number);
   };
   const updateFrames = () => {
-    const [base, only] = [baseline(), isPressed(onlyDifferent)];
-    for (const pane of allPanes()) {
-      const frame = frames.get(pane.number);
-      if (!frame) continue;
-      frame.classList.toggle("llm-baseline", pane === base);
-      frame.hidden = only && base !== undefined && pane !== base && !isOpen(pane) && pane.digest === base.digest;
+    const only = isPressed(onlyDifferent);
+    for (const [number, frame] of frames) {
+      const [pane, other] = [paneAt(number), counterpart(number)];
+      frame.classList.toggle("llm-baseline", isPinned(number));
+      frame.hidden = only && pane !== undefined && other !== null && !isOpen(pane) && pane.digest === other.digest;
     }
     for (const { elements, frames: own } of placed.rows) {
-      const isEmpty = own.every((frame) => frame.hidden);
+      const isEmpty = own.every((frame) => frame.hidden || frame.dataset["llm"] === "baseline");
       for (const element of elements) if (element.dataset["llm"] !== "pane") element.hidden = isEmpty;
     }
-    tools.hidden = allPanes().length < 2;
-    for (const one of [onlyDifferent, showDifference]) one.setAttribute("aria-disabled", String(base === undefined));
+    tools.hidden = allPanes().length + (baseline()?.panes.length ?? 0) < 2;
   };
   /** @param {number} number */
   const updateDifference = (number) => {
-    const [pane, paneView, base] = [paneAt(number), panes.get(number), baseline()];
+    const [pane, paneView, other, run] = [paneAt(number), panes.get(number), counterpart(number), painted.answers?.run];
     if (!pane || !paneView) return;
-    if (!isPressed(showDifference) || !base || pane === base || isOpen(pane)) {
-      paneView.compare(null, 0);
+    if (!isPressed(showDifference) || !other || isOpen(pane) || isOpen(other)) {
+      paneView.compare(null);
       return;
     }
-    view.request("difference", { baseline: base.number, answer: number }).then(
-      (parts) => {
-        if (isPressed(showDifference) && baseline()?.number === base.number) paneView.compare(parts, base.number);
+    view.request("difference", { answer: number }).then(
+      (found) => {
+        const isCurrent = painted.answers?.run === run && counterpart(number)?.number === other.number;
+        if (isPressed(showDifference) && isCurrent) paneView.compare(found);
       },
       (/** @type {Error} */ error) => view.announce(error.message));
   };
@@ -140,7 +163,9 @@ export function createAnswers(view) {
   /** @param {AnswerSet} answers */
   const paint = (answers) => {
     const before = painted.answers;
-    const isNewRun = answers.run !== before?.run;
+    const isRepinned = answers.baseline !== (before?.baseline ?? null);
+    const isNewRun = answers.run !== before?.run
+      || (isRepinned && (answers.baseline?.panes ?? []).length + (before?.baseline?.panes ?? []).length > 0);
     if (isNewRun) rebuild(answers);
     painted.answers = answers;
     if (isNewRun && frames.size <= KEEP_ALL_UP_TO) for (const number of frames.keys()) fillFrame(number);
@@ -155,8 +180,8 @@ export function createAnswers(view) {
     }
     if (due.length < answers.panes.length) painted.later ||= setTimeout(paintOffscreen, OFFSCREEN_EVERY_MS);
     setText(line, answers.panes.length > 0 ? progress(answers) : EMPTY);
-    show(stopAll, answers.running, frames.values().next().value ?? element);
-    if (isNewRun || hasEnded) {
+    paintStop();
+    if (isNewRun || isRepinned || hasEnded) {
       updateFrames();
       updateDifferences();
     }
@@ -174,14 +199,16 @@ export function createAnswers(view) {
     painted.later = 0;
     if (painted.answers) paint(painted.answers);
   };
-  follow(view, ["baseline"], () => {
-    updateFrames();
-    updateDifferences();
-  });
+  // Another Run than the shown one may be running.
+  const paintStop = () => {
+    const isRunning = painted.answers?.running || view.model.get("running");
+    show(stopAll, Boolean(isRunning), frames.values().next().value ?? element);
+  };
+  follow(view, ["running"], paintStop);
 
   /** @param {EventTarget | null} target */
   const numberAt = (target) => {
-    const pane = target instanceof Element ? target.closest("[data-llm=pane]") : null;
+    const pane = target instanceof Element ? target.closest(".llm-pane") : null;
     return pane instanceof HTMLElement ? Number(pane.dataset["number"]) : 0;
   };
   /**
@@ -195,7 +222,7 @@ export function createAnswers(view) {
     frames.get(next)?.focus();
   };
   return {
-    element, tools, paint, numberAt, move, pin, retry,
+    element, summary, tools, paint, numberAt, move, pin, retry,
     pane: (/** @type {number} */ number) => panes.get(number),
     toggleDifference: () => showDifference.click(),
     toggleOnlyDifferent: () => onlyDifferent.click(),
@@ -242,13 +269,15 @@ function ended(before, after) {
 }
 
 /**
- * Create a toggle button.
+ * Create a toggle button of the comparison with the baseline.
  * @param {View} view
  * @param {string} label
+ * @param {string} key its shortcut
  * @param {() => void} react
  */
-function createToggle(view, label, react) {
-  const attributes = { class: "llm-link", "aria-pressed": "false", title: "Pin an answer as baseline first (p)" };
+function createToggle(view, label, key, react) {
+  const title = `Against the baseline; answer 1 is pinned if none is (${key})`;
+  const attributes = { class: "llm-link", "aria-pressed": "false", title };
   const element = button(label, attributes, view.signal, () => {
     element.setAttribute("aria-pressed", String(!isPressed(element)));
     react();

@@ -56,6 +56,7 @@ export function createToolbar(view, keys) {
     exportMenu: exportMenu.element,
     dialogs: [inspector.element, code.element, history.element, save.element],
     paint: exportMenu.paint,
+    offerUndo: history.undo.offer,
     inspector, history,
   };
 }

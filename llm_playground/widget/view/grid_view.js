@@ -1,6 +1,6 @@
 // The elements of the grid of answers: heads of columns and rows, and the place of each answer.
 
-import { readingOrder } from "./answer_grid.js";
+import { BASELINE, readingOrder } from "./answer_grid.js";
 import { h, newId } from "./dom.js";
 
 /** @typedef {import("./answer_grid.js").Column} Column */
@@ -32,7 +32,7 @@ export function fillGrid(element, grid, frames) {
     const cells = grid.columns.map((column, x) => {
       const frame = frames.get(column.cells[y]?.number ?? 0);
       if (frame) describe(frame, column, [heads[x]?.id, head?.id]);
-      const cell = frame ?? h("div", { class: "llm-no-answer" });
+      const cell = frame ?? h("div", { class: "llm-no-answer" }, column.key === BASELINE && y > 0 ? "as above" : "");
       cell.classList.toggle("llm-first", x === 0 && !hasRowHeads);
       return cell;
     });

@@ -13,12 +13,14 @@
 
 /**
  * @typedef {"run" | "one" | "escape" | "keys" | "stopAll" | "stop" | "copy" | "prompt" | "model"
- *   | "move" | "scroll" | "retry" | "pin" | "enlarge" | "difference" | "onlyDifferent" | "wire" | "history"} KeyAction
+ *   | "move" | "scroll" | "retry" | "pin" | "enlarge" | "difference" | "onlyDifferent" | "wire" | "history" | "earlier"
+ *   | "later"} KeyAction
  */
 
 /** @type {Record<string, KeyAction>} */
 const EVERYWHERE = {
   "?": "keys", ".": "stopAll", e: "prompt", m: "model", h: "history", d: "difference", n: "onlyDifferent",
+  "[": "earlier", "]": "later", "<": "earlier", ">": "later", // the brackets have no key of their own everywhere
 };
 
 /** @type {Record<string, KeyAction>} */
@@ -49,6 +51,7 @@ export const KEY_HELP = /** @type {const} */ ([
   ["p", "Pin this answer as baseline"],
   ["d", "Difference to the baseline"],
   ["n", "Only answers that differ"],
+  ["[ ] or < >", "Earlier Run, later Run"],
   ["w", "Wire of this answer"],
   ["s", "Stop this answer"],
   [".", "Stop all"],

@@ -13,6 +13,7 @@ import { hideSavedCopy, keepFullHeight, repairSavedCopy, storeLittle, wholeModel
 import { createPrompts } from "./prompts.js";
 import { createDraftStatus, createSavedLine } from "./restore.js";
 import { createRunBar } from "./run_bar.js";
+import { walk } from "./run_walk.js";
 import { renderSaved } from "./saved_view.js";
 import { mergedValue } from "./shared_text.js";
 
@@ -21,7 +22,7 @@ import { mergedValue } from "./shared_text.js";
 /** @typedef {import("./dom.js").View} View */
 /** @typedef {import("./keyboard.js").FocusArea} FocusArea */
 
-const MESSAGES = new Set(["run", "events", "snapshot"]);
+const MESSAGES = new Set(["run", "events", "snapshot", "baseline"]);
 const SAVE_AFTER_MS = 150;
 const PAGE = newId(); // distinguishes this window from others of the same notebook
 const FORM_TRAITS = [
@@ -63,7 +64,8 @@ async function render({ model, el }) {
   const connection = createConnectionStatus(view, updates);
   bar.element.after(connection.element);
   view.afterRun = connection.ping;
-  createSavedLine(view, /** @type {Element} */ (answers.element.firstElementChild));
+  view.offerUndo = toolbar.offerUndo;
+  createSavedLine(view, answers.summary);
   hideSavedCopy(view, el);
   repairSavedCopy(view);
   keepFullHeight(view, el);
@@ -101,6 +103,7 @@ function createView(model, signal, live) {
       edits.flush(); // what the kernel changes then is no change to merge
       return request(name, args);
     },
+    offerUndo: () => {},
     afterRun: () => {},
     localKeys: new Map(),
     answerMenuItems: [],
@@ -239,6 +242,8 @@ function listenForKeys(view, el, { picker, prompt, keys, answers, bar, toolbar }
     onlyDifferent: () => answers.toggleOnlyDifferent(),
     wire: (event) => toolbar.inspector.open(answers.numberAt(event.target)),
     history: () => toolbar.history.open(),
+    earlier: () => walk(view, -1),
+    later: () => walk(view, 1),
     copy: (event) => answers.pane(answers.numberAt(event.target))?.copy(),
     prompt: () => prompt.focus(),
     model: () => picker.input.focus(),
@@ -277,8 +282,8 @@ function focusAreaOf(target) {
   if (target instanceof HTMLInputElement) return target.type === "range" ? "slider" : "text";
   if (!(target instanceof Element)) return "control";
   if (target.closest("dialog")) return "text"; // the shortcuts are off while a dialog is open
-  if (target.matches("[data-llm=pane]")) return "pane";
-  return target.closest("[data-llm=pane]") ? "answer" : "control";
+  if (target.matches(".llm-pane")) return "pane";
+  return target.closest(".llm-pane") ? "answer" : "control";
 }
 
 export default { render };

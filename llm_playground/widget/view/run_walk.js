@@ -1,0 +1,121 @@
+// The walk through the Runs of the panel, and the line that says how the form differs from the shown one.
+
+import { button, follow, h, setText, show } from "./dom.js";
+import { formatMoment } from "./history_list.js";
+
+/** @typedef {import("./dom.js").View} View */
+
+/**
+ * The Run that is shown, as the kernel describes it.
+ * @typedef {object} RunShown
+ * @property {number} [number] counted from 1; 0 if none is shown
+ * @property {number} [newest]
+ * @property {boolean} [older] whether there are older ones
+ * @property {boolean} [newer]
+ * @property {string | null} [at] ISO time
+ * @property {string} [about] what it was asked with
+ * @property {boolean} [opened] whether it was asked elsewhere and opened here
+ * @property {number} [running] the number of the Run that is going on; 0 for none
+ */
+
+const MOST_NAMED = 3;
+
+/**
+ * Show the Run before (-1) or after (1) the shown one.
+ * @param {View} view
+ * @param {-1 | 1} step
+ */
+export function walk(view, step) {
+  view.request("show_run", { step }).catch((/** @type {Error} */ error) => view.announce(error.message));
+}
+
+/**
+ * Create the buttons that walk through the Runs, with the number of the shown one.
+ * @param {View} view
+ */
+export function createRunWalk(view) {
+  const { model, signal } = view;
+  /** @type {(text: string, name: string, step: -1 | 1) => HTMLButtonElement} */
+  const createStep = (text, name, step) => (
+    button(text, { class: "llm-link llm-step", "aria-label": name, title: name }, signal, () => walk(view, step)));
+  const earlier = createStep("‹", "Earlier Run ([)", -1);
+  const later = createStep("›", "Later Run (])", 1);
+  const words = h("span", { class: "llm-walk-words" });
+  const running = button("", { class: "llm-link", hidden: true }, signal, () => {
+    const { running: number } = /** @type {RunShown} */ (model.get("run_shown"));
+    view.request("show_run", { number }).catch((/** @type {Error} */ error) => view.announce(error.message));
+  });
+  const element = h("div", { class: "llm-walk", role: "group", "aria-label": "Runs of this panel", hidden: true },
+    earlier, words, later, running);
+  /** @type {{shown: number, running: number}} */
+  const before = { shown: 0, running: 0 };
+  follow(view, ["run_shown"], () => {
+    const state = walkState(model.get("run_shown"), new Date());
+    element.hidden = state.text === "";
+    setText(words, state.text);
+    words.title = state.title;
+    earlier.setAttribute("aria-disabled", String(!state.older));
+    later.setAttribute("aria-disabled", String(!state.newer));
+    setText(running, `Run ${state.running} is running`);
+    show(running, state.running > 0 && state.running !== state.number, later);
+    if (before.shown > 0 && before.shown !== state.number && state.newer) view.announce(`${state.text}: ${state.title}.`);
+    if (before.running > 0 && state.running === 0 && before.running !== state.number) {
+      view.announce(`Run ${before.running} has ended.`);
+    }
+    Object.assign(before, { shown: state.number, running: state.running });
+  });
+  return element;
+}
+
+/**
+ * What the walk says. It is empty before the second Run.
+ * @param {RunShown} shown
+ * @param {Date} now
+ * @param {string} [locale]
+ */
+export function walkState(shown, now, locale) {
+  const { number = 0, newest = 0, older = false, newer = false, at = null, about = "", opened = false, running = 0 } = shown;
+  const asked = at ? [`${opened ? "opened, " : ""}asked ${formatMoment(at, now, locale)}`] : [];
+  const none = newest > 0 ? `${newest} earlier Run${newest === 1 ? "" : "s"}` : "";
+  return {
+    number, older, newer, running,
+    text: number > 0 ? (older || newer ? `Run ${number} of ${newest}` : "") : none,
+    title: [...asked, about].filter(Boolean).join(" · "),
+  };
+}
+
+/**
+ * Create the line that says what has changed in the form since the shown answers, with Restore.
+ * @param {View} view
+ */
+export function createFormChanges(view) {
+  const words = h("span", { class: "llm-changed-words" });
+  const restore = button("Restore", { class: "llm-link", title: "Set the form as it was for these answers" },
+    view.signal, () => {
+      view.flush();
+      view.request("restore_form").then(({ note }) => {
+        view.offerUndo(["The form is as it was for these answers.", note].filter(Boolean).join(" "),
+          () => view.request("undo"));
+      }, (/** @type {Error} */ error) => view.announce(error.message));
+    });
+  const element = h("span", { class: "llm-changed", hidden: true }, words, restore);
+  follow(view, ["changed"], () => {
+    const text = changedLine(view.model.get("changed") ?? []);
+    setText(words, text);
+    words.title = text;
+    const prompt = element.closest(".llm-playground")?.querySelector("[data-llm=prompt]");
+    show(element, text !== "", prompt instanceof HTMLElement ? prompt : element);
+  });
+  return element;
+}
+
+/**
+ * "Changed since these answers: prompt, temperature"; empty if nothing has changed.
+ * @param {readonly string[]} changed
+ */
+export function changedLine(changed) {
+  if (changed.length === 0) return "";
+  const more = changed.length - MOST_NAMED;
+  const named = more > 1 ? [...changed.slice(0, MOST_NAMED), `${more} more`] : changed;
+  return `Changed since these answers: ${named.join(", ")}`;
+}
