@@ -38,7 +38,9 @@ _COLUMNS = (
 )
 _IDS = ("run_id", "execution_id", "prompt_id")
 
-_WORDS = re.compile(r"\w+|\s+|[^\w\s]")
+# Chinese and Japanese have no spaces between words.
+_UNSPACED = r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
+_WORDS = re.compile(rf"{_UNSPACED}|(?:(?!{_UNSPACED})\w)+|\s+|[^\w\s]")
 _LINES = re.compile(r".*\n|.+")
 # The time of a comparison grows with the product of both counts; longer texts are compared by line.
 MAX_WORDS = 4_000
@@ -265,9 +267,24 @@ def diff(before: str, after: str) -> list[DiffPiece]:
 
 
 def _pieces(first: list[str], second: list[str]) -> Iterator[DiffPiece]:
-    for tag, i, j, k, m in SequenceMatcher(None, first, second, autojunk=False).get_opcodes():
-        if tag == "equal":
-            yield "=", "".join(first[i:j])
-        else:
-            yield "-", "".join(first[i:j])
-            yield "+", "".join(second[k:m])
+    """The pieces, some of them empty. A space between two changed words is part of the change."""
+    opcodes = SequenceMatcher(None, first, second, autojunk=False).get_opcodes()
+    removed = added = ""
+    for number, (tag, i, j, k, m) in enumerate(opcodes, 1):
+        before, after = "".join(first[i:j]), "".join(second[k:m])
+        is_between = bool(removed or added) and number < len(opcodes)
+        if tag != "equal" or (is_between and before.isspace() and "\n" not in before):
+            removed, added = removed + before, added + after
+            continue
+        yield from (("-", removed), ("+", added), ("=", before))
+        removed = added = ""
+    yield from (("-", removed), ("+", added))
+
+
+def words_in(text: str) -> list[str]:
+    """The words of a text, as :func:`diff` counts them; a Chinese or Japanese character is one.
+
+    >>> words_in("It's 4 %.")
+    ['It', 's', '4']
+    """
+    return [word for word in _WORDS.findall(text) if word[0] == "_" or word[0].isalnum()]

@@ -28,6 +28,24 @@ def test_words_are_not_split():
     assert pieces == [("-", "led"), ("+", "driven"), ("=", " by exports")]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (
+            "in the north rose",
+            "in Oslo grew",
+            [("=", "in "), ("-", "the north rose"), ("+", "Oslo grew")],
+        ),
+        ("a\nb", "c\nd", [("-", "a"), ("+", "c"), ("=", "\n"), ("-", "b"), ("+", "d")]),
+        ("a b c", "x b z", [("-", "a"), ("+", "x"), ("=", " b "), ("-", "c"), ("+", "z")]),
+        ("销售增长", "销售下降", [("=", "销售"), ("-", "增长"), ("+", "下降")]),
+    ],
+    ids=["neighbours", "lines", "words between", "no spaces"],
+)
+def test_changed_words_beside_each_other_are_one_change(before, after, expected):
+    assert comparison.diff(before, after) == expected
+
+
 @pytest.mark.parametrize("ending", ["", "\n"])
 def test_long_texts_are_compared_line_by_line(ending):
     lines = [f"line {number} of many" for number in range(3_000)]

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 Arguments: TypeAlias = Mapping[str, Any]
 
 _NOTHING_PINNED = "No answer is pinned. Press p on one."
-_WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"\d+(?:[.,'\u2019\u00a0\u202f]\d{3})+(?![\d])(?:[.,]\d+)?|\d+(?:[.,]\d+)?")
 _SEPARATORS = re.compile(r"[.,'\u2019\u00a0\u202f](?=\d{3}(?!\d))")
 
@@ -243,7 +242,7 @@ def differing_words(parts: Sequence[comparison.DiffPiece]) -> int:
     """
     total, removed, added = 0, 0, 0
     for kind, text in [*parts, ("=", "")]:
-        words = len(_WORD.findall(text))
+        words = len(comparison.words_in(text))
         if kind == "-":
             removed += words
         elif kind == "+":

@@ -1,7 +1,5 @@
 """The main loop by keyboard: change the prompt, run, see what changed; earlier Runs and History."""
 
-import re
-
 import pytest
 from playwright.sync_api import expect
 
