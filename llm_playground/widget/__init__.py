@@ -312,7 +312,7 @@ class Playground(Panel):
             self.saved_answers.on_run(calls)
             panes = session.answers.initial_states()
             number = self.panel_runs.display.number
-            pinned = baseline.state_of(self)
+            pinned = None if self.baseline is None else baseline.state_of(self)
             self.send({"type": "run", "run": number, "panes": panes, "baseline": pinned})
             session.start()
 

@@ -406,7 +406,7 @@ def test_form_comes_back_after_a_run_was_opened(home):
 
     assert reply(panel, {"name": "reopen", "arguments": {"run": run.id}})["value"] == {"note": ""}
     assert panel.prompt == "Say hello."
-    assert reply(panel, {"name": "undo_reopen"})["value"] is None
+    assert reply(panel, {"name": "undo"})["value"] is None
 
     assert panel.prompt == "Greet {{name}}."
     assert panel.cases is frame
