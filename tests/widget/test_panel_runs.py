@@ -92,7 +92,7 @@ def test_a_run_goes_on_while_another_is_shown(served, monkeypatch):
     until(lambda: not panel.running)
     assert panel.run_shown["running"] == 0
     numbers = {message["run"] for message in sent if message["type"] == "events"}
-    assert max(numbers, default=0) < panel.panel_runs.display.number  # nothing of it in the answers shown
+    assert max(numbers, default=0) < panel.panel_runs.display.number  # not shown
     assert walked(panel, 1)[1:] == (2, ["So "])
     assert panel.results.status.tolist() == ["cancelled"]
 
