@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from llm_playground import formatting
 from llm_playground._validation import short_repr, shorten
-from llm_playground.parts import LEFT_OUT, PAUSED, OtherPart, RefusalPart
+from llm_playground.parts import LEFT_OUT, PAUSED, REPEATS, OtherPart, RefusalPart
 from llm_playground.redaction import printable, redact
 from llm_playground.types import Run
 
@@ -102,12 +102,17 @@ def _about_parts(run: Run) -> list[str]:
     if any(isinstance(part, RefusalPart) for part in run.parts):
         lines.append("The model refused to answer.")
     others = [part.kind for part in run.parts if isinstance(part, OtherPart)]
-    if unknown := [kind for kind in others if kind not in (PAUSED, LEFT_OUT)]:
+    if unknown := [kind for kind in others if kind not in (PAUSED, LEFT_OUT, REPEATS)]:
         are = "is" if len(unknown) == 1 else "are"
         count = formatting.count(len(unknown), "part")
         it = "It is" if len(unknown) == 1 else "They are"
         lines.append(
             f"{count} of the answer {are} not understood: {_named(unknown)}. {it} in run.parts."
+        )
+    if REPEATS in others:
+        lines.append(
+            "Stopped: the answer repeats itself. "
+            'lp.configure(stop_repetition="off") lets such answers go on.'
         )
     if run.is_paused:
         lines.append(

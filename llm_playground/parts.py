@@ -31,6 +31,8 @@ _MARKS = (
 
 PAUSED = "pause_turn"
 """The kind of the :class:`OtherPart` at the end of an answer that goes on once it is sent back."""
+REPEATS = "repeats itself"
+"""The kind of the :class:`OtherPart` at the end of an answer that was stopped as it repeated."""
 LEFT_OUT = "left out"
 """The kind of the :class:`OtherPart` in place of parts above the limit of their number."""
 

@@ -41,6 +41,7 @@ from llm_playground.events import (
 )
 from llm_playground.execution import limiter
 from llm_playground.execution.active_run import ActiveRun
+from llm_playground.execution.repetition import Repetition
 from llm_playground.execution.retry import Deadlines, Pause, as_llm_error, retrying
 from llm_playground.providers import Provider, known_refusals, wire_formats
 from llm_playground.redaction import redact
@@ -299,11 +300,17 @@ class Engine:
         request = run.request_as_sent()
         run.sent_without = wire_formats.additions_left_out(request)
         limit, is_first = estimates.limit_of(request), True
+        repetition = _watch_of(request)
         async with aclosing(provider.stream(request)) as events:
             async for event in events:
                 run.builder.add(event)
                 if isinstance(event, TextDelta):
                     self.log.text(run.call.run_id, event.text)
+                    if repetition is not None and repetition.add(event.text):
+                        emit(event)
+                        run.builder.stop_repeating()
+                        await run.stop_in_background()
+                        return
                 elif isinstance(event, Responded):
                     limiter.learn(run.call.request.model, event)
                     continue
@@ -359,6 +366,17 @@ class Engine:
     def _finish_execution(self, call: Call, status: str | None) -> None:
         if status is not None:
             self.log.execution_finished(call.execution.id, status, datetime.now(UTC))
+
+
+def _watch_of(request: Request) -> Repetition | None:
+    """What stops an answer that repeats itself; None where it may.
+
+    Paid answers go on unless ``stop_repetition`` is ``all``: the user may have asked for repeated
+    text, ``max_tokens`` limits what it costs, and the tokens of a stopped answer are estimated.
+    """
+    mode = config.settings().stop_repetition
+    is_watched = mode == "all" or (mode == "local" and request.provider == "local")
+    return Repetition() if is_watched else None
 
 
 def _keep_stack(call: Call, error: Exception) -> None:

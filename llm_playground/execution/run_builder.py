@@ -26,6 +26,7 @@ from llm_playground.execution import charges
 from llm_playground.execution.charges import Charge
 from llm_playground.parts import (
     LEFT_OUT,
+    REPEATS,
     AnswerPart,
     AudioPart,
     ImagePart,
@@ -189,6 +190,12 @@ class RunBuilder:
         """End the answer here, with what was counted so far: it is longer than its limit."""
         self._is_cut_off = True
         self.add(replace(self._so_far(), finish_reason="length"))
+
+    def stop_repeating(self) -> None:
+        """End the answer here: it repeats itself."""
+        self.add(PartAdded(OtherPart(REPEATS, "{}")))
+        self._is_cut_off = True
+        self.add(replace(self._so_far(), finish_reason="other"))
 
     def attempted(self, error: LLMError | None) -> None:
         """The current attempt has ended; without one, do nothing."""

@@ -9,6 +9,7 @@ from itertools import zip_longest
 from llm_playground.parts import (
     LEFT_OUT,
     PAUSED,
+    REPEATS,
     AnswerPart,
     AudioPart,
     ImagePart,
@@ -92,7 +93,7 @@ def _has_place(part: Part, name: str) -> bool:
             has_bytes = data is not None and media_type is not None
             return bool(transcript) or (name in _TAKES_MEDIA and has_bytes)
         case OtherPart(kind=kind):
-            return kind in (PAUSED, LEFT_OUT)
+            return kind in (PAUSED, LEFT_OUT, REPEATS)
         case ServerToolCall(original=original) | ServerToolResult(original=original):
             # Such parts without an original are never sent, to any provider, and are not counted.
             return original is None

@@ -19,6 +19,7 @@ from llm_playground._validation import shorten
 from llm_playground.parts import (
     LEFT_OUT,
     PAUSED,
+    REPEATS,
     AnswerPart,
     AudioPart,
     ImagePart,
@@ -217,6 +218,7 @@ def _refusal_line(part: RefusalPart) -> str:
 
 _KNOWN_OTHERS = {
     PAUSED: "The provider paused here",
+    REPEATS: "Stopped here: the answer repeats itself",
     LEFT_OUT: "Further parts are left out: there are too many",
 }
 
