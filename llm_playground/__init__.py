@@ -17,7 +17,7 @@ _EXPORTS = {
     "budgeting.alarm": ["BudgetAlarm"],
     "budgeting.budget": ["Budget"],
     "budgeting.reservation": ["BudgetWarning"],
-    "calls": ["ask", "complete", "estimate", "stream"],
+    "calls": ["ask", "complete", "stream"],
     "catalog.estimates": ["Estimate"],
     "catalog.models": ["keys", "models"],
     "charts": ["chart"],
@@ -46,6 +46,7 @@ _EXPORTS = {
         "TemplateError",
         "UnknownModelError",
     ],
+    "estimation": ["estimate"],
     "events": [
         "Finish",
         "PartAdded",

@@ -7,7 +7,6 @@ from llm_playground.budgeting.budget import Budget as Budget
 from llm_playground.budgeting.reservation import BudgetWarning as BudgetWarning
 from llm_playground.calls import ask as ask
 from llm_playground.calls import complete as complete
-from llm_playground.calls import estimate as estimate
 from llm_playground.calls import stream as stream
 from llm_playground.catalog.estimates import Estimate as Estimate
 from llm_playground.catalog.models import keys as keys
@@ -38,6 +37,7 @@ from llm_playground.errors import RunLogError as RunLogError
 from llm_playground.errors import StreamInterruptedError as StreamInterruptedError
 from llm_playground.errors import TemplateError as TemplateError
 from llm_playground.errors import UnknownModelError as UnknownModelError
+from llm_playground.estimation import estimate as estimate
 from llm_playground.events import Finish as Finish
 from llm_playground.events import PartAdded as PartAdded
 from llm_playground.events import Preparing as Preparing

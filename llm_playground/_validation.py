@@ -319,7 +319,13 @@ def _rejected(name: str, value: object, takes: str) -> InvalidParameterError:
     return InvalidParameterError(f"{name} is {repr_of(value)}; it takes {takes}.")
 
 
-def with_signature_of(build: Callable[P, A]) -> Callable[[Callable[[A], T]], Callable[P, T]]:
+# Makes the message about an unknown argument from its name and those of all arguments.
+Explain = Callable[[str, Sequence[str]], str]
+
+
+def with_signature_of(
+    build: Callable[P, A], explain: Explain | None = None
+) -> Callable[[Callable[[A], T]], Callable[P, T]]:
     """Decorate a function of one value to take the arguments of ``build``, which builds it.
 
     The decorated function has the signature and the ``Args`` section of ``build``; a coroutine
@@ -342,11 +348,11 @@ def with_signature_of(build: Callable[P, A]) -> Callable[[Callable[[A], T]], Cal
         signature = inspect.signature(build)
 
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-            _check_call(function.__name__, signature, args, kwargs)
+            _check_call(function.__name__, signature, args, kwargs, explain)
             return function(build(*args, **kwargs))
 
         async def async_wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:  # noqa: ANN401 - the result of the coroutine
-            _check_call(function.__name__, signature, args, kwargs)
+            _check_call(function.__name__, signature, args, kwargs, explain)
             return await cast("Any", function(build(*args, **kwargs)))
 
         chosen: Any = async_wrapper if inspect.iscoroutinefunction(function) else wrapper
@@ -362,7 +368,9 @@ def with_signature_of(build: Callable[P, A]) -> Callable[[Callable[[A], T]], Cal
     return decorate
 
 
-def checks_arguments(name: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def checks_arguments(
+    name: str, explain: Explain | None = None
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Make the function called ``name`` raise a one-line error for wrong arguments.
 
     >>> @checks_arguments("area")
@@ -378,7 +386,7 @@ def checks_arguments(name: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
         @functools.wraps(function)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-            _check_call(name, signature, args, kwargs)
+            _check_call(name, signature, args, kwargs, explain)
             return function(*args, **kwargs)
 
         return wrapper
@@ -387,7 +395,11 @@ def checks_arguments(name: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 def _check_call(
-    name: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    name: str,
+    signature: inspect.Signature,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    explain: Explain | None,
 ) -> None:
     """Raise InvalidParameterError for arguments that do not match the signature."""
     try:
@@ -397,8 +409,12 @@ def _check_call(
     else:
         return
     parameters = [each for each in signature.parameters.values() if each.name != "self"]
+    known = [each.name for each in parameters]
+    unknown = next((given for given in kwargs if given not in known), None)
+    if explain is not None and unknown is not None:
+        raise InvalidParameterError(explain(unknown, known))
     if not any(each.kind is each.VAR_KEYWORD for each in parameters):
-        check_names(name, kwargs, [each.name for each in parameters])
+        check_names(name, kwargs, known)
     positional = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
     hint = (
         f"Only {' and '.join(positional)} can be positional; use keywords for all others."

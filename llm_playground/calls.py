@@ -1,4 +1,4 @@
-"""The public functions ``ask``, ``complete``, ``stream`` and ``estimate``.
+"""The public functions ``ask``, ``complete`` and ``stream``.
 
 What a caller asks for is collected in a :class:`CallOptions`, which checks it and plans the calls.
 :func:`send` makes one call on the background loop.
@@ -26,9 +26,7 @@ from llm_playground import (
 from llm_playground._validation import with_signature_of
 from llm_playground.budgeting import confirm_worst_case
 from llm_playground.budgeting.enforcer import enforcer
-from llm_playground.budgeting.ledger import histories_of
-from llm_playground.catalog import capabilities, estimates, file_inputs
-from llm_playground.catalog.estimates import Estimate
+from llm_playground.catalog import capabilities, file_inputs
 from llm_playground.errors import InvalidParameterError, LLMError, UnknownModelError
 from llm_playground.event_stream import Stream
 from llm_playground.execution import Call, Emit, Engine, Tally
@@ -39,9 +37,9 @@ from llm_playground.request import secret_guard, templates
 from llm_playground.request.messages import Turn, checked_messages, conversation
 from llm_playground.request.parameters import (
     check_iterations,
-    check_names,
-    iterations_from,
     parameters_from,
+    set_parameters,
+    unknown_name,
 )
 from llm_playground.request.prompts import Prompt
 from llm_playground.request.schemas import SchemaWarning, schema_from
@@ -84,7 +82,8 @@ class CallOptions:
         name raises TypeError, so that no argument is left out unnoticed.
         """
         options = dict(arguments)
-        return cls(models=[options.pop("model")], **options)
+        parameters = set_parameters(options)
+        return cls(models=[options.pop("model")], parameters=parameters, **options)
 
     def plan(self) -> tuple[Call, ...]:
         """Check everything and plan ``len(models) * iterations`` calls, grouped by model.
@@ -174,7 +173,17 @@ def call_from_arguments(
     fresh: bool = False,
     override: str | None = None,
     tags: Iterable[str] = (),
-    **parameters: Any,  # noqa: ANN401 - checked by name and range in capabilities
+    temperature: float | None = None,
+    top_p: float | None = None,
+    top_k: int | None = None,
+    max_tokens: int | None = None,
+    stop: str | Sequence[str] | None = None,
+    seed: int | None = None,
+    presence_penalty: float | None = None,
+    frequency_penalty: float | None = None,
+    reasoning_effort: str | None = None,
+    logprobs: int | None = None,
+    extra: Mapping[str, Any] | None = None,
 ) -> Call:
     r"""The call that ``ask``, ``complete`` and ``stream`` make from their arguments.
 
@@ -205,13 +214,22 @@ def call_from_arguments(
         override: Why the call is sent even if it exceeds budgets or ``confirm_above_usd``; the
             reason is written to the audit log.
         tags: Labels to find the run by.
-        **parameters: ``temperature``, ``top_p``, ``max_tokens``, ...; unset ones are not sent.
+        temperature: How varied the answers are; parameters that are not set are not sent.
+        top_p: The share of likely tokens to choose from.
+        top_k: The number of likely tokens to choose from.
+        max_tokens: The longest answer, in tokens.
+        stop: Texts that end the answer.
+        seed: For answers that can be repeated, where the model supports it.
+        presence_penalty: Against repeated subjects.
+        frequency_penalty: Against repeated words.
+        reasoning_effort: A word such as ``low``.
+        logprobs: Alternatives per token in ``run.logprobs``; 0 for the token alone.
+        extra: Further fields of the request's body.
     """
-    check_names(parameters, call_from_arguments)
     return CallOptions.of(locals()).plan_one()
 
 
-@with_signature_of(call_from_arguments)
+@with_signature_of(call_from_arguments, unknown_name)
 def ask(call: Call) -> Run:
     """Ask a model and wait for the answer. Works in scripts and in cells.
 
@@ -229,7 +247,7 @@ def ask(call: Call) -> Run:
     return warn_about_data(raise_for_error(wait_for(call)))
 
 
-@with_signature_of(call_from_arguments)
+@with_signature_of(call_from_arguments, unknown_name)
 async def complete(call: Call) -> Run:
     """Ask a model like :func:`ask`, for ``await``: many calls can run at once.
 
@@ -241,7 +259,7 @@ async def complete(call: Call) -> Run:
     return warn_about_data(raise_for_error(await awaited(call)))
 
 
-@with_signature_of(call_from_arguments)
+@with_signature_of(call_from_arguments, unknown_name)
 def stream(call: Call) -> Stream:
     """Ask a model and iterate over the events of the answer: deltas, then one ``RunFinished``.
 
@@ -290,56 +308,6 @@ def repeated_call(call: Call, changes: Mapping[str, Any]) -> Call:
     _check(request, request, {})
     [repeated] = _calls(request, _now(call.execution), fresh=True, override=call.override)
     return repeated
-
-
-def estimate(  # noqa: D417 - the others are as for ask
-    prompt: str | None = None,
-    model: str | None = None,
-    *,
-    n: int = 1,
-    system: str | None = None,
-    messages: Iterable[Turn] | None = None,
-    images: Any = None,  # noqa: ANN401 - the accepted types are listed in images
-    files: Any = None,  # noqa: ANN401 - the accepted types are listed in files
-    tools: Any = None,  # noqa: ANN401 - the accepted types are listed in tools
-    schema: Any = None,  # noqa: ANN401 - the accepted types are listed in schemas
-    preset: str | None = None,
-    variables: Mapping[str, object] | None = None,
-    headers: Mapping[str, str] | None = None,
-    **parameters: Any,  # noqa: ANN401 - checked by name and range in capabilities
-) -> Estimate:
-    """Estimate the tokens and costs of a prompt; nothing is sent.
-
-    Tokens are counted locally. If the run log has 20 runs of the model, the length of the answer
-    and the tokens per byte are taken from them.
-
-    Args:
-        prompt: As for :func:`llm_playground.ask`, and so are all arguments not listed here.
-        model: The model; None is the default model.
-        n: How many times the prompt would be sent; figures are sums.
-        **parameters: ``max_tokens``, ...
-
-    Returns:
-        ``input_tokens``, ``expected_usd``, ``worst_case_usd``, ...: US dollars as Decimal, None
-        if the price is unknown. ``print`` shows a line.
-
-    Raises:
-        ConfigError: The prompt cannot be sent.
-        RunLogError: The log cannot be read.
-
-    Example:
-        >>> import llm_playground as lp
-        >>> print(lp.estimate("Say hello.", "local"))
-        free
-    """
-    arguments = dict(locals())  # a copy: a debugger adds this variable to the original
-    arguments["iterations"] = iterations_from(arguments.pop("n"), parameters)
-    check_names(parameters, estimate)
-    calls = CallOptions.of(arguments).plan()
-    request = calls[0].request
-    history = histories_of([request.model])[request.model]
-    one = estimates.of(request, datetime.now(UTC), history)
-    return replace(estimates.together([one] * len(calls)), model=request.model)
 
 
 async def send(call: Call, emit: Emit) -> Run:

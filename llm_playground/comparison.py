@@ -11,6 +11,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 
 from llm_playground import progress, rendering
+from llm_playground._validation import checks_arguments
 from llm_playground.budgeting import confirm_worst_case
 from llm_playground.calls import CallOptions, send, started_together
 from llm_playground.errors import InvalidParameterError
@@ -18,7 +19,7 @@ from llm_playground.events import StreamEvent
 from llm_playground.execution import Call
 from llm_playground.inputs import Case, Inputs
 from llm_playground.redaction import printable
-from llm_playground.request.parameters import check_names, iterations_from
+from llm_playground.request.parameters import iterations_from, set_parameters, unknown_name
 from llm_playground.request.prompts import Prompt
 from llm_playground.request.tables import TableRows, case_label, cases_of, table_of_cases
 from llm_playground.request.templates import names
@@ -85,6 +86,7 @@ class Comparison:
         return f"Comparison({completed} of {len(self.runs)} answers from {models})"
 
 
+@checks_arguments("compare", unknown_name)
 def compare(
     prompt_or_prompts: str | Prompt | Sequence[str | Prompt],
     models: str | Sequence[str],
@@ -99,7 +101,18 @@ def compare(
     headers: Mapping[str, str] | None = None,
     override: str | None = None,
     tags: Iterable[str] = (),
-    **parameters: Any,  # noqa: ANN401 - checked by name and range in capabilities
+    iterations: int | None = None,
+    temperature: float | None = None,
+    top_p: float | None = None,
+    top_k: int | None = None,
+    max_tokens: int | None = None,
+    stop: str | Sequence[str] | None = None,
+    seed: int | None = None,
+    presence_penalty: float | None = None,
+    frequency_penalty: float | None = None,
+    reasoning_effort: str | None = None,
+    logprobs: int | None = None,
+    extra: Mapping[str, Any] | None = None,
 ) -> Comparison:
     """Send each prompt to each model ``n`` times, all in parallel, and wait for all answers.
 
@@ -120,7 +133,18 @@ def compare(
         headers: HTTP headers of all calls, as for :func:`llm_playground.ask`.
         override: Why the calls are made even if they exceed budgets or ``confirm_above_usd``.
         tags: Labels to find the runs by.
-        **parameters: ``temperature``, ``top_p``, ``max_tokens``, ...
+        iterations: An alias of ``n``.
+        temperature: How varied the answers are; parameters that are not set are not sent.
+        top_p: The share of likely tokens to choose from.
+        top_k: The number of likely tokens to choose from.
+        max_tokens: The longest answer, in tokens.
+        stop: Texts that end the answer.
+        seed: For answers that can be repeated, where the model supports it.
+        presence_penalty: Against repeated subjects.
+        frequency_penalty: Against repeated words.
+        reasoning_effort: A word such as ``low``.
+        logprobs: Alternatives per token in ``run.logprobs``; 0 for the token alone.
+        extra: Further fields of the request's body.
 
     Raises:
         ConfigError: A call cannot be sent; nothing was sent.
@@ -131,8 +155,8 @@ def compare(
         >>> lp.compare("Name a colour.", ["local"], n=2, max_tokens=4).df.status.tolist()
         ['completed', 'completed']
     """
-    n = iterations_from(n, parameters)
-    check_names(parameters, compare)
+    parameters = set_parameters(dict(locals()))
+    n = iterations_from(n, iterations)
     prompts: list[str | Prompt] = _as_list(prompt_or_prompts)
     model_names: list[str] = _as_list(models)
     if not prompts or not model_names:

@@ -29,7 +29,7 @@ from llm_playground.execution import Call
 from llm_playground.parts import ToolCall, ToolResult
 from llm_playground.redaction import printable, redact
 from llm_playground.request.messages import Turn
-from llm_playground.request.parameters import check_names
+from llm_playground.request.parameters import unknown_name
 from llm_playground.types import Message, Run, Status, Tool
 
 T = TypeVar("T")
@@ -141,7 +141,17 @@ def _tool_loop(  # noqa: D417 - the other arguments are documented at ask
     headers: Mapping[str, str] | None = None,
     override: str | None = None,
     tags: Iterable[str] = (),
-    **parameters: Any,  # noqa: ANN401 - checked by name and range in capabilities
+    temperature: float | None = None,
+    top_p: float | None = None,
+    top_k: int | None = None,
+    max_tokens: int | None = None,
+    stop: str | Sequence[str] | None = None,
+    seed: int | None = None,
+    presence_penalty: float | None = None,
+    frequency_penalty: float | None = None,
+    reasoning_effort: str | None = None,
+    logprobs: int | None = None,
+    extra: Mapping[str, Any] | None = None,
 ) -> _ToolLoop:
     """The arguments of ``ask_with_tools`` and ``complete_with_tools``, checked.
 
@@ -153,9 +163,9 @@ def _tool_loop(  # noqa: D417 - the other arguments are documented at ask
         confirm: Called with each :class:`ToolCall` before it is made, one after the other, in the
             caller's thread, so that it may use ``input``. False declines the call, and the model is
             informed. It may be a coroutine function.
-        **parameters: As for :func:`llm_playground.ask`, and so are all arguments not listed here.
+
+    The other arguments are as for :func:`llm_playground.ask`.
     """
-    check_names(parameters, _tool_loop)
     arguments = dict(locals())  # a copy: a debugger adds this variable to the original
     del arguments["max_rounds"], arguments["confirm"]
     call = CallOptions.of(arguments).plan_one()
@@ -179,7 +189,7 @@ def _tool_loop(  # noqa: D417 - the other arguments are documented at ask
     return _ToolLoop(call, max_rounds, confirm)
 
 
-@with_signature_of(_tool_loop)
+@with_signature_of(_tool_loop, unknown_name)
 def ask_with_tools(loop: _ToolLoop) -> ToolRun:
     """Ask a model that may use tools, and wait for its answer.
 
@@ -211,7 +221,7 @@ def ask_with_tools(loop: _ToolLoop) -> ToolRun:
     return result
 
 
-@with_signature_of(_tool_loop)
+@with_signature_of(_tool_loop, unknown_name)
 async def complete_with_tools(loop: _ToolLoop) -> ToolRun:
     """Like :func:`ask_with_tools`, for ``await``; coroutine functions run on the caller's loop.
 

@@ -25,7 +25,7 @@ LAYERS = (
     ("exporting",),
     ("request", "catalog", "providers"),
     ("codegen", "execution", "budgeting", "reports"),
-    ("calls", "event_stream", "resuming", "retention", "charts", "demo", "doctor"),
+    ("calls", "event_stream", "estimation", "resuming", "retention", "charts", "demo", "doctor"),
     ("comparison", "tool_use"),
     ("magics", "widget"),
     ("__init__", "__main__"),

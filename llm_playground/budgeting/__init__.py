@@ -20,6 +20,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from llm_playground import _runtime, _validation, config, formatting, provenance, types
+from llm_playground._validation import checks_arguments
 from llm_playground.budgeting import ledger
 from llm_playground.budgeting.budget import ZERO, Budget
 from llm_playground.budgeting.enforcer import enforcer
@@ -58,6 +59,7 @@ _COLUMNS = [
 _STEPS = (Decimal(1), Decimal(2), Decimal(5), Decimal(10))
 
 
+@checks_arguments("set_budget")
 def set_budget(
     limit_usd: Decimal | float | str | None,
     *,

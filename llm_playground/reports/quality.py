@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Unpack
 
+from llm_playground._validation import checks_arguments
 from llm_playground.reports.query import (
     SENT,
     STATUS,
@@ -72,6 +73,7 @@ _ATTEMPTS: dict[Dialect, str] = {
 }
 
 
+@checks_arguments("latency")
 def latency(
     by: By | Sequence[By] = ("model",),
     *,

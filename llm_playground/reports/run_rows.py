@@ -10,6 +10,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, Unpack
 
 from llm_playground import _validation, provenance, types
+from llm_playground._validation import checks_arguments
 from llm_playground.errors import InvalidParameterError
 from llm_playground.inputs import inputs_from_json
 from llm_playground.redaction import redact
@@ -88,6 +89,7 @@ _AUDIT_CONDITIONS = {
 }
 
 
+@checks_arguments("runs")
 def runs(
     *,
     limit: int | None = None,

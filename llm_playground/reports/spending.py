@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Unpack
 
+from llm_playground._validation import checks_arguments
 from llm_playground.errors import InvalidParameterError
 from llm_playground.reports import query
 from llm_playground.reports.query import STATUS, By, Filters, When, check_filters, grouped
@@ -78,6 +79,7 @@ _Z80 = 1.2816  # the 80 % interval of a normal distribution, in standard deviati
 Days = Mapping[date, float]
 
 
+@checks_arguments("costs")
 def costs(
     by: By | Sequence[By] = ("month", "model"),
     *,
@@ -127,6 +129,7 @@ def _is_in_sums(by: object, tz: str, filters: Filters) -> bool:
     )
 
 
+@checks_arguments("usage_by")
 def usage_by(
     who: By = "user",
     *,
@@ -154,6 +157,7 @@ def usage_by(
     return grouped(_USAGE, who, filters, tz=tz, order=order)
 
 
+@checks_arguments("forecast")
 def forecast(
     by: By | Sequence[By] = (),
     *,

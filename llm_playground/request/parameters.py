@@ -6,7 +6,6 @@ deleted: a removed preset is a newer row without parameters.
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -56,10 +55,13 @@ _ELSEWHERE: dict[str, str] = {
     "timeout_s": "Set it with lp.configure(timeout_s=...).",
     "retry": "Set it with lp.configure(retry=...).",
     "retries": "Set it with lp.configure(retry=...).",
+    "service_tier": 'Write extra={"service_tier": ...}.',
     "stream": "For the answer as it comes use lp.stream(...).",
 }
 _WHOLE = frozenset({"top_k", "max_tokens", "seed", "logprobs"})
 _NAMES = tuple(field.name for field in fields(Parameters))
+# The parameters as arguments of ``ask`` and the others; ``headers`` is an argument of its own.
+ARGUMENTS = tuple(name for name in _NAMES if name != "headers")
 
 
 def preset(name: str) -> Parameters:
@@ -94,28 +96,31 @@ def parameters_from(values: Mapping[str, Any], preset_name: str | None = None) -
     return Parameters(**(base | own))
 
 
-def check_names(names: Iterable[str], function: Callable[..., object]) -> None:
-    """Check that all names are parameters or arguments of a function.
+def unknown_name(name: str, arguments: Sequence[str] = ()) -> str:
+    """The message about a name that is no parameter, nor one of the ``arguments`` of a function.
 
-    Raises:
-        InvalidParameterError: One is not; the message suggests a name.
-
-    >>> def ask(prompt, *, images=None, **parameters): ...
-    >>> check_names(["image"], ask)
-    Traceback (most recent call last):
-    llm_playground.errors.InvalidParameterError: 'image' is not a parameter. Did you mean images?
+    >>> unknown_name("image", ["images"]), unknown_name("temprature")[-27:]
+    ("'image' is not a parameter. Did you mean images?", 'Did you mean temperature?')
     """
-    names = list(names)
-    if not all(name in _NAMES for name in names):  # fast path: signatures are slow
-        arguments = inspect.signature(function).parameters.values()
-        _check_names(names, [one.name for one in arguments if one.kind is not one.VAR_KEYWORD])
+    hint = _ELSEWHERE.get(name) or closest(name, _NAMES, arguments)
+    return f"{name!r} is not a parameter. {hint}"
 
 
-def _check_names(names: Iterable[str], arguments: Sequence[str] = ()) -> None:
+def set_parameters(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The parameters that are set, removed from the arguments of a function.
+
+    >>> arguments = {"prompt": "Hi", "temperature": 0, "top_p": None}
+    >>> set_parameters(arguments), arguments
+    ({'temperature': 0}, {'prompt': 'Hi'})
+    """
+    given = {name: arguments.pop(name) for name in ARGUMENTS if name in arguments}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _check_names(names: Iterable[str]) -> None:
     unknown = next((name for name in names if name not in _NAMES), None)
     if unknown is not None:
-        hint = _ELSEWHERE.get(unknown) or closest(unknown, _NAMES, arguments)
-        raise InvalidParameterError(f"{unknown!r} is not a parameter. {hint}")
+        raise InvalidParameterError(unknown_name(unknown))
 
 
 def _as_sent(name: str, value: Any) -> Any:  # noqa: ANN401 - a parameter is of one of five types
@@ -159,14 +164,13 @@ def _plain_number(value: Any) -> Any:  # noqa: ANN401 - other values are returne
     return float(value) if isinstance(value, (Real, Decimal)) else value
 
 
-def iterations_from(n: int, parameters: dict[str, Any]) -> int:
-    """``n``, or ``iterations`` removed from ``parameters``, as a checked number.
+def iterations_from(n: int, iterations: int | None) -> int:
+    """``n``, or ``iterations`` if it is given, as a checked number.
 
     Raises:
         InvalidParameterError: It is not a whole number from 1 to 1,000.
     """
-    name = "iterations" if "iterations" in parameters else "n"
-    return check_iterations(parameters.pop("iterations", n), name)
+    return check_iterations(n, "n") if iterations is None else check_iterations(iterations)
 
 
 def check_iterations(iterations: int, name: str = "iterations") -> int:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from llm_playground import _validation, provenance, types
+from llm_playground._validation import checks_arguments
 from llm_playground.errors import InvalidParameterError
 from llm_playground.formatting import Sentence
 from llm_playground.parts import TextPart
@@ -191,6 +192,7 @@ class Form(Protocol):
         ...
 
 
+@checks_arguments("save_prompt")
 def save_prompt(
     name: str, run_or_playground: Run | Form | Prompt | str, note: str | None = None
 ) -> int:

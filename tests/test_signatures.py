@@ -1,0 +1,71 @@
+"""What editors and type checkers see of the functions that ask models."""
+
+import inspect
+import subprocess
+import sys
+
+import jedi
+import pytest
+
+import llm_playground as lp
+from llm_playground.request.parameters import ARGUMENTS
+
+FUNCTIONS = ["ask", "complete", "stream", "compare", "estimate", "ask_with_tools"]
+MISTAKES = """
+import llm_playground as lp
+
+lp.ask("Hi", temperature=0.2, stop=["END"], extra={"user": "x"})
+lp.ask("Hi", temprature=0.2)
+lp.stream("Hi", max_tokens="8")
+lp.compare("Hi", "local", temprature=1)
+lp.Playground(temprature=1)
+"""
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_each_parameter_stands_in_the_signature(name):
+    signature = inspect.signature(getattr(lp, name))
+
+    assert set(ARGUMENTS) <= set(signature.parameters)
+    assert all(each.kind is not each.VAR_KEYWORD for each in signature.parameters.values())
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, "Playground"])
+def test_an_editor_completes_them(name):
+    found = jedi.Interpreter(f"lp.{name}(temp", [{"lp": lp}]).complete()
+    assert "temperature=" in [each.name for each in found]
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        *(
+            (f"lp.{name}('Hi', 'local', temprature=1)", "Did you mean temperature")
+            for name in FUNCTIONS
+        ),
+        ("lp.Playground(temprature=1)", "Did you mean temperature"),
+        ("lp.ask('Hi', service_tier='flex')", 'Write extra={"service_tier": ...}.'),
+        ("lp.set_budget(5, modl='local')", "set_budget has no 'modl'. Did you mean model"),
+        ("lp.costs(sinse='2026')", "costs has no 'sinse'. Did you mean since"),
+    ],
+)
+def test_a_wrong_name_is_one_line_with_the_closest(call, line):
+    with pytest.raises(lp.InvalidParameterError) as caught:
+        eval(call)
+
+    assert line in str(caught.value)
+
+
+def test_mypy_finds_a_wrong_name_and_type(tmp_path):
+    code = tmp_path / "code.py"
+    code.write_text(MISTAKES)
+    command = [sys.executable, "-m", "mypy", "--config-file=", "--cache-dir", tmp_path, code]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+
+    found = [
+        line.split(":")[1]
+        for line in done.stdout.splitlines()
+        if "code.py" in line and "error" in line
+    ]
+    assert found == ["5", "6", "7", "8"], done.stdout
