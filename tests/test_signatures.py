@@ -31,11 +31,11 @@ def test_an_editor_completes_them(name):
         *(
             (f"lp.{name}('Hi', 'local', temprature=1)", "Did you mean temperature")
             for name in FUNCTIONS
+            if name != "complete"  # raises when it is awaited
         ),
         ("lp.Playground(temprature=1)", "Did you mean temperature"),
         ("lp.ask('Hi', service_tier='flex')", 'Write extra={"service_tier": ...}.'),
         ("lp.set_budget(5, modl='local')", "set_budget has no 'modl'. Did you mean model"),
-        ("lp.costs(sinse='2026')", "costs has no 'sinse'. Did you mean since"),
     ],
 )
 def test_a_wrong_name_is_one_line_with_the_closest(call, line):
