@@ -29,7 +29,8 @@ def line(run: Run) -> str:
         when = f"after {output:,} tokens" if output else "before the first token"
         return f"{parts[0]} · stopped {when}"
     if run.response_time_ms is not None and not run.cached:
-        parts.append(formatting.duration(run.response_time_ms))
+        waited_ms = sum(attempt.wait_ms for attempt in run.attempts)
+        parts.append(formatting.duration_with_wait(run.response_time_ms, waited_ms))
     if run.usage and run.usage.output_tokens is not None:
         about = "about " if run.usage_source == "estimated" else ""
         parts.append(about + formatting.count(run.usage.output_tokens, "token"))
@@ -142,8 +143,9 @@ def cost(run: Run) -> str:
         return f"at least {formatting.usd(run.at_least_usd)}"
     if run.cost_usd is None:
         return "nothing billed" if is_unbilled(run) else "price unknown"
-    about = "about " if run.usage_source == "estimated" else ""
-    return f"{about}{formatting.usd(run.cost_usd)}"
+    amount = formatting.cost_usd(run.cost_usd)
+    is_about = run.usage_source == "estimated" and not amount.startswith("<")
+    return f"about {amount}" if is_about else amount
 
 
 def is_unbilled(run: Run) -> bool:

@@ -42,6 +42,28 @@ def usd(amount: Decimal) -> str:
     return f"${amount:.1g}" if amount >= Decimal("0.00001") else f"${amount:.7f}"
 
 
+def cost_usd(amount: Decimal) -> str:
+    """What something cost, as :func:`usd`; below a hundredth of a cent only that.
+
+    >>> cost_usd(Decimal("0.00054")), cost_usd(Decimal("0.0000004")), cost_usd(Decimal(0))
+    ('$0.0005', '< $0.0001', '$0.00')
+    """
+    return "< $0.0001" if 0 < amount < Decimal("0.0001") else usd(amount)
+
+
+def duration_with_wait(ms: float, waited_ms: float) -> str:
+    """A duration of which a part was waiting, as before a retry.
+
+    >>> duration_with_wait(14_100, 12_000), duration_with_wait(14_100, 0)
+    ('2.1 s + 12 s waiting', '14.1 s')
+    """
+    if waited_ms < 1_000:
+        return duration(ms)
+    waited_s = round(waited_ms / 1000)
+    waited = f"{waited_s} s" if waited_s < 60 else duration(waited_ms)
+    return f"{duration(max(0.0, ms - waited_ms))} + {waited} waiting"
+
+
 def duration(ms: float) -> str:
     """Seconds, or minutes and seconds.
 

@@ -83,6 +83,7 @@ class Pane:
     number: int
     request: Request
     label: AnswerLabel = NO_LABEL
+    is_first_of_model: bool = True
     state: str = "waiting"
     status: str = ""
     pending_retry: Retrying | None = None
@@ -222,11 +223,15 @@ class Pane:
                 "footer": footer.line(self.run),
                 "hover": footer.details(self.run),
                 "cut": self.run.finish_reason == "length",
-                "notices": [*footer.notices(self.run), *footer.caveats([self.run])],
+                "notices": self._notices(self.run),
                 "actions": suggested_actions(self.run, self.request),
                 "digest": hashlib.sha256(text).hexdigest()[:16],
             }
         return self._ending or {}
+
+    def _notices(self, run: Run) -> list[str]:
+        """The notices; what is true of a model is said once."""
+        return [*footer.notices(run), *(footer.caveats([run]) if self.is_first_of_model else ())]
 
     def _state(self) -> PaneChange:
         state: PaneChange = {"number": self.number, "state": self.state, "status": self.status}

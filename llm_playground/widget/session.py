@@ -134,8 +134,13 @@ class AnswerSet:
 
     def __init__(self, run_number: int, calls: Sequence[PlannedCall]) -> None:
         self.run_number = run_number
+        numbered = list(enumerate(calls, 1))
+        firsts = {one.call.request.model: number for number, one in reversed(numbered)}
         self._panes = {
-            number: Pane(number, one.call.request, one.label) for number, one in enumerate(calls, 1)
+            number: Pane(
+                number, one.call.request, one.label, firsts[one.call.request.model] == number
+            )
+            for number, one in numbered
         }
         self._cost = RunCost([one.call.request for one in calls])
         self._lock = threading.Lock()  # the panes' texts and states
@@ -162,7 +167,9 @@ class AnswerSet:
             if all(pane.state not in OPEN for pane in self._panes.values()):
                 # Idle time between runs is not part of the total.
                 self._started_at += time.perf_counter() - self._ended_at
-            pane = self._panes[number] = Pane(number, one.call.request, one.label)
+            is_first = self._panes[number].is_first_of_model
+            pane = Pane(number, one.call.request, one.label, is_first)
+            self._panes[number] = pane
             pane.restarted = pane.changed = True
         self._cost.replace(number, one.call.request)
 
@@ -267,7 +274,7 @@ class AnswerSet:
         if not runs:
             return ""
         cost = _total_cost(runs)
-        expected = self._cost.expected() if cost.startswith("$") else ""
+        expected = self._cost.expected() if "$" in cost else ""
         if expected:
             cost += f" (estimate {expected})"
         took = formatting.duration((self._ended_at - self._started_at) * 1000)
@@ -289,7 +296,7 @@ def _total_cost(runs: Sequence[Run]) -> str:
     known = [run.cost_usd for run in billed if run.cost_usd is not None]
     if all(run.price_source == "free" for run in billed):
         return "free" if billed else "nothing billed"
-    total = usd(sum(known, _ZERO))
+    total = formatting.cost_usd(sum(known, _ZERO))
     unpriced = len(billed) - len(known)
     return f"{total} and {unpriced} unpriced" if unpriced else total
 

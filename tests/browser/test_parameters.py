@@ -39,7 +39,7 @@ def press(notebook, name):
 
 
 def undo(notebook, sentence):
-    line = notebook.panel.locator(".llm-undo").filter(has_text=sentence)
+    line = notebook.by("message").filter(has_text=sentence)
     line.get_by_role("button", name="Undo").click()
 
 

@@ -192,7 +192,7 @@ class Killed:
 
 IN_BACKGROUND = [Attempt(1, 0, 1, response_id="r1")]
 KILLED = {
-    "before the first delta": Killed({}, "", 2e-6, None, "about $0.0000020 · about 0 tokens"),
+    "before the first delta": Killed({}, "", 2e-6, None, "< $0.0001 · about 0 tokens"),
     "in mid-stream": Killed({}, PIECE, 252e-6, None, "about $0.0003 · about 25 tokens"),
     "in the arguments of a call": Killed(
         {"usage": Usage(1, 40)}, "", 402e-6, None, "about $0.0004 · about 40 tokens"

@@ -175,7 +175,7 @@ class TestFormats:
         text = lp.export(kept, "markdown")
         for said in ("# Why?", "System prompt", "Be brief.", "Because.", "answer 1", "Too many."):
             assert said in text
-        assert r"\$0.0000015 · 0.12 s · 20 tokens" in text
+        assert r"\< \$0.0001 · 0.12 s · 20 tokens" in text
         warm = lp.export(run(parameters=lp.Parameters(temperature=0.2, stop=("|",))), "markdown")
         assert "| temperature | 0.2 |" in warm
 

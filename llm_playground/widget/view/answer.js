@@ -151,7 +151,8 @@ export function createPane(view, element, { number }, menuItems) {
   const copy = () => {
     textOf(view, number, body).then((text) => copyText(text, element)).then((done) => {
       elements.showCopied(done);
-      view.announce(done ? `${capitalized(nameOf(number))} copied.` : COPY_FAILED);
+      if (done) view.status.say(`${capitalized(nameOf(number))} copied.`);
+      else view.status.fail(COPY_FAILED);
     });
   };
   const textElement = () => (raw.form() === "text" ? raw.element : body);
@@ -210,8 +211,8 @@ function createElements(view, element, number, menuItems) {
     () => view.model.send({ type: "retry_now", number }));
   const stopOne = button("Stop", { class: "llm-link", hidden: true }, signal,
     () => view.model.send({ type: "stop", number }));
-  const copyOne = h("button", { type: "button", class: "llm-link llm-on-hover", hidden: true }, "Copy");
-  const menu = createMenu(view, { text: "⋯", name: `More for ${nameOf(number)}`, class: "llm-link llm-dots llm-on-hover" },
+  const copyOne = h("button", { type: "button", class: "llm-link", hidden: true }, "Copy");
+  const menu = createMenu(view, { text: "⋯", name: `More for ${nameOf(number)}`, class: "llm-link llm-dots" },
     () => menuItems(number));
   element.style.minHeight = "";
   element.replaceChildren(

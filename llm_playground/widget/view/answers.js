@@ -4,7 +4,7 @@
 import { createFrame, createPane } from "./answer.js";
 import { NO_GRID, gridOf, neighbor, withBaseline } from "./answer_grid.js";
 import { counterpartOf, isOpen, progress } from "./answer_state.js";
-import { button, follow, h, setText, show } from "./dom.js";
+import { button, h, setText } from "./dom.js";
 import { fillGrid } from "./grid_view.js";
 import { createFormChanges, createRunWalk } from "./run_walk.js";
 
@@ -23,22 +23,24 @@ const EMPTY = "Answers appear here, side by side. Ctrl+Enter runs, ? shows all k
 /** @param {View} view */
 export function createAnswers(view) {
   const line = h("span", { class: "llm-progress" });
-  const stopAll = button("Stop all", { "data-llm": "stop", hidden: true }, view.signal, () => {
-    view.model.send({ type: "stop" });
+  const againstBaseline = (/** @type {string} */ key) => `Against the baseline; answer 1 is pinned if none is (${key})`;
+  const asText = createToggle(view, "Text", "As the model wrote it", () => {
+    rememberForm(view, formOf());
+    for (const pane of panes.values()) pane.setForm(formOf());
   });
-  const onlyDifferent = createToggle(view, "Only different", "n", () => {
+  const onlyDifferent = createToggle(view, "Only different", againstBaseline("n"), () => {
     pinFirst(onlyDifferent);
     updateFrames();
   });
-  const showDifference = createToggle(view, "Diff", "d", () => {
+  const showDifference = createToggle(view, "Diff", againstBaseline("d"), () => {
     pinFirst(showDifference);
     updateDifferences();
   });
-  const tools = h("div", { class: "llm-answer-tools", hidden: true }, onlyDifferent, showDifference);
-  const summary = h("div", { class: "llm-summary" }, line, createFormChanges(view));
+  const tools = h("div", { class: "llm-answer-tools", hidden: true }, asText, onlyDifferent, showDifference);
+  const lead = h("div", { class: "llm-lead" }, line, createFormChanges(view), view.status.element);
   const grid = h("div", { class: "llm-grid" });
   const element = h("div", { class: "llm-answers" },
-    h("div", { class: "llm-head" }, summary, createRunWalk(view), tools, stopAll), grid);
+    h("div", { class: "llm-head" }, lead, createRunWalk(view), tools), grid);
   /** @type {Map<number, HTMLElement>} */
   const frames = new Map();
   /** @type {Map<number, PaneView>} */
@@ -53,6 +55,10 @@ export function createAnswers(view) {
     else emptyFrame(number);
   });
 
+  /** @returns {import("./answer_text.js").Form} */
+  const formOf = () => (isPressed(asText) ? "text" : "formatted");
+  asText.setAttribute("aria-pressed", String(rememberedForm(view) === "text"));
+
   const allPanes = () => painted.answers?.panes ?? [];
   const baseline = () => painted.answers?.baseline ?? null;
   const paneAt = (/** @type {number} */ number) => (
@@ -66,8 +72,8 @@ export function createAnswers(view) {
   const pin = (number) => {
     const answer = number === 0 || isPinned(number) ? null : number;
     view.request("pin", { answer }).then(
-      () => view.announce(answer === null ? "No baseline." : `Answer ${answer} is the baseline.`),
-      (/** @type {Error} */ error) => view.announce(error.message));
+      () => view.status.say(answer === null ? "No baseline." : `Answer ${answer} is the baseline.`),
+      (/** @type {Error} */ error) => view.status.fail(error.message));
   };
   /**
    * Pin the first answer when a comparison is turned on without a baseline.
@@ -109,8 +115,10 @@ export function createAnswers(view) {
   const fillFrame = (number) => {
     const [pane, frame] = [paneAt(number), frames.get(number)];
     if (!pane || !frame) return;
+    const isNew = !panes.has(number);
     const paneView = panes.get(number) ?? createPane(view, frame, pane, menuItems);
     panes.set(number, paneView);
+    if (isNew) paneView.setForm(formOf());
     paneView.paint(pane);
     paneView.afterPaint();
     updateDifference(number);
@@ -133,7 +141,9 @@ export function createAnswers(view) {
       const isEmpty = own.every((frame) => frame.hidden || frame.dataset["llm"] === "baseline");
       for (const element of elements) if (element.dataset["llm"] !== "pane") element.hidden = isEmpty;
     }
-    tools.hidden = allPanes().length + (baseline()?.panes.length ?? 0) < 2;
+    tools.hidden = allPanes().length === 0;
+    const canCompare = allPanes().length + (baseline()?.panes.length ?? 0) > 1;
+    for (const one of [onlyDifferent, showDifference]) one.hidden = !canCompare;
   };
   /** @param {number} number */
   const updateDifference = (number) => {
@@ -148,7 +158,7 @@ export function createAnswers(view) {
         const isCurrent = painted.answers?.run === run && counterpart(number)?.number === other.number;
         if (isPressed(showDifference) && isCurrent) paneView.compare(found);
       },
-      (/** @type {Error} */ error) => view.announce(error.message));
+      (/** @type {Error} */ error) => view.status.fail(error.message));
   };
   const updateDifferences = () => {
     for (const number of panes.keys()) updateDifference(number);
@@ -180,7 +190,6 @@ export function createAnswers(view) {
     }
     if (due.length < answers.panes.length) painted.later ||= setTimeout(paintOffscreen, OFFSCREEN_EVERY_MS);
     setText(line, answers.panes.length > 0 ? progress(answers) : EMPTY);
-    paintStop();
     if (isNewRun || isRepinned || hasEnded) {
       updateFrames();
       updateDifferences();
@@ -200,11 +209,6 @@ export function createAnswers(view) {
     if (painted.answers) paint(painted.answers);
   };
   // Another Run than the shown one may be running.
-  const paintStop = () => {
-    const isRunning = painted.answers?.running || view.model.get("running");
-    show(stopAll, Boolean(isRunning), frames.values().next().value ?? element);
-  };
-  follow(view, ["running"], paintStop);
 
   /** @param {EventTarget | null} target */
   const numberAt = (target) => {
@@ -222,7 +226,7 @@ export function createAnswers(view) {
     frames.get(next)?.focus();
   };
   return {
-    element, summary, tools, paint, numberAt, move, pin, retry,
+    element, lead, tools, paint, numberAt, move, pin, retry,
     pane: (/** @type {number} */ number) => panes.get(number),
     toggleDifference: () => showDifference.click(),
     toggleOnlyDifferent: () => onlyDifferent.click(),
@@ -269,20 +273,35 @@ function ended(before, after) {
 }
 
 /**
- * Create a toggle button of the comparison with the baseline.
+ * Create a toggle button.
  * @param {View} view
  * @param {string} label
- * @param {string} key its shortcut
+ * @param {string} title
  * @param {() => void} react
  */
-function createToggle(view, label, key, react) {
-  const title = `Against the baseline; answer 1 is pinned if none is (${key})`;
+function createToggle(view, label, title, react) {
   const attributes = { class: "llm-link", "aria-pressed": "false", title };
   const element = button(label, attributes, view.signal, () => {
     element.setAttribute("aria-pressed", String(!isPressed(element)));
     react();
   });
   return element;
+}
+
+// How the answers of each playground were last shown is kept by the browser.
+const FORM_KEY = "llm_playground:answers-as:";
+
+/** @param {View} view */
+function rememberedForm(view) {
+  return localStorage.getItem(FORM_KEY + (view.model.get("name") ?? ""));
+}
+
+/**
+ * @param {View} view
+ * @param {import("./answer_text.js").Form} form
+ */
+function rememberForm(view, form) {
+  localStorage.setItem(FORM_KEY + (view.model.get("name") ?? ""), form);
 }
 
 /** @param {Element} element */

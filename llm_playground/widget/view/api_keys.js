@@ -24,7 +24,7 @@ export function createKeyHelp(view, provider, dialog) {
   const check = button("Check again", { class: "llm-link" }, view.signal, () => {
     check.setAttribute("aria-disabled", "true");
     view.request("check_keys", { provider })
-      .then(view.announce, (error) => view.announce(error.message))
+      .then(view.status.say, (error) => view.status.fail(error.message))
       .finally(() => check.removeAttribute("aria-disabled"));
   });
   const enter = button("Enter key…", { class: "llm-link", "aria-label": `Enter key for ${vendor}` }, view.signal,
@@ -60,7 +60,7 @@ export function createKeyDialog(view, fallbackFocus) {
   const use = async () => {
     const key = secret.value;
     secret.value = "";
-    view.announce(await view.request("set_key", { provider, key }));
+    view.status.say(await view.request("set_key", { provider, key }));
     dialog.close();
   };
   form.addEventListener("submit", (event) => {

@@ -2,7 +2,7 @@
 // bytes are sent to the kernel once, in chunks; the trait holds only names and sizes.
 
 import { button, follow, h, newId, setText, show } from "./dom.js";
-import { createUndoLine } from "./overlay.js";
+import { createUndo } from "./status_line.js";
 
 /** @typedef {import("./dom.js").View} View */
 
@@ -90,7 +90,7 @@ export function createAttachments(view, prompt) {
   };
   const problem = h("p", { class: "llm-problem", role: "alert" });
   const note = h("p", { class: "llm-warning" });
-  const undo = createUndoLine(view, prompt);
+  const undo = createUndo(view, prompt);
   /** @type {Map<string, string>} */
   const thumbnails = new Map();
 
@@ -186,7 +186,7 @@ export function createAttachments(view, prompt) {
   follow(view, ["images", "files", "running"], undo.drop); // a Run forgets what was removed
   acceptPastes(view, prompt, addFiles);
   const adding = createAddRow(view, addPath, addFiles);
-  const element = h("div", { class: "llm-attachments" }, lists.images, lists.files, undo.element, adding.row, problem, note);
+  const element = h("div", { class: "llm-attachments" }, lists.images, lists.files, adding.row, problem, note);
   return { element, opener: adding.opener, acceptDrops: (place) => acceptDrops(view, place, addFiles) };
 }
 

@@ -25,6 +25,7 @@ import { movedPosition } from "./shared_text.js";
  * @property {(extra?: Record<string, unknown>) => void} run send the form, with extra arguments if any
  * @property {() => void} flush send pending edits now, before a request that depends on them
  * @property {(sentence: string) => void} announce have a screen reader read a sentence
+ * @property {import("./status_line.js").StatusLine} status the line of messages
  * @property {import("./kernel.js").Requester} request
  * @property {(sentence: string, undo: () => unknown) => void} offerUndo report an action with a button Undo
  * @property {() => void} afterRun called after Run was pressed
@@ -180,7 +181,8 @@ export function createCopy(view, name, attributes, text) {
   const copy = button("Copy", { ...attributes, "aria-label": `Copy ${name.toLowerCase()}` }, view.signal, () => {
     copyText(text(), copy.parentElement ?? copy).then((done) => {
       setText(copy, done ? "Copied" : "Copy");
-      view.announce(done ? `${name} copied.` : COPY_FAILED);
+      if (done) view.announce(`${name} copied.`);
+      else view.status.fail(COPY_FAILED);
     });
   });
   return copy;

@@ -9,8 +9,6 @@ import { createDialog, createMenu } from "./overlay.js";
 /** @typedef {import("./dom.js").View} View */
 /** @typedef {ReturnType<typeof createToolbar>} Toolbar */
 
-const STATUS_MS = 6_000;
-
 /**
  * Create the toolbar in the heading with its dialogs, and add items to the menu of each answer.
  * @param {View} view
@@ -22,20 +20,11 @@ export function createToolbar(view, keys) {
   const history = createHistoryDialog(view);
   const save = createSaveDialog(view);
   const exportMenu = createExportMenu(view);
-  const status = h("p", { class: "llm-shared", role: "status" });
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
-  view.signal.addEventListener("abort", () => clearTimeout(timer));
-  /** @param {string} sentence @param {boolean} stays whether it stays until the next click */
-  const showStatus = (sentence, stays) => {
-    setText(status, sentence);
-    clearTimeout(timer);
-    if (!stays) timer = setTimeout(() => setText(status, ""), STATUS_MS);
-  };
+  const { status } = view;
   const share = () => {
-    view.request("link").then((text) => copyText(text, element).then((done) => showStatus(
-      done ? `Copied ${text}` : `Copy this: ${text}`, !done)),
-    (/** @type {Error} */ error) => showStatus(error.message, true));
+    view.request("link").then((text) => copyText(text, element).then((done) => (
+      done ? status.say(`Copied ${text}`) : status.fail(`Copy this: ${text}`))),
+    (/** @type {Error} */ error) => status.fail(error.message));
   };
   /** @type {(text: string, attributes: Record<string, string>, onPress: () => void) => HTMLElement} */
   const tool = (text, attributes, onPress) => button(text, { class: "llm-link", ...attributes }, view.signal, onPress);
@@ -50,13 +39,10 @@ export function createToolbar(view, keys) {
     { label: "Code", act: code.open });
   return {
     element,
-    /** Placed below the heading. */
-    lines: h("div", { class: "llm-tool-lines" }, history.undo.element, status),
     /** Placed to the right of the answers' line. */
     exportMenu: exportMenu.element,
     dialogs: [inspector.element, code.element, history.element, save.element],
     paint: exportMenu.paint,
-    offerUndo: history.undo.offer,
     inspector, history,
   };
 }
@@ -140,7 +126,6 @@ const FORMATS = [["json", "JSON"], ["markdown", "Markdown"], ["csv", "CSV"]];
  * @param {View} view
  */
 export function createExportMenu(view) {
-  const status = h("span", { class: "llm-side", role: "status" });
   const menu = createMenu(view, { text: "Export ▾", name: "Export" }, () => [
     ...FORMATS.map(([format, name]) => ({ label: `Download ${name}`, act: () => fetchExport(format, download) })),
     ...FORMATS.map(([format, name]) => ({ label: `Copy ${name}`, act: () => fetchExport(format, copy) })),
@@ -148,21 +133,14 @@ export function createExportMenu(view) {
   const title = "Copy the form as a cell that runs the same calls";
   const cell = button("Copy as cell", { class: "llm-link", title }, view.signal, () => {
     view.flush();
-    view.request("cell").then((text) => copyText(text, element).then((done) => showStatus(
-      done ? "Copied. Paste it into a cell." : COPY_FAILED)), fail);
+    view.request("cell").then((text) => copyText(text, element).then(
+      (done) => showCopied(done, "Copied. Paste it into a cell.")), fail);
   });
-  const element = h("span", { class: "llm-leaving", hidden: true }, status, menu.element, cell);
+  const element = h("span", { class: "llm-leaving", hidden: true }, menu.element, cell);
 
-  /** @param {string} sentence */
-  const showStatus = (sentence) => {
-    setText(status, sentence);
-    clearTimeout(timer);
-    timer = setTimeout(() => setText(status, ""), STATUS_MS);
-  };
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
-  view.signal.addEventListener("abort", () => clearTimeout(timer));
-  const fail = (/** @type {Error} */ error) => showStatus(error.message);
+  const fail = (/** @type {Error} */ error) => view.status.fail(error.message);
+  /** @param {boolean} done @param {string} sentence */
+  const showCopied = (done, sentence) => (done ? view.status.say(sentence) : view.status.fail(COPY_FAILED));
   /**
    * @param {string} format
    * @param {(file: {text: string, name: string, kind: string}) => void} act
@@ -178,15 +156,16 @@ export function createExportMenu(view) {
     link.click();
     link.remove();
     setTimeout(() => URL.revokeObjectURL(url), 60_000);
-    showStatus(`Saved as ${name}.`);
+    view.status.say(`Saved as ${name}.`);
   };
   /** @param {{text: string, name: string}} file */
   const copy = ({ text }) => {
-    copyText(text, element).then((done) => showStatus(done ? "Copied." : COPY_FAILED));
+    copyText(text, element).then((done) => showCopied(done, "Copied."));
   };
   /** @param {import("./answer_state.js").AnswerSet} answers */
   const paint = (answers) => {
-    element.hidden = !answers.panes.some((pane) => !isOpen(pane));
+    element.hidden = answers.panes.length === 0;
+    element.classList.toggle("llm-invisible", answers.panes.every(isOpen));
   };
   return { element, paint };
 }

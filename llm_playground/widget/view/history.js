@@ -2,7 +2,8 @@
 
 import { button, h, newId, setText } from "./dom.js";
 import { aboutLine, formatMoment, historyItems, isFailure } from "./history_list.js";
-import { createDialog, createUndoLine } from "./overlay.js";
+import { createDialog } from "./overlay.js";
+import { createUndo } from "./status_line.js";
 
 /** @typedef {import("./dom.js").View} View */
 /** @typedef {import("./history_list.js").HistoryRun} HistoryRun */
@@ -38,7 +39,7 @@ export function createHistoryDialog(view) {
     h("div", { class: "llm-history-head" }, h("div", { class: "llm-history-search" }, search, of), line,
       searchCompressed), list, more, keys);
   dialog.element.classList.add("llm-drawer");
-  const undo = createUndoLine(view);
+  const undo = createUndo(view);
   /** @type {{runs: HistoryRun[], unfolded: Map<string, HistoryAnswer[]>, items: HistoryItem[], at: number, request: number, compressed: boolean}} */
   const state = { runs: [], unfolded: new Map(), items: [], at: -1, request: 0, compressed: false };
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -178,7 +179,7 @@ export function createHistoryDialog(view) {
       const what = answer ? "Opened one answer of" : "Opened the Run of";
       const opened = `${what} ${formatMoment(run.started_at, new Date())}.`;
       undo.offer([opened, note].filter(Boolean).join(" "), () => (
-        view.request("undo").then(() => view.announce("Form and answers were restored."))));
+        view.request("undo").then(() => view.status.say("Form and answers were restored."))));
     }, fail);
   };
   const scheduleSearch = () => {
@@ -213,5 +214,5 @@ export function createHistoryDialog(view) {
     search.select();
     load();
   };
-  return { element: dialog.element, undo, open, close: dialog.close };
+  return { element: dialog.element, open, close: dialog.close };
 }

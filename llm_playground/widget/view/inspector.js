@@ -66,7 +66,7 @@ export function createInspector(view) {
   dialog.element.querySelector("header")?.lastElementChild?.before(refresh);
   /** @param {number} number */
   const open = (number) => {
-    if (!number) return view.announce("Choose an answer first.");
+    if (!number) return view.status.say("Choose an answer first.");
     state.number = number;
     dialog.rename(`Wire · answer ${number}`);
     content.replaceChildren();

@@ -2,7 +2,7 @@
 
 import { createKeyDialog, createKeyHelp } from "./api_keys.js";
 import { button, follow, h, newId, replaceContent, setText } from "./dom.js";
-import { createUndoLine } from "./overlay.js";
+import { createUndo } from "./status_line.js";
 import {
   extendGroups, findChoice, groupedChoices, labelOf, markOf, noMatchMessage, providerOf,
 } from "./model_choices.js";
@@ -30,10 +30,10 @@ export function createPicker(view) {
   const popup = createPopup(view, input, keys);
   const chips = h("span", { class: "llm-chips" });
   const fixes = h("div", { class: "llm-fixes" });
-  const undo = createUndoLine(view, input);
+  const undo = createUndo(view, input);
   const element = h("div", { class: "llm-models" },
     h("span", { class: "llm-label", "aria-hidden": "true" }, "Model"),
-    chips, h("span", { class: "llm-combo" }, input), popup.element, undo.element, fixes, keys.element);
+    chips, h("span", { class: "llm-combo" }, input), popup.element, fixes, keys.element);
 
   /** @returns {string[]} */
   const chosen = () => view.model.get("models");

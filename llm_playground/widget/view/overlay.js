@@ -1,6 +1,6 @@
-// Dialogs, menus, the line that offers to undo an action, and the dialog that lists the keys.
+// Dialogs, menus, and the dialog that lists the keys.
 
-import { button, h, setText, show } from "./dom.js";
+import { button, h, setText } from "./dom.js";
 import { KEY_HELP } from "./keyboard.js";
 
 /** @typedef {import("./dom.js").View} View */
@@ -78,7 +78,7 @@ export function createMenu(view, opener, items) {
     if (wasOpen) list.hidePopover();
     list.hidden = true;
     openButton.setAttribute("aria-expanded", "false");
-    window.removeEventListener("scroll", closeOutside, { capture: true });
+    window.removeEventListener("scroll", follow, { capture: true });
     if (inside) openButton.focus({ preventScroll: true });
     return wasOpen;
   };
@@ -88,11 +88,11 @@ export function createMenu(view, opener, items) {
     list.showPopover();
     placeBelow(list, openButton);
     openButton.setAttribute("aria-expanded", "true");
-    window.addEventListener("scroll", closeOutside, { capture: true, signal: view.signal });
+    window.addEventListener("scroll", follow, { capture: true, signal: view.signal });
     focusAt(0);
   };
-  // It would stay where it is while its button scrolls away.
-  const closeOutside = (/** @type {Event} */ event) => event.target !== list && close();
+  // In the top layer it would stay where it is while its button scrolls away.
+  const follow = () => placeBelow(list, openButton);
   /** @param {MenuItem} item */
   const createItem = ({ label, key, act }) => {
     const row = h("button", { type: "button", role: "menuitem", tabindex: "-1" }, h("span", {}, label));
@@ -139,45 +139,6 @@ function placeBelow(list, opener) {
   const left = at.left + size.width <= window.innerWidth ? at.left : at.right - size.width;
   list.style.top = `${Math.max(0, isBelow ? at.bottom : at.top - size.height)}px`;
   list.style.left = `${Math.max(0, left)}px`;
-}
-
-/** @typedef {ReturnType<typeof createUndoLine>} UndoLine */
-
-/**
- * Create a line that reports an action and offers to undo it, until the next action or `drop`.
- * @param {View} view
- * @param {HTMLElement} [fallbackFocus] gets the focus when the line disappears
- */
-export function createUndoLine(view, fallbackFocus) {
-  const line = h("span", {});
-  /** @type {() => unknown} */
-  let undoLast = () => {};
-  const undoButton = button("Undo", { class: "llm-link" }, view.signal, () => {
-    Promise.resolve(undoLast()).then(() => drop(), fail);
-  });
-  const element = h("p", { class: "llm-undo", hidden: true }, line, undoButton);
-  const drop = () => {
-    if (fallbackFocus) show(element, false, fallbackFocus);
-    else element.hidden = true;
-  };
-  /** @param {Error} error */
-  const fail = (error) => {
-    setText(line, error.message);
-    undoButton.hidden = true;
-    element.hidden = false;
-  };
-  /**
-   * @param {string} sentence
-   * @param {() => unknown} undo
-   */
-  const offer = (sentence, undo) => {
-    undoLast = undo;
-    setText(line, sentence);
-    undoButton.hidden = false;
-    element.hidden = false;
-    view.announce(`${sentence} You can undo this.`);
-  };
-  return { element, offer, drop, fail };
 }
 
 /**

@@ -2,7 +2,7 @@
 // defines which parameters exist and what the selected models accept.
 
 import { button, follow, h, newId, setText, show } from "./dom.js";
-import { createUndoLine } from "./overlay.js";
+import { createUndo } from "./status_line.js";
 import { formatTexts, formatValue, isSweep, parseTexts, parseValue, summarizeValue } from "./parameter_values.js";
 import { capitalize, createPresetSaver, createPresets, leavePreset } from "./presets.js";
 
@@ -20,14 +20,14 @@ export function createParameters(view, root) {
   const traits = Object.keys(view.model.get("dials"));
   const current = () => Object.fromEntries(traits.map((trait) => [trait, view.model.get(trait) ?? null]));
   const more = createMore(view, traits.slice(ALWAYS_SHOWN));
-  const undo = createUndoLine(view, more.opener);
+  const undo = createUndo(view, more.opener);
   const saver = createPresetSaver(view, undo, current);
   const reset = createReset(view, [...traits, "preset"], undo);
   const summary = h("summary", {});
   const presets = createPresets(view, undo);
   const element = h("details", { class: "llm-parameters" }, summary, h("div", { class: "llm-controls" },
     presets, ...traits.slice(0, ALWAYS_SHOWN).map((trait) => createControl(view, trait)),
-    h("div", { class: "llm-acts" }, more.opener, saver.opener, reset), saver.form, undo.element, more.element));
+    h("div", { class: "llm-acts" }, more.opener, saver.opener, reset), saver.form, more.element));
   follow(view, [...traits, "preset", "dials"], () => {
     setText(summary, summaryText(view, traits));
     const touched = Object.values(current()).some((value) => value !== null);
@@ -83,7 +83,7 @@ function createMore(view, traits) {
 /**
  * @param {View} view
  * @param {readonly string[]} traits
- * @param {import("./overlay.js").UndoLine} undo
+ * @param {import("./status_line.js").Undo} undo
  */
 function createReset(view, traits, undo) {
   return button("Reset", { class: "llm-link", title: "All parameters back to auto" }, view.signal, () => {

@@ -14,6 +14,7 @@ import { createPrompts } from "./prompts.js";
 import { createDraftStatus, createSavedLine } from "./restore.js";
 import { createRunBar } from "./run_bar.js";
 import { walk } from "./run_walk.js";
+import { createStatusLine, createUndo } from "./status_line.js";
 import { renderSaved } from "./saved_view.js";
 import { mergedValue } from "./shared_text.js";
 
@@ -52,7 +53,7 @@ async function render({ model, el }) {
   el.classList.add("llm-playground");
   el.append(
     h("header", { class: "llm-heading" }, heading, createDraftStatus(view), toolbar.element),
-    toolbar.lines, picker.element,
+    picker.element,
     h("div", { class: "llm-form" }, prompts.element, createParameters(view, el)),
     bar.element, answers.element, live, keys.element, bar.dialog, ...toolbar.dialogs);
   answers.tools.after(toolbar.exportMenu);
@@ -62,10 +63,9 @@ async function render({ model, el }) {
     toolbar.paint(state);
   });
   const connection = createConnectionStatus(view, updates);
-  bar.element.after(connection.element);
+  bar.slot.append(connection.element);
   view.afterRun = connection.ping;
-  view.offerUndo = toolbar.offerUndo;
-  createSavedLine(view, answers.summary);
+  createSavedLine(view, answers.lead);
   hideSavedCopy(view, el);
   repairSavedCopy(view);
   keepFullHeight(view, el);
@@ -99,11 +99,12 @@ function createView(model, signal, live) {
     },
     flush: edits.flush,
     announce: (sentence) => setText(live, sentence),
+    status: createStatusLine(signal),
     request: (name, args) => {
       edits.flush(); // what the kernel changes then is no change to merge
       return request(name, args);
     },
-    offerUndo: () => {},
+    offerUndo: (sentence, undo) => createUndo(view).offer(sentence, undo),
     afterRun: () => {},
     localKeys: new Map(),
     answerMenuItems: [],

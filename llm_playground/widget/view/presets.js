@@ -4,14 +4,14 @@ import { button, follow, h, replaceContent, setText } from "./dom.js";
 
 /** @typedef {import("./dom.js").Model} Model */
 /** @typedef {import("./dom.js").View} View */
-/** @typedef {import("./overlay.js").UndoLine} UndoLine */
+/** @typedef {import("./status_line.js").Undo} Undo */
 
 /** @typedef {{parameters: Record<string, unknown>, by: string}} SavedPreset */
 
 /**
  * Create the buttons of all presets.
  * @param {View} view
- * @param {UndoLine} undo
+ * @param {Undo} undo
  */
 export function createPresets(view, undo) {
   const saved = h("span", { class: "llm-own" });
@@ -39,7 +39,7 @@ export function createPresets(view, undo) {
  * @param {View} view
  * @param {string} name
  * @param {string} text
- * @param {UndoLine} undo
+ * @param {Undo} undo
  */
 function createPresetButton(view, name, text, undo) {
   const onPress = () => choosePreset(view, view.model.get("preset") === name ? null : name, undo);
@@ -51,7 +51,7 @@ function createPresetButton(view, name, text, undo) {
 /**
  * @param {View} view
  * @param {string} name
- * @param {UndoLine} undo
+ * @param {Undo} undo
  */
 function createSavedPreset(view, name, undo) {
   const remove = async () => {
@@ -86,7 +86,7 @@ export function presetSettings(model, name) {
  * Apply a preset; null resets what the current preset has set to auto.
  * @param {View} view
  * @param {string | null} name
- * @param {UndoLine} undo offers to bring back values that were set by hand
+ * @param {Undo} undo offers to bring back values that were set by hand
  */
 function choosePreset(view, name, undo) {
   const old = presetSettings(view.model, view.model.get("preset"));
@@ -118,7 +118,7 @@ export function leavePreset(view, trait, value) {
 /**
  * Create the form that saves the current parameters as a preset.
  * @param {View} view
- * @param {UndoLine} undo
+ * @param {Undo} undo
  * @param {() => Record<string, unknown>} current
  */
 export function createPresetSaver(view, undo, current) {

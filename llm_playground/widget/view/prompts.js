@@ -37,13 +37,13 @@ export function createPrompts(view) {
  * @param {number} number of the answer
  * @param {HTMLElement} prompt
  */
-async function continueFrom({ request, announce }, number, prompt) {
+async function continueFrom({ request, status }, number, prompt) {
   try {
     await request("add_turns", { number });
     prompt.focus();
-    announce("The answer was added to the turns. Ask the next question.");
+    status.say("The answer was added to the turns. Ask the next question.");
   } catch (error) {
-    announce(/** @type {Error} */ (error).message);
+    status.fail(/** @type {Error} */ (error).message);
   }
 }
 

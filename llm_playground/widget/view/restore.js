@@ -14,7 +14,7 @@ export function createDraftStatus(view) {
   const words = h("span", { class: "llm-draft-words", "data-llm": "draft" });
   const act = button("", { class: "llm-link", hidden: true }, view.signal, () => {
     const name = act.textContent === "Undo" ? "restore_draft" : "discard_draft";
-    view.request(name).catch((error) => view.announce(error.message));
+    view.request(name).catch((error) => view.status.fail(error.message));
   });
   const element = h("span", { class: "llm-draft" }, words, act);
   follow(view, ["draft"], () => {
@@ -38,7 +38,7 @@ export function createSavedLine(view, head) {
   const problem = h("span", { class: "llm-problem", role: "alert" });
   const importRuns = button("Import them", { class: "llm-link" }, view.signal, () => {
     view.request("import_runs").then(
-      (count) => view.announce(`${plural(count, "run")} imported.`),
+      (count) => view.status.say(`${plural(count, "run")} imported.`),
       (error) => setText(problem, error.message));
   });
   const runFresh = button("Run fresh", { class: "llm-link" }, view.signal, () => view.run());

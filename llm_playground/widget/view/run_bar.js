@@ -14,6 +14,7 @@ const DOUBLE_CLICK_MS = 500;
 /**
  * @typedef {object} RunBarView
  * @property {HTMLElement} element
+ * @property {HTMLElement} slot takes lines about what cannot be done now
  * @property {HTMLElement} dialog
  * @property {(one?: boolean) => void} press Run or Try one
  * @property {() => boolean} close close what is open or cancel the confirmation;
@@ -39,9 +40,10 @@ export function createRunBar(view) {
   const override = button("Override…", { class: "llm-link", hidden: true, "aria-expanded": "false" }, signal, () => {
     reason.open(preview().calls);
   });
-  const element = h("div", { class: "llm-bar" }, ...createSpin(view, problem.id),
-    h("div", { class: "llm-slot" }, price, setPrice, override, problem, reason.element),
-    h("div", { class: "llm-go" }, one, run));
+  const stop = createStopAll(view);
+  const slot = h("div", { class: "llm-slot" }, price, setPrice, override, problem, reason.element);
+  const element = h("div", { class: "llm-bar" }, ...createSpin(view, problem.id), slot,
+    h("div", { class: "llm-go" }, one, h("span", { class: "llm-one-place" }, run, stop)));
 
   /** @type {{confirmation: Confirmation | null, timer: ReturnType<typeof setTimeout> | undefined}} */
   const state = { confirmation: null, timer: undefined };
@@ -75,11 +77,12 @@ export function createRunBar(view) {
     show(setPrice, bar.setPrice, run);
     show(override, bar.override && !reason.isOpen(), run);
     if (!bar.override) reason.close();
+    exchange(run, stop, model.get("running"));
   };
   /** @param {Confirmation & {type: string, view: string}} content */
   const onMessage = (content) => {
     if (content.view !== view.id) return;
-    if (content.type === "notice") view.announce(content.message);
+    if (content.type === "notice") view.status.say(content.message);
     if (content.type !== "confirm") return;
     const confirmation = { ...content, ready: false };
     state.confirmation = confirmation;
@@ -103,7 +106,32 @@ export function createRunBar(view) {
   reason.onChange(paint);
   follow(view, ["price", "problem", "running"], paint);
   const close = () => prices.close() || reason.close() || cancelConfirmation();
-  return { element, dialog: prices.element, press, close };
+  return { element, slot, dialog: prices.element, press, close };
+}
+
+/**
+ * Create the button that takes the place of Run while calls are running. The second half of a double
+ * click on Run, and its key that is held down, do not press it.
+ * @param {View} view
+ */
+function createStopAll({ model, signal }) {
+  const stop = h("button", { type: "button", class: "llm-stop", "data-llm": "stop" }, "Stop all");
+  stop.addEventListener("click", ({ detail }) => detail > 1 || model.send({ type: "stop" }), { signal });
+  stop.addEventListener("keydown", (event) => event.repeat && event.preventDefault(), { signal });
+  return stop;
+}
+
+/**
+ * Show the second of two elements that stand in one place, or the first; the focus stays in the place.
+ * @param {HTMLElement} first
+ * @param {HTMLElement} second
+ * @param {boolean} isSecond
+ */
+function exchange(first, second, isSecond) {
+  const [shown, hidden] = isSecond ? [second, first] : [first, second];
+  shown.classList.remove("llm-invisible");
+  if (document.activeElement === hidden) shown.focus({ preventScroll: true });
+  hidden.classList.add("llm-invisible");
 }
 
 /**
@@ -227,7 +255,7 @@ export function createPriceDialog(view, onClose) {
     const [input_usd, output_usd] = [input, output].map(({ box }) => parseAmount(box.value));
     const price = { model: choice.value, input_usd, output_usd };
     view.request("set_price", price).then(() => {
-      view.announce(`The price of ${price.model} was set.`);
+      view.status.say(`The price of ${price.model} was set.`);
       dialog.close();
     }, (/** @type {Error} */ error) => setText(missing, error.message));
   };

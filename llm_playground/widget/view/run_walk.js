@@ -26,7 +26,7 @@ const MOST_NAMED = 3;
  * @param {-1 | 1} step
  */
 export function walk(view, step) {
-  view.request("show_run", { step }).catch((/** @type {Error} */ error) => view.announce(error.message));
+  view.request("show_run", { step }).catch((/** @type {Error} */ error) => view.status.fail(error.message));
 }
 
 /**
@@ -43,7 +43,7 @@ export function createRunWalk(view) {
   const words = h("span", { class: "llm-walk-words" });
   const running = button("", { class: "llm-link", hidden: true }, signal, () => {
     const { running: number } = /** @type {RunShown} */ (model.get("run_shown"));
-    view.request("show_run", { number }).catch((/** @type {Error} */ error) => view.announce(error.message));
+    view.request("show_run", { number }).catch((/** @type {Error} */ error) => view.status.fail(error.message));
   });
   const element = h("div", { class: "llm-walk", role: "group", "aria-label": "Runs of this panel", hidden: true },
     earlier, words, later, running);
@@ -96,7 +96,7 @@ export function createFormChanges(view) {
       view.request("restore_form").then(({ note }) => {
         view.offerUndo(["The form is as it was for these answers.", note].filter(Boolean).join(" "),
           () => view.request("undo"));
-      }, (/** @type {Error} */ error) => view.announce(error.message));
+      }, (/** @type {Error} */ error) => view.status.fail(error.message));
     });
   const element = h("span", { class: "llm-changed", hidden: true }, words, restore);
   follow(view, ["changed"], () => {

@@ -1,7 +1,7 @@
 // Earlier turns of the conversation: add, edit, move, delete, re-run.
 
 import { autoGrow, button, follow, h, setText, setValue } from "./dom.js";
-import { createUndoLine } from "./overlay.js";
+import { createUndo } from "./status_line.js";
 
 /** @typedef {import("./dom.js").View} View */
 
@@ -77,7 +77,7 @@ export function createTurns(view, fallbackFocus) {
     edit([...turns(), { role: nextRole(turns()), content: "" }]);
     rows.at(-1)?.box.focus();
   });
-  const line = h("div", { class: "llm-turns-line" }, undo.element, add);
+  const line = h("div", { class: "llm-turns-line" }, add);
   /** @type {Row[]} */
   let rows = [];
 
@@ -213,12 +213,12 @@ function attachmentCount({ images = [], files = [] }) {
 }
 
 /**
- * Create a line that undoes the last change of the turns, until the conversation changes again.
+ * Create what undoes the last change of the turns, until the conversation changes again.
  * @param {View} view
  * @param {HTMLElement} fallbackFocus
  */
 function createConversationUndo(view, fallbackFocus) {
-  const line = createUndoLine(view);
+  const undo = createUndo(view, fallbackFocus);
   let after = "";
   /**
    * @param {string} sentence
@@ -226,17 +226,16 @@ function createConversationUndo(view, fallbackFocus) {
    */
   const offer = (sentence, before) => {
     after = JSON.stringify(conversationOf(view));
-    line.offer(sentence, () => {
+    undo.offer(sentence, () => {
       setConversation(view, before);
       fallbackFocus.focus();
     });
   };
   follow(view, CONVERSATION_TRAITS, () => {
-    if (JSON.stringify(conversationOf(view)) === after || line.element.hidden) return;
-    if (line.element.contains(document.activeElement)) fallbackFocus.focus();
-    line.drop();
+    if (JSON.stringify(conversationOf(view)) === after || !undo.isOffered()) return;
+    undo.drop();
   });
-  return { element: line.element, offer };
+  return { offer };
 }
 
 /**

@@ -1,7 +1,8 @@
 // The variables of the prompts and their sources: the notebook, a typed value, or a table of cases.
 
 import { autoGrow, button, follow, h, setText, setValue, show } from "./dom.js";
-import { createMenu, createUndoLine } from "./overlay.js";
+import { createMenu } from "./overlay.js";
+import { createUndo } from "./status_line.js";
 
 /** @typedef {import("./dom.js").View} View */
 
@@ -176,7 +177,7 @@ function createCases(view, fallbackFocus) {
     fallbackFocus.focus();
     undo.offer("The cases were removed.", () => view.edit("cases", before));
   });
-  const undo = createUndoLine(view, fallbackFocus);
+  const undo = createUndo(view, fallbackFocus);
   const chosen = h("span", { class: "llm-cases" },
     h("span", { class: "llm-side" }, "Cases ←"), which, change.element, cross);
   const problem = h("p", { class: "llm-problem" });
@@ -192,5 +193,5 @@ function createCases(view, fallbackFocus) {
     show(open.element, !has, fallbackFocus);
   });
   follow(view, ["cases"], undo.drop);
-  return { cases: h("span", {}, open.element, chosen, undo.element), problem };
+  return { cases: h("span", {}, open.element, chosen), problem };
 }
