@@ -19,9 +19,11 @@ test("the walk appears with the second Run", () => {
   assert.equal(walkState({ number: 1, newest: 1, at: AT }, NOW).text, "");
   assert.equal(walkState({ number: 0, newest: 2, older: true }, NOW).text, "2 earlier Runs");
   const shown = walkState({ number: 3, newest: 4, older: true, newer: true, at: AT, about: "one × 2" }, NOW, "en-GB");
-  assert.deepEqual([shown.text, shown.title], ["Run 3 of 4", "asked 14:02 · one × 2"]);
+  assert.deepEqual([shown.text, shown.title, shown.about], ["Run 3 of 4 · 14:02", "asked 14:02 · one × 2", "one × 2"]);
+  const newest = walkState({ number: 4, newest: 4, older: true, at: AT, about: "one" }, NOW, "en-GB");
+  assert.deepEqual([newest.text, newest.about], ["Run 4 of 4", ""]);
   const opened = walkState({ number: 4, newest: 4, older: true, at: AT, opened: true }, NOW, "en-GB");
-  assert.deepEqual([opened.text, opened.title], ["Run 4 of 4", "opened, asked 14:02"]);
+  assert.deepEqual([opened.text, opened.title], ["Run 4 of 4 · 14:02", "opened, asked 14:02"]);
 });
 
 test("names what has changed, in short", () => {

@@ -37,7 +37,7 @@ export function createAnswers(view) {
     updateDifferences();
   });
   const tools = h("div", { class: "llm-answer-tools", hidden: true }, asText, onlyDifferent, showDifference);
-  const lead = h("div", { class: "llm-lead" }, line, createFormChanges(view), view.status.element);
+  const lead = h("div", { class: "llm-lead" }, line, ...createFormChanges(view), view.status.element);
   const grid = h("div", { class: "llm-grid" });
   const element = h("div", { class: "llm-answers" },
     h("div", { class: "llm-head" }, lead, createRunWalk(view), tools), grid);

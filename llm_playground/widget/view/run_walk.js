@@ -19,6 +19,7 @@ import { formatMoment } from "./history_list.js";
  */
 
 const MOST_NAMED = 3;
+const SINCE = " since these answers";
 
 /**
  * Show the Run before (-1) or after (1) the shown one.
@@ -68,24 +69,30 @@ export function createRunWalk(view) {
 }
 
 /**
- * What the walk says. It is empty before the second Run.
+ * What the walk says: nothing before the second Run; of an earlier Run also when it was and, in
+ * `about`, what it was asked with.
  * @param {RunShown} shown
  * @param {Date} now
  * @param {string} [locale]
  */
 export function walkState(shown, now, locale) {
   const { number = 0, newest = 0, older = false, newer = false, at = null, about = "", opened = false, running = 0 } = shown;
-  const asked = at ? [`${opened ? "opened, " : ""}asked ${formatMoment(at, now, locale)}`] : [];
+  const moment = at ? formatMoment(at, now, locale) : "";
+  const asked = at ? [`${opened ? "opened, " : ""}asked ${moment}`] : [];
   const none = newest > 0 ? `${newest} earlier Run${newest === 1 ? "" : "s"}` : "";
+  const isEarlier = newer || opened;
+  const named = [`Run ${number} of ${newest}`, ...(isEarlier && moment ? [moment] : [])].join(" · ");
   return {
     number, older, newer, running,
-    text: number > 0 ? (older || newer ? `Run ${number} of ${newest}` : "") : none,
+    text: number > 0 ? (older || newer ? named : "") : none,
     title: [...asked, about].filter(Boolean).join(" · "),
+    about: isEarlier ? about : "",
   };
 }
 
 /**
- * Create the line that says what has changed in the form since the shown answers, with Restore.
+ * Create the line that says what an earlier Run was asked with, and what has changed in the form since
+ * the shown answers, with Restore.
  * @param {View} view
  */
 export function createFormChanges(view) {
@@ -98,15 +105,23 @@ export function createFormChanges(view) {
           () => view.request("undo"));
       }, (/** @type {Error} */ error) => view.status.fail(error.message));
     });
+  const asked = h("span", { class: "llm-asked" });
   const element = h("span", { class: "llm-changed", hidden: true }, words, restore);
+  follow(view, ["run_shown"], () => {
+    const { about } = walkState(view.model.get("run_shown"), new Date());
+    setText(asked, about);
+    asked.title = about;
+  });
   follow(view, ["changed"], () => {
     const text = changedLine(view.model.get("changed") ?? []);
-    setText(words, text);
+    // The words in the middle are left out in a narrow panel.
+    const [first = "", last = ""] = text.split(SINCE);
+    words.replaceChildren(first, ...(text ? [h("span", { class: "llm-since" }, SINCE)] : []), last);
     words.title = text;
     const prompt = element.closest(".llm-playground")?.querySelector("[data-llm=prompt]");
     show(element, text !== "", prompt instanceof HTMLElement ? prompt : element);
   });
-  return element;
+  return [asked, element];
 }
 
 /**
@@ -117,5 +132,5 @@ export function changedLine(changed) {
   if (changed.length === 0) return "";
   const more = changed.length - MOST_NAMED;
   const named = more > 1 ? [...changed.slice(0, MOST_NAMED), `${more} more`] : changed;
-  return `Changed since these answers: ${named.join(", ")}`;
+  return `Changed${SINCE}: ${named.join(", ")}`;
 }
