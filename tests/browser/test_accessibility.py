@@ -92,6 +92,27 @@ def with_difference(notebook):
     expect(notebook.panel.locator(".llm-difference-line:not(:empty)").first).to_be_visible()
 
 
+def with_baseline_of_another_run(notebook):
+    notebook.run_to_end()
+    expect(notebook.by("baseline").first).to_be_visible()
+    expect(notebook.panel.locator(".llm-difference-line:not(:empty)").first).to_be_visible()
+
+
+def with_earlier_run(notebook):
+    notebook.in_kernel("pg.system = 'Be brief.' if pg.system == '' else ''")
+    notebook.by("pane").first.focus()
+    notebook.page.keyboard.press("[")
+    expect(notebook.panel.get_by_role("button", name="Later Run")).to_be_enabled()
+    expect(notebook.panel.get_by_role("button", name="Restore", exact=True)).to_be_visible()
+
+
+def with_unfolded_history(notebook):
+    opened_by("h")(notebook)
+    expect(notebook.page.get_by_role("option").first).to_be_visible()
+    notebook.page.keyboard.press("ArrowRight")
+    expect(notebook.page.get_by_role("option", expanded=True)).to_be_visible()
+
+
 def with_list(notebook):
     notebook.by("model").click()
     expect(notebook.panel.get_by_role("option").first).to_be_visible()
@@ -107,9 +128,11 @@ STATES = {
     "the list of models": with_list,
     "answers, one of them failed": with_answers,
     "the difference": with_difference,
+    "the baseline of another Run": with_baseline_of_another_run,
+    "an earlier Run, and a form that has changed": with_earlier_run,
     "the menu of an answer": with_menu,
     "keys": opened_by("?"),
-    "history": opened_by("h"),
+    "history": with_unfolded_history,
     "wire": opened_by("w"),
 }
 

@@ -12,7 +12,6 @@ os.environ.update({environment!r})
 import llm_playground as lp
 pg = lp.Playground("loop", models=["openai:gpt-4o", "openai:gpt-4o-mini"], prompt={prompt!r})
 pg"""
-SPEAKS = {"Sales rose 4 % in May.": "Sales rose 4 % in May.", "grew": "Sales grew by 4 % in May."}
 
 
 def echo(request):
@@ -48,13 +47,9 @@ def press(notebook):
     return press
 
 
-def walk_line(notebook):
-    return notebook.panel.get_by_role("group", name="Runs of this panel")
-
-
 def test_a_word_is_changed_and_the_difference_seen_with_few_keys(notebook, press):
     notebook.run_to_end()
-    first = notebook.panel.get_by_role("region", name="Answer 1")
+    first = notebook.panel.get_by_role("region", name="Answer 1", exact=True)
     first.focus()
 
     press("d", "e")  # pins answer 1; to the prompt
@@ -75,6 +70,76 @@ def test_a_word_is_changed_and_the_difference_seen_with_few_keys(notebook, press
     expect(notebook.panel.get_by_text("◆ baseline · Run 1, gpt-4o")).to_be_visible()
     expect(changed).to_be_hidden()
     assert notebook.page.evaluate(CROSSES_TEXT) == []
+
+
+def test_earlier_runs_come_back_by_keys_and_their_form_by_restore(notebook, press):
+    answer = notebook.panel.get_by_role("region", name="Answer 1", exact=True)
+    walk = notebook.panel.get_by_role("group", name="Runs of this panel")
+    expect(walk).to_contain_text("Run 2 of 2")
+    answer.focus()
+    press("[")
+
+    expect(walk).to_contain_text("Run 1 of 2")
+    expect(notebook.by("answer").first).to_have_text("Sales rose 4 % in May.")
+    changed = notebook.panel.get_by_text("Changed since these answers: prompt")
+    expect(changed).to_be_visible()
+    notebook.panel.get_by_role("button", name="Restore", exact=True).click()
+    expect(notebook.by("prompt")).to_have_value("Sales rose 4 % in May.")
+    expect(changed).to_be_hidden()
+    expect(notebook.by("prompt")).to_be_focused()
+    notebook.panel.get_by_role("button", name="Undo").click()
+    expect(notebook.by("prompt")).to_have_value("Sales grew by 4 % in May.")
+    answer.focus()
+    press("<", ">")  # the brackets have no key of their own on many keyboards
+    expect(walk).to_contain_text("Run 2 of 2")
+    expect(walk.get_by_role("button", name="Later Run")).to_be_disabled()
+
+
+def test_history_unfolds_a_run_opens_it_whole_and_undo_brings_all_back(notebook, press):
+    notebook.in_kernel("lp.compare('Say blue.', ['openai:gpt-4o', 'openai:gpt-4o-mini'], n=2)")
+    notebook.panel.get_by_role("region", name="Answer 1", exact=True).focus()
+    press("h")
+    history = notebook.page.get_by_role("dialog", name="History")
+    rows = history.get_by_role("option")
+    expect(rows).to_have_count(3)
+    expect(rows.first).to_contain_text("2 models \N{MULTIPLICATION SIGN} 2 · $")
+    press("ArrowRight")
+    expect(rows).to_have_count(7)
+    expect(rows.nth(1)).to_contain_text("Say blue.")
+    expect(rows.nth(1)).to_contain_text("gpt-4o · $")
+    press("ArrowLeft")
+    expect(rows).to_have_count(3)
+    press("Enter")
+
+    expect(history).to_be_hidden()
+    expect(notebook.by("pane")).to_have_count(4)
+    expect(notebook.by("prompt")).to_have_value("Say blue.")
+    expect(notebook.by("iterations")).to_have_value("2")
+    expect(notebook.by("baseline")).to_have_count(1)  # of the first Run, for all rows
+    notebook.panel.get_by_role("button", name="Undo").click()
+    expect(notebook.by("pane")).to_have_count(2)
+    expect(notebook.by("prompt")).to_have_value("Sales grew by 4 % in May.")
+    press("h")
+    history.get_by_role("radio", name="This panel").check()
+    expect(rows).to_have_count(2)
+    press("Escape")
+
+
+def test_a_run_goes_on_while_an_earlier_one_is_shown(notebook, story, press):
+    notebook.in_kernel(f"{story.setup}pg.models, pg.prompt = ['ollama:story'], 'Tell.'")
+    answer = notebook.panel.get_by_role("region", name="Answer 1", exact=True)
+    notebook.by("run").click()
+    expect(answer).to_have_attribute("data-state", "running")
+    answer.focus()
+    press("[")
+    expect(notebook.by("answer").first).to_contain_text("Sales")
+    going_on = notebook.panel.get_by_role("button", name="Run 3 is running")
+    expect(going_on).to_be_visible()
+    expect(notebook.by("stop")).to_be_visible()
+    story.end()
+    expect(going_on).to_be_hidden()
+    press("]")
+    expect(answer).to_have_attribute("data-state", "completed")
 
 
 # Each word of a difference is inside its mark, which does not depend on color alone.

@@ -13,6 +13,7 @@ import { createUndo } from "./status_line.js";
 const SEARCH_AFTER_MS = 200;
 const SEARCHING_AFTER_MS = 400;
 const PAGE_KEY_ROWS = 8;
+const NOTEBOOK = "This notebook";
 const NO_RUNS_YET = "No runs yet in this log.";
 const NOTHING_FOUND = "Nothing matches. Texts older than 90 days are compressed; search them too?";
 
@@ -24,9 +25,7 @@ export function createHistoryDialog(view) {
     role: "combobox", "aria-expanded": "true", "aria-controls": ids.list, "aria-autocomplete": "list",
     autocomplete: "off", spellcheck: "false",
   });
-  const notebookOption = h("option", { value: "notebook" }, "This notebook");
-  const of = h("select", { "aria-label": "Runs of" },
-    h("option", { value: "" }, "Everything"), notebookOption, h("option", { value: "panel" }, "This panel"));
+  const of = createScope(view, () => load());
   const line = h("p", { class: "llm-history-line", role: "status" });
   const list = h("ul", { id: ids.list, role: "listbox", "aria-label": "Runs" });
   const more = button("Load more", { class: "llm-link", hidden: true }, view.signal, () => load(true));
@@ -36,7 +35,7 @@ export function createHistoryDialog(view) {
   });
   const keys = h("p", { class: "llm-history-keys" }, "Enter opens, → shows the answers of a Run.");
   const dialog = createDialog(view, "History",
-    h("div", { class: "llm-history-head" }, h("div", { class: "llm-history-search" }, search, of), line,
+    h("div", { class: "llm-history-head" }, search, of.element, line,
       searchCompressed), list, more, keys);
   dialog.element.classList.add("llm-drawer");
   const undo = createUndo(view);
@@ -129,7 +128,7 @@ export function createHistoryDialog(view) {
       if (request === state.request) setText(line, "Searching the log…");
     }, SEARCHING_AFTER_MS);
     const query = {
-      search: search.value, of: of.value, compressed: state.compressed,
+      search: search.value, of: of.value(), compressed: state.compressed,
       after: further ? (state.runs.at(-1) ?? null) : null,
     };
     view.request("history", query).then((page) => {
@@ -148,11 +147,10 @@ export function createHistoryDialog(view) {
     if (!further) state.unfolded.clear();
     if (!further) state.at = page.rows.length > 0 ? 0 : -1;
     more.hidden = !page.more;
-    notebookOption.hidden = page.notebook === "" && of.value !== "notebook";
-    setText(notebookOption, page.notebook || "This notebook");
+    of.setNotebook(page.notebook);
     paint();
     if (further) mark(before);
-    const searched = search.value.trim() !== "" || of.value !== "";
+    const searched = search.value.trim() !== "" || of.value() !== "";
     const none = state.runs.length === 0;
     keys.hidden = none;
     searchCompressed.hidden = !(none && searched && !state.compressed);
@@ -188,7 +186,6 @@ export function createHistoryDialog(view) {
     typing = setTimeout(load, SEARCH_AFTER_MS);
   };
   search.addEventListener("input", scheduleSearch, { signal: view.signal });
-  of.addEventListener("change", () => load(), { signal: view.signal });
   view.signal.addEventListener("abort", () => clearTimeout(typing));
   // With the caret at the end of the text, the arrows left and right fold.
   const atEnd = () => search.selectionStart === search.value.length;
@@ -215,4 +212,34 @@ export function createHistoryDialog(view) {
     load();
   };
   return { element: dialog.element, open, close: dialog.close };
+}
+
+/**
+ * Create the choice whose Runs are listed: all, or those of the notebook or the panel.
+ * @param {View} view
+ * @param {() => void} onChange
+ */
+function createScope(view, onChange) {
+  const name = newId();
+  const createChoice = (/** @type {string} */ value, /** @type {string} */ text) => {
+    const input = h("input", { type: "radio", name, value, checked: value === "" });
+    const words = h("span", {}, text);
+    return { input, words, element: h("label", {}, input, words) };
+  };
+  const choices = [["", "Everything"], ["notebook", NOTEBOOK], ["panel", "This panel"]]
+    .map(([value = "", text = ""]) => createChoice(value, text));
+  const element = h("div", { class: "llm-scope", role: "radiogroup", "aria-label": "Runs of" },
+    ...choices.map((choice) => choice.element));
+  element.addEventListener("change", onChange, { signal: view.signal });
+  return {
+    element,
+    value: () => choices.find(({ input }) => input.checked)?.input.value ?? "",
+    /** @param {string} file the notebook's name; empty where unknown */
+    setNotebook: (file) => {
+      const [, notebook] = choices;
+      if (!notebook) return;
+      notebook.element.hidden = file === "" && !notebook.input.checked;
+      setText(notebook.words, file || NOTEBOOK);
+    },
+  };
 }
