@@ -39,6 +39,7 @@ import llm_playground as lp
 from llm_playground import providers
 from llm_playground import Finish, TextDelta, Usage
 
+lp.configure(stop_repetition="off")  # what is written repeats itself
 PANES, DELTAS, PER_SECOND = {panes}, {deltas}, {per_second}
 written_at, began_at = [], []
 
