@@ -74,7 +74,7 @@ class Playground(Panel):
         presence_penalty: As ``temperature``.
         frequency_penalty: As ``temperature``.
 
-    The arguments are traits (``n`` is ``iterations``): read and set them from Python at any time.
+    The arguments are traits (``n`` is also ``iterations``): read and set them at any time.
     Changes made in the panel are kept as a draft, under the name or else under notebook and cell,
     and are restored when the cell is executed again, also after a restart. An argument that was
     changed in the code since takes precedence over the draft.
@@ -90,6 +90,7 @@ class Playground(Panel):
         ['completed']
     """
 
+    lock: threading.RLock  # guards which Run is shown, and which is running
     fallback_output: FallbackOutput
     draft_store: DraftStore
     saved_answers: AnswerRestorer
@@ -117,7 +118,7 @@ class Playground(Panel):
     ) -> None:
         controls.check_name(name, models)
         self.cell_id = provenance.cell_id()  # views' messages do not name their cell
-        self.lock = threading.RLock()  # which Run is shown, and which is running
+        self.lock = threading.RLock()
         self._choices_lock = threading.Lock()
         self.fallback_output = FallbackOutput()
         self.inputs = PromptInputs(self, self._on_widget_thread)

@@ -7,6 +7,8 @@ view's JavaScript modules and styles are joined here into the ones that anywidge
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import json
 import re
 import threading
@@ -251,6 +253,30 @@ class Panel(anywidget.AnyWidget):
         models = form.known_models(chosen)
         self.dials = controls.parameter_controls(models, self._parameters())
 
+    @property
+    def n(self) -> Any:  # noqa: ANN401 - the type of the trait: a wrong value is kept and explained
+        """The trait ``iterations``, by the name of its argument."""
+        return self.iterations
+
+    @n.setter
+    def n(self, value: object) -> None:
+        self.iterations = value
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set a trait; a wrong name would otherwise be set without any effect.
+
+        Raises:
+            InvalidParameterError: There is no such trait.
+        """
+        if name == "stop":
+            raise InvalidParameterError(
+                "stop is a method of the playground. Set stop_at for the texts that end an answer."
+            )
+        if not name.startswith("_") and name not in _attributes(type(self)):
+            suggestion = _validation.closest(name, ("name", *FORM, "n", "baseline"))
+            raise InvalidParameterError(f"Playground has no {name!r}. {suggestion}")
+        super().__setattr__(name, value)
+
     def __repr__(self) -> str:
         named = f" {self.name!r}" if self.name else ""
         models = ", ".join(map(str, self.models)) or "no model"
@@ -344,6 +370,13 @@ class Panel(anywidget.AnyWidget):
     @_property_lock.setter
     def _property_lock(self, held: dict[str, Any]) -> None:
         self._per_thread.held = held
+
+
+@functools.cache
+def _attributes(kind: type[Panel]) -> frozenset[str]:
+    """The names that a class has, and those that it and its bases only annotate."""
+    own = (inspect.get_annotations(base) for base in kind.__mro__ if issubclass(base, Panel))
+    return frozenset(dir(kind)).union(*own)
 
 
 def _check_json(name: str, value: object) -> None:
