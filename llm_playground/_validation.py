@@ -409,6 +409,8 @@ def _check_call(
     else:
         return
     parameters = [each for each in signature.parameters.values() if each.name != "self"]
+    if not parameters:
+        raise InvalidParameterError(f"{name} takes no arguments.")
     known = [each.name for each in parameters]
     unknown = next((given for given in kwargs if given not in known), None)
     if explain is not None and unknown is not None:

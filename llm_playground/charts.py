@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_playground import _files
-from llm_playground._validation import shorten
+from llm_playground._validation import checks_arguments, shorten
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.redaction import printable
 
@@ -240,6 +240,7 @@ class Chart:
         return {**shown, "image/png": base64.b64encode(self.png()).decode()}
 
 
+@checks_arguments("chart")
 def chart(frame: pd.DataFrame) -> Chart:
     """The chart of a report, such as ``lp.costs()`` or ``lp.latency()``.
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from numbers import Integral
 
-from llm_playground._validation import repr_of
+from llm_playground._validation import checks_arguments, repr_of
 from llm_playground.catalog import models, pricing
 from llm_playground.config.endpoints import LOCAL_MODEL
 from llm_playground.errors import (
@@ -84,6 +84,7 @@ _OUTCOMES = (
 )
 
 
+@checks_arguments("demo_runs")
 def demo_runs(n: int = 1000) -> int:
     """Fill an empty log with generated runs of the last 90 days, for trying reports.
 

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from llm_playground import _validation, config, progress, provenance, providers
+from llm_playground._validation import checks_arguments
 from llm_playground.budgeting.enforcer import BudgetEnforcer, enforcer
 from llm_playground.calls import raise_for_error
 from llm_playground.codegen import find_request
@@ -88,6 +89,7 @@ class _Recount:
             self.enforcer.recount(self.before, run, self.execution)
 
 
+@checks_arguments("resume")
 def resume(run: Run | str | Mapping[str, Any] = LAST) -> Run:
     """Get the answer of a run in the background that was interrupted, and wait for it.
 

@@ -195,6 +195,7 @@ def _check_pattern(model: str | None) -> None:
     )
 
 
+@checks_arguments("budgets")
 def budgets() -> pd.DataFrame:
     """All budgets, one row each, with what is spent and reserved in the current period.
 

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from llm_playground import _lifecycle, _runtime, config
+from llm_playground._validation import checks_arguments
 from llm_playground.catalog import capabilities, pricing, retirements
 from llm_playground.catalog.listing import NOT_CHAT, ListedModel, Listing
 from llm_playground.config.credentials import key_status, key_statuses
@@ -197,6 +198,7 @@ def known_models() -> list[str]:
     return [choice.model for choice in choices() if not choice.deprecated]
 
 
+@checks_arguments("models")
 def models() -> pd.DataFrame:
     """All known models; those that can be used now come first.
 
@@ -234,6 +236,7 @@ def models() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(kinds)
 
 
+@checks_arguments("keys")
 def keys() -> pd.DataFrame:
     """The state and source of every provider's key, without the keys.
 

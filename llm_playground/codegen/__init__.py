@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from llm_playground import _validation, config, provenance
+from llm_playground._validation import checks_arguments
 from llm_playground.catalog import capabilities
 from llm_playground.codegen import javascript, python
 from llm_playground.codegen.request import PreparedRequest, prepare
@@ -54,6 +55,7 @@ _INCOMPLETE = (
 )
 
 
+@checks_arguments("code")
 def code(run: Source, language: str = "python", *, as_function: bool = False) -> str:
     """Code that sends the same request: same model, messages, images, files and parameters.
 

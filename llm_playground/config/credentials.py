@@ -27,7 +27,7 @@ from functools import lru_cache
 from typing import Literal, TypeVar
 
 from llm_playground import _lifecycle, config
-from llm_playground._validation import closest, repr_of
+from llm_playground._validation import checks_arguments, closest, repr_of
 from llm_playground.config import colab, endpoint_fields, options
 from llm_playground.config.endpoint_table import BUILT_IN, EndpointRow
 from llm_playground.errors import ConfigError, MissingKeyError, drop_stacks
@@ -290,6 +290,7 @@ def key_from_elsewhere(path: str, providers: Iterable[str]) -> str | None:
     return None
 
 
+@checks_arguments("set_key")
 def set_key(provider: str, key: str | None = None, *, save: bool = False) -> None:
     """Set a provider's key for this kernel; it takes precedence over all other sources.
 
@@ -343,6 +344,7 @@ def save_key(provider: str) -> None:
     options.record("save_key", provider)
 
 
+@checks_arguments("forget_key")
 def forget_key(provider: str) -> tuple[str, ...]:
     """Remove a key that :func:`set_key` set, from this kernel and from the keyring.
 

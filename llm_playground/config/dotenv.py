@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from llm_playground import _files, config, http_headers
 from llm_playground._files import read_regular
-from llm_playground._validation import short_repr
+from llm_playground._validation import checks_arguments, short_repr
 from llm_playground.config import credentials, endpoint_fields, log_location, options
 from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.errors import ConfigError
@@ -161,6 +161,7 @@ def check_settings(provider: str) -> None:
             config.read(setting.variable)
 
 
+@checks_arguments("trust_dotenv")
 def trust_dotenv() -> list[str]:
     """Use the settings of ``.env``, here and above, also with keys from other places.
 

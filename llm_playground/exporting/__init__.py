@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
 
 from llm_playground import _files, _validation
+from llm_playground._validation import checks_arguments
 from llm_playground.config import options
 from llm_playground.errors import InvalidParameterError
 from llm_playground.exporting import formats
@@ -19,6 +20,7 @@ _WRITERS: dict[str, Callable[[Sequence[Row]], str]] = {
 SUFFIXES = {".json": "json", ".md": "markdown", ".markdown": "markdown", ".csv": "csv"}
 
 
+@checks_arguments("export")
 def export(
     runs: object,
     format: str | None = None,  # noqa: A002 - the contract's name

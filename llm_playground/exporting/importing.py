@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from llm_playground import _validation, config
 from llm_playground._files import open_regular
+from llm_playground._validation import checks_arguments
 from llm_playground.config import endpoint_fields, options
 from llm_playground.config.options import Privacy
 from llm_playground.errors import InvalidParameterError, RunLogError
@@ -63,6 +64,7 @@ _ROWS: Mapping[Dialect, str] = {
 _INSERT = "INSERT INTO {table} ({names}) SELECT {names} FROM {rows} ON CONFLICT DO NOTHING"
 
 
+@checks_arguments("import_runs")
 def import_runs(source: str | Path | bytes | Mapping[str, Any]) -> int:
     """Import runs that ``lp.export`` wrote, or that a saved notebook holds, into the log.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from llm_playground._validation import DEEPEST, nested_too_deeply, repr_of
+from llm_playground._validation import DEEPEST, checks_arguments, nested_too_deeply, repr_of
 from llm_playground.errors import InvalidParameterError
 from llm_playground.runlog import open_log
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@checks_arguments("sql")
 def sql(query: str, params: Sequence[object] | Mapping[str, object] = ()) -> pd.DataFrame:
     """The result of one SELECT over the run log's tables and views.
 

@@ -99,6 +99,7 @@ def latency(
     return grouped(_LATENCY, by, filters, which=SENT, tz=tz)
 
 
+@checks_arguments("failures")
 def failures(
     by: By | Sequence[By] = ("model",),
     *,
@@ -124,6 +125,7 @@ def failures(
     return report(_FAILURES, names, filters, which="NOT coalesce(r.cached, false)", tz=tz)
 
 
+@checks_arguments("waste")
 def waste(
     by: By | Sequence[By] = ("model",),
     *,

@@ -18,7 +18,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 from zoneinfo import ZoneInfo
 
-from llm_playground._validation import one_of, repr_of
+from llm_playground._validation import closest, one_of, repr_of
 from llm_playground.config.endpoints import LOCAL_MODEL
 from llm_playground.errors import InvalidParameterError
 from llm_playground.runlog import open_log
@@ -330,7 +330,7 @@ def time_zone(tz: str) -> ZoneInfo:
 def check_filters(
     filters: Mapping[str, object], report: Callable[..., object] | None = None
 ) -> None:
-    """Refuse names that are no filters; the message has the other arguments of ``report`` too.
+    """Refuse names that are no filters; the message may suggest arguments of ``report`` too.
 
     Raises:
         InvalidParameterError: A name is unknown.
@@ -339,8 +339,8 @@ def check_filters(
         if name not in Filters.__annotations__:
             own = inspect.signature(report).parameters.values() if report is not None else ()
             names = [one.name for one in own if one.kind is not one.VAR_KEYWORD]
-            known = ", ".join([*names, *Filters.__annotations__])
-            raise InvalidParameterError(f"{name!r} is not a filter. Available: {known}.")
+            suggestion = closest(name, [*names, *Filters.__annotations__])
+            raise InvalidParameterError(f"{name!r} is not a filter. {suggestion}")
 
 
 def _filter_values(filters: Filters) -> dict[str, object]:

@@ -28,7 +28,7 @@ from zoneinfo import ZoneInfo
 
 from llm_playground import config
 from llm_playground._files import read_regular
-from llm_playground._validation import one_of, repr_of, shorten
+from llm_playground._validation import checks_arguments, one_of, repr_of, shorten
 from llm_playground.errors import InvalidParameterError
 from llm_playground.reports import query
 from llm_playground.reports.query import SENT, Filters
@@ -164,6 +164,7 @@ class _Ours:
     estimated: int = 0
 
 
+@checks_arguments("reconcile")
 def reconcile(
     report: str | Path | pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]],
     provider: str,

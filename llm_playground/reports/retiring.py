@@ -9,7 +9,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Unpack, cast
 
 from llm_playground import _runtime
-from llm_playground._validation import repr_of, shorten
+from llm_playground._validation import checks_arguments, repr_of, shorten
 from llm_playground.catalog import models
 from llm_playground.catalog.retirements import days_left
 from llm_playground.errors import InvalidParameterError
@@ -52,6 +52,7 @@ GROUP BY {{group}} ORDER BY {{order_or_1}}
 """  # noqa: S608 - names of columns
 
 
+@checks_arguments("retiring")
 def retiring(
     within_days: int = 90, *, by: By | Sequence[By] = (), **filters: Unpack[Filters]
 ) -> pd.DataFrame:

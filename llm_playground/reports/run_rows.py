@@ -193,6 +193,7 @@ def _contains(row: Mapping[Any, Any], text: str) -> bool:
     return text in "\n".join(row[column] or "" for column in _SEARCHED_COLUMNS).lower()
 
 
+@checks_arguments("duplicates")
 def duplicates(**filters: Unpack[Filters]) -> pd.DataFrame:
     """Requests that were sent more than once, by ``prompt_hash``; the most expensive first.
 
@@ -210,6 +211,7 @@ def duplicates(**filters: Unpack[Filters]) -> pd.DataFrame:
     return query.report(_DUPLICATES, (), filters, which=_WAS_SENT)
 
 
+@checks_arguments("rate")
 def rate(run: Run | str, score: float, note: str | None = None) -> None:
     """Rate an answer. ``lp.runs().rating`` is the mean of each rater's latest score.
 
@@ -254,6 +256,7 @@ def _run_id(run: object) -> str:
     raise InvalidParameterError(f"rate takes a run or its id; got {_validation.short_repr(run)}.")
 
 
+@checks_arguments("audit")
 def audit(
     *,
     action: str | None = None,

@@ -14,6 +14,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from llm_playground import config
+from llm_playground._validation import checks_arguments
 from llm_playground.catalog import pricing
 from llm_playground.catalog.capabilities import resolve_model
 from llm_playground.errors import InvalidParameterError
@@ -173,6 +174,7 @@ class RateCard:
         return " + ".join(["0", *steps])
 
 
+@checks_arguments("prompt_cache")
 def prompt_cache(**filters: Unpack[Filters]) -> pd.DataFrame:
     """Prefixes that prompts share, and what a prompt cache would have saved on them.
 
@@ -207,6 +209,7 @@ def prompt_cache(**filters: Unpack[Filters]) -> pd.DataFrame:
     )
 
 
+@checks_arguments("what_if")
 def what_if(
     other: str = "",
     /,

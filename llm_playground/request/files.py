@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
 
-from llm_playground._validation import repr_of, shorten
+from llm_playground._validation import checks_arguments, repr_of, shorten
 from llm_playground.errors import InvalidParameterError
 from llm_playground.parts import FilePart, decoded, is_text
 from llm_playground.redaction import printable
@@ -93,6 +93,7 @@ _SUFFIX_OF_KIND: dict[Kind, str] = {"pdf": ".pdf", "text": ".txt", "audio": ""}
 _SUFFIX_OF_AUDIO = {media_type: suffix for suffix, media_type in reversed(_AUDIO_TYPES.items())}
 
 
+@checks_arguments("file")
 def file(source: Any, name: str | None = None) -> FilePart:  # noqa: ANN401 - types are checked here
     """A document or recording to send: ``lp.ask("Sum it up.", files=[lp.file("report.pdf")])``.
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_playground import image_formats
-from llm_playground._validation import repr_of, shorten
+from llm_playground._validation import checks_arguments, repr_of, shorten
 from llm_playground.errors import InvalidParameterError
 from llm_playground.parts import ImagePart, Part
 from llm_playground.request import locations
@@ -41,6 +41,7 @@ _HEIC = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"hevc", b"mif1", 
 _CHANNELS = {1: 0, 3: 2, 4: 6}  # PNG's colour types: grey, RGB, RGB with transparency
 
 
+@checks_arguments("image")
 def image(source: Any) -> ImagePart:  # noqa: ANN401 - types are checked here
     """An image to send: ``lp.ask("What is this?", images=[lp.image("cat.png")])``.
 

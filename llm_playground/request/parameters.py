@@ -15,7 +15,13 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from llm_playground import _validation, http_headers, provenance
-from llm_playground._validation import DEEPEST, closest, nested_too_deeply, repr_of
+from llm_playground._validation import (
+    DEEPEST,
+    checks_arguments,
+    closest,
+    nested_too_deeply,
+    repr_of,
+)
 from llm_playground.errors import InvalidParameterError
 from llm_playground.redaction import redact
 from llm_playground.request import secret_guard
@@ -215,15 +221,42 @@ class SavedPreset:
     created_at: datetime
 
 
-def save_preset(name: str, **parameters: Any) -> None:  # noqa: ANN401 - as in ask
+@checks_arguments("save_preset", unknown_name)
+def save_preset(
+    name: str,
+    *,
+    temperature: float | None = None,
+    top_p: float | None = None,
+    top_k: int | None = None,
+    max_tokens: int | None = None,
+    stop: str | Sequence[str] | None = None,
+    seed: int | None = None,
+    presence_penalty: float | None = None,
+    frequency_penalty: float | None = None,
+    reasoning_effort: str | None = None,
+    logprobs: int | None = None,
+    extra: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> None:
     """Save parameters under a name for ``preset=``, for all users of the run log.
 
     Args:
         name: Any text of up to 40 characters; not one of precise, balanced, creative.
-        **parameters: ``temperature``, ``top_p``, ``max_tokens``, ...; at least one.
+        temperature: As for :func:`llm_playground.ask`, and so are the others; at least one is set.
+        top_p: As ``temperature``.
+        top_k: As ``temperature``.
+        max_tokens: As ``temperature``.
+        stop: As ``temperature``.
+        seed: As ``temperature``.
+        presence_penalty: As ``temperature``.
+        frequency_penalty: As ``temperature``.
+        reasoning_effort: As ``temperature``.
+        logprobs: As ``temperature``.
+        extra: As ``temperature``.
+        headers: As ``temperature``.
 
     Raises:
-        InvalidParameterError: The name is invalid, or a parameter is unknown or has the wrong type.
+        InvalidParameterError: The name is invalid, or a parameter has the wrong type.
         RunLogError: The log cannot be written.
 
     Example:
@@ -232,9 +265,10 @@ def save_preset(name: str, **parameters: Any) -> None:  # noqa: ANN401 - as in a
         >>> lp.ask("Say hello.", preset="terse").parameters.max_tokens
         8
     """
-    checked_name = _checked(name)
+    values = dict(locals())  # a copy: a debugger adds this variable to the original
+    checked_name = _checked(values.pop("name"))
     secret_guard.refuse_keys(name=checked_name)
-    chosen = parameters_from(_single(parameters)).as_dict()
+    chosen = parameters_from(_single(values)).as_dict()
     if not chosen:
         raise InvalidParameterError("Nothing to save: every parameter is auto. Set one first.")
     try:
@@ -244,6 +278,7 @@ def save_preset(name: str, **parameters: Any) -> None:  # noqa: ANN401 - as in a
     _save(checked_name, redact(written))
 
 
+@checks_arguments("delete_preset")
 def delete_preset(name: str) -> None:
     """Delete a saved preset for all users of the run log.
 
@@ -254,6 +289,7 @@ def delete_preset(name: str) -> None:
     _save(find(name).name, None)
 
 
+@checks_arguments("presets")
 def presets() -> pd.DataFrame:
     """All presets: precise, balanced and creative, then those saved in the log, by name.
 

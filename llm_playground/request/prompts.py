@@ -252,6 +252,7 @@ def save_prompt(
     return open_log().change(save)
 
 
+@checks_arguments("prompt")
 def prompt(name: str) -> Prompt:
     """A saved prompt: the newest version of ``"name"``, or ``"name@3"``.
 
@@ -272,6 +273,7 @@ def prompt(name: str) -> Prompt:
     return _as_prompt(base, unpacked_row(rows[0]))
 
 
+@checks_arguments("prompts")
 def prompts() -> pd.DataFrame:
     """All saved prompts and their versions: by name, the newest version first.
 

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from llm_playground import _validation, config
 from llm_playground._files import read_regular
+from llm_playground._validation import checks_arguments
 from llm_playground.catalog import capabilities
 from llm_playground.errors import ConfigError, UnknownModelError
 from llm_playground.parts import TextPart
@@ -50,6 +51,7 @@ _MAX_FRONT_CHARS = 64_000  # YAML is read at about 50,000 characters a second
 _MAX_FRONT_DEPTH = 50
 
 
+@checks_arguments("prompt_from_file")
 def prompt_from_file(path: str | Path) -> Prompt:
     """The prompt of a ``.prompty`` file.
 

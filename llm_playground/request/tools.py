@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 from llm_playground import _validation
+from llm_playground._validation import checks_arguments
 from llm_playground.errors import InvalidParameterError
 from llm_playground.request import schemas
 from llm_playground.types import Tool
@@ -66,6 +67,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # accepted by all vendors
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
+@checks_arguments("tool")
 def tool(function: Any) -> Tool:  # noqa: ANN401 - types are checked here
     """A function as a tool; also a decorator.
 

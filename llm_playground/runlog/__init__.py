@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_playground import _lifecycle, config, provenance, types
+from llm_playground._validation import checks_arguments
 from llm_playground.config import log_location
 from llm_playground.errors import LLMError, RunLogError
 from llm_playground.redaction import Secret, redact
@@ -84,6 +85,7 @@ def open_log(url: str | None = None) -> RunLog:
         return _logs[place]
 
 
+@checks_arguments("migrate")
 def migrate() -> int:
     """Migrate the run log's tables to the newest version, which is returned.
 
@@ -98,6 +100,7 @@ def migrate() -> int:
     return open_log().migrate()
 
 
+@checks_arguments("engine")
 def engine() -> Engine:
     """A SQLAlchemy engine that only reads the run log, for ``pandas.read_sql`` and other tools.
 
@@ -117,6 +120,7 @@ def engine() -> Engine:
     return open_log().engine()
 
 
+@checks_arguments("backup")
 def backup(path: str | Path) -> Path:
     """Write the whole run log, from either engine, to one new DuckDB file; its path.
 
@@ -128,6 +132,7 @@ def backup(path: str | Path) -> Path:
     return written
 
 
+@checks_arguments("restore")
 def restore(path: str | Path) -> Path | None:
     """Restore the run log from a file of :func:`backup`, or from the copy made by a migration.
 
@@ -156,6 +161,7 @@ def restore(path: str | Path) -> Path | None:
     return before
 
 
+@checks_arguments("set_aside_log")
 def set_aside_log() -> Path:
     """Rename the log's database file, whatever its content, and start a new one.
 

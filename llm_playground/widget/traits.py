@@ -7,7 +7,6 @@ view's JavaScript modules and styles are joined here into the ones that anywidge
 from __future__ import annotations
 
 import contextlib
-import functools
 import inspect
 import json
 import re
@@ -272,7 +271,7 @@ class Panel(anywidget.AnyWidget):
             raise InvalidParameterError(
                 "stop is a method of the playground. Set stop_at for the texts that end an answer."
             )
-        if not name.startswith("_") and name not in _attributes(type(self)):
+        if not name.startswith("_") and not _has_attribute(type(self), name):
             suggestion = _validation.closest(name, ("name", *FORM, "n", "baseline"))
             raise InvalidParameterError(f"Playground has no {name!r}. {suggestion}")
         super().__setattr__(name, value)
@@ -372,11 +371,11 @@ class Panel(anywidget.AnyWidget):
         self._per_thread.held = held
 
 
-@functools.cache
-def _attributes(kind: type[Panel]) -> frozenset[str]:
-    """The names that a class has, and those that it and its bases only annotate."""
-    own = (inspect.get_annotations(base) for base in kind.__mro__ if issubclass(base, Panel))
-    return frozenset(dir(kind)).union(*own)
+def _has_attribute(kind: type, name: str) -> bool:
+    """Whether a class has an attribute, or it or a base only annotates it."""
+    return hasattr(kind, name) or any(
+        name in inspect.get_annotations(base) for base in kind.__mro__ if issubclass(base, Panel)
+    )
 
 
 def _check_json(name: str, value: object) -> None:

@@ -343,7 +343,7 @@ def test_frees_disk_space(log, everything_is_worn):
 
 
 def test_compresses_in_batches(log, monkeypatch):
-    monkeypatch.setattr("llm_playground.retention._BATCH_ROWS", 3)
+    monkeypatch.setattr("llm_playground.retention.removal._BATCH_ROWS", 3)
     for number in range(8):
         add(log, at=LONG_AGO, question=f"q {number}", text=f"a {number}")
     before = lp.runs()

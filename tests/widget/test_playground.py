@@ -1,5 +1,6 @@
 """The playground from Python: values, runs, results and messages to its views."""
 
+import re
 import threading
 import time
 
@@ -121,6 +122,28 @@ def test_wrong_value_is_kept_and_explained(pg, trait, value, line):
         pg.run()
     assert pg.problem == line
     assert pg.prompt == "Say hello."
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("temprature", "Playground has no 'temprature'. Did you mean temperature?"),
+        ("model", "Playground has no 'model'. Did you mean models?"),
+        ("schema", "Playground has no 'schema'. Available: name, prompt, system, models,"),
+        ("stop", "stop is a method of the playground. Set stop_at for the texts"),
+    ],
+)
+def test_a_misspelled_trait_is_not_set_without_effect(pg, name, line):
+    with pytest.raises(lp.InvalidParameterError, match=re.escape(line)):
+        setattr(pg, name, 1)
+
+
+def test_n_is_the_trait_of_iterations_too(pg):
+    pg.n = 3
+    assert pg.iterations == 3
+
+    pg.iterations = 2
+    assert pg.n == 2
 
 
 def test_corrected_value_clears_the_problem(pg):
