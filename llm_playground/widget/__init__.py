@@ -139,6 +139,7 @@ class Playground(Panel):
             images=list(from_prompt.images),
             files=list(from_prompt.files),
             presets={name: dict(p.as_dict()) for name, p in parameters.PRESETS.items()},
+            providers=controls.known_providers(),
         )
         self.observe(lambda _change: self._price_worker.refresh_soon(), FORM)
         for parameter, trait in TRAIT_OF.items():
@@ -251,6 +252,12 @@ class Playground(Panel):
         self._update_choices()
         refreshed = _runtime.submit(models.refresh())
         refreshed.add_done_callback(lambda _: self._in_background(self._update_choices))
+
+    def offer_retry(self, provider: str) -> None:
+        """Offer to retry the answers that failed for a provider's key, which is another now."""
+        session = self.panel_runs.display.session
+        if session.answers.offer_retry(provider):
+            self._on_widget_thread(self._publish, session)
 
     def take_over(self, older: Playground) -> None:
         """Show the answers of an older playground, including those that are still streaming."""
@@ -468,6 +475,7 @@ class Playground(Panel):
 
         with self._choices_lock:  # so that an older list never replaces a newer one
             choices = models.choices()
+            self.providers = controls.known_providers(choices)
             self.unusable = controls.unusable_providers(choices)
             self.choices = controls.model_choices(choices)
 

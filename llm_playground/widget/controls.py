@@ -197,6 +197,24 @@ def _where(row: EndpointRow | None) -> str:
     return "on this machine" if is_local else ""
 
 
+def known_providers(choices: Sequence[Choice] = ()) -> dict[str, dict[str, str]]:
+    """Every provider that may be used, by name, with or without a key and known models.
+
+    Returns:
+        ``vendor``, its name; and ``note``, why none of its models is among ``choices``: empty if
+        some are, or if its models have to be typed.
+    """
+    listed = {choice.provider for choice in choices}
+    return {
+        row.name: {
+            "vendor": _vendor(row.name, row),
+            "note": "" if row.name in listed or not row.free else "no server answers",
+        }
+        for row in config.rows().values()
+        if config.may_ask(row.name)
+    }
+
+
 def unusable_providers(choices: Sequence[Choice]) -> dict[str, dict[str, Any]]:
     """The providers that cannot be used now: ``vendor``, ``line``, ``page`` and ``wants_key``.
 

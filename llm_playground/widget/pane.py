@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -77,7 +77,7 @@ class Pane:
     one thread at a time, since they take longer.
 
     ``changed`` is set while there is something that no message has had; ``repriced`` likewise
-    for new prices of suggested actions after the end.
+    for new prices of suggested actions, and new keys, after the end.
     """
 
     number: int
@@ -198,6 +198,19 @@ class Pane:
         self._ending["actions"] = suggested_actions(self.run, self.request)
         return bool(before != self._ending["actions"])
 
+    def offer_retry(self, numbers: Sequence[int]) -> None:
+        """Offer to retry the answers ``numbers``, which failed for a key, this one among them."""
+        if self._ending is not None:
+            key = self._ending["key"] | {"retry": [*numbers]}
+            self._ending = self._ending | {"key": key}
+            self.repriced = True
+
+    @property
+    def failed_key(self) -> str:
+        """The provider whose key was missing or refused; empty for another ending."""
+        key = (self._ending or {}).get("key") or {}
+        return str(key.get("provider", ""))
+
     def _finish(self) -> streaming.GrowingUpdate:
         """The last update of the text, from the run where it has parts that came in no event."""
         run = self.run
@@ -219,12 +232,14 @@ class Pane:
     def _end(self) -> PaneChange:
         if self._ending is None and self.run is not None:
             text = self.run.text.strip().encode("utf-8", "replace")
+            key = _key_failure(self.run)
             self._ending = {
                 "footer": footer.line(self.run),
                 "hover": footer.details(self.run),
                 "cut": self.run.finish_reason == "length",
-                "notices": self._notices(self.run),
+                "notices": [key["line"]] if key.get("line") else self._notices(self.run),
                 "actions": suggested_actions(self.run, self.request),
+                "key": key,
                 "digest": hashlib.sha256(text).hexdigest()[:16],
             }
         return self._ending or {}
@@ -264,6 +279,14 @@ def suggested_actions(run: Run, request: Request) -> list[dict[str, Any]]:
     price = "price unknown" if most is None else f"at most {formatting.usd(most)}"
     label = f"Retry with {max_tokens:,} · {'free' if most == 0 else price}"
     return [{"label": label, "changes": {"max_tokens": max_tokens}}]
+
+
+def _key_failure(run: Run) -> dict[str, Any]:
+    if run.status != "failed":
+        return {}
+    from llm_playground.widget.key_failures import key_failure  # seldom needed
+
+    return key_failure(run)
 
 
 def _rendered(update: streaming.GrowingUpdate) -> PaneChange:

@@ -22,7 +22,14 @@ from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.rendering.highlighting import highlight
 from llm_playground.request import parameters, prompts
 from llm_playground.types import Request, Run
-from llm_playground.widget import baseline, controls, history, inspector
+from llm_playground.widget import (
+    baseline,
+    controls,
+    history,
+    inspector,
+    key_failures,
+    saved_prompts,
+)
 from llm_playground.widget.attachments import Kind
 from llm_playground.widget.attachments import kind_of as attachment_kind
 from llm_playground.widget.controls import TRAIT_OF
@@ -67,9 +74,13 @@ def check_keys(panel: Playground, arguments: Arguments) -> str:
     """Read ``.env`` and the lists of models again; a sentence with the result."""
     provider = str(arguments.get("provider") or "")
     panel.refresh_models()
-    if provider in config.rows() and credentials.key_status(provider).status == "present":
-        return f"A key for {config.label(provider)} was found."
-    return f"There is still no key for {config.label(provider)}."
+    if provider not in config.rows() or credentials.key_status(provider).status != "present":
+        return f"There is still no key for {config.label(provider)}."
+    if key_failures.is_same_key(panel, provider):
+        source = credentials.key_status(provider).source
+        return f"The key for {config.label(provider)} is still the refused one (from {source})."
+    panel.offer_retry(provider)
+    return f"A key for {config.label(provider)} was found."
 
 
 def set_key(panel: Playground, arguments: Arguments) -> str:
@@ -81,6 +92,7 @@ def set_key(panel: Playground, arguments: Arguments) -> str:
     provider = str(arguments.get("provider") or "")
     credentials.set_key(provider, str(arguments.get("key") or ""))
     panel.refresh_models()
+    panel.offer_retry(provider)
     return f"The key for {config.label(provider)} is set for this kernel."
 
 
@@ -289,6 +301,7 @@ _FUNCTIONS: tuple[Handler, ...] = (
     link,
     *history.REQUESTS,
     *baseline.REQUESTS,
+    *saved_prompts.REQUESTS,
 )
 REQUESTS: dict[str, Handler] = {
     **{function.__name__: function for function in _FUNCTIONS},

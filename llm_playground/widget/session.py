@@ -183,6 +183,15 @@ class AnswerSet:
                     pane.repriced = True
         return differ
 
+    def offer_retry(self, provider: str) -> bool:
+        """Offer to retry all that failed for a provider's key; as :meth:`apply`."""
+        with self._rendering:
+            numbers = [n for n, pane in self._panes.items() if pane.failed_key == provider]
+            with self._lock:
+                for number in numbers:
+                    self._panes[number].offer_retry(numbers)
+        return bool(numbers)
+
     def end_without_run(self, number: int, status: Status, why: str) -> bool:
         """End an answer that was stopped before it began, or broke; False if it has ended already.
 

@@ -45,7 +45,7 @@ _VIEW = Path(__file__).parent / "view"
 # A later file wins over an earlier one where selectors are equally specific.
 _STYLES = (
     *("base", "overlay", "model_picker", "prompts", "parameters", "run_bar", "answers"),
-    *("restore", "export", "inspector", "history"),
+    *("restore", "export", "inspector", "history", "saved_prompts"),
 )
 _RELATIVE_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class)\b)", re.MULTILINE)
@@ -158,6 +158,7 @@ class Panel(anywidget.AnyWidget):
     tables = _shown(t.List(t.Dict()))
     attachment_note = _shown(t.Unicode())
     choices = _shown(t.List(t.Dict()))
+    providers = _shown(t.Dict())
     unusable = _shown(t.Dict())
     presets = _shown(t.Dict())
     own_presets = _shown(t.Dict())

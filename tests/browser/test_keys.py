@@ -204,15 +204,42 @@ def test_ctrl_enter_runs_from_anywhere(panel, control):
     expect(panel.panel.get_by_role("alert")).to_have_text("No model is chosen. Add one.")
 
 
-@pytest.mark.parametrize("control", ["text area", "slider", "combobox", "Run", "region"])
-def test_escape_goes_back_to_the_cell(panel, control):
+FOCUS = """() => {
+  const [panel, at] = [document.querySelector(".llm-playground"), document.activeElement];
+  return panel.contains(at) ? (at.matches("input, textarea, select") ? "box" : "panel")
+    : at.matches(".jp-Cell") ? "cell" : at.outerHTML.slice(0, 80);
+}"""
+
+
+BOXES = ("text area", "system prompt", "number field", "combobox", "spin button")
+
+
+@pytest.mark.parametrize("control", [*BOXES, "slider", "Run", "region"])
+def test_escape_leaves_the_box_then_the_panel(panel, control):
     panel.panel.locator(CONTROLS[control]).first.focus()
+    if control in BOXES:
+        panel.page.keyboard.press("Escape")
+        assert panel.page.evaluate(FOCUS) == "panel"
+        panel.page.keyboard.press("?")  # the single keys work from there
+        expect(panel.panel.get_by_role("dialog", name="Keys")).to_be_visible()
+        panel.page.keyboard.press("Escape")
+        assert panel.page.evaluate(FOCUS) == "panel"
 
     panel.page.keyboard.press("Escape")
 
-    in_panel = "() => document.querySelector('.llm-playground').contains(document.activeElement)"
-    assert not panel.page.evaluate(in_panel)
-    assert panel.page.evaluate("() => document.activeElement.matches('.jp-Cell')")
+    assert panel.page.evaluate(FOCUS) == "cell"
+
+
+def test_after_a_click_beside_the_controls_the_keys_stay_in_the_panel(panel):
+    before = panel.cells()
+    panel.panel.locator(".llm-bar").click(position={"x": 4, "y": 2})
+
+    for key in ("x", "d", "d", "?"):
+        panel.page.keyboard.press(key)
+
+    expect(panel.panel.get_by_role("dialog", name="Keys")).to_be_visible()
+    panel.page.keyboard.press("Escape")
+    assert panel.cells() == before
 
 
 def test_escape_closes_what_is_open_first(panel):
@@ -247,7 +274,7 @@ def test_arrows_walk_between_answers(panel):
         expect(there).to_be_focused()
 
 
-def test_letters_lead_to_the_prompt_and_to_the_models(panel):
+def test_letters_lead_to_the_prompt_the_models_and_the_answers(panel):
     panel.by("run").focus()
     panel.page.keyboard.press("m")
     expect(panel.by("model")).to_be_focused()
@@ -255,6 +282,15 @@ def test_letters_lead_to_the_prompt_and_to_the_models(panel):
     panel.by("run").focus()
     panel.page.keyboard.press("e")
     expect(panel.by("prompt")).to_be_focused()
+
+    panel.page.keyboard.press("Escape")
+    panel.page.keyboard.press("a")
+    expect(panel.panel.get_by_role("region", name="Answer 1")).to_be_focused()
+    panel.page.keyboard.press("ArrowRight")
+    panel.page.keyboard.press("e")
+    panel.page.keyboard.press("Escape")
+    panel.page.keyboard.press("a")
+    expect(panel.panel.get_by_role("region", name="Answer 2")).to_be_focused()
 
 
 def test_c_copies_the_answer_with_the_focus(panel):

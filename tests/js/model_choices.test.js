@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  findChoice, closestChoices, extendGroups, labelOf, markOf, matchingChoices, noMatchMessage, groupedChoices, providerOf,
+  closestLabels, extendGroups, findChoice, groupedChoices, labelOf, lineFor, linesOf, listingOf, markOf, matchingChoices,
+  noMatchMessage, providerOf,
 } from "../../llm_playground/widget/view/model_choices.js";
 
 const VENDORS = { openai: "OpenAI", anthropic: "Anthropic", local: "Local", ollama: "Ollama" };
@@ -69,10 +70,49 @@ test("keeps removed models until the picker reopens", () => {
   assert.deepEqual(listed(extendGroups(groupedChoices([choice("openai:gone", true)], ""), [], [])), [["OpenAI", "gone"]]);
 });
 
-test("names the closest models when nothing matches", () => {
-  assert.equal(noMatchMessage(choices, "gpt6 lunar"), 'No model matches "gpt6 lunar". Closest: gpt-6-luna, gpt-6-sol.');
-  assert.equal(noMatchMessage(choices, "zzz"), 'No model matches "zzz".');
-  assert.deepEqual(closestChoices([], "x"), []);
+const PROVIDERS = {
+  openai: { vendor: "OpenAI", note: "" }, anthropic: { vendor: "Anthropic", note: "" }, local: { vendor: "Local", note: "" },
+  ollama: { vendor: "Ollama", note: "no server answers" }, deepseek: { vendor: "DeepSeek", note: "" },
+  together: { vendor: "Together AI", note: "" },
+};
+const UNUSABLE = { deepseek: { wants_key: true }, openai: { wants_key: true } };
+const listingFor = (typed) => listingOf(choices, PROVIDERS, UNUSABLE, typed);
+
+test("says one line when nothing matches", () => {
+  const messages = {
+    "gpt6 lunar": 'No model matches "gpt6 lunar". Closest: gpt-6-luna, gpt-6-sol.',
+    zzz: 'No model matches "zzz". Write a name that is not listed as provider:name.',
+    "depseek:chat": 'No provider is called "depseek". Closest: deepseek:chat.',
+    "deepseek:": 'Type the name of a model after "deepseek:".',
+  };
+  for (const [typed, message] of Object.entries(messages)) assert.equal(noMatchMessage(choices, PROVIDERS, typed), message);
+  assert.deepEqual(closestLabels([], "x"), []);
+});
+
+test("offers every provider without listed models, by name", () => {
+  const offers = ({ offers }) => offers.map(({ vendor, note, wantsKey }) => [vendor, note, wantsKey]);
+
+  assert.deepEqual(offers(listingFor("")), [
+    ["DeepSeek", "no key", true], ["Ollama", "no server answers", false], ["Together AI", "", false]]);
+  for (const typed of ["deep", "DeepSeek", "deepseek:", "seek"]) assert.deepEqual(offers(listingFor(typed)), [["DeepSeek", "no key", true]]);
+  assert.deepEqual(offers(listingFor("deepseek:chat")), []);
+});
+
+test("takes the name as typed of a known provider only", () => {
+  const taken = (typed) => {
+    const listing = listingFor(typed);
+    return linesOf(listing)[lineFor(listing, typed)]?.model;
+  };
+
+  assert.equal(taken("openai:gpt-6"), "openai:gpt-6", "as typed, before models whose names contain it");
+  assert.equal(taken(" deepseek : chat "), "deepseek:chat");
+  assert.equal(taken("ollama:llama3:8b"), "ollama:llama3:8b");
+  assert.equal(taken("openai:gpt-6-sol"), "openai:gpt-6-sol");
+  assert.equal(taken("gpt-6-sol"), "openai:gpt-6-sol", "the exact name, also below another line");
+  assert.equal(taken("gpt"), "openai:gpt-6-luna");
+  assert.equal(taken("local"), "local:smollm2");
+  assert.equal(taken("deepseek"), "", "a provider, of which a name is typed next");
+  for (const typed of ["gpt7", "constructor:x", "nope:x", "zzz"]) assert.equal(taken(typed), undefined, typed);
 });
 
 test("resolves local and bare names", () => {

@@ -10,6 +10,7 @@ from llm_playground import config, errors
 from llm_playground.catalog import models
 from llm_playground.config import credentials
 from llm_playground.widget import controls
+from tests.providers.server import WireServer, json_reply
 from tests.widget.panels import until
 from tests.widget.test_parameters import ask
 
@@ -139,3 +140,56 @@ def test_name_may_have_a_colon(home, name):
 
     assert pg.name == name
     pg.close()
+
+
+def test_names_every_provider_with_or_without_a_key(pg):
+    assert set(pg.providers) == {name for name in config.rows() if config.may_ask(name)}
+    assert pg.providers["deepseek"] == {"vendor": "DeepSeek", "note": ""}
+    assert pg.providers["ollama"]["note"] == "no server answers"
+    assert pg.unusable["deepseek"]["wants_key"]
+
+
+class TestAnAnswerThatFailedForAKey:
+    def ended(self, pg):
+        until(lambda: not pg.running and pg.answers.ended())
+        _, snapshot = pg.answers.changes_and_snapshot()
+        return {pane["number"]: pane for pane in snapshot}
+
+    def test_a_missing_key_is_mended_in_its_pane(self, home, closed_url, monkeypatch):
+        made = lp.Playground(models=["deepseek:a", "deepseek:b", "groq:c"], prompt="Hi")
+        made.run()
+        first = self.ended(made)[1]
+        line = "No key for DeepSeek. Put DEEPSEEK_API_KEY in .env or the environment."
+        assert first["notices"] == [line]
+        assert (first["key"]["provider"], first["key"]["vendor"]) == ("deepseek", "DeepSeek")
+        assert "retry" not in first["key"]
+
+        ask(made, "set_key", provider="deepseek", key=KEY)
+
+        panes = self.ended(made)
+        assert [panes[n]["key"].get("retry") for n in (1, 2, 3)] == [[1, 2], [1, 2], None]
+        assert KEY not in str(panes)
+        made.close()
+
+    def test_a_refused_key_names_its_source_and_is_not_found_again(self, home, monkeypatch):
+        refusal = json_reply(401, {"error": {"message": "Incorrect API key provided"}})
+        with WireServer(refusal) as server:
+            monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+            monkeypatch.setenv("OPENAI_API_KEY", KEY)
+            made = lp.Playground(models=["openai:gpt-4o"], prompt="Hi")
+            made.run()
+            pane = self.ended(made)[1]
+            said = f"It came from the environment and ends in …{KEY[-3:]}."
+            assert said in pane["notices"][0]
+            assert pane["key"]["line"] == ""
+
+            reply = ask(made, "check_keys", provider="openai")
+            assert (
+                reply["value"] == "The key for OpenAI is still the refused one (from environment)."
+            )
+            assert "retry" not in self.ended(made)[1]["key"]
+            monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}-new")
+            reply = ask(made, "check_keys", provider="openai")
+            assert reply["value"] == "A key for OpenAI was found."
+            assert self.ended(made)[1]["key"]["retry"] == [1]
+            made.close()

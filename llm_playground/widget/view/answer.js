@@ -2,6 +2,7 @@
 
 import { hasText, isOpen } from "./answer_state.js";
 import { NEAR_END_PX, createRawText, createTextRenderer, goToSource } from "./answer_text.js";
+import { createKeyRepair } from "./api_keys.js";
 import { COPY_FAILED, button, copyText, h, setText, show } from "./dom.js";
 import { createMenu } from "./overlay.js";
 
@@ -283,13 +284,17 @@ function textOf(view, number, body) {
  * @param {HTMLElement} list
  * @param {Pane} pane
  */
-function paintNotices(view, list, { number, notices, actions }) {
-  const shown = JSON.stringify([notices, actions]);
+function paintNotices(view, list, { number, notices, actions, key }) {
+  const shown = JSON.stringify([notices, actions, key]);
   if (list.dataset["shown"] === shown) return;
   list.dataset["shown"] = shown;
   const retries = actions.map(({ label, changes }) => button(label, { class: "llm-inline" }, view.signal,
     () => view.model.send({ type: "retry", number, changes })));
-  list.replaceChildren(...notices.map((notice) => h("li", {}, notice)), ...retries.map((retry) => h("li", { class: "llm-retry" }, retry)));
+  const lastButton = () => [...list.querySelectorAll("button")].at(-1) ?? list.closest("section");
+  const ways = [...retries, ...createKeyRepair(view, key, { focus: () => lastButton()?.focus() })];
+  const hadFocus = list.contains(document.activeElement);
+  list.replaceChildren(...notices.map((notice) => h("li", {}, notice)), ...ways.map((way) => h("li", { class: "llm-retry" }, way)));
+  if (hadFocus) lastButton()?.focus();
 }
 
 /**

@@ -20,6 +20,7 @@
  * @property {boolean} cut whether it ended at the limit of tokens
  * @property {string[]} notices its error, or that it was cut off
  * @property {readonly SuggestedAction[]} actions actions that may help
+ * @property {import("./api_keys.js").FailedKey} key the missing or refused key that it failed for, if any
  */
 
 /**
@@ -89,7 +90,7 @@ export const NO_ANSWERS = { run: 0, running: false, summary: "", panes: [], base
 /** @type {Pane} */
 const BLANK = {
   number: 0, model: "", label: {}, state: "waiting", blocks: [], tail: "", revision: 0, digest: "",
-  reasoning: "", thought: "", status: "", waits: false, footer: "", hover: "", cut: false, notices: [], actions: [],
+  reasoning: "", thought: "", status: "", waits: false, footer: "", hover: "", cut: false, notices: [], actions: [], key: {},
 };
 
 /**

@@ -230,6 +230,13 @@ export function createAnswers(view) {
     pane: (/** @type {number} */ number) => panes.get(number),
     toggleDifference: () => showDifference.click(),
     toggleOnlyDifferent: () => onlyDifferent.click(),
+    /** Focus the answer that had the focus last, or the first; returns whether there is one. */
+    focus: () => {
+      const shown = [...frames.values()].filter((frame) => !frame.hidden);
+      const frame = shown.find((one) => one.tabIndex === 0) ?? shown[0];
+      frame?.focus();
+      return frame !== undefined;
+    },
   };
 }
 

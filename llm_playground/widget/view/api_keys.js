@@ -6,6 +6,7 @@ import { createDialog } from "./overlay.js";
 /** @typedef {import("./dom.js").View} View */
 
 /** @typedef {ReturnType<typeof createKeyDialog>} KeyDialog */
+/** @typedef {{focus: () => void}} Focusable */
 
 /**
  * A provider that cannot be used, as the kernel describes it.
@@ -15,12 +16,20 @@ import { createDialog } from "./overlay.js";
 /**
  * Create the line that says why a provider cannot be used, with buttons to fix that.
  * @param {View} view
- * @param {string} provider
- * @param {KeyDialog} dialog
+ * @param {Unusable} unusable
+ * @param {{provider: string, fallbackFocus: Focusable}} place
  */
-export function createKeyHelp(view, provider, dialog) {
-  /** @type {Unusable} */
-  const { vendor, line, page, wants_key } = view.model.get("unusable")[provider];
+export function createKeyHelp(view, { line, ...about }, { provider, fallbackFocus }) {
+  return h("p", { class: "llm-fix" }, h("span", {}, line), ...createKeyActions(view, { provider, ...about }, fallbackFocus));
+}
+
+/**
+ * Create the buttons that mend a provider's key: check again, enter one, get one.
+ * @param {View} view
+ * @param {{provider: string, vendor: string, page: string, wants_key: boolean}} about
+ * @param {Focusable} fallbackFocus gets the focus if the button is no longer there
+ */
+export function createKeyActions(view, { provider, vendor, page, wants_key }, fallbackFocus) {
   const check = button("Check again", { class: "llm-link" }, view.signal, () => {
     check.setAttribute("aria-disabled", "true");
     view.request("check_keys", { provider })
@@ -28,18 +37,43 @@ export function createKeyHelp(view, provider, dialog) {
       .finally(() => check.removeAttribute("aria-disabled"));
   });
   const enter = button("Enter key…", { class: "llm-link", "aria-label": `Enter key for ${vendor}` }, view.signal,
-    () => dialog.open(provider, enter));
+    () => view.keyDialog.open(provider, { opener: enter, fallbackFocus }));
   const get = h("a", { class: "llm-link", href: page, target: "_blank", rel: "noopener noreferrer" }, "Get a key");
-  return h("p", { class: "llm-fix" }, h("span", {}, line), check, ...(wants_key ? [enter] : []),
-    ...(wants_key && page.startsWith("https://") ? [get] : []));
+  return [check, ...(wants_key ? [enter] : []), ...(wants_key && page.startsWith("https://") ? [get] : [])];
 }
+
+/**
+ * The key that an answer failed for; `retry` are the answers that failed for it, once there is another key.
+ * @typedef {{provider?: string, vendor?: string, page?: string, retry?: readonly number[]}} FailedKey
+ */
+
+/**
+ * Create the buttons below an answer that failed for a key: they mend the key, then retry what failed for it.
+ * @param {View} view
+ * @param {FailedKey} key
+ * @param {Focusable} fallbackFocus
+ * @returns {HTMLElement[]}
+ */
+export function createKeyRepair(view, { provider = "", vendor = "", page = "", retry = [] }, fallbackFocus) {
+  if (provider === "") return [];
+  if (retry.length === 0) return createKeyActions(view, { provider, vendor, page, wants_key: true }, fallbackFocus);
+  if (retry.length === 1) return [];
+  return [button(`Retry all ${retry.length}`, { class: "llm-link", title: `All that failed for the key of ${vendor}` }, view.signal, () => {
+    for (const number of retry) view.model.send({ type: "retry", number, changes: {} });
+  })];
+}
+
+/**
+ * Where the dialog was opened: `opener` gets the focus back, or `fallbackFocus` if it is no longer there;
+ * `onSet` is called instead when the key was accepted.
+ * @typedef {{opener: HTMLElement, fallbackFocus: Focusable, onSet?: () => void}} KeyDialogPlace
+ */
 
 /**
  * Create the dialog that sends a key to the kernel. The key is in that request only, never in a trait.
  * @param {View} view
- * @param {HTMLElement} fallbackFocus gets the focus if the opener is no longer there
  */
-export function createKeyDialog(view, fallbackFocus) {
+export function createKeyDialog(view) {
   const id = newId();
   const secret = h("input", {
     type: "password", id, autocomplete: "off", spellcheck: "false", "data-lpignore": "true", "data-1p-ignore": true,
@@ -51,8 +85,8 @@ export function createKeyDialog(view, fallbackFocus) {
     h("p", {}, "The key is kept in this kernel's memory until the kernel stops; it is not written into the notebook."));
   const dialog = createDialog(view, "API key", form);
   let provider = "";
-  /** @type {HTMLElement | null} */
-  let opener = null;
+  /** @type {KeyDialogPlace | null} */
+  let place = null;
   const clear = () => {
     secret.value = "";
     setText(problem, "");
@@ -62,6 +96,7 @@ export function createKeyDialog(view, fallbackFocus) {
     secret.value = "";
     view.status.say(await view.request("set_key", { provider, key }));
     dialog.close();
+    place?.onSet?.();
   };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -73,17 +108,17 @@ export function createKeyDialog(view, fallbackFocus) {
   }, { signal: view.signal });
   dialog.element.addEventListener("close", () => {
     clear();
-    (opener?.isConnected ? opener : fallbackFocus).focus();
+    (place?.opener.isConnected ? place.opener : place?.fallbackFocus)?.focus();
   }, { signal: view.signal });
   /**
    * @param {string} newProvider
-   * @param {HTMLElement} from gets the focus back
+   * @param {KeyDialogPlace} from
    */
   const open = (newProvider, from) => {
     provider = newProvider;
-    opener = from;
+    place = from;
     clear();
-    setText(label, `Key of ${view.model.get("unusable")[provider]?.vendor ?? provider}`);
+    setText(label, `Key of ${view.model.get("providers")[provider]?.vendor ?? provider}`);
     dialog.open();
     secret.focus();
   };

@@ -26,6 +26,7 @@ import { movedPosition } from "./shared_text.js";
  * @property {() => void} flush send pending edits now, before a request that depends on them
  * @property {(sentence: string) => void} announce have a screen reader read a sentence
  * @property {import("./status_line.js").StatusLine} status the line of messages
+ * @property {import("./api_keys.js").KeyDialog} keyDialog the dialog that takes a provider's key
  * @property {import("./kernel.js").Requester} request
  * @property {(sentence: string, undo: () => unknown) => void} offerUndo report an action with a button Undo
  * @property {() => void} afterRun called after Run was pressed

@@ -5,6 +5,7 @@ import { COPY_FAILED, button, copyText, createBlock, h, newId, setText } from ".
 import { createHistoryDialog } from "./history.js";
 import { createInspector } from "./inspector.js";
 import { createDialog, createMenu } from "./overlay.js";
+import { createOpenDialog } from "./saved_prompts.js";
 
 /** @typedef {import("./dom.js").View} View */
 /** @typedef {ReturnType<typeof createToolbar>} Toolbar */
@@ -19,6 +20,7 @@ export function createToolbar(view, keys) {
   const code = createCodeDialog(view);
   const history = createHistoryDialog(view);
   const save = createSaveDialog(view);
+  const openPrompt = createOpenDialog(view, save.setName);
   const exportMenu = createExportMenu(view);
   const { status } = view;
   const share = () => {
@@ -30,6 +32,7 @@ export function createToolbar(view, keys) {
   const tool = (text, attributes, onPress) => button(text, { class: "llm-link", ...attributes }, view.signal, onPress);
   const element = h("nav", { class: "llm-tools", "aria-label": "Playground" },
     tool("History", { title: "Runs of the log (h)" }, history.open),
+    tool("Open…", { title: "Open a saved prompt" }, openPrompt.open),
     tool("Save as…", { title: "Save the form as a prompt with a name" }, save.open),
     tool("Code", { title: "Python, JavaScript, cURL" }, () => code.open()),
     tool("Share", { title: "Copy the code that opens these answers again" }, share),
@@ -41,7 +44,7 @@ export function createToolbar(view, keys) {
     element,
     /** Placed to the right of the answers' line. */
     exportMenu: exportMenu.element,
-    dialogs: [inspector.element, code.element, history.element, save.element],
+    dialogs: [inspector.element, code.element, history.element, openPrompt.element, save.element],
     paint: exportMenu.paint,
     inspector, history,
   };
@@ -221,7 +224,9 @@ export function createSaveDialog(view) {
       (known) => names.replaceChildren(...known.map((/** @type {string} */ value) => h("option", { value }))),
       () => names.replaceChildren());
   };
-  return { element: dialog.element, open, close: dialog.close };
+  /** @param {string} value the name to save the next version under */
+  const setName = (value) => { name.value = value; };
+  return { element: dialog.element, open, close: dialog.close, setName };
 }
 
 /**

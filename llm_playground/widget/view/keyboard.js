@@ -12,14 +12,14 @@
 /** @typedef {Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey" | "altKey" | "shiftKey">} Key */
 
 /**
- * @typedef {"run" | "one" | "escape" | "keys" | "stopAll" | "stop" | "copy" | "prompt" | "model"
+ * @typedef {"run" | "one" | "escape" | "keys" | "stopAll" | "stop" | "copy" | "prompt" | "answers" | "model"
  *   | "move" | "scroll" | "retry" | "pin" | "enlarge" | "difference" | "onlyDifferent" | "wire" | "history" | "earlier"
  *   | "later"} KeyAction
  */
 
 /** @type {Record<string, KeyAction>} */
 const EVERYWHERE = {
-  "?": "keys", ".": "stopAll", e: "prompt", m: "model", h: "history", d: "difference", n: "onlyDifferent",
+  "?": "keys", ".": "stopAll", e: "prompt", a: "answers", m: "model", h: "history", d: "difference", n: "onlyDifferent",
   "[": "earlier", "]": "later", "<": "earlier", ">": "later", // the brackets have no key of their own everywhere
 };
 
@@ -39,8 +39,9 @@ export const KEY_HELP = /** @type {const} */ ([
   ["Ctrl/Cmd + Enter", "Run"],
   ["Ctrl/Cmd + Shift + Enter", "Try one"],
   ["Shift + Enter", "New line in a text box"],
-  ["Esc", "Close, or back to the cell"],
+  ["Esc", "Close, then leave the text box, then back to the cell"],
   ["e", "To the prompt"],
+  ["a", "To the answers"],
   ["m", "Add a model"],
   ["h", "History"],
   ["← → ↑ ↓ Home End", "Between answers"],

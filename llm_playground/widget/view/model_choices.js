@@ -14,6 +14,22 @@
  * @typedef {{provider: string, vendor: string, note: string, choices: Choice[], more: number}} Group
  */
 
+/**
+ * A provider as the kernel knows it; `note` says why none of its models is listed, if that is known.
+ * @typedef {{vendor: string, note: string}} Provider
+ */
+
+/**
+ * A line of the list that is no listed model: a name to be used as it is typed (`model`), or a provider
+ * of which no model is listed (`model` is empty), whose key is missing if `wantsKey`.
+ * @typedef {{provider: string, vendor: string, model: string, note: string, wantsKey: boolean}} Offer
+ */
+
+/**
+ * What the picker lists: a typed name, models by provider, and providers without listed models.
+ * @typedef {{typed: Offer | null, groups: Group[], offers: Offer[]}} Listing
+ */
+
 const MAX_LISTED = 50;
 const MAX_PER_PROVIDER = 5;
 
@@ -58,6 +74,82 @@ export function groupedChoices(choices, typed) {
   });
 }
 
+/**
+ * What the picker lists for a typed text.
+ * @param {readonly Choice[]} choices
+ * @param {Readonly<Record<string, Provider>>} providers
+ * @param {Readonly<Record<string, {wants_key: boolean}>>} unusable
+ * @param {string} typed
+ * @returns {Listing}
+ */
+export function listingOf(choices, providers, unusable, typed) {
+  const groups = groupedChoices(choices, typed);
+  return {
+    typed: typedName(choices, providers, typed), groups, offers: providerOffers(choices, providers, unusable, typed),
+  };
+}
+
+/**
+ * A full name of a model that is not listed: any name is accepted of a known provider.
+ * @param {readonly Choice[]} choices
+ * @param {Readonly<Record<string, Provider>>} providers
+ * @param {string} typed
+ * @returns {Offer | null}
+ */
+export function typedName(choices, providers, typed) {
+  const [provider = "", ...rest] = typed.trim().split(":").map((part) => part.trim());
+  const name = rest.join(":");
+  const known = Object.hasOwn(providers, provider) ? providers[provider] : undefined;
+  const model = `${provider}:${name}`;
+  if (!known || name === "" || choices.some((choice) => choice.model === model)) return null;
+  return { provider, vendor: known.vendor, model, note: "not in the list, used as typed", wantsKey: false };
+}
+
+/**
+ * The providers of which no model is known, by name: all, or those that contain every typed word.
+ * @param {readonly Choice[]} choices
+ * @param {Readonly<Record<string, Provider>>} providers
+ * @param {Readonly<Record<string, {wants_key: boolean}>>} unusable
+ * @param {string} typed
+ * @returns {Offer[]}
+ */
+function providerOffers(choices, providers, unusable, typed) {
+  const listed = new Set(choices.map(({ provider }) => provider));
+  const words = typed.toLowerCase().split(/[\s:]+/).filter(Boolean);
+  const isFullName = /^[^:]+:\s*\S/.test(typed);
+  const found = Object.entries(providers).filter(([provider, { vendor }]) => {
+    const text = `${provider} ${vendor}`.toLowerCase();
+    return !listed.has(provider) && !isFullName && words.every((word) => text.includes(word));
+  });
+  const offers = found.map(([provider, { vendor, note }]) => {
+    const wantsKey = unusable[provider]?.wants_key ?? false;
+    return { provider, vendor, model: "", note: wantsKey ? "no key" : note, wantsKey };
+  });
+  return offers.sort((a, b) => a.vendor.localeCompare(b.vendor, "en"));
+}
+
+/**
+ * The lines of a listing in their order: what the arrows walk through.
+ * @param {Listing} listing
+ * @returns {(Choice | Offer)[]}
+ */
+export function linesOf({ typed, groups, offers }) {
+  return [...(typed ? [typed] : []), ...groups.flatMap((group) => group.choices), ...offers];
+}
+
+/**
+ * The line that Enter takes when a text was typed: the model of this name, or else the first; -1 when
+ * there is none.
+ * @param {Listing} listing
+ * @param {string} typed
+ */
+export function lineFor(listing, typed) {
+  const lines = linesOf(listing);
+  const choices = listing.groups.flatMap((group) => group.choices);
+  const exact = findChoice(choices, typed.trim());
+  return exact ? lines.indexOf(exact) : Math.min(0, lines.length - 1);
+}
+
 /** @param {readonly Choice[]} choices */
 function availability(choices) {
   return Number(choices.some(({ available }) => available));
@@ -95,28 +187,32 @@ export function extendGroups(shown, found, choices) {
 }
 
 /**
- * The message when no model matches.
+ * The message when nothing matches what was typed, which is then not added.
  * @param {readonly Choice[]} choices
+ * @param {Readonly<Record<string, Provider>>} providers
  * @param {string} typed
  */
-export function noMatchMessage(choices, typed) {
-  const close = closestChoices(choices, typed).map((choice) => choice.label);
-  const hint = close.length > 0 ? ` Closest: ${close.join(", ")}.` : "";
-  return `No model matches "${typed}".${hint}`;
+export function noMatchMessage(choices, providers, typed) {
+  const [provider = "", name] = typed.split(":").map((part) => part.trim());
+  if (Object.hasOwn(providers, provider)) return `Type the name of a model after "${provider}:".`;
+  const what = name === undefined ? `No model matches "${typed}".` : `No provider is called "${provider}".`;
+  const close = name === undefined ? closestLabels(choices.map(({ label }) => label), typed)
+    : closestLabels(Object.keys(providers), provider).map((near) => `${near}:${name}`);
+  const hint = close.length > 0 ? `Closest: ${close.join(", ")}.` : "Write a name that is not listed as provider:name.";
+  return `${what} ${hint}`;
 }
 
 /**
- * Up to three choices whose labels share the most letter pairs with the typed text.
- * @param {readonly Choice[]} choices
+ * Up to three texts that share the most letter pairs with the typed one.
+ * @param {readonly string[]} texts
  * @param {string} typed
- * @returns {Choice[]}
  */
-export function closestChoices(choices, typed) {
+export function closestLabels(texts, typed) {
   const wanted = bigrams(typed);
-  const scored = choices.map((choice) => ({ choice, score: diceCoefficient(wanted, bigrams(choice.label)) }));
+  const scored = texts.map((text) => ({ text, score: diceCoefficient(wanted, bigrams(text)) }));
   const near = scored.filter(({ score }) => score > 0.3);
   near.sort((a, b) => b.score - a.score);
-  return near.slice(0, 3).map(({ choice }) => choice);
+  return near.slice(0, 3).map(({ text }) => text);
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { NO_ANSWERS, announcement, applyMessage, interruptAll } from "./answer_state.js";
 import { createAnswers } from "./answers.js";
+import { createKeyDialog } from "./api_keys.js";
 import { follow, frontEnd, h, newId, setText } from "./dom.js";
 import { createToolbar } from "./export.js";
 import { createConnectionStatus, createRequester } from "./kernel.js";
@@ -51,11 +52,12 @@ async function render({ model, el }) {
   const bar = createRunBar(view);
   const toolbar = createToolbar(view, keys);
   el.classList.add("llm-playground");
+  el.tabIndex = -1; // a click beside the controls focuses the panel, not the cell, whose keys cut it
   el.append(
     h("header", { class: "llm-heading" }, heading, createDraftStatus(view), toolbar.element),
     picker.element,
     h("div", { class: "llm-form" }, prompts.element, createParameters(view, el)),
-    bar.element, answers.element, live, keys.element, bar.dialog, ...toolbar.dialogs);
+    bar.element, answers.element, live, keys.element, view.keyDialog.element, bar.dialog, ...toolbar.dialogs);
   answers.tools.after(toolbar.exportMenu);
   follow(view, ["name"], () => setText(heading, model.get("name") ?? "Playground"));
   const updates = followAnswers(view, (state) => {
@@ -100,6 +102,7 @@ function createView(model, signal, live) {
     flush: edits.flush,
     announce: (sentence) => setText(live, sentence),
     status: createStatusLine(signal),
+    keyDialog: /** @type {any} */ (null), // needs the view itself
     request: (name, args) => {
       edits.flush(); // what the kernel changes then is no change to merge
       return request(name, args);
@@ -109,6 +112,7 @@ function createView(model, signal, live) {
     localKeys: new Map(),
     answerMenuItems: [],
   };
+  view.keyDialog = createKeyDialog(view);
   return view;
 }
 
@@ -225,10 +229,10 @@ function listenForKeys(view, el, { picker, prompt, keys, answers, bar, toolbar }
     // Holding the key down counts as one press.
     run: (event) => event.repeat || bar.press(),
     one: (event) => event.repeat || bar.press(true),
-    escape: () => {
+    escape: ({ target }) => {
       if (keys.close() || picker.close() || bar.close()) return;
-      const cell = el.closest(".jp-Cell");
-      if (cell instanceof HTMLElement) cell.focus();
+      const place = focusAreaOf(target) === "text" ? placeAround(target, el) : el.closest(".jp-Cell");
+      if (place instanceof HTMLElement) place.focus({ preventScroll: true });
     },
     keys: () => keys.open(),
     stopAll: () => view.model.send({ type: "stop" }),
@@ -247,6 +251,7 @@ function listenForKeys(view, el, { picker, prompt, keys, answers, bar, toolbar }
     later: () => walk(view, 1),
     copy: (event) => answers.pane(answers.numberAt(event.target))?.copy(),
     prompt: () => prompt.focus(),
+    answers: () => answers.focus() || view.status.say("No answers yet."),
     model: () => picker.input.focus(),
     move: (event) => answers.move(answers.numberAt(event.target), event.key),
     scroll: (event) => answers.pane(answers.numberAt(event.target))?.scroll(event.key === "PageUp" ? -1 : 1),
@@ -272,6 +277,22 @@ function listenForKeys(view, el, { picker, prompt, keys, answers, bar, toolbar }
 function handledLocally({ localKeys }, event) {
   const path = event.composedPath();
   return [...localKeys].some(([part, onKey]) => path.includes(part) && onKey(event));
+}
+
+// The parts of the form that get the focus when a text box in them is left.
+const PLACES = ".llm-text, .llm-control, .llm-saver, .llm-var, .llm-models, .llm-attachments, .llm-bar";
+
+/**
+ * What gets the focus when a text box is left: the part of the form around it, so that the single keys
+ * work and Tab goes on from there.
+ * @param {EventTarget | null} target
+ * @param {HTMLElement} el the panel
+ */
+function placeAround(target, el) {
+  const place = target instanceof Element ? target.closest(PLACES) : null;
+  if (!(place instanceof HTMLElement)) return el;
+  place.tabIndex = -1;
+  return place;
 }
 
 /**
