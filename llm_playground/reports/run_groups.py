@@ -30,11 +30,11 @@ _KEY = (
 _GROUP = f"{_ASKED_AT} AS asked_at, {_KEY} AS group_key"
 _IDS = "SELECT unnest(CAST({} AS VARCHAR[]))"
 _NEWEST = f"""
-WITH found AS MATERIALIZED (
-    SELECT r.id, r.started_at, {_GROUP} FROM {{tables}}
+WITH r AS MATERIALIZED (
+    SELECT r.id, r.started_at, r.execution_id FROM {{tables}}
     WHERE r.started_at IS NOT NULL AND {{where}}
     ORDER BY r.started_at DESC, r.id DESC LIMIT {{limit}}
-)
+), found AS (SELECT r.id, r.started_at, {_GROUP} FROM {joined({"e"}, "r")})
 SELECT asked_at, group_key, (array_agg(id ORDER BY started_at, id))[1] AS run_id,
     count(*) AS runs, min(started_at) AS first_at
 FROM found GROUP BY asked_at, group_key ORDER BY asked_at DESC, group_key COLLATE "C" DESC
@@ -177,7 +177,7 @@ def _found(
     if among is not None:
         parts.append(f"r.id IN ({_IDS.format('$among')})")
         values["among"] = list(among)
-    tables = joined({"e", *where.tables})
+    tables = joined(where.tables if before is None else {"e", *where.tables})
     sql = _NEWEST.format(tables=tables, where=" AND ".join(parts), limit=number)
     return log.rows(sql, values)
 
