@@ -60,7 +60,7 @@ export function createHistoryDialog(view) {
     const isUnfolded = state.unfolded.has(run.run_id);
     const element = h("li", {
       role: "option", id: `${ids.row}-${at}`, "aria-selected": "false", "data-failed": isFailure(item),
-      class: answer ? "llm-past-one" : "llm-past-run", "aria-expanded": answer ? null : String(isUnfolded),
+      class: answer ? "llm-past-one" : "llm-past-run",
     });
     const prompt = answer ? answer.prompt : run.prompt || (run.compressed ? "(compressed)" : "(no text stored)");
     const text = (answer ?? run).answer;
@@ -69,6 +69,7 @@ export function createHistoryDialog(view) {
     if (answer || !isUnfolded) element.append(h("span", { class: "llm-past-answer" }, text));
     element.append(h("span", { class: "llm-side", title: answer?.model ?? title }, aboutLine(item, now)));
     if (!answer) element.prepend(createFold(at, isUnfolded));
+    if (!answer && isUnfolded) element.append(h("span", { class: "llm-offscreen" }, "unfolded")); // for a reader
     element.addEventListener("click", () => reopen(at), { signal: view.signal });
     return element;
   };
