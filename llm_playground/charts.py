@@ -259,6 +259,8 @@ def chart(frame: pd.DataFrame) -> Chart:
         >>> print(chart(pd.DataFrame([{"model": "local", "runs": 7, **figures}])).points.kind.name)
         latency
     """
+    from llm_playground.frames import Frame  # pandas is imported on first use
+
     if not hasattr(frame, "columns"):
         raise InvalidParameterError(f"A chart is made from a frame, not {type(frame).__name__}.")
     columns = {str(name) for name in frame.columns}
@@ -268,7 +270,7 @@ def chart(frame: pd.DataFrame) -> Chart:
         raise InvalidParameterError(
             f"These columns are not those of a report. A chart is made from a frame of {names}."
         )
-    return Chart(_points(frame, kind), frame.to_string(max_rows=20))
+    return Chart(_points(frame, kind), repr(Frame(frame)))
 
 
 def _points(frame: pd.DataFrame, kind: Kind) -> Points:

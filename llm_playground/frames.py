@@ -5,6 +5,9 @@ Importing this module imports pandas, so it is imported on first use.
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -14,15 +17,16 @@ from typing import Any
 
 import pandas as pd
 
-from llm_playground import formatting
+from llm_playground import formatting, text_table
 from llm_playground._validation import shorten
 from llm_playground.redaction import printable, redact
 
 _MOST_COLUMNS = 12
 _MOST_NAMED = 6  # columns that are not shown
 _ENDS = 5  # rows at the beginning and the end of a long frame
-_MOST_CHARACTERS, _NARROW_CHARACTERS, _NARROW = 60, 24, 120
+_MOST_CHARACTERS = 60
 _SEARCHED_CHARACTERS = 1_000  # for keys, which must not be cut
+_NUMBERS = {"integer", "floating", "mixed-integer-float", "decimal"}
 _LEFT = ' style="text-align:left"'
 
 Format = Callable[[Any], str]
@@ -41,34 +45,19 @@ class Frame(pd.DataFrame):
         return Frame
 
     def __repr__(self) -> str:
-        if not _is_plain(self):
-            return super().__repr__()
-        width = pd.get_option("display.width") or 80
-        longest = _MOST_CHARACTERS if width > _NARROW else _NARROW_CHARACTERS
-        shown = _shown_columns(self)
-        rows = pd.DataFrame(self)[shown]
-        while True:
-            formats = {name: _format_of(rows[name], longest) for name in rows.columns}
-            text = rows.to_string(
-                formatters=formats,
-                max_rows=2 * _ENDS if _is_long(self) else None,
-                show_dimensions=False,
-                na_rep="",
-            )
-            if rows.shape[1] <= 1 or max(map(len, text.splitlines())) <= width:
-                return f"{text}\n\n{_summary(self, list(rows.columns))}"
-            rows = rows.iloc[:, :-1]
+        return _to_text(self) if _is_plain(self) else super().__repr__()
 
     def _repr_html_(self) -> str:
         if not _is_plain(self):
             return self.to_html(max_rows=2 * _ENDS if _is_long(self) else None, notebook=True)
         shown = _shown_columns(self)
+        if not len(self):
+            return f"<p>{escape(_summary(self, shown))}</p>"
         formats = [_format_of(self[name], _MOST_CHARACTERS) for name in shown]
         styles = ["" if _is_figure(self[name]) else _LEFT for name in shown]
-        positions = range(len(self))
-        parts = (positions[:_ENDS], positions[-_ENDS:]) if _is_long(self) else (positions,)
         bodies = [
-            "".join(_html_row(self, at, shown, formats, styles) for at in part) for part in parts
+            "".join(_html_row(self, at, shown, formats, styles) for at in part)
+            for part in _shown_rows(self)
         ]
         gap = f"<tr><th>…</th>{'<td>…</td>' * len(shown)}</tr>"
         head = "".join(
@@ -86,9 +75,8 @@ class WholeFrame(Frame):
     """A frame that shows all its rows, for a table in which a person looks something up."""
 
     def __repr__(self) -> str:
-        # Names are not cut: they are what a person copies.
-        with pd.option_context("display.max_rows", None, "display.width", _NARROW + 1):
-            return super().__repr__()
+        with pd.option_context("display.max_rows", None):
+            return _to_text(self, is_first_whole=True)  # names are what a person copies
 
     def _repr_html_(self) -> str:
         with pd.option_context("display.max_rows", None):
@@ -109,12 +97,61 @@ def column(values: Sequence[Any]) -> pd.Series[Any]:
 def _is_plain(frame: pd.DataFrame) -> bool:
     """Whether the frame is a table that this module knows to show."""
     has_levels = isinstance(frame.index, pd.MultiIndex) or isinstance(frame.columns, pd.MultiIndex)
-    return bool(len(frame)) and not has_levels and bool(frame.columns.is_unique)
+    return not has_levels and bool(frame.columns.is_unique)
 
 
 def _is_long(frame: pd.DataFrame) -> bool:
     most = pd.get_option("display.max_rows")
     return bool(most) and len(frame) > most
+
+
+def _to_text(frame: pd.DataFrame, *, is_first_whole: bool = False) -> str:
+    """The repr of a frame, in the width of the terminal, or of pandas' option without one."""
+    shown, width = _shown_columns(frame), _text_width()
+    if not len(frame):
+        return _filled(_summary(frame, shown), width)
+    rows = _shown_rows(frame)
+    names = [_text(name, _MOST_CHARACTERS) for name in shown]
+    formats = [_format_of(frame[name], _MOST_CHARACTERS) for name in shown]
+    columns = [text_table.Column("", _cells(frame.index, partial(_text, longest=24), rows))]
+    columns += [
+        text_table.Column(
+            name,
+            _cells(frame[key], form, rows),
+            _is_figure(frame[key]),
+            is_cut=not (is_first_whole and key is shown[0]) and _is_text(frame[key]),
+        )
+        for key, name, form in zip(shown, names, formats, strict=True)
+    ]
+    text, number = text_table.table(columns, width)
+    return f"{text}\n\n{_filled(_summary(frame, shown[: number - 1]), width)}"
+
+
+def _filled(sentence: str, width: int | None) -> str:
+    return textwrap.fill(sentence, width or 80, break_on_hyphens=False)
+
+
+def _cells(
+    values: pd.Series[Any] | pd.Index[Any], form: Format, rows: Sequence[range]
+) -> list[str]:
+    """The cells of a column, with one for the rows that are left out."""
+    first, *others = ([form(values.array[at]) for at in part] for part in rows)
+    return [*first, *(cell for part in others for cell in ("…", *part))]
+
+
+def _text_width() -> int | None:
+    """The characters of a line; None where all columns are to be shown."""
+    if pd.get_option("display.max_columns") is None:
+        return None
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    width: int = pd.get_option("display.width") or 80
+    return shutil.get_terminal_size((width, 0)).columns if is_terminal else width
+
+
+def _shown_rows(frame: pd.DataFrame) -> Sequence[range]:
+    """The positions of the rows that are shown: all, or the two ends of a long frame."""
+    positions = range(len(frame))
+    return (positions[:_ENDS], positions[-_ENDS:]) if _is_long(frame) else (positions,)
 
 
 def _shown_columns(frame: pd.DataFrame) -> list[Any]:
@@ -128,18 +165,25 @@ def _shown_columns(frame: pd.DataFrame) -> list[Any]:
 
 def _summary(frame: pd.DataFrame, shown: Sequence[Any]) -> str:
     """The size of a frame, and what of it is not shown."""
-    size = f"{formatting.count(len(frame), 'row')}, {formatting.count(frame.shape[1], 'column')}"
+    rows = formatting.count(len(frame), "row") if len(frame) else "No rows"
+    size = f"{rows}, {formatting.count(frame.shape[1], 'column')}"
     zoned = any(isinstance(frame[name].dtype, pd.DatetimeTZDtype) for name in shown)
     parts = [size, *([f"times in {datetime.now().astimezone().tzname()}"] if zoned else [])]
+    if not len(frame):
+        return f"{size} ({_named(list(frame.columns))})" if len(frame.columns) else size
     hidden = [name for name in frame.columns if name not in set(shown)]
-    empty = sum(not frame[name].notna().any() for name in hidden)
-    more = [printable(str(name)) for name in hidden if frame[name].notna().any()]
+    more = [name for name in hidden if frame[name].notna().any()]
+    empty = len(hidden) - len(more)
     if more:
-        named = ", ".join(more[:_MOST_NAMED]) + (", …" if len(more) > _MOST_NAMED else "")
-        parts.append(f"{formatting.count(len(more), 'more column')} ({named})")
+        parts.append(f"{formatting.count(len(more), 'more column')} ({_named(more)})")
     if empty:
         parts.append(f"{formatting.count(empty, 'empty column')} left out")
     return " · ".join(parts)
+
+
+def _named(names: Sequence[Any]) -> str:
+    shown = ", ".join(_text(name, _MOST_CHARACTERS) for name in names[:_MOST_NAMED])
+    return f"{shown}, …" if len(names) > _MOST_NAMED else shown
 
 
 def _html_row(
@@ -157,7 +201,15 @@ def _html_row(
 
 
 def _is_figure(values: pd.Series[Any]) -> bool:
-    return pd.api.types.is_numeric_dtype(values.dtype) and values.dtype != bool
+    if values.dtype == object:  # numbers beside None, and amounts of a database
+        return pd.api.types.infer_dtype(values, skipna=True) in _NUMBERS
+    is_flag = pd.api.types.is_bool_dtype(values.dtype)
+    return pd.api.types.is_numeric_dtype(values.dtype) and not is_flag
+
+
+def _is_text(values: pd.Series[Any]) -> bool:
+    is_time = isinstance(values.dtype, pd.DatetimeTZDtype)
+    return not (is_time or _is_figure(values) or pd.api.types.is_bool_dtype(values.dtype))
 
 
 def _format_of(values: pd.Series[Any], longest: int) -> Format:

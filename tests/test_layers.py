@@ -19,7 +19,7 @@ LAYERS = (
     ("parts", "image_formats", "inputs"),
     ("types", "_validation", "http_headers"),
     ("events", "config"),
-    ("_runtime", "provenance", "formatting", "footer", "package_log", "frames"),
+    ("_runtime", "provenance", "formatting", "footer", "package_log", "frames", "text_table"),
     ("updating_output", "progress"),
     ("rendering", "runlog"),
     ("exporting",),

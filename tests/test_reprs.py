@@ -12,6 +12,7 @@ from llm_playground.catalog.estimates import Estimate
 from llm_playground.frames import Frame, local_time
 from llm_playground.parts import TextPart
 from llm_playground.request.prompts import Prompt
+from llm_playground.text_table import Column, table
 from llm_playground.types import Attempt, Message, Parameters
 
 BUDGET = ("b1", Decimal(50), "month", "openai:*", None, None, "block", "warn", "ada", None)
@@ -118,3 +119,93 @@ def test_a_long_frame_shows_its_ends():
     assert "1,000 rows" in repr(long)
     with pd.option_context("display.max_columns", None):
         assert "more_11" in long._repr_html_()
+
+
+REPORTS = {
+    "runs": lp.runs,
+    "duplicates": lp.duplicates,
+    "audit": lp.audit,
+    "sql": lambda: lp.sql("SELECT * FROM runs"),
+    "costs": lp.costs,
+    "usage_by": lp.usage_by,
+    "forecast": lp.forecast,
+    "latency": lp.latency,
+    "failures": lp.failures,
+    "waste": lp.waste,
+    "what_if": lambda: lp.what_if("local"),
+    "what_if in all": lambda: lp.what_if("local", by=()),
+    "prompt_cache": lp.prompt_cache,
+    "retiring": lp.retiring,
+    "budgets": lp.budgets,
+    "keys": lp.keys,
+    "prompts": lp.prompts,
+    "presets": lp.presets,
+    "purge": lambda: lp.purge(older_than="1d"),
+}
+
+
+def test_every_report_is_shown_as_a_frame(home):
+    lp.demo_runs(8)
+
+    for name, report in REPORTS.items():
+        shown = report()
+        assert isinstance(shown, Frame), name
+        assert repr(shown).splitlines()[-1], name
+        assert max(map(len, repr(shown).splitlines())) <= 80, name
+    assert " ".join(repr(lp.runs(model="none")).split()).startswith("No rows, 50 columns (started")
+    assert lp.runs(model="none")._repr_html_().startswith("<p>No rows, 50 columns")
+
+
+def test_eighty_columns_show_what_a_person_looks_for(home):
+    lp.demo_runs(8)
+
+    head = " ".join(repr(lp.runs(limit=3)).splitlines()[:2])
+
+    for name in ("started_at", "model", "user_prompt", "status", "response_", "time_ms", "usd"):
+        assert name in head
+
+
+COLUMNS = {
+    "figures are aligned right": (
+        [Column("n", ["1", "1,200"], is_figure=True), Column("b", ["x", "y"])],
+        80,
+        "    n  b\n    1  x\n1,200  y",
+    ),
+    "texts are cut before columns are left out": (
+        [Column("", ["0"]), Column("a", ["w" * 40], is_cut=True), Column("b", ["v"])],
+        16,
+        "  a            b\n0 wwwwwwwwwww… v",
+    ),
+    "what leaves no room is left out": (
+        [Column("", ["0"]), Column("a", ["w" * 12]), Column("b", ["v" * 12])],
+        16,
+        "  a\n0 wwwwwwwwwwww",
+    ),
+    "wide characters take two columns": (
+        [Column("", ["0"]), Column("a", ["漢字漢字漢字漢字"], is_cut=True)],
+        13,
+        "  a\n0 漢字漢字漢…",
+    ),
+    "a model keeps its end": (
+        [Column("", ["0"]), Column("a", ["openai:gpt-6-luna"], is_cut=True)],
+        13,
+        "  a\n0 …gpt-6-luna",
+    ),
+    "a name is broken": (
+        [Column("", ["0"]), Column("a_long_name", ["1"], is_figure=True)],
+        7,
+        "     a_\n  long_\n   name\n0     1",
+    ),
+    "no width shows all": (
+        [Column("", ["0"]), Column("a", ["w" * 90], is_cut=True)],
+        None,
+        f"   a\n0  {'w' * 90}",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", COLUMNS)
+def test_a_table_fits_a_width(case):
+    columns, width, expected = COLUMNS[case]
+
+    assert table(columns, width)[0] == expected

@@ -211,7 +211,7 @@ def models() -> pd.DataFrame:
         streaming, vision and tools (NA unknown), deprecated, retires_at (UTC, when the provider
         ends the model; NaT if no end is known).
     """
-    import pandas as pd  # first use, not import
+    from llm_playground.frames import Frame  # pandas is imported on first use
 
     _runtime.run(refresh(_MODELS_S))
     rows = [
@@ -233,7 +233,7 @@ def models() -> pd.DataFrame:
     ]
     kinds = {"context_window": "Int64", "vision": "boolean", "tools": "boolean"}
     kinds["retires_at"] = "datetime64[us, UTC]"
-    return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(kinds)
+    return Frame(rows, columns=list(_COLUMNS)).astype(kinds)
 
 
 @checks_arguments("keys")
@@ -243,11 +243,11 @@ def keys() -> pd.DataFrame:
     Returns:
         provider, variable, source, status (missing / malformed / present), masked.
     """
-    import pandas as pd  # first use, not import
+    from llm_playground.frames import Frame  # pandas is imported on first use
 
     columns = ["provider", "variable", "source", "status", "masked"]
     rows = [[getattr(key, column) for column in columns] for key in key_statuses()]
-    return pd.DataFrame(rows, columns=columns)
+    return Frame(rows, columns=columns)
 
 
 def _local() -> Choice:

@@ -29,6 +29,8 @@ def sql(query: str, params: Sequence[object] | Mapping[str, object] = ()) -> pd.
         >>> list(sql("SELECT model, count(*) AS n FROM runs GROUP BY ALL"))
         ['model', 'n']
     """
+    from llm_playground.frames import Frame  # pandas is imported on first use
+
     if not isinstance(query, str) or not _is_unicode(query):
         raise InvalidParameterError(f"query is {repr_of(query)}; it takes one SELECT as text.")
     if nested_too_deeply(params):  # DuckDB would take them apart for ever
@@ -37,7 +39,7 @@ def sql(query: str, params: Sequence[object] | Mapping[str, object] = ()) -> pd.
         raise InvalidParameterError(
             f"params is {repr_of(params)}; it takes a list, or a dict by name."
         )
-    return open_log().frame(query, params)
+    return Frame(open_log().frame(query, params))
 
 
 def _is_unicode(text: str) -> bool:

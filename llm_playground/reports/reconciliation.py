@@ -192,7 +192,7 @@ def reconcile(
             that month, or an argument is invalid.
         RunLogError: The log cannot be read.
     """
-    import pandas as pd
+    from llm_playground.frames import Frame  # pandas is imported on first use
 
     one_of("provider", provider, sorted(config.rows()))
     if not isinstance(month, str) or len(month) != len("2026-03"):
@@ -211,7 +211,7 @@ def reconcile(
     ours = _ours(_counted(provider, first, layout.timezone), layout, lines)
     keys = sorted({**theirs, **ours}, key=lambda key: (key[0], key[1] or ""))
     rows = [_row(key, theirs, ours, provider) for key in keys]
-    return pd.DataFrame(rows, columns=list(_COLUMNS))
+    return Frame(rows, columns=list(_COLUMNS))
 
 
 def _theirs(lines: Iterable[Line]) -> dict[Key, tuple[str | None, float]]:

@@ -90,12 +90,14 @@ def _ending(within_days: int, names: Sequence[By], filters: Filters, now: dateti
     """The frame of :func:`retiring` as of ``now``, by the lists that are here."""
     import pandas as pd  # first use, not import
 
+    from llm_playground.frames import Frame
+
     used = grouped("count(*) AS runs", "model", filters, which=SENT)["model"].dropna()
     ends = {
         name: at for name, at in models.ends_of(used).items() if days_left(at, now) <= within_days
     }
     if not ends:
-        return pd.DataFrame(columns=[*names, *_FIGURES])
+        return Frame(columns=[*names, *_FIGURES])
     of_these = cast("Filters", {**filters, "model": list(ends)})
     values = {"month_ago": (now - _MONTH).isoformat()}
     tables = frozenset({"e", "p"})

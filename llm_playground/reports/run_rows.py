@@ -290,6 +290,8 @@ def audit(
         >>> len(audit(action="purge", limit=0))
         0
     """
+    from llm_playground.frames import Frame  # pandas is imported on first use
+
     values = {
         "action": _text("action", action),
         "user": _text("user", user),
@@ -297,11 +299,12 @@ def audit(
     }
     present = {name: value for name, value in values.items() if value is not None}
     where = " AND ".join(["true", *(_AUDIT_CONDITIONS[name] for name in present)])
-    return open_log().frame(
+    found = open_log().frame(
         "SELECT created_at, username, action, target, detail, notebook, id FROM audit_log "  # noqa: S608 - conditions are constants, values are bound
         f"WHERE {where} ORDER BY created_at DESC, id DESC {limit_clause(limit)}",
         present,
     )
+    return Frame(found)
 
 
 def _text(name: str, value: object) -> str | None:

@@ -193,7 +193,7 @@ def prompt_cache(**filters: Unpack[Filters]) -> pd.DataFrame:
         InvalidParameterError: A filter is unknown or its value is invalid.
         RunLogError: The log cannot be read.
     """
-    import pandas as pd
+    from llm_playground.frames import Frame  # pandas is imported on first use
 
     models = [str(model) for model in report(_MODELS, (), filters, which=SENT).model]
     chars = [_first_match(_MINIMUM_TOKENS, model) * _CHARS_PER_TOKEN for model in models]
@@ -203,7 +203,7 @@ def prompt_cache(**filters: Unpack[Filters]) -> pd.DataFrame:
         found = report(_PREFIXES, (), filters, which=SENT, tables=frozenset("p"), values=values)
         now = datetime.now(UTC)
         rows = [row for group in found.itertuples() if (row := _cache_row(group, now))]
-    frame = pd.DataFrame(rows, columns=list(_CACHE_COLUMNS))
+    frame = Frame(rows, columns=list(_CACHE_COLUMNS))
     return frame.astype({"missed_usd": "float64"}).sort_values(
         "missed_usd", ascending=False, kind="stable", ignore_index=True
     )
@@ -340,13 +340,13 @@ def _what_if_usd(row: Any, card: RateCard) -> float | None:  # noqa: ANN401 - a 
 
 def _merge_tiers(priced: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """One row for each group, of its tiers; an amount is NaN where it is unknown in all of them."""
-    import pandas as pd
+    from llm_playground.frames import Frame  # pandas is imported on first use
 
     columns = [*_COUNTS, *_USD, "unknown_runs"]
     min_counts = {**dict.fromkeys(columns, 0), **dict.fromkeys(_USD, 1)}
     if not names:
         sums = {name: priced[name].sum(min_count=min_counts[name]) for name in columns}
-        return pd.DataFrame([sums] if len(priced) else [], columns=columns)
+        return Frame([sums] if len(priced) else [], columns=columns)
     groups = priced.groupby(names, dropna=False, sort=False)
-    merged = pd.DataFrame({name: groups[name].sum(min_count=min_counts[name]) for name in columns})
+    merged = Frame({name: groups[name].sum(min_count=min_counts[name]) for name in columns})
     return merged.reset_index()[[*names, *columns]]

@@ -184,7 +184,7 @@ def forecast(
         RunLogError: The log cannot be read.
     """
     check_filters(filters, forecast)
-    import pandas as pd
+    from llm_playground.frames import Frame  # pandas is imported on first use
 
     if filters.get("since") is not None or filters.get("until") is not None:
         raise InvalidParameterError("A forecast takes at=, not since= or until=.")
@@ -198,7 +198,7 @@ def forecast(
     figures = "sum(cost_usd)::FLOAT8 AS cost_usd"
     past = Filters(**filters, since=begin, until=now)
     days = grouped(figures, [*names, "day"], past, tz=tz).to_dict("records")
-    return pd.DataFrame(
+    return Frame(
         [(*key, *_month(costs_of, now)) for key, costs_of in _by_group(days, names)],
         columns=[*names, *_FORECAST_COLUMNS],
     )

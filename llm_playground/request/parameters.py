@@ -301,9 +301,11 @@ def presets() -> pd.DataFrame:
     """
     import pandas as pd  # first use, not import
 
+    from llm_playground.frames import Frame
+
     built_in = [(name, preset.as_dict(), None, pd.NaT) for name, preset in PRESETS.items()]
     own = [(one.name, one.parameters.as_dict(), one.username, one.created_at) for one in saved()]
-    frame = pd.DataFrame(
+    frame = Frame(
         [*built_in, *own], columns=["name", "parameters", "username", "created_at"], dtype=object
     )
     return frame.assign(created_at=pd.to_datetime(frame["created_at"], utc=True))

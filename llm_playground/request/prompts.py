@@ -280,7 +280,9 @@ def prompts() -> pd.DataFrame:
     Raises:
         RunLogError: The log cannot be read.
     """
-    return open_log().frame(_LIST)
+    from llm_playground.frames import Frame  # pandas is imported on first use
+
+    return Frame(open_log().frame(_LIST))
 
 
 def _check_name(name: object) -> None:

@@ -76,6 +76,8 @@ def purge(
     """
     import pandas as pd  # first use, not import
 
+    from llm_playground.frames import Frame
+
     _validation.one_of("keep", keep, get_args(Keep))
     if not isinstance(dry_run, bool):
         raise InvalidParameterError(
@@ -109,7 +111,7 @@ def purge(
         "copies": ", ".join(sorted({*copies(log), *drafts})),
         "done": not dry_run,
     }
-    return pd.DataFrame([row]).astype({"given_back_bytes": "Int64"})
+    return Frame([row]).astype({"given_back_bytes": "Int64"})
 
 
 def _text(name: str, value: object) -> str | None:
