@@ -29,17 +29,20 @@ def retrying(event: Retrying) -> str:
     return printable(f"{reason} {when}, {event.number} of {event.of}.")
 
 
-def usd(amount: Decimal) -> str:
+def usd(amount: Decimal | float) -> str:
     """US dollars, with as many digits as a small amount needs.
 
-    >>> usd(Decimal("12.4")), usd(Decimal("0.00054")), usd(Decimal("0.0000004"))
-    ('$12.40', '$0.0005', '$0.0000004')
+    >>> usd(Decimal("12.4")), usd(Decimal("0.00054")), usd(Decimal("0.0000004")), usd(-0.5)
+    ('$12.40', '$0.0005', '$0.0000004', '-$0.5000')
     """
-    if amount == 0 or amount >= 1:
-        return f"${amount:,.2f}"
-    if amount >= Decimal("0.0001"):
-        return f"${amount:.4f}"
-    return f"${amount:.1g}" if amount >= Decimal("0.00001") else f"${amount:.7f}"
+    exact = amount if isinstance(amount, Decimal) else Decimal(repr(float(amount)))
+    if exact < 0:
+        return f"-{usd(-exact)}"
+    if exact == 0 or exact >= 1:
+        return f"${exact:,.2f}"
+    if exact >= Decimal("0.0001"):
+        return f"${exact:.4f}"
+    return f"${exact:.1g}" if exact >= Decimal("0.00001") else f"${exact:.7f}"
 
 
 def cost_usd(amount: Decimal) -> str:

@@ -10,7 +10,6 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from html import escape
 from typing import Any
@@ -218,7 +217,7 @@ def _format_of(values: pd.Series[Any], longest: int) -> Format:
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         write: Format = local_time
     elif _is_figure(values) and name.endswith("_usd"):
-        write = _usd
+        write = formatting.usd
     elif _is_figure(values) and name.endswith("_ms"):
         write = formatting.duration
     elif _is_figure(values):
@@ -248,11 +247,6 @@ def local_time(moment: datetime, now: datetime | None = None) -> str:
 
 # The names of `strftime` depend on the locale.
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-def _usd(amount: float) -> str:
-    sign, size = ("-" if amount < 0 else ""), Decimal(repr(abs(float(amount))))
-    return f"{sign}{formatting.usd(size)}"
 
 
 def _number(value: Any) -> str:  # noqa: ANN401 - a number of any library

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import llm_playground as lp
-from llm_playground.charts import KINDS
+from llm_playground.charts.points import KINDS
 from llm_playground.errors import ConfigError, InvalidParameterError
 
 NAMES = sorted(kind.name for kind in KINDS)
@@ -81,7 +81,7 @@ def test_an_empty_report_is_an_empty_chart():
     drawn = lp.chart(costs_of(m=1.0).head(0))
     assert drawn.points.rows == []
     assert drawn.png().startswith(b"\x89PNG")
-    assert "<rect" in drawn.html()
+    assert "<svg" in drawn.html()
 
 
 def test_equal_labels_stay_apart():
@@ -93,15 +93,18 @@ def test_equal_labels_stay_apart():
 
 
 def test_a_front_end_gets_vega_lite_and_a_picture(reports_of_demo):
-    shown = lp.chart(reports_of_demo["costs"])._repr_mimebundle_()
+    shown, metadata = lp.chart(reports_of_demo["costs"])._repr_mimebundle_()
     assert set(shown) == {VEGA, PNG, "text/plain"}
+    assert metadata == {VEGA: {"embed_options": {"renderer": "svg"}}}
     json.dumps(shown)
 
 
 def test_without_the_picture_maker_bars_stand_in(reports_of_demo, without):
     without("vl_convert")
     drawn = lp.chart(reports_of_demo["costs"])
-    assert set(drawn._repr_mimebundle_()) == {VEGA, SVG, "text/plain"}
+    shown, _ = drawn._repr_mimebundle_()
+    assert set(shown) == {VEGA, SVG, "text/plain"}
+    assert 'fill="#ffffff"' in shown[SVG]
     with pytest.raises(ConfigError, match=r"vl-convert-python: pip install .*\[charts\]"):
         drawn.png()
 
@@ -110,7 +113,7 @@ def test_without_the_picture_maker_bars_stand_in(reports_of_demo, without):
 def test_without_altair_a_chart_is_html(reports_of_demo, without, name):
     without("altair", "vl_convert")
     drawn = lp.chart(reports_of_demo[name])
-    shown = drawn._repr_mimebundle_()
+    shown, _ = drawn._repr_mimebundle_()
     assert set(shown) == {"text/html", "text/plain"}
     assert shown["text/html"].count("<rect") > 1
     with pytest.raises(ConfigError, match="needs altair"):
@@ -157,4 +160,42 @@ def test_invalid_frames_and_paths_are_errors(tmp_path):
 
 
 def test_a_chart_without_any_front_end_is_its_figures():
-    assert "2.0" in repr(lp.chart(costs_of(a=2.0)))
+    assert "$2.00" in repr(lp.chart(costs_of(a=2.0)))
+
+
+TEXTS = {
+    "costs": ("$", "2026-"),
+    "usage_by": ("$",),
+    "latency": (" s", "p95"),
+    "waste": ("$", "cut off"),
+    "forecast": ("$", " to $", "expected"),
+    "failures": (),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_with_and_without_altair_a_chart_has_the_same_texts_and_colours(reports_of_demo, name):
+    drawn = lp.chart(reports_of_demo[name])
+    spec, html = json.dumps(drawn.spec), drawn.html()
+
+    for row in drawn.points.rows if not drawn.points.time else ():
+        assert json.dumps(row["text"]) in spec
+        assert drawn.points.kind.stacked or row["text"] in html
+    for color in drawn.points.colors.values():
+        assert color in spec
+        assert color in html
+    assert all(text in html for text in TEXTS[name])
+    assert "currentColor" in spec
+    assert 'fill="currentColor"' in html
+    assert "#222" not in spec + html
+
+
+AXES = {0.0031: [0, 0.001, 0.002, 0.003, 0.004], 7: [0, 2, 4, 6, 8], 0: [0, 0.2, 0.4, 0.6, 0.8, 1]}
+
+
+@pytest.mark.parametrize("most", AXES)
+def test_an_axis_has_round_values(most):
+    frame = costs_of(a=most)
+    frame.insert(0, "month", "2026-03")
+
+    assert lp.chart(frame).points.ticks() == pytest.approx(AXES[most])
