@@ -79,8 +79,7 @@ class Stream:
         """Close the connection, if it is open, and wait until the run is logged."""
         if self._reading is not None:
             self._reading.cancel()
-            ended = asyncio.get_running_loop().run_in_executor(None, self._reading.wait)
-            await ended
+            await asyncio.get_running_loop().run_in_executor(None, self._reading.wait)
 
     def close(self) -> None:
         """As :meth:`aclose`, for synchronous code."""
@@ -151,11 +150,12 @@ class _Reading:
         if self._future is not None and not self._future.cancelled():
             self._future.result(_CLOSE_S)
 
-    def checked(self, event: StreamEvent) -> StreamEvent:
-        """The event; raises the error of a request that could not be sent."""
-        if isinstance(event, RunFinished) and isinstance(event.run.error, ConfigError):
-            raise event.run.error
-        return event
+
+def _checked(event: StreamEvent) -> StreamEvent:
+    """The event; raises the error of a request that could not be sent."""
+    if isinstance(event, RunFinished) and isinstance(event.run.error, ConfigError):
+        raise event.run.error
+    return event
 
 
 class _AsyncIterator:
@@ -172,7 +172,7 @@ class _AsyncIterator:
         if event is None:
             self._reading.raise_error()
             raise StopAsyncIteration
-        return self._reading.checked(event)
+        return _checked(event)
 
     def __del__(self) -> None:
         self._reading.cancel()
@@ -192,7 +192,7 @@ class _Iterator:
         if event is None:
             self._reading.raise_error()
             raise StopIteration
-        return self._reading.checked(event)
+        return _checked(event)
 
     def __del__(self) -> None:
         self._reading.cancel()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from html import escape
 
-from llm_playground.events import Retrying
+from llm_playground.events import Preparing, Retrying
 from llm_playground.redaction import printable, redact
 
 
@@ -16,6 +16,16 @@ class Sentence:
 
     def _repr_html_(self) -> str:
         return f"<p>{escape(printable(redact(repr(self))))}</p>"
+
+
+def preparing(event: Preparing) -> str:
+    """The state of a run whose model or library is made ready.
+
+    >>> preparing(Preparing("Downloading the model.", 0.4))
+    'Downloading the model. 40%'
+    """
+    share = "" if event.fraction is None else f" {event.fraction:.0%}"
+    return printable(f"{event.message}{share}")
 
 
 def retrying(event: Retrying) -> str:

@@ -116,7 +116,7 @@ def _size_of_jpeg(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-_ORIENTATION, _GPS = 0x0112, 0x8825  # tags of EXIF: how to hold the image, and where it was taken
+ORIENTATION, _GPS = 0x0112, 0x8825  # tags of EXIF: how to hold the image, and where it was taken
 _MAX_TAGS = 200
 
 
@@ -126,7 +126,7 @@ def orientation(data: bytes) -> int:
     >>> orientation(b"GIF89a")
     1
     """
-    value = _exif_tags(data).get(_ORIENTATION, 1)
+    value = _exif_tags(data).get(ORIENTATION, 1)
     return value if 2 <= value <= 8 else 1
 
 

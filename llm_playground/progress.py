@@ -202,8 +202,8 @@ def _ignore(_run_id: str, _event: StreamEvent) -> None:
 
 def _in_words(state: Preparing | Waiting | Retrying) -> str:
     match state:
-        case Preparing(message, fraction):
-            return message if fraction is None else f"{message} {fraction:.0%}"
+        case Preparing():
+            return formatting.preparing(state)
         case Waiting(reason):
             return reason
         case Retrying():

@@ -659,7 +659,7 @@ class TestManyCalls:
 
         run = lp.ask("Go.", "openai:gpt-4o", tools=[weather])
 
-        shown = rendering.run_to_text(run)
+        shown = rendering.answer_to_text(run)
         assert len(run.tool_calls) == 23
         assert "Asked for 3 more calls." in shown
         assert len(shown) < 20 * 2_100 + 500

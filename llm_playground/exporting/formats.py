@@ -133,10 +133,10 @@ def _added_columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
     }
 
 
-def without_controls(text: str) -> str:
+def with_visible_controls(text: str) -> str:
     r"""The text with the controls of terminals as their pictures; tabs and line breaks stay.
 
-    >>> without_controls("\x1b[2J\x00\t")
+    >>> with_visible_controls("\x1b[2J\x00\t")
     '␛[2J␀\t'
     """
     return text.translate(_PICTURES)
@@ -160,7 +160,7 @@ def to_csv_cell(value: object) -> str:
         value = str(value)
     if not isinstance(value, str):
         value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    value = without_controls(value)
+    value = with_visible_controls(value)
     if _FORMULA.match(value):
         value = f"'{value}"
     if value and not _TO_QUOTE.search(value):
@@ -297,7 +297,7 @@ def fence(content: str, language: str = "text") -> str:
     ```
     ````
     """
-    content = without_controls(content)
+    content = with_visible_controls(content)
     longest = max(map(len, re.findall("`+", content)), default=0)
     ticks = "`" * max(longest + 1, 3)
     return f"{ticks}{language or 'text'}\n{content.rstrip()}\n{ticks}"
@@ -309,7 +309,7 @@ def escape_markdown(content: object) -> str:
     >>> print(escape_markdown("a <b> | *c*"))
     a \<b\> \| \*c\*
     """
-    line = without_controls(" ".join(str(content).split()))
+    line = with_visible_controls(" ".join(str(content).split()))
     return _MARKDOWN_SIGNS.sub(r"\\\g<0>", line)
 
 

@@ -106,9 +106,8 @@ class _Pane:
             case PartAdded(part):
                 self._pieces.append(part)
                 self._line = "streaming"
-            case Preparing(message, fraction):
-                share = "" if fraction is None else f" {fraction:.0%}"
-                self._line = printable(f"{message}{share}")
+            case Preparing():
+                self._line = formatting.preparing(event)
             case Waiting(reason):
                 self._line = printable(reason)
             case Retrying():

@@ -56,12 +56,6 @@ def run_to_html(run: Run) -> str:
     return _ended(run, [*footer.notices(run), *footer.caveats([run])])
 
 
-def run_to_text(run: Run) -> str:
-    """An output with one ended run as plain text: its answer, its notices, its footer."""
-    answer, _, line = answer_to_text(run).rpartition("\n")
-    return "\n".join([*([answer] if answer else []), *footer.caveats([run]), line])
-
-
 def answer_to_html(run: Run) -> str:
     """An ended run as one of several answers; :func:`caveats_to_html` is for all of them."""
     return _ended(run, footer.notices(run))

@@ -48,7 +48,8 @@ def mark(block: Sequence[Token]) -> bool:
         elif token.type in _CONTAINERS:
             opened.append(token)
         elif token.type == "inline":
-            direction = of("".join(_texts(token)))
+            texts = (child.content for child in token.children or () if child.type == "text")
+            direction = of("".join(texts))
             for container in opened if direction else ():
                 container.attrSet("dir", direction)
             opened = [] if direction else opened
@@ -60,7 +61,3 @@ def mark(block: Sequence[Token]) -> bool:
 def keep_code(html: str) -> str:
     """The sanitised HTML of a marked block in which code and formulas are left-to-right."""
     return _ALWAYS_LEFT_TO_RIGHT.sub(r'<\1 dir="ltr"', html)
-
-
-def _texts(inline: Token) -> list[str]:
-    return [token.content for token in inline.children or () if token.type == "text"]

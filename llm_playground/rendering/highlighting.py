@@ -65,7 +65,7 @@ _ALIASES = {
 }
 
 
-def highlight(code: str, language: str, _attributes: str = "") -> str:
+def highlight(code: str, language: str) -> str:
     """Escaped HTML of code, highlighted when its language is known and it is not too long.
 
     >>> highlight("x = 1", "python")

@@ -35,7 +35,6 @@ SUFFIXES = {
     ".webp": "image/webp",
 }
 _MAX_ARRAY_BYTES = 20 * MAX_BYTES  # of pixels, which PNG compresses
-_ORIENTATION = 0x0112  # EXIF's tag
 _QUALITY = 95  # of a JPEG or WebP that was turned
 _HEIC = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"))
 _CHANNELS = {1: 0, 3: 2, 4: 6}  # PNG's colour types: grey, RGB, RGB with transparency
@@ -187,7 +186,7 @@ def _png(array: Any) -> bytes:  # noqa: ANN401 - a numpy array, without importin
 def _upright(source: Any) -> Any:  # noqa: ANN401 - any source
     """A PIL image turned as its EXIF data say; every other source unchanged."""
     exif = _call_if_present(source, "getexif")
-    if not isinstance(exif, Mapping) or exif.get(_ORIENTATION, 1) == 1:
+    if not isinstance(exif, Mapping) or exif.get(image_formats.ORIENTATION, 1) == 1:
         return source
     from PIL import ImageOps  # the source is PIL's
 

@@ -34,7 +34,8 @@ _SIMPLE_TYPES = frozenset(
     )
 )
 
-Case: TypeAlias = Mapping[str, object]
+# The values that a row gives to the variables of a prompt, by name.
+CaseValues: TypeAlias = Mapping[str, object]
 
 
 def is_simple(value: object) -> bool:
@@ -113,7 +114,7 @@ def checked_table(value: object, label: str, description: str) -> Table:
     )
 
 
-def cases_of(table: Table | None, wanted: Sequence[str]) -> list[Case]:
+def cases_of(table: Table | None, wanted: Sequence[str]) -> list[CaseValues]:
     """The values of the columns named in the prompt, row by row; without a table, an empty list.
 
     Raises:
@@ -150,7 +151,7 @@ def _no_column_named(table: Table) -> str:
     )
 
 
-def _cases_of_frame(table: Table, used: Sequence[str]) -> list[Case]:
+def _cases_of_frame(table: Table, used: Sequence[str]) -> list[CaseValues]:
     frame: pd.DataFrame = table.data
     columns = {name: frame.iloc[:, table.columns.index(name)] for name in used}
     for name, column in columns.items():
@@ -160,8 +161,8 @@ def _cases_of_frame(table: Table, used: Sequence[str]) -> list[Case]:
     return [{name: values[name][at] for name in used} for at in range(table.rows)]
 
 
-def _cases_of_list(table: Table, used: Sequence[str]) -> list[Case]:
-    cases: list[Case] = []
+def _cases_of_list(table: Table, used: Sequence[str]) -> list[CaseValues]:
+    cases: list[CaseValues] = []
     for at, row in enumerate(table.data):
         if type(row) is not dict:
             raise InvalidParameterError(

@@ -43,15 +43,15 @@ _PLAIN_NAME = re.compile(_NAME)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Where the values of variables come from, as messages to the user say it."""
+class ValueSource:
+    """Where the values of variables come from, in the words of messages."""
 
     missing: str
     assignment: str  # how a value gets the name ``{name}``
 
 
-NOTEBOOK = Source("Run the cell that defines it, or type a value.", "{name} = {value}")
-ARGUMENT = Source("Add it to variables=.", 'variables={{"{name}": {value}}}')
+NOTEBOOK = ValueSource("Run the cell that defines it, or type a value.", "{name} = {value}")
+ARGUMENT = ValueSource("Add it to variables=.", 'variables={{"{name}": {value}}}')
 
 
 def names(text: str) -> list[str]:
@@ -63,7 +63,7 @@ def names(text: str) -> list[str]:
     return list(dict.fromkeys(content for kind, content in _open(text) if kind == "name"))
 
 
-def fill(text: str, variables: Mapping[str, object], source: Source = NOTEBOOK) -> str:
+def fill(text: str, variables: Mapping[str, object], source: ValueSource = NOTEBOOK) -> str:
     r"""``text`` with each ``{{name}}`` replaced by the text of its value, not recursively.
 
     Raises:
@@ -79,7 +79,7 @@ def fill(text: str, variables: Mapping[str, object], source: Source = NOTEBOOK) 
 
 
 def texts_of(
-    text: str, variables: Mapping[str, object], source: Source = NOTEBOOK
+    text: str, variables: Mapping[str, object], source: ValueSource = NOTEBOOK
 ) -> dict[str, Written]:
     """The text of each value that a template uses, by name.
 
@@ -142,7 +142,7 @@ def as_template(turn: Turn) -> Turn:
 
 
 def filled(
-    turns: Iterable[Message], variables: Mapping[str, object], source: Source = NOTEBOOK
+    turns: Iterable[Message], variables: Mapping[str, object], source: ValueSource = NOTEBOOK
 ) -> tuple[Message, ...]:
     """The messages with every ``{{name}}`` in their texts replaced.
 
@@ -156,7 +156,7 @@ def filled(
 
 
 def values_of(
-    turns: Iterable[Message], variables: Mapping[str, object], source: Source = NOTEBOOK
+    turns: Iterable[Message], variables: Mapping[str, object], source: ValueSource = NOTEBOOK
 ) -> dict[str, Written]:
     """The texts of the values that messages use, by name, each made once.
 
@@ -227,12 +227,12 @@ def _replaced(text: str, texts: Mapping[str, str]) -> str:
     return _BRACES.sub(value, text)
 
 
-def _missing_message(name: str, source: Source) -> str:
+def _missing_message(name: str, source: ValueSource) -> str:
     shown = _shown(name)
     return f"{{{{{shown}}}}} is not defined. {source.missing} {_as_it_is(shown)}"
 
 
-def _expression_message(expression: str, source: Source) -> str:
+def _expression_message(expression: str, source: ValueSource) -> str:
     shown = _shown(expression)
     name = _variable_name(expression)
     is_code = not _WORDS.fullmatch(expression) and not any(mark in expression for mark in "|:!")

@@ -141,9 +141,8 @@ def _csv_of_pandas(frame: Any) -> str:  # noqa: ANN401 - a DataFrame
         for at in nested:
             frame.isetitem(at, frame.iloc[:, at].map(_cell))
     index = frame.index
-    is_plain = type(index).__name__ == "RangeIndex" and (index.start, index.step) == (0, 1)
-    is_plain = is_plain and index.name is None
-    has_labels = not is_plain
+    is_range = type(index).__name__ == "RangeIndex" and (index.start, index.step) == (0, 1)
+    has_labels = not is_range or index.name is not None
     return str(frame.to_csv(index=has_labels, na_rep="NaN", lineterminator="\n")).rstrip("\n")
 
 
@@ -196,11 +195,7 @@ def _list_of_tensor(tensor: Any) -> str:  # noqa: ANN401 - a torch tensor
     try:
         return _list_of_array(tensor.detach().cpu().numpy())
     except TypeError:  # bfloat16, which numpy lacks
-        return _rows(tensor.detach().tolist())
-
-
-def _rows(value: object) -> str:
-    return _item(value) if not isinstance(value, list) else _sequence(value, "[]")
+        return _item(tensor.detach().tolist())
 
 
 def _csv_of_sparse(matrix: Any) -> str:  # noqa: ANN401 - a scipy matrix or array

@@ -343,14 +343,8 @@ VERSIONS_TABLE = (
     "(version INTEGER PRIMARY KEY, applied_at TIMESTAMPTZ DEFAULT now())"
 )
 VERSION = "SELECT coalesce(max(version), 0) FROM schema_migrations"
-_MIGRATIONS: tuple[str, ...] = (
-    _V1,
-    _V2,
-    _V3,
-    _V4,
-    _V5,
-    _V6,
-)  # append only: version n is entry n - 1
+# Append only: version n is entry n - 1.
+_MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6)
 NEWEST = len(_MIGRATIONS)
 
 # The tables of a backup, in the order in which they are restored.

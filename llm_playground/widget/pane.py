@@ -118,8 +118,7 @@ class Pane:
                 self.text.parts.append((len(self.text.pieces), part))
                 self.shown_parts += 1
             case Preparing():
-                share = "" if event.fraction is None else f" {event.fraction:.0%}"
-                self.status = f"{event.message}{share}"
+                self.status = formatting.preparing(event)
             case Waiting():
                 self.status = event.reason
             case Retrying():
@@ -136,9 +135,9 @@ class Pane:
 
     def end_without_run(self, status: str, why: str) -> None:
         """End an answer that was stopped before it began, or broke."""
-        footer = "price unknown" if self.state == "running" else "nothing billed"
+        cost = "price unknown" if self.state == "running" else "nothing billed"
         self.state, self.status, self.pending_retry, self.changed = status, "", None, True
-        self._ending = {"footer": footer, "notices": [why] if why else []}
+        self._ending = {"footer": cost, "notices": [why] if why else []}
 
     def end_wait(self, attempt: int) -> None:
         """The wait before an attempt is over."""

@@ -50,7 +50,7 @@ def test_json_round_trip(found):
 def test_csv_round_trip(row):
     [read] = importing.read_export(formats.to_csv([row])).rows
     [again] = check_rows([read])
-    texts = {n: formats.without_controls(v) for n, v in row.items() if isinstance(v, str)}
+    texts = {n: formats.with_visible_controls(v) for n, v in row.items() if isinstance(v, str)}
     [known] = check_rows([row | texts])
     for name in set(known) - {"tags", "parameters"}:  # whose texts JSON escapes
         assert again[name] == known[name]
@@ -76,7 +76,9 @@ def test_csv_cells_round_trip(lines):
     text = "".join(
         ",".join(formats.to_csv_cell(value) for value in line) + "\r\n" for line in lines
     )
-    visible = [[one if one is None else formats.without_controls(one) for one in x] for x in lines]
+    visible = [
+        [one if one is None else formats.with_visible_controls(one) for one in x] for x in lines
+    ]
     assert list(formats.read_csv(text)) == visible
 
 

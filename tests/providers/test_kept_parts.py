@@ -506,7 +506,7 @@ LINES = {
 @pytest.mark.parametrize("kind", LINES)
 def test_an_answer_without_text_says_what_came(kind):
     (name, events), line = LINES[kind]
-    assert line in rendering.run_to_text(answered(name, events))
+    assert line in rendering.answer_to_text(answered(name, events))
 
 
 def test_a_paused_turn_goes_back_without_its_mark():

@@ -117,7 +117,7 @@ def test_notices_footers_and_texts_have_no_control(text):
 
     for notice in footer.notices(run):
         harmless(notice)
-    harmless(rendering.run_to_text(run))
+    harmless(rendering.answer_to_text(run))
     harmless(rendering.heading(f"openai:{text}", text, alone=False))
     harmless(formatting.retrying(Retrying(2, 5, 6.0, text)))
     harmless(mime_bundle(text, {"prompt": text}, [])["text/plain"])

@@ -268,7 +268,7 @@ def test_a_fair_answer_keeps_its_order_and_its_sources_everywhere():
     answer = run(text="".join(one for one in FAIR if isinstance(one, str)), sources=SOURCES)
     answer = run(text=answer.text, sources=SOURCES, parts=parts_of(ReasoningPart("Hm."), *FAIR))
 
-    html, text = rendering.run_to_html(answer), rendering.run_to_text(answer)
+    html, text = rendering.run_to_html(answer), rendering.answer_to_text(answer)
 
     for whole in (html, text):
         words = ["Searched the web", "Found on", "largest range", "Ran code", "full moon"]

@@ -114,7 +114,7 @@ def test_a_key_in_a_call_that_a_model_asks_for_is_not_shown(home, monkeypatch, p
     assert run.tool_calls[0].name == name
     shown = [sent, panel.answers.changes_and_snapshot(), panel.saved_answers.output()]
     texts = [json.dumps(shown, default=repr), rendering.run_to_html(run), repr(run)]
-    texts += [rendering.run_to_text(run), lp.export(run, "json"), lp.export(run, "markdown")]
+    texts += [rendering.answer_to_text(run), lp.export(run, "json"), lp.export(run, "markdown")]
     assert not any(key[:12] in text for text in texts)
     for path in home.rglob("*"):
         assert path.is_dir() or key.encode() not in path.read_bytes(), path

@@ -208,7 +208,6 @@ export function createAnswers(view) {
     painted.later = 0;
     if (painted.answers) paint(painted.answers);
   };
-  // Another Run than the shown one may be running.
 
   /** @param {EventTarget | null} target */
   const numberAt = (target) => {
