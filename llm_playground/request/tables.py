@@ -211,9 +211,18 @@ def _missing_value(table: Table, at: int, name: str) -> InvalidParameterError:
     return InvalidParameterError(f"{row} has no value in {name}. Fill it, or leave the row out.")
 
 
-def case_label(number: int, case: Mapping[str, object]) -> str:
+def text_of_case(case: CaseValues) -> str:
+    """The values of a case that are texts or numbers, in one text.
+
+    >>> text_of_case({"city": "Oslo", "n": 3})
+    'Oslo, 3'
+    """
+    return ", ".join(str(one) for one in case.values() if isinstance(one, (str, int, float)))
+
+
+def case_label(number: int, case: CaseValues) -> str:
     """``case 1: Oslo, 3`` where the values are short texts and numbers, else ``case 1``."""
-    shown = ", ".join(str(one) for one in case.values() if isinstance(one, (str, int, float)))
+    shown = text_of_case(case)
     is_short = 0 < len(shown) <= _MOST_LABEL_CHARACTERS and "\n" not in shown
     return f"case {number}: {shown}" if is_short else f"case {number}"
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, astuple, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from llm_playground._validation import shorten
+from llm_playground.request.tables import CaseValues, text_of_case
 
 if TYPE_CHECKING:
     from llm_playground.types import Message, Parameters
@@ -49,14 +50,13 @@ LABEL_FIELDS = len(fields(AnswerLabel))
 NO_LABEL = AnswerLabel()
 
 
-def case_text(case: Mapping[str, object]) -> str:
-    """The values of a case in one text, without those that are neither text nor number.
+def label_of_case(number: int, case: CaseValues) -> AnswerLabel:
+    """The label of the answers to a case.
 
-    >>> case_text({"city": "Oslo", "n": 3})
-    'Oslo, 3'
+    >>> str(label_of_case(1, {"city": "Oslo"})), label_of_case(1, {"city": "Oslo"}).text
+    ('case 1', 'Oslo')
     """
-    values = (str(one) for one in case.values() if isinstance(one, (str, int, float)))
-    return shorten(", ".join(values), _MOST_CHARACTERS)
+    return AnswerLabel(case=f"case {number}", text=shorten(text_of_case(case), _MOST_CHARACTERS))
 
 
 def parameters_text(values: Mapping[str, Any]) -> str:
@@ -78,7 +78,8 @@ def labels_of_requests(
     ``requests`` has the messages and the parameters of each run; messages are None where their
     text is not stored.
     """
-    prompts = [_question(messages) for messages, _ in requests]
+    # The last message is the user's question.
+    prompts = [messages[-1].text if messages else "" for messages, _ in requests]
     numbers = {prompt: number for number, prompt in enumerate(dict.fromkeys(prompts), 1)}
     sent = [parameters.as_dict() for _, parameters in requests]
     swept = [
@@ -95,8 +96,3 @@ def labels_of_requests(
         )
         for prompt, values in zip(prompts, sent, strict=True)
     ]
-
-
-def _question(messages: Sequence[Message] | None) -> str:
-    """The last message, which is the user's question."""
-    return messages[-1].text if messages else ""

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from llm_playground import _files, config
 from llm_playground._files import read_regular
@@ -28,12 +28,16 @@ from llm_playground.request.locations import is_url
 from llm_playground.widget.answer_labels import LABEL_FIELDS, NO_LABEL, AnswerLabel
 from llm_playground.widget.controls import TRAITS
 
+T = TypeVar("T")
+
 FORMAT = "llm_playground.draft"
 VERSION = 1
 ATTACHED = ("images", "files")  # the traits, and fields of a turn, that hold entries
 MOST_BYTES = 1_000_000
 MOST_ANSWERS = 10_000
-_UNREADABLE = "A draft cannot be read and is left out: {}."
+# What reading a file of any content as JSON of one format raises.
+UNREADABLE = (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError)
+_CANNOT_BE_READ = "A draft cannot be read and is left out: {}."
 # A preset sets parameters, and another value of one of them ends the preset: they go together.
 _RELATED = {"preset": ("preset", *TRAITS), **{name: (name, "preset") for name in TRAITS}}
 
@@ -127,36 +131,41 @@ def read_draft(identity: Identity) -> Draft | None:
         return from_json(json.loads(read_regular(path, MOST_BYTES)))
     except FileNotFoundError:
         return _move_draft(identity)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
-        raise ConfigError(_UNREADABLE.format(path)) from None
+    except UNREADABLE:
+        raise ConfigError(_CANNOT_BE_READ.format(path)) from None
 
 
 def _move_draft(identity: Identity) -> Draft | None:
     """The newest draft of the same cell in a notebook that is gone, moved to this identity."""
-    newest: tuple[Draft, Path] | None = None
-    for document, path in left_behind(identity):
-        with suppress(ValueError, TypeError, KeyError, RecursionError, OverflowError):
-            draft = from_json(document)
-            if newest is None or draft.saved_at > newest[0].saved_at:
-                newest = draft, path
-    if newest is None:
+    found = newest_left_behind(identity, from_json, lambda draft: draft.saved_at)
+    if found is None:
         return None
-    draft, path = newest
+    draft, path = found
     write_draft(identity, draft)
     path.unlink(missing_ok=True)
     return draft
 
 
-def left_behind(identity: Identity) -> Iterator[tuple[Any, Path]]:
-    """The JSON files of the same cell in a notebook that is gone, whatever their format."""
+def newest_left_behind(
+    identity: Identity, read: Callable[[Any], T], time_of: Callable[[T], datetime]
+) -> tuple[T, Path] | None:
+    """The newest content of the files of the same cell in a notebook that is gone, and its path.
+
+    ``read`` makes the content of a JSON document, or raises one of :data:`UNREADABLE`.
+    """
     if identity.notebook is None or not Path(identity.notebook).is_file():
-        return
+        return None
+    newest: tuple[T, Path] | None = None
     for path in config.drafts_folder().glob(f"{_hash(identity.own, 20)}*.json"):
-        with suppress(OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
+        with suppress(*UNREADABLE):
             document = json.loads(read_regular(path, MOST_BYTES))
             notebook = identity.notebook_of(document["identity"])
-            if notebook is not None and not Path(notebook).exists():  # else this is a copy of it
-                yield document, path
+            if notebook is None or Path(notebook).exists():  # then this is a copy of it
+                continue
+            content = read(document)
+            if newest is None or time_of(content) > time_of(newest[0]):
+                newest = content, path
+    return newest
 
 
 def write_draft(identity: Identity, draft: Draft) -> None:

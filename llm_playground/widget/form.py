@@ -28,7 +28,7 @@ from llm_playground.types import Message
 from llm_playground.widget.answer_labels import (
     NO_LABEL,
     AnswerLabel,
-    case_text,
+    label_of_case,
     parameters_text,
 )
 from llm_playground.widget.attachments import Kind
@@ -145,8 +145,7 @@ def variations(form: Form) -> list[Variation]:
         InvalidParameterError: More parameters are lists than a sweep can have.
     """
     cases: list[tuple[AnswerLabel, Mapping[str, object], int]] = [
-        (AnswerLabel(case=f"case {number}", text=case_text(case)), case, number)
-        for number, case in enumerate(form.cases, 1)
+        (label_of_case(number, case), case, number) for number, case in enumerate(form.cases, 1)
     ]
     return [
         Variation(replace(label, parameters=parameters_text(parameters)), case, parameters, number)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +18,19 @@ from llm_playground import _files, config
 from llm_playground.errors import ConfigError
 from llm_playground.redaction import redact
 from llm_playground.widget.answer_labels import AnswerLabel
-from llm_playground.widget.drafts import DraftAnswer, Identity, check_texts, left_behind, storable
+from llm_playground.widget.drafts import (
+    UNREADABLE,
+    DraftAnswer,
+    Identity,
+    check_texts,
+    newest_left_behind,
+    storable,
+)
 
 FORMAT = "llm_playground.runs"
 VERSION = 1
 MOST_RUNS = 50
 MOST_BYTES = 1_000_000
-_BROKEN = (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,28 +76,23 @@ def read(identity: Identity) -> RunRecords:
         return from_json(json.loads(_files.read_regular(path_of(identity), MOST_BYTES)))
     except FileNotFoundError:
         return _moved(identity)
-    except _BROKEN:
+    except UNREADABLE:
         return RunRecords()
 
 
 def _moved(identity: Identity) -> RunRecords:
     """The newest records of the same cell in a notebook that is gone, moved to this identity."""
-    newest: tuple[RunRecords, Path] | None = None
-    for document, path in left_behind(identity):
-        with suppress(*_BROKEN):
-            records = from_json(document)
-            if newest is None or _last_asked(records) > _last_asked(newest[0]):
-                newest = records, path
-    if newest is None:
+    found = newest_left_behind(identity, from_json, _last_asked)
+    if found is None:
         return RunRecords()
-    records, path = newest
+    records, path = found
     write(identity, records)
     path.unlink(missing_ok=True)
     return records
 
 
-def _last_asked(records: RunRecords) -> float:
-    return records.runs[-1].asked_at.timestamp() if records.runs else 0.0
+def _last_asked(records: RunRecords) -> datetime:
+    return records.runs[-1].asked_at if records.runs else datetime.fromtimestamp(0, UTC)
 
 
 def write(identity: Identity, records: RunRecords) -> None:
