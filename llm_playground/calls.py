@@ -15,14 +15,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, cast
 
-from llm_playground import (
-    _validation,
-    config,
-    progress,
-    provenance,
-    providers,
-    types,
-)
+from llm_playground import _validation, config, progress, provenance, providers, types
 from llm_playground._validation import with_signature_of
 from llm_playground.budgeting import confirm_worst_case
 from llm_playground.budgeting.enforcer import enforcer
@@ -436,7 +429,7 @@ def _now(execution: Execution) -> Execution:
 
 
 def started_together(calls: Iterable[Call]) -> tuple[Call, ...]:
-    """The calls with the start of the first one: so the log knows that they were sent together."""
+    """The calls with the start of the first one, by which reports group them."""
     planned = tuple(calls)
     return tuple(
         replace(one, execution=replace(one.execution, started_at=planned[0].execution.started_at))

@@ -94,7 +94,7 @@ def column(values: Sequence[Any]) -> pd.Series[Any]:
 
 
 def _is_plain(frame: pd.DataFrame) -> bool:
-    """Whether the frame is a table that this module knows to show."""
+    """Whether the frame has rows, and labels of a single level."""
     has_levels = isinstance(frame.index, pd.MultiIndex) or isinstance(frame.columns, pd.MultiIndex)
     return not has_levels and bool(frame.columns.is_unique)
 

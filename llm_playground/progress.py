@@ -72,7 +72,8 @@ class Progress:
     """What ``total`` calls have done and wait for. Events may come on any thread.
 
     >>> progress = Progress(2)
-    >>> progress.take("a", Waiting("Waiting 6 s for the rate limit of OpenAI."))
+    >>> reason = "Waiting 6 s for the rate limit of OpenAI."
+    >>> progress.take("a", Waiting(reason, rate_limited=True))
     >>> progress.line()
     '0 of 2 answers · 1 waiting for a rate limit'
     """

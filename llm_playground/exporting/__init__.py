@@ -72,7 +72,7 @@ def export(
         )
     rows = plain_rows(runs)
     content = _WRITERS[format](rows)
-    mark = "\ufeff" if format == "csv" else ""  # by which Excel knows UTF-8
+    mark = "\ufeff" if format == "csv" else ""  # by which Excel recognises UTF-8
     target = None if path is None else str(_write(path, mark + content))
     options.record("export", target, {"format": format, "runs": len(rows)})
     return content

@@ -10,8 +10,8 @@ CSV: RFC 4180 in UTF-8, safe to open in a spreadsheet. Spreadsheets take a cell 
 ``=``, ``+``, ``-`` or ``@`` for a formula, so such texts (not numbers) get an apostrophe in front,
 which reading removes again. None is an empty cell, an empty text is ``""``. Control characters are
 written visibly (␛). After the columns of the view come those of the inputs and the parameters,
-which reading leaves out. A file begins with a byte order mark, by which Excel knows UTF-8; where it
-separates cells by semicolons, it opens the file by Data, From Text/CSV.
+which reading leaves out. A file begins with a byte order mark, by which Excel recognises UTF-8;
+where it separates cells by semicolons, it opens the file by Data, From Text/CSV.
 
 Markdown: grouped by prompt, each answer in a fence that it cannot break out of.
 """

@@ -105,7 +105,7 @@ def parameters_from(values: Mapping[str, Any], preset_name: str | None = None) -
 def unknown_name(name: str, arguments: Sequence[str] = ()) -> str:
     """The message about a name that is no parameter, nor one of the ``arguments`` of a function.
 
-    >>> unknown_name("image", ["images"]), unknown_name("temprature")[-27:]
+    >>> unknown_name("image", ["images"]), unknown_name("temprature")[-25:]
     ("'image' is not a parameter. Did you mean images?", 'Did you mean temperature?')
     """
     hint = _ELSEWHERE.get(name) or closest(name, _NAMES, arguments)

@@ -31,7 +31,7 @@ _ONE_ANSWER_CHARACTERS = 240
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What Undo restores, and the Run that it forgets."""
+    """What Undo restores, and the Run that it removes."""
 
     before: Shown
     opened: PanelRun | None = None

@@ -244,7 +244,7 @@ class PanelRuns:
         return Shown(self.shown, {name: getattr(self._panel, name) for name in FORM})
 
     def back_to(self, moment: Shown, *, without: PanelRun | None = None) -> None:
-        """Show what was shown before. ``without`` is a Run to forget, one that was opened."""
+        """Show what was shown before. ``without`` is a Run to remove, one that was opened."""
         if without is not None and without in self._runs:
             self._runs.remove(without)
             self.save_soon()
@@ -372,7 +372,7 @@ class PanelRuns:
         return self._runs[-1].number + 1 if self._runs else 1
 
     def _trim(self) -> None:
-        """Forget the oldest Runs, and answers that the log has too; those of the baseline stay."""
+        """Drop the oldest Runs, and answers that the log has too; those of the baseline stay."""
         pin = self.pin()
         pinned = None if pin is None else pin.run
         old = self._runs[: -run_records.MOST_RUNS]
