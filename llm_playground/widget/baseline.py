@@ -154,7 +154,7 @@ def state_of(panel: Playground, *, reads_log: bool = False) -> dict[str, Any] | 
         "run": found.run,
         "answer": found.pinned.number,
         "isOwn": found.is_own,
-        "title": f"Run {found.run}, {found.pinned.model.rpartition(':')[2]}",
+        "title": f"Run {found.run}, {found.pinned.model.partition(':')[2]}",
         "of": [[number, other] for number, other in of.items()],
         "panes": panes,
     }

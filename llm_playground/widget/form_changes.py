@@ -57,14 +57,14 @@ def _is_same(trait: str, before: Any, now: Any) -> bool:  # noqa: ANN401 - value
 def about(form: Mapping[str, Any]) -> str:
     r"""The models, iterations, parameters and cases of a form.
 
-    >>> about({"models": ["openai:gpt-x", "local"], "iterations": 2, "temperature": 0.2})
-    'gpt-x, local \xd7 2 · temperature 0.2'
+    >>> about({"models": ["ollama:llama3:8b", "local"], "iterations": 2, "temperature": 0.2})
+    'llama3:8b, local \xd7 2 · temperature 0.2'
     """
     return " · ".join(filter(None, _about(form)))
 
 
 def _about(form: Mapping[str, Any]) -> Iterator[str]:
-    models = [str(model).rpartition(":")[2] for model in form.get("models") or ()]
+    models = [str(model).partition(":")[2] or str(model) for model in form.get("models") or ()]
     named = ", ".join(models) if len(models) <= _MOST_MODELS else count(len(models), "model")
     iterations = form.get("iterations")
     yield named + (f"{_TIMES}{iterations}" if iterations not in (None, 1) else "")

@@ -31,7 +31,7 @@ test("says of a Run its models, cost, time and what did not end as usual", () =>
 });
 
 for (const [models, line] of /** @type {[Record<string, number>, string][]} */ ([
-  [{ "openai:gpt-6-luna": 1 }, "gpt-6-luna"], [{ "openai:gpt-6-luna": 3 }, "gpt-6-luna × 3"],
+  [{ "openai:gpt-6-luna": 1 }, "gpt-6-luna"], [{ "llama.cpp:qwen3:8b": 1 }, "qwen3:8b"], [{ "openai:gpt-6-luna": 3 }, "gpt-6-luna × 3"],
   [{ a: 1, b: 1 }, "2 models"], [{ a: 1000, b: 1000 }, "2 models × 1,000"], [{ a: 3, b: 2 }, "2 models, 5 answers"],
 ])) {
   test(`names the models: ${line}`, () => assert.equal(modelsLine(models), line));

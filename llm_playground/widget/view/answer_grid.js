@@ -1,6 +1,8 @@
 // The grid of the answers: which column and row each one stands in, and what distinguishes these.
 // Values and pure functions, without DOM.
 
+import { shortModel } from "./answer_state.js";
+
 /** @typedef {import("./answer_state.js").Pane} Pane */
 
 /**
@@ -147,20 +149,12 @@ export function shortParameters(text) {
 }
 
 /**
- * A model's name without its provider.
- * @param {string} model
- */
-function shortName(model) {
-  return model.replace(/^[a-z-]+:/, "");
-}
-
-/**
  * Whether two models have the same name at different providers.
  * @param {readonly Pane[]} panes
  */
 function haveSameNames(panes) {
   const models = new Set(panes.map(({ model }) => model));
-  return new Set([...models].map(shortName)).size < models.size;
+  return new Set([...models].map(shortModel)).size < models.size;
 }
 
 /**
@@ -169,7 +163,7 @@ function haveSameNames(panes) {
  * @param {{iterations: number, areAmbiguous: boolean}} names
  */
 function columnHead(across, { pane, at }, { iterations, areAmbiguous }) {
-  const model = areAmbiguous ? pane.model : shortName(pane.model);
+  const model = areAmbiguous ? pane.model : shortModel(pane.model);
   if (across === "model") return { of: "", head: model, title: pane.model };
   if (across === null) return { of: model, head: "", title: pane.model };
   const text = across === "prompt" ? pane.label.text ?? "" : "";

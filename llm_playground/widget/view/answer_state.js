@@ -249,3 +249,11 @@ function endingOf(pane) {
 export function plural(count, noun) {
   return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 }
+
+/**
+ * A model's name without its provider: "llama3:8b" of "ollama:llama3:8b".
+ * @param {string} model
+ */
+export function shortModel(model) {
+  return model.slice(model.indexOf(":") + 1);
+}

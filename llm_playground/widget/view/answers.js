@@ -73,7 +73,7 @@ export function createAnswers(view) {
     const answer = number === 0 || isPinned(number) ? null : number;
     view.request("pin", { answer }).then(
       () => view.status.say(answer === null ? "No baseline." : `Answer ${answer} is the baseline.`),
-      (/** @type {Error} */ error) => view.status.fail(error.message));
+      view.status.report);
   };
   /**
    * Pin the first answer when a comparison is turned on without a baseline.
@@ -158,7 +158,7 @@ export function createAnswers(view) {
         const isCurrent = painted.answers?.run === run && counterpart(number)?.number === other.number;
         if (isPressed(showDifference) && isCurrent) paneView.compare(found);
       },
-      (/** @type {Error} */ error) => view.status.fail(error.message));
+      view.status.report);
   };
   const updateDifferences = () => {
     for (const number of panes.keys()) updateDifference(number);

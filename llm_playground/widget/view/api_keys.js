@@ -33,7 +33,7 @@ export function createKeyActions(view, { provider, vendor, page, wants_key }, fa
   const check = button("Check again", { class: "llm-link" }, view.signal, () => {
     check.setAttribute("aria-disabled", "true");
     view.request("check_keys", { provider })
-      .then(view.status.say, (error) => view.status.fail(error.message))
+      .then(view.status.say, view.status.report)
       .finally(() => check.removeAttribute("aria-disabled"));
   });
   const enter = button("Enter key…", { class: "llm-link", "aria-label": `Enter key for ${vendor}` }, view.signal,

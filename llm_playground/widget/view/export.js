@@ -25,8 +25,7 @@ export function createToolbar(view, keys) {
   const { status } = view;
   const share = () => {
     view.request("link").then((text) => copyText(text, element).then((done) => (
-      done ? status.say(`Copied ${text}`) : status.fail(`Copy this: ${text}`))),
-    (/** @type {Error} */ error) => status.fail(error.message));
+      done ? status.say(`Copied ${text}`) : status.fail(`Copy this: ${text}`))), status.report);
   };
   /** @type {(text: string, attributes: Record<string, string>, onPress: () => void) => HTMLElement} */
   const tool = (text, attributes, onPress) => button(text, { class: "llm-link", ...attributes }, view.signal, onPress);
@@ -137,11 +136,10 @@ export function createExportMenu(view) {
   const cell = button("Copy as cell", { class: "llm-link", title }, view.signal, () => {
     view.flush();
     view.request("cell").then((text) => copyText(text, element).then(
-      (done) => showCopied(done, "Copied. Paste it into a cell.")), fail);
+      (done) => showCopied(done, "Copied. Paste it into a cell.")), view.status.report);
   });
   const element = h("span", { class: "llm-leaving", hidden: true }, menu.element, cell);
 
-  const fail = (/** @type {Error} */ error) => view.status.fail(error.message);
   /** @param {boolean} done @param {string} sentence */
   const showCopied = (done, sentence) => (done ? view.status.say(sentence) : view.status.fail(COPY_FAILED));
   /**
@@ -149,7 +147,7 @@ export function createExportMenu(view) {
    * @param {(file: {text: string, name: string, kind: string}) => void} act
    */
   const fetchExport = (format, act) => {
-    view.request("export", { format }).then(act, fail);
+    view.request("export", { format }).then(act, view.status.report);
   };
   /** @param {{text: string, name: string, kind: string}} file */
   const download = ({ text, name, kind }) => {

@@ -1,6 +1,8 @@
 // The list of the drawer "History": one row per Run, which unfolds to its answers. Values and pure
 // functions, without DOM.
 
+import { plural, shortModel } from "./answer_state.js";
+
 /**
  * One Run of the log: what one press of Run, one `%%llm` or one `lp.compare` sent.
  * @typedef {object} HistoryRun
@@ -59,7 +61,7 @@ export function modelsLine(models) {
   const [first = 0] = counts;
   if (counts.some((count) => count !== first)) {
     const sum = counts.reduce((total, count) => total + count, 0);
-    return `${named}, ${sum.toLocaleString("en")} answers`;
+    return `${named}, ${plural(sum, "answer")}`;
   }
   return first > 1 ? `${named} × ${first.toLocaleString("en")}` : named;
 }
@@ -98,11 +100,6 @@ export function aboutLine({ run, answer }, now, locale) {
 export function isFailure({ run, answer }) {
   const statuses = answer ? [answer.status] : Object.keys(run.statuses);
   return statuses.every((status) => ["failed", "blocked", "over_budget"].includes(status));
-}
-
-/** @param {string} model */
-function shortModel(model) {
-  return model.replace(/^[a-z-]+:/, "");
 }
 
 /**

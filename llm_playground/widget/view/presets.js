@@ -64,7 +64,7 @@ function createSavedPreset(view, name, undo) {
     });
   };
   const cross = button("×", { class: "llm-cross", "aria-label": `Delete preset ${name}`, title: "Delete" },
-    view.signal, () => void remove().catch(undo.fail));
+    view.signal, () => void remove().catch(view.status.report));
   return h("span", { class: "llm-preset" }, createPresetButton(view, name, name, undo), cross);
 }
 

@@ -43,7 +43,7 @@ async function continueFrom({ request, status }, number, prompt) {
     prompt.focus();
     status.say("The answer was added to the turns. Ask the next question.");
   } catch (error) {
-    status.fail(/** @type {Error} */ (error).message);
+    status.report(/** @type {Error} */ (error));
   }
 }
 

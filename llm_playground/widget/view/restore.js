@@ -14,7 +14,7 @@ export function createDraftStatus(view) {
   const words = h("span", { class: "llm-draft-words", "data-llm": "draft" });
   const act = button("", { class: "llm-link", hidden: true }, view.signal, () => {
     const name = act.textContent === "Undo" ? "restore_draft" : "discard_draft";
-    view.request(name).catch((error) => view.status.fail(error.message));
+    view.request(name).catch(view.status.report);
   });
   const element = h("span", { class: "llm-draft" }, words, act);
   follow(view, ["draft"], () => {

@@ -1,5 +1,6 @@
 // The walk through the Runs of the panel, and the line that says how the form differs from the shown one.
 
+import { plural } from "./answer_state.js";
 import { button, follow, h, setText, show } from "./dom.js";
 import { formatMoment } from "./history_list.js";
 
@@ -27,7 +28,7 @@ const SINCE = " since these answers";
  * @param {-1 | 1} step
  */
 export function walk(view, step) {
-  view.request("show_run", { step }).catch((/** @type {Error} */ error) => view.status.fail(error.message));
+  view.request("show_run", { step }).catch(view.status.report);
 }
 
 /**
@@ -44,7 +45,7 @@ export function createRunWalk(view) {
   const words = h("span", { class: "llm-walk-words" });
   const running = button("", { class: "llm-link", hidden: true }, signal, () => {
     const { running: number } = /** @type {RunShown} */ (model.get("run_shown"));
-    view.request("show_run", { number }).catch((/** @type {Error} */ error) => view.status.fail(error.message));
+    view.request("show_run", { number }).catch(view.status.report);
   });
   const element = h("div", { class: "llm-walk", role: "group", "aria-label": "Runs of this panel", hidden: true },
     earlier, words, later, running);
@@ -79,7 +80,7 @@ export function walkState(shown, now, locale) {
   const { number = 0, newest = 0, older = false, newer = false, at = null, about = "", opened = false, running = 0 } = shown;
   const moment = at ? formatMoment(at, now, locale) : "";
   const asked = at ? [`${opened ? "opened, " : ""}asked ${moment}`] : [];
-  const none = newest > 0 ? `${newest} earlier Run${newest === 1 ? "" : "s"}` : "";
+  const none = newest > 0 ? plural(newest, "earlier Run") : "";
   const isEarlier = newer || opened;
   const named = [`Run ${number} of ${newest}`, ...(isEarlier && moment ? [moment] : [])].join(" · ");
   return {
@@ -103,7 +104,7 @@ export function createFormChanges(view) {
       view.request("restore_form").then(({ note }) => {
         view.offerUndo(["The form is as it was for these answers.", note].filter(Boolean).join(" "),
           () => view.request("undo"));
-      }, (/** @type {Error} */ error) => view.status.fail(error.message));
+      }, view.status.report);
     });
   const asked = h("span", { class: "llm-asked" });
   const element = h("span", { class: "llm-changed", hidden: true }, words, restore);

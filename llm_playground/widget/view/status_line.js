@@ -44,6 +44,8 @@ export function createStatusLine(signal) {
     },
     /** Show an error until the next message. @param {string} text */
     fail: (text) => show(text),
+    /** As `fail`, for what a request was rejected with. @param {Error} error */
+    report: (error) => show(error.message),
     /** Show a message that can be undone. @param {string} text @param {() => void} undo */
     offer: (text, undo) => {
       show(text, undo);
@@ -71,15 +73,14 @@ export function createUndo(view, fallbackFocus) {
     if (offered !== null && view.status.withdraw(offered)) fallbackFocus?.focus({ preventScroll: true });
     offered = null;
   };
-  const fail = (/** @type {Error} */ error) => view.status.fail(error.message);
   /**
    * @param {string} sentence
    * @param {() => unknown} undo
    */
   const offer = (sentence, undo) => {
-    const act = () => void Promise.resolve().then(undo).then(drop, fail);
+    const act = () => void Promise.resolve().then(undo).then(drop, view.status.report);
     offered = act;
     view.status.offer(sentence, act);
   };
-  return { offer, drop, fail, isOffered: () => offered !== null };
+  return { offer, drop, isOffered: () => offered !== null };
 }

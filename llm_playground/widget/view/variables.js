@@ -1,5 +1,6 @@
 // The variables of the prompts and their sources: the notebook, a typed value, or a table of cases.
 
+import { plural } from "./answer_state.js";
 import { autoGrow, button, follow, h, setText, setValue, show } from "./dom.js";
 import { createMenu } from "./overlay.js";
 import { createUndo } from "./status_line.js";
@@ -43,7 +44,7 @@ export function sourceText({ detail }) {
 export function tableSummary({ label = "", rows = 0, columns = [] }) {
   const more = columns.length > COLUMNS_SHOWN ? [`${columns.length - COLUMNS_SHOWN} more`] : [];
   const listed = [...columns.slice(0, COLUMNS_SHOWN), ...more].join(", ");
-  return [label, `${rows.toLocaleString("en")} ${rows === 1 ? "row" : "rows"}`, listed].filter(Boolean).join(" · ");
+  return [label, plural(rows, "row"), listed].filter(Boolean).join(" · ");
 }
 
 /**
