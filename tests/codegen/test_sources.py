@@ -170,11 +170,14 @@ def test_reads_the_key_variable_that_is_set(monkeypatch):
 
 def test_placeholders_of_a_saved_prompt_are_parameters_and_those_of_a_run_text(openai):
     run = lp.ask("Say {{word}}.", MODEL)
-    lp.save_prompt("say", run)
+    lp.save_prompt("template", lp.Playground(prompt="Say {{word}}.", models=[MODEL]))
+    lp.save_prompt("text", run)
 
-    assert "def ask(word: str) -> str:" in lp.code(lp.prompt("say"), as_function=True)
-    assert "def ask() -> str:" in lp.code(run, as_function=True)
-    assert '"Say {{word}}."' in lp.code(lp.prompt("say"))
+    assert "def ask(word: str) -> str:" in lp.code(lp.prompt("template"), as_function=True)
+    for text in (run, lp.prompt("text")):
+        assert "def ask() -> str:" in lp.code(text, as_function=True)
+    for prompt in (run, lp.prompt("text"), lp.prompt("template")):
+        assert '"Say {{word}}."' in lp.code(prompt)
 
 
 def test_parameter_names_are_valid_in_every_language():
