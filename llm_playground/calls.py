@@ -133,7 +133,7 @@ class CallOptions:
         )
         if self.variables is None:
             return messages, {}
-        source = templates.ARGUMENT if self.source == "api" else templates.NOTEBOOK
+        source = templates.SOURCES[self.source]
         texts = templates.values_of(messages, self.variables, source)
         return templates.filled(messages, texts, source), texts
 

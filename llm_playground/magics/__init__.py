@@ -96,6 +96,11 @@ class LLMMagics(Magics):
             options.output.isidentifier() and not keyword.iskeyword(options.output)
         ):
             raise usage_error(f"%%llm: -o takes the name of a variable, not {options.output!r}.")
+        if options.raw and options.prompt is not None:
+            raise usage_error(
+                "%%llm: --raw sends text as it is, and the prompt that --prompt names is a "
+                "template. Leave one of them out. Nothing was sent."
+            )
         variables = self._variables(local_ns)
         calls = CallOptions(
             _question(prompt.strip("\n"), options.prompt),
@@ -107,7 +112,7 @@ class LLMMagics(Magics):
             preset=options.preset,
             parameters=_parameters(options),
             iterations=options.iterations,
-            variables=variables,
+            variables=None if options.raw else variables,
             fresh=options.fresh,
             override=options.override,
             source="magic",

@@ -25,7 +25,9 @@ _PRIORITY = 1_000  # before Jedi, which needs not run then
 PATIENCE_S = 0.5
 _CELL = re.compile(r"\s*%%llm(?P<line>[^\n]*)(?P<body>\n.*)?\Z", re.DOTALL)
 _LINE = re.compile(r"(?:[^%'\"#]*=)?\s*%llm\s(?P<text>.*)\Z")
-_VARIABLE = re.compile(r"\{\{\s*(?P<name>\w*)\Z")
+# A backslash before the braces makes them text.
+_VARIABLE = re.compile(r"(?<!\\)(?:\\\\)*\{\{\s*(?P<name>\w*)\Z")
+_RAW = re.compile(r"(?<!\S)--raw(?!\S)")
 _FLAG_START = re.compile(r"-[A-Za-z-]*\Z")
 _FLAG = re.compile(r"(--?[A-Za-z][A-Za-z-]*)(=|\s+)")
 _OPEN_QUOTE = re.compile(r"['\"]?")
@@ -56,7 +58,7 @@ def offer(before: str, names: Names, after: str = "") -> Offer:
     """
     if cell := _CELL.match(before):
         if cell["body"] is not None:
-            return _variables(before, names, after)
+            return _NOTHING if _RAW.search(cell["line"]) else _variables(before, names, after)
         return _in_line(cell["line"].lstrip(), names, after, commands=False)
     line = _LINE.match(before.rpartition("\n")[2])
     return _in_line(line["text"].lstrip(), names, after) if line else _NOTHING
@@ -64,11 +66,12 @@ def offer(before: str, names: Names, after: str = "") -> Offer:
 
 def _in_line(text: str, names: Names, after: str, *, commands: bool = True) -> Offer:
     """What may follow the options, command or prompt of a line."""
-    rest = text
+    rest, takes_variables = text, True
     while flag := _FLAG.match(rest):
         option = OPTION_OF_FLAG.get(flag[1])
         if option is None:
             return _NOTHING
+        takes_variables = takes_variables and option.field != "raw"
         rest = rest[flag.end() :]
         if option.metavar:
             try:
@@ -87,7 +90,9 @@ def _in_line(text: str, names: Names, after: str, *, commands: bool = True) -> O
             return _beginning(rest, [*COMMANDS, *(OPTION_OF_FLAG if not rest else ())])
         if found := _of_command(words):
             return found
-    return _beginning("", OPTION_OF_FLAG) if not rest else _variables(rest, names, after)
+    if not rest:
+        return _beginning("", OPTION_OF_FLAG)
+    return _variables(rest, names, after) if takes_variables else _NOTHING
 
 
 def _beginning(fragment: str, texts: Iterable[str]) -> Offer:

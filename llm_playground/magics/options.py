@@ -60,6 +60,7 @@ class PromptOptions:
     param: tuple[str, ...] = ()
     header: tuple[str, ...] = ()
     tag: tuple[str, ...] = ()
+    raw: bool = False
     fresh: bool = False
     override: str | None = None
 
@@ -140,6 +141,7 @@ OPTIONS = (
         repeatable=True,
     ),
     Option(("--tag",), "TAG", "a label to find the run by", repeatable=True),
+    Option(("--raw",), "", "send double braces as they are: no variable is filled in", bool),
     Option(("--fresh",), "", "send it even if an answer to it is stored", bool),
     Option(("--override",), "REASON", "send it despite budgets; the reason goes to the audit log"),
 )

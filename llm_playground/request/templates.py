@@ -48,10 +48,15 @@ class ValueSource:
 
     missing: str
     assignment: str  # how a value gets the name ``{name}``
+    raw: str = ""  # how all braces of a prompt are sent as they are
 
 
-NOTEBOOK = ValueSource("Run the cell that defines it, or type a value.", "{name} = {value}")
+_RUN_CELL = "Run the cell that defines it"
+NOTEBOOK = ValueSource(f"{_RUN_CELL}, or type a value.", "{name} = {value}")
+MAGIC = ValueSource(f"{_RUN_CELL}.", "{name} = {value}", "the option --raw")
 ARGUMENT = ValueSource("Add it to variables=.", 'variables={{"{name}": {value}}}')
+# By what makes a call.
+SOURCES = {"api": ARGUMENT, "magic": MAGIC, "widget": NOTEBOOK}
 
 
 def names(text: str) -> list[str]:
@@ -229,7 +234,7 @@ def _replaced(text: str, texts: Mapping[str, str]) -> str:
 
 def _missing_message(name: str, source: ValueSource) -> str:
     shown = _shown(name)
-    return f"{{{{{shown}}}}} is not defined. {source.missing} {_as_it_is(shown)}"
+    return f"{{{{{shown}}}}} is not defined. {source.missing} {_as_it_is(shown, source)}"
 
 
 def _expression_message(expression: str, source: ValueSource) -> str:
@@ -241,12 +246,13 @@ def _expression_message(expression: str, source: ValueSource) -> str:
     assignment = source.assignment.format(name=name, value=value)
     return (
         f"{{{{{shown}}}}} is no name, and only names are filled in. Put the value in a variable: "
-        f"{assignment}, then write {{{{{name}}}}}. {_as_it_is(shown)}"
+        f"{assignment}, then write {{{{{name}}}}}. {_as_it_is(shown, source)}"
     )
 
 
-def _as_it_is(shown: str) -> str:
-    return f"To send the braces as they are, write \\{{{{{shown}}}}}."
+def _as_it_is(shown: str, source: ValueSource) -> str:
+    raw = f", or {source.raw} for all of them" if source.raw else ""
+    return f"To send the braces as they are, write \\{{{{{shown}}}}}{raw}."
 
 
 def _shown(content: str) -> str:

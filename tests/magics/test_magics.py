@@ -128,6 +128,17 @@ def test_names_in_double_braces_take_the_notebooks_values(nb, serve):
     assert server.requests[0].json["messages"][0]["content"] == "About the sea, {not this}."
 
 
+def test_raw_sends_braces_as_they_are(nb, serve):
+    server = serve(Reply(openai_stream(["fine"])))
+    prompt = r"<h1>{{ title }}</h1> \frac{{a}}{{b}} {{user.name}} \{{x}}"
+
+    nb.run(f"title = 'no'\n%llm -m openai:gpt-4o --raw {prompt}")
+    nb.run(f"%%llm -m openai:gpt-4o --raw\n{prompt}")
+
+    sent = [request.json["messages"][0]["content"] for request in server.requests]
+    assert sent == [prompt, prompt]
+
+
 def test_pictures_are_sent_before_the_prompt(nb, serve, tmp_path):
     server = serve(Reply(openai_stream(["a dot"])))
     (tmp_path / "a dot.gif").write_bytes(GIF)
@@ -261,7 +272,8 @@ def test_several_models_or_iterations_are_a_comparison(nb, serve):
         ("%%llm --schema lp\nhi", "schema takes"),
         ("%%llm --image nowhere.png\nhi", "no image at nowhere.png"),
         ("%%llm --file nowhere.pdf\nhi", "There is no file at nowhere.pdf"),
-        ("%%llm\n{{undefined}}", "{{undefined}} is not defined"),
+        ("%%llm\n{{undefined}}", r"write \{{undefined}}, or the option --raw for all of them."),
+        ("%%llm --raw --prompt sum", "--raw sends text as it is"),
         ("%llm use unknown", "No provider is known"),
         ("%llm modles", "Did you mean %llm models"),
         ("%llm models openai", "takes nothing after it"),
