@@ -58,7 +58,7 @@ def offer(before: str, names: Names, after: str = "") -> Offer:
     """
     if cell := _CELL.match(before):
         if cell["body"] is not None:
-            return _NOTHING if _RAW.search(cell["line"]) else _variables(before, names, after)
+            return _variables(before.lstrip(), names, after)
         return _in_line(cell["line"].lstrip(), names, after, commands=False)
     line = _LINE.match(before.rpartition("\n")[2])
     return _in_line(line["text"].lstrip(), names, after) if line else _NOTHING
@@ -66,12 +66,11 @@ def offer(before: str, names: Names, after: str = "") -> Offer:
 
 def _in_line(text: str, names: Names, after: str, *, commands: bool = True) -> Offer:
     """What may follow the options, command or prompt of a line."""
-    rest, takes_variables = text, True
+    rest = text
     while flag := _FLAG.match(rest):
         option = OPTION_OF_FLAG.get(flag[1])
         if option is None:
             return _NOTHING
-        takes_variables = takes_variables and option.field != "raw"
         rest = rest[flag.end() :]
         if option.metavar:
             try:
@@ -90,9 +89,7 @@ def _in_line(text: str, names: Names, after: str, *, commands: bool = True) -> O
             return _beginning(rest, [*COMMANDS, *(OPTION_OF_FLAG if not rest else ())])
         if found := _of_command(words):
             return found
-    if not rest:
-        return _beginning("", OPTION_OF_FLAG)
-    return _variables(rest, names, after) if takes_variables else _NOTHING
+    return _beginning("", OPTION_OF_FLAG) if not rest else _variables(text, names, after)
 
 
 def _beginning(fragment: str, texts: Iterable[str]) -> Offer:
@@ -131,9 +128,12 @@ def _of_value(option: Option, typed: str, names: Names) -> Offer:
 
 
 def _variables(before: str, names: Names, after: str) -> Offer:
-    """Variables for an open ``{{``, closed unless the braces are there already."""
+    """Variables for an open ``{{``, closed unless the braces are there already.
+
+    ``before`` begins with the line that has the options.
+    """
     found = _VARIABLE.search(before)
-    if found is None:
+    if found is None or _RAW.search(before.partition("\n")[0]):
         return _NOTHING
     close = "" if after.lstrip().startswith("}}") else "}}"
     own = [f"{name}{close}" for name in _own(names)]

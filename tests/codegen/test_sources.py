@@ -174,8 +174,8 @@ def test_placeholders_of_a_saved_prompt_are_parameters_and_those_of_a_run_text(o
     lp.save_prompt("text", run)
 
     assert "def ask(word: str) -> str:" in lp.code(lp.prompt("template"), as_function=True)
-    for text in (run, lp.prompt("text")):
-        assert "def ask() -> str:" in lp.code(text, as_function=True)
+    for sent in (run, lp.prompt("text")):
+        assert "def ask() -> str:" in lp.code(sent, as_function=True)
     for prompt in (run, lp.prompt("text"), lp.prompt("template")):
         assert '"Say {{word}}."' in lp.code(prompt)
 

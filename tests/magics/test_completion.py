@@ -63,7 +63,9 @@ def test_tab_offers_what_may_follow(before, fragment, texts):
     assert (found.fragment, list(found.texts)) == (fragment, texts)
 
 
-@pytest.mark.parametrize("before", ["%llm {{to", r"%llm \\{{to", "%llm --fresh {{to", "%%llm\n{{to"])
+@pytest.mark.parametrize(
+    "before", ["%llm {{to", r"%llm \\{{to", "%llm --fresh {{to", "%%llm\nAbout {{to"]
+)
 def test_variables_are_offered_where_braces_are_filled(before):
     assert offer(before, NAMES).texts
     for raw in (before.replace("{{", r"\{{"), before.replace("%llm", "%llm --raw", 1)):

@@ -273,7 +273,7 @@ def test_several_models_or_iterations_are_a_comparison(nb, serve):
         ("%%llm --image nowhere.png\nhi", "no image at nowhere.png"),
         ("%%llm --file nowhere.pdf\nhi", "There is no file at nowhere.pdf"),
         ("%%llm\n{{undefined}}", r"write \{{undefined}}, or the option --raw for all of them."),
-        ("%%llm --raw --prompt sum", "--raw sends text as it is"),
+        ("%%llm --raw --prompt sum\nhi", "--raw sends text as it is"),
         ("%llm use unknown", "No provider is known"),
         ("%llm modles", "Did you mean %llm models"),
         ("%llm models openai", "takes nothing after it"),
