@@ -64,6 +64,31 @@ def cost_usd(amount: Decimal) -> str:
     return "< $0.0001" if 0 < amount < Decimal("0.0001") else usd(amount)
 
 
+def total_usd(
+    known_usd: Decimal,
+    at_least_usd: Decimal = Decimal(0),
+    *,
+    is_estimated: bool = False,
+    unpriced: int = 0,
+) -> str:
+    """What several runs cost together.
+
+    ``known_usd`` is the sum of known costs, of which some are estimated if ``is_estimated``;
+    ``at_least_usd`` is what is known of the cost of other runs; of ``unpriced`` runs nothing is.
+
+    >>> total_usd(Decimal("0.0049"), unpriced=2), total_usd(Decimal("0.0049"), is_estimated=True)
+    ('$0.0049 and 2 unpriced', 'about $0.0049')
+    >>> total_usd(Decimal("0.001"), Decimal("0.0003"))
+    'at least $0.0013'
+    """
+    if unpriced and not known_usd and not at_least_usd:
+        return "price unknown"
+    total = cost_usd(known_usd + at_least_usd)
+    about = "about " if is_estimated and not total.startswith("<") else ""
+    least = "at least " if at_least_usd else ""
+    return f"{least}{about}{total}" + (f" and {unpriced:,} unpriced" if unpriced else "")
+
+
 def duration_with_wait(ms: float, waited_ms: float) -> str:
     """A duration of which a part was waiting, as before a retry.
 

@@ -26,7 +26,12 @@ _ENDS = 5  # rows at the beginning and the end of a long frame
 _MOST_CHARACTERS = 60
 _SEARCHED_CHARACTERS = 1_000  # for keys, which must not be cut
 _NUMBERS = {"integer", "floating", "mixed-integer-float", "decimal"}
-_LEFT = ' style="text-align:left"'
+_FIGURE, _LINE, _TEXT = (
+    "",
+    ' style="text-align:left;white-space:nowrap"',
+    ' style="text-align:left;min-width:16em"',
+)
+_LINE_CHARACTERS = 32  # a text that is not broken into lines
 
 Format = Callable[[Any], str]
 
@@ -53,7 +58,7 @@ class Frame(pd.DataFrame):
         if not len(self):
             return f"<p>{escape(_summary(self, shown))}</p>"
         formats = [_format_of(self[name], _MOST_CHARACTERS) for name in shown]
-        styles = ["" if _is_figure(self[name]) else _LEFT for name in shown]
+        styles = [_style(self[name], form) for name, form in zip(shown, formats, strict=True)]
         bodies = [
             "".join(_html_row(self, at, shown, formats, styles) for at in part)
             for part in _shown_rows(self)
@@ -204,6 +209,14 @@ def _is_figure(values: pd.Series[Any]) -> bool:
         return pd.api.types.infer_dtype(values, skipna=True) in _NUMBERS
     is_flag = pd.api.types.is_bool_dtype(values.dtype)
     return pd.api.types.is_numeric_dtype(values.dtype) and not is_flag
+
+
+def _style(values: pd.Series[Any], form: Format) -> str:
+    """The style of a column's cells: JupyterLab aligns all right and breaks every text."""
+    if _is_figure(values):
+        return _FIGURE
+    shown = values.array[: 2 * _ENDS]
+    return _LINE if max((len(form(one)) for one in shown), default=0) <= _LINE_CHARACTERS else _TEXT
 
 
 def _is_text(values: pd.Series[Any]) -> bool:

@@ -67,7 +67,9 @@ def _bars(points: Points) -> ChartType:
     if is_beside:
         rows = rows.encode(yOffset=alt.YOffset("series:N", sort=series))
     bars = rows.mark_bar().encode(
-        x=alt.X("value:Q", axis=None, stack=kind.stacked or None), color=_color(points)
+        x=alt.X("value:Q", axis=None, stack=kind.stacked or None),
+        color=_color(points),
+        order=alt.Order("rank:Q", sort="ascending"),
     )
     labelled = rows.properties(data=alt.InlineData(values=points.sums)) if kind.stacked else rows
     texts = labelled.mark_text(align="left", dx=6, color=_INK, fontSize=12).encode(
@@ -98,6 +100,7 @@ def _columns(points: Points) -> altair.Chart:
             scale=alt.Scale(domainMax=points.ticks()[-1]),
         ),
         color=_color(points),
+        order=alt.Order("rank:Q", sort="descending"),  # the first on top, as in the legend
     ).properties(width=_TIME_WIDTH, height=TIME_HEIGHT)
     return columns
 
@@ -110,7 +113,9 @@ def _base(points: Points, rows: Iterable[Mapping[str, Any]]) -> altair.Chart:
         alt.Tooltip("series:N", title="series"),
         alt.Tooltip("text:N", title="value"),
     ]
-    chart: altair.Chart = alt.Chart(alt.InlineData(values=[dict(row) for row in rows]))
+    ranks = {name: rank for rank, name in enumerate(points.colors)}
+    values = [{**row, "rank": ranks.get(str(row.get("series")), 0)} for row in rows]
+    chart: altair.Chart = alt.Chart(alt.InlineData(values=values))
     return chart.encode(tooltip=tooltip)
 
 

@@ -43,12 +43,15 @@ FROM found GROUP BY asked_at, group_key ORDER BY asked_at DESC, group_key COLLAT
 _FIGURES = f"""
 SELECT asked_at, group_key, model, status, cached, price_source, count(*) AS runs,
     sum(cost_usd) AS cost_usd, min(started_at) AS first_at,
+    sum(at_least_usd) FILTER (WHERE cost_usd IS NULL AND at_least_usd > 0) AS at_least_usd,
+    count(*) FILTER (WHERE usage_source = 'estimated' AND cost_usd > 0) AS estimated,
     count(*) FILTER (WHERE cost_usd IS NULL AND usage_source IS DISTINCT FROM 'none'
+        AND coalesce(at_least_usd, 0) = 0
         AND coalesce(input_tokens, output_tokens) IS NOT NULL) AS unpriced
 FROM (
     SELECT r.model, coalesce(r.status, 'completed') AS status, coalesce(r.cached, false) AS cached,
-        r.price_source, r.cost_usd, r.usage_source, r.input_tokens, r.output_tokens, r.started_at,
-        {_GROUP}
+        r.price_source, r.cost_usd, r.at_least_usd, r.usage_source, r.input_tokens,
+        r.output_tokens, r.started_at, {_GROUP}
     FROM {joined({"e"})} WHERE r.started_at >= CAST($oldest AS TIMESTAMPTZ)
 ) AS grouped
 WHERE asked_at IN (SELECT CAST(moment AS TIMESTAMPTZ) FROM ({_IDS.format("$asked")} AS moment) AS a)
@@ -87,7 +90,9 @@ class RunGroup:
     models: Mapping[str, int]  # the number of answers by model, in the order of the models
     statuses: Mapping[str, int]
     cost_usd: Decimal | None
-    unpriced: int  # how many runs have tokens and no price
+    at_least_usd: Decimal | None  # what is known of the costs that are not known
+    is_estimated: bool  # whether a cost is
+    unpriced: int  # how many runs have tokens and no price, nor a part of one
     is_free: bool
     reused: int  # how many answers come from the log
     source: str
@@ -214,6 +219,7 @@ def _group(found: Row, figures: Sequence[Row], texts: Row) -> RunGroup:
         models[row["model"] or ""] = models.get(row["model"] or "", 0) + row["runs"]
         statuses[row["status"]] = statuses.get(row["status"], 0) + row["runs"]
     costs: list[Any] = [row["cost_usd"] for row in figures if row["cost_usd"] is not None]
+    least: list[Any] = [row["at_least_usd"] for row in figures if row["at_least_usd"] is not None]
     return RunGroup(
         asked_at=found["asked_at"],
         key=found["group_key"],
@@ -221,6 +227,8 @@ def _group(found: Row, figures: Sequence[Row], texts: Row) -> RunGroup:
         models=models,
         statuses=statuses,
         cost_usd=sum(costs, Decimal(0)) if costs else None,
+        at_least_usd=sum(least, Decimal(0)) if least else None,
+        is_estimated=any(row["estimated"] for row in figures),
         unpriced=sum(row["unpriced"] for row in figures),
         is_free=all(row["price_source"] == "free" for row in figures),
         reused=sum(row["runs"] for row in figures if row["cached"]),

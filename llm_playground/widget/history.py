@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -98,16 +99,20 @@ def _run_row(group: RunGroup) -> dict[str, Any]:
 
 
 def _cost(group: RunGroup) -> str:
-    """``$0.0012``, ``free``, ``$0.0012 and 2 unpriced``, ...; empty if nothing is known."""
+    """``free``, or as :func:`llm_playground.formatting.total_usd`; empty if nothing is known."""
     answers = sum(group.models.values())
     if group.reused == answers:
         return "reused"
     if group.is_free:
         return "free"
-    if group.cost_usd is None:
-        return "price unknown" if group.unpriced else ""
-    cost = formatting.usd(group.cost_usd)
-    return f"{cost} and {group.unpriced} unpriced" if group.unpriced else cost
+    if group.cost_usd is None and group.at_least_usd is None and not group.unpriced:
+        return ""
+    return formatting.total_usd(
+        group.cost_usd or Decimal(0),
+        group.at_least_usd or Decimal(0),
+        is_estimated=group.is_estimated,
+        unpriced=group.unpriced,
+    )
 
 
 def history_answers(_panel: Playground, arguments: Arguments) -> list[dict[str, Any]]:

@@ -95,7 +95,9 @@ class RunCost:
 
     def _so_far(self, runs: Mapping[int, Run], tokens: Mapping[int, int]) -> str:
         open_calls = {n: cost for n, cost in self._call_costs().items() if n not in runs}
-        spent = sum((run.cost_usd or _ZERO for run in runs.values()), _ZERO)
+        least = [run.at_least_usd or _ZERO for run in runs.values() if run.cost_usd is None]
+        known = [run.cost_usd for run in runs.values() if run.cost_usd is not None]
+        spent = sum([*known, *least], _ZERO)
         running = (
             open_calls[n].so_far_usd(count) for n, count in tokens.items() if n in open_calls
         )
@@ -104,9 +106,13 @@ class RunCost:
         most = spent + sum((amount or _ZERO for amount in worst), _ZERO)
         unknown = sum(amount is None for amount in worst)
         unknown += sum(
-            run.cost_usd is None and not footer.is_unbilled(run) for run in runs.values()
+            run.cost_usd is None and not run.at_least_usd and not footer.is_unbilled(run)
+            for run in runs.values()
         )
-        parts = [f"{usd(so_far)} so far, at most {usd(most)}"] if most else []
+        if any(least):  # then the most is not known
+            parts = [f"at least {usd(so_far)} so far"]
+        else:
+            parts = [f"{usd(so_far)} so far, at most {usd(most)}"] if most else []
         parts += [f"{unknown:,} of unknown price"] if unknown else []
         return ", ".join(parts)
 
@@ -300,14 +306,18 @@ class AnswerSet:
 
 
 def _total_cost(runs: Sequence[Run]) -> str:
-    """``free``, ``nothing billed``, ``$0.0049``, or ``$0.0049 and 2 unpriced``."""
+    """``free``, ``nothing billed``, or as :func:`llm_playground.formatting.total_usd`."""
     billed = [run for run in runs if not footer.is_unbilled(run)]
-    known = [run.cost_usd for run in billed if run.cost_usd is not None]
+    priced = [run for run in billed if run.cost_usd is not None]
+    others = [run for run in billed if run.cost_usd is None]
     if all(run.price_source == "free" for run in billed):
         return "free" if billed else "nothing billed"
-    total = formatting.cost_usd(sum(known, _ZERO))
-    unpriced = len(billed) - len(known)
-    return f"{total} and {unpriced} unpriced" if unpriced else total
+    return formatting.total_usd(
+        sum((run.cost_usd or _ZERO for run in priced), _ZERO),
+        sum((run.at_least_usd or _ZERO for run in others), _ZERO),
+        is_estimated=any(run.usage_source == "estimated" and run.cost_usd for run in priced),
+        unpriced=sum(not run.at_least_usd for run in others),
+    )
 
 
 class RunSession:

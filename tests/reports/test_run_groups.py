@@ -53,6 +53,21 @@ def test_models_and_iterations_of_one_run_are_one_group(log):
     assert run_groups.members(older[0].id) == [older[0].id]
 
 
+def test_what_is_known_of_a_cost_is_in_no_other_figure(log):
+    request = prompt()
+    execution = execution_of(request, started_at=NEW_YEAR, process="p1", cell_id="c1")
+    known = {"begun": {"started_at": NEW_YEAR}}
+    about = {"cost_usd": Decimal("0.001"), "usage_source": "estimated"}
+    least = {"cost_usd": None, "at_least_usd": Decimal("0.0003")}
+    for more in (about, least, {"cost_usd": None}):
+        record(log, request, execution, **known, **more)
+
+    [group] = groups()
+
+    assert (group.cost_usd, group.at_least_usd) == (Decimal("0.001"), Decimal("0.0003"))
+    assert (group.is_estimated, group.unpriced) == (True, 1)
+
+
 def test_other_processes_cells_and_bare_rows_are_groups_of_their_own(log):
     for place in ({"process": "p1"}, {"process": "p2"}, {"process": "p2", "cell_id": "c2"}):
         request = prompt()

@@ -1,11 +1,15 @@
 """A Run in a panel: Retry now ends the wait before an attempt; totals; failing requests."""
 
 import threading
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
 import llm_playground as lp
 from llm_playground import _runtime
+from llm_playground.types import Parameters, Run, Usage
+from llm_playground.widget import session
 from llm_playground.widget.requests import REQUESTS, reply
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, json_reply
@@ -153,3 +157,37 @@ def test_panel_without_a_run_closes_without_the_background_loop(home, monkeypatc
     monkeypatch.setattr(_runtime, "loop", lambda: pytest.fail("the loop cannot be made at exit"))
 
     pg.close()
+
+
+ABOUT = {"cost_usd": Decimal("0.001"), "usage_source": "estimated"}
+LEAST = {"cost_usd": None, "at_least_usd": Decimal("0.0003")}
+SURE = {"cost_usd": Decimal("0.002"), "usage_source": "provider"}
+UNKNOWN = {"cost_usd": None}
+TOTALS = {
+    "$0.0020": [SURE],
+    "about $0.0030": [SURE, ABOUT],
+    "at least $0.0023": [SURE, LEAST],
+    "at least about $0.0033 and 1 unpriced": [SURE, ABOUT, LEAST, UNKNOWN],
+    "$0.0020 and 2 unpriced": [SURE, UNKNOWN, UNKNOWN],
+    "price unknown": [UNKNOWN],
+}
+
+
+def runs_of(figures):
+    began, known = datetime(2026, 3, 1, tzinfo=UTC), {"status": "interrupted", "usage": Usage(1, 1)}
+    return [
+        Run("r", "e", "p", 1, "a:b", "a", began, Parameters(), **known, **one) for one in figures
+    ]
+
+
+@pytest.mark.parametrize("total", TOTALS)
+def test_a_total_says_what_is_estimated_and_what_is_a_part(total):
+    runs = runs_of(TOTALS[total])
+
+    assert session._total_cost(runs) == total
+
+
+def test_costs_so_far_hold_what_is_known_of_a_killed_run():
+    runs = dict(enumerate(runs_of([SURE, LEAST]), 1))
+
+    assert session.RunCost([]).so_far(runs, {}) == "at least $0.0023 so far"
