@@ -99,7 +99,7 @@ def column(values: Sequence[Any]) -> pd.Series[Any]:
 
 
 def _is_plain(frame: pd.DataFrame) -> bool:
-    """Whether the frame has rows, and labels of a single level."""
+    """Whether rows and columns have labels of a single level, and each column its own."""
     has_levels = isinstance(frame.index, pd.MultiIndex) or isinstance(frame.columns, pd.MultiIndex)
     return not has_levels and bool(frame.columns.is_unique)
 

@@ -17,6 +17,7 @@ from html import escape
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from llm_playground import _runtime, config, footer, formatting, updating_output
+from llm_playground._validation import shorten
 from llm_playground.events import Preparing, Retrying, RunFinished, StreamEvent, Waiting
 from llm_playground.redaction import printable
 from llm_playground.types import Run
@@ -246,8 +247,7 @@ class TerminalLine:
     def show(self, text: str) -> None:
         """Show a text, cut at the terminal's width."""
         columns = shutil.get_terminal_size((_TERMINAL_COLUMNS, 24)).columns - 1
-        cut = text if len(text) <= columns else f"{text[: columns - 1]}…"
-        sys.stderr.write(f"\r\x1b[2K{cut}")
+        sys.stderr.write(f"\r\x1b[2K{shorten(text, columns)}")
         sys.stderr.flush()
 
     def end(self, text: str) -> None:  # noqa: ARG002 - the caller's own output follows

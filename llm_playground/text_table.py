@@ -95,7 +95,7 @@ def _broken(name: str, width: int) -> list[str]:
 
 
 def _cut(text: str, width: int) -> str:
-    """A text in a width: its beginning, or its end where that tells paths and models apart.
+    """A text in a width: its beginning, or its end where that distinguishes paths and models.
 
     >>> _cut("Sum up the text", 9), _cut("openai:gpt-6-luna", 9)
     ('Sum up t…', '…t-6-luna')

@@ -14,12 +14,14 @@ from html import escape
 from itertools import groupby
 
 from llm_playground import footer
+from llm_playground._validation import shorten
 from llm_playground.parts import AnswerPart
 from llm_playground.redaction import printable, redact
 from llm_playground.rendering import answers, pages, parts
 from llm_playground.rendering.markdown import Answer, render_blocks
 from llm_playground.types import Run
 
+_MAX_HEADING_CHARS = 60  # of the prompt
 _PRE_WRAP = "white-space:pre-wrap;overflow-wrap:anywhere"
 _HAIRLINE = "1px solid var(--jp-border-color2,#e0e0e0)"
 _HEAD = f"font-weight:600;padding-bottom:4px;border-bottom:{_HAIRLINE};overflow-wrap:anywhere"
@@ -120,5 +122,4 @@ def heading(model: str, prompt: str, *, alone: bool) -> str:
     """
     if alone:
         return printable(model)
-    start = " ".join(redact(prompt).split())
-    return printable(f"{model} · {start if len(start) <= 60 else start[:59] + '…'}")
+    return printable(f"{model} · {shorten(redact(prompt), _MAX_HEADING_CHARS)}")

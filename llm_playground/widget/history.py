@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 from llm_playground import formatting, provenance
+from llm_playground._validation import shorten
 from llm_playground.errors import InvalidParameterError
 from llm_playground.redaction import redact
 from llm_playground.widget import stored_runs
@@ -146,8 +147,7 @@ def _answer_row(one: stored_runs.StoredRun, *, alone: bool) -> dict[str, Any]:
 
 def _beginning(text: str, most: int) -> str:
     """The first words on one line, without keys."""
-    words = " ".join(redact(text[: 8 * most]).split())
-    return words if len(words) <= most else f"{words[: most - 1]}…"
+    return shorten(redact(text[: 8 * most]), most)
 
 
 # Opening, walking, restoring

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from llm_playground import comparison
+from llm_playground._validation import shorten
 from llm_playground.request import prompts
 from llm_playground.request.prompts import Prompt
 from llm_playground.widget.controls import TRAIT_OF
@@ -39,15 +40,14 @@ def saved_prompts(_panel: Playground, _arguments: Mapping[str, Any]) -> list[dic
 
 
 def _version(row: Mapping[Any, Any]) -> dict[str, Any]:
-    text = " ".join(_text(row["user_prompt"])[: 8 * _PREVIEW_CHARACTERS].split())
-    is_long = len(text) > _PREVIEW_CHARACTERS
+    text = _text(row["user_prompt"])[: 8 * _PREVIEW_CHARACTERS]
     return {
         "version": int(row["version"]),
         "note": _text(row["note"]),
         "by": _text(row["username"]),
         "at": row["created_at"].isoformat(),
         "model": _text(row["model"]),
-        "text": f"{text[: _PREVIEW_CHARACTERS - 1]}…" if is_long else text,
+        "text": shorten(text, _PREVIEW_CHARACTERS),
     }
 
 
