@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from llm_playground.magics.options import OPTIONS, Option
+from llm_playground.magics.options import OPTIONS
 
 _COLUMN, _WIDTH = 28, 96
 _SYNOPSIS = """\
@@ -49,7 +49,11 @@ class Documented(Protocol):
 
 def usage(commands: Mapping[str, Documented]) -> str:
     """The whole text."""
-    options = [line for option in OPTIONS for line in _option_lines(option)]
+    options = [
+        line
+        for option in OPTIONS
+        for line in _row(f"{', '.join(option.flags)} {option.metavar}".rstrip(), option.help)
+    ]
     known = [line for name, one in commands.items() for line in _command_lines(name, one)]
     tables = "\n".join(["Options", "", *options, "", "Commands", "", *known])
     return f"{_SYNOPSIS}\n{_EXAMPLES}\n{tables}\n\n{_RULES}".rstrip()
@@ -58,10 +62,6 @@ def usage(commands: Mapping[str, Documented]) -> str:
 def of_command(name: str, known: Documented) -> str:
     """The text about one command."""
     return "\n".join([f"%llm {name} {known.syntax}".rstrip(), "", *_command_lines(name, known)])
-
-
-def _option_lines(option: Option) -> Iterator[str]:
-    return _row(f"{', '.join(option.flags)} {option.metavar}".rstrip(), option.help)
 
 
 def _command_lines(name: str, known: Documented) -> Iterator[str]:

@@ -91,7 +91,7 @@ class _Terminal:
     def __init__(self, calls: Sequence[Call]) -> None:
         self._several = len(calls) > 1
         self._progress = Progress(len(calls))
-        # Answers stream by themselves; several are shown when each has ended.
+        # A single answer streams itself and needs no line.
         self._line = TerminalLine() if self._several and is_terminal() else None
         self._runs: list[Run] = []
 
@@ -116,7 +116,7 @@ class _Terminal:
                 sys.stdout.write("\n".join(lines) + "\n")
 
     def paint(self) -> None:
-        """Show it, and below it how many answers there are."""
+        """Show what was written, and below it the line of progress."""
         sys.stdout.flush()
         if self._line is not None:
             self._line.show(self._progress.line())
