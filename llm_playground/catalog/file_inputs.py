@@ -80,6 +80,7 @@ _GEMINI = FileInputs(
     most_bytes=100 * _MB,
     most_pages=1000,
 )
+_RESPONSES_OF_AUDIO = FileInputs(_OPENAI_AUDIO, _TEXT)
 _OF_AUDIO = r"gpt-audio|gpt-4o(-mini)?-audio"
 # Per provider, and wire format of ``openai``: the first row whose pattern matches the start of the
 # model's name applies.
@@ -92,7 +93,7 @@ _ROWS: dict[str, tuple[tuple[str, FileInputs], ...]] = {
         (r"gpt-|chatgpt|o\d", _chat_of_openai(_OPENAI_CHAT, _PDF_AND_TEXT)),
     ),
     "openai-responses": (
-        (_OF_AUDIO, FileInputs(_OPENAI_AUDIO, _TEXT)),
+        (_OF_AUDIO, _RESPONSES_OF_AUDIO),
         (r"gpt-|chatgpt|o\d", _RESPONSES),
     ),
     "anthropic": (
@@ -195,6 +196,12 @@ def check_kind(model: str, part: FilePart) -> None:
 def _check_kind(model: str, part: FilePart, inputs: FileInputs) -> None:
     kind, name = kind_of(part.media_type), _name(model)
     lacks_vision = kind == "pdf" and capabilities.abilities_of(model).vision is False
+    if kind == "audio" and inputs in (_RESPONSES, _RESPONSES_OF_AUDIO):
+        raise InvalidParameterError(
+            f"OpenAI's Responses API takes no audio ({part.name}). Leave out "
+            'openai_api="responses" and choose a model such as gpt-audio, or send its transcript.',
+            provider=model.partition(":")[0],
+        )
     if kind not in inputs.kinds or lacks_vision:
         raise InvalidParameterError(
             f"{name} takes no {_NAMES[kind]} ({part.name}). {_ADVICE[kind]}.",

@@ -118,6 +118,16 @@ def test_a_call_with_such_a_file_is_refused_before_it_costs(monkeypatch):
         lp.compare("Why?", ["anthropic:claude-opus-5", "local"], files=pdf(1))
 
 
+def test_audio_that_only_the_responses_api_refuses_names_the_setting(home):
+    for api in ("responses", "chat_completions"):
+        lp.configure(openai_api=api)
+        refused = 'takes no audio (a.wav). Leave out openai_api="responses" and choose'
+        with pytest.raises(lp.InvalidParameterError) as caught:
+            lp.estimate("Why?", "openai:gpt-4o", files=WAV)
+        assert (refused in str(caught.value)) == (api == "responses")
+    assert lp.estimate("Why?", "openai:gpt-audio", files=WAV).calls == 1
+
+
 @pytest.mark.parametrize(("pages", "packed"), [(1, False), (7, False), (7, True), (300, True)])
 def test_pages_are_counted_also_in_compressed_parts(pages, packed):
     assert file_tokens.pages_of(pdf(pages, packed=packed)) == pages
