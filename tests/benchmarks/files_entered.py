@@ -32,7 +32,7 @@ PACKAGE = f"{Path(lp.__file__).parent}/"
 # machine, a read of the log by the panel may end within it. A run in progress, the line about calls
 # that take long, and the place of the log have a file each; so have the Runs of a panel, their
 # records, and what changed in its form.
-LIMITS = {"ask": 52, "ask, with a budget": 53, "Run": 79, "costs": 10}
+LIMITS = {"ask": 52, "ask, with a budget": 53, "Run": 79, "costs": 11}
 MODEL = "openai:gpt-4o"
 WARM_UPS = 2
 TIMEOUT_S = 20.0

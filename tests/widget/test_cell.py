@@ -40,8 +40,12 @@ def asked(shell, monkeypatch):
             caught.extend(calls)
             return ()
 
+        def watch(calls):
+            caught.extend(calls)
+            return [None] if len(calls) == 1 else ()
+
         with monkeypatch.context() as patch:
-            patch.setattr(magics, "watch", lambda calls: caught.extend(calls) or ())
+            patch.setattr(magics, "watch", watch)
             patch.setattr(comparison, "run_all", catch)
             patch.setattr(comparison, "compared", lambda *_: comparison.Comparison((), ()))
             shell.run_cell(cell).raise_error()
