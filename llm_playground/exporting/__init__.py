@@ -9,12 +9,18 @@ from llm_playground import _files, _validation
 from llm_playground._validation import checks_arguments
 from llm_playground.config import options
 from llm_playground.errors import InvalidParameterError
-from llm_playground.exporting import formats
-from llm_playground.exporting.rows import Row, plain_rows, stored_attachments
+from llm_playground.exporting import formats, markdown
+from llm_playground.exporting.rows import (
+    Row,
+    earlier_turns,
+    pictures,
+    plain_rows,
+    stored_attachments,
+)
 
 _WRITERS: dict[str, Callable[[Sequence[Row]], str]] = {
     "json": lambda rows: formats.to_json(rows, stored_attachments(rows)),
-    "markdown": formats.to_markdown,
+    "markdown": lambda rows: markdown.to_markdown(rows, earlier_turns(rows), pictures(rows)),
     "csv": formats.to_csv,
 }
 SUFFIXES = {".json": "json", ".md": "markdown", ".markdown": "markdown", ".csv": "csv"}
@@ -32,7 +38,8 @@ def export(
     are written visibly, and a file opens in Excel by double click. Both hold the columns of the
     view ``runs``; columns that a run or a narrow frame does not hold come from the log. Values of a
     frame take precedence over the log, and its additional columns are left out. JSON also holds the
-    images and files of the prompts.
+    images and files of the prompts. Markdown holds up to 4 MB of pictures as data URIs, and the
+    earlier turns of conversations.
 
     Args:
         runs: A run, its id, a list of runs, a comparison, a playground, or a frame of runs such as

@@ -1,4 +1,4 @@
-"""JSON, CSV and Markdown of plain rows, and the rows in an export or a saved notebook.
+"""JSON and CSV of plain rows, and the rows in an export or a saved notebook.
 
 JSON: ``{"format": "llm_playground.runs", "version": 1, "runs": [...]}``, with the columns of the
 view ``runs`` as one object and line per run. Costs are numbers with all their digits;
@@ -12,8 +12,6 @@ which reading removes again. None is an empty cell, an empty text is ``""``. Con
 written visibly (␛). After the columns of the view come those of the inputs and the parameters,
 which reading leaves out. A file begins with a byte order mark, by which Excel recognises UTF-8;
 where it separates cells by semicolons, it opens the file by Data, From Text/CSV.
-
-Markdown: grouped by prompt, each answer in a fence that it cannot break out of.
 """
 
 from __future__ import annotations
@@ -25,7 +23,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, time, timedelta
 from decimal import Decimal
-from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 
@@ -34,16 +31,8 @@ from llm_playground.errors import InvalidParameterError
 from llm_playground.exporting.rows import (
     COLUMNS,
     Row,
-    as_run,
-    footer_line,
-    notices,
-    parameter_items,
-    start_time,
 )
-from llm_playground.formatting import count
 from llm_playground.inputs import inputs_from_json
-from llm_playground.parts import AnswerPart, Source
-from llm_playground.rendering import answers, parts, source_list
 from llm_playground.runlog.attachments import Attachment
 from llm_playground.runlog.input_columns import input_columns, parameter_names
 
@@ -197,128 +186,6 @@ def read_csv(csv: str) -> Iterator[list[str | None]]:
             cells, line = [], line + 1
 
 
-_MARKDOWN_SIGNS = re.compile(r"[\\`*_\[\]<>#|~&$@!{}]")
-_MAX_HEADING_CHARS = 80
-_LANGUAGE = re.compile(r"[^\w+#-]")  # what the name of a language has not
-
-
-def to_markdown(rows: Iterable[Row]) -> str:
-    """A section for each prompt: its texts, its parameters as a table, its answers."""
-    sections = [_section(list(group)) for _, group in groupby(rows, _prompt)]
-    return "\n".join(sections) if sections else "No runs.\n"
-
-
-def _prompt(row: Row) -> tuple[Any, ...]:
-    return row["system_prompt"], row["user_prompt"], row["parameters"], row["inputs"]
-
-
-def _section(rows: Sequence[Row]) -> str:
-    system, user, parameters, _ = _prompt(rows[0])
-    items, attached = parameter_items(parameters), len(rows[0]["attachments"] or ())
-    inputs = _inputs(rows[0])
-    heading = escape_markdown(_validation.shorten(str(user or ""), _MAX_HEADING_CHARS))
-    prompts = (("System prompt", system), ("User prompt", user))
-    lines = [
-        f"# {heading or 'A run without its prompt'}",
-        *(f"**{title}**\n\n{fence(str(text))}" for title, text in prompts if text),
-        *([f"{count(attached, 'attachment')}, which the JSON export holds."] if attached else []),
-        markdown_table(("parameter", "value"), items) if items else "No parameter was set.",
-        *([markdown_table(("input", "value"), inputs)] if inputs else []),
-        *map(_answer, rows),
-    ]
-    return "\n\n".join(lines) + "\n"
-
-
-def _inputs(row: Row) -> list[tuple[str, str]]:
-    """The case and what was filled into the prompt, for display."""
-    found = inputs_from_json(row["inputs"])
-    if found is None:
-        return []
-    label = [] if found.case is None else [("case", found.case.label)]
-    columns = ((name, "" if value is None else str(value)) for name, value in found.columns.items())
-    return [*label, *((name, _validation.shorten(text, 300)) for name, text in columns)]
-
-
-def _answer(row: Row) -> str:
-    model = escape_markdown(row["model"] or "model unknown")
-    origin = (start_time(row), row["username"], row["notebook"], f"run {row['run_id']}")
-    run = as_run(row)
-    lines = [
-        f"## {model} · answer {row['iteration_number'] or 1}",
-        *map(item_markdown, answers.items(run)),
-        sources_markdown(run.sources),
-        "\n".join(f"- {escape_markdown(notice)}" for notice in notices(row)),
-        escape_markdown(footer_line(row)),
-        " · ".join(escape_markdown(part) for part in origin if part),
-    ]
-    return "\n\n".join(line for line in lines if line)
-
-
-def item_markdown(item: str | AnswerPart) -> str:
-    """A text of an answer in a fence; another part as a line, with what it folds in a fence."""
-    if isinstance(item, str):
-        return fence(item)
-    text, language = parts.folded_text(item)
-    line = escape_markdown(parts.to_line(item))
-    return f"{line}\n\n{fence(text, _LANGUAGE.sub('', language))}" if text else line
-
-
-def sources_markdown(sources: Sequence[Source]) -> str:
-    """The sources of an answer as a numbered list, empty without any.
-
-    >>> print(sources_markdown([Source("Moon", "https://example.com/moon", "It is far.")]))
-    **Sources**
-    <BLANKLINE>
-    1. [Moon](<https://example.com/moon>): It is far.
-    """
-    lines = [
-        f"{number}. {_source_markdown(source)}"
-        for number, source in enumerate(sources[: source_list.MAX_SHOWN], 1)
-    ]
-    return "\n".join(["**Sources**", "", *lines]) if lines else ""
-
-
-def _source_markdown(source: Source) -> str:
-    url, title = source_list.safe_url(source.url), escape_markdown(source_list.title(source))
-    if url is not None:
-        address = url.replace("<", "%3C").replace(">", "%3E")
-        title = f"[{title}](<{address}>)"
-    elif source.url:
-        title = f"{title}, {escape_markdown(source_list.address(source))}"
-    quote = escape_markdown(source_list.quote(source))
-    return f"{title}: {quote}" if quote else title
-
-
-def fence(content: str, language: str = "text") -> str:
-    """Text in a fence longer than any in it.
-
-    >>> print(fence("```"))
-    ````text
-    ```
-    ````
-    """
-    content = with_visible_controls(content)
-    longest = max(map(len, re.findall("`+", content)), default=0)
-    ticks = "`" * max(longest + 1, 3)
-    return f"{ticks}{language or 'text'}\n{content.rstrip()}\n{ticks}"
-
-
-def escape_markdown(content: object) -> str:
-    r"""Text on one line in which Markdown has no effect.
-
-    >>> print(escape_markdown("a <b> | *c*"))
-    a \<b\> \| \*c\*
-    """
-    line = with_visible_controls(" ".join(str(content).split()))
-    return _MARKDOWN_SIGNS.sub(r"\\\g<0>", line)
-
-
-def markdown_table(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """A table of texts."""
-    escaped = ([escape_markdown(cell) for cell in line] for line in lines)
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *escaped))
-
-
 def extract_attachments(document: Mapping[str, Any]) -> list[Any]:
     """The images and files of an export, unchecked; a notebook's outputs hold none."""
     return _list(document, "attachments")
@@ -334,8 +201,12 @@ def extract_rows(document: Mapping[str, Any]) -> list[Any]:
     """
     exports = list(_exports(document))
     if not exports:
-        what = "The notebook's outputs hold" if "cells" in document else "The document holds"
-        raise InvalidParameterError(f"{what} no runs that llm_playground saved.")
+        if "cells" not in document:
+            raise InvalidParameterError("The document holds no runs that llm_playground saved.")
+        raise InvalidParameterError(
+            "The notebook's outputs hold no runs that llm_playground saved: panels save theirs, "
+            "%%llm and lp.ask do not. Export them from their log: lp.runs(notebook=...)."
+        )
     rows = [row for export in exports for row in _rows_of(export)]
     return rows if len(exports) == 1 else _without_duplicates(rows)
 

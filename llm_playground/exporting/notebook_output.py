@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 from llm_playground._validation import shorten
-from llm_playground.exporting import formats, rows
+from llm_playground.exporting import formats, markdown, rows
 from llm_playground.exporting.formats import MIME_TYPE
 from llm_playground.exporting.rows import Row, plain_row
 from llm_playground.inputs import inputs_from_json
@@ -223,11 +223,11 @@ def _page_html(page: NotebookPage) -> str:
 def _page_markdown(page: NotebookPage) -> str:
     """The page as Markdown, each text in a fence of its own."""
     sections = [
-        f"### {formats.escape_markdown(page.name)}",
-        f"*{formats.escape_markdown(page.note)}*",
-        *(f"**{title}**\n\n{formats.fence(text)}" for title, text in page.prompts),
-        formats.markdown_table(("setting", "value"), page.settings) if page.settings else "",
-        formats.markdown_table(page.HEAD, page.comparison) if page.comparison else "",
+        f"### {markdown.escape_markdown(page.name)}",
+        f"*{markdown.escape_markdown(page.note)}*",
+        *(f"**{title}**\n\n{markdown.fence(text)}" for title, text in page.prompts),
+        markdown.markdown_table(("setting", "value"), page.settings) if page.settings else "",
+        markdown.markdown_table(page.HEAD, page.comparison) if page.comparison else "",
         *map(_answer_markdown, page.answers),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -257,10 +257,10 @@ def _answer_html(answer: Answer) -> str:
 
 def _answer_markdown(answer: Answer) -> str:
     lines = [
-        f"#### {_title(answer, formats.escape_markdown)}",
-        *map(formats.item_markdown, answer.items),
-        formats.sources_markdown(answer.sources),
-        "\n".join(f"- {formats.escape_markdown(line)}" for line in answer.lines),
+        f"#### {_title(answer, markdown.escape_markdown)}",
+        *markdown.items_markdown(answer.items, answer.sources),
+        markdown.sources_markdown(answer.sources),
+        "\n".join(f"- {markdown.escape_markdown(line)}" for line in answer.lines),
     ]
     return "\n\n".join(line for line in lines if line)
 

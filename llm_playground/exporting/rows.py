@@ -54,6 +54,11 @@ SELECT {selected({name: f"v.{name}" for name in COLUMNS})}, {selected(PACKED)}
 FROM runs v JOIN results r ON r.id = v.run_id LEFT JOIN prompts p ON p.id = v.prompt_id
 WHERE v.run_id IN (SELECT unnest(CAST($ids AS VARCHAR[])))
 """  # noqa: S608 - names of columns
+_CONVERSATIONS = """
+SELECT id, CAST(messages AS VARCHAR) AS messages, system_prompt, user_prompt,
+    texts_gz AS _prompt_gz
+FROM prompts WHERE id IN (SELECT unnest(CAST($ids AS VARCHAR[])))
+"""
 _MESSAGES = """
 SELECT CAST(messages AS VARCHAR) AS messages, system_prompt, user_prompt, texts_gz AS _prompt_gz
 FROM prompts WHERE id IN (SELECT unnest(CAST($ids AS VARCHAR[]))) AND attachments IS NOT NULL
@@ -135,6 +140,38 @@ def _file_names(prompt_ids: Iterable[str]) -> dict[str, str]:
         for part in parts
         if isinstance(part.get("sha256"), str) and isinstance(part.get("name"), str)
     }
+
+
+def pictures(rows: Iterable[Row]) -> dict[str, bytes]:
+    """The bytes of the images and files that the log holds of the rows, by their SHA-256.
+
+    Raises:
+        RunLogError: The log cannot be read.
+    """
+    return {one.sha256: one.data for one in stored_attachments(rows) if one.data is not None}
+
+
+def earlier_turns(rows: Iterable[Row]) -> dict[str, list[Mapping[str, Any]]]:
+    """The messages of conversations before their last prompt, by the id of the prompt.
+
+    Raises:
+        RunLogError: The log cannot be read.
+    """
+    ids = sorted({row["prompt_id"] for row in rows if row["prompt_id"]})
+    found = open_log().rows(_CONVERSATIONS, {"ids": ids}) if ids else []
+    turns = {row["id"]: _before_last(messages_of(unpacked_row(row)) or []) for row in found}
+    return {prompt_id: clean_json(each) for prompt_id, each in turns.items() if each}
+
+
+def _before_last(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """All messages but the system prompt and the last user prompt."""
+    asked = [at for at, message in enumerate(messages) if message.get("role") == "user"]
+    last = asked[-1] if asked else None
+    return [
+        message
+        for at, message in enumerate(messages)
+        if at != last and message.get("role") != "system"
+    ]
 
 
 def hashes_of(row: Row) -> list[str]:

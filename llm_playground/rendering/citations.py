@@ -190,6 +190,22 @@ class Citations:
         return self._labels[number]
 
 
+def marked(text: str, sources: Sequence[Source], start: int = 0) -> str:
+    """A text that begins at ``start`` in the answer, with the numbers of its sources as text.
+
+    >>> marked("The moon is far. It is.", [Source("Moon", cited_at=(16,))])
+    'The moon is far.[1] It is.'
+    """
+    inside = [
+        (_before_blanks(text, place - start), number)
+        for place, number in Citations.of(sources, "").places
+        if start < place <= start + len(text)
+    ]
+    for place, number in sorted(inside, reverse=True):
+        text = f"{text[:place]}[{number}]{text[place:]}"
+    return text
+
+
 def _before_blanks(text: str, place: int) -> int:
     """The place before blanks and the bars of a table, and not within a word."""
     place = min(place, len(text))

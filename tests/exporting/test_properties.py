@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from llm_playground.errors import InvalidParameterError
-from llm_playground.exporting import formats, importing
+from llm_playground.exporting import formats, importing, markdown
 from llm_playground.exporting.row_checks import check_rows
 from llm_playground.exporting.rows import COLUMNS, plain_row
 from tests.exporting.shelf import run
@@ -85,7 +85,7 @@ def test_csv_cells_round_trip(lines):
 @SOME
 @given(TEXTS, TEXTS)
 def test_markdown_confines_texts(name, content):
-    fenced, title = formats.fence(content), f"# x{formats.escape_markdown(name)}"
+    fenced, title = markdown.fence(content), f"# x{markdown.escape_markdown(name)}"
     tokens = MarkdownIt("commonmark", {"html": True}).parse(f"{title}\n\n{fenced}\n\nend")
     assert [token.type for token in tokens] == [
         *("heading_open", "inline", "heading_close", "fence"),
@@ -98,7 +98,7 @@ def test_markdown_confines_texts(name, content):
 @SOME
 @given(st.lists(JSON, max_size=4))
 def test_a_markdown_table_has_one_cell_per_value(values):
-    table = formats.markdown_table(("name", "value"), [("x", value) for value in values])
+    table = markdown.markdown_table(("name", "value"), [("x", value) for value in values])
     tokens = MarkdownIt("commonmark").enable("table").parse(table)
     assert sum(token.type == "td_open" for token in tokens) == 2 * len(values)
     assert sum(token.type == "table_open" for token in tokens) == 1
