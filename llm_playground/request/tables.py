@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_ROWS = 1_000
+_REPORTS = "llm_playground.frames"
 _MOST_COLUMNS_NAMED = 7
 _MOST_INT_BITS = 1_000
 _MOST_LABEL_CHARACTERS = 40  # of a case's values in the heading of its answer
@@ -49,10 +50,14 @@ def is_simple(value: object) -> bool:
 
 
 def is_of(value: object, library: str, *kinds: str) -> bool:
-    """Whether a value is of one of a library's types; it cannot be if that is not imported."""
+    """Whether a value is of one of a library's types; it cannot be if that is not imported.
+
+    A frame of a report is a DataFrame.
+    """
     module = sys.modules.get(library)
+    own = next(base for base in type(value).__mro__ if base.__module__ != _REPORTS)
     # A module that is being imported in another thread does not have its types yet.
-    return any(type(value) is getattr(module, kind, None) for kind in kinds)
+    return any(own is getattr(module, kind, None) for kind in kinds)
 
 
 @dataclass(frozen=True, slots=True)

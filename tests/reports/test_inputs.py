@@ -8,8 +8,13 @@ import pandas as pd
 import pytest
 
 import llm_playground as lp
+from llm_playground.exporting.formats import MIME_TYPE
+from llm_playground.exporting.notebook_output import mime_bundle
+from llm_playground.exporting.rows import plain_rows
+from llm_playground.frames import Frame
 from llm_playground.inputs import Case, Inputs, inputs_from_json, storable_row
 from llm_playground.reports import run_rows
+from llm_playground.request.tables import TableRows, cases_of, table_of_cases
 from llm_playground.retention import purge
 from llm_playground.runlog import open_log
 from llm_playground.runlog.input_columns import input_columns
@@ -136,6 +141,46 @@ def test_a_frame_of_answers_joins_its_table(kind, serve):
     logged = lp.runs(expand=True)
     assert len(logged.merge(table, on="key")) == 2
     assert set(logged.temperature) == {0.5}
+
+
+class Listed:
+    """A table of polars or Arrow, which gives its rows as dicts."""
+
+    def __init__(self, method, rows):
+        setattr(self, method, lambda: rows)
+
+
+ROWS = [{"key": 1, "city": "Oslo"}, {"key": 2, "city": "Rome"}]
+TABLES = {
+    "a frame of a report": lambda: Frame(ROWS),
+    "polars": lambda: Listed("to_dicts", ROWS),
+    "Arrow": lambda: Listed("to_pylist", ROWS),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_cases_are_the_rows_of_any_table(kind):
+    table = table_of_cases(TABLES[kind]())
+
+    assert [dict(row) for row in TableRows(table)] == ROWS
+    assert [case["city"] for case in cases_of(table, ["city"])] == ["Oslo", "Rome"]
+
+
+def test_the_answers_of_a_panel_join_its_table(home, serve, tmp_path):
+    serve(lambda _request: Reply(openai_stream(["Yes."])))
+    pg = lp.Playground("joined", models=["openai:gpt-4o"], prompt="Capital? {{city}}")
+    pg.cases = Frame(ROWS)
+    pg.run()
+
+    answers = pg.results
+    assert sorted(answers.merge(pd.DataFrame(ROWS), on="key").city_x) == ["Oslo", "Rome"]
+    saved = mime_bundle("joined", {}, plain_rows(pg))
+    pg.close()
+    runs = saved[MIME_TYPE]["runs"]
+    assert {inputs_from_json(row["inputs"]).columns["key"] for row in runs} == {1, 2}
+    lp.configure(log=tmp_path / "other.duckdb")
+    assert lp.import_runs({"cells": [{"outputs": [{"data": saved}]}]}) == 2
+    assert sorted(lp.runs(expand=True).key) == [1, 2]
 
 
 def test_exports_carry_the_case_and_its_columns(home, tmp_path):
