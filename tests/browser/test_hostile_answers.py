@@ -102,11 +102,13 @@ def test_the_corpus_is_large_enough():
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_in_the_panel_and_its_difference_view(notebook, batch):
-    run_all(notebook)
-    assert_nothing_happened(notebook, "[data-llm=answer]")
-
+    run_all(notebook)  # beside the baseline of the batch before
     notebook.by("pane").first.focus()
     notebook.page.keyboard.press("p")
+    expect(notebook.by("baseline")).to_have_count(0)
+    expect(notebook.by("answer")).to_have_count(AT_ONCE)
+    assert_nothing_happened(notebook, "[data-llm=answer]")
+
     notebook.page.keyboard.press("d")
     expect(notebook.panel.locator(".llm-difference-line").last).to_be_visible()
 

@@ -70,11 +70,22 @@ TOO_FAINT = """() => {
 WIDER_THAN_THE_PANEL = """() => {
   const panel = document.querySelector(".llm-playground");
   const edge = panel.getBoundingClientRect().right + 1;
-  const scrolls = element => element.closest(".llm-answer, .llm-list, .llm-offscreen, .llm-keys");
+  const scrolls = element => element.closest(".llm-answer, .llm-list, .llm-offscreen, .llm-keys")
+    || element.closest(".llm-playground:not(.llm-narrow) .llm-with-columns:not(.llm-sticky)");
   return [...panel.querySelectorAll("*")]
     .filter(element => element.checkVisibility() && !scrolls(element))
     .filter(element => element.getBoundingClientRect().right > edge)
     .map(element => element.outerHTML.slice(0, 120));
+}"""
+
+# The distance of the heads of the columns from the top of the notebook, scrolled to the answers.
+HEAD_IN_VIEW = """() => {
+  const top = element => element.getBoundingClientRect().top;
+  const grid = document.querySelector(".llm-grid");
+  const scroller = document.querySelector(".jp-WindowedPanel-outer");
+  scroller.scrollTop += top(grid) - top(scroller) + 60;
+  return [...grid.querySelectorAll(".llm-column-head")]
+    .map(head => Math.round(top(head) - top(scroller)));
 }"""
 
 
@@ -146,6 +157,9 @@ def test_idle_streaming_and_done_are_readable_and_fit(notebook, vendor, theme, w
     notebook.expect_no(WIDER_THAN_THE_PANEL)
     after = notebook.by("pane").evaluate_all("panes => panes.map(pane => pane.offsetHeight)")
     assert max(after) <= max(heights), "an ended pane is at most as high as a streaming one"
+    if width != NARROW:
+        notebook.page.set_viewport_size({"width": width, "height": 500})
+        assert notebook.page.evaluate(HEAD_IN_VIEW) == [0, 0]
 
 
 def test_a_narrow_panel_folds_its_parameters_into_one_line(notebook):

@@ -202,7 +202,7 @@ def test_h_finds_a_run_and_enter_opens_it_and_undo_takes_the_form_back(notebook,
     expect(notebook.by("prompt")).to_have_value("Something about zorvials.")
     expect(notebook.by("max_tokens").first).to_have_value("4")
     opened = notebook.by("message")
-    expect(opened).to_contain_text("Opened the run of")
+    expect(opened).to_contain_text("Opened the Run of")
     expect(notebook.by("footer")).to_contain_text("free")
 
     opened.get_by_role("button", name="Undo").click()

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  NO_ANSWERS, announcement, progress, applyMessage,
+  NO_ANSWERS, announcement, hiddenAnswers, progress, applyMessage,
 } from "../../llm_playground/widget/view/answer_state.js";
 
 const opening = {
@@ -75,6 +75,20 @@ test("counts calls by state in the progress line", () => {
   assert.equal(progress(answers), "3 calls · 1 done, 1 streaming, 1 waiting");
   assert.equal(progress({ ...answers, summary: "$0.0016 so far, at most $0.0154" }),
     "3 calls · 1 done, 1 streaming, 1 waiting · $0.0016 so far, at most $0.0154");
+});
+
+test("hides the answers that a filter leaves out, and none that goes on", () => {
+  const baseline = { run: 1, answer: 1, isOwn: true, title: "", of: new Map([[2, 1], [3, 1]]), panes: [] };
+  const answers = { ...applyMessage(started, events([
+    { number: 1, state: "completed", digest: "x" }, { number: 2, state: "completed", digest: "x" },
+    { number: 3, state: "blocked", digest: "y" }])), baseline };
+  const hidden = (only, panes = []) => [...hiddenAnswers(applyMessage(answers, events(panes)), only)];
+
+  assert.deepEqual(hidden({ failed: false, different: false }), []);
+  assert.deepEqual(hidden({ failed: true, different: false }), [1, 2]);
+  assert.deepEqual(hidden({ failed: false, different: true }), [2]);
+  assert.deepEqual(hidden({ failed: true, different: true }), [1, 2]);
+  assert.deepEqual(hidden({ failed: true, different: true }, [{ number: 2, state: "running" }]), [1]);
 });
 
 test("announces finished answers, not tokens", () => {

@@ -173,8 +173,9 @@ export function createPane(view, element, { number }, menuItems) {
       elements.offerAll(isCut());
     },
     compare: (found) => {
-      showOnly(found ? difference : textElement());
-      setText(elements.differs, found?.line ?? "");
+      const differs = found?.parts.some(([kind]) => kind !== "=") ?? false;
+      showOnly(differs ? difference : textElement());
+      setText(elements.differs, unbroken(found?.line ?? ""));
       difference.replaceChildren(...(found?.parts ?? []).map(partNode));
       difference.scrollTop = 0;
     },
@@ -218,7 +219,8 @@ function createElements(view, element, number, menuItems) {
   element.style.minHeight = "";
   element.replaceChildren(
     h("div", { class: "llm-frame" }, reasoning, body, raw.element, difference, more), all, ending,
-    h("div", { class: "llm-foot" }, h("span", { class: "llm-ordinal" }, number > 0 ? String(number) : ""), footer, differs,
+    h("div", { class: "llm-foot" }, h("span", { class: "llm-ordinal" }, number > 0 ? String(number) : ""),
+      h("span", { class: "llm-figures" }, footer, differs),
       h("span", { class: "llm-pane-tools" }, retryNow, stopOne, copyOne, menu.element)));
 
   /** @param {Pane} pane */
@@ -229,7 +231,7 @@ function createElements(view, element, number, menuItems) {
     setText(status, pane.status || (STATES[pane.state] ?? ""));
     const tone = TONES[pane.state] ?? (pane.cut ? "plain" : "");
     ending.dataset["tone"] = tone;
-    setText(footer, pane.footer);
+    setText(footer, unbroken(pane.footer));
     footer.title = pane.hover;
     paintNotices(view, notices, pane);
     show(retryNow, pane.waits, element);
@@ -255,6 +257,14 @@ function createElements(view, element, number, menuItems) {
       element.replaceChildren();
     },
   };
+}
+
+/**
+ * Figures that a line may break between, and not within: "$0.0005 · 1.9 s".
+ * @param {string} figures
+ */
+function unbroken(figures) {
+  return figures.replaceAll(" ", "\u00a0").replaceAll("\u00a0·\u00a0", "\u00a0· ");
 }
 
 /**

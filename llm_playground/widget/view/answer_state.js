@@ -193,6 +193,36 @@ export function isOpen(pane) {
   return pane.state === "waiting" || pane.state === "running";
 }
 
+const NO_FAILURES = new Set(["completed", "cancelled"]);
+
+/**
+ * Whether an answer has ended in a way that nobody wanted.
+ * @param {Pane} pane
+ */
+export function hasFailed(pane) {
+  return !isOpen(pane) && !NO_FAILURES.has(pane.state);
+}
+
+/**
+ * Which answers are shown: all, or only those that failed, or differ from the baseline. An answer that
+ * has not ended is always shown.
+ * @typedef {{failed: boolean, different: boolean}} Filter
+ */
+
+/**
+ * @param {AnswerSet} answers
+ * @param {Filter} only
+ * @returns {Set<number>} the numbers of the answers that are hidden
+ */
+export function hiddenAnswers(answers, only) {
+  const isHidden = (/** @type {Pane} */ pane) => {
+    if (isOpen(pane)) return false;
+    const other = only.different ? counterpartOf(answers, pane.number) : null;
+    return (only.failed && !hasFailed(pane)) || (other !== null && pane.digest === other.digest);
+  };
+  return new Set(answers.panes.filter(isHidden).map(({ number }) => number));
+}
+
 /**
  * The line above the answers: the progress and cost so far, or the final summary.
  * @param {AnswerSet} answers

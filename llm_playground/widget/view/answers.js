@@ -3,7 +3,7 @@
 
 import { createFrame, createPane } from "./answer.js";
 import { NO_GRID, gridOf, neighbor, withBaseline } from "./answer_grid.js";
-import { counterpartOf, isOpen, progress } from "./answer_state.js";
+import { NO_ANSWERS, counterpartOf, hasFailed, hasText, hiddenAnswers, isOpen, progress } from "./answer_state.js";
 import { button, h, setText } from "./dom.js";
 import { fillGrid } from "./grid_view.js";
 import { createFormChanges, createRunWalk } from "./run_walk.js";
@@ -32,11 +32,12 @@ export function createAnswers(view) {
     pinFirst(onlyDifferent);
     updateFrames();
   });
+  const onlyFailed = createToggle(view, "Only failed", "Answers that failed, were blocked or not sent", () => updateFrames());
   const showDifference = createToggle(view, "Diff", againstBaseline("d"), () => {
     pinFirst(showDifference);
     updateDifferences();
   });
-  const tools = h("div", { class: "llm-answer-tools", hidden: true }, asText, onlyDifferent, showDifference);
+  const tools = h("div", { class: "llm-answer-tools", hidden: true }, asText, onlyFailed, onlyDifferent, showDifference);
   const lead = h("div", { class: "llm-lead" }, line, ...createFormChanges(view), view.status.element);
   const grid = h("div", { class: "llm-grid" });
   const element = h("div", { class: "llm-answers" },
@@ -47,8 +48,8 @@ export function createAnswers(view) {
   const panes = new Map();
   /** @type {{grid: import("./answer_grid.js").Grid, rows: readonly import("./grid_view.js").RowView[]}} */
   const placed = { grid: NO_GRID, rows: [] };
-  /** @type {{answers: AnswerSet | null, offscreenAt: number, later: number}} */
-  const painted = { answers: null, offscreenAt: 0, later: 0 };
+  /** @type {{answers: AnswerSet | null, hidden: ReadonlySet<number>, offscreenAt: number, later: number}} */
+  const painted = { answers: null, hidden: new Set(), offscreenAt: 0, later: 0 };
   view.signal.addEventListener("abort", () => clearTimeout(painted.later));
   const visibility = createVisibilityTracker(view, (number, isNear) => {
     if (isNear) fillFrame(number);
@@ -130,26 +131,34 @@ export function createAnswers(view) {
     panes.get(number)?.clear();
     panes.delete(number);
   };
+  const updateLine = () => {
+    const all = allPanes().length;
+    const shown = painted.hidden.size > 0 ? `${all - painted.hidden.size} of ${all} shown` : "";
+    setText(line, painted.answers && all > 0 ? [shown, progress(painted.answers)].filter(Boolean).join(" · ") : EMPTY);
+  };
   const updateFrames = () => {
-    const only = isPressed(onlyDifferent);
+    const only = { failed: isPressed(onlyFailed), different: isPressed(onlyDifferent) };
+    painted.hidden = hiddenAnswers(painted.answers ?? NO_ANSWERS, only);
     for (const [number, frame] of frames) {
-      const [pane, other] = [paneAt(number), counterpart(number)];
       frame.classList.toggle("llm-baseline", isPinned(number));
-      frame.hidden = only && pane !== undefined && other !== null && !isOpen(pane) && pane.digest === other.digest;
+      frame.inert = painted.hidden.has(number);
     }
+    // An answer that is left out keeps its place in a row with others.
     for (const { elements, frames: own } of placed.rows) {
-      const isEmpty = own.every((frame) => frame.hidden || frame.dataset["llm"] === "baseline");
-      for (const element of elements) if (element.dataset["llm"] !== "pane") element.hidden = isEmpty;
+      const isEmpty = own.every((frame) => frame.inert || frame.dataset["llm"] === "baseline");
+      for (const element of elements) element.hidden = isEmpty;
     }
     tools.hidden = allPanes().length === 0;
     const canCompare = allPanes().length + (baseline()?.panes.length ?? 0) > 1;
     for (const one of [onlyDifferent, showDifference]) one.hidden = !canCompare;
+    onlyFailed.hidden = !isPressed(onlyFailed) && !allPanes().some(hasFailed);
+    updateLine();
   };
   /** @param {number} number */
   const updateDifference = (number) => {
     const [pane, paneView, other, run] = [paneAt(number), panes.get(number), counterpart(number), painted.answers?.run];
     if (!pane || !paneView) return;
-    if (!isPressed(showDifference) || !other || isOpen(pane) || isOpen(other)) {
+    if (!isPressed(showDifference) || !other || isOpen(pane) || isOpen(other) || !hasText(pane)) {
       paneView.compare(null);
       return;
     }
@@ -185,11 +194,12 @@ export function createAnswers(view) {
     for (const pane of due) panes.get(pane.number)?.paint(pane);
     for (const pane of due) panes.get(pane.number)?.afterPaint();
     if (hasEnded) {
+      for (const { number, state } of answers.panes) frames.get(number)?.setAttribute("data-state", state);
       offerAll();
       keepInView();
     }
     if (due.length < answers.panes.length) painted.later ||= setTimeout(paintOffscreen, OFFSCREEN_EVERY_MS);
-    setText(line, answers.panes.length > 0 ? progress(answers) : EMPTY);
+    updateLine();
     if (isNewRun || isRepinned || hasEnded) {
       updateFrames();
       updateDifferences();
@@ -197,8 +207,10 @@ export function createAnswers(view) {
   };
   // All sizes are read before anything is written, so that the page is laid out once.
   const offerAll = () => {
+    const isWide = grid.scrollWidth > grid.clientWidth;
     const cut = [...panes.values()].map((pane) => /** @type {const} */ ([pane, pane.isCut()]));
     for (const [pane, isCut] of cut) pane.offerAll(isCut);
+    grid.classList.toggle("llm-sticky", placed.rows.length > 0 && !placed.grid.wraps && !isWide);
   };
   const sizes = new ResizeObserver(offerAll);
   sizes.observe(grid);
@@ -220,7 +232,7 @@ export function createAnswers(view) {
    */
   const move = (number, key) => {
     const across = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
-    const next = neighbor(placed.grid, number, key, (one) => !frames.get(one)?.hidden, across);
+    const next = neighbor(placed.grid, number, key, (one) => !painted.hidden.has(one), across);
     for (const [at, frame] of frames) frame.setAttribute("tabindex", at === next ? "0" : "-1");
     frames.get(next)?.focus();
   };
@@ -231,7 +243,7 @@ export function createAnswers(view) {
     toggleOnlyDifferent: () => onlyDifferent.click(),
     /** Focus the answer that had the focus last, or the first; returns whether there is one. */
     focus: () => {
-      const shown = [...frames.values()].filter((frame) => !frame.hidden);
+      const shown = [...frames.values()].filter((frame) => !frame.hidden && !frame.inert);
       const frame = shown.find((one) => one.tabIndex === 0) ?? shown[0];
       frame?.focus();
       return frame !== undefined;
