@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Unpack
 
 from llm_playground.errors import InvalidParameterError
+from llm_playground.inputs import inputs_from_json
 from llm_playground.reports import run_rows
 from llm_playground.reports.query import Filters, check_filters, condition, joined
 from llm_playground.runlog import open_log, rows
@@ -60,6 +61,7 @@ GROUP BY asked_at, group_key, model, status, cached, price_source ORDER BY first
 _TEXT_COLUMNS = {
     **{name: rows.RUN_COLUMNS[name] for name in ("run_id", "user_prompt", "response_text")},
     **{name: rows.RUN_COLUMNS[name] for name in ("error_message", "source", "compressed")},
+    "inputs": rows.RUN_COLUMNS["inputs"],
     **rows.PACKED,
 }
 _TEXTS = f"""
@@ -81,7 +83,8 @@ class RunGroup:
 
     ``run_id`` is one of them, by which :func:`members` finds all: the first, or the first that
     matched the search. ``prompt`` and ``answer`` are those of this run; the answer of a failed one
-    is its error. ``cost_usd`` is what is known of the costs, None if nothing is.
+    is its error. ``template`` is the prompt as it was written, if it has cases, else empty.
+    ``cost_usd`` is what is known of the costs, None if nothing is.
     """
 
     asked_at: datetime
@@ -99,6 +102,7 @@ class RunGroup:
     prompt: str
     answer: str
     is_compressed: bool
+    template: str = ""
 
     @property
     def position(self) -> tuple[datetime, str]:
@@ -218,6 +222,7 @@ def _group(found: Row, figures: Sequence[Row], texts: Row) -> RunGroup:
     for row in figures:
         models[row["model"] or ""] = models.get(row["model"] or "", 0) + row["runs"]
         statuses[row["status"]] = statuses.get(row["status"], 0) + row["runs"]
+    inputs = inputs_from_json(texts["inputs"])
     costs: list[Any] = [row["cost_usd"] for row in figures if row["cost_usd"] is not None]
     least: list[Any] = [row["at_least_usd"] for row in figures if row["at_least_usd"] is not None]
     return RunGroup(
@@ -236,4 +241,5 @@ def _group(found: Row, figures: Sequence[Row], texts: Row) -> RunGroup:
         prompt=texts["user_prompt"] or "",
         answer=texts["response_text"] or texts["error_message"] or "",
         is_compressed=bool(texts["compressed"]),
+        template="" if inputs is None or inputs.case is None else inputs.prompt or "",
     )

@@ -126,7 +126,9 @@ class Playground(Panel):
         self._sending = self.panel_runs.newest  # the session whose answers may be running
         self._ended = threading.Event()
         self._ended.set()
-        self._price_worker = PriceWorker(self.form, self.inputs.notebook, self._set_price)
+        self._price_worker = PriceWorker(
+            self.form, self.inputs.notebook, self._set_price, self.panel_runs.compare_values
+        )
         from_prompt = form.form_from_prompt(prompt)
         super().__init__(
             name=name,

@@ -70,7 +70,7 @@ def history(panel: Playground, arguments: Arguments) -> dict[str, Any]:
         notebook=notebook if of == "notebook" else None,
     )
     return {
-        "rows": [_run_row(group) for group in found[:PAGE_ROWS]],
+        "rows": [_run_row(group, search) for group in found[:PAGE_ROWS]],
         "more": len(found) > PAGE_ROWS,
         "notebook": notebook.rpartition("/")[2] if notebook else "",
     }
@@ -84,7 +84,9 @@ def _position(row: Any) -> tuple[datetime, str]:  # noqa: ANN401 - any JSON valu
         raise InvalidParameterError("The last row shown is not known. Reload the page.") from None
 
 
-def _run_row(group: RunGroup) -> dict[str, Any]:
+def _run_row(group: RunGroup, search: str) -> dict[str, Any]:
+    # The prompt as it was written stands for all cases; a search shows what it has found.
+    prompt = group.prompt if search else group.template or group.prompt
     return {
         "run_id": group.run_id,
         "key": group.key,
@@ -92,7 +94,7 @@ def _run_row(group: RunGroup) -> dict[str, Any]:
         "models": dict(group.models),
         "statuses": dict(group.statuses),
         "source": group.source,
-        "prompt": _beginning(group.prompt, _PROMPT_CHARACTERS),
+        "prompt": _beginning(prompt, _PROMPT_CHARACTERS),
         "answer": _beginning(group.answer, _ANSWER_CHARACTERS),
         "cost": _cost(group),
         "compressed": group.is_compressed,

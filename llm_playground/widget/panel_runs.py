@@ -19,7 +19,7 @@ from llm_playground.formatting import count
 from llm_playground.widget import baseline, form_changes, run_records
 from llm_playground.widget.answer_labels import NO_LABEL
 from llm_playground.widget.drafts import DraftAnswer, Identity
-from llm_playground.widget.form import PlannedCall
+from llm_playground.widget.form import Form, PlannedCall
 from llm_playground.widget.run_records import Pin, RunRecord, RunRecords
 from llm_playground.widget.session import Notify, RunSession
 from llm_playground.widget.traits import FORM
@@ -85,7 +85,8 @@ class PanelRuns:
     that of the ``newest``, whether there are ``older`` and ``newer`` ones, ``at`` (an ISO time) and
     ``about`` (what it was asked with), whether it was ``opened`` from elsewhere, and ``running``,
     the number of the Run that is still going on (0 for none). The trait ``changed`` has the names
-    of what differs between the form and the one that the shown Run was asked with.
+    of what differs between the form and the one that the shown Run was asked with, and
+    ``changed_values`` those of the values that differ in the notebook.
 
     Its methods are called with the panel's lock held, unless they read the log.
     """
@@ -100,6 +101,7 @@ class PanelRuns:
         self._saving = threading.Lock()
         self.publishing = threading.Lock()  # the baseline, in order
         self.shown: PanelRun | None = None
+        self._changed_values: tuple[PanelRun | None, list[str]] = None, []
         self.display = Display(RunSession(0, (), notify), 0)
         self.newest = self.display.session  # that sent last, else the restored one
 
@@ -168,6 +170,7 @@ class PanelRuns:
         self.display = Display(session, self.next_number())
         self._panel.saved = dict(run.saved) if run is not None else {}
         self.update()
+        self._panel.refresh_price()  # compares the values
         self._panel.send_snapshot_soon()
 
     def go_to(self, number: int) -> None:
@@ -393,6 +396,21 @@ class PanelRuns:
         changed = [] if asked is None else form_changes.changed(asked, self._panel)
         if changed != self._panel.changed:
             self._panel.changed = changed
+        of_run, names = self._changed_values
+        values = [name for name in names if of_run is run and name not in changed]
+        if values != self._panel.changed_values:
+            self._panel.changed_values = values
+
+    def compare_values(self, form: Form, notebook: Mapping[str, object]) -> None:
+        """Compare the values of the notebook with those that the shown Run was asked with."""
+        run, session = self.shown, self.display.session
+        if run is None:
+            return
+        asked = [one.call.execution.variables for one in session.calls]
+        names = form_changes.changed_values(asked, form, notebook)
+        with self._panel.lock:
+            self._changed_values = run, names
+            self._on_form()
 
 
 def _about(run: PanelRun) -> str:

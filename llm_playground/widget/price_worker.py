@@ -74,7 +74,8 @@ class LatestOnly:
 class PriceWorker:
     """Computes a panel's price preview on a thread of its own.
 
-    ``publish`` is called with each new preview as JSON.
+    ``publish`` is called with each new preview as JSON, and then ``compare_values`` with the form
+    and the notebook's variables, whose texts have been made for the price.
     """
 
     def __init__(
@@ -82,10 +83,14 @@ class PriceWorker:
         form: Callable[[], Form],
         notebook: Callable[[], Mapping[str, object]],
         publish: Callable[[dict[str, Any]], None],
+        compare_values: Callable[[Form, Mapping[str, object]], None] = lambda _form, _notebook: (
+            None
+        ),
     ) -> None:
         self._form = form
         self._notebook = notebook
         self._publish = publish
+        self._compare_values = compare_values
         self._previews = LatestOnly(self._compute, _prices)
         self._reads = LatestOnly(self._read_log, log_readers)
         self._context = CostContext()  # of the latest preview
@@ -119,8 +124,10 @@ class PriceWorker:
             self._publish(asdict(PricePreview(problem=str(error))))
             return
         self._context = cost_contexts.current()
+        notebook = self._notebook()
         with suppress(Outdated):
-            self._publish(asdict(preview_for_form(form, self._notebook(), is_wanted)))
+            self._publish(asdict(preview_for_form(form, notebook, is_wanted)))
+            self._compare_values(form, notebook)
         # The log is read once a view is open, not while the panel is made and displayed.
         if self in _visible and cost_contexts.is_stale(known_models(form.models)):
             self._reads.request()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ SELECT r.id AS run_id, r.execution_id, e.prompt_id, r.iteration_number, r.model,
        CAST(p.attachments AS VARCHAR) AS attachments,
        CAST(p.tools AS VARCHAR) AS tools, p.schema_hash,
        CAST(p.parameters AS VARCHAR) AS parameters, e.iterations,
-       CAST(e.inputs AS VARCHAR) AS inputs,
+       CAST(e.inputs AS VARCHAR) AS inputs, CAST(e.variables AS VARCHAR) AS variables,
        r.texts_gz AS _result_gz, p.texts_gz AS _prompt_gz
 FROM results r
 LEFT JOIN executions e ON e.id = r.execution_id LEFT JOIN prompts p ON p.id = e.prompt_id
@@ -85,6 +85,7 @@ class StoredRun:
     tools: tuple[Tool, ...] = ()  # without their functions
     schema: Schema | None = None
     inputs: Inputs | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)  # hashes of the values by name
 
 
 def resolve_run_ids(runs: object) -> list[str]:
@@ -187,8 +188,16 @@ def stored_run_of(
         messages = _messages(row, attached)
         if messages is not None and not run.cached:
             run = replace(run, left_out=left_out(Request(run.model, messages, run.parameters)))
-        inputs = inputs_from_json(row.get("inputs"))
-        return StoredRun(run, messages, iterations, bool(missing), tools, schema, inputs)
+        return StoredRun(
+            run,
+            messages,
+            iterations,
+            bool(missing),
+            tools,
+            schema,
+            inputs_from_json(row.get("inputs")),
+            dict(json_value(row.get("variables")) or {}),
+        )
     except _UNREADABLE as error:
         name = _validation.short_repr(row["run_id"])
         raise InvalidParameterError(f"The run {name} cannot be read ({error}).") from None
@@ -361,6 +370,7 @@ def _call_of(one: StoredRun, cell_id: str | None) -> Call:
         notebook=provenance.notebook(),
         cell_id=cell_id,
         process=provenance.process(),
+        variables=one.variables,
         inputs=one.inputs,
     )
     request = Request(run.model, one.messages or (), run.parameters, one.tools, one.schema)

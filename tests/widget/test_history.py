@@ -28,6 +28,14 @@ def test_lists_runs_newest_first(pg):
     assert (row["cost"], page["more"]) == ("free", False)
 
 
+def test_a_row_with_cases_shows_the_prompt_as_it_was_written(pg):
+    pg.prompt, pg.cases = "Say {{word}}.", [{"word": "red"}, {"word": "blue"}]
+    answered(pg)
+
+    assert ask(pg, "history")["rows"][0]["prompt"] == "Say {{word}}."
+    assert ask(pg, "history", search="blue")["rows"][0]["prompt"] == "Say blue."
+
+
 def test_one_row_for_each_run_which_unfolds_and_opens_whole(served):
     pg, server = served(lambda request: Reply(openai_stream([request.json["model"]])))
     lp.ask("Before.", MODELS[0])

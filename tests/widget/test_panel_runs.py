@@ -5,7 +5,7 @@ import json
 import pytest
 
 import llm_playground as lp
-from llm_playground.widget import draft_store, run_records
+from llm_playground.widget import draft_store, run_records, variables
 from llm_playground.widget.baseline import Cell, column_of, counterparts, state_of
 from llm_playground.widget.draft_store import DraftStore
 from llm_playground.widget.drafts import Identity
@@ -131,6 +131,25 @@ def test_earlier_runs_and_the_baseline_outlive_the_kernel(served, closed, monkey
     ask(panel, "undo")
     assert (panel.prompt, panel.values) == ("Three.", {"x": "words"})
     assert len(server.requests) == sent
+
+
+def test_a_value_of_the_notebook_that_has_changed_is_named(served, closed, monkeypatch):
+    served(echo)
+    notebook = {"n": 3}
+    monkeypatch.setattr(variables, "_namespace", lambda: notebook)
+    panel = lp.Playground("values", models=MODELS[:1], prompt="Say {{n}}.")
+    answered(panel)
+    until(lambda: len(run_records.read(Identity("values")).runs) == 1)
+
+    notebook["n"] = 4
+    panel.refresh_price()  # as after each cell
+    until(lambda: panel.changed_values == ["{{n}}"])
+    answered(panel)
+    until(lambda: panel.changed_values == [])
+    panel = restarted(monkeypatch, "values", models=MODELS[:1], prompt="Say {{n}}.")
+    walked(panel, -1)
+    until(lambda: panel.changed_values == ["{{n}}"])
+    assert panel.changed == []
 
 
 def test_runs_that_the_log_lost_are_said_to_be_lost(served, closed, monkeypatch, home):

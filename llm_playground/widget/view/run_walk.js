@@ -113,8 +113,10 @@ export function createFormChanges(view) {
     setText(asked, about);
     asked.title = about;
   });
-  follow(view, ["changed"], () => {
-    const text = changedLine(view.model.get("changed") ?? []);
+  follow(view, ["changed", "changed_values"], () => {
+    const [form, values] = ["changed", "changed_values"].map((name) => view.model.get(name) ?? []);
+    const text = changedLine([...form, ...values]);
+    show(restore, form.length > 0, element);  // values of the notebook are none of the form
     // The words in the middle are left out in a narrow panel.
     const [first = "", last = ""] = text.split(SINCE);
     words.replaceChildren(first, ...(text ? [h("span", { class: "llm-since" }, SINCE)] : []), last);
