@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 SOON_DAYS = 90
+NEAR_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +78,12 @@ def warning(retires_at: datetime | None, now: datetime) -> str:
     verb = "ends" if days_left(retires_at, now) >= 0 else "ended"
     day = retires_at.astimezone(UTC)
     return f"{verb} {day.day} {day:%b %Y}"
+
+
+def is_near(retires_at: datetime | None, now: datetime) -> bool:
+    """Whether an end is at most 30 days away, or past.
+
+    >>> is_near(_day("2026-12-31"), _day("2026-12-01")), is_near(None, _day("2026-12-01"))
+    (True, False)
+    """
+    return retires_at is not None and days_left(retires_at, now) <= NEAR_DAYS

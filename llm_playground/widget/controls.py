@@ -46,7 +46,7 @@ _CONTROLS: dict[str, _Control] = {
     "top_p": _Control("Top p", step=0.05, rest=1),
     "max_tokens": _Control("Max tokens", end=8192, rest=1024),
     "reasoning_effort": _Control("Reasoning effort", "words"),
-    "stop": _Control("Stop", "texts", hint='END, "\\n"'),
+    "stop": _Control("Stop", "texts"),
     "seed": _Control("Seed", "number"),
     "top_k": _Control("Top k", end=100, rest=40),
     "presence_penalty": _Control("Presence penalty", step=0.1, rest=0),
@@ -182,6 +182,7 @@ def _model_choice(choice: Choice, row: EndpointRow | None) -> dict[str, Any]:
         "about": choice.description,
         "deprecated": choice.deprecated,
         "ends": retirements.warning(choice.retires_at, datetime.now(UTC)),
+        "ends_soon": retirements.is_near(choice.retires_at, datetime.now(UTC)),
     }
 
 

@@ -21,7 +21,7 @@ from llm_playground.request.tables import Table, checked_table, is_of, is_simple
 from llm_playground.request.values import fewest_characters, sent_as, shape_in_words
 
 _MOST_TABLES = 20
-_MOST_CHARACTERS = 60
+_MOST_CHARACTERS = 160
 _MOST_ITEMS = 3
 _MOST_DEPTH = 2
 _READ_CHARACTERS = 1_000  # of a long text: enough for a line, and to recognise a key

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { summarizeValue, isSweep, formatTexts, parseTexts, parseValue, formatValue } from "../../llm_playground/widget/view/parameter_values.js";
+import { summarizeValue, isSweep, formatTexts, parseTexts, parseValue, sweepTicks, formatValue } from "../../llm_playground/widget/view/parameter_values.js";
 
 test("parses numbers in all notations", () => {
   for (const [typed, value] of [
@@ -80,4 +80,11 @@ test("distinguishes lists of texts from sweeps", () => {
   assert.equal(isSweep([["END"], ["."]], true), true);
   assert.equal(isSweep([0, 1]), true);
   assert.equal(isSweep(0.5), false);
+});
+
+test("marks the swept values on the track", () => {
+  const left = (background) => [...background.matchAll(/\* ([\d.]+)\) 50%/g)].map(([, part]) => Number(part));
+
+  assert.deepEqual(left(sweepTicks([0, 0.5, 2, "x", 9], { min: 0, max: 2 })), [0, 0.25, 1]);
+  assert.equal(sweepTicks(["x"], { min: 0, max: 2 }), "none");
 });

@@ -106,7 +106,7 @@ class TestVariables:
         article = chip(pg, "article")
         assert article["detail"] == "500 tokens"
         assert article["preview"].startswith("word word")
-        assert len(article["preview"]) <= 60
+        assert len(article["preview"]) <= 160
         assert chip(pg, "n")["value"] == "3"
         assert sent(pg)[0].user_prompt == f"Summarise {'word ' * 400} in 3 points."
 

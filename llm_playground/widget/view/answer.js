@@ -301,7 +301,8 @@ function paintNotices(view, list, { number, notices, actions, key }) {
   const retries = actions.map(({ label, changes }) => button(label, { class: "llm-inline" }, view.signal,
     () => view.model.send({ type: "retry", number, changes })));
   const lastButton = () => [...list.querySelectorAll("button")].at(-1) ?? list.closest("section");
-  const ways = [...retries, ...createKeyRepair(view, key, { focus: () => lastButton()?.focus() })];
+  const repair = createKeyRepair(view, key, { focus: () => lastButton()?.focus() });
+  const ways = key.retry ? [...retries, ...repair] : [...repair, ...retries];
   const hadFocus = list.contains(document.activeElement);
   list.replaceChildren(...notices.map((notice) => h("li", {}, notice)), ...ways.map((way) => h("li", { class: "llm-retry" }, way)));
   if (hadFocus) lastButton()?.focus();

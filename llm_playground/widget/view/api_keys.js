@@ -39,7 +39,7 @@ export function createKeyActions(view, { provider, vendor, page, wants_key }, fa
   const enter = button("Enter key…", { class: "llm-link", "aria-label": `Enter key for ${vendor}` }, view.signal,
     () => view.keyDialog.open(provider, { opener: enter, fallbackFocus }));
   const get = h("a", { class: "llm-link", href: page, target: "_blank", rel: "noopener noreferrer" }, "Get a key");
-  return [check, ...(wants_key ? [enter] : []), ...(wants_key && page.startsWith("https://") ? [get] : [])];
+  return [...(wants_key ? [enter] : []), check, ...(wants_key && page.startsWith("https://") ? [get] : [])];
 }
 
 /**

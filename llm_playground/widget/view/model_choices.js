@@ -3,10 +3,10 @@
 /**
  * One model. `reason` says what is missing if it is not available, `where` that it runs locally,
  * `context` is the size of its context window ("128k"), `about` one line about its use, `ends` when
- * its provider ends it ("ends 14 Jan 2027"), if that is soon.
+ * its provider ends it ("ends 14 Jan 2027"), if that is within 90 days, `ends_soon` within 30.
  * @typedef {{model: string, label: string, provider: string, vendor: string, where: string,
  *   available: boolean, reason: string, price: string, context: string, badges: readonly string[],
- *   about: string, deprecated: boolean, ends: string}} Choice
+ *   about: string, deprecated: boolean, ends: string, ends_soon: boolean}} Choice
  */
 
 /**

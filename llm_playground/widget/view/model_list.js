@@ -239,15 +239,17 @@ function createModelGroup(group, id, from) {
  */
 function createModelOption(choice, id) {
   const badges = [...choice.badges, ...(choice.deprecated ? ["deprecated"] : [])];
-  const amber = [choice.ends, choice.available ? "" : choice.reason].filter(Boolean);
+  const amber = [choice.ends_soon ? choice.ends : "", choice.available ? "" : choice.reason].filter(Boolean);
   const off = amber.flatMap((text) => [" ", h("span", { class: "llm-amber" }, text)]);
+  const size = choice.context ? `${choice.context} context` : "";
+  const facts = [choice.ends_soon ? "" : choice.ends, size].filter(Boolean).join(" · ");
   const item = h("div", { role: "option", id, "aria-selected": "false", class: "llm-option", title: choice.model },
     createMark(choice.vendor),
     h("span", { class: "llm-name" }, choice.label), " ",
     h("span", { class: "llm-badges" }, ...badges.flatMap((badge) => [h("span", { class: "llm-badge" }, badge), " "])),
     h("span", { class: "llm-cost" }, choice.price || "price unknown"), " ",
     h("span", { class: "llm-about" }, choice.about), " ",
-    h("span", { class: "llm-facts" }, choice.context ? `${choice.context} context` : "", ...off));
+    h("span", { class: "llm-facts" }, facts, ...off));
   item.classList.toggle("llm-off", !choice.available);
   return item;
 }

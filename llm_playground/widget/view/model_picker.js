@@ -27,7 +27,7 @@ export function createPicker(view) {
   const fixes = h("div", { class: "llm-fixes" });
   const undo = createUndo(view, input);
   const element = h("div", { class: "llm-models" },
-    h("span", { class: "llm-label", "aria-hidden": "true" }, "Model"),
+    h("span", { class: "llm-form-head", "aria-hidden": "true" }, "Model"),
     chips, h("span", { class: "llm-combo" }, input), popup.element, fixes);
 
   /** @returns {string[]} */
@@ -101,13 +101,14 @@ function createChip(view, model, remove) {
   const unusable = view.model.get("unusable")[providerOf(choices, model)];
   const off = known ? !known.available : unusable !== undefined;
   const side = off ? known?.reason || "no key" : known?.price ?? "";
-  const vendor = known?.vendor ?? unusable?.vendor ?? model.split(":")[0];
+  const provider = view.model.get("providers")[providerOf(choices, model)];
+  const vendor = known?.vendor ?? provider?.vendor ?? model.split(":")[0];
   const cross = button("×", { class: "llm-cross", "aria-label": `Remove ${label}`, title: `Remove ${label}` },
     view.signal, () => remove(model));
-  const ends = known?.ends ?? "";
+  const { ends = "", ends_soon = false } = known ?? {};
   const title = [known?.model ?? model, ends, known?.about, ...(known?.badges ?? [])].filter(Boolean).join(" · ");
   return h("span", { class: off ? "llm-chip llm-off" : "llm-chip", title }, createMark(vendor),
     h("span", { class: "llm-name" }, label), h("span", { class: "llm-side" }, side),
-    ...(ends ? [h("span", { class: "llm-amber" }, ends)] : []), cross);
+    ...(ends_soon ? [h("span", { class: "llm-amber" }, ends)] : []), cross);
 }
 

@@ -152,6 +152,25 @@ export function isSweep(value, texts = false) {
   return !texts || value.every((one) => Array.isArray(one));
 }
 
+// The thumb's radius: the track begins and ends that far inside.
+const TRACK_INSET_PX = 7;
+const MOST_TICKS = 50;
+
+/**
+ * The CSS background that marks swept values on a slider's track.
+ * @param {readonly unknown[]} values
+ * @param {{min: number, max: number}} range
+ */
+export function sweepTicks(values, { min, max }) {
+  const numbers = values.filter((value) => typeof value === "number" && value >= min && value <= max);
+  const ticks = numbers.slice(0, MOST_TICKS).map((value) => {
+    const part = Number(((Number(value) - min) / (max - min)).toFixed(4));
+    const left = `calc(${TRACK_INSET_PX}px + (100% - ${2 * TRACK_INSET_PX}px) * ${part})`;
+    return `linear-gradient(var(--llm-accent), var(--llm-accent)) ${left} 50% / 2px 12px no-repeat`;
+  });
+  return ticks.join(", ") || "none";
+}
+
 /**
  * A value in short: a list is summarized by its length.
  * @param {unknown} value

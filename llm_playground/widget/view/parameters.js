@@ -3,12 +3,17 @@
 
 import { button, follow, h, newId, setText, show } from "./dom.js";
 import { createUndo } from "./status_line.js";
-import { formatTexts, formatValue, isSweep, parseTexts, parseValue, summarizeValue } from "./parameter_values.js";
-import { capitalize, createPresetSaver, createPresets, leavePreset } from "./presets.js";
+import {
+  formatTexts, formatValue, isSweep, parseTexts, parseValue, summarizeValue, sweepTicks,
+} from "./parameter_values.js";
+import {
+  capitalize, createPresetSaver, createPresets, isBeyondPreset, leavePreset, presetSettings,
+} from "./presets.js";
 
 /** @typedef {import("./dom.js").View} View */
 
 const FOLD_BELOW_PX = 720;
+const COLUMNS_FROM_PX = 1_120;
 const ALWAYS_SHOWN = 3;
 
 /**
@@ -32,7 +37,7 @@ export function createParameters(view, root) {
     setText(summary, summaryText(view, traits));
     const touched = Object.values(current()).some((value) => value !== null);
     show(reset, touched || view.model.get("preset") !== null, more.opener);
-    show(saver.opener, touched && view.model.get("preset") === null, more.opener);
+    show(saver.opener, isBeyondPreset(current(), presetSettings(view.model, view.model.get("preset"))), more.opener);
   });
   follow(view, traits, undo.drop); // undoing must not overwrite later edits
   foldWhenNarrow(view, root, element);
@@ -104,6 +109,7 @@ function foldWhenNarrow({ signal }, root, details) {
   /** @type {boolean | null} */
   let narrow = null;
   const observer = new ResizeObserver(() => {
+    root.classList.toggle("llm-broad", root.clientWidth >= COLUMNS_FROM_PX);
     const now = root.clientWidth > 0 && root.clientWidth < FOLD_BELOW_PX;
     if (now === narrow) return;
     narrow = now;
@@ -161,6 +167,7 @@ export function createControl(view, trait) {
     setText(why, reason(now));
     element.classList.toggle("llm-off", now.info.off);
     element.classList.toggle("llm-auto", auto);
+    element.classList.toggle("llm-swept", now.swept);
     cross.style.visibility = auto ? "hidden" : "visible";
     control.show(now);
   });
@@ -223,6 +230,7 @@ function createSlider(view, trait, { id, set, controlState }) {
     slider.max = String(info.max);
     slider.step = String(info.step);
     slider.value = String(typeof value === "number" ? value : info.rest);
+    slider.style.setProperty("--ticks", Array.isArray(value) ? sweepTicks(value, info) : "none");
     slider.style.setProperty("--part", String((Number(slider.value) - info.min) / (info.max - info.min)));
   };
   slider.addEventListener("input", () => {

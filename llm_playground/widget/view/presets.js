@@ -116,6 +116,16 @@ export function leavePreset(view, trait, value) {
 }
 
 /**
+ * Whether a parameter is set that a preset does not set, or sets otherwise.
+ * @param {Readonly<Record<string, unknown>>} values
+ * @param {Readonly<Record<string, unknown>>} settings
+ */
+export function isBeyondPreset(values, settings) {
+  return Object.entries(values)
+    .some(([trait, value]) => value !== null && JSON.stringify(value) !== JSON.stringify(settings[trait] ?? null));
+}
+
+/**
  * Create the form that saves the current parameters as a preset.
  * @param {View} view
  * @param {Undo} undo

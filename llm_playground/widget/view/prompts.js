@@ -13,6 +13,7 @@ import { createVariables } from "./variables.js";
  */
 export function createPrompts(view) {
   const system = createTextBox(view, { trait: "system", label: "System prompt", rows: 1, placeholder: "(empty)" });
+  foldWhileEmpty(view, system);
   const prompt = createTextBox(view, {
     trait: "prompt", label: "User prompt", rows: 6,
     placeholder: "Ask something. {{name}} takes a value from the notebook.",
@@ -48,6 +49,19 @@ async function continueFrom({ request, status }, number, prompt) {
 }
 
 /**
+ * Show an empty text box as one line until it gets the focus or a text.
+ * @param {View} view
+ * @param {{element: HTMLElement, box: HTMLTextAreaElement}} text
+ */
+function foldWhileEmpty({ model, signal }, { element, box }) {
+  const unfold = () => element.classList.remove("llm-folded");
+  element.classList.toggle("llm-folded", box.value === "");
+  box.addEventListener("focus", unfold, { signal });
+  model.on("change:system", unfold);
+  signal.addEventListener("abort", () => model.off("change:system", unfold));
+}
+
+/**
  * Create a text area that edits a trait.
  * @param {View} view
  * @param {{trait: string, label: string, rows: number, placeholder: string}} options
@@ -57,12 +71,11 @@ export function createTextBox(view, { trait, label, rows, placeholder }, ...besi
   const id = newId();
   const box = h("textarea", { id, dir: "auto", rows, placeholder, "data-llm": trait, spellcheck: "false" });
   const element = h("div", { class: `llm-text llm-${trait}` },
-    h("div", { class: "llm-text-head" }, h("label", { for: id, class: "llm-label" }, label), ...beside), box);
+    h("div", { class: "llm-text-head" }, h("label", { for: id, class: "llm-form-head" }, label), ...beside), box);
   const grow = autoGrow(view, box);
   box.addEventListener("input", () => view.edit(trait, box.value), { signal: view.signal });
   follow(view, [trait], () => {
     setValue(box, view.model.get(trait));
-    element.classList.toggle("llm-empty", box.value === "");
     grow();
   });
   return { element, box };

@@ -87,11 +87,13 @@ export function createVariables(view, fallbackFocus) {
  */
 function createVariable(view, name, fallbackFocus) {
   const { signal } = view;
-  const problem = h("span", { class: "llm-problem" });
+  const problem = h("span", { class: "llm-amber" }, "not defined");
+  const typed = h("span", { class: "llm-side" }, "typed");
   const preview = h("span", { class: "llm-preview" });
   const box = h("textarea", {
     dir: "auto",
-    rows: 1, class: "llm-value", spellcheck: "false", "aria-label": `Value of ${name}`, placeholder: "a value",
+    rows: 1, class: "llm-value", spellcheck: "false", "aria-label": `Value of ${name}`,
+    placeholder: "Type a value, or run the cell that defines it",
   });
   const detail = h("span", { class: "llm-side" });
   const from = button("", { class: "llm-link llm-from", title: "Type a value instead" }, signal, () => {
@@ -103,8 +105,8 @@ function createVariable(view, name, fallbackFocus) {
       edit("");
       fallbackFocus.focus();
     });
-  const arrow = h("span", { class: "llm-arrow", "aria-hidden": "true" }, "←");
-  const element = h("li", { class: "llm-var" }, h("code", {}, name), arrow, problem, detail, from, preview, box, cross);
+  const element = h("li", { class: "llm-var" }, h("code", { title: name }, name),
+    h("span", { class: "llm-source" }, problem, typed, detail, from), h("span", { class: "llm-given-value" }, preview, box), cross);
   const grow = autoGrow(view, box);
   /** @type {VariableInfo | null} */
   let pending = null;
@@ -117,7 +119,7 @@ function createVariable(view, name, fallbackFocus) {
   /** @param {VariableInfo["source"]} source */
   const showSource = (source) => {
     element.dataset.source = source;
-    arrow.hidden = source === "missing";
+    typed.hidden = source !== "typed";
     problem.hidden = source !== "missing";
     detail.hidden = source !== "table";
     from.hidden = preview.hidden = source !== "notebook";
@@ -127,12 +129,12 @@ function createVariable(view, name, fallbackFocus) {
   /** @param {VariableInfo} variable */
   const paint = (variable) => {
     showSource(variable.source);
-    setText(problem, variable.problem);
+    problem.title = variable.problem;
+    box.title = variable.problem;
     setText(detail, variable.detail);
     setText(from, sourceText(variable));
     from.setAttribute("aria-label", `${sourceText(variable)}. Type a value for ${name} instead`);
     setText(preview, variable.preview);
-    preview.classList.toggle("llm-side", variable.detail !== "");
     preview.title = variable.preview;
     setValue(box, variable.value);
     grow();
