@@ -304,7 +304,8 @@ function paintNotices(view, list, { number, notices, actions, key }) {
   const repair = createKeyRepair(view, key, { focus: () => lastButton()?.focus() });
   const ways = key.retry ? [...retries, ...repair] : [...repair, ...retries];
   const hadFocus = list.contains(document.activeElement);
-  list.replaceChildren(...notices.map((notice) => h("li", {}, notice)), ...ways.map((way) => h("li", { class: "llm-retry" }, way)));
+  list.replaceChildren(...notices.map((notice) => h("li", {}, notice)),
+    ...(repair.length > 0 ? [h("li", { class: "llm-ways" }, ...ways)] : ways.map((way) => h("li", { class: "llm-retry" }, way))));
   if (hadFocus) lastButton()?.focus();
 }
 

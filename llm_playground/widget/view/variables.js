@@ -87,8 +87,8 @@ export function createVariables(view, fallbackFocus) {
  */
 function createVariable(view, name, fallbackFocus) {
   const { signal } = view;
-  const problem = h("span", { class: "llm-amber" }, "not defined");
-  const typed = h("span", { class: "llm-side" }, "typed");
+  const problem = h("span", { class: "llm-amber" });
+  const typed = h("span", { class: "llm-side" });
   const preview = h("span", { class: "llm-preview" });
   const box = h("textarea", {
     dir: "auto",
@@ -119,8 +119,8 @@ function createVariable(view, name, fallbackFocus) {
   /** @param {VariableInfo["source"]} source */
   const showSource = (source) => {
     element.dataset.source = source;
-    typed.hidden = source !== "typed";
-    problem.hidden = source !== "missing";
+    setText(typed, source === "typed" ? "typed" : "");
+    setText(problem, source === "missing" ? "not defined" : "");
     detail.hidden = source !== "table";
     from.hidden = preview.hidden = source !== "notebook";
     box.hidden = source !== "typed" && source !== "missing";
