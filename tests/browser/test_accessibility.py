@@ -120,6 +120,28 @@ def with_list(notebook):
     expect(notebook.panel.get_by_role("option").first).to_be_visible()
 
 
+def with_providers(notebook):
+    notebook.page.keyboard.press("Escape")
+    notebook.by("model").fill("seek")
+    expect(notebook.panel.get_by_role("option")).to_contain_text("Enter key…")
+
+
+def with_saved_prompts(notebook):
+    for question in "bc":
+        notebook.in_kernel(f"lp.save_prompt('a', pg.as_prompt().with_question({question!r}))")
+    notebook.panel.get_by_role("button", name="Open…").click()
+    expect(notebook.page.get_by_role("dialog", name="Open").locator("ins")).to_be_visible()
+
+
+def with_missing_key(notebook):
+    models = notebook.in_kernel("print(pg.models)")
+    notebook.in_kernel("pg.models = ['deepseek:chat']; pg.temperature = [0, 1]")
+    notebook.run_to_end()
+    enter = notebook.by("pane").first.get_by_role("button", name="Enter key for DeepSeek")
+    expect(enter).to_be_visible()
+    notebook.in_kernel(f"pg.models = {models}; pg.temperature = None")
+
+
 def with_menu(notebook):
     notebook.by("pane").first.get_by_role("button", name="More for answer 1").click()
     expect(notebook.panel.get_by_role("menuitem").first).to_be_visible()
@@ -128,6 +150,7 @@ def with_menu(notebook):
 STATES = {
     "idle": lambda _: None,
     "the list of models": with_list,
+    "the providers without a key": with_providers,
     "answers, one of them failed": with_answers,
     "the difference": with_difference,
     "the baseline of another Run": with_baseline_of_another_run,
@@ -136,6 +159,8 @@ STATES = {
     "keys": opened_by("?"),
     "history": with_unfolded_history,
     "wire": opened_by("w"),
+    "saved prompts": with_saved_prompts,
+    "a missing key": with_missing_key,
 }
 
 

@@ -3,6 +3,15 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.test_answer_grid import set_panel_width
+from tests.browser.test_looks import (
+    DARK,
+    LIGHT,
+    TOO_FAINT,
+    WIDER_THAN_THE_PANEL,
+    picture,
+    use_theme,
+)
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, WireServer, json_reply
 
@@ -177,3 +186,37 @@ def test_messages_come_and_go_in_one_place_and_move_nothing(notebook):
         assert notebook.page.evaluate(PLACES) == with_message, said
     others = "[role=status]:not([data-llm=message] *):not(dialog *):not(.llm-list *):visible"
     assert notebook.panel.locator(others).all_inner_texts() in ([], [""]), "no other place"
+
+
+FORM = """article = "Sales rose by four percent in the third quarter, driven by exports. " * 4
+pg.models = ["openai:a", "groq:c"]
+pg.prompt = "Summarise {{article}} in {{points}} points for {{who}}."
+pg.values, pg.temperature, pg.max_tokens, pg.seed = {"points": "3"}, [0, 0.5, 1], 1024, 7"""
+# The columns of the variables' table: left edges of names, sources and values.
+COLUMNS = """() => ["code", ".llm-source", ".llm-given-value"].map(part =>
+  new Set([...document.querySelectorAll(`.llm-var > ${part}`)]
+    .map(one => Math.round(one.getBoundingClientRect().left))).size)"""
+
+
+def test_the_form_fits_and_can_be_read_at_every_width(notebook):
+    notebook.in_kernel(FORM)
+    expect(notebook.panel.get_by_role("listitem").filter(has_text="not defined")).to_have_count(1)
+    for theme, widths in ((LIGHT, (480, 800, 1200, 1600)), (DARK, (480, 1200))):
+        use_theme(notebook, theme)
+        for width in widths:
+            set_panel_width(notebook, width)
+            picture(notebook, f"form-{'light' if theme == LIGHT else 'dark'}-{width}")
+            notebook.expect_no(WIDER_THAN_THE_PANEL)
+            assert notebook.page.evaluate(COLUMNS) == [1, 1, 1], width
+            assert notebook.by("prompt").bounding_box()["width"] <= 736
+        assert notebook.page.evaluate(TOO_FAINT) == []
+    use_theme(notebook, LIGHT)
+
+    system = notebook.by("system")
+    folded = system.bounding_box()["height"]
+    system.fill("Be brief.")
+    notebook.expect_in_kernel("pg.system", "'Be brief.'")
+    assert system.bounding_box()["height"] > 2 * folded
+    sweep = notebook.panel.get_by_role("slider", name="Temperature")
+    assert sweep.evaluate("one => getComputedStyle(one).backgroundImage").count("gradient") == 3
+    expect(notebook.panel.get_by_label("Stop", exact=True)).to_have_attribute("placeholder", "auto")

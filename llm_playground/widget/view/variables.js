@@ -93,7 +93,7 @@ function createVariable(view, name, fallbackFocus) {
   const box = h("textarea", {
     dir: "auto",
     rows: 1, class: "llm-value", spellcheck: "false", "aria-label": `Value of ${name}`,
-    placeholder: "Type a value, or run the cell that defines it",
+    placeholder: "Type a value",
   });
   const detail = h("span", { class: "llm-side" });
   const from = button("", { class: "llm-link llm-from", title: "Type a value instead" }, signal, () => {
