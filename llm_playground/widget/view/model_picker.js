@@ -59,7 +59,7 @@ export function createPicker(view) {
       createKeyHelp(view, view.model.get("unusable")[provider], { provider, fallbackFocus: input }))), input);
   });
 
-  follow(view, ["models"], undo.drop);
+  undo.dropAfterChange(["models"]);
 
   /** @param {KeyboardEvent} event */
   const key = (event) => {

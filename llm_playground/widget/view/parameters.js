@@ -39,7 +39,7 @@ export function createParameters(view, root) {
     show(reset, touched || view.model.get("preset") !== null, more.opener);
     show(saver.opener, isBeyondPreset(current(), presetSettings(view.model, view.model.get("preset"))), more.opener);
   });
-  follow(view, traits, undo.drop); // undoing must not overwrite later edits
+  undo.dropAfterChange(traits);
   foldWhenNarrow(view, root, element);
   return element;
 }

@@ -1,7 +1,7 @@
 // The line of the panel's messages: "Copied.", "Saved as …", "Opened the run of 10:12. Undo". It lies over
 // the summary of the answers, so that a message moves nothing.
 
-import { button, h, setText } from "./dom.js";
+import { button, follow, h, setText } from "./dom.js";
 
 /** @typedef {import("./dom.js").View} View */
 /** @typedef {ReturnType<typeof createStatusLine>} StatusLine */
@@ -69,6 +69,7 @@ export function createStatusLine(signal) {
 export function createUndo(view, fallbackFocus) {
   /** @type {(() => void) | null} */
   let offered = null;
+  let [values, valuesThen] = [() => "", ""];
   const drop = () => {
     if (offered !== null && view.status.withdraw(offered)) fallbackFocus?.focus({ preventScroll: true });
     offered = null;
@@ -80,7 +81,19 @@ export function createUndo(view, fallbackFocus) {
   const offer = (sentence, undo) => {
     const act = () => void Promise.resolve().then(undo).then(drop, view.status.report);
     offered = act;
+    valuesThen = values();
     view.status.offer(sentence, act);
   };
-  return { offer, drop, isOffered: () => offered !== null };
+  /**
+   * Drop an offer as soon as one of the traits has another value than after the action, as undoing must not
+   * overwrite later edits. The kernel's echo of an earlier edit is no change.
+   * @param {readonly string[]} traits
+   */
+  const dropAfterChange = (traits) => {
+    values = () => JSON.stringify(traits.map((trait) => view.model.get(trait) ?? null));
+    follow(view, traits, () => {
+      if (offered !== null && values() !== valuesThen) drop();
+    });
+  };
+  return { offer, drop, dropAfterChange, isOffered: () => offered !== null };
 }

@@ -195,6 +195,6 @@ function createCases(view, fallbackFocus) {
     show(chosen, has, fallbackFocus);
     show(open.element, !has, fallbackFocus);
   });
-  follow(view, ["cases"], undo.drop);
+  undo.dropAfterChange(["cases"]);
   return { cases: h("span", {}, open.element, chosen), problem };
 }
