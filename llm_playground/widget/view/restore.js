@@ -35,19 +35,18 @@ export function createDraftStatus(view) {
  */
 export function createSavedLine(view, head) {
   const words = h("span", { "data-llm": "saved-line" });
-  const problem = h("span", { class: "llm-problem", role: "alert" });
   const importRuns = button("Import them", { class: "llm-link" }, view.signal, () => {
     view.request("import_runs").then(
       (count) => view.status.say(`${plural(count, "run")} imported.`),
-      (error) => setText(problem, error.message));
+      view.status.report);
   });
   const runFresh = button("Run fresh", { class: "llm-link" }, view.signal, () => view.run());
-  const element = h("span", { class: "llm-saved" }, words, importRuns, runFresh, problem);
+  const element = h("span", { class: "llm-saved" }, words, importRuns, runFresh);
   head.prepend(element);
   follow(view, ["saved"], () => {
     const { text, canImport } = savedLine(view.model.get("saved"));
     setText(words, text);
-    setText(problem, "");
+    words.title = text;
     importRuns.hidden = !canImport;
     element.hidden = text === "";
     head.classList.toggle("llm-has-saved", text !== "");
