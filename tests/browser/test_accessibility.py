@@ -136,7 +136,7 @@ def with_saved_prompts(notebook):
 def with_missing_key(notebook):
     models = notebook.in_kernel("print(pg.models)")
     notebook.in_kernel("pg.models = ['deepseek:chat']; pg.temperature = [0, 1]")
-    notebook.run_to_end()
+    notebook.by("run").click()
     enter = notebook.by("pane").first.get_by_role("button", name="Enter key for DeepSeek")
     expect(enter).to_be_visible()
     notebook.in_kernel(f"pg.models = {models}; pg.temperature = None")
