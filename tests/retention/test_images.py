@@ -329,8 +329,10 @@ def test_an_import_respects_privacy(log, new_url, monkeypatch):
         other.close()
 
 
-def test_markdown_counts_images(log):
-    assert "2 attachments" in lp.export(record(log, asks(GIF, PNG)), "markdown")
+def test_markdown_holds_the_images_of_the_prompt(log):
+    exported = lp.export(record(log, asks(GIF, PNG)), "markdown")
+    assert "](data:image/gif;base64," in exported
+    assert "](data:image/png;base64," in exported
 
 
 def test_code_of_a_run_has_its_images(log, monkeypatch):
