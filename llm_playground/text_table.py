@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_FEW = 8  # columns beside which texts may be cut to `_SHORTEST`; beside more, to `_SHORT`
+_FEW = 8  # up to so many columns, texts may be cut to `_SHORTEST`; with more, to `_SHORT`
 _SHORTEST, _SHORT = 10, 24
 
 

@@ -24,7 +24,7 @@ from llm_playground.types import Run
 from llm_playground.updating_output import Bundle
 
 _MOST_IDS = 3
-# Each update shows the line anew, so it appears only where no update has come for this time.
+# Each update hides the line for this time, so it appears only after a time without updates.
 _QUIET_S = 10
 _QUIET = "color:var(--jp-ui-font-color2,#616161);font-size:12px"
 _LOST = (

@@ -1,4 +1,4 @@
-"""Prices of runs whose process died, set by whoever takes its journal over.
+"""Prices of runs whose process died, set by the process that takes over its journal.
 
 Until then nothing in the log has what such a run cost. Prices and budgets are packages above this
 one: they are imported if there is such a run.

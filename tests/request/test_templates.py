@@ -13,7 +13,7 @@ from tests.providers.formats import openai_stream
 from tests.providers.server import Reply
 
 VALUES = {"a": "1", "b": "2", "title": "My notebook"}
-# Text of other languages that nobody takes for a variable.
+# Text of other languages that is no variable.
 FOREIGN = [
     *("{a}", "{{ }}", "{{1a}}", "{{1}}", "{{1, 2}}", '{{"a": 1}}', "{{color: red}}", "{{#if a}}"),
     *(

@@ -196,7 +196,7 @@ export function isOpen(pane) {
 const NO_FAILURES = new Set(["completed", "cancelled"]);
 
 /**
- * Whether an answer has ended in a way that nobody wanted.
+ * Whether an answer failed, was blocked or interrupted, or was not sent.
  * @param {Pane} pane
  */
 export function hasFailed(pane) {
