@@ -100,7 +100,7 @@ def set_panel_width(notebook, width):
     # may come or go with the last pixels.
     while abs(missing := width - notebook.panel.evaluate("panel => panel.clientWidth")) > 20:
         assert time.monotonic() < until, f"the panel does not become {width} px wide"
-        wanted = min(max(page.viewport_size["width"] + missing, width), 2 * width)
+        wanted = min(max(page.viewport_size["width"] + missing, width), width + 800)
         page.set_viewport_size({"width": wanted, "height": 1800})
         page.wait_for_timeout(50)
     notebook.painted()
