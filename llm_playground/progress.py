@@ -11,10 +11,12 @@ import asyncio
 import shutil
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from html import escape
 from typing import Any, Protocol, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
 from llm_playground import _runtime, config, footer, formatting, updating_output
 from llm_playground._validation import shorten
@@ -80,7 +82,7 @@ class Progress:
     """
 
     def __init__(self, total: int) -> None:
-        self._total = total
+        self.total = total
         self._states: dict[str, Preparing | Waiting | Retrying] = {}
         self._runs: list[Run] = []
         self.run_ids: set[str] = set()
@@ -101,9 +103,9 @@ class Progress:
     def line(self) -> str:
         """The state in one line; empty for one call that only answers."""
         states = list(self._states.values())
-        if self._total == 1:
+        if self.total == 1:
             return "" if not states else printable(_in_words(states[0]))
-        parts = [f"{len(self._runs):,} of {formatting.count(self._total, 'answer')}"]
+        parts = [f"{len(self._runs):,} of {formatting.count(self.total, 'answer')}"]
         parts += self._money(" so far")
         preparing = [one for one in states if isinstance(one, Preparing)]
         limited = sum(not isinstance(one, Preparing) and one.rate_limited for one in states)
@@ -115,11 +117,11 @@ class Progress:
 
     def last_line(self) -> str:
         """The outcome in one line."""
-        if self._total == 1 and len(self._runs) == 1:
+        if self.total == 1 and len(self._runs) == 1:
             return footer.line(self._runs[0])
         completed = sum(run.status == "completed" for run in self._runs)
-        all_are = completed == self._total
-        answers = formatting.count(self._total, "answer")
+        all_are = completed == self.total
+        answers = formatting.count(self.total, "answer")
         duration = formatting.duration((time.monotonic() - self._began_at) * 1000)
         parts = [answers if all_are else f"{completed:,} of {answers}", *self._money(""), duration]
         return " · ".join(parts)
@@ -137,6 +139,7 @@ class _Drawing:
 
     def __init__(self, total: int, line: Line) -> None:
         self.progress = Progress(total)
+        self.users = 0  # that await calls of it
         self._line = line
         self._shown_from = time.monotonic() + SHOWN_AFTER_S
         self._shown = ""
@@ -152,6 +155,26 @@ class _Drawing:
         """Replace or remove the line, if there was one."""
         if self._shown:
             self._line.end(self.progress.last_line())
+
+
+# Calls that are awaited at the same time on one loop, as by `asyncio.gather`, share a line.
+_AWAITED: WeakKeyDictionary[asyncio.AbstractEventLoop, _Drawing] = WeakKeyDictionary()
+
+
+@contextmanager
+def _shared_drawing(total: int, line: Line) -> Iterator[_Drawing]:
+    """The drawing of what this loop awaits, with ``total`` calls more; its last user ends it."""
+    loop = asyncio.get_running_loop()
+    drawing = _AWAITED.setdefault(loop, _Drawing(0, line))
+    drawing.progress.total += total
+    drawing.users += 1
+    try:
+        yield drawing
+    finally:
+        drawing.users -= 1
+        if not drawing.users:
+            del _AWAITED[loop]
+            drawing.end()
 
 
 def run(total: int, start: Callable[[Take], Coroutine[Any, Any, T]]) -> T:
@@ -183,19 +206,17 @@ async def bridge(total: int, start: Callable[[Take], Coroutine[Any, Any, T]]) ->
     line = _line()
     if line is None:
         return await _runtime.bridge(start(_ignore))
-    drawing = _Drawing(total, line)
-    future = asyncio.wrap_future(_runtime.submit(start(drawing.progress.take)))
-    try:
-        while not (await asyncio.wait({future}, timeout=_UPDATE_EVERY_S))[0]:
-            drawing.update()
-        return await future
-    except asyncio.CancelledError:
-        future.cancel()
-        if _shell() is None:
-            raise
-        raise _InterruptedAwait(interrupted_text(drawing.progress.run_ids)) from None
-    finally:
-        drawing.end()
+    with _shared_drawing(total, line) as drawing:
+        future = asyncio.wrap_future(_runtime.submit(start(drawing.progress.take)))
+        try:
+            while not (await asyncio.wait({future}, timeout=_UPDATE_EVERY_S))[0]:
+                drawing.update()
+            return await future
+        except asyncio.CancelledError:
+            future.cancel()
+            if _shell() is None:
+                raise
+            raise _InterruptedAwait(interrupted_text(drawing.progress.run_ids)) from None
 
 
 def _ignore(_run_id: str, _event: StreamEvent) -> None:

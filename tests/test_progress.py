@@ -95,6 +95,19 @@ def test_a_comparison_ends_with_its_sum(serve, lines):
     assert lines.last[0].startswith("2 answers · $")
 
 
+def test_calls_awaited_at_once_share_a_line(serve, lines):
+    limited = json_reply(429, {"error": {"message": "slow"}}, {"retry-after": "1"})
+    serve(limited, limited, *[ANSWER] * 3)
+
+    async def gathered():
+        await asyncio.gather(*(lp.complete("Hi", "openai:gpt-4o") for _ in range(3)))
+
+    asyncio.run(gathered())
+
+    assert " of 3 answers" in lines.shown[-1]
+    assert [text.partition(" · ")[0] for text in lines.last] == ["3 answers"]
+
+
 def test_only_terminals_and_notebooks_have_a_line(capsys, monkeypatch):
     assert progress._line() is None
 
