@@ -528,7 +528,7 @@ def test_missing_tools(serve):
 
 def test_help_documents_each_argument_once():
     for verb in (lp.ask, lp.complete, lp.stream):
-        for argument in ("prompt:", "images:", "tools:", "schema:", "tags:", "**parameters:"):
+        for argument in ("prompt:", "images:", "tools:", "schema:", "tags:", "temperature:"):
             assert verb.__doc__.count(f"\n    {argument}") == 1
     for verb in (lp.ask_with_tools, lp.complete_with_tools):
         for argument in ("tools:", "max_rounds:", "confirm:"):

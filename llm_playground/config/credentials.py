@@ -290,7 +290,7 @@ def key_from_elsewhere(path: str, providers: Iterable[str]) -> str | None:
     return None
 
 
-@checks_arguments("set_key")
+# Without checks_arguments: a verbose traceback shows the arguments of its wrapper, so the key.
 def set_key(provider: str, key: str | None = None, *, save: bool = False) -> None:
     """Set a provider's key for this kernel; it takes precedence over all other sources.
 

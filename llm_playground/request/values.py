@@ -56,9 +56,8 @@ def text_of(name: str, value: object) -> str:
         raise TemplateError(f"{{{{{name}}}}} {error}") from None
     except Exception as error:  # RecursionError, an integer too long, a class of the user
         raise TemplateError(
-            f"{{{{{name}}}}} is a {type(value).__name__} that has no text "
-            f"({type(error).__name__}). "
-            "Make its text in a cell and name that."
+            f"{{{{{name}}}}} is of type {type(value).__name__} and cannot be written as text "
+            f"({type(error).__name__}). Make its text in a cell and name that."
         ) from None
     if most is not None and len(text) > most:
         raise TemplateError(_too_large(name, value, f"{len(text):,}", most))

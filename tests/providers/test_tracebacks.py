@@ -96,6 +96,12 @@ def test_nor_does_a_key_that_is_refused(home, monkeypatch, key):
     assert no_key_in(error_of(lambda: lp.ask("Hi", "openai:m")))
 
 
+def test_nor_does_a_wrong_argument_of_set_key(home):
+    with pytest.raises(TypeError, match="kye") as raised:
+        lp.set_key("openai", kye="sk-" + WORD)
+    assert no_key_in(raised.value)
+
+
 def test_nor_does_a_keyring_that_fails(home, monkeypatch):
     keyring.set_keyring(keyring.backends.fail.Keyring())
     lp.set_key("openai", "sk-" + WORD)

@@ -197,7 +197,7 @@ class TestHostileValues:
             pg.run()
 
         assert str(error.value) == (
-            "{{article}} is a Hostile that has no text (RuntimeError). "
+            "{{article}} is of type Hostile and cannot be written as text (RuntimeError). "
             "Make its text in a cell and name that."
         )
 
