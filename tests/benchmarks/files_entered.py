@@ -28,13 +28,13 @@ from tests.providers.server import Reply, WireServer
 PACKAGE = f"{Path(lp.__file__).parent}/"
 # Today's figures. Parts, ends, billed units and charges of answers, the list of prices, and the
 # deltas of a format have files of their own; files for what a plain call lacks (files, headers,
-# tools, settings of an endpoint, refused additions) are not entered. Run has two more: on a slow
-# machine, a read of the log by the panel may end within it. A run in progress, the line about calls
-# that take long, and the place of the log have a file each; so have the Runs of a panel, their
-# records, and what changed in its form.
-LIMITS = {"ask": 52, "ask, with a budget": 53, "Run": 79, "costs": 11}
+# tools, settings of an endpoint, refused additions) are not entered. A run in progress, the line
+# about calls that take long, and the place of the log have a file each; so have the Runs of a
+# panel, their records, and what changed in its form.
+LIMITS = {"ask": 52, "ask, with a budget": 53, "Run": 78, "costs": 11}
 MODEL = "openai:gpt-4o"
 WARM_UPS = 2
+COUNTS = 3  # at most: a read of the log by the panel, for one, can end within an action
 TIMEOUT_S = 20.0
 SETTLE_S = 1.5
 DRAIN = "llm_playground-drain"
@@ -58,15 +58,21 @@ class Profile:
         """End the count: what follows is not part of the action."""
         self._seen = None
 
-    def files_entered(self, action: Callable[[], object]) -> list[str]:
-        """The package's files of which a function is called while the action runs."""
+    def files_entered(self, name: str, action: Callable[[], object]) -> list[str]:
+        """The package's files of which a function is called while the action ``name`` runs."""
         for _ in range(WARM_UPS):
             action()
-        time.sleep(SETTLE_S)
-        seen = self._seen = set()
-        action()
-        self.stop()
-        return sorted(name.removeprefix(PACKAGE) for name in seen if name.startswith(PACKAGE))
+        counts = []
+        for _ in range(COUNTS):
+            time.sleep(SETTLE_S)
+            seen = self._seen = set()
+            action()
+            self.stop()
+            files = sorted(file.removeprefix(PACKAGE) for file in seen if file.startswith(PACKAGE))
+            counts.append(files)
+            if len(files) <= LIMITS[name]:
+                break
+        return min(counts, key=len)
 
 
 def press_run(panel: lp.Playground) -> None:
@@ -94,14 +100,15 @@ def measure() -> dict[str, list[str]]:
     profile = Profile()  # before the package starts its threads
     entered = {}
     with endpoint():
-        entered["ask"] = profile.files_entered(lambda: lp.ask("Hi", MODEL))
-        entered["costs"] = profile.files_entered(lp.costs)
+        entered["ask"] = profile.files_entered("ask", lambda: lp.ask("Hi", MODEL))
+        entered["costs"] = profile.files_entered("costs", lp.costs)
         panel = lp.Playground(prompt="Hi", models=[MODEL])
         panel.observe(lambda change: change["new"] or profile.stop(), "running")
-        entered["Run"] = profile.files_entered(lambda: press_run(panel))
+        entered["Run"] = profile.files_entered("Run", lambda: press_run(panel))
         import_module("llm_playground.budgeting.enforcer").IDLE_S = 600.0
         lp.set_budget(100)
-        entered["ask, with a budget"] = profile.files_entered(lambda: lp.ask("Hi", MODEL))
+        name = "ask, with a budget"
+        entered[name] = profile.files_entered(name, lambda: lp.ask("Hi", MODEL))
     return {name: entered[name] for name in LIMITS}
 
 
