@@ -35,7 +35,9 @@ test("handles Ctrl+Enter and Escape everywhere", () => {
 });
 
 test("handles single letters outside text boxes only", () => {
-  const letters = { "?": "keys", ".": "stopAll", e: "prompt", a: "answers", m: "model", d: "difference" };
+  const letters = {
+    "?": "keys", ".": "stopAll", e: "prompt", a: "answers", m: "model", d: "difference", f: "onlyFailed", t: "asText",
+  };
   for (const [key, action] of Object.entries(letters)) {
     assert.equal(keyAction(press(key), "text"), null, key);
     assert.equal(keyAction(press(key), "control"), action, key);
@@ -64,5 +66,5 @@ test("leaves arrows to sliders and moves between answers", () => {
 
 test("lists every single-key shortcut", () => {
   const listed = KEY_HELP.map(([key]) => key);
-  for (const key of ["?", ".", "s", "c", "e", "a", "m", "r", "p", "d", "n", "Enter"]) assert.ok(listed.includes(key), key);
+  for (const key of ["?", ".", "s", "c", "e", "a", "m", "r", "p", "d", "n", "f", "t", "Enter"]) assert.ok(listed.includes(key), key);
 });

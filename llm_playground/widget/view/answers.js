@@ -24,7 +24,7 @@ const EMPTY = "Answers appear here, side by side. Ctrl+Enter runs, ? shows all k
 export function createAnswers(view) {
   const line = h("span", { class: "llm-progress" });
   const againstBaseline = (/** @type {string} */ key) => `Against the baseline; answer 1 is pinned if none is (${key})`;
-  const asText = createToggle(view, "Text", "As the model wrote it", () => {
+  const asText = createToggle(view, "Text", "As the model wrote it (t)", () => {
     rememberForm(view, formOf());
     for (const pane of panes.values()) pane.setForm(formOf());
   });
@@ -32,7 +32,8 @@ export function createAnswers(view) {
     pinFirst(onlyDifferent);
     updateFrames();
   });
-  const onlyFailed = createToggle(view, "Only failed", "Answers that failed, were blocked or not sent", () => updateFrames());
+  const onlyFailed = createToggle(view, "Only failed", "Answers that failed, were blocked or not sent (f)",
+    () => updateFrames());
   const showDifference = createToggle(view, "Diff", againstBaseline("d"), () => {
     pinFirst(showDifference);
     updateDifferences();
@@ -241,6 +242,8 @@ export function createAnswers(view) {
     pane: (/** @type {number} */ number) => panes.get(number),
     toggleDifference: () => showDifference.click(),
     toggleOnlyDifferent: () => onlyDifferent.click(),
+    toggleOnlyFailed: () => (onlyFailed.hidden ? view.status.say("No answer failed.") : onlyFailed.click()),
+    toggleText: () => asText.click(),
     /** Focus the answer that had the focus last, or the first; returns whether there is one. */
     focus: () => {
       const shown = [...frames.values()].filter((frame) => !frame.hidden && !frame.inert);

@@ -13,13 +13,14 @@
 
 /**
  * @typedef {"run" | "one" | "escape" | "keys" | "stopAll" | "stop" | "copy" | "prompt" | "answers" | "model"
- *   | "move" | "scroll" | "retry" | "pin" | "enlarge" | "difference" | "onlyDifferent" | "wire" | "history" | "earlier"
- *   | "later"} KeyAction
+ *   | "move" | "scroll" | "retry" | "pin" | "enlarge" | "difference" | "onlyDifferent" | "onlyFailed" | "asText"
+ *   | "wire" | "history" | "earlier" | "later"} KeyAction
  */
 
 /** @type {Record<string, KeyAction>} */
 const EVERYWHERE = {
   "?": "keys", ".": "stopAll", e: "prompt", a: "answers", m: "model", h: "history", d: "difference", n: "onlyDifferent",
+  f: "onlyFailed", t: "asText",
   "[": "earlier", "]": "later", "<": "earlier", ">": "later", // the brackets have no key of their own everywhere
 };
 
@@ -52,6 +53,8 @@ export const KEY_HELP = /** @type {const} */ ([
   ["p", "Pin this answer as baseline"],
   ["d", "Difference to the baseline"],
   ["n", "Only answers that differ"],
+  ["f", "Only answers that failed"],
+  ["t", "Answers as text, or formatted"],
   ["[ ] or < >", "Earlier Run, later Run"],
   ["w", "Wire of this answer"],
   ["s", "Stop this answer"],

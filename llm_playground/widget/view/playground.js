@@ -245,6 +245,8 @@ function listenForKeys(view, el, { picker, prompt, keys, answers, bar, toolbar }
     enlarge: (event) => answers.pane(answers.numberAt(event.target))?.toggleAll(),
     difference: () => answers.toggleDifference(),
     onlyDifferent: () => answers.toggleOnlyDifferent(),
+    onlyFailed: () => answers.toggleOnlyFailed(),
+    asText: () => answers.toggleText(),
     wire: (event) => toolbar.inspector.open(answers.numberAt(event.target)),
     history: () => toolbar.history.open(),
     earlier: () => walk(view, -1),
