@@ -116,13 +116,14 @@ export function createFormChanges(view) {
   follow(view, ["changed", "changed_values"], () => {
     const [form, values] = ["changed", "changed_values"].map((name) => view.model.get(name) ?? []);
     const text = changedLine([...form, ...values]);
-    show(restore, form.length > 0, element);  // values of the notebook are none of the form
+    const prompt = element.closest(".llm-playground")?.querySelector("[data-llm=prompt]");
+    const fallback = prompt instanceof HTMLElement ? prompt : element;
+    show(restore, form.length > 0, fallback); // values of the notebook are none of the form
     // The words in the middle are left out in a narrow panel.
     const [first = "", last = ""] = text.split(SINCE);
     words.replaceChildren(first, ...(text ? [h("span", { class: "llm-since" }, SINCE)] : []), last);
     words.title = text;
-    const prompt = element.closest(".llm-playground")?.querySelector("[data-llm=prompt]");
-    show(element, text !== "", prompt instanceof HTMLElement ? prompt : element);
+    show(element, text !== "", fallback);
   });
   return [asked, element];
 }
