@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  closestLabels, extendGroups, findChoice, groupedChoices, labelOf, lineFor, linesOf, listingOf, markOf, matchingChoices,
-  noMatchMessage, providerOf,
+  closestLabels, extendListing, findChoice, groupedChoices, labelOf, lineAgain, lineFor, linesOf, listingOf, markOf,
+  matchingChoices, noMatchMessage, providerOf,
 } from "../../llm_playground/widget/view/model_choices.js";
 
 const VENDORS = { openai: "OpenAI", anthropic: "Anthropic", local: "Local", ollama: "Ollama" };
@@ -56,20 +56,6 @@ test("keeps selected models listed", () => {
   assert.ok(names(groupedChoices(choices, "").flatMap((group) => group.choices)).includes("gpt-6-sol"));
 });
 
-test("keeps listed models in place when more are found", () => {
-  const shown = groupedChoices([choice("openai:a", false), choice("openai:b", true)], "");
-  const found = [choice("ollama:new", true), choice("openai:b", true), choice("openai:a", true)];
-
-  const now = extendGroups(shown, groupedChoices(found, ""), found);
-
-  assert.deepEqual(listed(now), [["OpenAI", "a", "b"], ["Ollama", "new"]]);
-  assert.equal(now[0]?.choices[0]?.available, true);
-});
-
-test("keeps removed models until the picker reopens", () => {
-  assert.deepEqual(listed(extendGroups(groupedChoices([choice("openai:gone", true)], ""), [], [])), [["OpenAI", "gone"]]);
-});
-
 const PROVIDERS = {
   openai: { vendor: "OpenAI", note: "" }, anthropic: { vendor: "Anthropic", note: "" }, local: { vendor: "Local", note: "" },
   ollama: { vendor: "Ollama", note: "no server answers" }, deepseek: { vendor: "DeepSeek", note: "" },
@@ -77,6 +63,27 @@ const PROVIDERS = {
 };
 const UNUSABLE = { deepseek: { wants_key: true }, openai: { wants_key: true } };
 const listingFor = (typed) => listingOf(choices, PROVIDERS, UNUSABLE, typed);
+
+test("keeps every line in its place when more are found", () => {
+  const listing = (found) => listingOf(found, PROVIDERS, UNUSABLE, "");
+  const before = [choice("openai:a", false), choice("openai:gone", true)];
+  const shown = listing(before);
+  const found = [choice("ollama:new", true), choice("openai:a", true)];
+
+  const now = extendListing(shown, listing(found), found);
+
+  assert.deepEqual(listed(now.groups), [["OpenAI", "a", "gone"]]);
+  assert.equal(now.groups[0]?.choices[0]?.available, true);
+  assert.deepEqual(now.offers.map(({ vendor, note }) => [vendor, note]), [
+    ["Anthropic", ""], ["DeepSeek", "no key"], ["Local", ""], ["Ollama", ""], ["Together AI", ""]]);
+  assert.deepEqual(listed(now.late), [["Ollama", "new"]]);
+  for (const [at, line] of linesOf(shown).entries()) assert.equal(lineAgain(now, line, ""), at);
+  const further = [...found, choice("local:later", true)];
+  assert.deepEqual(listed(extendListing(now, listing(further), further).late), [["Ollama", "new"], ["Local", "later"]]);
+  assert.deepEqual(extendListing(listing([]), listing(found), found), listing(found), "a list without models");
+  assert.equal(lineAgain(listing(found), { provider: "gone", model: "" }, "a"), 1, "what Enter takes");
+  assert.equal(lineAgain(listing(found), undefined, ""), -1);
+});
 
 test("says one line when nothing matches", () => {
   const messages = {

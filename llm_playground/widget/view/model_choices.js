@@ -26,8 +26,9 @@
  */
 
 /**
- * What the picker lists: a typed name, models by provider, and providers without listed models.
- * @typedef {{typed: Offer | null, groups: Group[], offers: Offer[]}} Listing
+ * What the picker lists: a typed name, models by provider, providers without listed models, and the
+ * models that the kernel has found since the list was opened.
+ * @typedef {{typed: Offer | null, groups: Group[], offers: Offer[], late: Group[]}} Listing
  */
 
 const MAX_LISTED = 50;
@@ -86,6 +87,7 @@ export function listingOf(choices, providers, unusable, typed) {
   const groups = groupedChoices(choices, typed);
   return {
     typed: typedName(choices, providers, typed), groups, offers: providerOffers(choices, providers, unusable, typed),
+    late: [],
   };
 }
 
@@ -133,8 +135,9 @@ function providerOffers(choices, providers, unusable, typed) {
  * @param {Listing} listing
  * @returns {(Choice | Offer)[]}
  */
-export function linesOf({ typed, groups, offers }) {
-  return [...(typed ? [typed] : []), ...groups.flatMap((group) => group.choices), ...offers];
+export function linesOf({ typed, groups, offers, late }) {
+  const models = (/** @type {Group[]} */ some) => some.flatMap((group) => group.choices);
+  return [...(typed ? [typed] : []), ...models(groups), ...offers, ...models(late)];
 }
 
 /**
@@ -148,6 +151,17 @@ export function lineFor(listing, typed) {
   const choices = listing.groups.flatMap((group) => group.choices);
   const exact = findChoice(choices, typed.trim());
   return exact ? lines.indexOf(exact) : Math.min(0, lines.length - 1);
+}
+
+/**
+ * Where a marked line stands in a newer listing; if it is gone, the line that Enter takes.
+ * @param {Listing} listing
+ * @param {Choice | Offer | undefined} line
+ * @param {string} typed
+ */
+export function lineAgain(listing, line, typed) {
+  const at = linesOf(listing).findIndex((one) => one.provider === line?.provider && one.model === line.model);
+  return at < 0 && typed.trim() !== "" ? lineFor(listing, typed) : at;
 }
 
 /** @param {readonly Choice[]} choices */
@@ -166,24 +180,33 @@ function groupOf({ provider, vendor, where, reason }, choices, more) {
 }
 
 /**
- * Update the groups of an open picker when the kernel has found more models: listed models keep their
- * place and get their new details; new models are added after them.
- * @param {readonly Group[]} shown
- * @param {readonly Group[]} found
+ * Update the listing of an open picker when the kernel has found more: every line keeps its place and
+ * gets its new details; new models are added after all of them. A list without models begins anew.
+ * @param {Listing} shown
+ * @param {Listing} found
  * @param {readonly Choice[]} choices all models found so far
- * @returns {Group[]}
+ * @returns {Listing}
  */
-export function extendGroups(shown, found, choices) {
+export function extendListing(shown, found, choices) {
+  if (shown.groups.length === 0) return found;
   const byName = new Map(choices.map((choice) => [choice.model, choice]));
-  const listed = new Set(shown.flatMap((group) => group.choices.map(({ model }) => model)));
-  const updated = shown.map((group) => {
+  const listed = new Set(linesOf(shown).map(({ model }) => model));
+  const updated = (/** @type {Group} */ group) => {
     const current = group.choices.map((choice) => byName.get(choice.model) ?? choice);
     return current[0] ? groupOf(current[0], current, group.more) : group;
-  });
-  const added = found.map((group) => {
+  };
+  const added = found.groups.map((group) => {
     return { ...group, more: 0, choices: group.choices.filter(({ model }) => !listed.has(model)) };
   });
-  return [...updated, ...added.filter((group) => group.choices.length > 0)];
+  const offers = new Map(found.offers.map((offer) => [offer.provider, offer]));
+  const answers = new Set(choices.map(({ provider }) => provider));
+  return {
+    typed: shown.typed,
+    groups: shown.groups.map(updated),
+    offers: shown.offers.map((offer) => offers.get(offer.provider)
+      ?? (answers.has(offer.provider) ? { ...offer, note: "", wantsKey: false } : offer)),
+    late: [...shown.late.map(updated), ...added.filter((group) => group.choices.length > 0)],
+  };
 }
 
 /**

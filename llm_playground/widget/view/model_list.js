@@ -4,7 +4,7 @@
 import { createKeyHelp } from "./api_keys.js";
 import { follow, h, newId, replaceContent, setText } from "./dom.js";
 import {
-  extendGroups, findChoice, labelOf, lineFor, linesOf, listingOf, markOf, noMatchMessage,
+  extendListing, findChoice, labelOf, lineAgain, lineFor, linesOf, listingOf, markOf, noMatchMessage,
 } from "./model_choices.js";
 
 /** @typedef {import("./dom.js").View} View */
@@ -14,7 +14,7 @@ import {
 /** @typedef {import("./model_choices.js").Offer} Offer */
 
 /** @type {Listing} */
-const NOTHING_LISTED = { typed: null, groups: [], offers: [] };
+const NOTHING_LISTED = { typed: null, groups: [], offers: [], late: [] };
 
 /**
  * Create the list. While it is open it keeps its position, and listed models keep their place when the
@@ -80,10 +80,9 @@ export function createModelList(view, input) {
   /** Add models that the kernel found while the list is open. */
   const addChoices = () => {
     const { scrollTop } = list;
-    const { active, listing: { groups } } = state;
-    const now = found();
-    show(groups.length > 0 ? { ...now, groups: extendGroups(groups, now.groups, choices()) } : now);
-    mark(active);
+    const before = lines()[state.active];
+    show(extendListing(state.listing, found(), choices()));
+    mark(lineAgain(state.listing, before, input.value));
     list.scrollTop = scrollTop;
     if (state.waiting && choices().length > 0) {
       activate(lineFor(state.listing, input.value));
@@ -202,18 +201,20 @@ export function createMark(vendor) {
  * @param {Listing} listing
  * @param {string} id
  */
-function createLines({ typed, groups, offers }, id) {
-  let from = typed ? 1 : 0;
-  const models = groups.map((group) => {
-    from += group.choices.length;
-    return createModelGroup(group, id, from - group.choices.length);
-  });
-  const others = offers.map((offer, at) => createOffer(offer, `${id}-${from + at}`));
+function createLines({ typed, groups, offers, late }, id) {
+  let at = typed ? 1 : 0;
+  const createGroup = (/** @type {Group} */ group) => {
+    at += group.choices.length;
+    return createModelGroup(group, id, at - group.choices.length);
+  };
+  const models = groups.map(createGroup);
+  const others = offers.map((offer) => createOffer(offer, `${id}-${at++}`));
   const name = groups.length > 0 ? "More providers" : "Providers";
   const heading = h("div", { class: "llm-of", "aria-hidden": "true" }, h("span", {}, name));
   return [
     ...(typed ? [createOffer(typed, `${id}-0`)] : []), ...models,
     ...(others.length > 0 ? [h("div", { role: "group", "aria-label": name }, heading, ...others)] : []),
+    ...late.map(createGroup),
   ];
 }
 
