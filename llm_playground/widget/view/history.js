@@ -207,6 +207,8 @@ export function createHistoryDialog(view) {
     return key in acts;
   });
   const open = () => {
+    state.runs = []; // those of the last time: keys act on the rows that come
+    paint();
     dialog.open();
     search.focus();
     search.select();
