@@ -1,7 +1,8 @@
 r"""How IPython reads ``%llm`` and ``%%llm``, so that their text reaches the magic as it is written.
 
 IPython takes a line that ends in a question mark for a request for help, ``%llm What is 2+2?``
-too, and removes ``>>>`` and ``In [1]:`` from cells, also where they are part of a prompt.
+too, removes ``>>>`` and ``In [1]:`` from cells, also where they are part of a prompt, and ends
+lines at form feeds and Unicode's line separators, which pasted texts have.
 :func:`install` adds transformations that come before those; all other lines stay IPython's.
 
 ``x = %llm ...`` gets the run: the line then begins with :data:`AS_VALUE`.
@@ -24,6 +25,7 @@ AS_VALUE = "--as-value "
 _CELL = re.compile(r"%%llm(?:\s+(?P<line>.*?))?\s*$")
 _CELL_HELP = re.compile(r"%%llm\s*\?\??\s*$")
 _LINE_HELP = re.compile(r"\?\??\s*$")
+_LINE_MAGIC = re.compile(r"(?:^|=)\s*%llm(?:\s|$)")
 _SKIPPED = {tokenize.INDENT, tokenize.DEDENT}
 
 
@@ -100,6 +102,17 @@ def prompt_cell(lines: list[str]) -> list[str]:
 prompt_cell.has_side_effects = True  # type: ignore[attr-defined]  # IPython's protocol
 
 
+def whole_lines(lines: list[str]) -> list[str]:
+    """The lines, with each prompt of a line in one piece: what follows must not run as Python."""
+    whole: list[str] = []
+    for line in lines:
+        if whole and not whole[-1].endswith(("\n", "\r")) and _LINE_MAGIC.search(whole[-1]):
+            whole[-1] += line
+        else:
+            whole.append(line)
+    return whole
+
+
 def _call(magic: str, line: str) -> str:
     return f"get_ipython().run_line_magic({magic!r}, {line!r})"
 
@@ -108,10 +121,12 @@ def install(manager: TransformerManager) -> None:
     """Add the transformations, before IPython's own; once, however often it is called."""
     remove(manager)
     manager.cleanup_transforms.insert(0, prompt_cell)
+    manager.line_transforms.append(whole_lines)  # after the cleanup, which splits lines again
     manager.token_transformers.insert(0, PromptLine)
 
 
 def remove(manager: TransformerManager) -> None:
     """Remove the transformations."""
     manager.cleanup_transforms[:] = [t for t in manager.cleanup_transforms if t is not prompt_cell]
+    manager.line_transforms[:] = [t for t in manager.line_transforms if t is not whole_lines]
     manager.token_transformers[:] = [t for t in manager.token_transformers if t is not PromptLine]

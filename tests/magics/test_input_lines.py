@@ -50,6 +50,7 @@ def executed(manager, cell):
         ),
         *("f{x} $y {{z}} #no comment", "-- models?", "a?b?", "[1, {", "1 = 2?", "Grüße — 世界?"),
         "Ends in a backslash\\",
+        *(f"one {char}print(5) two?" for char in "\x0b\x0c\x1c\x85\u2028\u2029"),
     ],
 )
 def test_the_line_is_a_prompt_wherever_a_magic_may_stand(manager, text):
