@@ -6,6 +6,7 @@ An option is a row of ``OPTIONS`` (:mod:`llm_playground.magics.options`), a comm
 
 from __future__ import annotations
 
+import builtins
 import json
 import keyword
 import threading
@@ -22,6 +23,7 @@ from IPython.core.magic import (
 )
 
 from llm_playground import redaction, rendering
+from llm_playground._validation import short_repr
 from llm_playground.budgeting import confirm_worst_case
 from llm_playground.calls import CallOptions
 from llm_playground.comparison import Comparison, compared
@@ -35,6 +37,8 @@ from llm_playground.types import Run
 
 _WARM_UP_S = 1.0
 _ASKS_HELP = ("", "?", "??")
+# What IPython calls in each cell and after it; Python's own names are those of `builtins`.
+_TAKEN = frozenset(("get_ipython", "In", "Out", "exit", "quit"))
 
 # Types that --schema takes without a variable. Nothing is evaluated: notebooks may be of others.
 _SIMPLE = {kind.__name__: kind for kind in (str, int, float, bool)}
@@ -92,10 +96,8 @@ class LLMMagics(Magics):
     def _ask(
         self, prompt: str, options: PromptOptions, local_ns: Mapping[str, object] | None
     ) -> Run | Comparison:
-        if options.output is not None and not (
-            options.output.isidentifier() and not keyword.iskeyword(options.output)
-        ):
-            raise usage_error(f"%%llm: -o takes the name of a variable, not {options.output!r}.")
+        if options.output is not None:
+            _check_free(options.output)
         if options.raw and options.prompt is not None:
             raise usage_error(
                 "%%llm: --raw sends text as it is, and the prompt that --prompt names is a "
@@ -164,6 +166,21 @@ def _warm_up() -> None:
     models.choices()  # the price list: 0.3 s
     rendering.to_html("$x$\n\n```python\nx\n```")  # Markdown, formulas, code
     redaction.redact("")  # the shapes of keys
+
+
+def _check_free(name: str) -> None:
+    """Check that ``-o`` can set a variable, and hides no function that cells call.
+
+    Raises:
+        UsageError: It is no name, or one of Python or IPython.
+    """
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise usage_error(f"%%llm: -o takes the name of a variable, not {short_repr(name)}.")
+    if name in _TAKEN or hasattr(builtins, name):
+        raise usage_error(
+            f"%%llm: -o {name} would hide what Python or IPython calls {name}; take another name. "
+            "Nothing was sent."
+        )
 
 
 def _schema(name: str | None, variables: Mapping[str, object]) -> object:

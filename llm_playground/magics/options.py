@@ -20,6 +20,7 @@ from typing import Any
 from IPython.core.error import UsageError
 
 from llm_playground import redaction
+from llm_playground._validation import short_repr, shorten
 
 HELP_FLAGS = ("-h", "--help")
 # An option is a hyphen and a letter: "-5 + 3?", "-> x" and "- item" are prompts.
@@ -196,8 +197,9 @@ def read_cell_line(line: str) -> Line:
     if found.prompt.strip():
         [word, *_] = found.prompt.split()
         raise usage_error(
-            f"%%llm: the first line takes options only, and {word!r} is none: put the prompt on "
-            "the next line, and quote a value with blanks: -s 'Be brief.' Nothing was sent."
+            f"%%llm: the first line takes options only, and {short_repr(word)} is none: put the "
+            "prompt on the next line, and quote a value with blanks: -s 'Be brief.' Nothing was "
+            "sent."
         )
     return found
 
@@ -226,7 +228,7 @@ def _unknown(flag: str) -> ValueError:
     close = difflib.get_close_matches(flag, OPTION_OF_FLAG, n=1, cutoff=0.5)
     closest = f"; the closest is {close[0]}" if close else ""
     return ValueError(
-        f"there is no option {flag}{closest}. To send it as text, write -- before it."
+        f"there is no option {shorten(flag)}{closest}. To send it as text, write -- before it."
     )
 
 
@@ -251,7 +253,7 @@ def _value(option: Option, flag: str, text: str) -> tuple[object, str]:
         return option.read(word), rest
     except ValueError:
         kind = _KIND_NAMES.get(option.read, "another value")  # type: ignore[call-overload]  # any callable is a key
-        raise ValueError(f"{flag} takes {kind}, not {word!r}.") from None
+        raise ValueError(f"{flag} takes {kind}, not {short_repr(word)}.") from None
 
 
 def _names_option(text: str) -> bool:

@@ -84,6 +84,8 @@ def test_every_option_has_a_field_and_repeats_where_it_says_so():
         ("-s -t 0.2 hi", "-s takes a value: -s TEXT."),
         ("-t hot hi", "-t takes a number, not 'hot'."),
         ("-n 2.5 hi", "-n takes a whole number, not '2.5'."),
+        (f"-n {'9' * 5_000} hi", f"-n takes a whole number, not '{'9' * 39}…'."),
+        (f"--{'x' * 5_000} hi", f"there is no option --{'x' * 37}…. To send it"),
         ("--fresh=yes hi", "--fresh takes no value."),
         ("-s 'Be brief. hi", "the quote ' is not closed"),
         ("-s “Be brief.” hi", "quote the value of -s with ' or \", since “ is no quote."),
