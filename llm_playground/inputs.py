@@ -176,7 +176,8 @@ _TYPES: dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = {
     timedelta: ("seconds", timedelta.total_seconds, lambda seconds: timedelta(seconds=seconds)),
     Decimal: ("decimal", str, Decimal),
 }
-_READERS = {name: read for name, _, read in _TYPES.values()}
+_INFINITE = "float"  # JSON has finite numbers only
+_READERS = {name: read for name, _, read in _TYPES.values()} | {_INFINITE: float}
 
 
 def _written(value: Any) -> tuple[str, Any]:  # noqa: ANN401 - a value of `storable_row`
@@ -184,6 +185,8 @@ def _written(value: Any) -> tuple[str, Any]:  # noqa: ANN401 - a value of `stora
     for kind, (name, write, _) in _TYPES.items():
         if isinstance(value, kind):
             return name, write(value)
+    if isinstance(value, float) and math.isinf(value):
+        return _INFINITE, str(value)
     return "", value
 
 

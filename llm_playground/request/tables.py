@@ -112,8 +112,9 @@ def checked_table(value: object, label: str, description: str) -> Table:
     """
     if (table := table_from(value, label)) is not None:
         return table
-    if isinstance(value, (list, tuple)) and not value:
-        description = f"{label} has no rows"
+    if isinstance(value, (list, tuple)):
+        kind = f"rows of type {type(value[0]).__name__}" if value else "no rows"
+        description = f"{label} has {kind}"
     raise InvalidParameterError(
         f"Cases are the rows of a DataFrame or of a list of dicts; {description}."
     )
@@ -206,9 +207,10 @@ class TableRows(Sequence[Mapping[str, object]]):
         data = self._table.data
         if isinstance(data, (list, tuple)):
             return [*data]
-        columns = [data.iloc[:, at].tolist() for at in range(len(self._table.columns))]
-        rows = zip(*columns, strict=True)
-        return [dict(zip(self._table.columns, row, strict=True)) for row in rows]
+        # Of columns with the same name, the first fills the prompt.
+        names = dict.fromkeys(self._table.columns)
+        columns = [data.iloc[:, self._table.columns.index(name)].tolist() for name in names]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _missing_value(table: Table, at: int, name: str) -> InvalidParameterError:

@@ -1,5 +1,6 @@
 """Cases and values of prompts: stored with their types, found again, joined with their table."""
 
+import math
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -35,6 +36,8 @@ ROW = {
     "text": "Größe 中文 \x00",
     "labels": ["a", 1],
     "missing": None,
+    "highest": math.inf,
+    "lowest": -math.inf,
     "model": "Model T",
 }
 INPUTS = Inputs(Case("case 1: Oslo", ROW), {"text": ROW["text"], "tone": "dry"}, "Sum up {{text}}.")
@@ -164,6 +167,30 @@ def test_cases_are_the_rows_of_any_table(kind):
 
     assert [dict(row) for row in TableRows(table)] == ROWS
     assert [case["city"] for case in cases_of(table, ["city"])] == ["Oslo", "Rome"]
+
+
+def test_of_columns_with_one_name_the_first_is_sent_and_stored():
+    table = table_of_cases(pd.DataFrame([["sent", 1, "other"]], columns=["text", "n", "text"]))
+
+    assert [dict(row) for row in TableRows(table)] == [{"text": "sent", "n": 1}]
+    assert cases_of(table, ["text"]) == [{"text": "sent"}]
+
+
+@pytest.mark.parametrize(
+    ("cases", "problem"),
+    [
+        ([], "cases has no rows."),
+        (["x", "y"], "cases has rows of type str."),
+        (Listed("to_pylist", [1]), "cases has rows of type int."),
+        ("text", "got str."),
+        ((row for row in ROWS), "got generator."),
+    ],
+)
+def test_what_is_no_table_is_said(cases, problem):
+    with pytest.raises(lp.InvalidParameterError) as error:
+        table_of_cases(cases)
+
+    assert str(error.value).endswith(f"of a list of dicts; {problem}")
 
 
 def test_the_answers_of_a_panel_join_its_table(home, serve, tmp_path):
