@@ -272,7 +272,7 @@ def stream(call: Call) -> Stream:
                     case lp.TextDelta(text): print(text, end="")
                     case lp.RunFinished(run): print(run.usage)
     """
-    return Stream(partial(send, call))
+    return Stream(partial(send, call), call.run_id)
 
 
 def next_call(call: Call, messages: tuple[Message, ...], runs: Iterable[Run]) -> Call:

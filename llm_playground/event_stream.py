@@ -18,6 +18,7 @@ from typing import Any, Self
 from llm_playground import _runtime
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.events import RunFinished, StreamEvent
+from llm_playground.progress import interrupted_text, interrupts_in_one_line
 from llm_playground.types import Run
 
 # Makes the coroutine of one call, which passes its events to the argument.
@@ -42,8 +43,9 @@ class Stream:
         events.run.status  # "cancelled"
     """
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: Start, run_id: str) -> None:
         self._start = start
+        self._run_id = run_id
         self._reading: _Reading | None = None
         self.run: Run | None = None
 
@@ -92,7 +94,7 @@ class Stream:
             raise InvalidParameterError(
                 "This stream was read already; leaving a loop closes it. Call lp.stream(...) again."
             )
-        self._reading = reading = _Reading(events)
+        self._reading = reading = _Reading(events, interrupted_text([self._run_id]))
 
         def put(event: StreamEvent) -> None:
             if isinstance(event, RunFinished):
@@ -117,10 +119,11 @@ class _BlockingQueue:
 
 
 class _Reading:
-    """One call that is being read. ``events`` ends with None."""
+    """One call that is being read. ``events`` ends with None; an interruption shows ``text``."""
 
-    def __init__(self, events: Any) -> None:  # noqa: ANN401 - a Handover or a _BlockingQueue
+    def __init__(self, events: Any, text: str) -> None:  # noqa: ANN401 - a Handover or a _BlockingQueue
         self.events = events
+        self.text = text
         self._ended: Future[None] = Future()
         self._future: Future[Run] | None = None
 
@@ -168,9 +171,15 @@ class _AsyncIterator:
         return self
 
     async def __anext__(self) -> StreamEvent:
-        event = await self._reading.events.get()
+        reading = self._reading
+        try:
+            with interrupts_in_one_line(reading.text):
+                event = await reading.events.get()
+        except asyncio.CancelledError:
+            del self  # a traceback that is kept would keep the iterator, and the connection open
+            raise
         if event is None:
-            self._reading.raise_error()
+            reading.raise_error()
             raise StopAsyncIteration
         return _checked(event)
 
@@ -188,9 +197,12 @@ class _Iterator:
         return self
 
     def __next__(self) -> StreamEvent:
-        event = self._reading.events.get()
+        reading = self._reading
+        del self  # as above
+        with interrupts_in_one_line(reading.text):
+            event = reading.events.get()
         if event is None:
-            self._reading.raise_error()
+            reading.raise_error()
             raise StopIteration
         return _checked(event)
 

@@ -59,6 +59,18 @@ def interrupted_text(run_ids: Iterable[str]) -> str:
     return "the texts so far are kept (%llm runs lists them)."
 
 
+@contextmanager
+def interrupts_in_one_line(text: str) -> Iterator[None]:
+    """In IPython, have an interruption of the block shown as one line instead of a traceback."""
+    try:
+        yield
+    except (KeyboardInterrupt, asyncio.CancelledError) as interrupt:
+        if _shell() is None:
+            raise
+        kind = Interrupted if isinstance(interrupt, KeyboardInterrupt) else _InterruptedAwait
+        raise kind(text) from None
+
+
 class Line(Protocol):
     """Where the line is shown."""
 
@@ -194,9 +206,8 @@ def run(total: int, start: Callable[[Take], Coroutine[Any, Any, T]]) -> T:
     try:
         return _runtime.run(start(drawing.progress.take), drawing.update, _UPDATE_EVERY_S)
     except KeyboardInterrupt:
-        if _shell() is None:
+        with interrupts_in_one_line(interrupted_text(drawing.progress.run_ids)):
             raise
-        raise Interrupted(interrupted_text(drawing.progress.run_ids)) from None
     finally:
         drawing.end()
 
@@ -214,9 +225,8 @@ async def bridge(total: int, start: Callable[[Take], Coroutine[Any, Any, T]]) ->
             return await future
         except asyncio.CancelledError:
             future.cancel()
-            if _shell() is None:
+            with interrupts_in_one_line(interrupted_text(drawing.progress.run_ids)):
                 raise
-            raise _InterruptedAwait(interrupted_text(drawing.progress.run_ids)) from None
 
 
 def _ignore(_run_id: str, _event: StreamEvent) -> None:

@@ -183,6 +183,17 @@ class TestInterrupt:
         assert (row["status"], row["response_text"]) == ("cancelled", "one two three ")
         assert row["usage_source"] == "estimated"
 
+    def test_of_a_loop_closes_the_connection_while_the_error_is_kept(self, serve):
+        server = serve(endless())
+        threading.Thread(target=interrupt_when_streaming, args=(server,)).start()
+
+        with pytest.raises(KeyboardInterrupt) as kept:  # as IPython keeps the last error
+            for _ in lp.stream("hi", "openai:gpt-4o"):
+                pass
+
+        assert server.wait_for(lambda s: bool(s.left_at))
+        assert kept.traceback
+
 
 def wait_for_text(text, timeout_s=60):
     """Wait until the log has a run with this text."""

@@ -12,10 +12,9 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from llm_playground import _runtime, config, provenance
+from llm_playground import _runtime, config, progress, provenance
 from llm_playground._validation import checks_arguments
 from llm_playground.budgeting import confirm_worst_case
 from llm_playground.comparison import frame
@@ -30,7 +29,7 @@ from llm_playground.widget.price import ConfirmationNeeded, RunRequest, calls_to
 from llm_playground.widget.price_worker import PriceWorker
 from llm_playground.widget.requests import reply
 from llm_playground.widget.restore import AnswerRestorer
-from llm_playground.widget.session import AnswerSet, RunSession
+from llm_playground.widget.session import STILL_RUNNING, AnswerSet, RunSession
 from llm_playground.widget.stored_runs import open_runs
 from llm_playground.widget.traits import FORM, Panel
 from llm_playground.widget.variables import PromptInputs
@@ -206,7 +205,8 @@ class Playground(Panel):
         session = self.panel_runs.display.session
         while True:
             if session is self._sending:
-                self._ended.wait()
+                with progress.interrupts_in_one_line(STILL_RUNNING):
+                    self._ended.wait()
             with self.lock:
                 if session is not self._sending or self._ended.is_set():  # else a retry began
                     ended = session.ended()
@@ -299,15 +299,16 @@ class Playground(Panel):
     def _complete_output(self) -> None:
         """Where a program executes the notebook, have the answers in it before the cell ends."""
 
+        def wait() -> None:
+            self.saved_answers.wait()
+            self._ended.wait()
+
         def complete() -> None:
-            with suppress(KeyboardInterrupt):  # the program's limit of time
-                self.saved_answers.wait()
-                self._ended.wait()
             self.saved_answers.keep_in_notebook_now()
             self.store_little()
 
         if unattended.is_unattended():
-            unattended.at_cell_end(complete)
+            unattended.at_cell_end(complete, wait)
 
     def _start_run(self, request: RunRequest) -> None:
         self._check_idle()

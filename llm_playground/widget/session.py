@@ -37,6 +37,7 @@ from llm_playground.widget.pane import OPEN, Pane, PaneChange
 # Each message costs the page a layout and JupyterLab milliseconds, whatever is in it; ten in a
 # second still read as a steady stream.
 UPDATE_INTERVAL_S = 0.1
+STILL_RUNNING = "the answers still run; Stop or pg.stop() stops them, pg.results waits again."
 # Amounts that change more often cannot be read.
 _COST_INTERVAL_S = 0.25
 _ZERO = Decimal(0)

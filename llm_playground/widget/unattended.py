@@ -6,12 +6,16 @@ cell runs. What belongs into the file must therefore be published before the cel
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from IPython import get_ipython
 
 from llm_playground import provenance
+
+_INTERRUPTS = (KeyboardInterrupt, asyncio.CancelledError)
 
 
 def is_unattended() -> bool:
@@ -24,12 +28,18 @@ def is_unattended() -> bool:
     )
 
 
-def at_cell_end(function: Callable[[], None]) -> None:
-    """Call a function once, when the code of the cell has run and before the cell ends."""
+def at_cell_end(function: Callable[[], None], wait: Callable[[], None] = lambda: None) -> None:
+    """Call a function once, when the code of the cell has run and before the cell ends.
+
+    ``wait`` is called before, unless the program has interrupted the cell, as at its time limit.
+    """
     events = get_ipython().events
 
-    def once(_result: object) -> None:
+    def once(result: object) -> None:
         events.unregister("post_run_cell", once)
+        if not isinstance(getattr(result, "error_in_exec", None), _INTERRUPTS):
+            with suppress(KeyboardInterrupt):
+                wait()
         function()
 
     events.register("post_run_cell", once)

@@ -259,6 +259,8 @@ def test_several_models_or_iterations_are_a_comparison(nb, serve):
         ("%%llm -p wild\nhi", "precise"),
         ("%%llm -o 'not a name'\nhi", "variable"),
         ("%%llm -o class\nhi", "variable"),
+        ("%%llm -o print\nhi", "take another name"),
+        ("%llm -o get_ipython hi", "take another name"),
         ("%%llm --schema unknown\nhi", "there is no unknown"),
         ("%%llm --schema list[open('x')]\nhi", "Put the schema in a variable first"),
         ("%%llm --param extra=x\nhi", "extra takes a JSON object"),
@@ -336,6 +338,9 @@ def test_interrupting_keeps_the_partial_text(nb, serve):
         "await lp.complete('hi', 'openai:gpt-4o', tags=['stopped'])",
         "lp.compare('hi', ['openai:gpt-4o'], n=2, tags=['stopped'])",
         "%llm -m openai:gpt-4o -n 2 --tag stopped hi",
+        "for _ in lp.stream('hi', 'openai:gpt-4o', tags=['stopped']): pass",
+        "async for _ in lp.stream('hi', 'openai:gpt-4o', tags=['stopped']): pass",
+        "pg = lp.Playground(models=['openai:gpt-4o'], prompt='hi')\npg.run()\npg.results",
     ],
 )
 def test_an_interrupted_call_is_one_line(nb, serve, code):
@@ -349,9 +354,11 @@ def test_an_interrupted_call_is_one_line(nb, serve, code):
     outputs = nb.finish(cell)
 
     [line] = outputs.error["traceback"]
-    assert line.startswith("Interrupted: the text")
+    assert line.startswith("Interrupted: the ")
     assert "not reached" not in outputs.text
-    assert nb.run("1 + 1").result == "2"
+    stop = "pg.stop()" if "pg" in code else "0"
+    assert nb.run(f"{stop}\n1 + 1").result == "2"
+    assert server.wait_for(lambda s: len(s.left_at) == calls)
 
 
 def test_top_level_await_works(nb):
