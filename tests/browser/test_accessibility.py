@@ -134,7 +134,7 @@ def with_saved_prompts(notebook):
 
 
 def with_missing_key(notebook):
-    models = notebook.in_kernel("print(pg.models)")
+    models = notebook.in_kernel("print(pg.models)").strip()
     notebook.in_kernel("pg.models = ['deepseek:chat']; pg.temperature = [0, 1]")
     notebook.by("run").click()
     enter = notebook.by("pane").first.get_by_role("button", name="Enter key for DeepSeek")
