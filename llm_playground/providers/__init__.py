@@ -131,8 +131,13 @@ class RequestContext:
         row = config.rows().get(provider)
         if row is None or not row.key_variables:
             return "Restart the kernel."  # the embedded server has a key of its own
-        check = f", or check {row.base_url_variable}" if row.base_url_variable else ""
-        return f"Set another with %llm keys set {provider}{check}."
+        return refused_key_advice(row)
+
+
+def refused_key_advice(row: EndpointRow) -> str:
+    """What to do in a cell about a refused key, as a sentence."""
+    check = f", or check {row.base_url_variable}" if row.base_url_variable else ""
+    return f"Set another with %llm keys set {row.name}{check}."
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from llm_playground import comparison
+from llm_playground import comparison, footer
 from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.widget.session import RunSession
 
@@ -149,7 +149,7 @@ def state_of(panel: Playground, *, reads_log: bool = False) -> dict[str, Any] | 
     if not found.is_own:
         wanted = {*of.values(), found.pinned.number}
         _, states = found.session.answers.changes_and_snapshot()
-        panes = [state for state in states if state["number"] in wanted]
+        panes = [_without_caveats(state) for state in states if state["number"] in wanted]
     return {
         "run": found.run,
         "answer": found.pinned.number,
@@ -158,6 +158,12 @@ def state_of(panel: Playground, *, reads_log: bool = False) -> dict[str, Any] | 
         "of": [[number, other] for number, other in of.items()],
         "panes": panes,
     }
+
+
+def _without_caveats(pane: dict[str, Any]) -> dict[str, Any]:
+    """The state of an answer beside others, which say what is true of both."""
+    notices = pane.get("notices", ())
+    return pane | {"notices": [line for line in notices if line != footer.LOCAL_NOTE]}
 
 
 def publish(panel: Playground) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from llm_playground import config
 from llm_playground.config import credentials
 from llm_playground.errors import AuthenticationError, MissingKeyError
+from llm_playground.providers import refused_key_advice
+from llm_playground.redaction import printable, redact
 
 if TYPE_CHECKING:
     from llm_playground.types import Run
@@ -17,22 +19,23 @@ def key_failure(run: Run) -> dict[str, Any]:
     """What a view needs to have the key of a failed answer entered; empty for other endings.
 
     Returns:
-        ``provider``, ``vendor``, ``page`` (where a key is created, may be empty) and ``line``
-        (what is missing, empty for a refused key: the error names its source).
+        ``provider``, ``vendor``, ``page`` (where a key is created, may be empty) and ``line``: what
+        is missing or was refused, without advice for cells, since the view has buttons.
     """
     if not isinstance(run.error, (AuthenticationError, MissingKeyError)):
         return {}
     row = config.rows().get(run.error.provider or run.provider)
     if row is None or not row.key_variables:
         return {}
-    is_missing = isinstance(run.error, MissingKeyError) and str(run.error).startswith("No key ")
-    variable = row.key_variables[0]
-    line = f"No key for {row.label}. Put {variable} in .env or the environment."
+    line = printable(redact(str(run.error))).removesuffix(f" {refused_key_advice(row)}")
+    if isinstance(run.error, MissingKeyError) and line.startswith("No key "):
+        variable = row.key_variables[0]
+        line = f"No key for {row.label}. Put {variable} in .env or the environment."
     return {
         "provider": row.name,
         "vendor": row.label,
         "page": row.key_page or "",
-        "line": line if is_missing else "",
+        "line": line,
     }
 
 

@@ -83,7 +83,7 @@ class Pane:
     number: int
     request: Request
     label: AnswerLabel = NO_LABEL
-    is_first_of_model: bool = True
+    says_caveats: bool = True
     state: str = "waiting"
     status: str = ""
     pending_retry: Retrying | None = None
@@ -236,16 +236,17 @@ class Pane:
                 "footer": footer.line(self.run),
                 "hover": footer.details(self.run),
                 "cut": self.run.finish_reason == "length",
-                "notices": [key["line"]] if key.get("line") else self._notices(self.run),
+                "notices": self._notices(self.run, key.get("line", "")),
                 "actions": suggested_actions(self.run, self.request),
                 "key": key,
                 "digest": hashlib.sha256(text).hexdigest()[:16],
             }
         return self._ending or {}
 
-    def _notices(self, run: Run) -> list[str]:
-        """The notices; what is true of a model is said once."""
-        return [*footer.notices(run), *(footer.caveats([run]) if self.is_first_of_model else ())]
+    def _notices(self, run: Run, error: str) -> list[str]:
+        """The notices, ``error`` in place of the run's if given; caveats are said once."""
+        notices = [*footer.notices(run), *(footer.caveats([run]) if self.says_caveats else ())]
+        return [error, *notices[1:]] if error else notices
 
     def _state(self) -> PaneChange:
         state: PaneChange = {"number": self.number, "state": self.state, "status": self.status}

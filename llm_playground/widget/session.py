@@ -142,10 +142,10 @@ class AnswerSet:
     def __init__(self, run_number: int, calls: Sequence[PlannedCall]) -> None:
         self.run_number = run_number
         numbered = list(enumerate(calls, 1))
-        firsts = {one.call.request.model: number for number, one in reversed(numbered)}
+        firsts = {one.call.request.provider: number for number, one in reversed(numbered)}
         self._panes = {
             number: Pane(
-                number, one.call.request, one.label, firsts[one.call.request.model] == number
+                number, one.call.request, one.label, firsts[one.call.request.provider] == number
             )
             for number, one in numbered
         }
@@ -174,8 +174,8 @@ class AnswerSet:
             if all(pane.state not in OPEN for pane in self._panes.values()):
                 # Idle time between runs is not part of the total.
                 self._started_at += time.perf_counter() - self._ended_at
-            is_first = self._panes[number].is_first_of_model
-            pane = Pane(number, one.call.request, one.label, is_first)
+            says_caveats = self._panes[number].says_caveats
+            pane = Pane(number, one.call.request, one.label, says_caveats)
             self._panes[number] = pane
             pane.restarted = pane.changed = True
         self._cost.replace(number, one.call.request)

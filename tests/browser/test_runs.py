@@ -144,5 +144,5 @@ def test_a_run_goes_on_while_an_earlier_one_is_shown(notebook, story, press):
 
 # Each word of a difference is inside its mark, which does not depend on color alone.
 CROSSES_TEXT = """() => [...document.querySelectorAll(".llm-difference ins, .llm-difference del")]
-  .filter(one => getComputedStyle(one).textDecorationLine === "none"
+  .filter(one => getComputedStyle(one.firstChild).textDecorationLine === "none"
     || getComputedStyle(one, "::before").content === "none").map(one => one.outerHTML)"""

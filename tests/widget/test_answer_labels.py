@@ -61,16 +61,18 @@ def test_a_view_gets_the_fields_that_differ(home):
     ]
 
 
-def test_the_note_about_a_local_model_is_said_once(home):
-    form = Form("Hi", models=["local"], iterations=2)
+def test_the_note_about_local_models_is_said_once(home):
+    form = Form("Hi", models=["local", "local:other"], iterations=2)
     answers = AnswerSet(1, plan_calls(form, {}))
-    done = RunFinished(make_run(model="local:m", provider="local", status="completed"))
-    for number in (1, 2):
+    for number in range(1, 5):
+        model = answers.request(number).model
+        done = RunFinished(make_run(model=model, provider="local", status="completed"))
         answers.apply(number, done)
 
     _, panes = answers.changes_and_snapshot()
 
-    assert [footer.LOCAL_NOTE in pane["notices"] for pane in panes] == [True, False]
+    said = [footer.LOCAL_NOTE in pane["notices"] for pane in panes]
+    assert said == [True, False, False, False]
 
 
 def test_a_footer_says_what_part_was_waiting():

@@ -3,7 +3,7 @@
 import { hasText, isOpen } from "./answer_state.js";
 import { NEAR_END_PX, createRawText, createTextRenderer, goToSource } from "./answer_text.js";
 import { createKeyRepair } from "./api_keys.js";
-import { COPY_FAILED, button, copyText, h, setText, show } from "./dom.js";
+import { COPY_FAILED, button, copyText, createDiffPart, h, setText, show } from "./dom.js";
 import { createMenu } from "./overlay.js";
 
 /** @typedef {import("./answer_state.js").Pane} Pane */
@@ -33,6 +33,8 @@ import { createMenu } from "./overlay.js";
  */
 
 const REPLY_TIMEOUT_MS = 1000;
+// By this much a formula may be higher than its line, which scrolls nothing.
+const FORMULA_PX = 8;
 
 /** @type {Record<string, string>} */
 const STATES = {
@@ -146,7 +148,7 @@ export function createPane(view, element, { number }, menuItems) {
   };
   const isCut = () => {
     const { scrollHeight, clientHeight } = visible();
-    return state.hasEnded && scrollHeight > clientHeight + 1;
+    return state.hasEnded && scrollHeight > clientHeight + FORMULA_PX;
   };
   elements.all.addEventListener("click", toggleAll, { signal });
   const copy = () => {
@@ -176,7 +178,7 @@ export function createPane(view, element, { number }, menuItems) {
       const differs = found?.parts.some(([kind]) => kind !== "=") ?? false;
       showOnly(differs ? difference : textElement());
       setText(elements.differs, unbroken(found?.line ?? ""));
-      difference.replaceChildren(...(found?.parts ?? []).map(partNode));
+      difference.replaceChildren(...(found?.parts ?? []).map(createDiffPart));
       difference.scrollTop = 0;
     },
     scroll: (direction) => {
@@ -228,6 +230,7 @@ function createElements(view, element, number, menuItems) {
     reasoning.hidden = pane.reasoning === "";
     setText(thought, pane.thought ? `Reasoning · ${pane.thought}` : "Reasoning");
     element.dataset["state"] = pane.state;
+    element.classList.toggle("llm-textless", !hasText(pane) && pane.reasoning === "");
     setText(status, pane.status || (STATES[pane.state] ?? ""));
     const tone = TONES[pane.state] ?? (pane.cut ? "plain" : "");
     ending.dataset["tone"] = tone;
@@ -310,20 +313,6 @@ function paintNotices(view, list, { number, notices, actions, key }) {
 }
 
 /**
- * Words that are in both answers ("="), only in the baseline ("-") or only in this answer ("+").
- * @typedef {["=" | "-" | "+", string]} DiffPart
- */
-
-/**
  * The difference of an answer to its baseline. `line` says it in words: "2 words differ · same numbers".
- * @typedef {{parts: readonly DiffPart[], line: string}} Difference
+ * @typedef {{parts: readonly import("./dom.js").DiffPart[], line: string}} Difference
  */
-
-/**
- * A part of the difference, marked by a line as well as by color.
- * @param {DiffPart} part
- */
-function partNode([kind, text]) {
-  if (kind === "=") return text;
-  return kind === "-" ? h("del", {}, text) : h("ins", {}, text);
-}

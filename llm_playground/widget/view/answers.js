@@ -4,7 +4,7 @@
 import { createFrame, createPane } from "./answer.js";
 import { NO_GRID, gridOf, neighbor, withBaseline } from "./answer_grid.js";
 import { NO_ANSWERS, counterpartOf, hasFailed, hasText, hiddenAnswers, isOpen, progress } from "./answer_state.js";
-import { button, h, setText } from "./dom.js";
+import { button, h } from "./dom.js";
 import { fillGrid } from "./grid_view.js";
 import { createFormChanges, createRunWalk } from "./run_walk.js";
 
@@ -18,6 +18,8 @@ import { createFormChanges, createRunWalk } from "./run_walk.js";
 const KEEP_ALL_UP_TO = 40;
 // How often a streaming answer outside the viewport is painted.
 const OFFSCREEN_EVERY_MS = 500;
+// What the line above the answers leaves out first where it is short of room.
+const ESTIMATE = /( \(estimate [^)]*\))/;
 const EMPTY = "Answers appear here, side by side. Ctrl+Enter runs, ? shows all keys.";
 
 /** @param {View} view */
@@ -135,7 +137,11 @@ export function createAnswers(view) {
   const updateLine = () => {
     const all = allPanes().length;
     const shown = painted.hidden.size > 0 ? `${all - painted.hidden.size} of ${all} shown` : "";
-    setText(line, painted.answers && all > 0 ? [shown, progress(painted.answers)].filter(Boolean).join(" · ") : EMPTY);
+    const said = painted.answers && all > 0 ? [shown, progress(painted.answers)].filter(Boolean).join(" · ") : EMPTY;
+    if (line.textContent === said) return;
+    const parts = said.split(ESTIMATE).map((part, at) => (at % 2 === 1 ? h("span", { class: "llm-estimate" }, part) : part));
+    line.replaceChildren(...parts);
+    line.title = said;
   };
   const updateFrames = () => {
     const only = { failed: isPressed(onlyFailed), different: isPressed(onlyDifferent) };

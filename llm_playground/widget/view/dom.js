@@ -297,3 +297,16 @@ export function autoGrow({ signal }, box) {
   box.addEventListener("input", grow, { signal });
   return grow;
 }
+
+/**
+ * Words that are in both texts ("="), only in the one before ("-") or only in the one after ("+").
+ * @typedef {["=" | "-" | "+", string]} DiffPart
+ */
+
+/**
+ * A part of a difference. Signs mark it as well as color and a line, which leaves the signs out.
+ * @param {DiffPart} part
+ */
+export function createDiffPart([kind, text]) {
+  return kind === "=" ? text : h(kind === "-" ? "del" : "ins", {}, h("span", {}, text));
+}

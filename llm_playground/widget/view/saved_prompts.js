@@ -1,12 +1,12 @@
 // The dialog "Open": finds saved prompts, shows what changed between two versions, and opens one.
 
-import { h, newId, setText } from "./dom.js";
+import { createDiffPart, h, newId, setText } from "./dom.js";
 import { formatMoment } from "./history_list.js";
 import { createDialog } from "./overlay.js";
 import { createUndo } from "./status_line.js";
 
 /** @typedef {import("./dom.js").View} View */
-/** @typedef {import("./answer.js").DiffPart} DiffPart */
+/** @typedef {import("./dom.js").DiffPart} DiffPart */
 
 /**
  * A version of a saved prompt; `at` is ISO 8601, `text` the start of its user prompt.
@@ -203,6 +203,5 @@ function createVersionDetail(view, id, onChange) {
 
 /** @param {PartChange} change */
 function createPartChange({ part, pieces }) {
-  const texts = pieces.map(([kind, text]) => (kind === "=" ? text : h(kind === "-" ? "del" : "ins", {}, text)));
-  return h("section", {}, h("h6", {}, part), h("div", { class: "llm-difference" }, ...texts));
+  return h("section", {}, h("h6", {}, part), h("div", { class: "llm-difference" }, ...pieces.map(createDiffPart)));
 }
