@@ -37,7 +37,8 @@ LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
 
 # The ratio of WCAG 2 between a text's colour and what is painted behind it, where it is too small.
 TOO_FAINT = """() => {
-  const channels = colour => colour.match(/[\\d.]+/g).map(Number);
+  const channels = colour => colour.match(/[\\d.]+/g).map(Number)
+    .map((c, at) => at < 3 && colour.startsWith("color(srgb ") ? 255 * c : c);
   const light = ([r, g, b]) => {
     const linear = [r, g, b].map(c => c / 255)
       .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
