@@ -1,9 +1,10 @@
 """Draws the picture of the README: ``python -m tests.browser.draw_readme``.
 
-It needs the fonts Inter and JetBrains Mono (on Debian ``fonts-inter`` and ``fonts-jetbrains-mono``); with
-others the picture looks different. Answers are scripted, all else is the panel as it is.
+It needs the fonts Inter and JetBrains Mono (on Debian ``fonts-inter`` and
+``fonts-jetbrains-mono``). Answers are scripted, all else is the panel as it is.
 """
 
+import io
 import shutil
 import tempfile
 from pathlib import Path
@@ -95,11 +96,8 @@ def draw(notebook: NotebookPage) -> None:
     notebook.panel.locator("ins").first.wait_for()
     notebook.page.mouse.move(1, 1)
     notebook.page.evaluate("() => document.activeElement.blur()")
-    whole = notebook.panel.screenshot()
-    with tempfile.TemporaryFile() as file:
-        file.write(whole)
-        picture = Image.open(file).convert("RGB")
-        picture.quantize(COLORS, dither=Image.Dither.NONE).save(PICTURE, optimize=True)
+    picture = Image.open(io.BytesIO(notebook.panel.screenshot())).convert("RGB")
+    picture.quantize(COLORS, dither=Image.Dither.NONE).save(PICTURE, optimize=True)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """The panel before and after its answers became a grid, side by side, for people.
 
-``before/`` has pictures of commit b74e078, which ``draw`` of this file drew there. The test writes each
-beside the picture of now to ``screenshots/pair-*.png``.
+``before/`` has pictures of commit b74e078, which ``draw`` of this file drew there. The test writes
+each beside the picture of now to ``screenshots/pair-*.png``.
 """
 
 import io
@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
 
-from tests.browser.stories import Held
 from tests.browser.test_looks import ANSWER, LIGHT, SCREENSHOTS, use_theme
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, WireServer
@@ -29,21 +27,20 @@ pg = lp.Playground('pairs', models=['openai:gpt-4o-mini', 'openai:gpt-4o'])
 pg"""
 ONE_WORD = "pg.cases, pg.iterations, pg.temperature = reviews, 2, [0, 1]"
 ONCE = "pg.cases, pg.iterations, pg.temperature = None, 1, None"
-# By name, what a picture shows: what is set, the prompt, and the panel's width in px. The numbers are
-# of the ten changes: 1 heights, 2 rows, 3 baseline, 4 JSON, 5 heads, 6 roles of text, 7 variables,
-# 8 Stop all, 9 padding and focus, 10 parameters that are auto or swept, and the width of the prompt.
+# By name, what a picture shows: what is set, the prompt, and the panel's width in px. The numbers
+# are of the ten changes: 1 heights, 2 rows, 3 baseline, 4 JSON, 5 heads, 6 roles of text,
+# 7 variables, 9 padding and focus, 10 parameters that are auto or swept, and the prompt's width.
 STATES = {
     "words-1-2-5-10": (ONE_WORD, "One word: {{review}}", 1200),
     "json-4": (ONCE, "As JSON: {{report}}", 1200),
     "baseline-3": (ONCE, "Once more", 1200),
     "focus-9": (ONCE, "In brief", 800),
-    "streaming-6-7-8": (ONCE, "Sum up {{report}}, in {{points}} points", 1200),
     "wide-6-7-10": (ONCE, "Sum up {{report}}, in {{points}} points", 1600),
 }
 JSON = '{"quarter": "Q3", "change": 0.04, "drivers": ["exports", "catalogue"], "risk": null}'
 
 
-def answer_to(request, may_end):
+def answer_to(request):
     text = request.body.decode()
     if "One word" in text:
         return Reply(openai_stream(["positive"]))
@@ -51,18 +48,13 @@ def answer_to(request, may_end):
         return Reply(openai_stream([JSON]))
     answer = ANSWER.replace("rose", "grew") if "Once more" in text else ANSWER
     words = [f"{word} " for word in answer.split(" ")]
-    return Reply(Held(openai_stream(words), may_end))
+    return Reply(openai_stream(words))
 
 
 @pytest.fixture(scope="module")
 def vendor():
-    from threading import Event
-
-    may_end = Event()
-    with WireServer(lambda request: answer_to(request, may_end)) as server:
-        server.may_end = may_end
+    with WireServer(answer_to) as server:
         yield server
-        may_end.set()
 
 
 @pytest.fixture(scope="module")
@@ -76,21 +68,16 @@ def notebook(open_notebook, vendor):
     return opened
 
 
-def draw(notebook, vendor, state):
+def draw(notebook, state):
     """A picture of the panel in a state."""
     settings, prompt, width = STATES[state]
-    vendor.may_end.set()
     notebook.page.set_viewport_size({"width": width + 160, "height": 1800})
     notebook.in_kernel(f"pg.prompt = {prompt!r}; {settings}")
     if state == "baseline-3":
         notebook.in_kernel("pg.prompt = 'At first'")
         notebook.run_to_end()
         notebook.in_kernel("pg.baseline = 1; pg.prompt = 'Once more'")
-    if state == "streaming-6-7-8":
-        vendor.may_end.clear()
-        notebook.by("run").click()
-        expect(notebook.by("answer").first).to_contain_text("since September")
-    elif not state.startswith("wide"):
+    if not state.startswith("wide"):
         notebook.run_to_end()
     if state == "focus-9":
         notebook.by("pane").first.focus()
@@ -100,8 +87,8 @@ def draw(notebook, vendor, state):
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_before_and_after_stand_side_by_side(notebook, vendor, state):
-    after = draw(notebook, vendor, state)
+def test_before_and_after_stand_side_by_side(notebook, state):
+    after = draw(notebook, state)
 
     before = Image.open(BEFORE / f"{state}.png").convert("RGB")
     height = max(before.height, after.height)
