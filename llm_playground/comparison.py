@@ -31,11 +31,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# The columns of each run after the parameters, in the order of the frame; ids come last.
+# The columns of each run after what varies, in the order of the frame; ids come last.
 _COLUMNS = (
-    *("iteration_number", "response_text", "status", "finish_reason", "cost_usd"),
-    *("response_time_ms", "ttft_ms", "input_tokens", "output_tokens", "error_type"),
-    "error_message",
+    *("response_text", "status", "finish_reason", "cost_usd", "response_time_ms", "ttft_ms"),
+    *("input_tokens", "output_tokens", "error_type", "error_message"),
 )
 _IDS = ("run_id", "execution_id", "prompt_id")
 
@@ -157,6 +156,8 @@ def compare(
     """
     parameters = set_parameters(dict(locals()))
     n = iterations_from(n, iterations)
+    if isinstance(prompt_or_prompts, Mapping):
+        raise InvalidParameterError("compare takes a prompt or a list of prompts; got a dict.")
     prompts: list[str | Prompt] = _as_list(prompt_or_prompts)
     model_names: list[str] = _as_list(models)
     if not prompts or not model_names:
@@ -245,9 +246,10 @@ def frame(
 ) -> pd.DataFrame:
     """One row per run, to be joined with other tables: cost in US dollars, times in ms.
 
-    Columns: ``case`` (its label, if there are cases), ``model``, each parameter that a run sets,
-    the figures under their names in the run log, each column of the cases and each value of
-    ``{{name}}``, ``prompt_template`` (the prompt with ``{{name}}`` as written), ``user_prompt``,
+    Columns: ``case`` (its label, if there are cases), ``prompt_template`` (the prompt with
+    ``{{name}}`` as written) if it varies, ``model``, each parameter that a run sets,
+    ``iteration_number`` if it varies, the figures under their names in the run log, each column of
+    the cases and each value of ``{{name}}``, what did not vary, ``user_prompt``,
     ``system_prompt``, and the ids. A column of the cases, or a value, that has the name of another
     column, or of one of ``lp.runs()``, gets the prefix ``input_``.
     """
@@ -257,22 +259,32 @@ def frame(
     parameters = [run.parameters.as_dict() for run in runs]
     filled = input_columns(inputs)
     labels, templates = filled.pop(LABEL, None), filled.pop(TEMPLATE, prompts)
+    written = [
+        sent if template is None else template
+        for template, sent in zip(templates, prompts, strict=True)
+    ]
+    iterations = [row["iteration_number"] for row in rows]
     values: dict[str, list[Any]] = {
         **({} if labels is None else {LABEL: labels}),
+        **_if_it_varies(TEMPLATE, written),
         "model": [run.model for run in runs],
         **{name: [own.get(name) for own in parameters] for name in parameter_names(parameters)},
+        **_if_it_varies("iteration_number", iterations),
         **{name: [row[name] for row in rows] for name in _COLUMNS},
         **filled,
-        TEMPLATE: [
-            sent if written is None else written
-            for written, sent in zip(templates, prompts, strict=True)
-        ],
+        "iteration_number": iterations,
+        TEMPLATE: written,
         "user_prompt": list(prompts),
         "system_prompt": list(system_prompts),
         **{name: [row[name] for row in rows] for name in _IDS},
     }
     values["cost_usd"] = [None if usd is None else float(usd) for usd in values["cost_usd"]]
     return Frame({name: column(each) for name, each in values.items()})
+
+
+def _if_it_varies(name: str, values: list[Any]) -> dict[str, list[Any]]:
+    """A column for the beginning of a frame; none if it is constant."""
+    return {name: values} if len(set(values)) > 1 else {}
 
 
 def diff(before: str, after: str) -> list[DiffPiece]:

@@ -177,11 +177,11 @@ def _summary(frame: pd.DataFrame, shown: Sequence[Any]) -> str:
         return f"{size} ({_named(list(frame.columns))})" if len(frame.columns) else size
     hidden = [name for name in frame.columns if name not in set(shown)]
     more = [name for name in hidden if frame[name].notna().any()]
-    empty = len(hidden) - len(more)
+    empty = [name for name in hidden if name not in set(more)]
     if more:
         parts.append(f"{formatting.count(len(more), 'more column')} ({_named(more)})")
     if empty:
-        parts.append(f"{formatting.count(empty, 'empty column')} left out")
+        parts.append(f"{formatting.count(len(empty), 'empty column')} left out ({_named(empty)})")
     return " · ".join(parts)
 
 

@@ -86,7 +86,8 @@ def test_a_frame_shows_what_a_person_reads():
     html, text = frame()._repr_html_(), repr(frame())
 
     for shown in (html, text):
-        for expected in ("29 Nov 2020", "$0.0005", "1.9 s", "1,200", "1 empty column left out"):
+        left_out = "1 empty column left out (rating)"
+        for expected in ("29 Nov 2020", "$0.0005", "1.9 s", "1,200", left_out):
             assert expected in shown
         assert "\x1b" not in shown
         assert "None" not in shown

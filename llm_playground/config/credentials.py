@@ -307,14 +307,15 @@ def set_key(provider: str, key: str | None = None, *, save: bool = False) -> Non
     if key is not None and not isinstance(key, str):
         raise ConfigError(f"Not set: a key is text; got {type(key).__name__}.", provider=provider)
     key = secret = Secret((_prompt_for_key(row) if key is None else key).strip())
-    remember(secret)
     if not secret:
         raise ConfigError("The key is empty; nothing was set.", provider=provider)
     if not _is_plausible(row, secret):
+        # Not remembered: a prompt pasted by mistake could not be sent any more.
         raise ConfigError(
             f"Not set: this is not a key of {row.label}: {_expected_form(row)}.{_page(row)}",
             provider=provider,
         )
+    remember(secret)
     _set_here[_owner(row)] = secret
     options.record("set_key", row.name)
     if save:

@@ -138,12 +138,12 @@ def cases_of(table: Table | None, wanted: Sequence[str]) -> list[CaseValues]:
         )
     used = [name for name in wanted if name in table.usable_columns]
     if not used:
-        raise InvalidParameterError(_no_column_named(table))
+        raise InvalidParameterError(_no_column_named(table, wanted))
     is_list = isinstance(table.data, (list, tuple))
     return _cases_of_list(table, used) if is_list else _cases_of_frame(table, used)
 
 
-def _no_column_named(table: Table) -> str:
+def _no_column_named(table: Table, wanted: Sequence[str]) -> str:
     more = len(table.columns) - _MOST_COLUMNS_NAMED
     shown = [*table.columns[:_MOST_COLUMNS_NAMED], *([f"{more:,} more"] if more > 0 else [])]
     if not table.usable_columns:
@@ -151,10 +151,18 @@ def _no_column_named(table: Table) -> str:
             f"No column of {table.label} can be named in a prompt: a name is letters, digits "
             f"and _. It has {', '.join(shown)}."
         )
+    instead = f", only {{{{{wanted[0]}}}}}" if wanted else ""
     return (
-        f"No column of {table.label} is named in the prompt. "
-        f"Write {{{{{table.usable_columns[0]}}}}}; it has {', '.join(shown)}."
+        f"No column of {table.label} is named in the prompt{instead}. "
+        f"Write {{{{{_likely_column(table)}}}}}; it has {', '.join(shown)}."
     )
+
+
+def _likely_column(table: Table) -> str:
+    """The column with the longest text in the first row: the first column often holds ids."""
+    row = TableRows(table)[0]
+    values = {name: row.get(name) for name in table.usable_columns}
+    return max(values, key=lambda name: len(text) if isinstance(text := values[name], str) else 0)
 
 
 def _cases_of_frame(table: Table, used: Sequence[str]) -> list[CaseValues]:
