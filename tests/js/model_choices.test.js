@@ -44,6 +44,15 @@ test("lists deprecated models last", () => {
   assert.deepEqual(listed(groupedChoices(found, "")), [["OpenAI", "new", "old"]]);
 });
 
+test("lists the model of the typed name first", () => {
+  const found = ["openai:gpt-4o-2026-11-20", "azure:my-gpt-4o", "openai:gpt-4o-mini", "openai:gpt-4o"].map((name) => choice(name, true));
+  for (const typed of ["gpt-4o", " GPT-4o ", "openai:gpt-4o"]) {
+    assert.equal(groupedChoices(found, typed).find(({ provider }) => provider === "openai")?.choices[0]?.model, "openai:gpt-4o");
+  }
+  assert.equal(groupedChoices([...found].reverse(), "my-gpt-4o")[0]?.provider, "azure");
+  assert.equal(groupedChoices([choice("azure:my-gpt-4o", true), ...found], "gpt-4o")[0]?.provider, "openai");
+});
+
 test("lists five models per provider until something is typed", () => {
   const many = Array.from({ length: 60 }, (_, at) => choice(`openai:gpt-${at}`, true));
 

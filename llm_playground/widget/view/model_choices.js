@@ -1,5 +1,7 @@
 // Which models the picker lists for what was typed: pure functions.
 
+import { shortModel } from "./answer_state.js";
+
 /**
  * One model. `reason` says what is missing if it is not available, `where` that it runs locally,
  * `context` is the size of its context window ("128k"), `about` one line about its use, `ends` when
@@ -53,6 +55,8 @@ export function matchingChoices(choices, typed) {
  * The matching choices grouped by provider, available providers first. Within a group the kernel's
  * order (newest first) is kept, with deprecated models last. If nothing is typed, only the first few
  * of each provider are listed.
+ * A model of exactly the typed name is the first of its group, and its group the first of those that are as
+ * available.
  * @param {readonly Choice[]} choices
  * @param {string} typed
  * @returns {Group[]}
@@ -64,11 +68,12 @@ export function groupedChoices(choices, typed) {
     const group = byProvider.get(choice.provider) ?? [];
     byProvider.set(choice.provider, [...group, choice]);
   }
-  const sorted = [...byProvider.values()].toSorted((a, b) => availability(b) - availability(a));
+  const sorted = [...byProvider.values()].toSorted((a, b) => (
+    availability(b) - availability(a) || nameIn(b, typed) - nameIn(a, typed)));
   const perProvider = typed.trim() === "" && sorted.length > 1 ? MAX_PER_PROVIDER : MAX_LISTED;
   let remaining = MAX_LISTED;
   return sorted.flatMap((all) => {
-    const shown = all.toSorted((a, b) => Number(a.deprecated) - Number(b.deprecated))
+    const shown = all.toSorted((a, b) => isNamed(b, typed) - isNamed(a, typed) || Number(a.deprecated) - Number(b.deprecated))
       .slice(0, Math.min(perProvider, remaining));
     remaining -= shown.length;
     return all[0] ? [groupOf(all[0], shown, all.length - shown.length)] : [];
@@ -162,6 +167,24 @@ export function lineFor(listing, typed) {
 export function lineAgain(listing, line, typed) {
   const at = linesOf(listing).findIndex((one) => one.provider === line?.provider && one.model === line.model);
   return at < 0 && typed.trim() !== "" ? lineFor(listing, typed) : at;
+}
+
+/**
+ * 1 for the model of exactly the typed name, else 0.
+ * @param {Choice} choice
+ * @param {string} typed
+ */
+function isNamed({ model, label }, typed) {
+  return Number([model, label, shortModel(model)].some((name) => name.toLowerCase() === typed.trim().toLowerCase()));
+}
+
+/**
+ * 1 if one of the models has exactly the typed name, else 0.
+ * @param {readonly Choice[]} choices
+ * @param {string} typed
+ */
+function nameIn(choices, typed) {
+  return Math.max(...choices.map((choice) => isNamed(choice, typed)));
 }
 
 /** @param {readonly Choice[]} choices */
