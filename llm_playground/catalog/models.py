@@ -113,7 +113,7 @@ class Choice:
             return "free"
         if self.input_usd_per_mtok is None or self.output_usd_per_mtok is None:
             return ""
-        return f"{_dollars(self.input_usd_per_mtok)}/{_dollars(self.output_usd_per_mtok)}"
+        return price_text(self.input_usd_per_mtok, self.output_usd_per_mtok)
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +377,15 @@ def _version(name: str) -> tuple[list[int], bool, str]:
     """
     numbers = [int(part) for part in re.findall(r"\d+", name) if len(part) < 4]  # not a date
     return numbers, "preview" not in name, name
+
+
+def price_text(input_usd_per_mtok: Decimal, output_usd_per_mtok: Decimal) -> str:
+    """The price of a million tokens in and out.
+
+    >>> price_text(Decimal("0.25"), Decimal(2))
+    '$0.25/$2'
+    """
+    return f"{_dollars(input_usd_per_mtok)}/{_dollars(output_usd_per_mtok)}"
 
 
 def _dollars(amount: Decimal) -> str:

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -17,6 +17,7 @@ from IPython import get_ipython
 
 from llm_playground import config
 from llm_playground.budgeting.status import CostContext, budgets_stamp
+from llm_playground.calls import resolve_model
 from llm_playground.errors import ConfigError, LLMError
 from llm_playground.widget.cost_context import cost_contexts, log_readers
 from llm_playground.widget.form import Form, known_models
@@ -126,7 +127,8 @@ class PriceWorker:
         self._context = cost_contexts.current()
         notebook = self._notebook()
         with suppress(Outdated):
-            self._publish(asdict(preview_for_form(form, notebook, is_wanted)))
+            preview = preview_for_form(form, notebook, is_wanted)
+            self._publish(asdict(preview) | {"rates": own_prices(form.models)})
             self._compare_values(form, notebook)
         # The log is read once a view is open, not while the panel is made and displayed.
         if self in _visible and cost_contexts.is_stale(known_models(form.models)):
@@ -139,6 +141,19 @@ class PriceWorker:
         for worker in {self, *_visible}:
             if cost_contexts.current() != worker._context:
                 worker.refresh_soon()
+
+
+def own_prices(models: Iterable[str]) -> dict[str, str]:
+    """The prices that ``configure(prices=...)`` or the policy sets, by model: ``$0.25/$2``."""
+    from llm_playground.catalog.models import price_text  # first use, not import
+
+    found: dict[str, str] = {}
+    for model in models:
+        with suppress(ConfigError):  # the preview shows it
+            rates = config.rates(resolve_model(model))
+            if rates is not None:
+                found[model] = price_text(rates.input_usd_per_mtok, rates.output_usd_per_mtok)
+    return found
 
 
 def preview_for_form(

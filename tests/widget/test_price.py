@@ -14,7 +14,7 @@ from llm_playground.catalog.estimates import History
 from llm_playground.widget import cost_context, price_worker
 from llm_playground.widget.cost_context import cost_contexts, log_readers
 from llm_playground.widget.form import Form
-from llm_playground.widget.price_worker import LatestOnly, preview_for_form
+from llm_playground.widget.price_worker import LatestOnly, own_prices, preview_for_form
 from tests.budgeting.client import KEY, MODEL, answer, endless
 from tests.budgeting.conftest import serve  # noqa: F401 - a fixture
 
@@ -334,6 +334,18 @@ def test_summary_has_cost_so_far_then_the_estimate(panel, views):
     pg.stop()
     assert len(pg.results) == 2
     until(lambda: "(estimate $0.2000)" in pg.answers.summary())
+
+
+def test_a_price_that_was_set_is_shown_at_its_model(home):
+    pg = lp.Playground(models=["deepseek:unlisted", "deepseek:mine-1", "nowhere:x"], prompt="Hi.")
+    assert own_prices(pg.models) == {}
+    rates = {"input_usd_per_mtok": 0.25, "output_usd_per_mtok": 2}
+    lp.configure(prices={"deepseek:mine-*": rates})
+
+    pg.refresh_price()
+
+    until(lambda: pg.price.get("rates") == {"deepseek:mine-1": "$0.25/$2"})
+    pg.close()
 
 
 def test_free_answers_have_no_estimate(home):

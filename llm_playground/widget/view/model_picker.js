@@ -50,10 +50,11 @@ export function createPicker(view) {
   input.addEventListener("click", popup.open, { signal });
   input.addEventListener("blur", onFocusLeave, { signal });
   popup.element.addEventListener("focusout", onFocusLeave, { signal });
-  follow(view, ["models", "choices", "unusable"], () => {
+  follow(view, ["models", "choices", "unusable", "price"], () => {
+    const { rates = {} } = view.model.get("price");
     const details = chosen().map((model) => [model, findChoice(view.model.get("choices"), model)]);
     const unusable = unusableProviders(view, chosen());
-    replaceContent(chips, [details, unusable], () => chosen().map((model) => createChip(view, model, remove)), input);
+    replaceContent(chips, [details, unusable, rates], () => chosen().map((model) => createChip(view, model, remove)), input);
     const lines = unusable.map((provider) => view.model.get("unusable")[provider]);
     replaceContent(fixes, lines, () => unusable.map((provider) => (
       createKeyHelp(view, view.model.get("unusable")[provider], { provider, fallbackFocus: input }))), input);
@@ -100,7 +101,7 @@ function createChip(view, model, remove) {
   const label = labelOf(choices, model);
   const unusable = view.model.get("unusable")[providerOf(choices, model)];
   const off = known ? !known.available : unusable !== undefined;
-  const side = off ? known?.reason || "no key" : known?.price ?? "";
+  const side = off ? known?.reason || "no key" : view.model.get("price").rates?.[model] ?? known?.price ?? "";
   const provider = view.model.get("providers")[providerOf(choices, model)];
   const vendor = known?.vendor ?? provider?.vendor ?? model.split(":")[0];
   const cross = button("×", { class: "llm-cross", "aria-label": `Remove ${label}`, title: `Remove ${label}` },
