@@ -198,10 +198,13 @@ class Pane:
         return bool(before != self._ending["actions"])
 
     def offer_retry(self, numbers: Sequence[int]) -> None:
-        """Offer to retry the answers ``numbers``, which failed for a key, this one among them."""
+        """Offer to retry the answers ``numbers``, which failed for a key, this one among them.
+
+        Why they failed is no longer so.
+        """
         if self._ending is not None:
             key = self._ending["key"] | {"retry": [*numbers]}
-            self._ending = self._ending | {"key": key}
+            self._ending = self._ending | {"key": key, "notices": []}
             self.repriced = True
 
     @property

@@ -168,6 +168,7 @@ class TestAnAnswerThatFailedForAKey:
 
         panes = self.ended(made)
         assert [panes[n]["key"].get("retry") for n in (1, 2, 3)] == [[1, 2], [1, 2], None]
+        assert [len(panes[n]["notices"]) for n in (1, 2, 3)] == [0, 0, 1]
         assert KEY not in str(panes)
         made.close()
 
