@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -152,15 +153,11 @@ class AnswerSet:
         self._cost = RunCost([one.call.request for one in calls])
         self._lock = threading.Lock()  # the panes' texts and states
         self._rendering = threading.Lock()  # their blocks and actions, which take longer
-        self._started_at = self._ended_at = time.perf_counter()
 
     def apply(self, number: int, event: StreamEvent) -> bool:
         """Apply an event of answer ``number``; whether the views need a message."""
         with self._lock:
-            applied = self._panes[number].apply(event)
-            if applied:
-                self._ended_at = time.perf_counter()
-        return applied
+            return self._panes[number].apply(event)
 
     def end_wait(self, number: int, attempt: int) -> bool:
         """The wait before an attempt is over; as :meth:`apply`."""
@@ -171,9 +168,6 @@ class AnswerSet:
     def restart(self, number: int, one: PlannedCall) -> None:
         """Replace answer ``number`` by a new one that is still to come."""
         with self._lock:
-            if all(pane.state not in OPEN for pane in self._panes.values()):
-                # Idle time between runs is not part of the total.
-                self._started_at += time.perf_counter() - self._ended_at
             says_caveats = self._panes[number].says_caveats
             pane = Pane(number, one.call.request, one.label, says_caveats)
             self._panes[number] = pane
@@ -208,7 +202,6 @@ class AnswerSet:
             if not self.is_open(number):
                 return False
             self._panes[number].end_without_run(status, why)
-            self._ended_at = time.perf_counter()
         return True
 
     def pending_attempt(self, number: int) -> int | None:
@@ -293,8 +286,9 @@ class AnswerSet:
         expected = self._cost.expected() if "$" in cost else ""
         if expected:
             cost += f" (estimate {expected})"
-        took = formatting.duration((self._ended_at - self._started_at) * 1000)
-        return " · ".join([formatting.count(len(runs), "answer"), cost, took])
+        took_ms = busy_ms(runs)
+        took = "" if took_ms is None else formatting.duration(took_ms)
+        return " · ".join(filter(None, [counted(runs), cost, took]))
 
     def _changed(self) -> list[tuple[Pane, PaneChange]]:
         panes = self._panes.values()
@@ -304,6 +298,35 @@ class AnswerSet:
         if number not in self._panes:
             raise InvalidParameterError(f"There is no answer {number}. Run first.")
         return self._panes[number]
+
+
+# How runs that came to no answer are counted.
+_WITHOUT_ANSWER = {"failed": "failed", "blocked": "blocked", "over_budget": "not sent"}
+
+
+def counted(runs: Sequence[Run]) -> str:
+    """``6 answers``, ``5 answers, 1 failed`` or ``1 failed``."""
+    without = Counter(_WITHOUT_ANSWER[one.status] for one in runs if one.status in _WITHOUT_ANSWER)
+    answers = len(runs) - without.total()
+    words = [formatting.count(answers, "answer")] if answers else []
+    return ", ".join([*words, *(f"{number:,} {word}" for word, number in without.items())])
+
+
+def busy_ms(runs: Iterable[Run]) -> float | None:
+    """How long at least one of the runs went on, their queues included; None if none was sent.
+
+    The time between a Run and a retry is left out, and so are tries that a retry has replaced.
+    """
+    spans = sorted(
+        (run.started_at.timestamp() * 1000, (run.queue_ms or 0.0) + run.response_time_ms)
+        for run in runs
+        if run.response_time_ms is not None and not run.cached
+    )
+    total, until = 0.0, float("-inf")
+    for begin, length in spans:
+        total += max(0.0, begin + length - max(begin, until))
+        until = max(until, begin + length)
+    return total if spans else None
 
 
 def _total_cost(runs: Sequence[Run]) -> str:

@@ -1,7 +1,7 @@
 """A Run in a panel: Retry now ends the wait before an attempt; totals; failing requests."""
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -11,10 +11,12 @@ from llm_playground import _runtime
 from llm_playground.types import Parameters, Run, Usage
 from llm_playground.widget import session
 from llm_playground.widget.requests import REQUESTS, reply
+from llm_playground.widget.session import busy_ms, counted
+from tests.exporting.shelf import run as make_run
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, json_reply
 from tests.widget import panels
-from tests.widget.panels import retried, until
+from tests.widget.panels import until
 
 served = panels.served
 
@@ -102,18 +104,42 @@ def test_wait_that_ended_by_itself_cannot_be_skipped(served):
     pg.stop()
 
 
-def test_time_between_run_and_retry_does_not_count(home):
-    panel = lp.Playground(models=["local"], prompt="Say hello.", max_tokens=2)
-    panel.run()
-    assert len(panel.results) == 1
-    until(lambda: not panel.running)
-    panel.answers._ended_at -= 600  # as if that was ten minutes ago
-    panel.answers._started_at -= 600
+AT = datetime(2026, 11, 23, tzinfo=UTC)
 
-    retried(panel, 1)
 
-    assert " min" not in panel.answers.summary()
-    panel.close()
+def ended(begin_s, took_s, status="completed", **more):
+    times = {"response_time_ms": took_s and took_s * 1000, "queue_ms": None}
+    started_at = AT + timedelta(seconds=begin_s)
+    return make_run(started_at=started_at, status=status, **(times | more))
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected_s"),
+    [
+        ([], None),
+        ([ended(0, None, "failed")], None),  # nothing was sent
+        ([ended(0, 2), ended(1, 3)], 4),
+        ([ended(0, 2), ended(600, 1)], 3),  # made again ten minutes later
+        ([ended(0, 5), ended(1, 1)], 5),
+        ([ended(0, 1, queue_ms=2000)], 3),
+        ([ended(0, 9, cached=True), ended(0, 1)], 1),
+    ],
+)
+def test_the_time_of_a_run_is_that_of_its_last_tries(runs, expected_s):
+    assert busy_ms(runs) == (None if expected_s is None else pytest.approx(expected_s * 1000))
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        (["completed"], "1 answer"),
+        (["failed"], "1 failed"),
+        (["completed", "failed", "cancelled", "completed"], "3 answers, 1 failed"),
+        (["over_budget", "blocked", "failed", "failed"], "1 not sent, 1 blocked, 2 failed"),
+    ],
+)
+def test_what_failed_is_no_answer(statuses, expected):
+    assert counted([ended(0, 1, status) for status in statuses]) == expected
 
 
 def test_results_wait_for_a_retry_that_begins_at_that_moment(home):
