@@ -14,10 +14,11 @@ from decimal import Decimal
 from typing import Any, Unpack
 
 from llm_playground.errors import InvalidParameterError
-from llm_playground.inputs import inputs_from_json
+from llm_playground.inputs import Inputs, inputs_from_json
 from llm_playground.reports import run_rows
 from llm_playground.reports.query import Filters, check_filters, condition, joined
 from llm_playground.runlog import open_log, rows
+from llm_playground.runlog.reading import json_value
 from llm_playground.runlog.rows import Row
 
 # How many of the newest runs are read first; a Run may have a thousand answers.
@@ -42,8 +43,8 @@ FROM found GROUP BY asked_at, group_key ORDER BY asked_at DESC, group_key COLLAT
 """  # noqa: S608 - constants, and conditions of constants
 # The runs of a group are no older than the group.
 _FIGURES = f"""
-SELECT asked_at, group_key, model, status, cached, price_source, count(*) AS runs,
-    sum(cost_usd) AS cost_usd, min(started_at) AS first_at,
+SELECT asked_at, group_key, model, status, cached, price_source, parameters, count(*) AS runs,
+    max(iterations) AS iterations, sum(cost_usd) AS cost_usd, min(started_at) AS first_at,
     sum(at_least_usd) FILTER (WHERE cost_usd IS NULL AND at_least_usd > 0) AS at_least_usd,
     count(*) FILTER (WHERE usage_source = 'estimated' AND cost_usd > 0) AS estimated,
     count(*) FILTER (WHERE cost_usd IS NULL AND usage_source IS DISTINCT FROM 'none'
@@ -52,14 +53,16 @@ SELECT asked_at, group_key, model, status, cached, price_source, count(*) AS run
 FROM (
     SELECT r.model, coalesce(r.status, 'completed') AS status, coalesce(r.cached, false) AS cached,
         r.price_source, r.cost_usd, r.at_least_usd, r.usage_source, r.input_tokens,
-        r.output_tokens, r.started_at, {_GROUP}
-    FROM {joined({"e"})} WHERE r.started_at >= CAST($oldest AS TIMESTAMPTZ)
+        r.output_tokens, r.started_at, e.iterations, CAST(p.parameters AS VARCHAR) AS parameters,
+        {_GROUP}
+    FROM {joined({"e", "p"})} WHERE r.started_at >= CAST($oldest AS TIMESTAMPTZ)
 ) AS grouped
 WHERE asked_at IN (SELECT CAST(moment AS TIMESTAMPTZ) FROM ({_IDS.format("$asked")} AS moment) AS a)
-GROUP BY asked_at, group_key, model, status, cached, price_source ORDER BY first_at
+GROUP BY asked_at, group_key, model, status, cached, price_source, parameters ORDER BY first_at
 """  # noqa: S608 - constants
 _TEXT_COLUMNS = {
-    **{name: rows.RUN_COLUMNS[name] for name in ("run_id", "user_prompt", "response_text")},
+    **{name: rows.RUN_COLUMNS[name] for name in ("run_id", "user_prompt", "system_prompt")},
+    "response_text": rows.RUN_COLUMNS["response_text"],
     **{name: rows.RUN_COLUMNS[name] for name in ("error_message", "source", "compressed")},
     "inputs": rows.RUN_COLUMNS["inputs"],
     **rows.PACKED,
@@ -84,6 +87,8 @@ class RunGroup:
     ``run_id`` is one of them, by which :func:`members` finds all: the first, or the first that
     matched the search. ``prompt`` and ``answer`` are those of this run; the answer of a failed one
     is its error. ``template`` is the prompt as it was written, if it has cases, else empty.
+    ``system`` and ``inputs`` are of this run too; ``system`` is None if no text is stored.
+    ``parameters`` are all that were sent, each once.
     ``cost_usd`` is what is known of the costs, None if nothing is.
     """
 
@@ -103,6 +108,10 @@ class RunGroup:
     answer: str
     is_compressed: bool
     template: str = ""
+    system: str | None = None
+    inputs: Inputs | None = None
+    parameters: Sequence[Mapping[str, Any]] = ()
+    iterations: int = 1
 
     @property
     def position(self) -> tuple[datetime, str]:
@@ -223,6 +232,7 @@ def _group(found: Row, figures: Sequence[Row], texts: Row) -> RunGroup:
         models[row["model"] or ""] = models.get(row["model"] or "", 0) + row["runs"]
         statuses[row["status"]] = statuses.get(row["status"], 0) + row["runs"]
     inputs = inputs_from_json(texts["inputs"])
+    sent = [row["parameters"] for row in figures]
     costs: list[Any] = [row["cost_usd"] for row in figures if row["cost_usd"] is not None]
     least: list[Any] = [row["at_least_usd"] for row in figures if row["at_least_usd"] is not None]
     return RunGroup(
@@ -242,4 +252,8 @@ def _group(found: Row, figures: Sequence[Row], texts: Row) -> RunGroup:
         answer=texts["response_text"] or texts["error_message"] or "",
         is_compressed=bool(texts["compressed"]),
         template="" if inputs is None or inputs.case is None else inputs.prompt or "",
+        system=None if texts["user_prompt"] is None else texts["system_prompt"] or "",
+        inputs=inputs,
+        parameters=[json_value(text) or {} for text in dict.fromkeys(sent)],
+        iterations=max(row["iterations"] or 1 for row in figures),
     )

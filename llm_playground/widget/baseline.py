@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from llm_playground import comparison, footer
 from llm_playground.errors import InvalidParameterError, LLMError
+from llm_playground.widget import form_changes
 from llm_playground.widget.session import RunSession
 
 if TYPE_CHECKING:
     from llm_playground.widget import Playground
+    from llm_playground.widget.panel_runs import PanelRun
 
 Arguments: TypeAlias = Mapping[str, Any]
 
@@ -99,7 +101,7 @@ class _Baseline:
     """The pinned answer with the session that has it."""
 
     session: RunSession
-    run: int  # the number of its Run
+    run: PanelRun
     pinned: Cell
     column: Sequence[Cell]
     is_own: bool  # whether it is in the Run that is shown
@@ -129,7 +131,7 @@ def _current(panel: Playground, *, reads_log: bool = True) -> _Baseline | None:
     cells = cells_of(session)
     # Answers that the log no longer has are missing in the session: the first stands for them.
     pinned = next((cell for cell in cells if cell.number == pinned_at.answer), cells[0])
-    return _Baseline(session, run.number, pinned, column_of(pinned, cells), run is runs.shown)
+    return _Baseline(session, run, pinned, column_of(pinned, cells), run is runs.shown)
 
 
 def state_of(panel: Playground, *, reads_log: bool = False) -> dict[str, Any] | None:
@@ -151,10 +153,11 @@ def state_of(panel: Playground, *, reads_log: bool = False) -> dict[str, Any] | 
         _, states = found.session.answers.changes_and_snapshot()
         panes = [_without_caveats(state) for state in states if state["number"] in wanted]
     return {
-        "run": found.run,
+        "run": found.run.number,
         "answer": found.pinned.number,
         "isOwn": found.is_own,
-        "title": f"Run {found.run}, {found.pinned.model.partition(':')[2]}",
+        "title": f"Run {found.run.number}, {found.pinned.model.partition(':')[2]}",
+        "differs": _differs(found, panel.panel_runs.shown),
         "of": [[number, other] for number, other in of.items()],
         "panes": panes,
     }
@@ -164,6 +167,24 @@ def _without_caveats(pane: dict[str, Any]) -> dict[str, Any]:
     """The state of an answer beside others, which say what is true of both."""
     notices = pane.get("notices", ())
     return pane | {"notices": [line for line in notices if line != footer.LOCAL_NOTE]}
+
+
+def _differs(found: _Baseline, shown: PanelRun | None) -> dict[str, str] | None:
+    """What differs between the forms of the baseline's Run and of the shown one; None if unknown.
+
+    As :func:`form_changes.as_state`; values of the notebook are named too.
+    """
+    if found.is_own or shown is None or shown.session is None:
+        return None
+    if found.run.form is None or shown.form is None:
+        return None
+    before, after = (
+        [one.call.execution.variables for one in session.calls]
+        for session in (found.session, shown.session)
+    )
+    values = form_changes.differing_values(before, after)
+    named = [form_changes.FormChange(name, f"{name}: another value") for name in values]
+    return form_changes.as_state([*form_changes.differences(found.run.form, shown.form), *named])
 
 
 def publish(panel: Playground) -> None:

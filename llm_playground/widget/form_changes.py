@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
+from llm_playground import comparison
+from llm_playground._validation import shorten
 from llm_playground.errors import ConfigError
 from llm_playground.formatting import count
+from llm_playground.redaction import redact
 from llm_playground.request import templates
 from llm_playground.request.messages import conversation
 from llm_playground.widget.controls import TRAIT_OF
@@ -15,13 +19,16 @@ from llm_playground.widget.drafts import storable
 from llm_playground.widget.form import Form, known_values
 
 _TIMES = " \N{MULTIPLICATION SIGN} "
-# The traits of a form by the words for them. A preset is no value: it sets those of parameters.
+_ARROW = " \N{RIGHTWARDS ARROW} "
+_BETWEEN = " · "
+# The traits of a form by the words for them, those with short values first. A preset is no value:
+# it sets those of parameters.
 _WORDS = {
-    "prompt": "prompt",
-    "system": "system prompt",
     "models": "models",
     **{trait: name.replace("_", " ") for name, trait in TRAIT_OF.items()},
     "iterations": "iterations",
+    "system": "system prompt",
+    "prompt": "prompt",
     "turns": "earlier turns",
     "values": "typed values",
     "cases": "cases",
@@ -30,20 +37,145 @@ _WORDS = {
 }
 _MOST_MODELS = 3
 _OF_A_FRAME = "equals"
+_SHORT = 28  # characters of a value that is written in the line
+_START = 80  # characters of a long value
+_MOST_COMPARED = 2_000  # characters that are compared word by word, which takes their square
+_MOST_READ = 20_000
+_CONTEXT = 24  # characters around a word that differs
 
 
-def changed(asked: Mapping[str, Any], panel: object) -> list[str]:
-    """What differs between the form that was asked and that of a panel, in words.
+@dataclass(frozen=True, slots=True)
+class FormChange:
+    """A value that differs between two forms.
 
-    >>> from types import SimpleNamespace
-    >>> changed({"prompt": "Hi", "temperature": 0.5}, SimpleNamespace(prompt="Ho", temperature=0.5))
-    ['prompt']
+    Attributes:
+        words: ``temperature 0.2 \N{RIGHTWARDS ARROW} 0.9``; only the name of a long value.
+        in_full: The same, and of a long value how it differs.
+    """
+
+    words: str
+    in_full: str
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FormChange]:
+    r"""In what two forms differ, among the traits that both have. Keys in texts are masked.
+
+    >>> before = {"system": "Be brief and dry.", "temperature": 0.2}
+    >>> [one.in_full for one in differences(before, {"system": "Be brief.", "temperature": None})]
+    ['temperature 0.2 \u2192 auto', 'system prompt: Be brief[- and dry-].']
     """
     return [
-        words
-        for trait, words in _WORDS.items()
-        if trait in asked and not _is_same(trait, asked[trait], getattr(panel, trait))
+        _change(trait, before[trait], after[trait])
+        for trait in _WORDS
+        if trait in before and trait in after and not _is_same(trait, before[trait], after[trait])
     ]
+
+
+def as_state(changes: Sequence[FormChange]) -> dict[str, str]:
+    """Changes as a view shows them: the ``line`` of their words, and all ``in_full``."""
+    return {
+        "line": _BETWEEN.join(one.words for one in changes),
+        "in_full": "\n".join(one.in_full for one in changes),
+    }
+
+
+def _change(trait: str, before: Any, after: Any) -> FormChange:  # noqa: ANN401 - values of traits
+    name = _WORDS[trait]
+    if trait in _SHORT_TEXTS:
+        short = [_SHORT_TEXTS[trait](value) for value in (before, after)]
+        if short[0] != short[1] and max(map(len, short)) <= _SHORT:
+            words = f"{name} {_ARROW.join(short)}"
+            return FormChange(words, words)
+    difference = text_difference(_in_full(before), _in_full(after))
+    return FormChange(name, f"{name}: {difference}" if difference else name)
+
+
+def _parameter(value: object) -> str:
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return ", ".join("auto" if one is None else redact(str(one)) for one in values) or "none"
+
+
+def _number_of(value: Any) -> str:  # noqa: ANN401 - as above
+    if isinstance(value, str):  # the name of a table
+        return redact(value)
+    return f"{len(value):,}" if hasattr(value, "__len__") else "0"
+
+
+def _models(value: Iterable[object]) -> str:
+    return ", ".join(str(one).partition(":")[2] or str(one) for one in value) or "none"
+
+
+# Texts of values that may be short enough for the line.
+_SHORT_TEXTS: Mapping[str, Callable[[Any], str]] = {
+    "models": _models,
+    **dict.fromkeys(TRAIT_OF.values(), _parameter),
+    "iterations": _parameter,
+    **dict.fromkeys(("turns", "cases", "images", "files"), _number_of),
+}
+
+
+def _in_full(value: Any) -> str:  # noqa: ANN401 - as above
+    """A value of a form as text: typed values with their names, entries one after the other."""
+    match value:
+        case None:
+            return ""
+        case Mapping():
+            return ", ".join(f"{name}: {item}" for name, item in value.items())
+        case list() | tuple():
+            return ", ".join(map(_entry, value))
+    return "" if hasattr(value, _OF_A_FRAME) else str(value)
+
+
+def _entry(value: object) -> str:
+    """A turn, an image or file by its name, a case, or a plain value."""
+    match value:
+        case {"role": role, "content": content}:
+            return f"{role}: {content}"
+        case {"id": _, "name": name}:
+            return str(name)
+    return _in_full(value) if isinstance(value, (Mapping, list, tuple)) else str(value)
+
+
+def text_difference(before: str, after: str) -> str:
+    r"""How two texts differ: the words if there are few, else the starts of what differs.
+
+    >>> text_difference("Sales rose 4 % in May.", "Sales grew 4 % in May.")
+    'Sales [-rose-]{+grew+} 4 % in May.'
+    >>> text_difference("", "Be brief.")
+    '(empty) \u2192 “Be brief.”'
+    """
+    before, after = redact(before[:_MOST_READ]), redact(after[:_MOST_READ])
+    if before == after:
+        return ""
+    if max(len(before), len(after)) <= _MOST_COMPARED:
+        pieces = comparison.diff(before, after)
+        shared = sum(len(text) for kind, text in pieces if kind == "=")
+        if 2 * shared >= max(len(before), len(after)):
+            return shorten("".join(_marked(pieces)), 2 * _START)
+    pairs = enumerate(zip(before, after, strict=False))
+    same = next((at for at, (one, other) in pairs if one != other), min(len(before), len(after)))
+    from_word = before.rfind(" ", 0, same) + 1 if same > _START // 2 else 0
+    return _ARROW.join(_start(text, from_word) for text in (before, after))
+
+
+def _marked(pieces: Sequence[comparison.DiffPiece]) -> Iterator[str]:
+    """Pieces with marks, those that are in both texts without what is far from a difference."""
+    for number, (kind, text) in enumerate(pieces):
+        if kind != "=":
+            yield f"[-{text}-]" if kind == "-" else f"{{+{text}+}}"
+            continue
+        from_end = text[-_CONTEXT:] if number < len(pieces) - 1 else ""
+        from_start = text[:_CONTEXT] if number else ""
+        if len(from_start) + len(from_end) >= len(text):
+            yield text
+        else:
+            yield f"{from_start}…{from_end}"
+
+
+def _start(text: str, at: int) -> str:
+    if not text.strip():
+        return "(empty)"
+    return f"“{'…' if at else ''}{shorten(text[at:], _START)}”"
 
 
 def _is_same(trait: str, before: Any, now: Any) -> bool:  # noqa: ANN401 - values of traits
@@ -94,6 +226,22 @@ def changed_values(
     if rows and sent and not is_tried_alone and sent != _columns(now, rows):
         found.append("cases")
     return found
+
+
+def differing_values(
+    before: Iterable[Mapping[str, str]], after: Iterable[Mapping[str, str]]
+) -> list[str]:
+    """The values that two Runs were sent with different ones of, in words; without those of cases.
+
+    Each prompt that was sent has the hashes of its values by name.
+
+    >>> differing_values([{"n": "a", "m": "b"}], [{"n": "c", "m": "b"}])
+    ['{{n}}']
+    """
+    first, second = list(before), list(after)
+    names = dict.fromkeys(name for one in second for name in one)
+    sent = {name: (_columns(first, [name]), _columns(second, [name])) for name in names}
+    return [f"{{{{{name}}}}}" for name, (a, b) in sent.items() if len(a) == len(b) == 1 and a != b]
 
 
 def _columns(hashes: Sequence[Mapping[str, str]], names: Sequence[str]) -> set[tuple[str, ...]]:

@@ -15,8 +15,12 @@ from weakref import WeakKeyDictionary
 from llm_playground import formatting, provenance
 from llm_playground._validation import shorten
 from llm_playground.errors import InvalidParameterError
+from llm_playground.inputs import Inputs
 from llm_playground.redaction import redact
-from llm_playground.widget import stored_runs
+from llm_playground.request.templates import escaped
+from llm_playground.widget import form_changes, stored_runs
+from llm_playground.widget.controls import TRAIT_OF
+from llm_playground.widget.form import known_models
 from llm_playground.widget.panel_runs import PanelRun, Shown
 
 if TYPE_CHECKING:
@@ -51,7 +55,8 @@ def history(panel: Playground, arguments: Arguments) -> dict[str, Any]:
     The arguments are ``search``, a text in prompts or answers; ``after``, the last row of the page
     before; ``of``, ``panel`` or ``notebook`` for the Runs of one of them; ``compressed``, whether
     to search compressed texts too. The result has ``rows``, ``more`` (whether there is a next page)
-    and ``notebook`` (its name; empty where unknown).
+    and ``notebook`` (its name; empty where unknown). A row's ``differs`` is what differs from the
+    form as it is now (:func:`form_changes.as_state`), None if that is not known.
 
     Raises:
         RunLogError: The log cannot be read.
@@ -69,8 +74,12 @@ def history(panel: Playground, arguments: Arguments) -> dict[str, Any]:
         search=search.replace("\0", "").strip() or None,
         notebook=notebook if of == "notebook" else None,
     )
+    now = panel.panel_runs.moment().form
     return {
-        "rows": [_run_row(group, search) for group in found[:PAGE_ROWS]],
+        "rows": [
+            _run_row(group, search) | {"differs": _differs(panel, group, now)}
+            for group in found[:PAGE_ROWS]
+        ],
         "more": len(found) > PAGE_ROWS,
         "notebook": notebook.rpartition("/")[2] if notebook else "",
     }
@@ -99,6 +108,35 @@ def _run_row(group: RunGroup, search: str) -> dict[str, Any]:
         "cost": _cost(group),
         "compressed": group.is_compressed,
     }
+
+
+def _differs(panel: Playground, group: RunGroup, now: Mapping[str, Any]) -> dict[str, str] | None:
+    own = panel.panel_runs.find([group.run_id])
+    if own is not None and own.form is not None:
+        return form_changes.as_state(form_changes.differences(own.form, now))
+    found = form_changes.differences(
+        _form_of_group(group), {**now, "models": known_models(now["models"])}
+    )
+    is_whole = group.system is not None
+    return form_changes.as_state(found) if found or is_whole else None
+
+
+def _form_of_group(group: RunGroup) -> dict[str, Any]:
+    """What the log has of the form of a Run, without its cases, earlier turns and attachments."""
+    values = stored_runs.swept_values(group.parameters)
+    form = {
+        "models": list(group.models),
+        "iterations": group.iterations,
+        **{trait: values.get(name) for name, trait in TRAIT_OF.items()},
+    }
+    if group.system is None:  # privacy settings or a purge left no text
+        return form
+    as_written = group.inputs or Inputs()
+    texts = {
+        "system": as_written.system or escaped(group.system),
+        "prompt": as_written.prompt or escaped(group.prompt),
+    }
+    return form | texts
 
 
 def _cost(group: RunGroup) -> str:

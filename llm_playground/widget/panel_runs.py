@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # Answers of earlier Runs that stay in memory; those of older Runs are read from the log.
 MOST_ANSWERS = 2_000
+_CASES = "cases"
 
 
 @dataclass(slots=True, eq=False)
@@ -84,9 +85,10 @@ class PanelRuns:
     The trait ``run_shown`` of the panel has the ``number`` of the Run that is shown (0 for none),
     that of the ``newest``, whether there are ``older`` and ``newer`` ones, ``at`` (an ISO time) and
     ``about`` (what it was asked with), whether it was ``opened`` from elsewhere, and ``running``,
-    the number of the Run that is still going on (0 for none). The trait ``changed`` has the names
-    of what differs between the form and the one that the shown Run was asked with, and
-    ``changed_values`` those of the values that differ in the notebook.
+    the number of the Run that is still going on (0 for none). The trait ``changed`` names
+    what differs between the form and the one that the shown Run was asked with, with short values
+    (``temperature 0.2 → 0.9``), ``changed_in_full`` has the long ones too, and ``changed_values``
+    names the values that differ in the notebook.
 
     Its methods are called with the panel's lock held, unless they read the log.
     """
@@ -393,11 +395,16 @@ class PanelRuns:
     def _on_form(self, _change: object = None) -> None:
         run = self.shown
         asked = None if run is None else run.form
-        changed = [] if asked is None else form_changes.changed(asked, self._panel)
+        changes = [] if asked is None else form_changes.differences(asked, self.moment().form)
+        changed = [one.words for one in changes]
+        in_full = [one.in_full for one in changes]
+        if in_full != self._panel.changed_in_full:
+            self._panel.changed_in_full = in_full
         if changed != self._panel.changed:
             self._panel.changed = changed
         of_run, names = self._changed_values
-        values = [name for name in names if of_run is run and name not in changed]
+        has_cases = any(words.startswith(_CASES) for words in changed)
+        values = [name for name in names if of_run is run and not (name == _CASES and has_cases)]
         if values != self._panel.changed_values:
             self._panel.changed_values = values
 

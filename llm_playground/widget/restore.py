@@ -224,17 +224,13 @@ class AnswerRestorer:
         """Continue with what an older playground of this kernel has restored."""
         self._restored, self._shown = older._restored, older._shown
         self._notebook_rows = older._notebook_rows
-        answers, restored = self._panel.panel_runs.newest.answers, self._restored
-        if restored is not None and restored.notebook is not None:
-            self._panel.saved = restored.as_state()
-        elif answers.ended():
-            count, at = len(answers.initial_states()), self._draft_store.current.asked_at
-            self._panel.saved = {
-                "count": count,
-                "wanted": count,
-                "where": "kernel",
-                "at": None if at is None else at.isoformat(),
-            }
+        runs = self._panel.panel_runs
+        answers, shown = runs.display.session.answers, runs.shown
+        if shown is not None and shown.saved:
+            self._panel.saved = dict(shown.saved)
+        elif shown is not None and answers.ended():
+            count, at = len(answers.initial_states()), shown.record.asked_at.isoformat()
+            self._panel.saved = {"count": count, "wanted": count, "where": "kernel", "at": at}
 
     def _restore(self) -> None:
         try:

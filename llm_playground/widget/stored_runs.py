@@ -22,7 +22,7 @@ from llm_playground.runlog import attachments, definitions, open_log
 from llm_playground.runlog.attachments import Attachment
 from llm_playground.runlog.reading import json_value, messages_of, run_of
 from llm_playground.runlog.rows import TOKEN_COLUMNS, unpacked_row
-from llm_playground.types import Execution, Message, Parameters, Request, Run, Schema, Tool
+from llm_playground.types import Execution, Message, Request, Run, Schema, Tool
 from llm_playground.widget.answer_labels import AnswerLabel, labels_of_requests
 from llm_playground.widget.controls import TRAIT_OF
 from llm_playground.widget.drafts import DraftAnswer
@@ -295,16 +295,20 @@ def form_of(stored: Sequence[StoredRun]) -> Form:
     return replace(
         form_from_sent(messages),
         models=list(dict.fromkeys(one.run.model for one in stored)),
-        parameters=_swept([one.run.parameters for one in stored]),
+        parameters=swept_values([one.run.parameters.as_dict() for one in stored]),
         iterations=max(one.iterations for one in stored),
     )
 
 
-def _swept(all_parameters: Sequence[Parameters]) -> dict[str, Any]:
-    """The value of each parameter, or the list of its values if the runs differ in it."""
+def swept_values(all_parameters: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The value of each parameter, or the list of its values if the runs differ in it.
+
+    >>> swept_values([{"seed": 1, "top_p": 0}, {"seed": 1, "top_p": 1}])
+    {'seed': 1, 'top_p': [0, 1]}
+    """
     swept: dict[str, Any] = {}
     for parameters in all_parameters:
-        for name, value in parameters.as_dict().items():
+        for name, value in parameters.items():
             values = swept.setdefault(name, [])
             plain = list(value) if isinstance(value, tuple) else value
             if plain not in values:

@@ -146,6 +146,7 @@ class Panel(anywidget.AnyWidget):
     baseline = _shown(t.Any(None))
     run_shown = _shown(t.Dict())
     changed = _shown(t.List(t.Unicode()))
+    changed_in_full = _shown(t.List(t.Unicode()))
     changed_values = _shown(t.List(t.Unicode()))
     running = _shown(t.Bool(False))
     problem = _shown(t.Unicode())

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  aboutLine, formatMoment, historyItems, isFailure, modelsLine, statusLine,
+  aboutLine, differsLine, formatMoment, historyItems, isFailure, modelsLine, statusLine,
 } from "../../llm_playground/widget/view/history_list.js";
 
 const RUN = {
   run_id: "1", started_at: new Date(2026, 10, 23, 14, 2).toISOString(), key: "k", source: "widget", prompt: "Hi",
   models: { "openai:gpt-6-luna": 2, "anthropic:claude-haiku-5-5": 2, local: 2 }, answer: "Ho", cost: "$0.0012",
-  statuses: { completed: 5, failed: 1 }, compressed: false,
+  statuses: { completed: 5, failed: 1 }, compressed: false, differs: null,
 };
 const ANSWER = {
   run_id: "2", model: "openai:gpt-6-luna", status: "failed", prompt: "", answer: "No key.", cost: "",
@@ -50,4 +50,10 @@ test("unfolds a Run to its answers", () => {
   assert.deepEqual(items.map(({ run, answer }) => [run.run_id, answer?.run_id ?? ""]),
     [["1", ""], ["1", "2"], ["1", "2"], ["9", ""]]);
   assert.deepEqual(items.map(isFailure), [false, true, true, false]);
+});
+
+test("says what differs, that nothing does, or nothing if it is not known", () => {
+  assert.equal(differsLine({ line: "seed 1 → 2", in_full: "seed 1 → 2" }, "same"), "differs: seed 1 → 2");
+  assert.equal(differsLine({ line: "", in_full: "" }, "same"), "same");
+  assert.equal(differsLine(null, "same"), "");
 });

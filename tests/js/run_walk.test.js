@@ -28,9 +28,9 @@ test("the walk appears with the second Run", () => {
 
 test("names what has changed, in short", () => {
   assert.equal(changedLine([]), "");
-  assert.equal(changedLine(["prompt", "temperature"]), "Changed since these answers: prompt, temperature");
-  assert.equal(changedLine(["a", "b", "c", "d"]), "Changed since these answers: a, b, c, d");
-  assert.equal(changedLine(["a", "b", "c", "d", "e"]), "Changed since these answers: a, b, c, 2 more");
+  assert.equal(changedLine(["temperature 0.2 → 0.9", "prompt"]), "Changed since these answers: temperature 0.2 → 0.9 · prompt");
+  assert.equal(changedLine(["a", "b", "c", "d"]), "Changed since these answers: a · b · c · d");
+  assert.equal(changedLine(["a", "b", "c", "d", "e"]), "Changed since these answers: a · b · c · 2 more");
 });
 
 test("a baseline of another Run is the first column, each of its answers once", () => {
@@ -40,6 +40,18 @@ test("a baseline of another Run is the first column, each of its answers once", 
   assert.deepEqual(columns[0]?.cells.map((cell) => cell?.number ?? 0), [-1, -2, 0, 0, 0]);
   assert.equal(counterpartOf(state, 3)?.number, -1);
   assert.equal(counterpartOf(state, 9), null);
+});
+
+test("the column of a baseline says in what its Run differs", () => {
+  for (const [differs, note, title] of /** @type {[object | null, string, string][]} */ ([
+    [{ line: "temperature 0.2 → 0.9 · prompt", in_full: "a\nb" }, "differs: temperature 0.2 → 0.9 · prompt", "◆ baseline · Run 1, one\na\nb"],
+    [{ line: "", in_full: "" }, "same form", "◆ baseline · Run 1, one"],
+    [null, "", "◆ baseline · Run 1, one"],
+  ])) {
+    const { panes, baseline } = applyMessage(NO_ANSWERS, run([pane(1)], { ...pinned([[1, 1]], [pane(1)]), differs }));
+    const [column] = withBaseline(gridOf(panes), baseline).columns;
+    assert.deepEqual([column?.note, column?.title], [note, title]);
+  }
 });
 
 test("a baseline of the same Run adds no column", () => {

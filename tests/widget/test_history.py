@@ -80,6 +80,27 @@ def test_one_row_for_each_run_which_unfolds_and_opens_whole(served):
     assert len(server.requests) == sent
 
 
+def test_a_row_says_what_differs_from_the_form_now(served):
+    pg, _ = served(lambda request: Reply(openai_stream(["Hi."])))
+    lp.ask("Say {n}.", MODELS[0], system="Be dry.", temperature=0.2)
+    pg.temperature, pg.system = 0.9, "Be brief."
+    answered(pg)
+
+    own, foreign = (row["differs"] for row in ask(pg, "history")["rows"])
+    assert own == {"line": "", "in_full": ""}
+    assert foreign["line"] == "temperature 0.2 \u2192 0.9 · system prompt · prompt"
+    assert foreign["in_full"].splitlines()[1] == "system prompt: Be [-dry-]{+brief+}."
+
+    pg.temperature, pg.system, pg.prompt = 0.2, "Be dry.", "Say {n}."
+    own, foreign = (row["differs"]["line"] for row in ask(pg, "history")["rows"])
+    assert (own, foreign) == ("temperature 0.9 \u2192 0.2 · system prompt · prompt", "")
+    lp.configure(privacy={"store": "metrics"})
+    lp.ask("Say nothing.", MODELS[0], temperature=0.2)
+    lp.ask("Say nothing.", MODELS[0])
+    unknown = [row["differs"] for row in ask(pg, "history")["rows"][:2]]
+    assert [one and one["line"] for one in unknown] == ["temperature auto \u2192 0.2", None]
+
+
 def test_searches_prompts_and_answers(served):
     pg, _ = served([Reply(openai_stream(["A plonkrid."])), Reply(openai_stream(["A whale."]))])
     for prompt in ("About zwibbelwurz.", "About snow."):

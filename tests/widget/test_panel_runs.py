@@ -114,15 +114,17 @@ def test_earlier_runs_and_the_baseline_outlive_the_kernel(served, closed, monkey
     assert panel.changed == []
     panel.prompt = "Three."
     panel.temperature = None
-    assert panel.changed == ["prompt", "temperature"]
+    assert panel.changed == ["temperature 0.5 \u2192 auto", "prompt"]
+    assert panel.changed_in_full[1] == "prompt: \u201cTwo {{x}}.\u201d \u2192 \u201cThree.\u201d"
     found = state_of(panel, reads_log=True)
     assert (found["run"], found["answer"], found["title"]) == (1, 3, "Run 1, gpt-4o-mini")
     assert found["of"] == [[1, 3], [2, 4]]
+    assert "temperature auto \u2192 0.5 · prompt · typed values" in found["differs"]["line"]
     assert ask(panel, "text", answer=-3) == "One."
     assert [pane["number"] for pane in found["panes"]] == [3, 4]
     assert "One." in json.dumps(found["panes"][0])
     assert walked(panel, -1)[1:] == (1, ["One."] * 4)
-    assert panel.changed == ["prompt", "models", "typed values"]
+    assert [words.split(" ")[0] for words in panel.changed] == ["models", "prompt", "typed"]
     assert state_of(panel)["panes"] == []  # they are among the answers that are shown
 
     ask(panel, "restore_form")
@@ -131,6 +133,19 @@ def test_earlier_runs_and_the_baseline_outlive_the_kernel(served, closed, monkey
     ask(panel, "undo")
     assert (panel.prompt, panel.values) == ("Three.", {"x": "words"})
     assert len(server.requests) == sent
+
+
+def test_a_cell_run_again_dates_the_run_that_it_shows(served, closed):
+    served(echo)
+    panel = lp.Playground("dated", models=MODELS[:1], prompt="Hi.")
+    three_runs(panel)
+    walked(panel, -1)
+    until(lambda: not panel.draft_store._unsaved)
+
+    again = lp.Playground("dated", models=MODELS[:1], prompt="Hi.")
+
+    assert again.run_shown["number"] == 2
+    assert again.saved["at"] == again.run_shown["at"] == panel.run_shown["at"]
 
 
 def test_a_value_of_the_notebook_that_has_changed_is_named(served, closed, monkeypatch):

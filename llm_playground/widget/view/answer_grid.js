@@ -2,6 +2,7 @@
 // Values and pure functions, without DOM.
 
 import { shortModel } from "./answer_state.js";
+import { differsLine } from "./history_list.js";
 
 /** @typedef {import("./answer_state.js").Pane} Pane */
 
@@ -12,6 +13,7 @@ import { shortModel } from "./answer_state.js";
  * @property {string} of the model, where the columns do not differ in it
  * @property {string} head what distinguishes the column; empty if it is the only one
  * @property {string} title all of it, in full
+ * @property {string} [note] what differs between its Run and the others
  * @property {readonly (Pane | null)[]} cells
  */
 
@@ -203,7 +205,12 @@ export function withBaseline(grid, baseline) {
     waiting.delete(other);
   }
   const title = `◆ baseline · ${baseline.title}`;
-  return withFirstColumn(grid, { key: BASELINE, of: "", head: title, title }, cells);
+  const { differs = null } = baseline;
+  const column = {
+    key: BASELINE, of: "", head: title, title: [title, differs?.in_full].filter(Boolean).join("\n"),
+    note: differsLine(differs, "same form"),
+  };
+  return withFirstColumn(grid, column, cells);
 }
 
 /**

@@ -67,6 +67,8 @@
  * @property {number} answer
  * @property {boolean} isOwn whether it is one of the answers that are shown
  * @property {string} title "Run 2, gpt-6-luna"
+ * @property {import("./history_list.js").Differences | null} [differs] between the form of its Run and that of
+ *   the shown one
  * @property {ReadonlyMap<number, number>} of for an answer's number that of the baseline's answer
  * @property {readonly Pane[]} panes empty if `isOwn`
  */

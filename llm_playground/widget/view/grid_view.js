@@ -58,10 +58,11 @@ function describe(frame, column, heads) {
 }
 
 /** @param {Column} column */
-function createColumnHead({ of, head, title }) {
+function createColumnHead({ of, head, title, note = "" }) {
   const element = h("h4", { class: "llm-column-head", id: newId(), title });
   if (of) element.append(h("span", { class: head ? "llm-side" : "" }, of));
   if (head) element.append(h("span", {}, head));
+  if (note) element.append(h("span", { class: "llm-side llm-note" }, note));
   return element;
 }
 

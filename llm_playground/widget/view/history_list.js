@@ -16,6 +16,13 @@ import { plural, shortModel } from "./answer_state.js";
  * @property {string} answer the first one, or the first that matches the search
  * @property {string} cost
  * @property {boolean} compressed
+ * @property {Differences | null} differs from the form as it is now; null if that is not known
+ */
+
+/**
+ * What differs between two forms: a `line` ("temperature 0.2 → 0.9 · system prompt"), empty if nothing does,
+ * and all of it, one difference a line.
+ * @typedef {{line: string, in_full: string}} Differences
  */
 
 /**
@@ -91,6 +98,16 @@ export function aboutLine({ run, answer }, now, locale) {
     : [modelsLine(run.models), run.cost, formatMoment(run.started_at, now, locale), SOURCES[run.source],
       statusLine(run.statuses)];
   return parts.filter(Boolean).join(" · ");
+}
+
+/**
+ * What differs, in a line; empty if that is not known.
+ * @param {Differences | null} differs
+ * @param {string} same what is said if nothing differs
+ */
+export function differsLine(differs, same) {
+  if (!differs) return "";
+  return differs.line ? `differs: ${differs.line}` : same;
 }
 
 /**
