@@ -1,5 +1,7 @@
 """The main loop by keyboard: change the prompt, run, see what changed; earlier Runs and History."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -68,6 +70,10 @@ def test_a_word_is_changed_and_the_difference_seen_with_few_keys(notebook, press
     expect(base).to_contain_text("Sales rose 4 % in May.")
     expect(notebook.by("baseline-footer")).to_contain_text("$")
     expect(notebook.panel.get_by_text("◆ baseline · Run 1, gpt-4o")).to_be_visible()
+    head = notebook.panel.get_by_role("heading", name="differs: prompt")
+    expect(head).to_have_attribute(
+        "title", re.compile(r"\nprompt: Sales \[-rose-\]\{\+grew by\+\}")
+    )
     expect(changed).to_be_hidden()
     assert notebook.page.evaluate(CROSSES_TEXT) == []
 
@@ -87,7 +93,14 @@ def test_earlier_runs_come_back_by_keys_and_their_form_by_restore(notebook, pres
     expect(notebook.by("prompt")).to_have_value("Sales rose 4 % in May.")
     expect(changed).to_be_hidden()
     expect(notebook.by("prompt")).to_be_focused()
-    notebook.panel.get_by_role("button", name="Undo").click()
+    undo = notebook.panel.get_by_role("button", name="Undo")
+    notebook.by("prompt").press("End")
+    notebook.page.keyboard.insert_text(" Why?")
+    expect(changed).to_be_visible()  # beside the message
+    expect(undo).to_be_visible()
+    boxes = [one.bounding_box() for one in (undo, changed)]
+    assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
+    undo.click()
     expect(notebook.by("prompt")).to_have_value("Sales grew by 4 % in May.")
     answer.focus()
     press("<", ">")  # the brackets have no key of their own on many keyboards
@@ -103,6 +116,8 @@ def test_history_unfolds_a_run_opens_it_whole_and_undo_brings_all_back(notebook,
     rows = history.get_by_role("option")
     expect(rows).to_have_count(3)
     expect(rows.first).to_contain_text("2 models \N{MULTIPLICATION SIGN} 2 · $")
+    expect(rows.first).to_contain_text("differs: iterations 2 \N{RIGHTWARDS ARROW} 1 · prompt")
+    expect(rows.nth(1)).to_contain_text("same as the form now")
     press("ArrowRight")
     expect(rows).to_have_count(7)
     expect(rows.nth(1)).to_contain_text("Say blue.")
@@ -115,6 +130,8 @@ def test_history_unfolds_a_run_opens_it_whole_and_undo_brings_all_back(notebook,
     expect(notebook.by("pane")).to_have_count(4)
     expect(notebook.by("prompt")).to_have_value("Say blue.")
     expect(notebook.by("iterations")).to_have_value("2")
+    expect(notebook.panel.get_by_role("region", name="Answer 1", exact=True)).to_be_focused()
+    expect(notebook.panel.get_by_role("heading").first).to_be_in_viewport()
     expect(notebook.by("baseline")).to_have_count(1)  # of the first Run, for all rows
     notebook.panel.get_by_role("button", name="Undo").click()
     expect(notebook.by("pane")).to_have_count(2)
@@ -123,6 +140,11 @@ def test_history_unfolds_a_run_opens_it_whole_and_undo_brings_all_back(notebook,
     history.get_by_role("radio", name="This panel").check()
     expect(rows).to_have_count(2)
     press("Escape")
+    press("h")
+    rows.nth(1).click()  # what it offers ends with the next step
+    expect(notebook.panel.get_by_role("button", name="Undo")).to_be_visible()
+    press("]")
+    expect(notebook.panel.get_by_role("button", name="Undo")).to_be_hidden()
 
 
 def test_a_run_goes_on_while_an_earlier_one_is_shown(notebook, story, press):

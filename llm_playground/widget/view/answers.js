@@ -250,11 +250,11 @@ export function createAnswers(view) {
     toggleOnlyDifferent: () => onlyDifferent.click(),
     toggleOnlyFailed: () => (onlyFailed.hidden ? view.status.say("No answer failed.") : onlyFailed.click()),
     toggleText: () => asText.click(),
-    /** Focus the answer that had the focus last, or the first; returns whether there is one. */
-    focus: () => {
+    /** Focus the answer that had the focus last, or the first; returns whether there is one. @param {FocusOptions} [how] */
+    focus: (how) => {
       const shown = [...frames.values()].filter((frame) => !frame.hidden && !frame.inert);
       const frame = shown.find((one) => one.tabIndex === 0) ?? shown[0];
-      frame?.focus();
+      frame?.focus(how);
       return frame !== undefined;
     },
   };

@@ -28,6 +28,7 @@ import { movedPosition } from "./shared_text.js";
  * @property {import("./status_line.js").StatusLine} status the line of messages
  * @property {import("./api_keys.js").KeyDialog} keyDialog the dialog that takes a provider's key
  * @property {import("./kernel.js").Requester} request
+ * @property {() => void} afterOpen called when a Run was opened from elsewhere
  * @property {(sentence: string, undo: () => unknown) => void} offerUndo report an action with a button Undo
  * @property {() => void} afterRun called after Run was pressed
  * @property {{label: string, key?: string, act: (number: number) => void}[]} answerMenuItems

@@ -1,7 +1,7 @@
 // The drawer "History": searches the Runs of the log, unfolds them and opens one in the panel.
 
 import { button, h, newId, setText } from "./dom.js";
-import { aboutLine, formatMoment, historyItems, isFailure } from "./history_list.js";
+import { aboutLine, differsLine, formatMoment, historyItems, isFailure } from "./history_list.js";
 import { createDialog } from "./overlay.js";
 import { createUndo } from "./status_line.js";
 
@@ -68,6 +68,7 @@ export function createHistoryDialog(view) {
     if (prompt) element.append(h("span", { class: "llm-past-prompt" }, prompt));
     if (answer || !isUnfolded) element.append(h("span", { class: "llm-past-answer" }, text));
     element.append(h("span", { class: "llm-side", title: answer?.model ?? title }, aboutLine(item, now)));
+    if (!answer) element.append(...createDiffers(run));
     if (!answer) element.prepend(createFold(at, isUnfolded));
     if (!answer && isUnfolded) element.append(h("span", { class: "llm-offscreen" }, "unfolded")); // for a reader
     element.addEventListener("click", () => reopen(at), { signal: view.signal });
@@ -175,6 +176,7 @@ export function createHistoryDialog(view) {
     const wanted = answer ? { run: answer.run_id, alone: true } : { run: run.run_id };
     view.request("reopen", wanted).then(({ note }) => {
       dialog.close();
+      view.afterOpen();
       const what = answer ? "Opened one answer of" : "Opened the Run of";
       const opened = `${what} ${formatMoment(run.started_at, new Date())}.`;
       undo.offer([opened, note].filter(Boolean).join(" "), () => (
@@ -215,6 +217,15 @@ export function createHistoryDialog(view) {
     load();
   };
   return { element: dialog.element, open, close: dialog.close };
+}
+
+/**
+ * Create the line of a Run that says what differs from the form as it is now.
+ * @param {HistoryRun} run
+ */
+function createDiffers({ differs }) {
+  const text = differsLine(differs, "same as the form now");
+  return text ? [h("span", { class: "llm-side llm-past-differs", title: differs?.in_full || text }, text)] : [];
 }
 
 /**

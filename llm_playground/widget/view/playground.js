@@ -67,6 +67,11 @@ async function render({ model, el }) {
   const connection = createConnectionStatus(view, updates);
   bar.slot.append(connection.element);
   view.afterRun = connection.ping;
+  // The focus goes to the answers, once they are painted; the form above them, which has changed too, is in view.
+  view.afterOpen = () => requestAnimationFrame(() => {
+    if (!answers.focus({ preventScroll: true })) el.focus({ preventScroll: true });
+    heading.scrollIntoView({ block: "nearest" });
+  });
   createSavedLine(view, answers.lead);
   hideSavedCopy(view, el);
   repairSavedCopy(view);
@@ -109,6 +114,7 @@ function createView(model, signal, live) {
     },
     offerUndo: (sentence, undo) => createUndo(view).offer(sentence, undo),
     afterRun: () => {},
+    afterOpen: () => {},
     localKeys: new Map(),
     answerMenuItems: [],
   };

@@ -53,6 +53,7 @@ export function createRunWalk(view) {
   const before = { shown: 0, running: 0 };
   follow(view, ["run_shown"], () => {
     const state = walkState(model.get("run_shown"), new Date());
+    if (before.shown !== state.number) view.status.clear(); // what it said was about the Run before
     element.hidden = state.text === "";
     setText(words, state.text);
     words.title = state.title;
@@ -113,28 +114,30 @@ export function createFormChanges(view) {
     setText(asked, about);
     asked.title = about;
   });
-  follow(view, ["changed", "changed_values"], () => {
-    const [form, values] = ["changed", "changed_values"].map((name) => view.model.get(name) ?? []);
+  follow(view, ["changed", "changed_in_full", "changed_values"], () => {
+    const [form, values, long] = ["changed", "changed_values", "changed_in_full"].map((name) => view.model.get(name) ?? []);
     const text = changedLine([...form, ...values]);
+    const inFull = [...long, ...values].join("\n");
     const prompt = element.closest(".llm-playground")?.querySelector("[data-llm=prompt]");
     const fallback = prompt instanceof HTMLElement ? prompt : element;
     show(restore, form.length > 0, fallback); // values of the notebook are none of the form
     // The words in the middle are left out in a narrow panel.
     const [first = "", last = ""] = text.split(SINCE);
     words.replaceChildren(first, ...(text ? [h("span", { class: "llm-since" }, SINCE)] : []), last);
-    words.title = text;
+    words.title = text && `${text.slice(0, text.indexOf(":") + 1)}\n${inFull}`;
+    restore.setAttribute("aria-description", inFull);
     show(element, text !== "", fallback);
   });
   return [asked, element];
 }
 
 /**
- * "Changed since these answers: prompt, temperature"; empty if nothing has changed.
+ * "Changed since these answers: temperature 0.2 → 0.9 · prompt"; empty if nothing has changed.
  * @param {readonly string[]} changed
  */
 export function changedLine(changed) {
   if (changed.length === 0) return "";
   const more = changed.length - MOST_NAMED;
   const named = more > 1 ? [...changed.slice(0, MOST_NAMED), `${more} more`] : changed;
-  return `Changed${SINCE}: ${named.join(", ")}`;
+  return `Changed${SINCE}: ${named.join(" · ")}`;
 }

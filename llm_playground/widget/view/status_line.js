@@ -12,7 +12,7 @@ const OFFERED_MS = 30_000;
 
 /**
  * Create the line. A message is shown for some seconds, one that can be undone for longer, an error until
- * the next message.
+ * the next message. All end when another Run is shown.
  * @param {AbortSignal} signal
  */
 export function createStatusLine(signal) {
@@ -42,6 +42,8 @@ export function createStatusLine(signal) {
       show(text);
       state.timer = setTimeout(() => show(""), SHOWN_MS);
     },
+    /** Show nothing. */
+    clear: () => show(""),
     /** Show an error until the next message. @param {string} text */
     fail: (text) => show(text),
     /** As `fail`, for what a request was rejected with. @param {Error} error */
