@@ -145,13 +145,13 @@ class PriceWorker:
 
 def own_prices(models: Iterable[str]) -> dict[str, str]:
     """The prices that ``configure(prices=...)`` or the policy sets, by model: ``$0.25/$2``."""
-    from llm_playground.catalog.models import price_text  # first use, not import
-
     found: dict[str, str] = {}
     for model in models:
         with suppress(ConfigError):  # the preview shows it
             rates = config.rates(resolve_model(model))
             if rates is not None:
+                from llm_playground.catalog.models import price_text  # seldom needed
+
                 found[model] = price_text(rates.input_usd_per_mtok, rates.output_usd_per_mtok)
     return found
 

@@ -89,7 +89,7 @@ def test_a_row_says_what_differs_from_the_form_now(served):
     own, foreign = (row["differs"] for row in ask(pg, "history")["rows"])
     assert own == {"line": "", "in_full": ""}
     assert foreign["line"] == "temperature 0.2 \u2192 0.9 · system prompt · prompt"
-    assert foreign["in_full"].splitlines()[1] == "system prompt: Be [-dry-]{+brief+}."
+    assert foreign["in_full"].splitlines()[1] == "system prompt: “Be dry.” \u2192 “Be brief.”"
 
     pg.temperature, pg.system, pg.prompt = 0.2, "Be dry.", "Say {n}."
     own, foreign = (row["differs"]["line"] for row in ask(pg, "history")["rows"])
