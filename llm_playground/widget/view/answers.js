@@ -243,6 +243,7 @@ export function createAnswers(view) {
     for (const [at, frame] of frames) frame.setAttribute("tabindex", at === next ? "0" : "-1");
     frames.get(next)?.focus();
   };
+  const focusable = () => [...frames.values()].filter((frame) => !frame.hidden && !frame.inert);
   return {
     element, lead, tools, paint, numberAt, move, pin, retry,
     pane: (/** @type {number} */ number) => panes.get(number),
@@ -250,12 +251,18 @@ export function createAnswers(view) {
     toggleOnlyDifferent: () => onlyDifferent.click(),
     toggleOnlyFailed: () => (onlyFailed.hidden ? view.status.say("No answer failed.") : onlyFailed.click()),
     toggleText: () => asText.click(),
-    /** Focus the answer that had the focus last, or the first; returns whether there is one. @param {FocusOptions} [how] */
-    focus: (how) => {
-      const shown = [...frames.values()].filter((frame) => !frame.hidden && !frame.inert);
-      const frame = shown.find((one) => one.tabIndex === 0) ?? shown[0];
-      frame?.focus(how);
+    /** Focus the answer that had the focus last, or the first; returns whether there is one. */
+    focus: () => {
+      const frame = focusable().find((one) => one.tabIndex === 0) ?? focusable()[0];
+      frame?.focus();
       return frame !== undefined;
+    },
+    /** Focus the first answer of the shown Run without scrolling; returns whether there is one. */
+    focusFirst: () => {
+      const [first] = focusable();
+      for (const frame of frames.values()) frame.setAttribute("tabindex", frame === first ? "0" : "-1");
+      first?.focus({ preventScroll: true });
+      return first !== undefined;
     },
   };
 }

@@ -69,7 +69,7 @@ async function render({ model, el }) {
   view.afterRun = connection.ping;
   // The focus goes to the answers, once they are painted; the form above them, which has changed too, is in view.
   view.afterOpen = () => requestAnimationFrame(() => {
-    if (!answers.focus({ preventScroll: true })) el.focus({ preventScroll: true });
+    if (!answers.focusFirst()) el.focus({ preventScroll: true });
     heading.scrollIntoView({ block: "nearest" });
   });
   createSavedLine(view, answers.lead);
