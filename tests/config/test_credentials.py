@@ -220,6 +220,11 @@ class TestSetKey:
         assert wrong not in str(said.value)
         assert credentials.key_status("anthropic").status == "missing"
 
+    def test_a_prompt_pasted_as_a_key_can_still_be_sent(self):
+        with pytest.raises(ConfigError, match="not a key of OpenAI"):
+            lp.set_key("openai", "positive review please")
+        assert redact("A positive review please?") == "A positive review please?"
+
     def test_nothing_typed_is_nothing_set(self, typed, monkeypatch):
         monkeypatch.setenv("OPENAI_API_KEY", PLANTED)
         typed("  ")

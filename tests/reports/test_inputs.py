@@ -132,6 +132,18 @@ KINDS = {
 }
 
 
+def test_columns_that_vary_come_first(serve):
+    serve(lambda _request: Reply(openai_stream(["Yes."])))
+    prompts = ["Capital? {{city}}", "{{city}}?"]
+    two, one = (
+        lp.compare(prompts[:number], "openai:gpt-4o", cases=ROWS, n=number).df for number in (2, 1)
+    )
+
+    assert [*two.columns[:4]] == ["case", "prompt_template", "model", "iteration_number"]
+    assert [*one.columns[:3]] == ["case", "model", "response_text"]
+    assert set(one.columns) == set(two.columns)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_frame_of_answers_joins_its_table(kind, serve):
     table = pd.DataFrame({"key": pd.Series(KINDS[kind], dtype=kind), "city": ["Oslo", "Rome"]})
@@ -191,6 +203,21 @@ def test_what_is_no_table_is_said(cases, problem):
         table_of_cases(cases)
 
     assert str(error.value).endswith(f"of a list of dicts; {problem}")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "problem"),
+    [
+        ("Capital? {{town}}", "in the prompt, only {{town}}. Write {{city}}; it has key, city."),
+        ("Capital? {city}", "in the prompt. Write {{city}}; it has key, city."),
+        ({"short": "{{city}}?"}, "compare takes a prompt or a list of prompts; got a dict."),
+    ],
+)
+def test_what_names_no_column_is_said(home, prompt, problem):
+    with pytest.raises(lp.InvalidParameterError) as error:
+        lp.compare(prompt, "openai:gpt-4o", cases=ROWS)
+
+    assert str(error.value).endswith(problem)
 
 
 def test_the_answers_of_a_panel_join_its_table(home, serve, tmp_path):
