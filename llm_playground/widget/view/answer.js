@@ -151,6 +151,7 @@ export function createPane(view, element, { number }, menuItems) {
     return state.hasEnded && scrollHeight > clientHeight + FORMULA_PX;
   };
   elements.all.addEventListener("click", toggleAll, { signal });
+  raw.element.addEventListener("added", () => state.hasEnded && elements.offerAll(isCut()), { signal });
   const copy = () => {
     textOf(view, number, body).then((text) => copyText(text, element)).then((done) => {
       elements.showCopied(done);

@@ -16,6 +16,7 @@ const RAW_TEXT_TIMEOUT_MS = 1500;
 /**
  * Create the raw text of an answer, which the kernel sends on request only: while it is shown, each
  * character once. `formatted` has the formatted text, which replaces it while no kernel replies.
+ * `element` fires "added" when its text has grown, which may change no box but its own.
  * @param {View} view
  * @param {number} number
  * @param {HTMLElement} formatted
@@ -42,6 +43,7 @@ export function createRawText(view, number, formatted) {
       if (start === 0) element.replaceChildren();
       appendTo(element, text);
       state.end = end;
+      element.dispatchEvent(new Event("added"));
       if (atEnd && state.pane && isOpen(state.pane)) element.scrollTop = element.scrollHeight;
     }
     readLater();

@@ -44,6 +44,7 @@ export function createRequester(model, signal) {
  * @typedef {object} Kernel
  * @property {string} status
  * @property {string} connectionStatus
+ * @property {boolean} [isDisposed] after "Shut Down Kernel", which reports no status
  * @property {Signal} statusChanged
  * @property {Signal} connectionStatusChanged
  */
@@ -91,7 +92,8 @@ export function createConnectionStatus(view, { resume, interrupt }) {
   /** @param {boolean} answered */
   const update = (answered) => {
     const before = current;
-    const { status, connectionStatus: connection } = kernel ?? {};
+    const { connectionStatus: connection } = kernel ?? {};
+    const status = kernel?.isDisposed ? "dead" : kernel?.status;
     current = connectionStatus(before, { ...(status && { status }), ...(connection && { connection }), answered });
     if (current === "stopped" && before !== "stopped") interrupt();
     if (before === "disconnected" && current === "ready") resume();
