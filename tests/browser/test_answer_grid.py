@@ -68,8 +68,8 @@ def answer_to(request, may_end):
         return json_reply(400, {"error": {"message": "The image is too large."}})
     if "It fails" in text:
         return Reply(openai_stream(["Sales rose ", "4 %"], finish_reason="length"))
-    words = [f"{word} " for word in ANSWER.split(" ")]
-    return Reply(Held(openai_stream(words * (4 if "long" in text else 1)), may_end))
+    lines = f"{ANSWER}\n\n".splitlines(keepends=True) * (4 if "long" in text else 1)
+    return Reply(Held(openai_stream(lines), may_end), pause_s=0.02)
 
 
 @pytest.fixture(scope="module")
