@@ -60,6 +60,7 @@ export function createRunBar(view) {
     if ((single ? one : run).getAttribute("aria-disabled") === "true") return view.announce(price.textContent ?? "");
     const extra = runArguments(preview(), state.confirmation, single);
     state.confirmation = null;
+    view.status.clear(); // the summary of the new Run stands there
     view.run(extra);
     paint();
   };

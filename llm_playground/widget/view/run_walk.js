@@ -28,6 +28,7 @@ const SINCE = " since these answers";
  * @param {-1 | 1} step
  */
 export function walk(view, step) {
+  view.status.clear(); // what it says is about the Run before
   view.request("show_run", { step }).catch(view.status.report);
 }
 
@@ -53,7 +54,6 @@ export function createRunWalk(view) {
   const before = { shown: 0, running: 0 };
   follow(view, ["run_shown"], () => {
     const state = walkState(model.get("run_shown"), new Date());
-    if (before.shown !== state.number) view.status.clear(); // what it said was about the Run before
     element.hidden = state.text === "";
     setText(words, state.text);
     words.title = state.title;

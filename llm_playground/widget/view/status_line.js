@@ -12,7 +12,7 @@ const OFFERED_MS = 30_000;
 
 /**
  * Create the line. A message is shown for some seconds, one that can be undone for longer, an error until
- * the next message. All end when another Run is shown.
+ * the next message. All end with a press of Run and with a step to another Run.
  * @param {AbortSignal} signal
  */
 export function createStatusLine(signal) {
