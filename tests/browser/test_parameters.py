@@ -144,6 +144,7 @@ def test_a_preset_without_a_fit_name_is_explained_in_place(notebook):
 def test_reset_can_be_undone(notebook):
     field(notebook, "Temperature value").fill("0.3")
     field(notebook, "Top p value").fill("0.5")
+    notebook.expect_in_kernel("pg.temperature, pg.top_p", "(0.3, 0.5)")
     press(notebook, "Reset")
     notebook.expect_in_kernel("pg.temperature, pg.top_p", "(None, None)")
 
