@@ -204,7 +204,7 @@ function groupOf({ provider, vendor, where, reason }, choices, more) {
 
 /**
  * Update the listing of an open picker when the kernel has found more: every line keeps its place and
- * gets its new details; new models are added after all of them. A list without models begins anew.
+ * gets its new details; new models are added after all of them. A list without models is replaced.
  * @param {Listing} shown
  * @param {Listing} found
  * @param {readonly Choice[]} choices all models found so far
