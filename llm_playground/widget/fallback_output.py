@@ -72,10 +72,10 @@ class FallbackOutput:
             has_answers = self._answers is not None
         if unattended.is_unattended():
             self._unattended = True
-            unattended.at_cell_end(self._publish)
+            unattended.at_cell_end(self.publish)
             return
         if has_answers:
-            self._later(AFTER_THE_WIDGET_S, self._publish)
+            self._later(AFTER_THE_WIDGET_S, self.publish)
         if not self._view_started:
             self._later(WAIT_S, self._on_timeout)
 
@@ -84,10 +84,10 @@ class FallbackOutput:
         if not self._view_started:
             self._view_started = True
             if self._timed_out:
-                self._publish()
+                self.publish()
 
-    def show(self, bundle: Mapping[str, Any], metadata: Mapping[str, Any]) -> int:
-        """Replace the answers in the notebook by a MIME bundle with the output's metadata.
+    def replace(self, bundle: Mapping[str, Any], metadata: Mapping[str, Any]) -> int:
+        """Take new answers, a MIME bundle with the output's metadata, for :meth:`publish`.
 
         Returns:
             The number of this update. JupyterLab drops updates if the page was loaded after the
@@ -96,9 +96,7 @@ class FallbackOutput:
         with self._lock:
             self._answers = bundle, metadata
             self._count += 1
-            count = self._count
-        self._publish()
-        return count
+            return self._count
 
     def output(self) -> dict[str, Any]:
         """The second output as it is now: ``data`` and ``metadata``."""
@@ -114,9 +112,9 @@ class FallbackOutput:
     def _on_timeout(self) -> None:
         if not self._view_started:
             self._timed_out = True
-            self._publish()
+            self.publish()
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
         """Update the outputs of all cells; make those that are missing."""
         with self._lock:
             data, metadata = self._content()

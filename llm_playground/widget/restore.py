@@ -177,7 +177,9 @@ class AnswerRestorer:
             ):
                 return
             try:
-                self._panel.saved_count = self._fallback_output.show(*self.output())
+                # The count first: a notebook that is saved with the output then has it too.
+                self._panel.saved_count = self._fallback_output.replace(*self.output())
+                self._fallback_output.publish()
             except LLMError as error:
                 self._panel.problem = f"The answers are not kept in the notebook. {error}"
 

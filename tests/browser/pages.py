@@ -168,6 +168,20 @@ class NotebookPage:
         page.wait_for_function(_KERNEL_IS_READY, timeout=PATIENCE_MS)
         return opened
 
+    def load(self) -> None:
+        """Load the page, once more as long as it has no widget's state.
+
+        On a busy machine ipywidgets may look for a widget before its state has arrived, and then
+        says "model not found" until the page is reloaded.
+        """
+        missing = self.page.get_by_text("Error displaying widget")
+        shown = self.page.locator(".llm-playground, [data-llm=vitals]").first
+        for _ in range(5):
+            self.page.goto(self.server.address(self.app, self.name))
+            expect(missing.or_(shown).first).to_be_visible()
+            if shown.is_visible():
+                return
+
     @property
     def panel(self) -> Locator:
         return self.page.locator(".llm-playground").first

@@ -140,7 +140,7 @@ def test_one_word_answers_take_one_line_each_and_questions_one_row(notebook, ven
             notebook.panel.get_by_role("region", name=f"Answer {number}", exact=True)
         ).to_be_focused()
     notebook.page.set_viewport_size({**notebook.page.viewport_size, "height": 500})
-    assert notebook.page.evaluate(HEAD_IN_VIEW) == [0, 0]
+    notebook.page.wait_for_function(HEAD_IN_VIEW)
 
 
 def test_an_ended_answer_stands_at_its_beginning_and_shows_all_on_request(notebook, vendor):

@@ -175,7 +175,7 @@ def test_reloaded_in_mid_stream_it_catches_up(open_slow, story):
     expect(notebook.by("answer")).to_contain_text(WORDS)
     notebook.saved()
 
-    notebook.page.reload()
+    notebook.load()
 
     expect(notebook.by("answer")).to_contain_text(WORDS)
     story.end()
@@ -269,7 +269,7 @@ def test_two_linked_playgrounds_have_one_prompt_in_the_browser_and_in_python(ope
 def test_on_a_reloaded_page_the_notebook_keeps_the_new_answers(opened):
     notebook = opened()
     notebook.saved()
-    notebook.page.reload()
+    notebook.load()
     expect(notebook.by("prompt")).to_have_value("Say hello.")
 
     ran(notebook, "Say goodbye.")
@@ -363,7 +363,7 @@ def test_a_tall_panel_is_whole_also_on_a_reloaded_page(opened, app):
         notebook.page.wait_for_function(f"() => ({HEIGHTS})()[1][0] < 400")
 
     notebook.saved()
-    notebook.page.reload()
+    notebook.load()
     expect(notebook.by("run")).to_be_visible()
     expect_whole(notebook)
     notebook.page.locator(".jp-CodeCell .cm-content").first.click()
@@ -385,17 +385,6 @@ def widgets_saved():
         page.evaluate(COMMAND, SAVE_WIDGETS)
 
 
-def reopen_without_kernel(notebook):
-    notebook.shut_down()
-    failed = notebook.page.get_by_text("Error displaying widget")
-    line = notebook.page.locator("[data-llm=vitals]")
-    for _ in range(5):  # on a busy machine the page may look for a widget before it has read any
-        notebook.page.goto(notebook.server.address(notebook.app, notebook.name))
-        expect(failed.or_(line)).to_be_visible()
-        if line.is_visible():
-            return
-
-
 @pytest.mark.parametrize("app", ["lab", "notebook"])
 def test_a_notebook_saved_with_its_widgets_shows_the_answers_and_what_to_do(
     opened, widgets_saved, app
@@ -408,7 +397,8 @@ def test_a_notebook_saved_with_its_widgets_shows_the_answers_and_what_to_do(
     states = notebook.saved()["metadata"]["widgets"][WIDGETS]
     assert len(json.dumps(states)) < 4_000
     assert "Say goodbye." not in json.dumps(states)
-    reopen_without_kernel(notebook)
+    notebook.shut_down()
+    notebook.load()
 
     expect(notebook.page.locator("[data-llm=vitals]")).to_have_text(
         "Saved answers. The kernel has stopped; run this cell to go on, nothing is paid again."
@@ -431,9 +421,8 @@ def test_two_windows_of_one_notebook_show_and_send_one_form(opened, app):
     notebook = opened(app=app)
     ran(notebook)
     notebook.saved()
-    page = notebook.page.context.new_page()
-    page.goto(notebook.server.address(app, notebook.name))
-    other = NotebookPage(page, notebook.server, app, notebook.name)
+    other = NotebookPage(notebook.page.context.new_page(), notebook.server, app, notebook.name)
+    other.load()
     expect(other.by("prompt")).to_have_value("Say hello.")
     expect(other.by("footer")).to_contain_text("free ·")
 
