@@ -82,28 +82,11 @@ export function createPane(view, element, { number }, menuItems) {
   const elements = createElements(view, element, number, menuItems);
   const { body, more, difference, raw } = elements;
   const { signal } = view;
-  /** @type {{following: boolean, isRead: boolean, pane: Pane | null, textChanged: boolean, hasEnded: boolean}} */
-  const state = { following: true, isRead: false, pane: null, textChanged: false, hasEnded: false };
+  /** @type {{pane: Pane | null, textChanged: boolean, hasEnded: boolean}} */
+  const state = { pane: null, textChanged: false, hasEnded: false };
+  const position = createPosition(view, element, body, more);
   const paintText = createTextRenderer(view, body);
   const thinking = /** @type {Text} */ (elements.thinking);
-
-  const scrollToEnd = () => {
-    body.scrollTop = body.scrollHeight;
-    state.following = true;
-    show(more, false, element);
-  };
-  const onRead = () => { state.isRead = body.scrollHeight > body.clientHeight; };
-  for (const gesture of ["wheel", "touchmove", "pointerdown", "keydown"]) {
-    body.addEventListener(gesture, onRead, { signal, passive: true });
-  }
-  more.addEventListener("click", () => {
-    onRead();
-    scrollToEnd();
-  }, { signal });
-  body.addEventListener("scroll", () => {
-    state.following = body.scrollHeight - body.scrollTop - body.clientHeight < NEAR_END_PX;
-    if (state.following) show(more, false, element);
-  }, { signal, passive: true });
 
   /** @param {Pane} pane */
   const paint = (pane) => {
@@ -123,12 +106,11 @@ export function createPane(view, element, { number }, menuItems) {
     state.hasEnded = isEnded;
     if (!state.textChanged || isEnded) return;
     state.textChanged = false;
-    if (state.following) scrollToEnd();
-    else show(more, true, element);
+    position.onNewText();
   };
   // An ended answer stands at its beginning, unless someone reads it: then what is read stays in place.
   const end = () => {
-    const isHeld = state.isRead || hasSelection(body);
+    const isHeld = position.isRead() || hasSelection(body);
     element.classList.toggle("llm-held", isHeld);
     if (!isHeld) body.scrollTop = 0;
     show(more, false, element);
@@ -136,7 +118,7 @@ export function createPane(view, element, { number }, menuItems) {
   const restart = () => {
     element.classList.remove("llm-all", "llm-held");
     elements.offerAll(false);
-    Object.assign(state, { following: true, isRead: false });
+    position.restart();
   };
   const toggleAll = () => {
     if (!state.hasEnded) return;
@@ -183,10 +165,45 @@ export function createPane(view, element, { number }, menuItems) {
       difference.scrollTop = 0;
     },
     scroll: (direction) => {
-      onRead();
+      position.onRead();
       visible().scrollBy(0, direction * visible().clientHeight * 0.9);
     },
     clear: elements.clear,
+  };
+}
+
+/**
+ * Create the position in the text of a streaming answer: at its end, until it is read further up. A button
+ * then leads to the end.
+ * @param {View} view
+ * @param {HTMLElement} element the frame, which gets the focus that the button had
+ * @param {HTMLElement} body the text
+ * @param {HTMLElement} more the button
+ */
+function createPosition({ signal }, element, body, more) {
+  const state = { following: true, isRead: false };
+  const toEnd = () => {
+    body.scrollTop = body.scrollHeight;
+    state.following = true;
+    show(more, false, element);
+  };
+  const onRead = () => { state.isRead = body.scrollHeight > body.clientHeight; };
+  for (const gesture of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+    body.addEventListener(gesture, onRead, { signal, passive: true });
+  }
+  more.addEventListener("click", () => {
+    onRead();
+    toEnd();
+  }, { signal });
+  body.addEventListener("scroll", () => {
+    state.following = body.scrollHeight - body.scrollTop - body.clientHeight < NEAR_END_PX;
+    if (state.following) show(more, false, element);
+  }, { signal, passive: true });
+  return {
+    onRead,
+    isRead: () => state.isRead,
+    onNewText: () => (state.following ? toEnd() : show(more, true, element)),
+    restart: () => { Object.assign(state, { following: true, isRead: false }); },
   };
 }
 

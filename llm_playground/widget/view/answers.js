@@ -18,13 +18,13 @@ import { createFormChanges, createRunWalk } from "./run_walk.js";
 const KEEP_ALL_UP_TO = 40;
 // How often a streaming answer outside the viewport is painted.
 const OFFSCREEN_EVERY_MS = 500;
-// What the line above the answers leaves out first where it is short of room.
+// The part of the summary that is left out first where there is little room.
 const ESTIMATE = /( \(estimate [^)]*\))/;
 const EMPTY = "Answers appear here, side by side. Ctrl+Enter runs, ? shows all keys.";
 
 /** @param {View} view */
 export function createAnswers(view) {
-  const line = h("span", { class: "llm-progress" });
+  const summary = createSummary();
   const againstBaseline = (/** @type {string} */ key) => `Against the baseline; answer 1 is pinned if none is (${key})`;
   const asText = createToggle(view, "Text", "As the model wrote it (t)", () => {
     rememberForm(view, formOf());
@@ -41,7 +41,7 @@ export function createAnswers(view) {
     updateDifferences();
   });
   const tools = h("div", { class: "llm-answer-tools", hidden: true }, asText, onlyFailed, onlyDifferent, showDifference);
-  const lead = h("div", { class: "llm-lead" }, line, ...createFormChanges(view), view.status.element);
+  const lead = h("div", { class: "llm-lead" }, summary.element, ...createFormChanges(view), view.status.element);
   const grid = h("div", { class: "llm-grid" });
   const element = h("div", { class: "llm-answers" },
     h("div", { class: "llm-head" }, lead, createRunWalk(view), tools), grid);
@@ -137,11 +137,7 @@ export function createAnswers(view) {
   const updateLine = () => {
     const all = allPanes().length;
     const shown = painted.hidden.size > 0 ? `${all - painted.hidden.size} of ${all} shown` : "";
-    const said = painted.answers && all > 0 ? [shown, progress(painted.answers)].filter(Boolean).join(" · ") : EMPTY;
-    if (line.textContent === said) return;
-    const parts = said.split(ESTIMATE).map((part, at) => (at % 2 === 1 ? h("span", { class: "llm-estimate" }, part) : part));
-    line.replaceChildren(...parts);
-    line.title = said;
+    summary.set(painted.answers && all > 0 ? [shown, progress(painted.answers)].filter(Boolean).join(" · ") : EMPTY);
   };
   const updateFrames = () => {
     const only = { failed: isPressed(onlyFailed), different: isPressed(onlyDifferent) };
@@ -263,6 +259,20 @@ export function createAnswers(view) {
       for (const frame of frames.values()) frame.setAttribute("tabindex", frame === first ? "0" : "-1");
       first?.focus({ preventScroll: true });
       return first !== undefined;
+    },
+  };
+}
+
+/** Create the line that sums up the answers. */
+function createSummary() {
+  const element = h("span", { class: "llm-progress" });
+  return {
+    element,
+    set: (/** @type {string} */ text) => {
+      if (element.textContent === text) return;
+      element.replaceChildren(...text.split(ESTIMATE).map((part, at) => (
+        at % 2 === 1 ? h("span", { class: "llm-estimate" }, part) : part)));
+      element.title = text;
     },
   };
 }

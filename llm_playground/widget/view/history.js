@@ -56,37 +56,15 @@ export function createHistoryDialog(view) {
    * @param {Date} now
    */
   const drawItem = (item, at, now) => {
-    const { run, answer } = item;
-    const isUnfolded = state.unfolded.has(run.run_id);
-    const element = h("li", {
-      role: "option", id: `${ids.row}-${at}`, "aria-selected": "false", "data-failed": isFailure(item),
-      class: answer ? "llm-past-one" : "llm-past-run",
-    });
-    const prompt = answer ? answer.prompt : run.prompt || (run.compressed ? "(compressed)" : "(no text stored)");
-    const text = (answer ?? run).answer;
-    const title = Object.keys(run.models).join(", ");
-    if (prompt) element.append(h("span", { class: "llm-past-prompt" }, prompt));
-    if (answer || !isUnfolded) element.append(h("span", { class: "llm-past-answer" }, text));
-    element.append(h("span", { class: "llm-side", title: answer?.model ?? title }, aboutLine(item, now)));
-    if (!answer) element.append(...createDiffers(run));
-    if (!answer) element.prepend(createFold(at, isUnfolded));
-    if (!answer && isUnfolded) element.append(h("span", { class: "llm-offscreen" }, "unfolded")); // for a reader
-    element.addEventListener("click", () => reopen(at), { signal: view.signal });
-    return element;
-  };
-  /**
-   * A mark beside a Run, pressed with the pointer; the keyboard has the arrows.
-   * @param {number} at
-   * @param {boolean} isUnfolded
-   */
-  const createFold = (at, isUnfolded) => {
-    const fold = h("span", { class: "llm-past-fold", "aria-hidden": "true" }, isUnfolded ? "▾" : "▸");
-    fold.addEventListener("click", (event) => {
-      event.stopPropagation();
+    const isUnfolded = state.unfolded.has(item.run.run_id);
+    const fold = item.answer ? null : createFold(view, isUnfolded, () => {
       toggle(at, !isUnfolded);
       search.focus();
-    }, { signal: view.signal });
-    return fold;
+    });
+    const element = createHistoryRow(item, isUnfolded, now, fold);
+    element.id = `${ids.row}-${at}`;
+    element.addEventListener("click", () => reopen(at), { signal: view.signal });
+    return element;
   };
   /** @param {number} at */
   const mark = (at) => {
@@ -217,6 +195,45 @@ export function createHistoryDialog(view) {
     load();
   };
   return { element: dialog.element, open, close: dialog.close };
+}
+
+/**
+ * Create the row of a Run, with its `fold`, or of an answer.
+ * @param {HistoryItem} item
+ * @param {boolean} isUnfolded
+ * @param {Date} now
+ * @param {HTMLElement | null} fold
+ */
+function createHistoryRow(item, isUnfolded, now, fold) {
+  const { run, answer } = item;
+  const row = h("li", {
+    role: "option", "aria-selected": "false", "data-failed": isFailure(item),
+    class: answer ? "llm-past-one" : "llm-past-run",
+  });
+  const prompt = answer ? answer.prompt : run.prompt || (run.compressed ? "(compressed)" : "(no text stored)");
+  const models = answer?.model ?? Object.keys(run.models).join(", ");
+  if (fold) row.append(fold);
+  if (prompt) row.append(h("span", { class: "llm-past-prompt" }, prompt));
+  if (answer || !isUnfolded) row.append(h("span", { class: "llm-past-answer" }, (answer ?? run).answer));
+  row.append(h("span", { class: "llm-side", title: models }, aboutLine(item, now)));
+  if (!answer) row.append(...createDiffers(run));
+  if (!answer && isUnfolded) row.append(h("span", { class: "llm-offscreen" }, "unfolded")); // for a reader
+  return row;
+}
+
+/**
+ * Create the mark beside a Run, pressed with the pointer; the keyboard has the arrows.
+ * @param {View} view
+ * @param {boolean} isUnfolded
+ * @param {() => void} onPress
+ */
+function createFold(view, isUnfolded, onPress) {
+  const fold = h("span", { class: "llm-past-fold", "aria-hidden": "true" }, isUnfolded ? "▾" : "▸");
+  fold.addEventListener("click", (event) => {
+    event.stopPropagation();
+    onPress();
+  }, { signal: view.signal });
+  return fold;
 }
 
 /**

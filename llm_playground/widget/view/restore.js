@@ -3,6 +3,7 @@
 
 import { plural } from "./answer_state.js";
 import { button, follow, h, setText } from "./dom.js";
+import { formatMoment } from "./history_list.js";
 
 /** @typedef {import("./dom.js").View} View */
 
@@ -18,7 +19,7 @@ export function createDraftStatus(view) {
   });
   const element = h("span", { class: "llm-draft" }, words, act);
   follow(view, ["draft"], () => {
-    const { text, title, action } = draftStatus(view.model.get("draft"));
+    const { text, title, action } = draftStatus(view.model.get("draft"), new Date());
     setText(words, text && `· ${text}`);
     words.title = title;
     // Keep the button while it has the focus: after Discard it becomes Undo.
@@ -44,7 +45,7 @@ export function createSavedLine(view, head) {
   const element = h("span", { class: "llm-saved" }, words, importRuns, runFresh);
   head.prepend(element);
   follow(view, ["saved"], () => {
-    const { text, canImport } = savedLine(view.model.get("saved"));
+    const { text, canImport } = savedLine(view.model.get("saved"), new Date());
     setText(words, text);
     words.title = text;
     importRuns.hidden = !canImport;
@@ -73,13 +74,14 @@ export function createSavedLine(view, head) {
 /**
  * The text beside the name, and the action that its button offers.
  * @param {DraftState} draft
+ * @param {Date} now
+ * @param {string} [locale]
  * @returns {{text: string, title: string, action: "Discard" | "Undo" | ""}}
  */
-export function draftStatus({ state, at, why = "" }) {
-  if (state === "saved") return { text: "draft saved", title: at ? `Saved ${formatDate(at)}` : "", action: "" };
-  if (state === "restored") {
-    return { text: `draft${at ? ` of ${formatDate(at)}` : ""} restored`, title: "", action: "Discard" };
-  }
+export function draftStatus({ state, at, why = "" }, now, locale) {
+  const moment = formatMoment(at ?? "", now, locale);
+  if (state === "saved") return { text: "draft saved", title: moment && `Saved ${moment}`, action: "" };
+  if (state === "restored") return { text: `draft${moment && ` of ${moment}`} restored`, title: "", action: "Discard" };
   if (state === "discarded") return { text: "draft discarded", title: "", action: "Undo" };
   if (state === "not kept") return { text: "draft not kept", title: why, action: "" };
   return { text: "", title: "", action: "" };
@@ -88,25 +90,16 @@ export function draftStatus({ state, at, why = "" }) {
 /**
  * The line above restored answers, and whether they can be imported into the log.
  * @param {SavedState} saved
+ * @param {Date} now
+ * @param {string} [locale]
  * @returns {{text: string, canImport: boolean}}
  */
-export function savedLine({ count = 0, wanted = count, at, where }) {
+export function savedLine({ count = 0, wanted = count, at, where }, now, locale) {
   if (count === 0) return { text: "", canImport: false };
   const number = count < wanted ? `${count} of ${wanted}` : `${count}`;
-  const from = at ? ` from ${formatDate(at)}` : "";
+  const moment = formatMoment(at ?? "", now, locale);
+  const from = moment && ` from ${moment}`;
   const text = `${number} saved answer${wanted === 1 ? "" : "s"}${from}`;
   if (where === "notebook") return { text: `${text} · in this notebook, not in your log`, canImport: true };
   return { text: `${text} · nothing paid`, canImport: false };
-}
-
-/**
- * A date and time: "21 Nov 17:52".
- * @param {string} iso
- */
-export function formatDate(iso) {
-  const date = new Date(iso);
-  if (Number.isNaN(date.getTime())) return "an unknown time";
-  const day = date.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
-  const time = date.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
-  return `${day} ${time}`;
 }
