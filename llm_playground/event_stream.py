@@ -198,7 +198,7 @@ class _Iterator:
 
     def __next__(self) -> StreamEvent:
         reading = self._reading
-        del self  # as above
+        del self  # as in _AsyncIterator
         with interrupts_in_one_line(reading.text):
             event = reading.events.get()
         if event is None:

@@ -151,7 +151,7 @@ class _Drawing:
 
     def __init__(self, total: int, line: Line) -> None:
         self.progress = Progress(total)
-        self.users = 0  # that await calls of it
+        self.users = 0  # groups of calls that are awaited
         self._line = line
         self._shown_from = time.monotonic() + SHOWN_AFTER_S
         self._shown = ""

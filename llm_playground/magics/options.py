@@ -244,7 +244,8 @@ def _value(option: Option, flag: str, text: str) -> tuple[object, str]:
             raise ValueError(f"{flag} takes no value.")
         return True, text
     text = text[1:] if is_joined else text.lstrip()
-    if not text or (not is_joined and _names_option(text)):
+    next_flag = None if is_joined else _FLAG.match(text)
+    if not text or (next_flag is not None and next_flag[0] in OPTION_OF_FLAG):
         raise ValueError(f"{flag} takes a value: {flag} {option.metavar}.")
     if text[0] in _TYPOGRAPHIC_QUOTES:
         raise ValueError(f"quote the value of {flag} with ' or \", since {text[0]} is no quote.")
@@ -254,11 +255,6 @@ def _value(option: Option, flag: str, text: str) -> tuple[object, str]:
     except ValueError:
         kind = _KIND_NAMES.get(option.read, "another value")  # type: ignore[call-overload]  # any callable is a key
         raise ValueError(f"{flag} takes {kind}, not {short_repr(word)}.") from None
-
-
-def _names_option(text: str) -> bool:
-    found = _FLAG.match(text)
-    return found is not None and found[0] in OPTION_OF_FLAG
 
 
 def first_word(text: str) -> tuple[str, str]:

@@ -151,7 +151,11 @@ def state_of(panel: Playground, *, reads_log: bool = False) -> dict[str, Any] | 
     if not found.is_own:
         wanted = {*of.values(), found.pinned.number}
         _, states = found.session.answers.changes_and_snapshot()
-        panes = [_without_caveats(state) for state in states if state["number"] in wanted]
+        for state in states:
+            if state["number"] in wanted:
+                # The answers beside these say what is true of both.
+                notices = [one for one in state.get("notices", ()) if one != footer.LOCAL_NOTE]
+                panes.append(state | {"notices": notices})
     return {
         "run": found.run.number,
         "answer": found.pinned.number,
@@ -161,12 +165,6 @@ def state_of(panel: Playground, *, reads_log: bool = False) -> dict[str, Any] | 
         "of": [[number, other] for number, other in of.items()],
         "panes": panes,
     }
-
-
-def _without_caveats(pane: dict[str, Any]) -> dict[str, Any]:
-    """The state of an answer beside others, which say what is true of both."""
-    notices = pane.get("notices", ())
-    return pane | {"notices": [line for line in notices if line != footer.LOCAL_NOTE]}
 
 
 def _differs(found: _Baseline, shown: PanelRun | None) -> dict[str, str] | None:

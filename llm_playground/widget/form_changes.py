@@ -231,9 +231,9 @@ def changed_values(
 def differing_values(
     before: Iterable[Mapping[str, str]], after: Iterable[Mapping[str, str]]
 ) -> list[str]:
-    """The values that two Runs were sent with different ones of, in words; without those of cases.
+    """The values in which two Runs differ, in words; without those that vary within a Run.
 
-    Each prompt that was sent has the hashes of its values by name.
+    Each Run has the hashes of its values by name, for each prompt that was sent.
 
     >>> differing_values([{"n": "a", "m": "b"}], [{"n": "c", "m": "b"}])
     ['{{n}}']

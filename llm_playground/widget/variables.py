@@ -161,7 +161,8 @@ class PromptInputs:
         panel.table = shown
         panel.tables = [one.as_dict() for one in available_tables(variables, names)]
         panel.variables = [variable_info(name, table, panel.values, variables) for name in names]
-        panel.attachment_note = _attachment_note(panel)
+        notes = (_image_note(panel), *_file_notes(panel))
+        panel.attachment_note = " ".join(filter(None, notes))
 
 
 class _CellListener:
@@ -231,11 +232,6 @@ def _namespace() -> Mapping[str, object]:
     """The notebook's variables; empty outside IPython."""
     shell = get_ipython()
     return shell.user_ns if shell is not None else {}
-
-
-def _attachment_note(panel: Playground) -> str:
-    """Which of the models take no images or files of the prompt's kinds; empty if all do."""
-    return " ".join(filter(None, (_image_note(panel), *_file_notes(panel))))
 
 
 def _file_notes(panel: Playground) -> Iterator[str]:

@@ -231,7 +231,7 @@ def test_after_the_connection_was_lost_it_catches_up(open_slow, story):
     expect(notebook.by("answer")).to_have_text(answer_of(notebook))
 
 
-def test_a_busy_kernel_is_told_where_it_does_not_hear(open_slow):
+def test_a_busy_kernel_is_shown_where_messages_wait_for_it(open_slow):
     file = f"go-on-{secrets.token_hex(4)}"
     notebook = open_slow(WAITING.format(file=file))
     notebook.page.evaluate(f"() => {{ {KERNEL}.commsOverSubshells = 'disabled'; }}")
