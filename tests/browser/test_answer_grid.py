@@ -171,6 +171,7 @@ def test_what_a_reader_reads_stays_in_place_when_the_answer_ends(notebook, vendo
     run, stop = notebook.by("run"), notebook.by("stop")
     place = run.bounding_box()
     run.click()
+    expect(notebook.by("pane").first).to_have_attribute("data-state", "running")
     answer = notebook.by("answer").first
     notebook.page.wait_for_function(
         "answer => answer.scrollHeight > 3 * answer.clientHeight", arg=answer.element_handle()
