@@ -7,6 +7,7 @@ import { NO_ANSWERS, counterpartOf, hasFailed, hasText, hiddenAnswers, isOpen, p
 import { button, h } from "./dom.js";
 import { fillGrid } from "./grid_view.js";
 import { createFormChanges, createRunWalk } from "./run_walk.js";
+import { anchorOf, createVisibilityTracker } from "./viewport.js";
 
 /** @typedef {import("./answer.js").PaneView} PaneView */
 /** @typedef {import("./answer_state.js").Pane} Pane */
@@ -278,36 +279,6 @@ function createSummary() {
 }
 
 /**
- * Note where the first visible answer stands. The returned function scrolls it back there, after answers
- * above it have become shorter.
- * @param {HTMLElement} grid
- * @param {Iterable<HTMLElement>} frames
- */
-function anchorOf(grid, frames) {
-  const scroller = scrollerOf(grid);
-  const top = scroller.getBoundingClientRect().top;
-  for (const frame of frames) {
-    const before = frame.getBoundingClientRect();
-    if (before.bottom > Math.max(top, 0) && before.height > 0) {
-      return () => { scroller.scrollTop += frame.getBoundingClientRect().top - before.top; };
-    }
-  }
-  return () => {};
-}
-
-/**
- * The nearest element around another one that scrolls vertically.
- * @param {Element} element
- * @returns {Element}
- */
-function scrollerOf(element) {
-  for (let at = element.parentElement; at; at = at.parentElement) {
-    if (at.scrollHeight > at.clientHeight + 1 && /auto|scroll/.test(getComputedStyle(at).overflowY)) return at;
-  }
-  return document.documentElement;
-}
-
-/**
  * Whether an answer has ended between two states of the same Run.
  * @param {AnswerSet | null} before
  * @param {AnswerSet} after
@@ -351,44 +322,4 @@ function rememberForm(view, form) {
 /** @param {Element} element */
 function isPressed(element) {
   return element.getAttribute("aria-pressed") === "true";
-}
-
-const MARGIN = "100% 0px";
-
-/**
- * Track which panes are in or near the viewport.
- * @param {View} view
- * @param {(number: number, isNear: boolean) => void} onChange
- */
-export function createVisibilityTracker({ signal }, onChange) {
-  /** @type {Map<Element, number>} */
-  const watched = new Map();
-  /** @type {Set<number>} */
-  const near = new Set();
-  const observer = new IntersectionObserver((entries) => {
-    for (const { target, isIntersecting } of entries) {
-      const number = watched.get(target);
-      if (number === undefined) continue;
-      if (isIntersecting) near.add(number);
-      else near.delete(number);
-      onChange(number, isIntersecting);
-    }
-  }, { rootMargin: MARGIN });
-  signal.addEventListener("abort", () => observer.disconnect());
-  return {
-    /**
-     * @param {Element} element
-     * @param {number} number
-     */
-    watch: (element, number) => {
-      watched.set(element, number);
-      observer.observe(element);
-    },
-    isNear: (/** @type {number} */ number) => near.has(number),
-    reset: () => {
-      observer.disconnect();
-      watched.clear();
-      near.clear();
-    },
-  };
 }
