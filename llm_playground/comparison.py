@@ -157,7 +157,9 @@ def compare(
     parameters = set_parameters(dict(locals()))
     n = iterations_from(n, iterations)
     if isinstance(prompt_or_prompts, Mapping):
-        raise InvalidParameterError("compare takes a prompt or a list of prompts; got a dict.")
+        raise InvalidParameterError(
+            "compare takes a prompt or a list of prompts; got a dict. Pass list(prompts.values())."
+        )
     prompts: list[str | Prompt] = _as_list(prompt_or_prompts)
     model_names: list[str] = _as_list(models)
     if not prompts or not model_names:

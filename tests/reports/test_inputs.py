@@ -210,7 +210,7 @@ def test_what_is_no_table_is_said(cases, problem):
     [
         ("Capital? {{town}}", "in the prompt, only {{town}}. Write {{city}}; it has key, city."),
         ("Capital? {city}", "in the prompt. Write {{city}}; it has key, city."),
-        ({"short": "{{city}}?"}, "compare takes a prompt or a list of prompts; got a dict."),
+        ({"short": "{{city}}?"}, "a list of prompts; got a dict. Pass list(prompts.values())."),
     ],
 )
 def test_what_names_no_column_is_said(home, prompt, problem):
