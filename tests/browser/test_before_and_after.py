@@ -5,11 +5,14 @@ each beside the picture of now to ``screenshots/pair-*.png``.
 """
 
 import io
+import threading
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
+from tests.browser.stories import Held
 from tests.browser.test_looks import ANSWER, LIGHT, SCREENSHOTS, use_theme
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, WireServer
@@ -29,19 +32,26 @@ ONE_WORD = "pg.cases, pg.iterations, pg.temperature = reviews, 2, [0, 1]"
 ONCE = "pg.cases, pg.iterations, pg.temperature = None, 1, None"
 # By name, what a picture shows: what is set, the prompt, and the panel's width in px. The numbers
 # are of the ten changes: 1 heights, 2 rows, 3 baseline, 4 JSON, 5 heads, 6 roles of text,
-# 7 variables, 9 padding and focus, 10 parameters that are auto or swept, and the prompt's width.
+# 7 variables, 8 Stop all and the status line, 9 padding and focus, 10 parameters that are auto or swept, and the prompt's width.
 STATES = {
     "words-1-2-5-10": (ONE_WORD, "One word: {{review}}", 1200),
     "json-4": (ONCE, "As JSON: {{report}}", 1200),
     "baseline-3": (ONCE, "Once more", 1200),
+    "running-8": (ONCE, "At length", 800),
+    "stopped-8": (ONCE, "At length", 800),
     "focus-9": (ONCE, "In brief", 800),
     "wide-6-7-10": (ONCE, "Sum up {{report}}, in {{points}} points", 1600),
 }
 JSON = '{"quarter": "Q3", "change": 0.04, "drivers": ["exports", "catalogue"], "risk": null}'
 
 
+NEVER = threading.Event()
+
+
 def answer_to(request):
     text = request.body.decode()
+    if "At length" in text:
+        return Reply(Held(openai_stream([ANSWER]), NEVER), pause_s=0.05)
     if "One word" in text:
         return Reply(openai_stream(["positive"]))
     if "As JSON" in text:
@@ -77,13 +87,23 @@ def draw(notebook, state):
         notebook.in_kernel("pg.prompt = 'At first'")
         notebook.run_to_end()
         notebook.in_kernel("pg.baseline = 1; pg.prompt = 'Once more'")
-    if not state.startswith("wide"):
+    if state.endswith("-8"):
+        notebook.by("run").click()
+        expect(notebook.by("answer").nth(1)).to_contain_text("three things")
+    elif not state.startswith("wide"):
         notebook.run_to_end()
+    if state == "stopped-8":
+        notebook.by("stop").click()
+        notebook.expect_in_kernel("pg.running", "False")
     if state == "focus-9":
         notebook.by("pane").first.focus()
         notebook.page.keyboard.press("ArrowRight")
     notebook.painted()
-    return Image.open(io.BytesIO(notebook.panel.screenshot())).convert("RGB")
+    picture = Image.open(io.BytesIO(notebook.panel.screenshot())).convert("RGB")
+    if state == "running-8":
+        notebook.by("stop").click()
+        notebook.expect_in_kernel("pg.running", "False")
+    return picture
 
 
 @pytest.mark.parametrize("state", STATES)
