@@ -13,9 +13,9 @@ import contextvars
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -93,7 +93,29 @@ def run(
 
 async def bridge(work: Coroutine[Any, Any, T]) -> T:
     """Await a coroutine that runs on the background loop, from any other loop."""
-    return await asyncio.wrap_future(submit(work))
+    with _waking_regularly():
+        return await asyncio.wrap_future(submit(work))
+
+
+@contextmanager
+def _waking_regularly() -> Iterator[None]:
+    """Have this loop wake up ten times a second.
+
+    ipykernel's handler of an interrupt schedules the cancelling without waking the loop. A loop on
+    which nothing happens would cancel only when the next answer arrives.
+    """
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
+
+    def wake() -> None:
+        nonlocal timer
+        timer = loop.call_later(_POLL_S, wake)
+
+    timer = loop.call_later(_POLL_S, wake)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 async def in_thread(work: Callable[[], T]) -> T:
@@ -149,7 +171,8 @@ class Handover(Generic[T]):
     async def get(self) -> T:
         """Wait for the next item."""
         while not self._items:
-            await self._wakeup.wait()
+            with _waking_regularly():
+                await self._wakeup.wait()
             pause_s = self._woken_at + _WAKE_EVERY_S - time.monotonic()
             if pause_s > 0:
                 await asyncio.sleep(pause_s)
