@@ -109,6 +109,7 @@ def test_calls_awaited_at_once_share_a_line(serve, lines):
 
 
 def test_only_terminals_and_notebooks_have_a_line(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "_shell", lambda: None)
     assert progress._line() is None
 
     monkeypatch.setattr(progress, "is_terminal", lambda: True)

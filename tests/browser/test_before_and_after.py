@@ -32,7 +32,8 @@ ONE_WORD = "pg.cases, pg.iterations, pg.temperature = reviews, 2, [0, 1]"
 ONCE = "pg.cases, pg.iterations, pg.temperature = None, 1, None"
 # By name, what a picture shows: what is set, the prompt, and the panel's width in px. The numbers
 # are of the ten changes: 1 heights, 2 rows, 3 baseline, 4 JSON, 5 heads, 6 roles of text,
-# 7 variables, 8 Stop all and the status line, 9 padding and focus, 10 parameters that are auto or swept, and the prompt's width.
+# 7 variables, 8 Stop all and the status line, 9 padding and focus, 10 parameters that are auto or
+# swept, and the prompt's width.
 STATES = {
     "words-1-2-5-10": (ONE_WORD, "One word: {{review}}", 1200),
     "json-4": (ONCE, "As JSON: {{report}}", 1200),
