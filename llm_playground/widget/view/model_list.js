@@ -15,6 +15,8 @@ import {
 
 /** @type {Listing} */
 const NOTHING_LISTED = { typed: null, groups: [], offers: [], late: [] };
+const GAP_PX = 4;
+const HIGHEST_PX = 360; // of a full list with its hint and a line about a key
 
 /**
  * Create the list. While it is open it keeps its position, and listed models keep their place when the
@@ -29,12 +31,15 @@ export function createModelList(view, input) {
   });
   const none = h("p", { class: "llm-nomatch", role: "status" });
   const help = h("div", {});
-  const element = h("div", { class: "llm-list", hidden: true }, list, none, help,
+  // In the top layer no output area cuts it or gets scroll bars of its own.
+  const element = h("div", { class: "llm-list", hidden: true, popover: "manual" }, list, none, help,
     h("p", { class: "llm-hint" }, "US dollars per million tokens, in/out. Enter adds or removes, Esc closes."));
   input.setAttribute("aria-controls", id);
   /** @type {{listing: Listing, active: number, waiting: boolean}} `waiting`: Enter was pressed before models were known */
   const state = { listing: NOTHING_LISTED, active: -1, waiting: false };
 
+  /** Move the open list along with the panel. */
+  let moveAlong = () => {};
   /** @returns {Choice[]} */
   const choices = () => view.model.get("choices");
   /** @returns {string[]} */
@@ -45,7 +50,9 @@ export function createModelList(view, input) {
 
   const close = () => {
     const wasOpen = !element.hidden;
+    if (wasOpen) element.hidePopover();
     element.hidden = true;
+    window.removeEventListener("scroll", moveAlong, { capture: true });
     state.active = -1;
     state.waiting = false;
     input.setAttribute("aria-expanded", "false");
@@ -55,9 +62,11 @@ export function createModelList(view, input) {
   const open = () => {
     if (element.hidden) {
       view.model.send({ type: "choices" });
-      positionBelow(element, input);
+      element.hidden = false;
+      element.showPopover();
+      moveAlong = attach(element, input);
+      window.addEventListener("scroll", moveAlong, { capture: true, signal: view.signal });
     }
-    element.hidden = false;
     state.waiting = false;
     input.setAttribute("aria-expanded", "true");
     list.scrollTop = 0;
@@ -174,18 +183,29 @@ export function createModelList(view, input) {
 }
 
 /**
- * Position the list below the input, within the panel.
+ * Position the list at the input, within the window: below it, or above it where there is more room.
+ * Returns a function that moves the list as far as the panel has moved since.
  * @param {HTMLElement} popup
  * @param {HTMLElement} input
  */
-function positionBelow(popup, input) {
-  const frame = popup.parentElement?.getBoundingClientRect();
-  const at = input.getBoundingClientRect();
-  if (!frame) return;
-  const width = Math.min(frame.width, 600);
-  popup.style.width = `${width}px`;
-  popup.style.top = `${at.bottom - frame.top + 4}px`;
-  popup.style.left = `${Math.max(0, Math.min(at.left - frame.left, frame.width - width))}px`;
+function attach(popup, input) {
+  const frame = /** @type {HTMLElement} */ (popup.parentElement);
+  const [start, at] = [frame.getBoundingClientRect(), input.getBoundingClientRect()];
+  const [above, below] = [at.top - GAP_PX, window.innerHeight - at.bottom - GAP_PX];
+  const isBelow = below >= HIGHEST_PX || below >= above;
+  const width = Math.min(start.width, 600);
+  Object.assign(popup.style, {
+    width: `${width}px`,
+    maxHeight: `${isBelow ? below : above}px`,
+    left: `${Math.max(start.left, Math.min(at.left, start.right - width))}px`,
+    top: isBelow ? `${at.bottom + GAP_PX}px` : "auto",
+    bottom: isBelow ? "auto" : `${window.innerHeight - above}px`,
+    translate: "none",
+  });
+  return () => {
+    const now = frame.getBoundingClientRect();
+    popup.style.translate = `${now.left - start.left}px ${now.top - start.top}px`;
+  };
 }
 
 /**
