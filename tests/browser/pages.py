@@ -256,6 +256,13 @@ class NotebookPage:
         """End the notebook's kernel."""
         self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
 
+    def rename(self) -> None:
+        """Give the notebook another name, as the app's command does."""
+        name = f"{self.name}-renamed"
+        renaming = "name => window.jupyterapp.shell.currentWidget.context.rename(`${name}.ipynb`)"
+        self.page.evaluate(renaming, name)
+        self.name = name
+
     def selected(self) -> int:
         """The index of the selected cell."""
         index: int = self.page.evaluate(f"() => {_CONTENT}.activeCellIndex")

@@ -104,6 +104,12 @@ def copy_of(notebook):
     return notebook.page.locator("[data-llm=saved]")
 
 
+def kept_in(saved):
+    """The outputs of a saved notebook's first cell that have answers."""
+    outputs = saved["cells"][0]["outputs"]
+    return [output for output in outputs if "text/markdown" in output.get("data", {})]
+
+
 def test_a_draft_survives_execution_restart_and_discarding(opened):
     notebook = opened()
     notebook.by("prompt").fill("Half a thought")
@@ -150,7 +156,7 @@ def test_the_saved_notebook_keeps_the_answers_and_the_page_shows_them_once(opene
     expect(copy_of(notebook)).to_be_hidden()
     assert answer_of(notebook) == BRIEF
     saved = notebook.saved()
-    [kept] = [o for o in saved["cells"][0]["outputs"] if "text/markdown" in o.get("data", {})]
+    [kept] = kept_in(saved)
     assert BRIEF in "".join(kept["data"]["text/html"])
     assert "<script" not in "".join(kept["data"]["text/html"])
     page, _ = HTMLExporter().from_notebook_node(nbformat.reads(json.dumps(saved), 4))
@@ -276,7 +282,7 @@ def test_on_a_reloaded_page_the_notebook_keeps_the_new_answers(opened):
 
     expect(copy_of(notebook)).to_have_count(1)
     expect(copy_of(notebook)).to_be_hidden()
-    [kept] = [o for o in notebook.saved()["cells"][0]["outputs"] if "text/markdown" in o["data"]]
+    [kept] = kept_in(notebook.saved())
     assert "Say goodbye." in "".join(kept["data"]["text/markdown"])
 
 
@@ -319,17 +325,29 @@ def test_two_views_of_one_widget_lose_no_run(opened):
     assert logged(notebook) == before + 2
 
 
-def test_in_notebook_7_too(opened):
-    notebook = opened(app="notebook")
+UNNAMED = """pg = lp.Playground(models={model!r}, prompt='Say hello.', max_tokens=300)
+pg"""
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_a_renamed_notebook_keeps_the_work_of_a_panel_without_a_name(opened, app):
+    notebook = opened(source=UNNAMED, app=app)
     ran(notebook, "Say goodbye.")
     expect(draft_words(notebook)).to_have_text("· draft saved")
-    expect(copy_of(notebook)).to_be_hidden()
+    expect(copy_of(notebook)).to_have_count(1)
+    asked = ids(notebook)
+    notebook.saved()
+    notebook.rename()
 
-    execute(notebook)
-
-    expect(notebook.by("prompt")).to_have_value("Say goodbye.")
-    expect(notebook.by("saved-line")).to_contain_text("1 saved answer from")
-    expect(copy_of(notebook)).to_be_hidden()
+    for _ in range(3):
+        restart(notebook)
+        execute(notebook)
+        expect(notebook.by("prompt")).to_have_value("Say goodbye.")
+        expect(notebook.by("saved-line")).to_contain_text("1 saved answer from")
+        expect(copy_of(notebook)).to_be_hidden()
+        assert ids(notebook) == asked
+        [kept] = kept_in(notebook.saved())
+        assert BRIEF in "".join(kept["data"]["text/html"])
 
 
 HEIGHTS = """() => [...document.querySelectorAll(".jp-CodeCell")].map(cell => {
