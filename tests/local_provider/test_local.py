@@ -546,6 +546,7 @@ def test_a_kernel_shuts_down_promptly_after_use(real_weights):
 
 
 def test_endless_answer_is_limited(home):
+    lp.configure(stop_repetition="off")  # whatever the model writes
     run = lp.ask("Say hello.", "local", extra={"ignore_eos": True})
 
     assert run.usage.output_tokens == _server_process.ANSWER_TOKENS

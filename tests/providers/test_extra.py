@@ -29,15 +29,20 @@ IDENTITY = [
     *((name, "model=") for name in ("model", "Model", "MODEL", " model", "mo_del", "Models")),
     *((name, "model=") for name in ("fallbacks", "preset", "\uff4dodel")),
     *((name, "model=") for name in ("context_window_fallbacks", "content_policy_fallbacks")),
-    *((name, "model=") for name in ("user_config", "deployment_id", "routingConfig")),
+    *((name, "model=") for name in ("user_config", "deployment_id", "routingConfig", "modelId")),
+    *((name, "model=") for name in ("context_window_fallback_dict", "router_settings_override")),
     *((name, "messages=") for name in ("messages", "Messages", "contents", "input", "prompt")),
+    *((name, "messages=") for name in ("inputs", "promptId", "conversation")),
+    ("previous_response_id", "messages="),
     *((name, "system=") for name in ("system", "systemInstruction", "system_instruction")),
-    *((name, "system=") for name in ("System-Instruction", "instructions")),
+    *((name, "system=") for name in ("System-Instruction", "instructions", "system_prompt")),
     *((name, "n= of lp.compare") for name in ("n", "N", "candidateCount", "candidate_count")),
     *((name, "n= of lp.compare") for name in ("best_of", "CandidateCount", "num_generations")),
     *((name, "n= of lp.compare") for name in ("sample_count", "numCompletions", "n ")),
+    *((name, "n= of lp.compare") for name in ("num_return_sequences", "num_candidates")),
     *((name, "leave it out") for name in ("stream", "Stream", "STREAM ")),
-    *((name, "endpoints=") for name in ("api_base", "base_url")),
+    *((name, "endpoints=") for name in ("api_base", "base_url", "api_key")),
+    ("custom_llm_provider", "endpoints="),
 ]
 LIMIT_NAMES = ["max_tokens", "max_completion_tokens", "maxOutputTokens", "max_output_tokens"]
 NO_LIMITS = [None, True, False, "", "many", "9,000", float("nan"), float("inf"), -1, 0, 10**12]
