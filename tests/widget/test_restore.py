@@ -343,8 +343,8 @@ def test_privacy_applies_to_the_notebook(home, monkeypatch, privacy, kept):
     lp.configure(privacy=privacy)
     panel = lp.Playground("letters", models=["local"], max_tokens=4)
     panel.prompt = "Write to ada@example.org."
-    shown = []
-    monkeypatch.setattr(panel.fallback_output, "show", lambda *output: shown.append(output) or 1)
+    saved = []
+    monkeypatch.setattr(panel.fallback_output, "replace", lambda *output: saved.append(output) or 1)
 
     panel.run()
     assert panel.results.status.tolist() == ["completed"]
@@ -352,8 +352,8 @@ def test_privacy_applies_to_the_notebook(home, monkeypatch, privacy, kept):
     until(lambda: all(one.name != "llm_playground-notebook" for one in threading.enumerate()))
 
     assert panel.problem == ""
-    assert "ada@example.org" not in json.dumps(shown)
-    assert (kept in json.dumps(shown)) if kept else not shown
+    assert "ada@example.org" not in json.dumps(saved)
+    assert (kept in json.dumps(saved)) if kept else not saved
 
 
 def kept_ids(panel):
