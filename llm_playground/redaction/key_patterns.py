@@ -7,7 +7,7 @@ of each shape first, and then for the text around it, takes 2 to 6 µs per kB.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -127,27 +127,35 @@ class _Finder:
     open: re.Pattern[str]
 
 
+def _either(anchor: str, patterns: Iterable[str]) -> str:
+    """A pattern of the anchor and one of ``patterns`` after it."""
+    return f"{re.escape(anchor)}(?:{'|'.join(dict.fromkeys(patterns))})"
+
+
 @cache
 def _finders() -> list[_Finder]:
     """The finders, compiled on first use, which takes 20 ms."""
     finders = []
     for anchor, label in dict.fromkeys((shape.anchor, shape.label) for shape in SHAPES):
         shapes = [shape for shape in SHAPES if (shape.anchor, shape.label) == (anchor, label)]
-        probes = "|".join(dict.fromkeys(shape.probe() for shape in shapes))
-        wholes = "|".join(shape.after_anchor(shape.rest) for shape in shapes)
-        opens = "|".join(shape.after_anchor(shape.growing) for shape in shapes)
-        patterns = (f"(?:{probes})", f"(?:{wholes})", f"(?:{opens})\\Z")
-        compiled = (re.compile(re.escape(anchor) + pattern) for pattern in patterns)
-        finders.append(_Finder(anchor, label, *compiled))
+        patterns = (
+            _either(anchor, (shape.probe() for shape in shapes)),
+            _either(anchor, (shape.after_anchor(shape.rest) for shape in shapes)),
+            _either(anchor, (shape.after_anchor(shape.growing) for shape in shapes)) + r"\Z",
+        )
+        finders.append(_Finder(anchor, label, *map(re.compile, patterns)))
     return finders
 
 
 @cache
 def _probes_by_anchor() -> list[tuple[str, Callable[[str], object]]]:
-    """A search for each anchor, which rarely matches in ordinary text."""
+    """A search for each anchor, which rarely matches in ordinary text.
+
+    It needs none of the finders: they are compiled when a text holds something like a key.
+    """
     anchors = dict.fromkeys(shape.anchor for shape in SHAPES)
-    probes = {a: [f.probe.pattern for f in _finders() if f.anchor == a] for a in anchors}
-    return [(anchor, re.compile("|".join(probes[anchor])).search) for anchor in anchors]
+    probes = {a: [shape.probe() for shape in SHAPES if shape.anchor == a] for a in anchors}
+    return [(anchor, re.compile(_either(anchor, probes[anchor])).search) for anchor in anchors]
 
 
 _BEGINNINGS = frozenset(shape.sign[:n] for shape in SHAPES for n in range(1, len(shape.sign)))

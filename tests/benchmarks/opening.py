@@ -70,7 +70,10 @@ def opened_ms(browser: Browser, server: Server, show: str) -> tuple[float, float
 
 def measure(rounds: int = ROUNDS) -> dict[str, tuple[float, float]]:
     """Medians in ms, first and next panel of a page, in turn."""
-    environment = {"LLM_PLAYGROUND_LOCAL_MODEL": os.environ.get("LLM_PLAYGROUND_LOCAL_MODEL", "")}
+    environment = {
+        "LLM_PLAYGROUND_LOCAL_MODEL": os.environ.get("LLM_PLAYGROUND_LOCAL_MODEL", ""),
+        "PYTHONDONTWRITEBYTECODE": "",  # pip compiles an installed package: imports read bytecode
+    }
     folder = Path(tempfile.mkdtemp())
     with serving(folder, environment=environment) as server, sync_playwright() as playwright:
         path = next(filter(None, map(shutil.which, BROWSERS)))
