@@ -49,6 +49,8 @@ _STYLES = (
 )
 _RELATIVE_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class)\b)", re.MULTILINE)
+# Whole lines only: an expression may follow a comment that casts it.
+_COMMENT = re.compile(r"^[ \t]*(?:/\*\*(?:(?!\*/)[\s\S])*\*/|//.*)[ \t]*\n", re.MULTILINE)
 
 
 def joined(modules: Iterable[Path]) -> str:
@@ -57,7 +59,7 @@ def joined(modules: Iterable[Path]) -> str:
     anywidget imports ``_esm`` from a Blob URL, from which a relative import cannot be resolved. The
     modules, which Node.js can import and test one by one, are therefore joined without their
     ``import`` lines and ``export`` keywords; as they then share one scope, their top-level names
-    must differ.
+    must differ. Lines of comments, a third of the text, are left out: each panel sends it all.
 
     Raises:
         CycleError: Modules import each other in a circle.
@@ -66,7 +68,8 @@ def joined(modules: Iterable[Path]) -> str:
     texts = {module.name: module.read_text("utf-8") for module in modules}
     imports = {name: _RELATIVE_IMPORT.findall(text) for name, text in texts.items()}
     order = TopologicalSorter(imports).static_order()
-    return "\n".join(_EXPORT.sub("", _RELATIVE_IMPORT.sub("", texts[name])) for name in order)
+    joined_texts = "\n".join(_RELATIVE_IMPORT.sub("", texts[name]) for name in order)
+    return _COMMENT.sub("", _EXPORT.sub("", joined_texts))
 
 
 def _editable(trait: t.TraitType[Any, Any]) -> t.TraitType[Any, Any]:
