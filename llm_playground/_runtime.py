@@ -13,9 +13,9 @@ import contextvars
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -93,29 +93,7 @@ def run(
 
 async def bridge(work: Coroutine[Any, Any, T]) -> T:
     """Await a coroutine that runs on the background loop, from any other loop."""
-    with _waking_regularly():
-        return await asyncio.wrap_future(submit(work))
-
-
-@contextmanager
-def _waking_regularly() -> Iterator[None]:
-    """Have this loop wake up ten times a second.
-
-    ipykernel's handler of an interrupt schedules the cancelling without waking the loop. A loop on
-    which nothing happens would cancel only when the next answer arrives.
-    """
-    loop = asyncio.get_running_loop()
-    timer: asyncio.TimerHandle
-
-    def wake() -> None:
-        nonlocal timer
-        timer = loop.call_later(_POLL_S, wake)
-
-    timer = loop.call_later(_POLL_S, wake)
-    try:
-        yield
-    finally:
-        timer.cancel()
+    return await asyncio.wrap_future(submit(work))
 
 
 async def in_thread(work: Callable[[], T]) -> T:
@@ -169,10 +147,17 @@ class Handover(Generic[T]):
                 self._loop.call_soon_threadsafe(self._wakeup.set)
 
     async def get(self) -> T:
-        """Wait for the next item."""
+        """Wait for the next item.
+
+        The loop wakes at least every ``_POLL_S``: ipykernel's interrupt handler schedules the
+        cancellation without waking an idle loop.
+        """
         while not self._items:
-            with _waking_regularly():
+            timer = self._loop.call_later(_POLL_S, self._wakeup.set)
+            try:
                 await self._wakeup.wait()
+            finally:
+                timer.cancel()
             pause_s = self._woken_at + _WAKE_EVERY_S - time.monotonic()
             if pause_s > 0:
                 await asyncio.sleep(pause_s)

@@ -58,16 +58,11 @@ async def test_items_arrive_after_a_wait_was_cancelled_in_its_pause(monkeypatch)
     assert await asyncio.wait_for(waiting, 10) == "third"
 
 
-async def _never():
-    await asyncio.Event().wait()
-
-
-@pytest.mark.parametrize("wait", [lambda: Handover().get(), lambda: _runtime.bridge(_never())])
-def test_what_a_signal_schedules_runs_while_the_loop_waits(wait):
+def test_what_a_signal_schedules_runs_while_the_loop_waits():
     """As ipykernel cancels a cell: ``call_soon`` from a signal's handler wakes no loop."""
 
     async def interrupted():
-        waiting = asyncio.ensure_future(wait())
+        waiting = asyncio.create_task(Handover().get())
         loop = asyncio.get_running_loop()
         threading.Timer(0.2, loop.call_soon, [waiting.cancel]).start()
         done, _ = await asyncio.wait({waiting}, timeout=60)

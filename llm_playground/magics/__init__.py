@@ -165,7 +165,7 @@ def _warm_up() -> None:
     providers.provider_class("openai", "openai")  # its SDK: 0.6 s
     models.choices()  # the price list: 0.3 s
     rendering.to_html("$x$\n\n```python\nx\n```")  # Markdown, formulas, code
-    redaction.redact("")  # the shapes of keys
+    redaction.redact("Bearer ")  # the patterns of keys
 
 
 def _check_free(name: str) -> None:

@@ -151,11 +151,12 @@ def _finders() -> list[_Finder]:
 def _probes_by_anchor() -> list[tuple[str, Callable[[str], object]]]:
     """A search for each anchor, which rarely matches in ordinary text.
 
-    It needs none of the finders: they are compiled when a text holds something like a key.
+    It needs none of the finders: these are compiled for the first text with a probe.
     """
-    anchors = dict.fromkeys(shape.anchor for shape in SHAPES)
-    probes = {a: [shape.probe() for shape in SHAPES if shape.anchor == a] for a in anchors}
-    return [(anchor, re.compile(_either(anchor, probes[anchor])).search) for anchor in anchors]
+    probes: dict[str, list[str]] = {}
+    for shape in SHAPES:
+        probes.setdefault(shape.anchor, []).append(shape.probe())
+    return [(anchor, re.compile(_either(anchor, each)).search) for anchor, each in probes.items()]
 
 
 _BEGINNINGS = frozenset(shape.sign[:n] for shape in SHAPES for n in range(1, len(shape.sign)))
@@ -199,7 +200,8 @@ def growing(text: str) -> int:
     (6, 6, 5)
     """
     starts, earliest = [len(text)], max(0, len(text) - _MAX_KEY_CHARS)
-    for finder in _finders():
+    # Without a probe no finder matches, and none is compiled.
+    for finder in _finders() if suspected(text) else ():
         if finder.anchor in text:
             probes = finder.probe.finditer(text, earliest)
             opened = (finder.open.match(text, probe.start()) for probe in probes)
