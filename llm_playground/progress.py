@@ -151,7 +151,7 @@ class _Drawing:
 
     def __init__(self, total: int, line: Line) -> None:
         self.progress = Progress(total)
-        self.users = 0  # groups of calls that are awaited
+        self.awaiting = 0  # groups of calls
         self._line = line
         self._shown_from = time.monotonic() + SHOWN_AFTER_S
         self._shown = ""
@@ -175,16 +175,16 @@ _AWAITED: WeakKeyDictionary[asyncio.AbstractEventLoop, _Drawing] = WeakKeyDictio
 
 @contextmanager
 def _shared_drawing(total: int, line: Line) -> Iterator[_Drawing]:
-    """The drawing of what this loop awaits, with ``total`` calls more; its last user ends it."""
+    """The line of all calls that this loop awaits; the last group to end removes it."""
     loop = asyncio.get_running_loop()
     drawing = _AWAITED.setdefault(loop, _Drawing(0, line))
     drawing.progress.total += total
-    drawing.users += 1
+    drawing.awaiting += 1
     try:
         yield drawing
     finally:
-        drawing.users -= 1
-        if not drawing.users:
+        drawing.awaiting -= 1
+        if not drawing.awaiting:
             del _AWAITED[loop]
             drawing.end()
 

@@ -185,9 +185,8 @@ def parser() -> MarkdownIt:
 
 
 def _highlighted(code: str, language: str, _attributes: str) -> str:
-    """The HTML of code in a fence. JSON on a single line is indented."""
-    is_line = "\n" not in code.strip()
-    if language[:5].lower() == "json" and is_line and json_blocks.begins(code):
+    """The HTML of code in a fence. JSON on one line is indented."""
+    if language[:5].lower() == "json" and "\n" not in code.strip() and json_blocks.begins(code):
         return json_blocks.to_html(json_blocks.indented(code)) + "\n"
     return highlight(code, language)
 

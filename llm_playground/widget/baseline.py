@@ -153,7 +153,7 @@ def state_of(panel: Playground, *, reads_log: bool = False) -> dict[str, Any] | 
         _, states = found.session.answers.changes_and_snapshot()
         for state in states:
             if state["number"] in wanted:
-                # The answers beside these say what is true of both.
+                # The shown answers have this notice already.
                 notices = [one for one in state.get("notices", ()) if one != footer.LOCAL_NOTE]
                 panes.append(state | {"notices": notices})
     return {

@@ -231,9 +231,9 @@ def changed_values(
 def differing_values(
     before: Iterable[Mapping[str, str]], after: Iterable[Mapping[str, str]]
 ) -> list[str]:
-    """The values in which two Runs differ, in words; without those that vary within a Run.
+    """The values that differ between two Runs, as ``{{name}}``, but those that vary within a Run.
 
-    Each Run has the hashes of its values by name, for each prompt that was sent.
+    ``before`` and ``after`` have, for each prompt that was sent, the hashes of its values by name.
 
     >>> differing_values([{"n": "a", "m": "b"}], [{"n": "c", "m": "b"}])
     ['{{n}}']

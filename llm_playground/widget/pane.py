@@ -200,7 +200,7 @@ class Pane:
     def offer_retry(self, numbers: Sequence[int]) -> None:
         """Offer to retry the answers ``numbers``, which failed for a key, this one among them.
 
-        Their notices are left out: another key is set than the one that failed.
+        Its notices are removed, since another key has been set.
         """
         if self._ending is not None:
             key = self._ending["key"] | {"retry": [*numbers]}

@@ -45,7 +45,6 @@ STATES = {
 }
 JSON = '{"quarter": "Q3", "change": 0.04, "drivers": ["exports", "catalogue"], "risk": null}'
 
-
 NEVER = threading.Event()
 
 
@@ -90,12 +89,14 @@ def draw(notebook, state):
         notebook.in_kernel("pg.baseline = 1; pg.prompt = 'Once more'")
     if state.endswith("-8"):
         notebook.by("run").click()
-        expect(notebook.by("answer").nth(1)).to_contain_text("three things")
+        second = notebook.by("pane").nth(1)
+        expect(second).to_have_attribute("data-state", "running")
+        expect(second.locator("[data-llm=answer]")).to_contain_text("three things")
     elif not state.startswith("wide"):
         notebook.run_to_end()
     if state == "stopped-8":
         notebook.by("stop").click()
-        notebook.expect_in_kernel("pg.running", "False")
+        notebook.expect_ended(notebook.run_number())
     if state == "focus-9":
         notebook.by("pane").first.focus()
         notebook.page.keyboard.press("ArrowRight")
@@ -103,7 +104,7 @@ def draw(notebook, state):
     picture = Image.open(io.BytesIO(notebook.panel.screenshot())).convert("RGB")
     if state == "running-8":
         notebook.by("stop").click()
-        notebook.expect_in_kernel("pg.running", "False")
+        notebook.expect_ended(notebook.run_number())
     return picture
 
 

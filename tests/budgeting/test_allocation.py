@@ -102,5 +102,5 @@ class Processes(RuleBasedStateMachine):
             assert allocation.reserved_usd == sum(allocation.reserved.values())
 
 
-Processes.TestCase.settings = settings(deadline=None, max_examples=60, stateful_step_count=40)
+Processes.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestProcesses = Processes.TestCase

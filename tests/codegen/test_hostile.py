@@ -36,10 +36,9 @@ VALUES = st.recursive(
 # No search for a smaller example: each try is a process.
 LIMITS = settings(
     max_examples=40,
-    deadline=None,
     database=None,
     phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 VENDORS = st.sampled_from(vendors.ALL)
 

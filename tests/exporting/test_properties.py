@@ -23,7 +23,7 @@ JSON = st.recursive(
     max_leaves=6,
 )
 BARE = plain_row(run())
-SOME = settings(max_examples=200, deadline=2_000)
+SOME = settings(max_examples=200)
 
 
 @st.composite

@@ -90,7 +90,7 @@ def test_a_folder_is_refused_with_the_systems_reason(tmp_path):
         weights.check(tmp_path)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_damage_never_ends_in_another_error(tmp_path_factory, data):
     damaged = bytearray(gguf_file())

@@ -160,7 +160,7 @@ def in_pieces(text, cuts, kinds=()):
 
 
 @given(TEXTS, CUTS)
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_pieces_are_redacted_like_the_whole(parts, cuts):
     text = "".join("".join(part) for part in parts)
 
@@ -170,7 +170,7 @@ def test_pieces_are_redacted_like_the_whole(parts, cuts):
 
 @example('"X-Api-Key": "aB3dE6gH9jK2mN5pQ8sT"', [1])  # the space is a place to cut
 @given(PERSONAL_TEXTS, CUTS)
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_personal_data_in_pieces_is_redacted_like_the_whole(text, cuts):
     assert in_pieces(text, cuts, tuple(SEARCHES)) == masked(redact(text), SEARCHES)
 
@@ -188,7 +188,6 @@ def test_long_held_text_is_not_searched_again_for_each_delta(monkeypatch):
 
 
 @given(st.text(max_size=20), st.text(max_size=20), SECRETS, CUTS)
-@settings(deadline=None)
 def test_no_secret_is_ever_written_however_it_is_cut(before, after, secret, cuts):
     written = in_pieces(f"{before} {secret}{after}", cuts)
 
@@ -197,7 +196,6 @@ def test_no_secret_is_ever_written_however_it_is_cut(before, after, secret, cuts
 
 
 @given(st.text(max_size=30), CUTS)
-@settings(deadline=None)
 def test_a_known_key_inside_a_word_is_not_written_either(before, cuts):
     assert KNOWN[3:] not in in_pieces(before + "x" + KNOWN, cuts)
 
@@ -251,7 +249,7 @@ def test_a_known_secret_is_removed_in_each_encoding_whole_and_in_pieces(encoder,
 
 
 @given(st.text(min_size=8, max_size=40).filter(lambda t: len(t.strip()) > 7), CUTS)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_any_secret_is_removed_in_each_encoding(secret, cuts):
     with _lifecycle.isolated_state():
         remember(secret)

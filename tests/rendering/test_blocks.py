@@ -61,7 +61,7 @@ SPLITS = st.lists(st.integers(0, 400), max_size=12) | st.just(range(400))
 
 class TestWhole:
     @given(texts(LINES), SPLITS)
-    @settings(deadline=None, max_examples=150)
+    @settings(max_examples=150)
     @example(ANSWER, range(1_000))
     def test_blocks_make_up_the_whole_answer_however_it_is_split(self, text, splits):
         view, begin = View(), 0
@@ -73,12 +73,12 @@ class TestWhole:
         assert "".join(view.blocks) == to_html(text)
 
     @given(texts([*LINES, *DEFINITIONS, *DEFINITIONS, *DEFINITIONS]), SPLITS)
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     def test_link_definitions_are_applied_at_the_end(self, text, splits):
         assert streamed(text, [split for split in splits if split < len(text)]) == to_html(text)
 
     @given(texts(LINES), SPLITS)
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     def test_a_snapshot_equals_the_updates_so_far(self, text, splits):
         view, begin = View(), 0
         for end in sorted(split for split in splits if split < len(text)):

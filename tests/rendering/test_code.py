@@ -83,12 +83,12 @@ def test_code_that_takes_a_lexer_very_long_is_plain():
     st.sampled_from(LANGUAGES),
 )
 @example("a  b\x0c", "JSON")
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_the_text_of_code_is_never_another(code, language):
     rendered = to_html(fenced(code, language))
 
     shown = text_of(rendered)
-    if "json" in language.lower() and json_blocks.begins(code):  # indented on several lines
+    if language.lower() == "json" and json_blocks.begins(code):  # indented on several lines
         assert "".join(shown.split()) == "".join(code.split())
     else:
         assert shown == f"{code}\n\n"

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -254,7 +254,6 @@ class TestFiles:
         lp.ask(again, variables={"firstName": "Ada", "question": "Why?"})
         assert "You are helping Ada." in json.dumps(sent_bodies())
 
-    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(
         st.lists(
             st.tuples(

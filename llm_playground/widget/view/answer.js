@@ -249,9 +249,9 @@ function createElements(view, element, number, menuItems) {
     setText(thought, pane.thought ? `Reasoning · ${pane.thought}` : "Reasoning");
     element.dataset["state"] = pane.state;
     element.classList.toggle("llm-textless", !hasText(pane) && pane.reasoning === "");
-    const isMended = (pane.key.retry ?? []).length > 0; // another key is set: only the retry is to be said
-    setText(status, isMended ? "" : pane.status || (STATES[pane.state] ?? ""));
-    const tone = isMended ? "plain" : TONES[pane.state] ?? (pane.cut ? "plain" : "");
+    const hasNewKey = (pane.key.retry ?? []).length > 0; // then only the retry is offered
+    setText(status, hasNewKey ? "" : pane.status || (STATES[pane.state] ?? ""));
+    const tone = hasNewKey ? "plain" : TONES[pane.state] ?? (pane.cut ? "plain" : "");
     ending.dataset["tone"] = tone;
     setText(footer, unbroken(pane.footer));
     footer.title = pane.hover;

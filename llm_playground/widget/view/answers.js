@@ -7,7 +7,7 @@ import { NO_ANSWERS, counterpartOf, hasFailed, hasText, hiddenAnswers, isOpen, p
 import { button, h } from "./dom.js";
 import { fillGrid } from "./grid_view.js";
 import { createFormChanges, createRunWalk } from "./run_walk.js";
-import { anchorOf, createVisibilityTracker } from "./viewport.js";
+import { keepFirstInPlace, createVisibilityTracker } from "./viewport.js";
 
 /** @typedef {import("./answer.js").PaneView} PaneView */
 /** @typedef {import("./answer_state.js").Pane} Pane */
@@ -135,7 +135,7 @@ export function createAnswers(view) {
     panes.get(number)?.clear();
     panes.delete(number);
   };
-  const updateLine = () => {
+  const updateSummary = () => {
     const all = allPanes().length;
     const shown = painted.hidden.size > 0 ? `${all - painted.hidden.size} of ${all} shown` : "";
     summary.set(painted.answers && all > 0 ? [shown, progress(painted.answers)].filter(Boolean).join(" · ") : EMPTY);
@@ -156,7 +156,7 @@ export function createAnswers(view) {
     const canCompare = allPanes().length + (baseline()?.panes.length ?? 0) > 1;
     for (const one of [onlyDifferent, showDifference]) one.hidden = !canCompare;
     onlyFailed.hidden = !isPressed(onlyFailed) && !allPanes().some(hasFailed);
-    updateLine();
+    updateSummary();
   };
   /** @param {number} number */
   const updateDifference = (number) => {
@@ -194,7 +194,7 @@ export function createAnswers(view) {
     if (isNewRun && frames.size <= KEEP_ALL_UP_TO) for (const number of frames.keys()) fillFrame(number);
     const due = answers.panes.filter(isDue());
     const hasEnded = ended(before, answers);
-    const keepInView = hasEnded && !isNewRun ? anchorOf(grid, frames.values()) : () => {};
+    const keepInView = hasEnded && !isNewRun ? keepFirstInPlace(grid, frames.values()) : () => {};
     for (const pane of due) panes.get(pane.number)?.paint(pane);
     for (const pane of due) panes.get(pane.number)?.afterPaint();
     if (hasEnded) {
@@ -203,7 +203,7 @@ export function createAnswers(view) {
       keepInView();
     }
     if (due.length < answers.panes.length) painted.later ||= setTimeout(paintOffscreen, OFFSCREEN_EVERY_MS);
-    updateLine();
+    updateSummary();
     if (isNewRun || isRepinned || hasEnded) {
       updateFrames();
       updateDifferences();

@@ -53,9 +53,9 @@ export function matchingChoices(choices, typed) {
 
 /**
  * The matching choices grouped by provider, available providers first. Within a group the kernel's
- * order (newest first) is kept, with deprecated models last. A model of exactly the typed name is the
- * first of its group, and its group the first of the available ones, or of the others. If nothing is
- * typed, only the first few of each provider are listed.
+ * order (newest first) is kept, with deprecated models last. A model whose name was typed exactly is the
+ * first of its group, and its group comes before others of the same availability. If nothing is typed,
+ * only the first few of each provider are listed.
  * @param {readonly Choice[]} choices
  * @param {string} typed
  * @returns {Group[]}
@@ -221,12 +221,12 @@ export function extendListing(shown, found, choices) {
     return { ...group, more: 0, choices: group.choices.filter(({ model }) => !listed.has(model)) };
   });
   const offers = new Map(found.offers.map((offer) => [offer.provider, offer]));
-  const listing = new Set(choices.map(({ provider }) => provider)); // those that list models
+  const providersWithModels = new Set(choices.map(({ provider }) => provider));
   return {
     typed: shown.typed,
     groups: shown.groups.map(updated),
     offers: shown.offers.map((offer) => offers.get(offer.provider)
-      ?? (listing.has(offer.provider) ? { ...offer, note: "", wantsKey: false } : offer)),
+      ?? (providersWithModels.has(offer.provider) ? { ...offer, note: "", wantsKey: false } : offer)),
     late: [...shown.late.map(updated), ...added.filter((group) => group.choices.length > 0)],
   };
 }

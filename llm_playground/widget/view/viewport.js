@@ -1,4 +1,4 @@
-// The answers and the viewport: which are in or near it, and what stays in place when others change.
+// Which answers are near the viewport, and how the first visible one keeps its place.
 
 /** @typedef {import("./dom.js").View} View */
 
@@ -44,12 +44,12 @@ export function createVisibilityTracker({ signal }, onChange) {
 }
 
 /**
- * Note where the first visible answer stands. The returned function scrolls it back there, after answers
+ * Remember where the first visible answer is. The returned function scrolls it back there after answers
  * above it have become shorter.
  * @param {HTMLElement} grid
  * @param {Iterable<HTMLElement>} frames
  */
-export function anchorOf(grid, frames) {
+export function keepFirstInPlace(grid, frames) {
   const scroller = scrollerOf(grid);
   const top = scroller.getBoundingClientRect().top;
   for (const frame of frames) {
