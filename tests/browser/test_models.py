@@ -57,6 +57,22 @@ def test_typing_finds_models_by_name_provider_and_ability(notebook):
     expect(notebook.panel.get_by_role("group", name="OpenAI, no key")).to_be_visible()
 
 
+LIES_ON_TOP = """list => {
+  const box = list.getBoundingClientRect();
+  return [box.top + 8, box.bottom - 8].every(
+    y => list.contains(document.elementFromPoint(box.left + 8, y)));
+}"""
+
+
+def test_nothing_cuts_the_open_list(notebook):
+    picker(notebook).click()
+
+    found = notebook.panel.locator(".llm-list")
+    expect(found.get_by_role("option").nth(8)).to_be_attached()
+    assert found.evaluate(LIES_ON_TOP)
+    picker(notebook).press("Escape")
+
+
 def test_several_are_picked_by_key_without_opening_the_list_again(notebook):
     box = picker(notebook)
     box.fill("claude-haiku-4")
