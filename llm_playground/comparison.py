@@ -1,14 +1,12 @@
-"""``compare``: several prompts and models, ``n`` answers each. Also :func:`diff` of two texts."""
+"""``compare``: several prompts and models, ``n`` answers each."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from llm_playground import progress, rendering
 from llm_playground._validation import checks_arguments
@@ -38,14 +36,6 @@ _COLUMNS = (
 )
 _IDS = ("run_id", "execution_id", "prompt_id")
 
-# Chinese and Japanese have no spaces between words.
-_UNSPACED = r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
-_WORDS = re.compile(rf"{_UNSPACED}|(?:(?!{_UNSPACED})\w)+|\s+|[^\w\s]")
-_LINES = re.compile(r".*\n|.+")
-# The time of a comparison grows with the product of both counts; longer texts are compared by line.
-MAX_WORDS = 4_000
-
-DiffPiece: TypeAlias = tuple[Literal["=", "-", "+"], str]
 Watch = Callable[[Call, StreamEvent], None]
 T = TypeVar("T")
 
@@ -287,42 +277,3 @@ def frame(
 def _if_it_varies(name: str, values: list[Any]) -> dict[str, list[Any]]:
     """A column for the beginning of a frame; none if it is constant."""
     return {name: values} if len(set(values)) > 1 else {}
-
-
-def diff(before: str, after: str) -> list[DiffPiece]:
-    """The word diff of two texts: ``=`` is in both, ``-`` only in the first, ``+`` in the second.
-
-    Joined without the ``+`` pieces it is ``before``, without the ``-`` pieces ``after``. Texts of
-    more than :data:`MAX_WORDS` words and punctuation marks are compared line by line.
-
-    >>> diff("Sales rose 4 %", "Sales grew 4 %")
-    [('=', 'Sales '), ('-', 'rose'), ('+', 'grew'), ('=', ' 4 %')]
-    """
-    first, second = _WORDS.findall(before), _WORDS.findall(after)
-    if max(len(first), len(second)) > MAX_WORDS:
-        first, second = _LINES.findall(before), _LINES.findall(after)
-    return [piece for piece in _pieces(first, second) if piece[1]]
-
-
-def _pieces(first: list[str], second: list[str]) -> Iterator[DiffPiece]:
-    """The pieces, some of them empty. A space between two changed words is part of the change."""
-    opcodes = SequenceMatcher(None, first, second, autojunk=False).get_opcodes()
-    removed = added = ""
-    for number, (tag, i, j, k, m) in enumerate(opcodes, 1):
-        before, after = "".join(first[i:j]), "".join(second[k:m])
-        is_between = bool(removed or added) and number < len(opcodes)
-        if tag != "equal" or (is_between and before.isspace() and "\n" not in before):
-            removed, added = removed + before, added + after
-            continue
-        yield from (("-", removed), ("+", added), ("=", before))
-        removed = added = ""
-    yield from (("-", removed), ("+", added))
-
-
-def words_in(text: str) -> list[str]:
-    """The words of a text, as :func:`diff` counts them; a Chinese or Japanese character is one.
-
-    >>> words_in("It's 4 %.")
-    ['It', 's', '4']
-    """
-    return [word for word in _WORDS.findall(text) if word[0] == "_" or word[0].isalnum()]

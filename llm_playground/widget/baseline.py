@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from llm_playground import comparison, footer
+from llm_playground import differences, footer
 from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.widget import form_changes
 from llm_playground.widget.session import RunSession
@@ -181,7 +181,7 @@ def _differs(found: _Baseline, shown: PanelRun | None) -> dict[str, str] | None:
         for session in (found.session, shown.session)
     )
     values = form_changes.differing_values(before, after)
-    named = [form_changes.FormChange(name, f"{name}: another value") for name in values]
+    named = [differences.Change(name, f"{name}: another value") for name in values]
     return form_changes.as_state([*form_changes.differences(found.run.form, shown.form), *named])
 
 
@@ -225,7 +225,7 @@ def difference(panel: Playground, arguments: Arguments) -> dict[str, Any]:
     """The difference of the answer ``answer`` to its baseline, word by word.
 
     Returns:
-        ``parts``, the pieces of :func:`llm_playground.comparison.diff`, and ``line``, the
+        ``parts``, the pieces of :func:`llm_playground.differences.diff`, and ``line``, the
         difference in words.
 
     Raises:
@@ -238,15 +238,15 @@ def difference(panel: Playground, arguments: Arguments) -> dict[str, Any]:
         raise InvalidParameterError(_NOTHING_PINNED)
     after = session.answers.text(number)
     before = found.session.answers.text(found.counterparts(session)[number])
-    parts = comparison.diff(before, after)
+    parts = differences.diff(before, after)
     return {"parts": parts, "line": difference_line(before, after, parts)}
 
 
-def difference_line(before: str, after: str, parts: Sequence[comparison.DiffPiece]) -> str:
+def difference_line(before: str, after: str, parts: Sequence[differences.DiffPiece]) -> str:
     """The difference of two texts in words, and whether their numbers are the same.
 
     >>> before, after = "Sales rose 4 % in May.", "Sales grew 4 % in May."
-    >>> difference_line(before, after, comparison.diff(before, after))
+    >>> difference_line(before, after, differences.diff(before, after))
     '1 word differs · same numbers'
     """
     if before.strip() == after.strip():
@@ -259,7 +259,7 @@ def difference_line(before: str, after: str, parts: Sequence[comparison.DiffPiec
     return f"{changed} · {'same numbers' if first == second else 'numbers differ'}"
 
 
-def differing_words(parts: Sequence[comparison.DiffPiece]) -> int:
+def differing_words(parts: Sequence[differences.DiffPiece]) -> int:
     """The number of words that differ; a replacement counts as many as its longer side.
 
     >>> differing_words([("=", "a "), ("-", "b c"), ("+", "d"), ("=", " e"), ("+", " f")])
@@ -267,7 +267,7 @@ def differing_words(parts: Sequence[comparison.DiffPiece]) -> int:
     """
     total, removed, added = 0, 0, 0
     for kind, text in [*parts, ("=", "")]:
-        words = len(comparison.words_in(text))
+        words = len(differences.words_in(text))
         if kind == "-":
             removed += words
         elif kind == "+":

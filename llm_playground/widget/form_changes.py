@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
-from llm_playground import comparison
-from llm_playground._validation import shorten
+from llm_playground.differences import Change, change
 from llm_playground.errors import ConfigError
 from llm_playground.formatting import count
 from llm_playground.redaction import redact
@@ -19,7 +17,6 @@ from llm_playground.widget.drafts import storable
 from llm_playground.widget.form import Form, known_values
 
 _TIMES = " \N{MULTIPLICATION SIGN} "
-_ARROW = " \N{RIGHTWARDS ARROW} "
 _BETWEEN = " · "
 # The traits of a form by the words for them, those with short values first. A preset is no value:
 # it sets those of parameters.
@@ -37,27 +34,9 @@ _WORDS = {
 }
 _MOST_MODELS = 3
 _OF_A_FRAME = "equals"
-_SHORT = 28  # characters of a value that is written in the line
-_START = 80  # characters of a long value
-_MOST_COMPARED = 2_000  # characters that are compared word by word, which takes their square
-_MOST_READ = 20_000
-_CONTEXT = 24  # characters around a word that differs
 
 
-@dataclass(frozen=True, slots=True)
-class FormChange:
-    """A value that differs between two forms.
-
-    Attributes:
-        words: ``temperature 0.2 \N{RIGHTWARDS ARROW} 0.9``; only the name of a long value.
-        in_full: The same, and of a long value how it differs.
-    """
-
-    words: str
-    in_full: str
-
-
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FormChange]:
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
     r"""In what two forms differ, among the traits that both have. Keys in texts are masked.
 
     >>> before = {"system": "Be brief and dry.", "temperature": 0.2}
@@ -71,7 +50,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[For
     ]
 
 
-def as_state(changes: Sequence[FormChange]) -> dict[str, str]:
+def as_state(changes: Sequence[Change]) -> dict[str, str]:
     """Changes as a view shows them: the ``line`` of their words, and all ``in_full``."""
     return {
         "line": _BETWEEN.join(one.words for one in changes),
@@ -79,15 +58,11 @@ def as_state(changes: Sequence[FormChange]) -> dict[str, str]:
     }
 
 
-def _change(trait: str, before: Any, after: Any) -> FormChange:  # noqa: ANN401 - values of traits
+def _change(trait: str, before: Any, after: Any) -> Change:  # noqa: ANN401 - values of traits
     name = _WORDS[trait]
-    if trait in _SHORT_TEXTS:
-        short = [_SHORT_TEXTS[trait](value) for value in (before, after)]
-        if short[0] != short[1] and max(map(len, short)) <= _SHORT:
-            words = f"{name} {_ARROW.join(short)}"
-            return FormChange(words, words)
-    difference = text_difference(_in_full(before), _in_full(after))
-    return FormChange(name, f"{name}: {difference}" if difference else name)
+    of_value = _SHORT_TEXTS.get(trait)
+    short = None if of_value is None else (of_value(before), of_value(after))
+    return change(name, _in_full(before), _in_full(after), short)
 
 
 def _parameter(value: object) -> str:
@@ -134,48 +109,6 @@ def _entry(value: object) -> str:
         case {"id": _, "name": name}:
             return str(name)
     return _in_full(value) if isinstance(value, (Mapping, list, tuple)) else str(value)
-
-
-def text_difference(before: str, after: str) -> str:
-    r"""How two texts differ: the words if there are few, else the starts of what differs.
-
-    >>> text_difference("Sales rose 4 % in May.", "Sales grew 4 % in May.")
-    'Sales [-rose-]{+grew+} 4 % in May.'
-    >>> text_difference("", "Be brief.")
-    '(empty) \u2192 “Be brief.”'
-    """
-    before, after = redact(before[:_MOST_READ]), redact(after[:_MOST_READ])
-    if before == after:
-        return ""
-    if max(len(before), len(after)) <= _MOST_COMPARED:
-        pieces = comparison.diff(before, after)
-        shared = sum(len(text) for kind, text in pieces if kind == "=")
-        if 2 * shared >= max(len(before), len(after)):
-            return shorten("".join(_marked(pieces)), 2 * _START)
-    pairs = enumerate(zip(before, after, strict=False))
-    same = next((at for at, (one, other) in pairs if one != other), min(len(before), len(after)))
-    from_word = before.rfind(" ", 0, same) + 1 if same > _START // 2 else 0
-    return _ARROW.join(_start(text, from_word) for text in (before, after))
-
-
-def _marked(pieces: Sequence[comparison.DiffPiece]) -> Iterator[str]:
-    """Pieces with marks, those that are in both texts without what is far from a difference."""
-    for number, (kind, text) in enumerate(pieces):
-        if kind != "=":
-            yield f"[-{text}-]" if kind == "-" else f"{{+{text}+}}"
-            continue
-        from_end = text[-_CONTEXT:] if number < len(pieces) - 1 else ""
-        from_start = text[:_CONTEXT] if number else ""
-        if len(from_start) + len(from_end) >= len(text):
-            yield text
-        else:
-            yield f"{from_start}…{from_end}"
-
-
-def _start(text: str, at: int) -> str:
-    if not text.strip():
-        return "(empty)"
-    return f"“{'…' if at else ''}{shorten(text[at:], _START)}”"
 
 
 def _is_same(trait: str, before: Any, now: Any) -> bool:  # noqa: ANN401 - values of traits

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from llm_playground import comparison
+from llm_playground import differences
 from llm_playground._validation import shorten
 from llm_playground.request import prompts
 from llm_playground.request.prompts import Prompt
@@ -61,7 +61,7 @@ def prompt_changes(_panel: Playground, arguments: Mapping[str, Any]) -> list[dic
 
     Returns:
         One dict per part of the prompt that either has: ``part``, its heading, and ``pieces``,
-        the word diff of its text, see :func:`llm_playground.comparison.diff`. Without ``than``,
+        the word diff of its text, see :func:`llm_playground.differences.diff`. Without ``than``,
         all of it is in both.
 
     Raises:
@@ -73,7 +73,7 @@ def prompt_changes(_panel: Playground, arguments: Mapping[str, Any]) -> list[dic
     than = arguments.get("than")
     before = after if than is None else _parts(prompts.prompt(f"{name}@{int(than)}"))
     return [
-        {"part": part, "pieces": comparison.diff(before.get(part, ""), after.get(part, ""))}
+        {"part": part, "pieces": differences.diff(before.get(part, ""), after.get(part, ""))}
         for part in _PARTS
         if part in before or part in after
     ]

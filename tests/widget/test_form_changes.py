@@ -2,9 +2,10 @@
 
 import pytest
 
+from llm_playground.differences import text_difference
 from llm_playground.request.templates import hashes_of
 from llm_playground.widget.form import Form
-from llm_playground.widget.form_changes import changed_values, differences, text_difference
+from llm_playground.widget.form_changes import changed_values, differences
 
 ROWS = [{"city": "Oslo"}, {"city": "Bergen"}]
 

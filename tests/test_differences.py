@@ -1,17 +1,17 @@
-"""``comparison.diff``."""
+"""``differences.diff``."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_playground import comparison
+from llm_playground import differences
 
 TEXTS = st.text(alphabet="ab \n.é🌊", max_size=40)
 
 
 @given(TEXTS, TEXTS)
 def test_pieces_join_to_both_texts(before, after):
-    pieces = comparison.diff(before, after)
+    pieces = differences.diff(before, after)
 
     assert "".join(text for kind, text in pieces if kind != "+") == before
     assert "".join(text for kind, text in pieces if kind != "-") == after
@@ -19,11 +19,11 @@ def test_pieces_join_to_both_texts(before, after):
 
 @given(TEXTS)
 def test_equal_texts_have_no_changes(text):
-    assert all(kind == "=" for kind, _ in comparison.diff(text, text))
+    assert all(kind == "=" for kind, _ in differences.diff(text, text))
 
 
 def test_words_are_not_split():
-    pieces = comparison.diff("led by exports", "driven by exports")
+    pieces = differences.diff("led by exports", "driven by exports")
 
     assert pieces == [("-", "led"), ("+", "driven"), ("=", " by exports")]
 
@@ -43,7 +43,7 @@ def test_words_are_not_split():
     ids=["neighbours", "lines", "words between", "no spaces"],
 )
 def test_changed_words_beside_each_other_are_one_change(before, after, expected):
-    assert comparison.diff(before, after) == expected
+    assert differences.diff(before, after) == expected
 
 
 @pytest.mark.parametrize("ending", ["", "\n"])
@@ -51,7 +51,7 @@ def test_long_texts_are_compared_line_by_line(ending):
     lines = [f"line {number} of many" for number in range(3_000)]
     changed = [*lines[:1_500], "another line", *lines[1_501:]]
 
-    pieces = comparison.diff("\n".join(lines) + ending, "\n".join(changed) + ending)
+    pieces = differences.diff("\n".join(lines) + ending, "\n".join(changed) + ending)
 
     assert ("-", "line 1500 of many\n") in pieces
     assert ("+", "another line\n") in pieces
