@@ -216,13 +216,6 @@ _MOST_NAME_CHARS = 200
 _MOST_TOKENS = 2**53
 
 
-class _WithoutTLS(httpx2.AsyncClient):
-    """For http:// on this machine, where loading certificates would take longer than the query."""
-
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - passed to the base class
-        super().__init__(verify=False, **options)
-
-
 async def listed(row: EndpointRow, timeout_s: float) -> Listing:
     """The models that an endpoint serves now; a failure is reported as the listing's reason.
 
@@ -322,7 +315,7 @@ async def _body(
 async def _client(endpoint: Endpoint) -> httpx2.AsyncClient:
     base_url = endpoint.base_url or ""
     if base_url.startswith("http://") and is_loopback(base_url):
-        return client_for(endpoint, _WithoutTLS)
+        return client_for(endpoint)
     # In a thread: loading certificates takes 50 ms, and answers stream on this loop.
     return await asyncio.to_thread(client_for, endpoint)
 

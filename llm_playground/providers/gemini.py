@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import re
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
@@ -433,6 +434,7 @@ class GeminiProvider:
         from google import genai  # takes long; code generation uses this module without it
         from google.genai import types as sdk
 
+        unused = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # else the SDK loads certificates, twice
         return genai.Client(
             vertexai=False,
             api_key=self._endpoint.api_key,
@@ -440,6 +442,7 @@ class GeminiProvider:
                 base_url=self._endpoint.address,
                 api_version=config.gemini_api_version(),
                 httpx_async_client=http_client,
+                async_client_args={"verify": unused, "ssl": unused},
             ),
         )
 

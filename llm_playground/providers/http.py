@@ -124,8 +124,10 @@ def client_for(
     if endpoint.base_url is not None and (problem := problem_with(endpoint.base_url)):
         raise ConfigError(_base_url_message(endpoint, problem), provider=endpoint.provider)
     loopback = is_loopback(endpoint.base_url)
+    has_tls = not loopback or httpx2.URL(endpoint.base_url or "").scheme == "https"
     try:
         return kind(
+            verify=has_tls,  # loading the certificates takes longer than a call on this machine
             timeout=httpx2.Timeout(
                 connect=endpoint.connect_timeout_s,
                 read=None,

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from ssl import SSLContext
 
 import pytest
 
@@ -38,6 +39,15 @@ async def test_whole_stream_is_a_completed_run_with_usage_and_cost(vendor):
     assert run.usage_source == "provider"
     assert run.cost_usd is not None
     assert [attempt.status_code for attempt in run.attempts] == [200]
+
+
+async def test_a_call_on_this_machine_loads_no_certificates(vendor, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(SSLContext, "load_verify_locations", lambda *places: loaded.append(places))
+
+    run = await run_of(vendor, Reply(vendor.stream(PIECES)))
+
+    assert (run.status, loaded) == ("completed", [])
 
 
 async def test_reasoning_is_kept_apart(vendor):
