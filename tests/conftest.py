@@ -1,5 +1,6 @@
 """The whole session runs on a log and a home of its own, without the developer's keys."""
 
+import json
 import os
 import tempfile
 import threading
@@ -61,9 +62,11 @@ def fetch():
 @pytest.fixture(scope="session")
 def node_modules():
     """The folder of the JavaScript packages; fetched once, also by two workers."""
-    folder = JS / "node_modules"
+    folder, wanted = JS / "node_modules", json.loads((JS / "package.json").read_text("utf-8"))
     with FileLock(Path(tempfile.gettempdir()) / "llm-playground-npm.lock"):
-        if not (folder / ".package-lock.json").exists():  # written last
+        listed = folder / ".package-lock.json"  # written last
+        found = listed.read_text("utf-8") if listed.exists() else ""
+        if any(f'"node_modules/{name}"' not in found for name in wanted["devDependencies"]):
             done = npm(NPM_INSTALL, return_completed_process=True, cwd=JS)
             assert done.returncode == 0
     return folder

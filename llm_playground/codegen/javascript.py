@@ -1,69 +1,58 @@
-"""JavaScript through ``fetch``, and cURL with the JSON body in a here-document.
+"""JavaScript through the vendors' SDKs, which send a body as it is.
 
-``fetch`` in place of the vendors' packages: it is part of Node.js, Deno and Bun, posts the body
-unchanged, and can be tested without anything from npm.
+Exceptions: integers that JavaScript would round are ``JSON.rawJSON``; google-genai takes fields as
+arguments or as ``extraBody``, and a body that it would change through its ``fetch``.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from textwrap import indent
 from typing import Any
 
-from llm_playground.codegen.request import (
+from llm_playground import config
+from llm_playground.codegen import answers, gemini
+from llm_playground.codegen.answers import AnswerCode
+from llm_playground.codegen.literals import (
     LiteralWriter,
-    Placeholder,
-    PreparedRequest,
     Style,
-    escape_invisible,
     string_literal,
     surrogate_escape,
 )
+from llm_playground.codegen.python import LONG_ANSWER_S, LONG_ANSWER_TOKENS
+from llm_playground.codegen.request import PreparedRequest
 
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _MAX_SAFE_INTEGER = 2**53 - 1
 _IN_TEMPLATE = re.compile(r"[\\`$]")
-_GEMINI_TEXT = """(event.candidates?.[0]?.content?.parts ?? [])
-      .filter((part) => part.text && !part.thought)
-      .map((part) => part.text)
-      .join("")"""
-# The text of an event of the stream, by wire format.
-_EVENT_TEXTS = {
-    "openai": 'event.choices?.[0]?.delta?.content ?? ""',
-    "openai-responses": 'event.type === "response.output_text.delta" ? event.delta : ""',
-    "anthropic": 'event.delta?.text ?? ""',
-    "gemini": _GEMINI_TEXT,
-    "gemini-legacy": _GEMINI_TEXT,
-}
-_READ_STREAM = """\
-let rest = "";
-for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {{
-  const lines = (rest + chunk).split("\\n");
-  rest = lines.pop();
-  for (const line of lines) {{
-    const data = line.startsWith("data:") ? line.slice(5).trim() : "";
-    if (!data || data === "[DONE]") continue;
-    const event = JSON.parse(data);
-    if (event.error || event.type === "error" || event.type === "response.failed") {{
-      throw new Error(data);
-    }}
-    {step};
-  }}
-}}
-"""
+_NODE = "// Node.js 22 or newer"
+_PROTO = "__proto__"
 
 
 def _key(name: str, literal: str) -> str:
-    if name == "__proto__":  # as a plain key it would set the prototype
+    if name == _PROTO:  # as a plain key it would set the prototype
         return f"[{literal}]"
     return name if _IDENTIFIER.fullmatch(name) else literal
 
 
+def _integer(value: int) -> str:
+    return str(value) if _is_safe(value) else f'JSON.rawJSON("{value}")'
+
+
+def _is_safe(value: Any) -> bool:  # noqa: ANN401 - a JSON value is any of six types
+    """Whether a value has no integers that JavaScript would round."""
+    if isinstance(value, dict):
+        return all(map(_is_safe, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_safe, value))
+    return not isinstance(value, int) or abs(value) <= _MAX_SAFE_INTEGER
+
+
 STYLE = Style(
     constants=("null", "true", "false"),
+    integer=_integer,
     astral_escape=surrogate_escape,
     key=_key,
     concatenation=" +",
@@ -72,140 +61,221 @@ STYLE = Style(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Sdk:
+    """A vendor's SDK."""
+
+    package: str
+    import_line: str
+    client: str
+    key_variable: str | None  # which the client reads by default
+    base_url: str  # by default
+    call: str  # of the client
+    plain_call: str  # for an answer that comes as a whole
+    moved: frozenset[str] = frozenset()  # fields of a body that the call sends elsewhere
+
+
+_OPENAI_SDK = _Sdk(
+    package="openai",
+    import_line='import OpenAI from "openai";',
+    client="OpenAI",
+    key_variable="OPENAI_API_KEY",
+    base_url="https://api.openai.com/v1",
+    call="chat.completions.create",
+    plain_call="chat.completions.create",
+)
+_RESPONSES_SDK = replace(_OPENAI_SDK, call="responses.create", plain_call="responses.create")
+_ANTHROPIC_SDK = _Sdk(
+    package="@anthropic-ai/sdk",
+    import_line='import Anthropic from "@anthropic-ai/sdk";',
+    client="Anthropic",
+    key_variable="ANTHROPIC_API_KEY",
+    base_url="https://api.anthropic.com",
+    call="messages.create",
+    plain_call="messages.create",
+    moved=frozenset({"user_profile_id", "workspace_id"}),
+)
+_GEMINI_SDK = _Sdk(
+    package="@google/genai",
+    import_line='import { GoogleGenAI } from "@google/genai";',
+    client="GoogleGenAI",
+    key_variable=None,  # the variables that it reads differ from ours
+    base_url="https://generativelanguage.googleapis.com",
+    call="models.generateContentStream",
+    plain_call="models.generateContent",
+)
+_SDKS = {
+    "openai": _OPENAI_SDK,
+    "openai-responses": _RESPONSES_SDK,
+    "anthropic": _ANTHROPIC_SDK,
+    "gemini": _GEMINI_SDK,
+    "gemini-legacy": _GEMINI_SDK,
+}
+
+
 def code(prepared: PreparedRequest) -> str:
-    """A script or function that posts a request of any wire format."""
-    text = _EVENT_TEXTS[prepared.wire_format]
-    head = "// Node.js 18 or newer: save as ask.mjs, then: node ask.mjs\n"
-    if prepared.note:
-        head = f"// {prepared.note}\n{head}"
-    call = _fetch(prepared)
-    if not prepared.as_function:
-        return f"{head}\n{call}{_READ_STREAM.format(step=f'process.stdout.write({text})')}"
-    parameters = ", ".join(each.parameter for each in prepared.placeholders.items)
-    body = f'{call}let text = "";\n{_READ_STREAM.format(step=f"text += {text}")}return text;\n'
-    return f"{head}\nasync function ask({parameters}) {{\n{indent(body, '  ')}}}\n"
+    """A script, or a module that exports the function ``ask``."""
+    sdk, answer = _SDKS[prepared.wire_format], answers.JAVASCRIPT[prepared.wire_format]
+    note = f"// {prepared.note}\n" if prepared.note else ""
+    client = f"new {sdk.client}({_client(sdk, prepared)})"
+    call = _call(sdk, prepared)
+    if prepared.as_function:
+        head = f"{note}{_NODE}, npm install {sdk.package}\n{sdk.import_line}\n"
+        body = f"client ??= {client};\n{call}{_read_answer(answer, prepared)}"
+        return f"{head}\nlet client; // made at the first call\n\n{_function(prepared, body)}"
+    if prepared.streams:
+        read = answer.read_stream(f"process.stdout.write({answer.piece});", calls=False)
+    else:
+        read = f"{answer.check}console.log({_nested(answer.text)});\n"
+    run = f"{_NODE}: save as ask.mjs, npm install {sdk.package}, then: node ask.mjs\n"
+    return f"{note}{run}{sdk.import_line}\n\nconst client = {client};\n{call}{read}"
 
 
-def _fetch(prepared: PreparedRequest) -> str:
-    headers = "".join(f"    {name}: {code},\n" for name, code in _headers(prepared).items())
+def _function(prepared: PreparedRequest, body: str) -> str:
+    items = prepared.placeholders.items
+    lines = ["Send the prompt and return the answer."]
+    lines += [
+        f"@param {{string}} {each.parameter} takes the place of {{{{{each.name}}}}}"
+        for each in items
+    ]
+    kind = "any" if prepared.request.schema is not None else "string"
+    if prepared.has_tools and kind == "string":
+        kind = "string | { id: string, name: string, arguments: object }[]"
+    returned = f"{prepared.returned[0].lower()}{prepared.returned[1:]}".rstrip(".")
+    lines.append(f"@returns {{Promise<{kind}>}} {returned}")
+    comment = "".join(f" * {line}\n" for line in lines)
+    parameters = ", ".join(each.parameter for each in items)
     return (
-        f"const response = await fetch({string_literal(prepared.url)}, {{\n"
-        f'  method: "POST",\n'
-        f"  headers: {{\n{headers}  }},\n"
-        f"  body: {_body(prepared)},\n"
-        "});\n"
-        "if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);\n"
+        f"/**\n{comment} */\nexport async function ask({parameters}) {{\n{indent(body, '  ')}}}\n"
     )
 
 
-def _headers(prepared: PreparedRequest) -> dict[str, str]:
-    """The code of each header's value, by the code of its name."""
-    headers = {'"Content-Type"': '"application/json"'}
-    headers |= {
-        string_literal(name): _template(pieces) for name, pieces in prepared.header_pieces.items()
-    }
-    if prepared.key_variable is not None:
-        key = f"process.env.{prepared.key_variable}"
-        name, value = prepared.authorization(f"${{{key}}}")
-        headers[string_literal(name)] = key if value == f"${{{key}}}" else f"`{value}`"
-    return headers
+def _read_answer(answer: AnswerCode, prepared: PreparedRequest) -> str:
+    """The statements that return the answer."""
+    has_tools = prepared.has_tools
+    if prepared.streams:
+        lines = "const calls = {};\n" if has_tools else ""
+        step = f"reply += {answer.piece};"
+        lines += 'let reply = "";\n' + answer.read_stream(step, calls=has_tools)
+        if has_tools:
+            calls = _nested(answer.stream_calls)
+            lines += f"if (Object.keys(calls).length > 0) {{\n  return {calls};\n}}\n"
+    else:
+        lines = answer.check
+        if has_tools:
+            lines += f"const calls = {answer.calls};\nif (calls.length > 0) return calls;\n"
+        lines += f"const reply = {answer.text};\n"
+    schema = prepared.request.schema
+    data = "reply" if schema is None else "JSON.parse(reply)"
+    if schema is not None and schema.is_wrapped:
+        data += ".value"
+    return f"{lines}return {data};\n"
+
+
+def _nested(expression: str) -> str:
+    """An expression with its further lines indented."""
+    first, *others = expression.split("\n")
+    return "\n".join([first, *(f"  {line}" for line in others)])
+
+
+def _client(sdk: _Sdk, prepared: PreparedRequest) -> str:
+    """The client's options, without those that are the defaults; empty for none."""
+    options: dict[str, str] = {}
+    if prepared.key_variable is None:
+        options["apiKey"] = '"none"'  # required by the SDK, but not by the server
+    elif prepared.key_variable != sdk.key_variable:
+        options["apiKey"] = f"process.env.{prepared.key_variable}"
+    own_url = {}
+    if prepared.base_url != sdk.base_url:
+        own_url = {
+            "baseUrl" if sdk is _GEMINI_SDK else "baseURL": string_literal(prepared.base_url)
+        }
+    headers = {name: _template(pieces) for name, pieces in prepared.own_header_pieces.items()}
+    if prepared.key_header and prepared.key_variable:
+        headers[prepared.key_header] = f"process.env.{prepared.key_variable}"
+    if sdk is _GEMINI_SDK:
+        http = {"apiVersion": string_literal(config.gemini_api_version()), **own_url}
+        http |= {"headers": STYLE.object(headers, 4)} if headers else {}
+        if prepared.as_function:
+            http["retryOptions"] = f"{{ attempts: {prepared.attempts} }}"
+        return STYLE.object({**options, "httpOptions": STYLE.object(http, 2)})
+    options |= own_url
+    options |= {"defaultHeaders": STYLE.object(headers, 2)} if headers else {}
+    if prepared.query:
+        query = {name: string_literal(value) for name, value in prepared.query.items()}
+        options["defaultQuery"] = STYLE.object(query, 2)
+    if prepared.as_function:
+        options["maxRetries"] = str(prepared.attempts - 1)
+    return STYLE.object(options) if options else ""
 
 
 def _template(pieces: list[str]) -> str:
     """A header's value, with the variables at odd places of ``pieces``."""
     if len(pieces) == 1:
         return string_literal(pieces[0])
-    return "`" + _filled(pieces, _IN_TEMPLATE, "${process.env.%s}") + "`"
-
-
-def _filled(pieces: list[str], special: re.Pattern[str], variable: str) -> str:
-    """A header's pieces with ``special`` characters of texts escaped, and variables as written."""
-    return "".join(
-        variable % piece if number % 2 else special.sub(r"\\\g<0>", piece)
+    written = (
+        f"${{process.env.{piece}}}" if number % 2 else _IN_TEMPLATE.sub(r"\\\g<0>", piece)
         for number, piece in enumerate(pieces)
     )
+    return f"`{''.join(written)}`"
 
 
-def _body(prepared: PreparedRequest) -> str:
-    if all(abs(number) <= _MAX_SAFE_INTEGER for number in _numbers(prepared.body)):
-        value = LiteralWriter(STYLE, prepared.placeholders).write(prepared.body, 2)
-        return f"JSON.stringify({value})"
-    # JavaScript would round such numbers: the JSON is written as text.
-    return " + ".join(
-        f"JSON.stringify({piece.parameter}).slice(1, -1)"
-        if isinstance(piece, Placeholder)
-        else string_literal(piece)
-        for piece in prepared.placeholders.split(json.dumps(prepared.body, ensure_ascii=False))
+def _call(sdk: _Sdk, prepared: PreparedRequest) -> str:
+    """The statement that makes the call."""
+    name, call = ("stream", sdk.call) if prepared.streams else ("response", sdk.plain_call)
+    start = f"const {name} = await client."
+    if sdk is _GEMINI_SDK:
+        return f"{start}{call}({_gemini_arguments(prepared)});\n"
+    writer, options = LiteralWriter(STYLE, prepared.placeholders), _options(sdk, prepared)
+    if not sdk.moved.isdisjoint(prepared.body):
+        stream = {"stream": "true"} if prepared.streams else {}
+        options = {"body": writer.write(prepared.body, 2), **stream, **options}
+        path = string_literal(prepared.format.path(prepared.request))
+        return f"{start}post({path}, {STYLE.object(options)});\n"
+    if not options:
+        start += f"{call}("
+        return f"{start}{writer.write(prepared.body, 0, len(start))});\n"
+    body = writer.write(prepared.body, 2)
+    return f"{start}{call}(\n  {body},\n  {STYLE.object(options, 2)},\n);\n"
+
+
+def _options(sdk: _Sdk, prepared: PreparedRequest) -> dict[str, str]:
+    """The code of the options of the call."""
+    headers = {name: string_literal(value) for name, value in prepared.call_headers.items()}
+    if prepared.key_header and prepared.key_variable:
+        headers[prepared.format.key_header] = "null"
+    options = {"headers": STYLE.object(headers, 4)} if headers else {}
+    if sdk is _ANTHROPIC_SDK and prepared.is_long_answer(LONG_ANSWER_TOKENS):
+        options["timeout"] = f"{LONG_ANSWER_S}_000"
+    return options
+
+
+def _gemini_arguments(prepared: PreparedRequest) -> str:
+    """The argument of google-genai's call."""
+    writer = LiteralWriter(STYLE, prepared.placeholders)
+    parts = gemini.arguments(prepared.body, _is_safe)
+    http: dict[str, str] = {}
+    if prepared.call_headers:
+        headers = {name: string_literal(value) for name, value in prepared.call_headers.items()}
+        http["headers"] = STYLE.object(headers, 6)
+    if _would_lose(parts.rest):
+        parts = replace(parts, contents="-", config={"automaticContinuation": False})
+        body = f"JSON.stringify({writer.write(prepared.body, 6)})"
+        http["fetch"] = f"($url, $init) => fetch($url, {{ ...$init, body: {body} }})"
+    elif parts.rest:
+        http["extraBody"] = writer.write(parts.rest, 6)
+    options = {name: writer.write(value, 4) for name, value in parts.config.items()}
+    if http:
+        options["httpOptions"] = STYLE.object(http, 4)
+    return STYLE.object(
+        {
+            "model": string_literal(prepared.request.model_name),
+            "contents": writer.write(parts.contents, 2),
+            "config": STYLE.object(options, 2),
+        }
     )
 
 
-def _numbers(value: Any) -> Iterator[float]:  # noqa: ANN401 - a JSON value is any of six types
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _numbers(item)
-    elif isinstance(value, (int, float)):
-        yield value
-
-
-_IN_QUOTES = re.compile(r'[\\"$`]')  # in double quotes of a shell
-_EXPANDED = re.compile(r"[\\$`]")  # in a here-document that is expanded
-_URL_PATTERN = frozenset("[]{}")  # cURL expands these to several URLs unless -g is given
-# Bash: the JSON escapes of a text.
-_ESCAPED = r"""
-escaped() {
-  local text=${1//\\/\\\\} code char
-  text=${text//\"/\\\"}
-  for code in 0{1..9} 0{a..f} 1{0..9} 1{a..f}; do
-    printf -v char "\\x$code"
-    text=${text//"$char"/\\u00$code}
-  done
-  printf '%s' "$text"
-}
-"""
-
-
-def curl(prepared: PreparedRequest) -> str:
-    """A request of any wire format; prints the stream as it arrives."""
-    note = f"# {prepared.note}\n" if prepared.note else ""
-    # Line breaks in texts are escaped: no line of the JSON can end the here-document.
-    lines = json.dumps(prepared.body, ensure_ascii=False, indent=2).split("\n")
-    body = "\n".join(map(escape_invisible, lines))
-    if not prepared.as_function:
-        return f"{note}{_command(prepared)} <<'EOF'\n{body}\nEOF\n"
-    parameters = [each.parameter for each in prepared.placeholders.items]
-    if not parameters:
-        return f"{note}ask() {{\n{_command(prepared, '  ')} <<'EOF'\n{body}\nEOF\n}}\n"
-    return (
-        f"{note}# bash; usage: ask {' '.join(parameters)}{_ESCAPED}\n"
-        f"ask() {{\n{_command(prepared, '  ')} <<EOF\n{_with_arguments(prepared, body)}\nEOF\n}}\n"
-    )
-
-
-def _command(prepared: PreparedRequest, margin: str = "") -> str:
-    headers = {"Content-Type": ["application/json"], **prepared.header_pieces}
-    flags = "-sSNg" if _URL_PATTERN & set(prepared.url) else "-sSN"
-    lines = [f"curl {flags} {shlex.quote(prepared.url)}"]
-    for name, pieces in headers.items():
-        first, *others = pieces
-        header = _filled([f"{name}: {first}", *others], _IN_QUOTES, "${%s}")
-        lines.append(f'-H "{header}"')
-    if prepared.key_variable is not None:
-        name, value = prepared.authorization(f"${prepared.key_variable}")
-        lines.append(f'-H "{name}: {value}"')
-    lines.append("--data-binary @-")
-    return f" \\\n{margin}  ".join([f"{margin}{lines[0]}", *lines[1:]])
-
-
-def _with_arguments(prepared: PreparedRequest, body: str) -> str:
-    """The body with the function's arguments in place of the marks."""
-    numbers = {each: number for number, each in enumerate(prepared.placeholders.items, start=1)}
-    pieces = []
-    for piece in prepared.placeholders.split(body):
-        if isinstance(piece, Placeholder):
-            number = numbers[piece]
-            pieces.append(f'$(escaped "${number if number < 10 else f"{{{number}}}"}")')
-        else:
-            pieces.append(_EXPANDED.sub(r"\\\g<0>", piece))
-    return "".join(pieces)
+def _would_lose(extra_body: Mapping[str, Any]) -> bool:
+    """Whether google-genai, which assigns the keys of these objects, would lose one."""
+    return any(_PROTO in level for level in (extra_body, extra_body.get("generationConfig") or ()))

@@ -1,25 +1,18 @@
-"""A request as generated code sends it: without keys, with placeholders for ``{{name}}``.
-
-In the request's body each ``{{name}}`` is a mark, a text that occurs nowhere else in it. Where the
-body is written as code, the function's parameter is written in its place. :class:`LiteralWriter`
-writes JSON values as literals, which hold visible characters only, whatever a text contains.
-"""
+"""A request as generated code sends it: without keys, with marks for ``{{name}}``."""
 
 from __future__ import annotations
 
 import json
-import keyword
-import re
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 from urllib.parse import urlencode
 
 from llm_playground import config
+from llm_playground.codegen.placeholders import Placeholders
 from llm_playground.config import credentials, endpoint_fields
 from llm_playground.errors import InvalidParameterError, UnknownModelError
-from llm_playground.parts import FilePart, ImagePart, Part, TextPart
+from llm_playground.parts import FilePart, ImagePart, Part
 from llm_playground.providers.wire_formats import (
     WIRE_FORMATS,
     WireFormat,
@@ -27,31 +20,16 @@ from llm_playground.providers.wire_formats import (
     format_of,
 )
 from llm_playground.redaction import redact
-from llm_playground.request import templates
 from llm_playground.types import Parameters, Request
 
 Edit = Callable[[str], str]
 
-_MAX_COLUMNS = 88
-_AFTER_LINE_BREAK = re.compile(r"(?<=\n)")
 _KEY_NOTE = "The request contained a key; [redacted] stands in its place."
 # The fields of parts that hold free text. Signatures and names are left as they are.
 _TEXT_FIELDS = frozenset({"text", "arguments_json", "url"})
-# Names that the generated functions use themselves, in Python and in JavaScript.
-_USED_NAMES = """
-ask client stream chunk choice event text part response lines line rest data lp os print str
-OpenAI Anthropic genai fetch process JSON Error TextDecoderStream
-"""
-# https://262.ecma-international.org/#prod-ReservedWord, and what strict mode adds
-_JAVASCRIPT_KEYWORDS = """
-await break case catch class const continue debugger default delete do else enum export extends
-false finally for function if import in instanceof new null return super switch this throw true
-try typeof var void while with yield let static implements interface package private protected
-public arguments eval undefined
-"""
-_RESERVED = frozenset(
-    (*_USED_NAMES.split(), *_JAVASCRIPT_KEYWORDS.split(), *keyword.kwlist, "__debug__")
-)
+# Fields of a body that ask for a stream.
+_STREAM_FIELDS = frozenset({"stream", "stream_options"})
+_GEMINI_STREAM, _GEMINI_PLAIN = ":streamGenerateContent?alt=sse", ":generateContent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +45,8 @@ class PreparedRequest:
     endpoint_headers: Mapping[str, str]  # of its row; `${NAME}` in a value is a variable
     query: Mapping[str, str]  # of its row
     placeholders: Placeholders  # the parameters of the function
+    streams: bool = True  # whether the answer comes as a stream
+    attempts: int = 1  # of a function's call
     as_function: bool = False  # instead of a script
     note: str | None = None  # what the reader of the code must know
 
@@ -89,6 +69,39 @@ class PreparedRequest:
             for name, value in self.headers.items()
         }
 
+    @property
+    def own_header_pieces(self) -> dict[str, list[str]]:
+        """Those of the endpoint's row, which every request to it has."""
+        return {
+            name: pieces
+            for name, pieces in self.header_pieces.items()
+            if name in self.endpoint_headers and name not in self.request.parameters.headers
+        }
+
+    @property
+    def call_headers(self) -> dict[str, str]:
+        """The headers of this call, with the API version that was used."""
+        of_row = self.own_header_pieces.keys() | {self.key_header}
+        return {name: value for name, value in self.headers.items() if name not in of_row}
+
+    @property
+    def has_tools(self) -> bool:
+        """Whether the answer may be calls of tools."""
+        return bool(self.request.tools or self.body.get("tools"))
+
+    def is_long_answer(self, tokens: int) -> bool:
+        """Whether a whole answer of more than ``tokens`` tokens is asked for."""
+        limit = self.body.get("max_tokens")
+        return not self.streams and isinstance(limit, (int, float)) and limit > tokens
+
+    @property
+    def returned(self) -> str:
+        """What the function returns, as a sentence."""
+        answer = "the answer's text" if self.request.schema is None else "the answer's JSON, parsed"
+        if self.has_tools:
+            return f"Tool calls (id, name, arguments) if the model makes some, else {answer}."
+        return f"{answer[0].upper()}{answer[1:]}."
+
     def authorization(self, key: str) -> tuple[str, str]:
         """Name and value of the header that carries ``key``."""
         [pair] = self.format.authorization(key, self.key_header).items()
@@ -97,7 +110,10 @@ class PreparedRequest:
     @property
     def url(self) -> str:
         """The URL that it is posted to."""
-        url = self.base_url + self.format.path(self.request)
+        path = self.format.path(self.request)
+        if not self.streams:
+            path = path.replace(_GEMINI_STREAM, _GEMINI_PLAIN)
+        url = self.base_url + path
         return f"{url}?{urlencode(self.query)}" if self.query else url
 
     def body_without_extra(self) -> dict[str, Any]:
@@ -108,14 +124,20 @@ class PreparedRequest:
 
 
 def prepare(
-    request: Request, *, as_function: bool = False, placeholders: bool = False
+    request: Request,
+    *,
+    as_function: bool = False,
+    placeholders: bool = False,
+    stream: bool = True,
 ) -> PreparedRequest:
     """Everything that code needs to send a request.
 
-    With ``placeholders`` each ``{{name}}`` in its messages is a parameter of the function.
+    With ``placeholders`` each ``{{name}}`` in its messages is a parameter of the function. Without
+    ``stream`` the answer is asked for as a whole.
 
     Raises:
-        InvalidParameterError: The request cannot be sent as JSON.
+        InvalidParameterError: The request cannot be sent as JSON, or its answer, which comes in
+            the background, can be read as a stream only.
         UnknownModelError: Its provider is unknown.
     """
     row = config.rows().get(request.provider)
@@ -134,9 +156,13 @@ def prepare(
     redacted = _edit_texts(encodable, redact)
     found = Placeholders.of(redacted, body_json(redacted)) if placeholders else Placeholders()
     variables = row.key_variables
+    body = json.loads(body_json(found.mark(redacted)))
+    if not stream:
+        body = _without_stream(body)
+    is_gemini = wire_format is not None and wire_format.name == "gemini"
     return PreparedRequest(
         request=redacted,
-        body=json.loads(body_json(found.mark(redacted))),
+        body=body,
         wire_format="local" if request.provider == "local" else format_name(request) or "",
         base_url=endpoint_fields.url_for(
             (request.endpoint or row.base_url).rstrip("/"), request.model_name
@@ -148,9 +174,19 @@ def prepare(
         endpoint_headers=row.headers,
         query=row.query,
         placeholders=found,
+        streams=stream if is_gemini else body.get("stream") is True,
         as_function=as_function,
+        attempts=config.settings().retry.attempts,
         note=None if redacted == encodable else _KEY_NOTE,
     )
+
+
+def _without_stream(body: dict[str, Any]) -> dict[str, Any]:
+    if body.get("background"):
+        raise InvalidParameterError(
+            "This answer comes in the background, which only a stream reads: leave stream=True."
+        )
+    return {name: value for name, value in body.items() if name not in _STREAM_FIELDS}
 
 
 def _to_json(body: Mapping[str, Any]) -> str:
@@ -158,82 +194,6 @@ def _to_json(body: Mapping[str, Any]) -> str:
         return json.dumps(body, allow_nan=False, default=dict)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidParameterError(f"This request cannot be sent as JSON: {error}.") from None
-
-
-@dataclass(frozen=True, slots=True)
-class Placeholder:
-    """A ``{{name}}`` and the parameter that fills it."""
-
-    name: str
-    parameter: str
-
-
-@dataclass(frozen=True, slots=True)
-class Placeholders:
-    """The placeholders of one request; the mark of the third is ``<{tag}2>``."""
-
-    tag: str = ""
-    items: tuple[Placeholder, ...] = ()
-
-    @classmethod
-    def of(cls, request: Request, body_json: str) -> Placeholders:
-        """The placeholders in a request's messages, each once; no mark occurs in ``body_json``."""
-        texts = [part.text for part in request.parts if isinstance(part, TextPart)]
-        names = dict.fromkeys(name for text in texts for name in templates.names(text))
-        tag = "blank"
-        while tag in body_json:
-            tag += "x"
-        return cls(tag, tuple(map(Placeholder, names, _parameter_names(names))))
-
-    def mark(self, request: Request) -> Request:
-        """The request with a mark for each ``{{name}}`` in its messages."""
-        if not self.items:
-            return request
-        marks = {each.name: f"<{self.tag}{number}>" for number, each in enumerate(self.items)}
-
-        def mark_part(part: Part) -> Part:
-            return (
-                TextPart(templates.fill(part.text, marks)) if isinstance(part, TextPart) else part
-            )
-
-        marked = (
-            replace(message, content=tuple(map(mark_part, message.content)))
-            for message in request.messages
-        )
-        return replace(request, messages=tuple(marked))
-
-    def split(self, text: str) -> Iterator[str | Placeholder]:
-        """The pieces of a marked text, in order; none is an empty text.
-
-        >>> placeholders = Placeholders("blank", (Placeholder("who", "who"),))
-        >>> list(placeholders.split("Hello <blank0>!"))
-        ['Hello ', Placeholder(name='who', parameter='who'), '!']
-        """
-        if not self.items:
-            yield from [text] if text else []
-            return
-        for number, piece in enumerate(re.split(rf"<{re.escape(self.tag)}(\d+)>", text)):
-            if number % 2:
-                yield self.items[int(piece)]
-            elif piece:
-                yield piece
-
-
-def _parameter_names(names: Iterable[str]) -> list[str]:
-    """A distinct parameter name for each name, valid in every language.
-
-    >>> _parameter_names(["topic", "class", "x²"])
-    ['topic', 'class_', 'value3']
-    """
-    chosen: list[str] = []
-    for number, name in enumerate(names, start=1):
-        # Python normalises identifiers (NFKC), JavaScript does not.
-        is_valid = name.isidentifier() and unicodedata.normalize("NFKC", name) == name
-        parameter = name if is_valid else f"value{number}"
-        while parameter in _RESERVED or parameter in chosen:
-            parameter += "_"
-        chosen.append(parameter)
-    return chosen
 
 
 def _edit_texts(request: Request, edit: Edit) -> Request:
@@ -287,137 +247,3 @@ def _edit_value(value: Any, edit: Edit) -> Any:  # noqa: ANN401 - a JSON value i
     if isinstance(value, (list, tuple)):
         return [_edit_value(item, edit) for item in value]
     return value
-
-
-def surrogate_escape(code: int) -> str:
-    r"""The escape of a character beyond U+FFFF in JSON and JavaScript.
-
-    >>> surrogate_escape(0x1F600)
-    '\\ud83d\\ude00'
-    """
-    return "".join(f"\\u{half:04x}" for half in (0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF)))
-
-
-def string_literal(text: str, astral_escape: Callable[[int], str] = surrogate_escape) -> str:
-    r"""A text as a literal in double quotes, of visible characters only.
-
-    Invisible characters, line separators and bidirectional marks among them, are escaped.
-
-    >>> print(string_literal('say "hi"\n\x00\u2028'))
-    "say \"hi\"\n\u0000\u2028"
-    """
-    return escape_invisible(json.dumps(text, ensure_ascii=False), astral_escape)
-
-
-def escape_invisible(json_text: str, astral_escape: Callable[[int], str] = surrogate_escape) -> str:
-    """One line of JSON with every invisible character escaped."""
-    if json_text.isprintable():
-        return json_text
-
-    def escape(char: str) -> str:
-        if char.isprintable():
-            return char
-        return astral_escape(ord(char)) if ord(char) > 0xFFFF else f"\\u{ord(char):04x}"
-
-    return "".join(map(escape, json_text))
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """How a language writes values."""
-
-    constants: tuple[str, str, str]  # null, true and false
-    astral_escape: Callable[[int], str]  # of a character beyond U+FFFF, by its number
-    key: Callable[[str, str], str]  # of an object, from its text and that text as a literal
-    concatenation: str  # between two adjacent text literals
-    indent: int  # the number of spaces
-    padding: str  # inside the braces of an object on one line
-
-
-@dataclass(frozen=True, slots=True)
-class LiteralWriter:
-    """Writes values in one style; marks become the parameters of a function."""
-
-    style: Style
-    placeholders: Placeholders
-
-    def write(self, value: Any, column: int = 0, taken: int = 0) -> str:  # noqa: ANN401 - a JSON value is any of six types
-        """The code of a value, on several lines if it is too long for one.
-
-        ``column`` is the indent of the line on which it begins, ``taken`` the number of characters
-        before it on that line; the first line is not indented.
-        """
-        available = _MAX_COLUMNS - column - taken
-        if not value or not isinstance(value, (str, dict, list)):
-            return self._flat(value)
-        if _may_fit(value, available) and len(flat := self._flat(value)) <= available:
-            return flat
-        if isinstance(value, str):
-            lines = list(self._text_lines(value))
-            return lines[0] if len(lines) == 1 else self._enclosed("()", lines, column)
-        inner = column + self.style.indent
-        items = [f"{item}," for item in self._items(value, inner)]
-        return self._enclosed("{}" if isinstance(value, dict) else "[]", items, column)
-
-    def _enclosed(self, brackets: str, lines: Iterable[str], column: int) -> str:
-        margin = " " * column
-        inner = "".join(f"{margin}{' ' * self.style.indent}{line}\n" for line in lines)
-        return f"{brackets[0]}\n{inner}{margin}{brackets[1]}"
-
-    def _key(self, name: str) -> str:
-        return self.style.key(name, string_literal(name, self.style.astral_escape))
-
-    def _items(self, value: dict[str, Any] | list[Any], column: int) -> Iterator[str]:
-        if isinstance(value, list):
-            yield from (self.write(item, column) for item in value)
-            return
-        for name, item in value.items():
-            start = f"{self._key(name)}: "
-            yield start + self.write(item, column, len(start))
-
-    def _flat(self, value: Any) -> str:  # noqa: ANN401 - as above
-        match value:
-            case str():
-                return " + ".join(map(self._piece, self.placeholders.split(value))) or '""'
-            case dict():
-                items = (f"{self._key(name)}: {self._flat(item)}" for name, item in value.items())
-                padding = self.style.padding if value else ""
-                return f"{{{padding}{', '.join(items)}{padding}}}"
-            case list():
-                return f"[{', '.join(map(self._flat, value))}]"
-            case None | bool():
-                null, true, false = self.style.constants
-                return null if value is None else true if value else false
-        return repr(value)
-
-    def _piece(self, piece: str | Placeholder) -> str:
-        if isinstance(piece, Placeholder):
-            return piece.parameter
-        return string_literal(piece, self.style.astral_escape)
-
-    def _text_lines(self, text: str) -> Iterator[str]:
-        """One line of code for each line of a text."""
-        lines: list[list[str | Placeholder]] = [[]]
-        for piece in self.placeholders.split(text):
-            if isinstance(piece, Placeholder):
-                lines[-1].append(piece)
-                continue
-            first, *others = _AFTER_LINE_BREAK.split(piece)
-            lines[-1] += [first] if first else []
-            lines += [[other] if other else [] for other in others]
-        lines = [line for line in lines if line]
-        for line, following in zip(lines, [*lines[1:], []], strict=True):
-            code = " + ".join(map(self._piece, line))
-            if following:
-                at_parameter = any(isinstance(x, Placeholder) for x in (line[-1], following[0]))
-                code += " +" if at_parameter else self.style.concatenation
-            yield code
-
-
-def _may_fit(value: Any, available: int) -> bool:  # noqa: ANN401 - as above
-    """Whether a value can fit at all; avoids writing an image just to find out."""
-    if isinstance(value, dict):
-        return len(value) <= available and all(_may_fit(item, available) for item in value.values())
-    if isinstance(value, list):
-        return len(value) <= available and all(_may_fit(item, available) for item in value)
-    return not isinstance(value, str) or len(value) <= available

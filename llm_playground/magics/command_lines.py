@@ -93,18 +93,19 @@ COMMANDS: dict[str, Command] = {
     "budget": Command(commands.budget, "", [("", "budgets: limit, spent, reserved, left")]),
     "code": Command(
         commands.code,
-        "[RUN_ID|last] [--language python|javascript|curl] [--function]",
+        "[RUN_ID|last] [--language python|javascript|curl] [--function] [--no-stream]",
         [
             (
                 "[RUN_ID]",
                 "the newest run, or that one, as code: --language python, javascript or curl; "
-                "--function for a function",
+                "--function for a function, --no-stream for the whole answer at once",
             )
         ],
         [
             ("run", {"nargs": "?", "default": "last"}),
             ("--language", {"default": "python"}),
             ("--function", {"action": "store_true"}),
+            ("--no-stream", {"action": "store_true"}),
         ],
         frozenset({"last"}),
     ),

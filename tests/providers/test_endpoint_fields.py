@@ -141,6 +141,7 @@ def test_azures_first_version_needs_a_base_url_alone(gateway):
     assert server.requests[0].json["model"] == "my-deployment"
 
 
+@pytest.mark.usefixtures("node_modules")
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("vendor", ALL, ids=str)
 def test_code_sends_the_same(vendor, gateway, language, tmp_path):

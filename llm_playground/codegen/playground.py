@@ -1,0 +1,116 @@
+"""Python through this package, for models that no SDK of a vendor reaches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llm_playground.codegen.literals import LiteralWriter, string_literal
+from llm_playground.codegen.placeholders import Placeholders
+from llm_playground.codegen.python_style import STYLE, function
+from llm_playground.codegen.request import PreparedRequest
+from llm_playground.parts import FilePart, ImagePart, Part, TextPart
+from llm_playground.request import files, images
+from llm_playground.types import Message, Request, messages_as_json
+
+_CALLS = """\
+if run.tool_calls:
+    return [
+        {"id": call.id, "name": call.name, "arguments": json.loads(call.arguments_json or "{}")}
+        for call in run.tool_calls
+    ]
+"""
+_CHECK = """\
+if run.data_error:
+    raise ValueError(run.data_error)
+"""
+
+
+def code(prepared: PreparedRequest) -> str:
+    """``lp.ask(...)``: for the embedded model and for providers of other packages."""
+    call, note = _call(prepared), f"# {prepared.note}\n" if prepared.note else ""
+    schema, has_tools = prepared.request.schema, prepared.has_tools
+    is_function = prepared.as_function
+    standard = {
+        "import json\n": schema is not None or (is_function and has_tools),
+        "from typing import Any\n": is_function and (schema is not None or has_tools),
+    }
+    imports = "".join(line for line, is_used in standard.items() if is_used)
+    imports += "\n" if imports else ""
+    head = f"{note}{imports}import llm_playground as lp\n"
+    if not is_function:
+        return f"{head}\nprint({call})\n"
+    read = _CALLS if has_tools else ""
+    read += "return run.text\n" if schema is None else f"{_CHECK}return run.data\n"
+    raises = "llm_playground.LLMError: The call failed, also when it was repeated.\n"
+    if schema is not None:
+        raises += "ValueError: The answer is not the JSON that was asked for, or was cut off.\n"
+    return f"{head}\n\n" + function(prepared, f"run = {call}\n{read}", raises)
+
+
+def _call(prepared: PreparedRequest) -> str:
+    """The expression for the run."""
+    writer = LiteralWriter(STYLE, Placeholders())
+    request, last = prepared.request, prepared.request.messages[-1]
+    question = last.text if last.role == "user" and _is_single_text(last) else None
+    arguments = [writer.write(argument, 4) for argument in (question, request.model)]
+    arguments += [
+        f"{name}={writer.write(value, 4, len(name) + 1)}"
+        for name, value in _named_arguments(request, question).items()
+    ]
+    if request.schema is not None:
+        shape = writer.write(request.schema.json_schema, 4)
+        schema = [string_literal(request.schema.name), shape]
+        if request.schema.is_wrapped:
+            schema += ['lambda text: json.loads(text)["value"]', "is_wrapped=True"]
+        else:
+            schema.append("json.loads")
+        arguments.append(f"schema=lp.Schema({', '.join(schema)})")
+    if prepared.placeholders.items:
+        items = prepared.placeholders.items
+        values = (f"{string_literal(each.name)}: {each.parameter}" for each in items)
+        arguments.append(f"variables={{{', '.join(values)}}}")
+    return "lp.ask(\n" + "".join(f"    {argument},\n" for argument in arguments) + ")"
+
+
+def _named_arguments(request: Request, question: str | None) -> dict[str, Any]:
+    """The keyword arguments of ``lp.ask``, except the schema."""
+    named: dict[str, Any] = {}
+    messages = list(request.messages if question is None else request.messages[:-1])
+    first = messages[0] if messages else None
+    if first and first.role == "system" and _is_single_text(first) and first.text.strip():
+        named["system"] = messages.pop(0).text
+    if messages:
+        named["messages"] = [_message_json(message) for message in messages]
+    if request.tools:
+        named["tools"] = [
+            {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+            for tool in request.tools
+        ]
+    parameters = request.parameters.as_dict().items()
+    return named | {
+        name: list(value) if isinstance(value, tuple) else value for name, value in parameters
+    }
+
+
+def _is_single_text(message: Message) -> bool:
+    return len(message.content) == 1 and isinstance(message.content[0], TextPart)
+
+
+def _message_json(message: Message) -> dict[str, Any]:
+    """A message as JSON, with its images and files as data URLs."""
+    [as_json] = messages_as_json((message,))
+    content = [
+        _attached_json(part) or item
+        for part, item in zip(message.content, as_json["content"], strict=True)
+    ]
+    return as_json | {"content": content}
+
+
+def _attached_json(part: Part) -> dict[str, Any] | None:
+    """An image or file in the form that ``messages=`` takes; None for other parts."""
+    match part:
+        case ImagePart():
+            return {"type": "image", "image": images.data_url(part)}
+        case FilePart():
+            return {"type": "file", "file": files.data_url(part), "name": part.name}
+    return None

@@ -1,0 +1,183 @@
+"""The request behind a run of the log, a row of ``lp.runs()``, or a saved prompt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from llm_playground import _validation, config, provenance
+from llm_playground.catalog import capabilities
+from llm_playground.errors import ConfigError, InvalidParameterError, TemplateError
+from llm_playground.inputs import inputs_from_json
+from llm_playground.parts import Part, TextPart
+from llm_playground.providers import wire_formats
+from llm_playground.request import templates
+from llm_playground.request.messages import stored_conversation
+from llm_playground.request.parameters import parameters_from
+from llm_playground.request.prompts import Prompt
+from llm_playground.request.schemas import restored
+from llm_playground.runlog import attachments, definitions, open_log
+from llm_playground.runlog.reading import messages_of
+from llm_playground.runlog.rows import unpacked_row
+from llm_playground.types import Message, Parameters, Request, Run
+
+LAST = "last"
+
+_RUN = """
+SELECT r.prompt_hash, r.model, CAST(r.dropped_parameters AS VARCHAR) AS dropped,
+       p.system_prompt, p.user_prompt, CAST(p.messages AS VARCHAR) AS messages,
+       CAST(p.parameters AS VARCHAR) AS parameters, CAST(p.tools AS VARCHAR) AS tools,
+       p.schema_hash, p.texts_gz AS _prompt_gz, CAST(e.inputs AS VARCHAR) AS inputs
+FROM results r
+LEFT JOIN executions e ON e.id = r.execution_id LEFT JOIN prompts p ON p.id = e.prompt_id
+"""
+_BY_ID = f"{_RUN} WHERE r.id = $run"
+_NEWEST = f"{_RUN} WHERE e.username = $run ORDER BY r.started_at DESC NULLS LAST, r.id DESC LIMIT 1"
+_INCOMPLETE = (
+    "The log holds less than was sent (tools and schema of an imported run, texts that privacy "
+    "masks, another base URL): this is what it holds."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SentRequest:
+    """A request as it is sent."""
+
+    request: Request
+    has_placeholders: bool = False  # whether `{{name}}` in it is to be filled; in a run it is text
+    note: str | None = None  # which parts are missing
+    is_template: bool = False  # whether a backslash in it keeps braces from being filled
+    template: tuple[Message, ...] | None = None  # of a run: filled, these gave its messages
+
+
+def find_request(source: object) -> SentRequest:
+    """The request of a run, a run's id, a row of ``lp.runs()``, a request or a saved prompt.
+
+    Raises:
+        InvalidParameterError: The source is none of these, or the log has no run with this id.
+        ConfigError: The prompt is not stored.
+        RunLogError: The log cannot be read.
+    """
+    if isinstance(source, Request):
+        return SentRequest(_as_sent(source), has_placeholders=True)
+    if isinstance(source, Prompt):
+        model = capabilities.resolve_model(source.model or config.default_model())
+        request = wire_formats.at_endpoint(replace(source.request, model=model))
+        return SentRequest(_as_sent(request), has_placeholders=True, is_template=True)
+    if isinstance(source, Run):  # its own parameters: privacy masks those of the log
+        row = _row(source.id)
+        request, note = _logged_request(row, source.model, source.parameters)
+        request = request.as_sent(source.dropped_parameters, source.max_tokens_cap)
+        return SentRequest(request, note=note, template=_template(row, request.messages))
+    row = _row(source if isinstance(source, str) else _run_id(source))
+    parameters = parameters_from(json.loads(row["parameters"] or "{}"))
+    request, note = _logged_request(row, row["model"], parameters)
+    dropped = None if row["dropped"] is None else tuple(json.loads(row["dropped"]))
+    template = _template(row, request.messages)
+    return SentRequest(_as_sent(request, dropped), note=note, template=template)
+
+
+def _as_sent(request: Request, dropped: tuple[str, ...] | None = None) -> Request:
+    """The request as the engine sends it; ``dropped`` is None where no run has recorded it."""
+    if dropped is None:
+        dropped = wire_formats.dropped_in(request)
+    return request.as_sent(dropped)
+
+
+def _run_id(row: object) -> str:
+    get = getattr(row, "get", None)
+    run_id = get("run_id") if callable(get) else None
+    if not isinstance(run_id, str):
+        raise InvalidParameterError(
+            "Code is written for a run, a run's id, one row of lp.runs(), a request or a saved "
+            f"prompt; got {_validation.short_repr(row)}."
+        )
+    return run_id
+
+
+def _row(run_id: str) -> dict[str, Any]:
+    sql, value = (_NEWEST, provenance.username()) if run_id == LAST else (_BY_ID, run_id)
+    rows = open_log().rows(sql, {"run": value})
+    if not rows:
+        missing = f"no run with the id {_validation.short_repr(run_id)}"
+        which = "no run of yours" if run_id == LAST else missing
+        raise InvalidParameterError(f"The log holds {which}. lp.runs() lists all.")
+    return unpacked_row(rows[0])
+
+
+def _logged_request(
+    row: Mapping[str, Any], model: str, parameters: Parameters
+) -> tuple[Request, str | None]:
+    """The request of a logged run, and a note if the log holds less than was sent.
+
+    The log does not store the base URL, but the prompt's hash covers all that was sent: if the hash
+    matches with one of the known base URLs, the request is complete.
+    """
+    found = definitions.find(open_log(), definitions.hashes_in(row))
+    tools, schema = definitions.tools_of(row, found), definitions.schema_of(row, found)
+    schema = None if schema is None else restored(schema)
+    default = Request(model, _messages(row), parameters, tools, schema)
+    current = wire_formats.at_endpoint(default)
+    for request in (current, default):
+        if row["prompt_hash"] is None or request.prompt_hash() == row["prompt_hash"]:
+            return request, None
+    return current, _INCOMPLETE
+
+
+def _messages(row: Mapping[str, Any]) -> tuple[Message, ...]:
+    messages = messages_of(row)
+    if messages is None:
+        raise ConfigError(
+            "The text of this run's prompt is not stored (privacy, or a purge): there is nothing "
+            "to write code for."
+        )
+    found = attachments.find(open_log(), attachments.hashes_in(messages))
+    messages = attachments.with_bytes(messages, found)
+    if attachments.hashes_in(messages):
+        raise ConfigError(
+            "This run's prompt has images or files that are not stored (privacy, a purge, or "
+            "larger than image_mb): no code can send them."
+        )
+    return stored_conversation(messages)
+
+
+def _template(row: Mapping[str, Any], messages: tuple[Message, ...]) -> tuple[Message, ...] | None:
+    """The messages of a run as templates; None if it had none, or the log has another text.
+
+    The log has the templates of the prompt and of the system prompt, and the values of all names.
+    """
+    inputs = inputs_from_json(row.get("inputs"))
+    if inputs is None:
+        return None
+    written = {"system": inputs.system, "user": inputs.prompt}
+    last = max((at for at, one in enumerate(messages) if one.role == "user"), default=-1)
+    found = []
+    for at, message in enumerate(messages):
+        template = written.get(message.role) if at in (0, last) else None
+        texts = [part.text for part in message.content if isinstance(part, TextPart)]
+        is_filled = template is not None and texts[-1:] == [_filled(template, inputs.values)]
+        found.append(_as_template(message, template if is_filled else None))
+    is_template = any(templates.names(message.text) for message in found)
+    return tuple(found) if is_template else None
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str | None:
+    try:
+        return templates.fill(template, values)
+    except TemplateError:
+        return None
+
+
+def _as_template(message: Message, template: str | None) -> Message:
+    """A message with ``template`` as its last text; all other braces are text."""
+
+    def escape(part: Part) -> Part:
+        return TextPart(templates.escaped(part.text)) if isinstance(part, TextPart) else part
+
+    parts = list(map(escape, message.content))
+    if template is not None:
+        last = max(at for at, part in enumerate(parts) if isinstance(part, TextPart))
+        parts[last] = TextPart(template)
+    return replace(message, content=tuple(parts))
