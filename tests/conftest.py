@@ -46,6 +46,8 @@ class EachTest:
 def pytest_configure(config):
     """Before anything is collected: doctests and notebooks see this environment too."""
     config.pluginmanager.register(EachTest())
+    # Else each kernel and process that a test starts compiles the package again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["LLM_PLAYGROUND_LOCAL_MODEL"] = str(weights.find() or fetch())
     os.environ["LLM_PLAYGROUND_HOME"] = tempfile.mkdtemp(prefix="llm-playground-tests-")
     os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"  # not the developer's

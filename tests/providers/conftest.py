@@ -10,6 +10,7 @@ import pytest
 
 import llm_playground as lp
 from llm_playground import config
+from llm_playground.config import options
 from tests.providers import example_provider, responses_format, vendors
 from tests.providers.server import Reply, WireServer
 
@@ -26,10 +27,12 @@ def clean_environment(monkeypatch, home):
 
 
 @pytest.fixture(autouse=True)
-def own_providers():
+def own_providers(home, monkeypatch):
     """The example provider and the gateway, at prices of their own, beside what a test sets."""
-    lp.configure(**example_provider.SETTINGS)
-    lp.configure(**responses_format.SETTINGS)
+    with monkeypatch.context() as patched:  # an audit entry would create a log for each test
+        patched.setattr(options, "record", lambda *_: None)
+        lp.configure(**example_provider.SETTINGS)
+        lp.configure(**responses_format.SETTINGS)
 
 
 @pytest.fixture
