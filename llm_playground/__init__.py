@@ -18,6 +18,7 @@ _EXPORTS = {
     "budgeting.budget": ["Budget"],
     "budgeting.reservation": ["BudgetWarning"],
     "calls": ["ask", "complete", "stream"],
+    "capture": ["Recording", "record"],
     "catalog.estimates": ["Estimate"],
     "catalog.models": ["keys", "models"],
     "charts": ["chart"],

@@ -8,6 +8,8 @@ from llm_playground.budgeting.reservation import BudgetWarning as BudgetWarning
 from llm_playground.calls import ask as ask
 from llm_playground.calls import complete as complete
 from llm_playground.calls import stream as stream
+from llm_playground.capture import Recording as Recording
+from llm_playground.capture import record as record
 from llm_playground.catalog.estimates import Estimate as Estimate
 from llm_playground.catalog.models import keys as keys
 from llm_playground.catalog.models import models as models

@@ -26,7 +26,7 @@ LAYERS = (
     ("request", "catalog", "providers"),
     ("codegen", "execution", "budgeting", "reports"),
     ("calls", "event_stream", "estimation", "resuming", "retention", "charts", "demo", "doctor"),
-    ("comparison", "tool_use"),
+    ("comparison", "tool_use", "capture"),
     ("magics", "widget"),
     ("__init__", "__main__"),
 )

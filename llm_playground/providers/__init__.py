@@ -11,6 +11,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Protocol, cast
+from weakref import WeakSet
 
 from llm_playground import _lifecycle, _runtime, config, formatting, http_headers
 from llm_playground.config import credentials, dotenv, endpoint_fields, endpoint_table
@@ -22,6 +23,8 @@ from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.redaction import Secret, mask, remember
 from llm_playground.types import Parameters, Request
 
+own_clients: WeakSet[object] = WeakSet()
+"""The HTTP clients of this package. What they send is logged by the engine."""
 # Sent as the key to a server without keys.
 NO_KEY = "none"
 _EXIT_S = 2.0

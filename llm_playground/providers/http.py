@@ -16,7 +16,7 @@ import httpx2
 
 from llm_playground import config
 from llm_playground.errors import ConfigError
-from llm_playground.providers import Endpoint, http_trace
+from llm_playground.providers import Endpoint, http_trace, own_clients
 from llm_playground.providers.wire_formats import WIRE_FORMATS
 from llm_playground.redaction import redact, remember
 
@@ -126,7 +126,7 @@ def client_for(
     loopback = is_loopback(endpoint.base_url)
     has_tls = not loopback or httpx2.URL(endpoint.base_url or "").scheme == "https"
     try:
-        return kind(
+        client = kind(
             verify=has_tls,  # loading the certificates takes longer than a call on this machine
             timeout=httpx2.Timeout(
                 connect=endpoint.connect_timeout_s,
@@ -155,6 +155,8 @@ def client_for(
             provider=endpoint.provider,
             detail=redact(str(error)),
         ) from None
+    own_clients.add(client)
+    return client
 
 
 def _rekey(endpoint: Endpoint) -> Callable[[httpx2.Request], Awaitable[None]]:

@@ -366,6 +366,19 @@ def readable_body(request: Request) -> dict[str, Any]:
     return wire_format.body(readable)
 
 
+def set_body(request: Request, body: dict[str, Any], readable: dict[str, Any]) -> None:
+    """Make ``body`` that of a request, whatever its format: another program has built it.
+
+    ``readable`` is the body without bytes of images and files.
+    """
+    without = _without_bytes(request) if _has_bytes(request) else request
+    for wire_format in WIRE_FORMATS.values():
+        refused = refused_additions.get(_place(wire_format, request), ())
+        key = " ".join((wire_format.module, *refused))
+        request.derived[key], without.derived[key] = body, readable
+    request.derived.update({"readable": without, "as sent": request})
+
+
 def additions_left_out(request: Request) -> tuple[str, ...]:
     """The additions of this package that are left out of a request if it is sent now."""
     wire_format = format_of(request)

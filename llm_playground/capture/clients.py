@@ -1,0 +1,303 @@
+"""Recording at ``send`` of the clients of httpx and httpx2, through which the SDKs send.
+
+The classes are changed once, when the first recording starts, and put back when the last one stops.
+A library that is imported later is changed when it is imported; none is imported here. The request
+is sent as it is; the response is passed on as it comes, and its bytes are kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib.abc
+import logging
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from importlib.machinery import ModuleSpec
+from time import perf_counter as now
+from types import ModuleType
+from typing import Any
+
+from llm_playground import provenance
+from llm_playground.capture import recognition
+from llm_playground.capture.exchange import Exchange
+from llm_playground.capture.requests import Sent
+from llm_playground.capture.stored_responses import Substitute
+from llm_playground.providers import own_clients
+from llm_playground.redaction import redact
+
+_LIBRARIES = ("httpx", "httpx2")
+_log = logging.getLogger(__name__)
+# Whether the present request is sent on behalf of a client whose call is recorded already.
+_within: ContextVar[bool] = ContextVar("_within", default=False)
+_lock = threading.RLock()
+_replaced: list[tuple[type, Any, Any]] = []  # class, the method before, the method in its place
+_tags: list[tuple[str, ...]] = []  # those of each recording that has been started
+
+
+def start(tags: tuple[str, ...]) -> None:
+    """Start a recording, which adds ``tags`` to the calls."""
+    with _lock:
+        _tags.append(tags)
+        if len(_tags) > 1:
+            return
+        sys.meta_path.insert(0, _later)
+        for name in _LIBRARIES:
+            if name in sys.modules:
+                _change(sys.modules[name])
+
+
+def stop(tags: tuple[str, ...]) -> None:
+    """Stop a recording that was started with ``tags``; other recordings go on.
+
+    Calls that are under way are recorded to their end.
+    """
+    with _lock:
+        _tags.remove(tags)
+        if _tags:
+            return
+        sys.meta_path.remove(_later)
+        while _replaced:
+            of, before, own = _replaced.pop()
+            if of.__dict__.get("send") is own:  # else another program has changed it since
+                of.send = before  # type: ignore[attr-defined]  # a class of httpx
+
+
+def is_recording() -> bool:
+    """Whether any recording has been started."""
+    return bool(_tags)
+
+
+class _Later(importlib.abc.MetaPathFinder):
+    """Changes a library when it is imported."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in _LIBRARIES:
+            return None
+        for finder in sys.meta_path:
+            if finder is self:
+                continue
+            spec = finder.find_spec(name, path, target)
+            if spec is not None and spec.loader is not None:
+                _change_after_loading(spec.loader)
+                return spec
+        return None
+
+
+def _change_after_loading(loader: Any) -> None:  # noqa: ANN401 - any loader
+    execute = loader.exec_module
+
+    def exec_module(module: ModuleType) -> None:
+        execute(module)
+        with _lock:
+            if _tags:
+                _change(module)
+
+    loader.exec_module = exec_module
+
+
+_later = _Later()
+
+
+def _change(library: ModuleType) -> None:
+    for name, changed in (("Client", _sync_send), ("AsyncClient", _async_send)):
+        of = getattr(library, name)
+        before = getattr(of.send, "unrecorded", of.send)  # of this module before it was reloaded
+        own = changed(before, library)
+        own.unrecorded = before
+        of.send = own
+        _replaced.append((of, before, own))
+
+
+def _sync_send(before: Any, library: Any) -> Any:  # noqa: ANN401 - untyped: of either library
+    @functools.wraps(before)
+    def send(client: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:  # noqa: ANN401 - the arguments of httpx, passed on unread
+        exchange = _begin(client, request)
+        if exchange is None:
+            return _sent_within(before, client, request, stream=stream, **options)
+        substitute = exchange.admission()
+        if substitute is not None:
+            return _response(library, request, substitute)
+        try:
+            response = _sent_within(before, client, request, stream=True, **options)
+        except BaseException as error:
+            exchange.end(error)
+            raise
+        _keep(exchange, response, _sync_tee(library))
+        if not stream:
+            try:
+                response.read()
+            except BaseException:
+                response.close()
+                raise
+        return response
+
+    return send
+
+
+def _async_send(before: Any, library: Any) -> Any:  # noqa: ANN401 - untyped: of either library
+    @functools.wraps(before)
+    async def send(client: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:  # noqa: ANN401 - the arguments of httpx, passed on unread
+        exchange = _begin(client, request)
+        if exchange is None:
+            return await _awaited_within(before, client, request, stream=stream, **options)
+        is_asyncio = _runs_on_asyncio()
+        substitute = await exchange.admitted() if is_asyncio else exchange.admission()
+        if substitute is not None:
+            return _response(library, request, substitute)
+        try:
+            response = await _awaited_within(before, client, request, stream=True, **options)
+        except BaseException as error:
+            exchange.end(error)
+            raise
+        _keep(exchange, response, _async_tee(library))
+        if not stream:
+            try:
+                await response.aread()
+            except BaseException:
+                await response.aclose()
+                raise
+        return response
+
+    return send
+
+
+def _runs_on_asyncio() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # trio
+        return False
+    return True
+
+
+def _sent_within(before: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - of httpx
+    """Send; what the client sends through another client is the same call."""
+    token = _within.set(True)
+    try:
+        return before(*arguments, **options)
+    finally:
+        _within.reset(token)
+
+
+async def _awaited_within(before: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - of httpx
+    token = _within.set(True)
+    try:
+        return await before(*arguments, **options)
+    finally:
+        _within.reset(token)
+
+
+def _begin(client: Any, request: Any) -> Exchange | None:  # noqa: ANN401 - of httpx
+    """Begin to record a request; None for one that is not recorded."""
+    if not _tags or _within.get() or client in own_clients:
+        return None
+    try:
+        target = recognition.target_of(request.method, str(request.url))
+        if target is None:
+            return None
+        sent = Sent(
+            target,
+            request.content,
+            {name.lower(): value for name, value in request.headers.items()},
+            datetime.now(UTC),
+            provenance.cell_id(),
+            recognition.library(),
+            tuple(tag for tags in _tags for tag in tags),
+        )
+        return Exchange.begin(sent)
+    except Exception as error:  # a body that is a stream, or a bug: the call is made unrecorded
+        _log.warning("A call is not recorded: %s.", redact(f"{type(error).__name__}: {error}"))
+        return None
+
+
+def _response(library: Any, request: Any, substitute: Substitute) -> Any:  # noqa: ANN401 - of httpx
+    response = library.Response(
+        substitute.status_code,
+        headers=substitute.headers,
+        content=substitute.body,
+        request=request,
+    )
+    response.elapsed = timedelta(0)
+    return response
+
+
+def _keep(exchange: Exchange, response: Any, tee: Callable[[Any, Exchange], Any]) -> None:  # noqa: ANN401 - of httpx
+    """Keep the bytes of a response as they are read."""
+    received = exchange.received
+    received.status_code = response.status_code
+    headers: Mapping[str, str] = response.headers
+    received.headers = {name.lower(): value for name, value in headers.items()}
+    if not (response.is_stream_consumed or response.is_closed):
+        response.stream = tee(response.stream, exchange)
+        return
+    with suppress(RuntimeError):  # closed unread
+        received.chunks.append((received.sent_at, response.content))  # read by the client's hooks
+        received.is_decoded = True
+    exchange.end(is_whole=received.is_decoded)
+
+
+@functools.cache
+def _sync_tee(library: Any) -> Any:  # noqa: ANN401 - a class of either library
+    class Tee(_Tee, library.SyncByteStream):  # type: ignore[misc]  # a base of either library
+        """A response's bytes, which are kept as they pass."""
+
+        def __iter__(self) -> Iterator[bytes]:
+            received = self.exchange.received
+            try:
+                for chunk in self.stream:
+                    received.chunks.append((now(), chunk))
+                    yield chunk
+            except BaseException as error:
+                self.exchange.end(error)
+                raise
+            self.exchange.end(is_whole=True)
+
+        def close(self) -> None:
+            try:
+                self.stream.close()
+            finally:
+                self.exchange.end()
+
+    return Tee
+
+
+@functools.cache
+def _async_tee(library: Any) -> Any:  # noqa: ANN401 - a class of either library
+    class Tee(_Tee, library.AsyncByteStream):  # type: ignore[misc]  # a base of either library
+        """A response's bytes, which are kept as they pass."""
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            received = self.exchange.received
+            try:
+                async for chunk in self.stream:
+                    received.chunks.append((now(), chunk))
+                    yield chunk
+            except BaseException as error:
+                self.exchange.end(error)
+                raise
+            self.exchange.end(is_whole=True)
+
+        async def aclose(self) -> None:
+            try:
+                await self.stream.aclose()
+            finally:
+                self.exchange.end()
+
+    return Tee
+
+
+class _Tee:
+    """The stream of a response, and the call whose response it is."""
+
+    def __init__(self, stream: Any, exchange: Exchange) -> None:  # noqa: ANN401 - of httpx
+        self.stream = stream
+        self.exchange = exchange
+
+    def __del__(self) -> None:
+        self.exchange.end()  # a response that was never read nor closed
