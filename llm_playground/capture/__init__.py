@@ -96,5 +96,5 @@ def is_recording() -> bool:
 
 def stop_all() -> None:
     """Stop every recording of this process."""
-    for recording in list(_recordings):
-        recording.stop()
+    while _recordings:
+        _recordings[-1].stop()

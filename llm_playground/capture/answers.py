@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,7 @@ from llm_playground.providers import (
     streaming,
     transport_errors,
 )
+from llm_playground.providers.contents import dumps
 from llm_playground.redaction import redact
 from llm_playground.types import Run, Status
 
@@ -158,6 +160,8 @@ async def _read(
         body = b"".join(data for _, data in chunks)[:_MAX_ERROR_BYTES]
         text = body.decode("utf-8", "replace")
         return errors.status_error(context, received.status_code, text, received.headers)
+    if wire_format == "openai-responses":
+        chunks = _as_event(chunks)
     events = streaming.stream_events(
         context, received.headers, _paced(chunks, first), _READERS[wire_format](),
         received.status_code,
@@ -181,6 +185,19 @@ async def _read(
     return errors.blocked_error(
         finish, provider=call.request.provider, model=call.request.model, label=label
     )
+
+
+def _as_event(chunks: Sequence[tuple[float, bytes]]) -> Sequence[tuple[float, bytes]]:
+    """A response of Responses that came whole, as the last event of its stream."""
+    body = b"".join(data for _, data in chunks)
+    if not body.lstrip().startswith(b"{"):
+        return chunks
+    try:
+        response = json.loads(body)
+    except (ValueError, RecursionError):  # cut short
+        return chunks
+    event = {"type": f"response.{response.get('status')}", "response": response}
+    return [(chunks[0][0], f"data: {dumps(event)}\n\n".encode())]
 
 
 async def _paced(chunks: Sequence[tuple[float, bytes]], first: _FirstDelta) -> AsyncIterator[bytes]:

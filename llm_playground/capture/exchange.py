@@ -56,6 +56,7 @@ class Exchange:
         self._ended: Future[None] = Future()
         self._process = os.getpid()
         self._work: Future[None] | None = None
+        self._is_logged = False
 
     @classmethod
     def begin(cls, sent: Sent) -> Exchange:
@@ -73,8 +74,7 @@ class Exchange:
         except BaseException:
             self._give_up()
             raise
-        self.received.sent_at = time.perf_counter()
-        return substitute
+        return self._gone_on(substitute)
 
     async def admitted(self) -> Substitute | None:
         """The same as :meth:`admission`, for a coroutine on any loop of asyncio."""
@@ -83,8 +83,18 @@ class Exchange:
         except BaseException:
             self._give_up()
             raise
+        return self._gone_on(substitute)
+
+    def _gone_on(self, substitute: Substitute | None) -> Substitute | None:
         self.received.sent_at = time.perf_counter()
+        if substitute is not None:
+            self._await_log()
         return substitute
+
+    def _await_log(self) -> None:
+        with _changed:
+            if not self._is_logged:
+                _unlogged.add(self)
 
     def end(self, error: BaseException | None = None, *, is_whole: bool = False) -> None:
         """The response has been read, was closed, or failed. Only the first time counts."""
@@ -93,8 +103,7 @@ class Exchange:
             return
         received.error, received.is_whole = error, is_whole
         received.ended_at = time.perf_counter()
-        with _changed:
-            _unlogged.add(self)
+        self._await_log()
         with suppress(Exception):  # it ended on two threads at once, or the loop is closed
             self._ended.set_result(None)
 
@@ -116,6 +125,7 @@ class Exchange:
     def logged(self) -> None:
         """The call is in the log, or will never be."""
         with _changed:
+            self._is_logged = True
             _unlogged.discard(self)
             _changed.notify_all()
 
