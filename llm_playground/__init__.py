@@ -27,6 +27,7 @@ _EXPORTS = {
     "config": ["configure"],
     "config.credentials": ["forget_key", "set_key"],
     "config.dotenv": ["trust_dotenv"],
+    "dashboards": ["dashboard"],
     "demo": ["demo_runs"],
     "errors": [
         "AuthenticationError",
@@ -78,7 +79,7 @@ _EXPORTS = {
     "reports.quality": ["failures", "latency", "waste"],
     "reports.reconciliation": ["reconcile"],
     "reports.retiring": ["retiring"],
-    "reports.run_rows": ["audit", "duplicates", "rate", "runs"],
+    "reports.run_rows": ["audit", "duplicates", "rate", "runs", "top_prompts"],
     "reports.savings": ["prompt_cache", "what_if"],
     "reports.spending": ["costs", "forecast", "usage_by"],
     "request.files": ["file"],

@@ -21,6 +21,7 @@ from llm_playground.config import configure as configure
 from llm_playground.config.credentials import forget_key as forget_key
 from llm_playground.config.credentials import set_key as set_key
 from llm_playground.config.dotenv import trust_dotenv as trust_dotenv
+from llm_playground.dashboards import dashboard as dashboard
 from llm_playground.demo import demo_runs as demo_runs
 from llm_playground.errors import AuthenticationError as AuthenticationError
 from llm_playground.errors import BudgetExceededError as BudgetExceededError
@@ -72,6 +73,7 @@ from llm_playground.reports.run_rows import audit as audit
 from llm_playground.reports.run_rows import duplicates as duplicates
 from llm_playground.reports.run_rows import rate as rate
 from llm_playground.reports.run_rows import runs as runs
+from llm_playground.reports.run_rows import top_prompts as top_prompts
 from llm_playground.reports.savings import prompt_cache as prompt_cache
 from llm_playground.reports.savings import what_if as what_if
 from llm_playground.reports.spending import costs as costs

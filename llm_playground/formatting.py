@@ -126,6 +126,21 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def large(number: int) -> str:
+    """A count of which the first digits matter, such as of tokens.
+
+    >>> large(950), large(12_300), large(1_234_567), large(2_500_000_000)
+    ('950', '12,300', '1.2 M', '2.5 G')
+    """
+    if number < 100_000:
+        return f"{number:,}"
+    if number < 1_000_000:
+        return f"{number / 1_000:,.0f} k"
+    if number < 1_000_000_000:
+        return f"{number / 1_000_000:,.1f} M"
+    return f"{number / 1_000_000_000:,.1f} G"
+
+
 def size(size_bytes: int) -> str:
     """A size in bytes, decimal: ``820 B``, ``12 kB``, ``1.4 MB``.
 

@@ -27,7 +27,7 @@ LAYERS = (
     ("codegen", "execution", "budgeting", "reports"),
     ("calls", "event_stream", "estimation", "resuming", "retention", "charts", "demo", "doctor"),
     ("comparison", "tool_use", "capture"),
-    ("magics", "widget"),
+    ("magics", "widget", "dashboards"),
     ("__init__", "__main__"),
 )
 LAYER_OF = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -47,9 +47,9 @@ MODULES_OF_LIBRARY = {
     "genai_prices": {"catalog"},
     "altair": {"charts"},
     "vl_convert": {"charts"},
-    "anywidget": {"widget"},
-    "ipywidgets": {"updating_output", "widget"},
-    "IPython": {"magics", "widget", "provenance", "updating_output"},
+    "anywidget": {"widget", "dashboards"},
+    "ipywidgets": {"updating_output", "widget", "dashboards"},
+    "IPython": {"magics", "widget", "provenance", "updating_output", "dashboards"},
     "markdown_it": {"rendering"},
     "nh3": {"rendering"},
     "math_core": {"rendering"},

@@ -153,11 +153,20 @@ class Points:
         >>> Points(KINDS[-1], "month", [{"label": "2026-01", "value": 0.0031}]).ticks()
         [0.0, 0.001, 0.002, 0.003, 0.004]
         """
-        most = max((row["value"] for row in self.sums), default=0.0) or 1.0
-        power = Decimal(10) ** math.floor(math.log10(most / _FEWEST_TICKS))
-        steps = (power * times for times in (1, 2, 5, 10))
-        step = next(one for one in steps if most / float(one) <= 2 * _FEWEST_TICKS)
-        return [float(step * number) for number in range(math.ceil(most / float(step)) + 1)]
+        return round_values(max((row["value"] for row in self.sums), default=0.0))
+
+
+def round_values(most: float) -> list[float]:
+    """Values of an axis, from 0 to at least ``most``.
+
+    >>> round_values(0.0031)
+    [0.0, 0.001, 0.002, 0.003, 0.004]
+    """
+    most = most or 1.0
+    power = Decimal(10) ** math.floor(math.log10(most / _FEWEST_TICKS))
+    steps = (power * times for times in (1, 2, 5, 10))
+    step = next(one for one in steps if most / float(one) <= 2 * _FEWEST_TICKS)
+    return [float(step * number) for number in range(math.ceil(most / float(step)) + 1)]
 
 
 def points_of(frame: pd.DataFrame, kind: Kind) -> Points:

@@ -61,7 +61,7 @@ WHERE wrong IS NOT NULL
 ORDER BY runs DESC, {{order}}wrong COLLATE "C", error COLLATE "C" NULLS LAST
 """  # noqa: S608 - names of columns
 # By the start of its columns' names; each run is of one kind at most.
-_WASTE_KINDS = {
+WASTE_KINDS = {
     "cancelled": f"{STATUS} IN ('cancelled', 'interrupted')",
     "truncated": f"{STATUS} = 'completed' AND finish_reason = 'length'",
     "blocked": f"{STATUS} = 'blocked'",
@@ -154,13 +154,13 @@ def waste(
 
 
 def _waste_figures(attempts: str) -> str:
-    any_kind = " OR ".join(f"({which})" for which in _WASTE_KINDS.values())
+    any_kind = " OR ".join(f"({which})" for which in WASTE_KINDS.values())
     columns = {
         "runs": "count(*)",
         "cost_usd": "sum(cost_usd)::FLOAT8",
         "retries": f"coalesce(sum(greatest({attempts} - 1, 0)), 0)::BIGINT",
     }
-    for kind, which in _WASTE_KINDS.items():
+    for kind, which in WASTE_KINDS.items():
         columns[f"{kind}_runs"] = f"count(*) FILTER (WHERE {which})"
         columns[f"{kind}_usd"] = _sum("cost_usd", which)
     columns |= {

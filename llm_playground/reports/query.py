@@ -80,6 +80,7 @@ _CONDITIONS: dict[str, tuple[str, Mapping[Dialect, str]]] = {
             "postgres": "r.model LIKE ANY($models)",
         },
     ),
+    "provider": ("", dict.fromkeys(_ENGINES, "r.provider = $provider")),
     "since": ("", dict.fromkeys(_ENGINES, "r.started_at >= $since::TIMESTAMPTZ")),
     "until": ("", dict.fromkeys(_ENGINES, "r.started_at < $until::TIMESTAMPTZ")),
     "statuses": (
@@ -114,6 +115,7 @@ class Filters(TypedDict, total=False):
     Args:
         model: ``"local"``, ``provider:name``, or a bare name of any provider; ``*`` stands for
             any text. Several are alternatives.
+        provider: The provider's name, such as ``"openai"``.
         user: Who ran it.
         since: The first moment: a datetime, a date, or either in ISO form, or ``"2026-03"``.
             Without a zone, UTC.
@@ -125,6 +127,7 @@ class Filters(TypedDict, total=False):
     """
 
     model: str | Sequence[str] | None
+    provider: str | None
     user: str | None
     since: When | None
     until: When | None
@@ -176,6 +179,14 @@ def grouped(
     return report(template, by, filters, which=which, tz=tz)
 
 
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SELECT with the values of its ``$name``."""
+
+    sql: str
+    values: Mapping[str, object]
+
+
 def report(
     template: str,
     by: By | Sequence[By] = (),
@@ -187,7 +198,42 @@ def report(
     values: Mapping[str, object] | None = None,
     **fields: str,
 ) -> pd.DataFrame:
-    """The frame of a report's SQL.
+    """The frame of a report's SQL; the arguments are those of :func:`statement`.
+
+    Raises:
+        InvalidParameterError: ``by``, ``tz`` or a filter is invalid.
+        RunLogError: The log cannot be read.
+    """
+    from llm_playground.frames import Frame  # pandas is imported on first use
+
+    log = open_log()
+    found = statement(
+        template,
+        by,
+        filters,
+        dialect=log.dialect,
+        which=which,
+        tz=tz,
+        tables=tables,
+        values=values,
+        **fields,
+    )
+    return Frame(log.frame(found.sql, found.values))
+
+
+def statement(
+    template: str,
+    by: By | Sequence[By] = (),
+    filters: Filters | None = None,
+    *,
+    dialect: Dialect,
+    which: str = "true",
+    tz: str = "UTC",
+    tables: frozenset[str] = frozenset(),
+    values: Mapping[str, object] | None = None,
+    **fields: str,
+) -> Statement:
+    """A report's SQL for one engine.
 
     Args:
         template: The SQL, with any of these fields: ``{runs}``, a subquery with the columns of
@@ -198,6 +244,7 @@ def report(
             ``{group}`` and ``{order_or_1}`` are whole lists for GROUP BY and ORDER BY.
         by: One name or several of :data:`By`.
         filters: Which runs.
+        dialect: The engine.
         which: A further condition on ``results r``.
         tz: The time zone of months and days.
         tables: Tables that the template reads beside ``r``: ``"e"``, ``"p"``.
@@ -206,12 +253,8 @@ def report(
 
     Raises:
         InvalidParameterError: ``by``, ``tz`` or a filter is invalid.
-        RunLogError: The log cannot be read.
     """
-    from llm_playground.frames import Frame  # pandas is imported on first use
-
-    log = open_log()
-    keys, where = grouping(by, tz, log.dialect), condition(filters or {}, log.dialect)
+    keys, where = grouping(by, tz, dialect), condition(filters or {}, dialect)
     needed = joined(keys.tables | where.tables | tables)
     from_runs = f"FROM {needed} WHERE {where.sql} AND {which}"
     sql = template.format(
@@ -226,7 +269,7 @@ def report(
         order_or_1=", ".join(keys.order) or "1",
         **fields,
     )
-    return Frame(log.frame(sql, {**keys.values, **where.values, **(values or {})}))
+    return Statement(sql, {**keys.values, **where.values, **(values or {})})
 
 
 def joined(tables: frozenset[str] | set[str], first: str = "results r") -> str:
@@ -349,6 +392,7 @@ def _filter_values(filters: Filters) -> dict[str, object]:
     notebook, search = _text(filters, "notebook"), _text(filters, "search")
     values: dict[str, object] = {
         "models": [like for name in _texts(filters, "model") for like in _model_patterns(name)],
+        "provider": _text(filters, "provider"),
         "user": _text(filters, "user"),
         **limits(filters.get("since"), filters.get("until")),
         "statuses": _texts(filters, "status"),

@@ -77,6 +77,22 @@ FROM found LEFT JOIN (
 ) AS texts ON texts.prompt_hash = found.prompt_hash
 ORDER BY repeated_usd DESC NULLS LAST, runs DESC, found.prompt_hash
 """
+_TOP_PROMPTS = """
+WITH found AS (
+    SELECT r.prompt_hash, max(r.model) AS model, count(*) AS runs,
+        sum(r.input_tokens)::BIGINT AS input_tokens, sum(r.output_tokens)::BIGINT AS output_tokens,
+        sum(r.cost_usd)::FLOAT8 AS cost_usd, max(r.started_at) AS last_at
+    {from_runs} AND r.prompt_hash IS NOT NULL
+    GROUP BY r.prompt_hash ORDER BY cost_usd DESC NULLS LAST, runs DESC, r.prompt_hash {limit}
+)
+SELECT found.prompt_hash, model, texts.user_prompt, runs, input_tokens, output_tokens, cost_usd,
+    last_at
+FROM found LEFT JOIN (
+    SELECT prompt_hash, min(user_prompt) AS user_prompt FROM prompts
+    WHERE prompt_hash IN (SELECT prompt_hash FROM found) GROUP BY prompt_hash
+) AS texts ON texts.prompt_hash = found.prompt_hash
+ORDER BY cost_usd DESC NULLS LAST, runs DESC, found.prompt_hash
+"""
 _INSERT_RATING = """
 INSERT INTO ratings (id, result_id, username, score, note, blind, created_at)
 VALUES ($id, $run, $username, $score, $note, false, $at)
@@ -209,6 +225,25 @@ def duplicates(**filters: Unpack[Filters]) -> pd.DataFrame:
         RunLogError: The log cannot be read.
     """
     return query.report(_DUPLICATES, (), filters, which=_WAS_SENT)
+
+
+@checks_arguments("top_prompts")
+def top_prompts(*, limit: int = 10, **filters: Unpack[Filters]) -> pd.DataFrame:
+    """The requests that cost the most in total, by ``prompt_hash``.
+
+    Columns: ``prompt_hash``, ``model``, ``user_prompt``, ``runs``, ``input_tokens``,
+    ``output_tokens``, ``cost_usd`` (NaN where no price is known) and ``last_at``.
+
+    Args:
+        limit: The highest number of rows.
+        **filters: See :class:`Filters`.
+
+    Raises:
+        InvalidParameterError: ``limit`` or a filter is invalid.
+        RunLogError: The log cannot be read.
+    """
+    check_filters(filters, top_prompts)
+    return query.report(_TOP_PROMPTS, (), filters, limit=limit_clause(limit))
 
 
 @checks_arguments("rate")

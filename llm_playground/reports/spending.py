@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# Runs that ended, used tokens and have no known price. Two nested CASEs, since nearly all runs have
+# Runs that ended, used tokens and have no known price.
+IS_UNPRICED = f"""cost_usd IS NULL AND {STATUS} NOT IN ('running', 'over_budget')
+    AND (usage_source IS DISTINCT FROM 'none' OR {STATUS} = 'completed')"""
+# The number of these. Two nested CASEs, since nearly all runs have
 # a cost: in a single one, DuckDB evaluates every status first.
 _UNPRICED_RUNS = f"""count(CASE WHEN cost_usd IS NULL THEN
         CASE WHEN {STATUS} NOT IN ('running', 'over_budget')
@@ -42,7 +45,7 @@ _SUMMED = """
     CROSS JOIN LATERAL (SELECT r.username, r.notebook) AS e
 """
 _SUMMED_BY = {"month", "model", "provider", "user", "notebook", "status"}
-_SUMMED_FILTERS = {"model", "user", "notebook", "status", "since", "until"}
+_SUMMED_FILTERS = {"model", "provider", "user", "notebook", "status", "since", "until"}
 _FIGURES_OF_SUMS = f"""
     sum(runs)::BIGINT AS runs, {_SUMS},
     sum(unpriced_runs)::BIGINT AS unpriced_runs, sum(estimated_runs)::BIGINT AS estimated_runs,
@@ -193,13 +196,11 @@ def forecast(
     names = query.names_of(by)
     if {"month", "day"} & set(names):
         raise InvalidParameterError("A forecast is for one month: by takes no month and no day.")
-    first = min(now.date() - timedelta(weeks=_WEEKS), now.date().replace(day=1))
-    begin = datetime.combine(first, datetime.min.time(), now.tzinfo)
     figures = "sum(cost_usd)::FLOAT8 AS cost_usd"
-    past = Filters(**filters, since=begin, until=now)
+    past = Filters(**filters, since=forecast_begin(now), until=now)
     days = grouped(figures, [*names, "day"], past, tz=tz).to_dict("records")
     return Frame(
-        [(*key, *_month(costs_of, now)) for key, costs_of in _by_group(days, names)],
+        [(*key, *forecast_of(costs_of, now)) for key, costs_of in _by_group(days, names)],
         columns=[*names, *_FORECAST_COLUMNS],
     )
 
@@ -216,8 +217,16 @@ def _by_group(
     return groups.items()
 
 
-def _month(costs_of: Days, now: datetime) -> tuple[object, ...]:
-    """The figures of one group: all columns but those of ``by``."""
+def forecast_begin(now: datetime) -> datetime:
+    """The first moment whose costs a forecast at ``now`` uses, in the time zone of ``now``."""
+    first = min(now.date() - timedelta(weeks=_WEEKS), now.date().replace(day=1))
+    return datetime.combine(first, datetime.min.time(), now.tzinfo)
+
+
+def forecast_of(
+    costs_of: Days, now: datetime
+) -> tuple[str, float, float, float, float, float, float]:
+    """The figures of one group: all columns of :func:`forecast` but those of ``by``."""
     today = now.date()
     spent = sum(cost for day, cost in costs_of.items() if day >= today.replace(day=1))
     past = _past(costs_of, today)

@@ -1,0 +1,93 @@
+"""The section that lists the runs behind a figure."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from llm_playground import formatting
+from llm_playground.dashboards.cards import Card, Cell, Table, pressed
+from llm_playground.dashboards.figures import Figures, State
+from llm_playground.reports import slices
+from llm_playground.reports.query import time_zone
+from llm_playground.reports.slices import Slice
+
+PAGE = 50
+_TITLES = {
+    "all": "Runs",
+    "undated": "Runs without a date",
+    "sent": "Runs that were sent",
+    "failed": "Runs that failed",
+    "unpriced": "Runs without a known price",
+    "cancelled": "Runs that were stopped or interrupted",
+    "truncated": "Runs that were cut off at max_tokens",
+    "blocked": "Runs that were blocked",
+}
+
+
+def cards(figures: Figures, state: State) -> list[Card]:
+    """The one card of the section."""
+    found = figures.read(
+        "runs",
+        (state.filters, state.slice, state.offset),
+        lambda: slices.page(
+            state.slice, state.chosen, tz=figures.tz, limit=PAGE, offset=state.offset
+        ),
+    )
+    zone = time_zone(figures.tz)
+    rows = [_cells(row, zone) for row in found.rows]
+    total = formatting.count(found.runs, "run")
+    if found.cost_usd is not None:
+        total = f"{total} · {formatting.usd(found.cost_usd)}"
+    is_part = state.slice != Slice()
+    columns = ("Started", "Model", "Prompt", "Status", "User", "Notebook")
+    return [
+        Card(
+            "runs",
+            title_of(state.slice),
+            total,
+            None,
+            Table((*columns, "Cost", "Time", "Tokens"), rows, texts=len(columns)),
+            "Show all runs" if is_part else "",
+            pressed("all") if is_part else "",
+            empty="" if rows else "No runs.",
+            is_wide=True,
+            is_table=True,
+            pages=(state.offset + 1, state.offset + len(rows), found.runs) if rows else None,
+        )
+    ]
+
+
+def title_of(part: Slice) -> str:
+    """What the runs of a slice have in common."""
+    if part.name in _TITLES:
+        return _TITLES[part.name]
+    value = "(none)" if part.value is None else part.value
+    if part.name == "days":
+        first, _, last = value.partition("/")
+        return f"Runs of {first}" if last in {"", first} else f"Runs from {first} to {last}"
+    named = {"model": "Runs of", "user": "Runs by", "notebook": "Runs in", "failure": "Runs:"}
+    return f"{named.get(part.name, 'Runs of the prompt')} {value[:60]}"
+
+
+def _cells(row: Any, zone: Any) -> list[Cell]:  # noqa: ANN401 - a row of the database
+    started: datetime | None = row["started_at"]
+    moment = "" if started is None else f"{started.astimezone(zone):%Y-%m-%d %H:%M}"
+    usd, ms = row["cost_usd"], row["response_time_ms"]
+    status = f"{row['status'] or 'completed'}{', reused' if row['cached'] else ''}"
+    if row["error_type"]:
+        status = f"{status}: {row['error_type']}"
+    tokens = [row[f"{name}_tokens"] for name in ("input", "output")]
+    known = [count for count in tokens if count is not None]
+    return [
+        Cell(moment or "no date", moment, json.dumps({"run": row["run_id"]})),
+        Cell(row["model"] or ""),
+        Cell(" ".join((row["user_prompt"] or "").split())[:90]),
+        Cell(status),
+        Cell(row["username"] or ""),
+        Cell(row["notebook"] or ""),
+        Cell("unknown" if usd is None else formatting.cost_usd(usd), float(usd or 0)),
+        Cell("" if ms is None else formatting.duration(ms), ms or 0.0),
+        Cell(f"{sum(known):,}" if known else "", float(sum(known))),
+    ]

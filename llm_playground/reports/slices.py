@@ -1,0 +1,108 @@
+"""The runs behind one figure of a report: those of a model, of a day, of a kind of failure, ..."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from llm_playground._validation import one_of
+from llm_playground.reports.quality import WASTE_KINDS
+from llm_playground.reports.query import SENT, STATUS, Filters, condition, joined, time_zone
+from llm_playground.reports.spending import IS_UNPRICED
+from llm_playground.runlog import open_log
+from llm_playground.runlog.rows import RUN_COLUMNS, selected
+from llm_playground.runlog.store import ReadSession
+
+_IS = "IS NOT DISTINCT FROM $slice::TEXT"
+_OF_RESULTS = {
+    "all": "true",
+    "days": "r.started_at >= $first::TIMESTAMPTZ AND r.started_at < $end::TIMESTAMPTZ",
+    "undated": "r.started_at IS NULL",
+    "model": f"r.model {_IS}",
+    "prompt": f"r.prompt_hash {_IS}",
+    "failure": f"concat_ws(' ', r.status, r.error_type) {_IS} AND NOT coalesce(r.cached, false)",
+    "sent": SENT,
+    "failed": f"{SENT} AND {STATUS} = 'failed'",
+    "unpriced": IS_UNPRICED,
+    **{name: which for name, which in WASTE_KINDS.items() if name != "failed"},
+}
+_OF_EXECUTIONS = {"user": f"e.username {_IS}", "notebook": f"e.notebook {_IS}"}
+NAMES = (*_OF_RESULTS, *_OF_EXECUTIONS)
+_SHOWN = (
+    *("run_id", "started_at", "model", "status", "cost_usd", "response_time_ms"),
+    *("input_tokens", "output_tokens", "username", "notebook", "error_type", "cached"),
+)
+_COLUMNS = {name: RUN_COLUMNS[name] for name in _SHOWN} | {
+    "user_prompt": f"left({RUN_COLUMNS['user_prompt']}, 200)"
+}
+_NEWEST_FIRST = "ORDER BY r.started_at DESC NULLS LAST, r.id DESC"
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One of :data:`NAMES` and its value.
+
+    ``days`` has the first and the last day as ``2026-11-02/2026-11-08``; ``model``, ``user``,
+    ``notebook`` and ``prompt`` (a hash) have the value, None for runs without one; ``failure`` has
+    a status and a type of error with a space between. Others have no value.
+    """
+
+    name: str = "all"
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some runs of a slice, newest first, and figures of all of them."""
+
+    rows: Sequence[Row]  # the columns of `runs` that a table shows
+    runs: int
+    cost_usd: float | None
+
+
+def page(of: Slice, filters: Filters, *, tz: str = "UTC", limit: int = 50, offset: int = 0) -> Page:
+    """One page of the runs of a slice that fit ``filters``.
+
+    Raises:
+        InvalidParameterError: The slice, ``tz`` or a filter is invalid.
+        RunLogError: The log cannot be read.
+    """
+    if of.name not in NAMES:
+        one_of("slice", of.name, NAMES)
+    log = open_log()
+    where = condition(filters, log.dialect)
+    inner = f"(SELECT r.* FROM results r WHERE {_OF_RESULTS.get(of.name, 'true')}) AS r"  # noqa: S608 - constants
+    outer = _OF_EXECUTIONS.get(of.name)
+    tables = joined(where.tables | ({"e"} if outer else set()), inner)
+    found = f"FROM {tables} WHERE {where.sql} AND {outer or 'true'}"
+    newest = f"SELECT r.* {found} {_NEWEST_FIRST} LIMIT {int(limit)} OFFSET {int(offset)}"
+    rows_sql = (
+        f"WITH r AS MATERIALIZED ({newest}) SELECT {selected(_COLUMNS)} "  # noqa: S608 - constants
+        f"FROM {joined({'e', 'p'}, 'r')} {_NEWEST_FIRST}"
+    )
+    values = {**where.values, **_values(of, tz)}
+
+    def read(session: ReadSession) -> Page:
+        [(runs, cost_usd)] = session.rows(
+            f"SELECT count(*), sum(cost_usd)::FLOAT8 {found}",
+            values,
+        )
+        rows = session.rows(rows_sql, values)
+        return Page([dict(zip(_COLUMNS, row, strict=True)) for row in rows], runs, cost_usd)
+
+    return log.read(read, which="all")
+
+
+def _values(of: Slice, tz: str) -> Mapping[str, object]:
+    """The values of a slice's condition."""
+    if of.name == "days":
+        first, _, last = str(of.value).partition("/")
+        days = (date.fromisoformat(first), date.fromisoformat(last or first) + timedelta(days=1))
+        moments = (datetime.combine(day, time(), time_zone(tz)).isoformat() for day in days)
+        return dict(zip(("first", "end"), moments, strict=True))
+    sql = _OF_RESULTS.get(of.name) or _OF_EXECUTIONS[of.name]
+    return {"slice": of.value} if "$slice" in sql else {}
