@@ -1,4 +1,4 @@
-"""Recording at ``send`` of the clients of httpx and httpx2, through which the SDKs send.
+"""Recording at ``send`` of the clients of httpx and httpx2, and at the sessions of aiohttp.
 
 The classes are changed once, when the first recording starts, and put back when the last one stops.
 A library that is imported later is changed when it is imported; none is imported here. The request
@@ -23,19 +23,20 @@ from types import ModuleType
 from typing import Any
 
 from llm_playground import provenance
-from llm_playground.capture import recognition
+from llm_playground.capture import aiohttp_sessions, recognition
 from llm_playground.capture.exchange import Exchange
 from llm_playground.capture.requests import Sent
 from llm_playground.capture.stored_responses import Substitute
 from llm_playground.providers import own_clients
 from llm_playground.redaction import redact
 
-_LIBRARIES = ("httpx", "httpx2")
+_LIBRARIES = ("httpx", "httpx2", "aiohttp")
 _log = logging.getLogger(__name__)
 # Whether the present request is sent on behalf of a client whose call is recorded already.
 _within: ContextVar[bool] = ContextVar("_within", default=False)
 _lock = threading.RLock()
-_replaced: list[tuple[type, Any, Any]] = []  # class, the method before, the method in its place
+# Class, name of the method, the method before, the method in its place.
+_replaced: list[tuple[type, str, Any, Any]] = []
 _tags: list[tuple[str, ...]] = []  # those of each recording that has been started
 
 
@@ -62,9 +63,9 @@ def stop(tags: tuple[str, ...]) -> None:
             return
         sys.meta_path.remove(_later)
         while _replaced:
-            of, before, own = _replaced.pop()
-            if of.__dict__.get("send") is own:  # else another program has changed it since
-                of.send = before  # type: ignore[attr-defined]  # a class of httpx
+            of, name, before, own = _replaced.pop()
+            if of.__dict__.get(name) is own:  # else another program has changed it since
+                setattr(of, name, before)
 
 
 def is_recording() -> bool:
@@ -106,13 +107,30 @@ _later = _Later()
 
 
 def _change(library: ModuleType) -> None:
-    for name, changed in (("Client", _sync_send), ("AsyncClient", _async_send)):
-        of = getattr(library, name)
-        before = getattr(of.send, "unrecorded", of.send)  # of this module before it was reloaded
-        own = changed(before, library)
-        own.unrecorded = before
-        of.send = own
-        _replaced.append((of, before, own))
+    if library.__name__ == "aiohttp":
+        _replace(library, "ClientSession", "_request", _session_request)
+        return
+    _replace(library, "Client", "send", _sync_send)
+    _replace(library, "AsyncClient", "send", _async_send)
+
+
+def _replace(
+    library: ModuleType, class_name: str, method: str, recorded: Callable[[Any, Any], Any]
+) -> None:
+    of = getattr(library, class_name)
+    present = getattr(of, method)
+    before = getattr(present, "unrecorded", present)  # of this module before it was reloaded
+    own = recorded(before, library)
+    own.unrecorded = before
+    setattr(of, method, own)
+    _replaced.append((of, method, before, own))
+
+
+def _session_request(before: Any, library: Any) -> Any:  # noqa: ANN401 - untyped: of aiohttp
+    def begin(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Exchange | None:
+        return None if _within.get() else _begun(method, url, headers, lambda: body)
+
+    return aiohttp_sessions.recorded_request(before, library, begin)
 
 
 def _sync_send(before: Any, library: Any) -> Any:  # noqa: ANN401 - untyped: of either library
@@ -194,17 +212,23 @@ async def _awaited_within(before: Any, *arguments: Any, **options: Any) -> Any: 
 
 
 def _begin(client: Any, request: Any) -> Exchange | None:  # noqa: ANN401 - of httpx
-    """Begin to record a request; None for one that is not recorded."""
-    if not _tags or _within.get() or client in own_clients:
+    if _within.get() or client in own_clients:
+        return None
+    return _begun(request.method, str(request.url), request.headers, lambda: request.content)
+
+
+def _begun(
+    method: str, url: str, headers: Mapping[str, str], body: Callable[[], bytes]
+) -> Exchange | None:
+    """Begin to record a request; None for one that is no call of a model."""
+    target = recognition.target_of(method, url) if _tags else None
+    if target is None:
         return None
     try:
-        target = recognition.target_of(request.method, str(request.url))
-        if target is None:
-            return None
         sent = Sent(
             target,
-            request.content,
-            {name.lower(): value for name, value in request.headers.items()},
+            body(),
+            {name.lower(): value for name, value in headers.items()},
             datetime.now(UTC),
             provenance.cell_id(),
             recognition.library(),

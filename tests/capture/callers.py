@@ -77,17 +77,23 @@ def anthropic(url, loop):
     }
 
 
-def google_genai(url, _loop):
+def google_genai(url, loop):
     from google import genai
 
     client = genai.Client(api_key=KEY, vertexai=False, http_options={"base_url": url})
     asked = {"model": GEMINI, "contents": PROMPT}
+
+    async def streamed():
+        events = await client.aio.models.generate_content_stream(**asked)
+        return "".join([event.text or "" async for event in events])
 
     return {
         "google-genai": lambda: client.models.generate_content(**asked).text,
         "google-genai-stream": lambda: "".join(
             event.text or "" for event in client.models.generate_content_stream(**asked)
         ),
+        "google-genai-async": lambda: loop.run(client.aio.models.generate_content(**asked)).text,
+        "google-genai-async-stream": lambda: loop.run(streamed()),
     }
 
 

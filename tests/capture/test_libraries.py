@@ -41,7 +41,7 @@ def test_each_call_is_recorded_counted_blocked_and_replayed(library):
         pytest.skip(f"{library} is not installed")
     found = found_by(*(SDKS if library in SDKS else [library]))[library]
 
-    assert found
+    assert len(found) >= 4
     for name, calls in found.items():
         model = calls["row"]["model"]
         assert calls["plain"]["text"] == calls["recorded"]["text"] == TEXT, name
