@@ -13,6 +13,7 @@ from types import TracebackType
 from llm_playground import _validation
 from llm_playground._validation import checks_arguments
 from llm_playground.capture import clients, exchange
+from llm_playground.capture.clients import Settings
 from llm_playground.errors import InvalidParameterError
 from llm_playground.request import secret_guard
 
@@ -20,10 +21,10 @@ from llm_playground.request import secret_guard
 class Recording:
     """Calls of other libraries are recorded until :meth:`stop`, or the end of the ``with``."""
 
-    def __init__(self, tags: tuple[str, ...]) -> None:
-        self._tags = tags
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._is_on = True
-        clients.start(tags)
+        clients.start(settings)
         _recordings.append(self)
 
     def stop(self) -> None:
@@ -34,7 +35,7 @@ class Recording:
         if self._is_on:
             self._is_on = False
             _recordings.remove(self)
-            clients.stop(self._tags)
+            clients.stop(self._settings)
         exchange.flush()
 
     def __enter__(self) -> Recording:
@@ -56,7 +57,7 @@ _recordings: list[Recording] = []
 
 
 @checks_arguments("record")
-def record(*, tags: Iterable[str] = ()) -> Recording:
+def record(*, tags: Iterable[str] = (), override: str | None = None) -> Recording:
     """Record the calls that other libraries make in this process, in the same log.
 
     These are calls of models through httpx or httpx2: by the SDKs of OpenAI, Anthropic and Google,
@@ -67,12 +68,14 @@ def record(*, tags: Iterable[str] = ()) -> Recording:
 
     Args:
         tags: Labels to find the runs by, beside the name of the library.
+        override: Why calls are sent even if they exceed budgets; written to the audit log.
 
     Returns:
         The recording, which ``stop()`` or the end of a ``with`` block stops.
 
     Raises:
-        InvalidParameterError: ``tags`` is no list of texts, or holds a key.
+        InvalidParameterError: ``tags`` is no list of texts, or holds a key; or ``override`` is no
+            text.
 
     Example:
         >>> import llm_playground as lp
@@ -86,7 +89,11 @@ def record(*, tags: Iterable[str] = ()) -> Recording:
         )
     for tag in given:
         secret_guard.refuse_keys(tag=tag)
-    return Recording(given)
+    if override is not None and not (isinstance(override, str) and override.strip()):
+        raise InvalidParameterError(
+            f"override takes the reason as text; got {_validation.short_repr(override)}."
+        )
+    return Recording(Settings(given, override))
 
 
 def is_recording() -> bool:

@@ -16,6 +16,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.machinery import ModuleSpec
 from time import perf_counter as now
@@ -32,19 +33,29 @@ from llm_playground.redaction import redact
 
 _LIBRARIES = ("httpx", "httpx2", "aiohttp")
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a recording adds to the calls: tags, and why they are sent regardless of budgets."""
+
+    tags: tuple[str, ...] = ()
+    override: str | None = None
+
+
 # Whether the present request is sent on behalf of a client whose call is recorded already.
 _within: ContextVar[bool] = ContextVar("_within", default=False)
 _lock = threading.RLock()
 # Class, name of the method, the method before, the method in its place.
 _replaced: list[tuple[type, str, Any, Any]] = []
-_tags: list[tuple[str, ...]] = []  # those of each recording that has been started
+_active: list[Settings] = []  # those of each recording that has been started
 
 
-def start(tags: tuple[str, ...]) -> None:
-    """Start a recording, which adds ``tags`` to the calls."""
+def start(settings: Settings) -> None:
+    """Start a recording."""
     with _lock:
-        _tags.append(tags)
-        if len(_tags) > 1:
+        _active.append(settings)
+        if len(_active) > 1:
             return
         sys.meta_path.insert(0, _later)
         for name in _LIBRARIES:
@@ -52,14 +63,16 @@ def start(tags: tuple[str, ...]) -> None:
                 _change(sys.modules[name])
 
 
-def stop(tags: tuple[str, ...]) -> None:
-    """Stop a recording that was started with ``tags``; other recordings go on.
+def stop(settings: Settings) -> None:
+    """Stop a recording that was started with these settings; other recordings go on.
 
     Calls that are under way are recorded to their end.
     """
     with _lock:
-        _tags.remove(tags)
-        if _tags:
+        if settings not in _active:  # this module was reloaded
+            return
+        _active.remove(settings)
+        if _active:
             return
         sys.meta_path.remove(_later)
         while _replaced:
@@ -70,7 +83,7 @@ def stop(tags: tuple[str, ...]) -> None:
 
 def is_recording() -> bool:
     """Whether any recording has been started."""
-    return bool(_tags)
+    return bool(_active)
 
 
 class _Later(importlib.abc.MetaPathFinder):
@@ -97,7 +110,7 @@ def _change_after_loading(loader: Any) -> None:  # noqa: ANN401 - any loader
     def exec_module(module: ModuleType) -> None:
         execute(module)
         with _lock:
-            if _tags:
+            if _active:
                 _change(module)
 
     loader.exec_module = exec_module
@@ -221,7 +234,7 @@ def _begun(
     method: str, url: str, headers: Mapping[str, str], body: Callable[[], bytes]
 ) -> Exchange | None:
     """Begin to record a request; None for one that is no call of a model."""
-    target = recognition.target_of(method, url) if _tags else None
+    target = recognition.target_of(method, url) if _active else None
     if target is None:
         return None
     try:
@@ -232,7 +245,8 @@ def _begun(
             datetime.now(UTC),
             provenance.cell_id(),
             recognition.library(),
-            tuple(tag for tags in _tags for tag in tags),
+            tuple(tag for one in _active for tag in one.tags),
+            next((one.override for one in _active if one.override is not None), None),
         )
         return Exchange.begin(sent)
     except Exception as error:  # a body that is a stream, or a bug: the call is made unrecorded

@@ -57,6 +57,7 @@ class Exchange:
         self._process = os.getpid()
         self._work: Future[None] | None = None
         self._is_logged = False
+        self.is_given_up = False  # nothing is sent, and nothing is logged
 
     @classmethod
     def begin(cls, sent: Sent) -> Exchange:
@@ -142,8 +143,10 @@ class Exchange:
         self._give_up()
 
     def _give_up(self) -> None:
+        self.is_given_up = True
         if self._work is not None:
             self._work.cancel()
+        self.logged()
 
 
 def flush(timeout_s: float = _FLUSH_S) -> None:
@@ -181,6 +184,8 @@ async def _conduct(exchange: Exchange) -> None:
 
 
 async def _call(exchange: Exchange) -> None:
+    if exchange.is_given_up:
+        return
     log = open_log()
     budgets = enforcer(log)
     is_live = config.mode() == "live"
@@ -229,7 +234,11 @@ async def _sent(exchange: Exchange, call: RecordedCall, log: RunLog) -> Run:
         return _finish(log, call, answers.refused_run(call, error), None)
     exchange.admit(None)
     log.started(answers.skeleton_of(call), call.request, call.execution)
-    received = await exchange.ended()
+    try:
+        received = await exchange.ended()
+    except asyncio.CancelledError as stopped:  # the caller stopped while it was admitted
+        exchange.end(stopped)
+        received = exchange.received
     run = await answers.run_of(call, exchange.sent.target.wire_format, received)
     return _finish(log, call, run, reservation)
 
@@ -241,7 +250,7 @@ async def _reserved(
     request, execution = call.bounded_request, call.execution
     try:
         reservation = await budgets.reservation_for(
-            answers.skeleton_of(call), request, execution, None
+            answers.skeleton_of(call), request, execution, exchange.sent.override
         )
         while not exchange.is_admitted and not await reservation.hold(Decimal(0)):
             await reservation.wait(lambda _reason: None)

@@ -36,7 +36,7 @@ class Sent:
     """What another library sends, and from where.
 
     Names of ``headers`` are in lower case. ``library`` is the one that makes the call, None if it
-    is not known; ``tags`` are those of the recording.
+    is not known; ``tags`` are those of the recordings, ``override`` is theirs too.
     """
 
     target: Target
@@ -46,6 +46,7 @@ class Sent:
     cell_id: str | None = None
     library: str | None = None
     tags: tuple[str, ...] = ()
+    override: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

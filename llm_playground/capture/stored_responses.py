@@ -30,6 +30,8 @@ from llm_playground.runlog.replay import StoredAnswer
 from llm_playground.types import FinishReason, Usage
 
 Json = dict[str, Any]
+# What a budget's refusal advises, in the words for calls of other libraries.
+_OVERRIDE = ('pass override="reason"', 'lp.record(override="reason")')
 _SSE = "text/event-stream; charset=utf-8"
 
 
@@ -54,7 +56,7 @@ def refusal(wire_format: str, status_code: int, reason: Exception) -> Substitute
     >>> refusal("openai", 402, ValueError("No.")).body
     b'{"error":{"message":"No.","type":"llm_playground","param":null,"code":"not_sent"}}'
     """
-    message = printable(str(reason))
+    message = printable(str(reason)).replace(*_OVERRIDE)
     error: Json = {"message": message, "type": "llm_playground", "param": None, "code": "not_sent"}
     if wire_format == "anthropic":
         kind = "billing_error" if status_code == 402 else "not_found_error"

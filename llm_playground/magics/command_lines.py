@@ -121,6 +121,16 @@ COMMANDS: dict[str, Command] = {
         ],
         [("path", {"nargs": "?"}), ("--format", {})],
     ),
+    "record": Command(
+        commands.record,
+        "[on|off]",
+        [
+            ("on", "record the calls that other libraries make in this kernel in the log"),
+            ("off", "stop; without a word: whether it is on"),
+        ],
+        [("state", {"nargs": "?", "choices": commands.RECORD_STATES})],
+        frozenset(commands.RECORD_STATES),
+    ),
     "doctor": Command(
         commands.doctor, "", [("", "what works here and what does not, in ten lines")]
     ),

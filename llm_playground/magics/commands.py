@@ -17,6 +17,7 @@ from llm_playground.formatting import article, count
 from llm_playground.redaction import printable, remember
 
 KEY_ACTS = ("set", "forget")
+RECORD_STATES = ("on", "off")
 _RUNS_SHOWN = 20
 _ENDS_SHOWN = 5
 _MODEL_COLUMNS = ["model", "input_usd_per_mtok", "output_usd_per_mtok", "context_window", "reason"]
@@ -197,6 +198,20 @@ def export(path: str | None, format: str | None) -> None:  # noqa: A002 - the op
     exporting.export(exported, chosen, path)
     verb = "is" if len(exported) == 1 else "are"
     print(f"{count(len(exported), 'run')} {verb} in {printable(path)}.")
+
+
+def record(state: str | None) -> None:
+    """Start or stop recording calls of other libraries; without a word, print whether it is on."""
+    from llm_playground import capture
+
+    if state == "on" and not capture.is_recording():
+        capture.record()
+    elif state == "off":
+        capture.stop_all()
+    if capture.is_recording():
+        print("Calls of other libraries are recorded in the log. %llm record off stops it.")
+    else:
+        print("Calls of other libraries are not recorded. %llm record on records them.")
 
 
 def doctor() -> None:
