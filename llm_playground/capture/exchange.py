@@ -35,6 +35,7 @@ from llm_playground.runlog.replay import StoredAnswer
 from llm_playground.types import Run
 
 _FLUSH_S = 5.0
+_QUIET_S = 0.5  # then a call that has not ended is in the log, as running
 _LARGE_BYTES = 100_000  # a body is translated on another thread from this size on
 _BLOCKING = (
     "Not sent: a blocking call on the loop of an async tool cannot wait for {what}. Use the "
@@ -123,6 +124,10 @@ class Exchange:
         await asyncio.wrap_future(self._ended)
         return self.received
 
+    async def quiet(self) -> None:
+        """Wait until the call has ended or takes long: work here would slow the caller down."""
+        await asyncio.wait([asyncio.wrap_future(self._ended)], timeout=_QUIET_S)
+
     def logged(self) -> None:
         """The call is in the log, or will never be."""
         with _changed:
@@ -191,6 +196,7 @@ async def _call(exchange: Exchange) -> None:
     is_live = config.mode() == "live"
     if is_live and not await _may_wait(budgets):
         exchange.admit(None)
+        await exchange.quiet()
     call = await _translated(exchange.sent)
     if is_live:
         replay.count_request(call.request)
@@ -233,6 +239,10 @@ async def _sent(exchange: Exchange, call: RecordedCall, log: RunLog) -> Run:
         log.started(answers.skeleton_of(call), call.request, call.execution)
         return _finish(log, call, answers.refused_run(call, error), None)
     exchange.admit(None)
+    try:
+        await exchange.quiet()
+    except asyncio.CancelledError as stopped:  # as below
+        exchange.end(stopped)
     log.started(answers.skeleton_of(call), call.request, call.execution)
     try:
         received = await exchange.ended()
