@@ -15,7 +15,7 @@ from html import escape
 from llm_playground.charts.fluid import Drawing
 from llm_playground.redaction import printable, redact
 
-_SAVED_ROWS = 20
+_SAVED_ROWS = 12
 _MOST_CHARACTERS = 300
 
 

@@ -26,7 +26,7 @@ def saved_html(identity: str, about: str, summary: Sequence[Tile], cards: Sequen
 def saved_text(about: str, summary: Sequence[Tile]) -> str:
     """The summary as text, for terminals."""
     lines = [f"{tile.name}: {tile.text} ({tile.about})" for tile in summary]
-    return "\n".join((f"Dashboard of {about}", *lines))
+    return "\n".join((f"Dashboard. {about}", *lines))
 
 
 class SavedOutput:
