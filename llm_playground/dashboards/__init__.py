@@ -189,13 +189,14 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             if is_empty and state.section != "admin"
             else self._cards_of[state.section](self._figures, state)
         )
+        with self.board.hold_sync():  # before the summary, which may take as long again
+            self.board.section = state.section
+            self.board.content = "".join(card.html() for card in cards)
         summary = [] if is_empty else overview_page.summary(self._figures, state)
         with self.board.hold_sync():
-            self.board.section = state.section
             self.board.notice = self._notice(is_empty, state)
             self.board.has_demo_button = is_empty
             self.board.summary = tiles(summary)
-            self.board.content = "".join(card.html() for card in cards)
         about = self._about(state)
         self._saved.replace(
             saved_html(self._saved.identity, f"{about} {self.board.notice}", summary, cards),

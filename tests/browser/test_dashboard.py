@@ -1,4 +1,4 @@
-"""The dashboard in JupyterLab: on an empty log and on 1,000 runs, light and dark, wide and narrow."""
+"""The dashboard in JupyterLab: on an empty log and on 1,000 runs, light and dark."""
 
 from pathlib import Path
 
@@ -105,7 +105,7 @@ def test_an_empty_log_becomes_charts_whose_figures_lead_to_a_playground(notebook
     card = by(notebook, "[data-card=models]")
     expect(card.locator(".llm-pressable")).to_have_count(7)
     card.locator("summary").click()
-    card.get_by_role("button", name="Runs").click()
+    card.get_by_role("button", name="Runs", exact=True).click()
     runs = [
         int(text.replace(",", "")) for text in card.locator("td:nth-child(3)").all_inner_texts()
     ]

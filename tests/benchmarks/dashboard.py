@@ -1,0 +1,58 @@
+"""Redraws of the dashboard on a large log: ``python tests/benchmarks/dashboard.py [ROWS] [URL]``.
+
+Makes a log of ROWS results (1,000,000), or uses the one at URL, and prints what each section takes
+to draw, its reading of the log included: first, after another filter, and again from what is kept.
+Best of five; ``cpu`` is what the process spent.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from llm_playground import config
+from llm_playground.dashboards import Dashboard
+from llm_playground.dashboards.figures import State
+from tests.benchmarks.many_runs import fill
+from tests.benchmarks.runlog_reports import best, say
+
+TIMES = 5
+SECTIONS = ("overview", "quality", "savings", "runs")
+
+
+def made():
+    """A dashboard of all runs."""
+    return Dashboard({}, tz="UTC", admin=False, at=None, open_run=lambda _: None)
+
+
+def redrawn(dashboard, state, *, is_kept=False):
+    """Draw a state; without ``is_kept``, nothing that was read before is used."""
+
+    def work():
+        if not is_kept:
+            dashboard._figures._kept = {}
+        dashboard._draw(state)
+        assert not dashboard.board.problem, dashboard.board.problem
+
+    return work
+
+
+def main():
+    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    with tempfile.TemporaryDirectory() as name:
+        url = sys.argv[2] if len(sys.argv) > 2 else str(Path(name) / "runs.duckdb")
+        if len(sys.argv) <= 2:
+            fill(url, rows)
+        config.configure(log=url)
+        dashboard = made()
+        for section in SECTIONS:
+            for filters in ((), (("model", "openai:model-1"),), (("user", "user-1"),)):
+                state = State(filters, section)
+                say(f"{section} {dict(filters)}", best(redrawn(dashboard, state), TIMES))
+            kept = best(redrawn(dashboard, state, is_kept=True), TIMES)
+            say(f"{section}, nothing changed", kept)
+
+
+if __name__ == "__main__":
+    main()
