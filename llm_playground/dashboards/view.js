@@ -16,12 +16,12 @@ const TRAITS = ["sections", "section", "notice", "has_demo_button", "summary", "
  * An element with attributes and children.
  * @param {string} tag
  * @param {Record<string, string>} [attributes]
- * @param {(Node | string)[]} [children]
+ * @param {(Node | string)[]} children
  */
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children.flat());
+  made.append(...children);
   return made;
 }
 
