@@ -11,7 +11,7 @@ from llm_playground.runlog import open_log
 from tests.postgres import Server
 
 SCRIPT = Path(__file__).with_name("crash_rounds.py")
-ROUNDS, SEED = 3, 11
+ROUNDS, SEED = 2, 11
 TIMEOUT_S = 240
 
 

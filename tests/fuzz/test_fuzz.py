@@ -18,7 +18,7 @@ import llm_playground as lp
 from tests.fuzz.targets import TARGETS, Target
 
 LIMIT_S = 20.0  # of this thread's CPU, for one example; the slowest takes 0.7 s
-SHORT_FORM_S = 2.5  # for each target
+SHORT_FORM_S = 1.2  # for each target
 MOST_CHARS = 20_000
 
 
