@@ -168,7 +168,7 @@ def _bar(row: Bar, top: float, most: float, width: float | None) -> str:
             )
     label = escape(shorten(row.label, _LABEL_CHARS))
     drawn.append(f'<text x="0" y="{top + _BASE:.0f}">{label}</text>')
-    about = f' <tspan class="llm-about" fill-opacity="{_MUTED}">{escape(row.about)}</tspan>'
+    about = f' <tspan class="llm-dash-about" fill-opacity="{_MUTED}">{escape(row.about)}</tspan>'
     drawn.append(
         f'<text x="{_share(1, width)}" y="{top + _BASE:.0f}" text-anchor="end">'
         f"{escape(row.text)}{about if row.about else ''}</text>"

@@ -88,7 +88,7 @@ class Card:
         elif self.drawing is not None:
             body += [self.drawing.fluid(), _legend(self.drawing)]
         if self.note:
-            body.append(_pressed_text("p", "llm-note", self.note, self.note_key))
+            body.append(_pressed_text("p", "llm-dash-note", self.note, self.note_key))
         if self.table is not None and self.table.rows:
             table = _table(self.table, self.title)
             if self.is_table:
@@ -98,7 +98,7 @@ class Card:
                 body.append(f"{opened}{table}</details>")
         if self.pages is not None:
             body.append(_pager(*self.pages))
-        wide = " llm-wide" if self.is_wide else ""
+        wide = " llm-dash-wide" if self.is_wide else ""
         name = escape(self.name)
         return (
             f'<section class="llm-card{wide}" aria-labelledby="llm-{name}" data-card="{name}">'
@@ -136,9 +136,9 @@ def tiles(summary: Sequence[Tile]) -> str:
     """The summary in the view."""
     return "".join(
         f'<div class="llm-tile"{f" data-alarm={tile.alarm}" if tile.alarm else ""}>'
-        f'<span class="llm-name">{_text(tile.name)}</span>'
-        f"{_pressed_text('span', 'llm-figure', tile.text, tile.key)}"
-        f'<span class="llm-about">{_text(tile.about)}</span></div>'
+        f'<span class="llm-dash-name">{_text(tile.name)}</span>'
+        f"{_pressed_text('span', 'llm-dash-figure', tile.text, tile.key)}"
+        f'<span class="llm-dash-about">{_text(tile.about)}</span></div>'
         for tile in summary
     )
 
@@ -175,7 +175,7 @@ def _legend(drawing: Drawing) -> str:
 
 def _table(table: Table, title: str) -> str:
     heads = "".join(
-        f'<th scope="col"{"" if place < table.texts else " class=llm-number"}>'
+        f'<th scope="col"{"" if place < table.texts else " class=llm-dash-number"}>'
         f'<button type="button" data-sort="{place}">{_text(name)}</button></th>'
         for place, name in enumerate(table.columns)
     )
@@ -191,7 +191,7 @@ def _row(row: Sequence[Cell], texts: int) -> str:
     for place, cell in enumerate(row):
         value = cell.text if cell.value is None else cell.value
         tag = 'th scope="row"' if place == 0 else "td"
-        number = "" if place < texts else ' class="llm-number"'
+        number = "" if place < texts else ' class="llm-dash-number"'
         text = _text(cell.text)
         if cell.key:
             text = f'<button type="button" data-key="{escape(cell.key)}">{text}</button>'

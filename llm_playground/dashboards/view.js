@@ -78,7 +78,7 @@ function sort(button) {
   const body = button.closest("table")?.tBodies[0];
   if (!head || !body) return;
   const place = Number(button.dataset.sort);
-  const isNumber = head.classList.contains("llm-number");
+  const isNumber = head.classList.contains("llm-dash-number");
   const before = head.getAttribute("aria-sort");
   const falls = before ? before === "ascending" : isNumber;
   for (const other of head.parentElement?.children ?? []) other.removeAttribute("aria-sort");
@@ -164,14 +164,14 @@ function render({ model, el }) {
   const ending = new AbortController();
   const { signal } = ending;
   const summary = element("div", { class: "llm-tiles", role: "group", "aria-label": "Summary" });
-  const problem = element("p", { class: "llm-problem", role: "alert" });
+  const problem = element("p", { class: "llm-dash-problem", role: "alert" });
   const notice = element("p", { class: "llm-notice" });
   const demo = element("button", { type: "button", class: "llm-demo" }, "Fill with demo runs");
-  const tabs = element("div", { class: "llm-tabs", role: "tablist", "aria-label": "Sections" });
+  const tabs = element("div", { class: "llm-dash-tabs", role: "tablist", "aria-label": "Sections" });
   const panel = element("div", { class: "llm-panel", role: "tabpanel", "aria-label": "Section" });
-  const status = element("span", { class: "llm-status", role: "status" });
+  const status = element("span", { class: "llm-dash-status", role: "status" });
   el.classList.add("llm-dashboard");
-  el.append(hidesSaved(model.get("saved_id")), problem, notice, demo, summary, element("div", { class: "llm-bar" }, tabs, status),
+  el.append(hidesSaved(model.get("saved_id")), problem, notice, demo, summary, element("div", { class: "llm-dash-bar" }, tabs, status),
     panel);
   addTooltip(el, signal);
 

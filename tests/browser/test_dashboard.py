@@ -56,7 +56,7 @@ def show(notebook, section):
     notebook.in_kernel(f"d.show({section!r}); d.wait()")
     tab = by(notebook, f"[data-section={section}]")
     expect(tab).to_have_attribute("aria-selected", "true")
-    expect(by(notebook, ".llm-status")).to_be_empty()
+    expect(by(notebook, ".llm-dash-status")).to_be_empty()
 
 
 def take_pictures(notebook, name):
