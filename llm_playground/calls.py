@@ -25,6 +25,7 @@ from llm_playground.event_stream import Stream
 from llm_playground.execution import Call, Emit, Engine, Tally
 from llm_playground.inputs import Case
 from llm_playground.providers import wire_formats
+from llm_playground.recording import numbers
 from llm_playground.redaction import printable
 from llm_playground.request import secret_guard, templates
 from llm_playground.request.messages import Turn, checked_messages, conversation
@@ -39,7 +40,6 @@ from llm_playground.request.schemas import SchemaWarning, schema_from
 from llm_playground.request.secret_guard import Written
 from llm_playground.request.tables import inputs_of
 from llm_playground.request.tools import tools_from
-from llm_playground.runlog import replay
 from llm_playground.types import Execution, Message, Request, Run
 
 
@@ -310,21 +310,32 @@ async def send(call: Call, emit: Emit) -> Run:
     log = open_log()
     budgets = enforcer(log)
     budgets.cache.prefetch()
-    own = config.settings()
+    own, mode = config.settings(), config.mode()
     engine = Engine(providers.connect, log, own.timeouts, own.retry, budgets)
-    if config.mode() == "live" or call.fresh:
-        replay.count_request(call.request)
+    if mode == "live" or (mode == "reuse" and call.fresh):
+        numbers.count(call.request)
         return await engine.execute(call, emit)
+    return await _sent_or_repeated(engine, call, emit, mode)
+
+
+async def _sent_or_repeated(engine: Engine, call: Call, emit: Emit, mode: str) -> Run:
+    """Make one run in a mode that records, or that looks for a stored answer first."""
+    from llm_playground import recording  # seldom needed
+
+    place = call.request, call.execution, call.iteration_number
     try:
-        found = await replay.stored_or_sent(
-            call.request,
-            call.execution,
-            call.iteration_number,
-            lambda: engine.execute(call, emit),
-        )
+        if mode == "record":
+            return await recording.recorded(*place, emit, partial(engine.execute, call))
+        if call.fresh:
+            recording.count_fresh(*place)
+            return await engine.execute(call, emit)
+        found = await recording.stored_or_sent(*place, partial(engine.execute, call, emit))
     except LLMError as error:
         return engine.refuse(call, error, emit)
-    return engine.repeat(call, found, emit) if isinstance(found, replay.StoredAnswer) else found
+    if isinstance(found, Run):
+        return found
+    timed = config.settings().replay_timing and mode == "replay"
+    return await engine.repeat(call, found.run, emit, timed=timed)
 
 
 def wait_for(call: Call) -> Run:

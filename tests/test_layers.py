@@ -55,7 +55,7 @@ MODULES_OF_LIBRARY = {
     "math_core": {"rendering"},
     "pygments": {"rendering"},
     "dotenv": {"config"},
-    "yaml": {"request/prompty"},
+    "yaml": {"request/prompty", "recording/yaml_text"},
     "keyring": {"config"},
     "platformdirs": {"config"},
     "tenacity": {"execution/retry"},

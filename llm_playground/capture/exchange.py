@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 
-from llm_playground import _lifecycle, _runtime, config
+from llm_playground import _lifecycle, _runtime, config, recording
 from llm_playground.budgeting.budget import Budget, of_policy
 from llm_playground.budgeting.enforcer import BudgetEnforcer, enforcer
 from llm_playground.budgeting.reservation import Reservation
@@ -28,10 +28,11 @@ from llm_playground.capture.requests import RecordedCall, Sent, call_of
 from llm_playground.capture.stored_responses import Substitute
 from llm_playground.errors import BudgetExceededError, ConfigError, InvalidParameterError, LLMError
 from llm_playground.execution.run_builder import RunBuilder
+from llm_playground.recording import numbers
+from llm_playground.recording.entries import StoredAnswer
 from llm_playground.redaction import redact
-from llm_playground.runlog import open_log, replay
+from llm_playground.runlog import open_log
 from llm_playground.runlog.log import RunLog
-from llm_playground.runlog.replay import StoredAnswer
 from llm_playground.types import Run
 
 _FLUSH_S = 5.0
@@ -193,27 +194,35 @@ async def _call(exchange: Exchange) -> None:
         return
     log = open_log()
     budgets = enforcer(log)
-    is_live = config.mode() == "live"
-    if is_live and not await _may_wait(budgets):
+    mode = config.mode()
+    if mode in ("live", "record") and not await _may_wait(budgets):
         exchange.admit(None)
         await exchange.quiet()
     call = await _translated(exchange.sent)
-    if is_live:
-        replay.count_request(call.request)
+    if mode == "live":
+        numbers.count(call.request)
         await _sent(exchange, call, log)
         return
     wire_format = exchange.sent.target.wire_format
-    send = partial(_sent, exchange, call, log)
+    send, place = partial(_sent, exchange, call, log), (call.request, call.execution, 1)
     try:
-        found = await replay.stored_or_sent(call.request, call.execution, 1, send)
+        if mode == "record":
+            await recording.recorded(*place, lambda _event: None, lambda _emit: send())
+            return
+        found = await recording.stored_or_sent(*place, send)
     except LLMError as error:  # there is no answer, and nothing is sent
         exchange.admit(stored_responses.refusal(wire_format, 404, error))
         return
     if isinstance(found, StoredAnswer):
-        exchange.admit(stored_responses.response(wire_format, call, found))
+        run, failure = found.run, found.run.error
+        if failure is not None:
+            status_code = getattr(failure, "status_code", None) or 400
+            exchange.admit(stored_responses.refusal(wire_format, status_code, failure))
+        else:
+            exchange.admit(stored_responses.response(wire_format, call, run))
         log.started(answers.skeleton_of(call), call.request, call.execution)
         builder = RunBuilder(answers.skeleton_of(call), call.request)
-        _finish(log, call, builder.repeated(found), None)
+        _finish(log, call, builder.repeated(run), None)
 
 
 async def _translated(sent: Sent) -> RecordedCall:

@@ -26,8 +26,7 @@ from llm_playground.parts import (
 from llm_playground.providers import anthropic_blocks, gemini_parts, openai_responses_items
 from llm_playground.providers.contents import dumps
 from llm_playground.redaction import printable
-from llm_playground.runlog.replay import StoredAnswer
-from llm_playground.types import FinishReason, Usage
+from llm_playground.types import FinishReason, Run, Usage
 
 Json = dict[str, Any]
 # What a budget's refusal advises, in the words for calls of other libraries.
@@ -69,7 +68,7 @@ def refusal(wire_format: str, status_code: int, reason: Exception) -> Substitute
     return Substitute(status_code, "application/json", dumps(content).encode())
 
 
-def response(wire_format: str, call: RecordedCall, stored: StoredAnswer) -> Substitute:
+def response(wire_format: str, call: RecordedCall, stored: Run) -> Substitute:
     """A stored answer as the vendor's response to a call."""
     whole, events = _WRITERS[wire_format]
     model = stored.response_model or call.request.model_name
@@ -88,7 +87,7 @@ def _number(count: int | None) -> int:
     return count or 0
 
 
-def _id(prefix: str, stored: StoredAnswer) -> str:
+def _id(prefix: str, stored: Run) -> str:
     call_ids = "-".join(call.id for call in stored.tool_calls)
     return prefix + (call_ids or "stored")[:40]
 
@@ -100,7 +99,7 @@ _CHAT_REASONS: Mapping[FinishReason | None, str] = {
 }
 
 
-def _chat(model: str, stored: StoredAnswer) -> Json:
+def _chat(model: str, stored: Run) -> Json:
     """An object of Chat Completions."""
     refusals = [part.text for part in stored.parts if isinstance(part, RefusalPart)]
     calls = [
@@ -166,7 +165,7 @@ _MESSAGES_REASONS: Mapping[FinishReason | None, str] = {
 }
 
 
-def _messages(model: str, stored: StoredAnswer) -> Json:
+def _messages(model: str, stored: Run) -> Json:
     """A message of Anthropic's Messages."""
     reason = _MESSAGES_REASONS.get(stored.finish_reason, "end_turn")
     usage = stored.usage or Usage()
@@ -245,7 +244,7 @@ def _begun_block(block: Json) -> tuple[Json, list[Json]]:
     return block, []
 
 
-def _responses(model: str, stored: StoredAnswer) -> Json:
+def _responses(model: str, stored: Run) -> Json:
     """A response of OpenAI's Responses."""
     usage, is_cut = stored.usage, stored.finish_reason in ("length", "content_filter")
     why = "max_output_tokens" if stored.finish_reason == "length" else "content_filter"
@@ -279,7 +278,7 @@ def _responses(model: str, stored: StoredAnswer) -> Json:
     }
 
 
-def _output(stored: StoredAnswer) -> Iterator[Json]:
+def _output(stored: Run) -> Iterator[Json]:
     """The items: as they came, where the answer is of this format, else in their plain form."""
     last: Json | None = None
     for number, part in enumerate(stored.parts):
@@ -362,7 +361,7 @@ _GEMINI_REASONS: Mapping[FinishReason | None, str] = {
 }
 
 
-def _gemini(model: str, stored: StoredAnswer) -> Json:
+def _gemini(model: str, stored: Run) -> Json:
     """A response of generateContent."""
     usage = stored.usage or Usage()
     thoughts = _number(usage.reasoning_tokens)
@@ -407,9 +406,7 @@ def _gemini_events(whole: Json) -> Iterator[str]:
     yield f"data: {json.dumps(whole)}\r\n\r\n"
 
 
-_WRITERS: Mapping[
-    str, tuple[Callable[[str, StoredAnswer], Json], Callable[[Json], Iterator[str]]]
-] = {
+_WRITERS: Mapping[str, tuple[Callable[[str, Run], Json], Callable[[Json], Iterator[str]]]] = {
     "openai": (_chat, _chat_events),
     "openai-responses": (_responses, _responses_events),
     "anthropic": (_messages, _messages_events),

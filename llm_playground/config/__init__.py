@@ -56,6 +56,8 @@ def configure(
     prices: Mapping[str, PriceSetting] | None = None,
     mode: Mode | None = None,
     reuse_from: ReuseFrom | None = None,
+    recording: str | Path | EllipsisType | None = ...,
+    replay_timing: bool | None = None,
     secret_guard: str | Mapping[str, str] | None = None,
     privacy: str | Mapping[str, Any] | None = None,
     confirm_above_usd: Decimal | float | EllipsisType | None = ...,
@@ -87,8 +89,14 @@ def configure(
             ``cache_read_usd_per_mtok``, ``cache_write_usd_per_mtok``. They take precedence over
             all other sources; None removes what was set.
         mode: ``live`` sends every call; ``reuse`` answers the k-th identical request of this
-            kernel from the k-th stored answer and sends if there is none; ``replay`` never sends.
+            kernel from the k-th stored answer and sends if there is none; ``record`` sends every
+            call and keeps its answer in the recording file; ``replay`` answers from that file, else
+            from the log, and never sends.
         reuse_from: The users whose stored answers are used: ``me`` or ``everyone``.
+        recording: The recording file, a path that ends in ``.yaml``; None, as at first, for
+            ``recordings/NAME.yaml`` beside the notebook or script.
+        replay_timing: Whether ``replay`` gives answers at the pace at which they came; at once by
+            default.
         secret_guard: The action if a request contains a key, a card number or an e-mail address:
             ``off``, ``warn``, ``block``, or a mapping of ``keys`` (``block`` by default),
             ``cards`` (``warn``) and ``email`` (``off``). A key in use is never sent in a prompt.
@@ -140,6 +148,7 @@ def configure(
             lambda new: one_of("stop_repetition", new, get_args(StopRepetition)),
         ),
         "progress": (progress, partial(flag, "progress")),
+        "replay_timing": (replay_timing, partial(flag, "replay_timing")),
         "log": (log, _own_log),
         "endpoints": (endpoints, lambda new: merge_endpoints(own.endpoints, new, rows())),
     }
@@ -160,6 +169,7 @@ def configure(
     with_none: dict[str, tuple[Any, Callable[[Any], object]]] = {  # None is a value of these
         "confirm_above_usd": (confirm_above_usd, options.confirm_setting),
         "on_budget": (on_budget, options.on_budget_setting),
+        "recording": (recording, options.recording_setting),
         "openai_api": (openai_api, lambda new: one_of("openai_api", new, get_args(OpenAIApi))),
         "max_value_chars": (max_value_chars, partial(whole_number, "max_value_chars")),
     }
@@ -201,6 +211,16 @@ def mode() -> Mode:
         return _settings.mode
     chosen = read("LLM_PLAYGROUND_MODE")
     return cast("Mode", one_of("LLM_PLAYGROUND_MODE", chosen, get_args(Mode))) if chosen else "live"
+
+
+def recording() -> Path | None:
+    """``configure(recording=)``, then ``LLM_PLAYGROUND_RECORDING``; None for the notebook's own.
+
+    Raises:
+        InvalidParameterError: The variable is not the path of a YAML file.
+    """
+    chosen = _settings.recording or read("LLM_PLAYGROUND_RECORDING")
+    return options.recording_setting(chosen) if chosen else None
 
 
 def secret_guard() -> GuardModes:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from decimal import Decimal
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
@@ -344,7 +345,7 @@ def on_budget_setting(value: object) -> OnBudget:
     return value if callable(value) else webhook("on_budget", value, otherwise="a function or ")
 
 
-Mode = Literal["live", "reuse", "replay"]
+Mode = Literal["live", "record", "reuse", "replay"]
 ReuseFrom = Literal["me", "everyone"]
 OpenAIApi = Literal["responses", "chat_completions"]
 StopRepetition = Literal["local", "all", "off"]
@@ -364,6 +365,8 @@ class Settings:
     prices: Mapping[str, Rates] = field(default_factory=dict)
     mode: Mode | None = None
     reuse_from: ReuseFrom = "me"
+    recording: Path | None = None
+    replay_timing: bool = False
     secret_guard: GuardModes = field(default_factory=GuardModes)
     confirm_above_usd: Decimal | None = Decimal(1)
     budget_max_tokens: int = 4096
@@ -373,6 +376,27 @@ class Settings:
     progress: bool = True
     stop_repetition: StopRepetition = "local"
     max_value_chars: int | None = 100_000
+
+
+def recording_setting(value: object) -> Path:
+    """``configure(recording=...)``, checked: an absolute path.
+
+    Raises:
+        InvalidParameterError: It is no path of a YAML file.
+
+    >>> recording_setting("/srv/answers.yaml").as_posix()
+    '/srv/answers.yaml'
+    """
+    is_path = isinstance(value, (str, Path)) and bool(str(value).strip()) and "\0" not in str(value)
+    if not is_path or Path(str(value)).suffix not in (".yaml", ".yml"):
+        raise InvalidParameterError(
+            "recording takes the path of a .yaml file, such as recordings/report.yaml; got "
+            f"{short_repr(value)}."
+        )
+    try:
+        return Path(str(value)).expanduser().absolute()
+    except RuntimeError as error:  # no such user's home
+        raise InvalidParameterError(f"recording is no path: {error}.") from None
 
 
 def confirm_setting(setting: object) -> Decimal:

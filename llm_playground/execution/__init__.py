@@ -13,6 +13,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import repeat
 from typing import TYPE_CHECKING, Protocol
 
 from llm_playground import config
@@ -31,7 +32,6 @@ from llm_playground.events import (
     InBackground,
     PartEnded,
     Preparing,
-    ReasoningDelta,
     Responded,
     Retrying,
     RunFinished,
@@ -39,7 +39,7 @@ from llm_playground.events import (
     TextDelta,
     Waiting,
 )
-from llm_playground.execution import limiter
+from llm_playground.execution import limiter, replaying
 from llm_playground.execution.active_run import ActiveRun
 from llm_playground.execution.repetition import Repetition
 from llm_playground.execution.retry import Deadlines, Pause, as_llm_error, retrying
@@ -49,7 +49,6 @@ from llm_playground.types import Execution, Request, Run, Status
 
 if TYPE_CHECKING:
     from llm_playground.runlog.log import RunLog
-    from llm_playground.runlog.replay import StoredAnswer
 
 Emit = Callable[[StreamEvent], None]
 # Returns the connected provider of a model, and reports slow steps to the second argument.
@@ -330,18 +329,31 @@ class Engine:
                     await run.stop_in_background()
                     return
 
-    def repeat(self, call: Call, stored: StoredAnswer, emit: Emit) -> Run:
-        """Make a run of a stored answer: nothing is sent, and it costs nothing.
+    async def repeat(self, call: Call, stored: Run, emit: Emit, *, timed: bool = False) -> Run:
+        """Make a run of a stored one: nothing is sent, and it costs nothing.
 
-        ``emit`` gets its text as one delta, then ``RunFinished``.
+        ``emit`` gets its deltas and parts, if ``timed`` at the pace of the stored run, then
+        ``RunFinished``. A stored failure fails in the same way.
+
+        Raises:
+            asyncio.CancelledError: The task was cancelled; the text so far is logged.
         """
-        run = ActiveRun(call)
+        run, shown = ActiveRun(call), list[str]()
         self.log.started(run.builder.run(), call.request, call.execution)
-        if stored.reasoning:
-            emit(ReasoningDelta(stored.reasoning))
-        if stored.text:
-            emit(TextDelta(stored.text))
-        return self._finish(run.builder.repeated(stored), emit, run)
+        events = replaying.events_of(stored)
+        waits = replaying.waits_s(stored, len(events)) if timed else repeat(0.0)
+        repeated = run.builder.repeated(stored, timed=timed)
+        try:
+            for event, wait_s in zip([*events, None], waits, strict=False):
+                if wait_s:
+                    await asyncio.sleep(wait_s)
+                if event is not None:
+                    emit(event)
+                    shown += [event.text] if isinstance(event, TextDelta) else []
+        except asyncio.CancelledError:
+            self._finish(replaying.stopped(repeated, "".join(shown)), emit, run)
+            raise
+        return self._finish(repeated, emit, run)
 
     def refuse(self, call: Call, error: LLMError, emit: Emit) -> Run:
         """End a call that is not sent; it leaves no row."""

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from llm_playground.catalog import estimates, pricing
 from llm_playground.errors import LLMError
@@ -41,9 +40,6 @@ from llm_playground.parts import (
 )
 from llm_playground.redaction import redact
 from llm_playground.types import Attempt, Request, Run, Status, Usage, UsageSource
-
-if TYPE_CHECKING:
-    from llm_playground.runlog.replay import StoredAnswer
 
 # The longest answer within a limit of tokens, in characters. No language has more than about 8
 # characters a token on average in the vocabularies of OpenAI, Llama and Gemma
@@ -295,25 +291,31 @@ class RunBuilder:
         is_one = finish.stop_sequence in (asked.stop or ()) or bool(asked.extra)
         return finish.stop_sequence if is_one else None
 
-    def repeated(self, stored: StoredAnswer) -> Run:
-        """The run that reuses a stored answer."""
+    def repeated(self, stored: Run, *, timed: bool = False) -> Run:
+        """The run that repeats a stored one; if ``timed``, it takes the same time."""
+        source: UsageSource = "provider" if stored.usage else "none"
         repeated = replace(
             self.skeleton,
-            status="completed",
+            status=stored.status,
             text=stored.text,
             reasoning=stored.reasoning,
             tool_calls=stored.tool_calls,
             parts=stored.parts,
             sources=stored.sources,
             stop_sequence=stored.stop_sequence,
+            logprobs=stored.logprobs,
             response_model=stored.response_model,
             finish_reason=stored.finish_reason,
+            dropped_parameters=stored.dropped_parameters,
             usage=stored.usage,
-            usage_source="provider" if stored.usage else "none",
+            usage_source=source if stored.usage_source == "none" else stored.usage_source,
             cost_usd=Decimal(0),
             price_source="reused",
             cached=True,
             saved_usd=stored.cost_usd,
+            ttft_ms=stored.ttft_ms if timed else None,
+            response_time_ms=stored.response_time_ms if timed else None,
+            error=stored.error,
         )
         return self._with_data(repeated)
 

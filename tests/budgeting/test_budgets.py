@@ -15,7 +15,8 @@ import pytest
 import llm_playground as lp
 from llm_playground import config, footer
 from llm_playground.budgeting.cache import BudgetCache
-from llm_playground.runlog import open_log, replay
+from llm_playground.recording import numbers
+from llm_playground.runlog import open_log
 from llm_playground.types import new_id
 from tests.budgeting.client import MODEL, answer, ask, endless
 from tests.providers.server import Reply
@@ -234,7 +235,7 @@ class TestBlocking:
         ask()
         lp.configure(mode="reuse")
         lp.set_budget(0)
-        replay.reset()  # as in a new kernel
+        numbers.reset()  # as in a new kernel
 
         run = ask()
 

@@ -7,7 +7,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import llm_playground as lp
 from llm_playground import magics
-from llm_playground.runlog import replay
+from llm_playground.recording import numbers
 from tests.budgeting.client import MODEL, answer
 
 pytestmark = pytest.mark.usefixtures("one_day")
@@ -130,7 +130,7 @@ def test_free_and_unpriced_models_pass(server):
 def test_replay_is_not_checked(server):
     lp.ask("hi", MODEL, max_tokens=2000, override="once")
     lp.configure(mode="replay")
-    replay.reset()
+    numbers.reset()
 
     assert lp.ask("hi", MODEL, max_tokens=2000).cached
 

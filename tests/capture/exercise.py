@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 import llm_playground as lp
-from llm_playground.runlog import replay
+from llm_playground.recording import numbers
 from tests.capture.callers import LIBRARIES, Loop
 from tests.capture.wire import answer
 from tests.providers.server import WireServer
@@ -43,7 +43,7 @@ def _one(call, server) -> dict:
         blocked = _sent(call, server)
     lp.set_budget(None, period="total")
     refused = _newest()
-    replay.reset()
+    numbers.reset()
     lp.configure(mode="replay")
     with lp.record():
         replayed = _sent(call, server)

@@ -9,8 +9,9 @@ import llm_playground as lp
 from llm_playground import _runtime, calls
 from llm_playground.calls import CallOptions
 from llm_playground.providers import http_trace
+from llm_playground.recording import numbers
 from llm_playground.request.prompts import Prompt
-from llm_playground.runlog import open_log, replay
+from llm_playground.runlog import open_log
 from llm_playground.types import Message, Parameters, Request, TextPart
 from llm_playground.widget.form import Form, plan_calls
 from llm_playground.widget.inspector import parameter_uses
@@ -131,7 +132,7 @@ def test_a_flag_is_part_of_the_hash_and_an_identifier_is_not(reaching):
 
     server = reaching(OPENAI)
     lp.ask("Hi", OPENAI.model, headers={"X-Beta": "1"})
-    replay.reset()
+    numbers.reset()
     lp.configure(mode="reuse")
     asked = {
         "same": {"x-beta": "1", "x-request-id": "new"},

@@ -6,7 +6,7 @@ import pytest
 
 import llm_playground as lp
 from llm_playground import footer
-from llm_playground.runlog import replay
+from llm_playground.recording import numbers
 from tests.providers.server import Reply
 
 ANTHROPIC = (
@@ -61,7 +61,7 @@ def test_the_stop_text_is_shown_kept_and_reused(name, serve, monkeypatch):
     assert any("'END'" in line for line in footer.notices(run)) is (stop is not None)
     logged = lp.sql("SELECT stop_sequence FROM runs WHERE stop_sequence IS NOT NULL")
     assert logged.stop_sequence.tolist() == ([stop] if stop else [])
-    replay.reset()
+    numbers.reset()
     lp.configure(mode="reuse")
     again = lp.ask("Hi", "mine:m", stop=["X", "END"])
     assert (again.cached, again.stop_sequence) == (True, stop)

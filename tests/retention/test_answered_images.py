@@ -15,7 +15,8 @@ from llm_playground.parts import (
     Source,
     TextPart,
 )
-from llm_playground.runlog import attachments, open_log, replay
+from llm_playground.recording import numbers
+from llm_playground.runlog import attachments, open_log
 from llm_playground.runlog.reading import run_of
 from llm_playground.types import Message, Request
 from llm_playground.widget.stored_runs import stored_runs
@@ -125,7 +126,7 @@ def test_a_re_used_answer_has_its_parts_and_can_be_sent_back(log, monkeypatch):
     with WireServer([Reply((picture_event(),)), Reply((picture_event(),))]) as wire:
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", wire.url)
         sent = lp.ask("Draw.", MODEL)
-        replay.reset()  # as a restart does
+        numbers.reset()  # as a restart does
         lp.configure(mode="replay")
         again = lp.ask("Draw.", MODEL)
         lp.configure(mode="live")

@@ -8,8 +8,8 @@ import llm_playground as lp
 from llm_playground import config
 from llm_playground.errors import ConfigError, InvalidParameterError, ProviderUnavailableError
 from llm_playground.parts import ToolCall
+from llm_playground.recording import numbers
 from llm_playground.redaction import pii
-from llm_playground.runlog import replay
 from llm_playground.types import Attempt
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, WireServer
@@ -231,7 +231,7 @@ class TestCalls:
     def test_compressed_answer_is_reused(self, server):
         ask("again?")
         lp.purge("0d", dry_run=False)
-        replay.reset()
+        numbers.reset()
         lp.configure(mode="replay")
         again = ask("again?")
         assert (again.text, again.cached) == ("fine", True)

@@ -14,7 +14,7 @@ from tests.browser.answers import FAIR, SOURCES, chart
 from tests.exporting.shelf import run
 from tests.providers.parts_provider import parts_stream, settings
 from tests.providers.server import Reply, WireServer
-from tests.runlog.test_replay import restart
+from tests.recording.test_reuse import restart
 from tests.widget.panels import until
 
 STREAM = parts_stream(FAIR, SOURCES)

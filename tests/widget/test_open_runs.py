@@ -7,7 +7,8 @@ import pytest
 
 import llm_playground as lp
 from llm_playground import _runtime
-from llm_playground.runlog import open_log, replay
+from llm_playground.recording import numbers
+from llm_playground.runlog import open_log
 from llm_playground.widget.stored_runs import SHORTEST_PREFIX, stored_runs
 from tests.codegen.requests import GIF
 from tests.providers.formats import openai_stream
@@ -117,7 +118,7 @@ def test_run_with_images_opens_whole(served, images, earlier):
     log = lp.runs().set_index("run_id").prompt_hash
     assert log[again.run_id[0]] == log[run.id]
     lp.configure(mode="replay")
-    replay.reset()  # as a restart of the kernel
+    numbers.reset()  # as a restart of the kernel
     assert lp.ask(lp.Prompt(stored_runs([run.id])[0].messages), MODEL).cached
     assert len(server.requests) == 2
     opened.close()

@@ -9,7 +9,7 @@ import time
 import pytest
 
 import llm_playground as lp
-from llm_playground.runlog import replay
+from llm_playground.recording import numbers
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, WireServer
 
@@ -43,7 +43,7 @@ def server(home, monkeypatch, go_on):
 
 def restart():
     """What a new kernel forgets."""
-    replay.reset()
+    numbers.reset()
 
 
 def ask(prompt="hi", **given):
@@ -246,7 +246,7 @@ def test_the_environment_may_set_the_mode(server, monkeypatch):
 
 @pytest.mark.parametrize("mode", ["fast", 1])
 def test_an_unknown_mode_is_refused(server, mode):
-    with pytest.raises(lp.InvalidParameterError, match="live, reuse, replay"):
+    with pytest.raises(lp.InvalidParameterError, match="live, record, reuse, replay"):
         lp.configure(mode=mode)
 
 

@@ -1,0 +1,199 @@
+"""Recordings of answers, and the one place that decides where an answer comes from.
+
+- ``live`` sends every call; this package is not used.
+- ``record`` sends every call and adds its answer to the recording file of the notebook
+  (:func:`recorded`).
+- ``reuse`` looks in the log, then sends (:func:`stored_or_sent`).
+- ``replay`` looks in the recording file, then in the log, and never sends.
+
+A recording file (:mod:`~llm_playground.recording.file`) has entries of a kind
+(:mod:`~llm_playground.recording.entries`); calls are one. The k-th identical request of a kernel
+gets the k-th answer, and the iterations of one execution theirs by their numbers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+from llm_playground import config
+from llm_playground.errors import ConfigError, RunLogError
+from llm_playground.events import RunFinished, StreamEvent
+from llm_playground.formatting import count
+from llm_playground.recording import answers, entries, kernel, log_answers, matching, numbers
+from llm_playground.recording.entries import CALL, Entry, StoredAnswer
+from llm_playground.redaction import printable, redact
+from llm_playground.types import Execution, Request, Run
+
+Emit = Callable[[StreamEvent], None]
+
+# A logger, not warnings.warn: a filter that turns warnings into exceptions would lose the answer.
+_log = logging.getLogger(__name__)
+
+
+async def stored_or_sent(
+    request: Request,
+    execution: Execution,
+    iteration_number: int,
+    send: Callable[[], Awaitable[Run]],
+) -> StoredAnswer | Run:
+    """The stored answer for a request in mode ``reuse`` or ``replay``, or the run of sending it.
+
+    Raises:
+        ConfigError: Mode ``replay`` and no answer is stored, or ``reuse`` and privacy stores none,
+            or a recording cannot be read.
+        RunLogError: The log cannot be read, or another process has kept it for a second.
+    """
+    if config.mode() != "replay":
+        _check_privacy("re-used")
+        return await log_answers.stored_or_sent(request, execution, iteration_number, send)
+    key = entries.key_of(request)
+    number = numbers.of_iteration(key, execution, iteration_number)
+    kernel.note_use((CALL, key), number)
+    found = await asyncio.to_thread(_in_files, request, key, number)
+    if found is not None:
+        numbers.count(request)  # the k-th call gets the k-th answer of the log too
+        kernel.use().from_file += 1
+        return found
+
+    async def miss() -> Run:
+        error = await asyncio.to_thread(_miss, request, key, number)
+        kernel.use().missed.append(str(error))
+        raise error
+
+    try:
+        stored = await log_answers.stored_or_sent(request, execution, iteration_number, miss)
+    except RunLogError:
+        if not _recordings():
+            raise
+        return await miss()  # with a recording, no log is needed
+    kernel.use().from_log += 1
+    return stored
+
+
+def count_fresh(request: Request, execution: Execution, iteration_number: int) -> None:
+    """Count a call that is sent in mode ``replay`` too, as it was counted when it was recorded."""
+    numbers.of_iteration(entries.key_of(request), execution, iteration_number)
+
+
+def _in_files(request: Request, key: str, number: int) -> StoredAnswer | None:
+    for path in kernel.paths_to_replay():
+        recording = kernel.file(path).read()
+        entry = recording.find(CALL, key)
+        if entry is not None and number in entry.answers:
+            try:
+                run = answers.run_of_answer(
+                    entry.answers[number], request.parameters, recording.media
+                )
+            except ValueError as error:
+                raise ConfigError(
+                    f"The recording {path} cannot be read ({error}). Correct or restore it, or "
+                    "remove it and record again."
+                ) from None
+            kernel.use().last = path
+            return StoredAnswer(run)
+    return None
+
+
+def _recordings() -> list[Path]:
+    return [path for path in kernel.paths_to_replay() if path.exists()]
+
+
+def _miss(request: Request, key: str, number: int) -> ConfigError:
+    """The error about a request without an answer: the closest stored one, and what differs."""
+    paths = _recordings()
+    found = [one for path in paths for one in kernel.file(path).read().entries if one.kind == CALL]
+    own = next((one for one in found if one.key == key), None)
+    record = 'record it with lp.configure(mode="record")'
+    if own is not None:
+        has = count(len(own.answers), "answer")
+        return ConfigError(
+            f"Replay has {has} for this prompt to {request.model}, and this is call {number} of it "
+            "in this kernel. Restart the kernel or run %llm replay on to begin again, or "
+            f"{record}.",
+            model=request.model,
+        )
+    wanted = entries.described(request, config.privacy().redact)
+    where, stored = ", ".join(path.name for path in paths), [one.request for one in found]
+    if not stored:
+        where = "the log"
+        with suppress(RunLogError):
+            stored = list(log_answers.asked_before(request.model))
+    closest = matching.closest(wanted, stored)
+    line = f"No answer is stored for this prompt to {request.model}, and replay never sends. "
+    if closest is not None:
+        difference = matching.explained(closest, wanted)
+        line += f"Closest in {where}: {closest.get('model')}; {difference}. "
+    return ConfigError(f"{line}Run the cell as it was, or {record}.", model=request.model)
+
+
+async def recorded(
+    request: Request,
+    execution: Execution,
+    iteration_number: int,
+    emit: Emit,
+    send: Callable[[Emit], Awaitable[Run]],
+) -> Run:
+    """Send a call and add its answer to the recording; it is there before the call ends.
+
+    A call that cannot be recorded later, such as on a full disk, is still a run; a warning says so.
+
+    Raises:
+        ConfigError: It cannot be recorded; nothing was sent.
+    """
+    _check_privacy("recorded")
+    path, privacy = kernel.path_to_record(), config.privacy()
+    key = entries.key_of(request)
+    number = numbers.of_iteration(key, execution, iteration_number)
+    numbers.count(request)
+    kernel.note_use((CALL, key), number)
+    await asyncio.to_thread(kernel.file(path).check_writable)
+    last: list[RunFinished] = []
+
+    def emit_but_last(event: StreamEvent) -> None:
+        if isinstance(event, RunFinished):
+            last.append(event)
+        else:
+            emit(event)
+
+    try:
+        run = await send(emit_but_last)
+        if run.status in answers.RECORDED and not isinstance(run.error, ConfigError):
+            entry = Entry(CALL, key, entries.described(request, privacy.redact))
+            answer, media = answers.as_json(run, privacy), answers.media_of(run)
+            media = media if privacy.stores_attachments else {}
+            adding = asyncio.to_thread(kernel.add_answer, path, entry, answer, number, media)
+            await asyncio.shield(adding)
+    except (ConfigError, OSError) as error:
+        _warn(path, error)
+    finally:
+        for event in last:
+            emit(event)
+    return run
+
+
+def _warn(path: Path, error: Exception) -> None:
+    why = getattr(error, "strerror", None) or str(error)
+    line = f"An answer is not in the recording {path} ({why}). Run the cell again to record it."
+    _log.warning("%s", printable(redact(line)))
+
+
+def _check_privacy(verb: str) -> None:
+    """Check that answers may be stored.
+
+    Raises:
+        ConfigError: They may not.
+    """
+    privacy = config.privacy()
+    if privacy.store == "texts" and (verb == "re-used" or privacy.sample >= 1):
+        return
+    stored = f'"{privacy.store}", so none is stored'
+    if privacy.store == "texts":
+        stored = f"to store a sample of {privacy.sample:g}, so some are not"
+    raise ConfigError(
+        f"No answer can be {verb}: privacy is {stored}. "
+        'lp.configure(mode="live") sends without storing.'
+    )

@@ -1,0 +1,127 @@
+"""Runs as the answers of a recording, and back: by the names of the log's columns."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from llm_playground.config.options import Privacy
+from llm_playground.errors import LLMError
+from llm_playground.parts import AudioPart, ImagePart
+from llm_playground.recording.entries import JSON
+from llm_playground.redaction import redact
+from llm_playground.redaction.pii import masked_json
+from llm_playground.runlog.reading import run_of
+from llm_playground.runlog.recorder import RESULT_TEXTS
+from llm_playground.runlog.rows import TOKEN_COLUMNS, clean_json, result_row
+from llm_playground.types import Parameters, Run, TokenLogprob
+
+# The columns of an answer in their order. What is unknown, or as usual, is left out.
+_CONTENT = (
+    *("status", "response_text", "reasoning_text", "tool_calls", "parts", "sources"),
+    *("finish_reason", "stop_sequence", "response_model", "dropped_parameters"),
+    *("error_type", "error_message", "error_detail"),
+)
+_MEASURED = (
+    *(*TOKEN_COLUMNS, "billed_units", "service_tier", "usage_source"),
+    *("cost_usd", "at_least_usd", "price_source", "ttft_ms", "response_time_ms"),
+)
+_USUAL = {"status": "completed", "usage_source": "provider"}
+_EMPTY: tuple[object, ...] = (None, "", [], {})
+# Attributes of errors beside their message.
+_OF_ERRORS = ("status_code", "retry_after", "stage", "category", "reason")
+_ERROR, _LOGPROBS = "error", "logprobs"
+# How runs end whose end is part of the answer. Cancelled and interrupted ones have none.
+RECORDED = frozenset({"completed", "failed", "blocked", "over_budget"})
+
+
+def as_json(run: Run, privacy: Privacy) -> JSON:
+    """The answer of an ended run as plain values, without keys; times in whole milliseconds."""
+    row = result_row(run, None)
+    if privacy.redact:
+        row |= {name: masked_json(row[name], privacy.redact) for name in RESULT_TEXTS}
+    values = {name: row[name] for name in (*_CONTENT, *_MEASURED)}
+    for name in ("ttft_ms", "response_time_ms"):
+        values[name] = None if values[name] is None else round(values[name])
+    if values["cost_usd"] is not None:
+        values["cost_usd"] = f"{run.cost_usd.normalize():f}" if run.cost_usd else "0"
+    attributes = {name: getattr(run.error, name, None) for name in _OF_ERRORS}
+    values[_ERROR] = {name: one for name, one in attributes.items() if one is not None}
+    if not privacy.redact and redact(run.text) == run.text:  # else tokens spell what is masked
+        values[_LOGPROBS] = [
+            [one.token, one.logprob, [list(pair) for pair in one.top]] for one in run.logprobs
+        ]
+    kept = {
+        name: one for name, one in values.items() if one not in _EMPTY and one != _USUAL.get(name)
+    }
+    cleaned: JSON = clean_json(kept)
+    return cleaned
+
+
+def media_of(run: Run) -> dict[str, bytes]:
+    """The bytes of the pictures and recordings of an answer by their SHA-256."""
+    media = (part for part in run.parts if isinstance(part, (ImagePart, AudioPart)))
+    return {str(part.sha256): part.data for part in media if part.data is not None}
+
+
+def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two answers say the same, whatever their counts, costs and times are."""
+    names = {*one, *other} - set(_MEASURED)
+    return all(one.get(name) == other.get(name) for name in names)
+
+
+def run_of_answer(
+    answer: Mapping[str, Any], parameters: Parameters, media: Mapping[str, bytes]
+) -> Run:
+    """The run that an answer was, as far as a recording has it.
+
+    Raises:
+        ValueError: It is no answer.
+    """
+    try:
+        run = run_of({**_USUAL, **answer, "run_id": ""}, parameters)
+        logprobs = tuple(
+            TokenLogprob(str(token), float(value), tuple((str(t), float(p)) for t, p in top))
+            for token, value, top in answer.get(_LOGPROBS) or ()
+        )
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"one of its answers is damaged ({error})") from None
+    if run.error is not None:
+        _set_attributes(run.error, answer.get(_ERROR))
+    parts = tuple(_with_bytes(part, media) for part in run.parts)
+    return replace(run, logprobs=logprobs, parts=parts)
+
+
+def _set_attributes(error: LLMError, values: object) -> None:
+    for name in _OF_ERRORS:
+        if isinstance(values, Mapping) and values.get(name) is not None and hasattr(error, name):
+            setattr(error, name, values[name])
+
+
+def _with_bytes(part: Any, media: Mapping[str, bytes]) -> Any:  # noqa: ANN401 - a part of the same type
+    if not isinstance(part, (ImagePart, AudioPart)):
+        return part
+    return replace(part, data=media.get(part.stored_sha256 or ""))
+
+
+def encoded(data: bytes) -> str:
+    """Bytes as text.
+
+    >>> encoded(b"GIF89a")
+    'R0lGODlh'
+    """
+    return base64.b64encode(data).decode()
+
+
+def decoded(text: object) -> bytes:
+    """The bytes of :func:`encoded`.
+
+    Raises:
+        ValueError: They are not.
+    """
+    try:
+        return base64.b64decode(str(text), validate=True)
+    except ValueError:
+        raise ValueError("the bytes of one of its media are damaged") from None
