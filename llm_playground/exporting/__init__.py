@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path, PurePath
 
 from llm_playground import _files, _validation
@@ -10,18 +10,15 @@ from llm_playground._validation import checks_arguments
 from llm_playground.config import options
 from llm_playground.errors import InvalidParameterError
 from llm_playground.exporting import formats, markdown
-from llm_playground.exporting.rows import (
-    Row,
-    earlier_turns,
-    pictures,
-    plain_rows,
-    stored_attachments,
-)
+from llm_playground.exporting.records import Exported
+from llm_playground.exporting.rows import earlier_turns
 
-_WRITERS: dict[str, Callable[[Sequence[Row]], str]] = {
-    "json": lambda rows: formats.to_json(rows, stored_attachments(rows)),
-    "markdown": lambda rows: markdown.to_markdown(rows, earlier_turns(rows), pictures(rows)),
-    "csv": formats.to_csv,
+_WRITERS: dict[str, Callable[[Exported], str]] = {
+    "json": lambda runs: formats.to_json(runs.exact_rows, runs.records, runs.attachments),
+    "markdown": lambda runs: markdown.to_markdown(
+        runs.rows, earlier_turns(runs.rows), runs.pictures
+    ),
+    "csv": lambda runs: formats.to_csv(runs.rows),
 }
 SUFFIXES = {".json": "json", ".md": "markdown", ".markdown": "markdown", ".csv": "csv"}
 
@@ -77,11 +74,11 @@ def export(
             f"There is no format {_validation.short_repr(format)}. "
             f"Available: {', '.join(_WRITERS)}."
         )
-    rows = plain_rows(runs)
-    content = _WRITERS[format](rows)
+    exported = Exported.of(runs)
+    content = _WRITERS[format](exported)
     mark = "\ufeff" if format == "csv" else ""  # by which Excel recognises UTF-8
     target = None if path is None else str(_write(path, mark + content))
-    options.record("export", target, {"format": format, "runs": len(rows)})
+    options.record("export", target, {"format": format, "runs": len(exported.rows)})
     return content
 
 

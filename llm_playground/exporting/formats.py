@@ -1,10 +1,13 @@
 """JSON and CSV of plain rows, and the rows in an export or a saved notebook.
 
 JSON: ``{"format": "llm_playground.runs", "version": 1, "runs": [...]}``, with the columns of the
-view ``runs`` as one object and line per run. Costs are numbers with all their digits;
-``json.loads(text, parse_float=decimal.Decimal)`` reads them exactly. If prompts have images
-or files, ``"attachments"`` holds them: ``sha256``, ``media_type``, ``size_bytes``, ``data`` in
-base64, null where the log holds no more, and the ``name`` of a file.
+view ``runs`` as one object and line per run; ``runs.schema.json`` in this folder is its JSON
+Schema. A later version of this package may add fields; another ``version`` changes them. Costs are
+numbers with all their digits; ``json.loads(text, parse_float=decimal.Decimal)`` reads them exactly.
+``prompts``, ``executions``, ``results``, ``definitions`` and ``ratings`` are what the log holds of
+the runs beside (``records``). If prompts have images or files, ``attachments`` holds them:
+``sha256``, ``media_type``, ``size_bytes``, ``data`` in base64, null where the log holds no more,
+and the ``name`` of a file.
 
 CSV: RFC 4180 in UTF-8, safe to open in a spreadsheet. Spreadsheets take a cell that begins with
 ``=``, ``+``, ``-`` or ``@`` for a formula, so such texts (not numbers) get an apostrophe in front,
@@ -42,24 +45,30 @@ MIME_TYPE = "application/vnd.llm_playground.runs+json"
 
 
 def to_json(
-    rows: Iterable[Row], attachments: Mapping[Attachment, str | None] = MappingProxyType({})
+    rows: Iterable[Row],
+    records: Mapping[str, Sequence[Row]] = MappingProxyType({}),
+    attachments: Mapping[Attachment, str | None] = MappingProxyType({}),
 ) -> str:
-    """The whole document, one run or attachment per line, ending in a newline.
+    """The whole document, one run or other object per line, ending in a newline.
 
-    The values of ``attachments`` are the names of files.
+    ``records`` are the rows of other tables. The values of ``attachments`` are the names of files.
     """
+    tables: dict[str, Iterable[Row]] = {"runs": rows, **records}
+    if attachments:
+        tables["attachments"] = [_values(one, name) for one, name in attachments.items()]
+    written = ", ".join(f'"{name}": {_json_lines(table)}' for name, table in tables.items())
+    return f'{{"format": "{FORMAT}", "version": {VERSION}, {written}}}\n'
+
+
+def _json_lines(rows: Iterable[Row]) -> str:
     lines = []
     for row in rows:
         pairs = (f"{json.dumps(name)}: {_json_literal(value)}" for name, value in row.items())
         lines.append("{" + ", ".join(pairs) + "}")
-    runs = ",\n".join(lines)
-    attached = ",\n".join(json.dumps(_values(one, name)) for one, name in attachments.items())
-    tail = f'], "attachments": [\n{attached}\n]}}\n' if attached else "]}\n"
-    head = f'{{"format": "{FORMAT}", "version": {VERSION}, "runs": ['
-    return f"{head}\n{runs}\n{tail}" if runs else f"{head}{tail}"
+    return "[\n" + ",\n".join(lines) + "\n]" if lines else "[]"
 
 
-def _values(attachment: Attachment, name: str | None) -> dict[str, object]:
+def _values(attachment: Attachment, name: str | None) -> Row:
     data = None if attachment.data is None else base64.b64encode(attachment.data).decode()
     return asdict(attachment) | {"data": data} | ({} if name is None else {"name": name})
 
@@ -186,9 +195,9 @@ def read_csv(csv: str) -> Iterator[list[str | None]]:
             cells, line = [], line + 1
 
 
-def extract_attachments(document: Mapping[str, Any]) -> list[Any]:
-    """The images and files of an export, unchecked; a notebook's outputs hold none."""
-    return _list(document, "attachments")
+def extract_table(document: Mapping[str, Any], name: str) -> list[Any]:
+    """A table of an export beside its runs, unchecked; a notebook's outputs hold none."""
+    return _list(document, name)
 
 
 def extract_rows(document: Mapping[str, Any]) -> list[Any]:

@@ -2,58 +2,40 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
-from operator import itemgetter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 from llm_playground import _validation, config
 from llm_playground._files import open_regular
 from llm_playground._validation import checks_arguments
-from llm_playground.config import endpoint_fields, options
-from llm_playground.config.options import Privacy
+from llm_playground.config import options
 from llm_playground.errors import InvalidParameterError, RunLogError
+from llm_playground.exporting import tables
 from llm_playground.exporting.formats import (
-    extract_attachments,
     extract_rows,
+    extract_table,
     not_an_export,
     read_csv,
 )
+from llm_playground.exporting.record_checks import fitting_records
+from llm_playground.exporting.records import TABLES as RECORDS
 from llm_playground.exporting.row_checks import (
     NOT_UTF8,
     OPTIONAL_COLUMNS,
     checked_parts,
     fitting_rows,
 )
-from llm_playground.exporting.rows import COLUMNS, Row, hashes_of, utc_text
-from llm_playground.parts import FilePart, ImagePart, TextPart
-from llm_playground.runlog import attachments, open_log, postgres_ingest, recorder
+from llm_playground.exporting.rows import COLUMNS, Row, hashes_of
+from llm_playground.runlog import attachments, open_log, postgres_ingest
 from llm_playground.runlog.attachments import Attachment
-from llm_playground.runlog.rows import EXECUTION_COLUMNS, PROMPT_COLUMNS, RESULT_COLUMNS
 from llm_playground.runlog.store import Dialect, Session
-from llm_playground.types import Message, Parameters, Request, id_from_hash, messages_as_json
 
 MAX_BYTES = 256 << 20
 _CSV_HEAD = f"{next(iter(COLUMNS))},"
 _ROWS_PER_STATEMENT = 500
-_COUNTS = ("input", "output", "cache_read", "cache_write", "reasoning")
-_TABLES: Mapping[str, Mapping[str, str]] = {
-    "prompts": PROMPT_COLUMNS,
-    "executions": EXECUTION_COLUMNS,
-    "results": RESULT_COLUMNS,
-    "ratings": {
-        "id": "VARCHAR",
-        "result_id": "VARCHAR",
-        "score": "DOUBLE",
-        "note": "VARCHAR",
-        "blind": "BOOLEAN",
-        "created_at": "TIMESTAMPTZ",
-    },
-}
 _EXISTING = "SELECT id FROM results WHERE id IN (SELECT unnest(CAST($ids AS VARCHAR[])))"
 _ROWS: Mapping[Dialect, str] = {
     "duckdb": "(SELECT unnest(row) FROM (SELECT unnest(from_json_strict(CAST($rows AS JSON), "
@@ -105,10 +87,14 @@ def import_runs(source: str | Path | bytes | Mapping[str, Any]) -> int:
     used = {sha256 for row in new_rows for sha256 in hashes_of(row)}
     known = checked_parts(found.attachments) if used else {}
     attached = {sha256: part for sha256, part in known.items() if sha256 in used}
-    tables = _table_rows(new_rows, attached, privacy)
+    records = fitting_records(found.records) if new_rows else {}
+    rows_by_table = tables.table_rows(tables.Import(new_rows, records, attached), privacy)
 
     def insert(session: Session) -> int:
-        new = {name: _insert(session, name, tables[name], log.dialect) for name in _TABLES}
+        new = {
+            name: _insert(session, name, table, log.dialect)
+            for name, table in rows_by_table.items()
+        }
         for sha256, part in attached.items() if privacy.stores_attachments else ():
             attachments.insert(session, Attachment.of(sha256, part, privacy.image_mb))
         return new["results"]
@@ -120,10 +106,21 @@ def import_runs(source: str | Path | bytes | Mapping[str, Any]) -> int:
 
 
 class Export(NamedTuple):
-    """The unchecked rows, and images and files, of an export."""
+    """The unchecked rows, images and files, and rows of other tables, of an export."""
 
     rows: list[Any]
-    attachments: list[Any]
+    attachments: Sequence[Any] = ()
+    records: Mapping[str, Sequence[Any]] = MappingProxyType({})
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Export:
+        """What a document holds.
+
+        Raises:
+            InvalidParameterError: It holds no runs, or a newer version wrote them.
+        """
+        records = {name: extract_table(document, name) for name in RECORDS}
+        return cls(extract_rows(document), extract_table(document, "attachments"), records)
 
 
 def read_export(source: object) -> Export:
@@ -133,7 +130,7 @@ def read_export(source: object) -> Export:
         InvalidParameterError: The source cannot be read, is too large, or holds no runs.
     """
     if isinstance(source, Mapping):
-        return Export(extract_rows(source), extract_attachments(source))
+        return Export.of(source)
     if isinstance(source, (bytes, bytearray)):
         return _export_of_text(_decode(source))
     if isinstance(source, str) and _is_content(source):
@@ -183,7 +180,7 @@ def _check_size(size: int) -> None:
 def _export_of_text(text: str) -> Export:
     text = text.lstrip("\ufeff")
     if text.startswith(_CSV_HEAD):
-        return Export(_rows_of_csv(text), [])
+        return Export(_rows_of_csv(text))
     try:
         document = _load_json(text)
     except RecursionError:
@@ -194,7 +191,7 @@ def _export_of_text(text: str) -> Export:
         raise not_an_export(f"not JSON ({_validation.shorten(str(error), 80)})") from None
     if not isinstance(document, dict):
         raise not_an_export("not a JSON object")
-    return Export(extract_rows(document), extract_attachments(document))
+    return Export.of(document)
 
 
 class _ExactFloat(float):
@@ -255,142 +252,9 @@ def _cell_value(name: str, cell: str | None) -> Any:  # noqa: ANN401 - a JSON va
         return cell
 
 
-def _table_rows(
-    rows: Sequence[Row], attached: Mapping[str, ImagePart | FilePart], privacy: Privacy
-) -> dict[str, list[Row]]:
-    """The rows of each table, as far as the privacy settings allow storing them."""
-    tables: Mapping[str, Iterable[Row]] = {
-        "prompts": _prompts(rows, attached, privacy),
-        "executions": (
-            recorder.private_execution(row, privacy.of(row["id"])) for row in _executions(rows)
-        ),
-        "results": (
-            recorder.private_result(_result(row), privacy.of(row["execution_id"] or ""))
-            for row in rows
-        ),
-        "ratings": (_rating(row) for row in rows if row["rating"] is not None),
-    }
-    # Ordered by id, so that concurrent imports of the same runs cannot deadlock.
-    return {name: sorted(table, key=itemgetter("id")) for name, table in tables.items()}
-
-
-def _prompts(
-    rows: Iterable[Row], attached: Mapping[str, ImagePart | FilePart], privacy: Privacy
-) -> Iterable[Row]:
-    """Each prompt once; with sampled privacy, once with texts and once without."""
-    prompts = {}
-    for row in rows:
-        store = privacy.of(row["execution_id"] or "")
-        key = (row["prompt_id"], store)
-        if row["prompt_id"] is not None and key not in prompts:
-            prompts[key] = recorder.private_prompt(_prompt(row, attached), store)
-    return prompts.values()
-
-
-def _prompt(row: Row, attached: Mapping[str, ImagePart | FilePart]) -> Row:
-    return {
-        "id": row["prompt_id"],
-        "created_at": row["started_at"],
-        "system_prompt": row["system_prompt"],
-        "user_prompt": row["user_prompt"],
-        "messages": _messages(row, attached),
-        "parameters": row["parameters"] or {},
-        "selected_model": row["model"],
-        "prompt_hash": row["prompt_hash"],
-        "attachments": row["attachments"],
-        "tools": None,  # exports have neither tools nor schemas
-        "schema_hash": None,
-    }
-
-
-def _messages(
-    row: Row, attached: Mapping[str, ImagePart | FilePart]
-) -> list[dict[str, Any]] | None:
-    """The messages, if the hash proves that the two prompt texts and attachments are all of them.
-
-    The hash covers the base URL, which exports lack: the default one and that of this kernel are
-    tried. Attachments are kept without proof too, since only messages hold them.
-    """
-    system, user, model = row["system_prompt"], row["user_prompt"], row["model"]
-    if row["prompt_hash"] is None or user is None or model is None:
-        return None
-    known = [attached[sha256] for sha256 in row["attachments"] or () if sha256 in attached]
-    messages: tuple[Message, ...] = (Message("user", (*known, TextPart(user))),)
-    if system is not None:
-        messages = (Message("system", (TextPart(system),)), *messages)
-    try:
-        values = row["parameters"] or {}
-        stop = {"stop": tuple(values["stop"])} if values.get("stop") else {}
-        request = Request(model, messages, Parameters(**{**values, **stop}))
-        here = replace(
-            request,
-            endpoint=config.base_url(request.provider),
-            endpoint_settings=endpoint_fields.with_effect(config.rows().get(request.provider)),
-        )
-        hashes = (request.prompt_hash(), here.prompt_hash())
-        is_complete = row["prompt_hash"] in hashes
-    except (TypeError, ValueError, AttributeError):  # parameters of another program
-        return None
-    return messages_as_json(messages) if is_complete or known else None
-
-
-def _executions(rows: Sequence[Row]) -> Iterable[Row]:
-    by_execution: dict[str, list[Row]] = {}
-    for row in rows:
-        if row["execution_id"] is not None:
-            by_execution.setdefault(row["execution_id"], []).append(row)
-    for execution_id, runs in by_execution.items():
-        first = runs[0]
-        statuses = {run["status"] for run in runs}
-        yield {
-            **{name: first[name] for name in EXECUTION_COLUMNS if name in first},
-            "id": execution_id,
-            "iterations": max(len(runs), *(run["iteration_number"] or 1 for run in runs)),
-            "status": first["status"] if len(statuses) == 1 else "partial",
-            "started_at": min(run["started_at"] for run in runs),
-            "completed_at": max(map(_end_time, runs)),
-            "process": None,
-        }
-
-
-def _end_time(row: Row) -> str:
-    started = datetime.fromisoformat(row["started_at"])
-    try:
-        return utc_text(started + timedelta(milliseconds=row["response_time_ms"] or 0))
-    except OverflowError:
-        return str(row["started_at"])
-
-
-def _result(row: Row) -> Row:
-    counts = {name: row[f"{name}_tokens"] for name in _COUNTS}
-    if row["input_tokens"] is not None and row["output_tokens"] is not None:
-        counts["total"] = row["input_tokens"] + row["output_tokens"]
-    tokens_used = {name: count for name, count in counts.items() if count is not None}
-    return {
-        **{name: row.get(name) for name in RESULT_COLUMNS},
-        "id": row["run_id"],
-        "tokens_used": tokens_used or None,
-        "attempts": row["attempts"] or [],
-        "iteration_number": 1 if row["iteration_number"] is None else row["iteration_number"],
-        "cached": bool(row["cached"]),
-    }
-
-
-def _rating(row: Row) -> Row:
-    """One anonymous rating: the mean of the ratings in the exporting log."""
-    return {
-        "id": id_from_hash(hashlib.sha256(f"rating of {row['run_id']}".encode()).hexdigest()),
-        "result_id": row["run_id"],
-        "score": row["rating"],
-        "note": "the mean of the ratings before the import",
-        "blind": False,
-        "created_at": row["started_at"],
-    }
-
-
 def _insert(session: Session, table: str, rows: Sequence[Row], dialect: Dialect) -> int:
     """Insert rows; returns how many are new. Concurrent imports of a run insert one."""
-    columns = _TABLES[table]
+    columns = tables.TABLES[table]
     shape = ", ".join(f'"{name}": "{sql_type}"' for name, sql_type in columns.items())
     selected = _ROWS[dialect].format(shape=f"{{{shape}}}", table=table)
     sql = _INSERT.format(table=table, names=", ".join(columns), rows=selected)

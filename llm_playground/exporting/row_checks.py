@@ -77,19 +77,10 @@ def _check_row(row: object, place: str) -> Row:
             f"{place}: expected an object, got {_validation.short_repr(row)}."
         )
     checked: Row = {}
-    for name, (expected, is_valid, convert) in _CHECKS.items():
+    for name, check in _CHECKS.items():
         if name not in row and name not in OPTIONAL_COLUMNS:
             raise InvalidParameterError(f"{place}.{name}: missing.")
-        value = row.get(name)
-        try:
-            is_wrong = value is not None and not is_valid(value)
-            checked[name] = None if value is None or is_wrong else convert(value)
-        except (ValueError, OverflowError):
-            is_wrong = True
-        if is_wrong:
-            raise InvalidParameterError(
-                f"{place}.{name}: expected {expected}, got {_validation.short_repr(value)}."
-            )
+        checked[name] = check_value(row.get(name), check, f"{place}.{name}")
     required = ["run_id", "started_at"]
     if any(checked[name] is not None for name in _EXECUTION_COLUMNS):
         required.append("execution_id")
@@ -99,6 +90,27 @@ def _check_row(row: object, place: str) -> Row:
         if checked[name] is None:
             raise InvalidParameterError(f"{place}.{name}: missing.")
     return checked
+
+
+def check_value(value: object, check: Check, place: str) -> Any:  # noqa: ANN401 - a JSON value
+    """A value as its column holds it; None stays None.
+
+    Raises:
+        InvalidParameterError: It does not fit; the message names its place.
+
+    >>> check_value("2026-03-31T12:00:00+02:00", TIME, "runs[0].started_at")
+    '2026-03-31T10:00:00Z'
+    """
+    expected, is_valid, convert = check
+    if value is None:
+        return None
+    try:
+        if is_valid(value):
+            return convert(value)
+    except (ValueError, OverflowError):
+        pass
+    shown = _validation.short_repr(value)
+    raise InvalidParameterError(f"{place}: expected {expected}, got {shown}.")
 
 
 def checked_parts(values: Sequence[object]) -> dict[str, ImagePart | FilePart]:
@@ -127,7 +139,8 @@ def _attached(value: Mapping[str, object], content: bytes) -> ImagePart | FilePa
     return ImagePart(kind, content)
 
 
-def _is_text(value: object) -> bool:
+def is_text(value: object) -> bool:
+    """Whether it is text that was UTF-8."""
     return isinstance(value, str) and NOT_UTF8.search(value) is None
 
 
@@ -156,7 +169,8 @@ def _is_usd(value: Any) -> bool:  # noqa: ANN401 - as above
     return _DIGITS.fullmatch(text) is not None and Decimal(text) < _MAX_USD
 
 
-def _is_list_of(item_type: type, value: object) -> bool:
+def is_list_of(item_type: type, value: object) -> bool:
+    """Whether it is a list of such items, nested no deeper than a log stores."""
     return (
         isinstance(value, list)
         and all(isinstance(item, item_type) for item in value)
@@ -169,8 +183,27 @@ def _one_of(literal: object) -> tuple[str, Callable[[Any], bool], Callable[[Any]
     return f"one of {', '.join(names)}", lambda v: isinstance(v, str) and v in names, str
 
 
+# What is expected of a column's values, whether a value is that, and its conversion; both may raise
+# ValueError.
+Check = tuple[str, Callable[[Any], object], Callable[[Any], Any]]
+
 _COUNT = "a whole number of at least 0"
 _EXPECTED_STATUS, _is_status, _ = _one_of(Status)
+
+
+def ended_status(status: str) -> str:
+    """A run that was still running when it was exported is interrupted: it never ends here."""
+    return "interrupted" if status == "running" else status
+
+
+def is_sha256(value: object) -> bool:
+    """Whether it is a hash in hex."""
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
+
+
+def is_clean_text(value: object) -> bool:
+    """Whether it is text that holds no key."""
+    return isinstance(value, str) and is_text(value) and clean_text(value) == value
 
 
 def _is_counts(value: object) -> bool:
@@ -179,26 +212,38 @@ def _is_counts(value: object) -> bool:
     )
 
 
-# Of each column: what is expected, whether a value is that, and its conversion; both may raise
-# ValueError.
-_CHECKS: dict[str, tuple[str, Callable[[Any], object], Callable[[Any], Any]]] = {
-    **dict.fromkeys(COLUMNS, ("text", _is_text, clean_text)),
-    **dict.fromkeys(
-        ("run_id", "execution_id", "prompt_id"),
-        ("a UUID", lambda id_: _is_text(id_) and _UUID.fullmatch(id_), lambda id_: str(UUID(id_))),
-    ),
-    "started_at": ("a time such as 2026-03-31T12:00:00Z", _is_text, _time),
-    "tags": ("a list of texts", partial(_is_list_of, str), clean_json),
-    "attachments": (
-        "a list of SHA-256 hashes",
-        lambda value: _is_list_of(str, value) and all(map(_SHA256.fullmatch, value)),
-        clean_json,
-    ),
-    **dict.fromkeys(
-        ("attempts", "parts", "sources"),
-        ("a list of objects", partial(_is_list_of, Mapping), clean_json),
-    ),
-    "billed_units": ("an object of counts", _is_counts, clean_json),
+ID: Check = (
+    "a UUID",
+    lambda id_: is_text(id_) and _UUID.fullmatch(id_),
+    lambda id_: str(UUID(id_)),
+)
+TIME: Check = ("a time such as 2026-03-31T12:00:00Z", is_text, _time)
+TEXTS: Check = ("a list of texts", partial(is_list_of, str), clean_json)
+HASHES: Check = (
+    "a list of SHA-256 hashes",
+    lambda value: is_list_of(str, value) and all(map(is_sha256, value)),
+    clean_json,
+)
+OBJECTS: Check = ("a list of objects", partial(is_list_of, Mapping), clean_json)
+COUNTS: Check = ("an object of counts", _is_counts, clean_json)
+COUNT: Check = (_COUNT, partial(_is_whole, _MAX_BIGINT), int)
+INTEGER: Check = (_COUNT, partial(_is_whole, _MAX_INTEGER), int)
+USD: Check = (
+    "an amount from 0 to a million",
+    _is_usd,
+    lambda usd: Decimal(str(usd)).quantize(USD_PLACES),  # more decimals are rounded
+)
+SCORE: Check = ("a number", lambda score: _is_number(score) and abs(score) < _MAX_NUMBER, float)
+FLAG: Check = ("true or false", lambda flag: isinstance(flag, bool), bool)
+
+_CHECKS: dict[str, Check] = {
+    **dict.fromkeys(COLUMNS, ("text", is_text, clean_text)),
+    **dict.fromkeys(("run_id", "execution_id", "prompt_id"), ID),
+    "started_at": TIME,
+    "tags": TEXTS,
+    "attachments": HASHES,
+    **dict.fromkeys(("attempts", "parts", "sources"), OBJECTS),
+    "billed_units": COUNTS,
     **dict.fromkeys(
         ("parameters", "variables", "inputs"),
         (
@@ -207,31 +252,16 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], object], Callable[[Any], Any]]] = 
             clean_json,
         ),
     ),
-    # A run that was still running when it was exported is interrupted: it never ends here.
-    "status": (_EXPECTED_STATUS, _is_status, lambda s: "interrupted" if s == "running" else s),
+    "status": (_EXPECTED_STATUS, _is_status, ended_status),
     "finish_reason": _one_of(FinishReason),
     "usage_source": _one_of(UsageSource),
-    **{
-        name: (_COUNT, partial(_is_whole, _MAX_BIGINT), int)
-        for name, kind in COLUMNS.items()
-        if kind == "count"
-    },
-    "iteration_number": (_COUNT, partial(_is_whole, _MAX_INTEGER), int),
-    **dict.fromkeys(
-        ("cost_usd", "saved_usd", "at_least_usd"),
-        (
-            "an amount from 0 to a million",
-            _is_usd,
-            lambda usd: Decimal(str(usd)).quantize(USD_PLACES),  # more decimals are rounded
-        ),
-    ),
+    **{name: COUNT for name, kind in COLUMNS.items() if kind == "count"},
+    "iteration_number": INTEGER,
+    **dict.fromkeys(("cost_usd", "saved_usd", "at_least_usd"), USD),
     **dict.fromkeys(
         ("ttft_ms", "response_time_ms", "queue_ms"),
         ("a number of at least 0", lambda ms: _is_number(ms) and 0 <= ms < _MAX_NUMBER, float),
     ),
-    "rating": ("a number", lambda score: _is_number(score) and abs(score) < _MAX_NUMBER, float),
-    **dict.fromkeys(
-        ("cached", "git_dirty", "compressed"),
-        ("true or false", lambda flag: isinstance(flag, bool), bool),
-    ),
+    "rating": SCORE,
+    **dict.fromkeys(("cached", "git_dirty", "compressed"), FLAG),
 }

@@ -11,6 +11,7 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal, TypeVar
@@ -25,6 +26,7 @@ from llm_playground.runlog.rows import (
     RUN_TYPES,
     clean_json,
     clean_text,
+    result_row,
     row_of,
     selected,
     unpacked_row,
@@ -79,15 +81,32 @@ def plain_rows(runs: object) -> list[Row]:
         InvalidParameterError: ``runs`` is none of these, or no run fits.
         RunLogError: The log cannot be read.
     """
+    return fitting(complete_rows(runs), plain_row, "exported")
+
+
+def complete_rows(runs: object) -> list[Row]:
+    """Runs as rows in their order, whose values are not converted yet; see :func:`plain_rows`."""
     rows = _rows_of(runs)
-    incomplete = [row["run_id"] for row in rows if len(row) < len(COLUMNS)]
+    incomplete = [row["run_id"] for row in rows if not COLUMNS.keys() <= row.keys()]
     found = open_log().rows(_BY_ID, {"ids": incomplete}) if incomplete else []
     logged = {row["run_id"]: row for row in map(unpacked_row, found)}
-    complete = [{**logged.get(row["run_id"], {}), **row} for row in rows]
-    return fitting(complete, plain_row, "exported")
+    return [{**logged.get(row["run_id"], {}), **row} for row in rows]
 
 
-def fitting(rows: Sequence[T], check: Callable[[T], Row], done: str) -> list[Row]:
+def logged_rows(run_ids: Sequence[str]) -> dict[str, Row]:
+    """The runs that the log holds as plain rows by their ids, without those that do not fit.
+
+    Raises:
+        RunLogError: The log cannot be read.
+    """
+    logged = {}
+    for row in map(unpacked_row, open_log().rows(_BY_ID, {"ids": list(run_ids)})):
+        with suppress(InvalidParameterError):  # another program wrote it
+            logged[row["run_id"]] = plain_row(row)
+    return logged
+
+
+def fitting(rows: Sequence[T], check: Callable[[T], Row], done: str, of: str = "runs") -> list[Row]:
     """What ``check`` makes of rows, without those that it refuses, which one warning names.
 
     Raises:
@@ -104,7 +123,7 @@ def fitting(rows: Sequence[T], check: Callable[[T], Row], done: str) -> list[Row
     if problems:
         named = " ".join(problems[:_NAMED_PROBLEMS])
         more = " ..." if len(problems) > _NAMED_PROBLEMS else ""
-        message = f"{len(problems):,} of {len(rows):,} runs are not {done}: {named}{more}"
+        message = f"{len(problems):,} of {len(rows):,} {of} are not {done}: {named}{more}"
         warnings.warn_explicit(message, UserWarning, "llm_playground", 1)
     return fit
 
@@ -140,15 +159,6 @@ def _file_names(prompt_ids: Iterable[str]) -> dict[str, str]:
         for part in parts
         if isinstance(part.get("sha256"), str) and isinstance(part.get("name"), str)
     }
-
-
-def pictures(rows: Iterable[Row]) -> dict[str, bytes]:
-    """The bytes of the images and files that the log holds of the rows, by their SHA-256.
-
-    Raises:
-        RunLogError: The log cannot be read.
-    """
-    return {one.sha256: one.data for one in stored_attachments(rows) if one.data is not None}
 
 
 def earlier_turns(rows: Iterable[Row]) -> dict[str, list[Mapping[str, Any]]]:
@@ -207,6 +217,20 @@ def plain_row(run: Run | Mapping[str, object]) -> Row:
                 f"The run {row.get('run_id')} has {_validation.short_repr(value)} as its {name}."
             ) from None
     return plain
+
+
+def converted_or_none(value: object, sql_type: str) -> Any:  # noqa: ANN401 - a JSON value
+    """A value of a column of the log as a plain value; None if it does not fit its type.
+
+    >>> converted_or_none("5", "DOUBLE"), converted_or_none("x", "DOUBLE")
+    (5.0, None)
+    """
+    if value is None:
+        return None
+    try:
+        return _CONVERTERS[_KINDS[sql_type]](value)
+    except (ValueError, TypeError, ArithmeticError, RecursionError):
+        return None
 
 
 def utc_text(value: datetime) -> str:
@@ -300,7 +324,10 @@ def _rows_of(runs: Any) -> list[Row]:  # noqa: ANN401 - recognised by its attrib
 def _known_columns(run: object) -> Row:
     if not isinstance(run, Run):
         raise _not_runs(run)
-    return {name: value for name, value in row_of(run).items() if value is not None}
+    known = {name: value for name, value in row_of(run).items() if value is not None}
+    return {
+        name: value for name, value in result_row(run, None).items() if name not in COLUMNS
+    } | known
 
 
 def _frame_rows(frame: Any) -> list[Row]:  # noqa: ANN401 - pandas is not imported for its name

@@ -76,17 +76,25 @@ def _definitions(request: Request) -> Iterator[tuple[str, str, Mapping[str, Any]
         yield kind, request.schema.name, request.schema.json_schema
 
 
-def _row(kind: str, named: tuple[str, Any], created_at: datetime) -> Row:
+def _row(kind: str, named: tuple[str, Any], created_at: datetime | str) -> Row:
     name, content = named
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    covered = json.dumps([kind, name, text], ensure_ascii=False)
-    return {
-        "id": hashlib.sha256(covered.encode()).hexdigest(),
-        "kind": kind,
-        "name": name,
-        "content": text,
-        "created_at": created_at,
-    }
+    row = {"kind": kind, "name": name, "content": text, "created_at": created_at}
+    return {"id": hash_of(row)} | row
+
+
+def hash_of(row: Mapping[str, Any]) -> str:
+    """The id of a row: the hash of its kind, name and content."""
+    covered = json.dumps([row["kind"], row["name"], row["content"]], ensure_ascii=False)
+    return hashlib.sha256(covered.encode()).hexdigest()
+
+
+def masked_row(row: Row, kinds: Sequence[Kind]) -> Row:
+    """The row with personal data masked, and with the id that it has then."""
+    if not kinds:
+        return row
+    named = masked_json([row["name"], json_value(row["content"])], kinds)
+    return _row(row["kind"], named, row["created_at"])
 
 
 def references(rows: Iterable[Row]) -> Row:

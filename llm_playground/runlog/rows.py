@@ -123,6 +123,16 @@ RESULT_COLUMNS: dict[str, str] = {
     "stop_sequence": "VARCHAR",
     "at_least_usd": "DECIMAL(18, 12)",
 }
+RATING_COLUMNS: dict[str, str] = {
+    "id": "VARCHAR",
+    "result_id": "VARCHAR",
+    "against_result_id": "VARCHAR",
+    "username": "VARCHAR",
+    "score": "DOUBLE",
+    "note": "VARCHAR",
+    "blind": "BOOLEAN",
+    "created_at": "TIMESTAMPTZ",
+}
 
 AUDIT_COLUMNS: dict[str, str] = {
     "id": "VARCHAR",

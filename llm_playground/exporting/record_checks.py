@@ -1,0 +1,115 @@
+"""Checks of the rows of an export beside its runs, before any of them enters a log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llm_playground import _validation
+from llm_playground._validation import nested_too_deeply
+from llm_playground.errors import InvalidParameterError
+from llm_playground.exporting import row_checks
+from llm_playground.exporting.records import TABLES, Records
+from llm_playground.exporting.row_checks import Check
+from llm_playground.exporting.rows import Row, fitting
+from llm_playground.runlog import definitions
+from llm_playground.runlog.rows import clean_json, clean_text
+
+_DEFINED = ("tool", "schema", "wrapped_schema")
+
+
+def fitting_records(tables: Mapping[str, Sequence[object]]) -> Records:
+    """The rows that fit their tables, each once; one warning for each table names those left out.
+
+    Columns that are missing are unknown. A definition whose id is not the hash of its content does
+    not fit.
+
+    >>> dict(fitting_records({"results": []}))
+    {'results': []}
+    """
+    return {table: _fitting(table, found) for table, found in tables.items()}
+
+
+def _fitting(table: str, found: Sequence[object]) -> list[Row]:
+    numbered = [(f"{table}[{index}]", row) for index, row in enumerate(found)]
+    rows = fitting(
+        numbered, lambda pair: _check(table, pair[1], pair[0]), "imported", f"rows of {table}"
+    )
+    return list({row["id"]: row for row in reversed(rows)}.values())
+
+
+def _check(table: str, row: object, place: str) -> Row:
+    if not isinstance(row, Mapping):
+        shown = _validation.short_repr(row)
+        raise InvalidParameterError(f"{place}: expected an object, got {shown}.")
+    checked = {
+        name: row_checks.check_value(row.get(name), _check_of(table, name), f"{place}.{name}")
+        for name in TABLES[table]
+    }
+    for name in _REQUIRED[table]:
+        if checked[name] is None:
+            raise InvalidParameterError(f"{place}.{name}: missing.")
+    if table == "definitions" and checked["id"] != definitions.hash_of(checked):
+        raise InvalidParameterError(f"{place}.id: it is not the hash of the content.")
+    return checked
+
+
+def _check_of(table: str, name: str) -> Check:
+    return _CHECKS.get((table, name)) or _CHECKS.get(("", name)) or _BY_TYPE[TABLES[table][name]]
+
+
+def _is_message(value: object) -> bool:
+    if not isinstance(value, Mapping) or not isinstance(value.get("role"), str):
+        return False
+    content = value.get("content")
+    return isinstance(content, str) or row_checks.is_list_of(Mapping, content)
+
+
+def _is_messages(value: object) -> bool:
+    return row_checks.is_list_of(Mapping, value) and all(map(_is_message, _items(value)))
+
+
+def _items(value: Any) -> Sequence[Any]:  # noqa: ANN401 - a JSON value is any of six types
+    return value if isinstance(value, list) else ()
+
+
+_ANY_JSON: Check = ("a JSON value", lambda value: not nested_too_deeply(value), clean_json)
+_HASH: Check = ("a SHA-256 hash", row_checks.is_sha256, str)
+_BY_TYPE: dict[str, Check] = {
+    "VARCHAR": ("text", row_checks.is_text, clean_text),
+    "JSON": _ANY_JSON,
+    "INTEGER": row_checks.INTEGER,
+    "BIGINT": row_checks.COUNT,
+    "DOUBLE": row_checks.SCORE,
+    "BOOLEAN": row_checks.FLAG,
+    "TIMESTAMPTZ": row_checks.TIME,
+    "DECIMAL(18, 12)": row_checks.USD,
+}
+_CHECKS: dict[tuple[str, str], Check] = {
+    **{(table, "id"): row_checks.ID for table in ("prompts", "executions", "results")},
+    ("definitions", "id"): _HASH,
+    ("", "schema_hash"): _HASH,
+    ("ratings", "result_id"): row_checks.ID,
+    ("ratings", "against_result_id"): row_checks.ID,
+    ("executions", "status"): ("text", row_checks.is_text, row_checks.ended_status),
+    ("prompts", "messages"): ("a list of messages", _is_messages, clean_json),
+    ("prompts", "tools"): row_checks.HASHES,
+    ("results", "tool_calls"): row_checks.OBJECTS,
+    ("results", "dropped_parameters"): row_checks.TEXTS,
+    ("results", "tokens_used"): row_checks.COUNTS,
+    # Its text is what the hash covers, so it is not changed; one with a key was never logged.
+    ("definitions", "content"): ("text without keys", row_checks.is_clean_text, str),
+    ("definitions", "name"): ("text without keys", row_checks.is_clean_text, str),
+    ("definitions", "kind"): (
+        f"one of {', '.join(_DEFINED)}",
+        lambda value: value in _DEFINED,
+        str,
+    ),
+}
+_REQUIRED: dict[str, tuple[str, ...]] = {
+    "prompts": ("id",),
+    "executions": ("id",),
+    "results": ("id",),
+    "definitions": ("id", "kind", "name", "content"),
+    "ratings": ("id", "result_id"),
+}
