@@ -35,8 +35,9 @@ def export(
     are written visibly, and a file opens in Excel by double click. Both hold the columns of the
     view ``runs``; columns that a run or a narrow frame does not hold come from the log. Values of a
     frame take precedence over the log, and its additional columns are left out. JSON also holds the
-    images and files of the prompts. Markdown holds up to 4 MB of pictures as data URIs, and the
-    earlier turns of conversations.
+    messages, images and files of the prompts, their tools and schemas, tool calls and each rating;
+    not those whose texts or users were removed from the frame. Markdown holds up to 4 MB of
+    pictures as data URIs, and the earlier turns of conversations.
 
     Args:
         runs: A run, its id, a list of runs, a comparison, a playground, or a frame of runs such as

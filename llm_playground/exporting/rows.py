@@ -51,8 +51,13 @@ COLUMNS: dict[str, Kind] = {name: _KINDS[sql_type] for name, sql_type in RUN_TYP
 USD_PLACES = Decimal("1e-12")  # as in the log: DECIMAL(18, 12)
 _NAMED_PROBLEMS = 3
 _NO_FRACTION = re.compile(r"\.0+(?=Z$)")
+# Amounts as text: a driver may give a DECIMAL as a float, which has 15 digits.
+_READ = {
+    name: f"CAST(v.{name} AS VARCHAR)" if kind == "usd" else f"v.{name}"
+    for name, kind in COLUMNS.items()
+}
 _BY_ID = f"""
-SELECT {selected({name: f"v.{name}" for name in COLUMNS})}, {selected(PACKED)}
+SELECT {selected(_READ)}, {selected(PACKED)}
 FROM runs v JOIN results r ON r.id = v.run_id LEFT JOIN prompts p ON p.id = v.prompt_id
 WHERE v.run_id IN (SELECT unnest(CAST($ids AS VARCHAR[])))
 """  # noqa: S608 - names of columns
