@@ -134,6 +134,7 @@ def litellm(url, loop):
 
 def langchain(url, loop):
     from langchain_anthropic import ChatAnthropic
+    from langchain_google_genai import ChatGoogleGenerativeAI
     from langchain_openai import ChatOpenAI
 
     models = {
@@ -141,15 +142,10 @@ def langchain(url, loop):
         "anthropic": ChatAnthropic(
             model=ANTHROPIC, api_key=KEY, base_url=url, max_tokens=99, max_retries=0
         ),
-    }
-    try:
-        from langchain_google_genai import ChatGoogleGenerativeAI
-    except ImportError:  # it takes google-genai 2 only
-        pass
-    else:
-        models["gemini"] = ChatGoogleGenerativeAI(
+        "gemini": ChatGoogleGenerativeAI(
             model=GEMINI, google_api_key=KEY, base_url=url, max_retries=0
-        )
+        ),
+    }
 
     async def every(model):
         return "".join([event.text async for event in model.astream(PROMPT)])
