@@ -131,6 +131,18 @@ COMMANDS: dict[str, Command] = {
         [("state", {"nargs": "?", "choices": commands.RECORD_STATES})],
         frozenset(commands.RECORD_STATES),
     ),
+    "replay": Command(
+        commands.replay,
+        "[on|off|record|prune]",
+        [
+            ("", "which recording is used, and how often"),
+            ("on", "answers from the recording or the log, without sending; off: send"),
+            ("record", "send, and write the answers to the recording"),
+            ("prune", "remove answers from the recording that this kernel has not used"),
+        ],
+        [("act", {"nargs": "?", "choices": commands.REPLAY_ACTS})],
+        frozenset(commands.REPLAY_ACTS),
+    ),
     "doctor": Command(
         commands.doctor, "", [("", "what works here and what does not, in ten lines")]
     ),

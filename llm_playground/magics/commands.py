@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 
@@ -12,12 +12,16 @@ from llm_playground import _validation, config, footer, provenance, rendering
 from llm_playground.budgeting import budgets
 from llm_playground.calls import resolve_model
 from llm_playground.config import credentials
+from llm_playground.config.options import Mode
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.formatting import article, count
 from llm_playground.redaction import printable, remember
 
 KEY_ACTS = ("set", "forget")
 RECORD_STATES = ("on", "off")
+_REPLAY_MODES: Mapping[str, Mode] = {"on": "replay", "off": "live", "record": "record"}
+REPLAY_ACTS = (*_REPLAY_MODES, "prune")
+_MISSES_SHOWN = 3
 _RUNS_SHOWN = 20
 _ENDS_SHOWN = 5
 _MODEL_COLUMNS = ["model", "input_usd_per_mtok", "output_usd_per_mtok", "context_window", "reason"]
@@ -212,6 +216,48 @@ def record(state: str | None) -> None:
         print("Calls of other libraries are recorded in the log. %llm record off stops it.")
     else:
         print("Calls of other libraries are not recorded. %llm record on records them.")
+
+
+def replay(act: str | None) -> None:
+    """Change the mode, or remove unused answers from the recording; print what was used of it.
+
+    A change of the mode begins again, as a new kernel does: the next call gets the first answer.
+
+    Raises:
+        ConfigError: The recording's name is not known, no call has used it, or it cannot be read or
+            written.
+    """
+    from llm_playground.recording import kernel, numbers
+
+    if act is not None and act in _REPLAY_MODES:
+        config.configure(mode=_REPLAY_MODES[act])
+        kernel.forget_use()
+        numbers.reset()
+    elif act == "prune":
+        try:
+            removed, kept = kernel.prune(path := kernel.path_to_record())
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be written ({error.strerror}).") from error
+        print(f"{count(removed, 'unused answer')} removed, {kept} kept.")
+    print(printable("\n".join(_replay_state())))
+
+
+def _replay_state() -> Iterator[str]:
+    from llm_playground.recording import kernel
+
+    use = kernel.use()
+    yield f"Mode {config.mode()}. %llm replay on, off or record changes it."
+    paths = [path for path in kernel.paths_to_replay() if path.exists()]
+    if not paths:
+        yield f"There is no recording at {kernel.own_path() or kernel.FOLDER}."
+    for path in paths:
+        answers = sum(len(entry.answers) for entry in kernel.file(path).read().entries)
+        yield f"{path}: {count(answers, 'answer')}."
+    yield (
+        f"This kernel: {use.from_file} from recordings, {use.from_log} from the log, "
+        f"{use.recorded} recorded, {len(use.missed)} without an answer."
+    )
+    yield from use.missed[-_MISSES_SHOWN:]
 
 
 def doctor() -> None:

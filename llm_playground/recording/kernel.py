@@ -170,12 +170,12 @@ def prune(path: Path) -> tuple[int, int]:
         before = sum(len(one.answers) for one in recording.entries)
         counts[1] = sum(len(one.answers) for one in kept)
         counts[0] = before - counts[1]
-        if not kept and before:
-            raise ConfigError(
-                f"Nothing was removed: no call of this kernel has used {path}. Run all cells in "
-                "mode record or replay first."
-            )
-        return replace(recording, entries=tuple(kept))
+        return replace(recording, entries=tuple(kept)) if kept else recording
 
     file(path).change(pruned)
+    if counts[0] and not counts[1]:
+        raise ConfigError(
+            f"Nothing was removed: no call of this kernel has used {path}. Run all cells in "
+            "mode record or replay first."
+        )
     return counts[0], counts[1]

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import llm_playground as lp
+from llm_playground.magics import command_lines
 from llm_playground.recording import kernel, numbers
 from llm_playground.recording.file import RecordingFile
 from tests.providers.formats import openai_stream
@@ -179,6 +180,38 @@ def test_what_did_not_change_keeps_its_lines(server, home, answers):
         "c",
         "a",
     ]
+
+
+def test_the_command_changes_the_mode_and_says_what_was_used(server, home, capsys):
+    path = home.parent / "recordings" / "report.yaml"
+    run = command_lines.command
+
+    def said(words):
+        capsys.readouterr()
+        run(f"replay {words}")()
+        return capsys.readouterr().out.splitlines()
+
+    assert said("off")[:2] == [
+        "Mode live. %llm replay on, off or record changes it.",
+        f"There is no recording at {path}.",
+    ]
+    assert said("record")[0].startswith("Mode record.")
+    lp.ask("a", MODEL)
+    lp.ask("b", MODEL)
+    assert said("on")[0].startswith("Mode replay.")
+    with pytest.raises(lp.ConfigError, match="no call of this kernel has used"):
+        said("prune")
+    lp.ask("b", MODEL)
+    with pytest.raises(lp.ConfigError):
+        lp.ask("c", MODEL)
+    *_, used, missed = said("")
+    assert (
+        used == "This kernel: 1 from recordings, 0 from the log, 0 recorded, 1 without an answer."
+    )
+    assert missed.startswith("No answer is stored for this prompt")
+    assert said("prune")[0] == "1 unused answer removed, 1 kept."
+    assert said("on")[1] == f"{path}: 1 answer."
+    assert lp.ask("b", MODEL).text, "the first answer once more"
 
 
 CLOSEST = [
