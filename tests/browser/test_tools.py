@@ -105,7 +105,7 @@ def test_the_menu_of_an_answer_has_wire_and_code(notebook, answer):
     expect(code.get_by_text("Answer 1 · openai:gpt-4o")).to_be_visible()
     press(notebook, "ArrowRight")
     expect(code.get_by_role("tab", name="JavaScript")).to_be_focused()
-    expect(code.get_by_role("tabpanel")).to_contain_text("fetch(")
+    expect(code.get_by_role("tabpanel")).to_contain_text("import OpenAI from")
     press(notebook, "End")
     expect(code.get_by_role("tabpanel")).to_contain_text("curl")
     code.get_by_role("button", name="Copy code").click()

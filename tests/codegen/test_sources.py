@@ -180,6 +180,34 @@ def test_placeholders_of_a_saved_prompt_are_parameters_and_those_of_a_run_text(o
         assert '"Say {{word}}."' in lp.code(prompt)
 
 
+def test_what_a_run_was_filled_with_are_parameters_of_its_function(openai):
+    earlier = [{"role": "user", "content": "{{tone}} \\{{kept}}"}]
+    run = lp.ask(
+        "Say {{word}}, {{word}} and \\{{kept}}.",
+        MODEL,
+        system="Be {{tone}}.",
+        messages=[*earlier, {"role": "assistant", "content": "Yes?"}],
+        images=[GIF],
+        variables={"word": "{{tone}}", "tone": "dry"},
+    )
+    row = lp.runs(limit=1).iloc[0]
+
+    for source in (run, run.id, "last", row):
+        code = lp.code(source, as_function=True)
+        assert "def ask(tone: str, word: str) -> str:" in code
+        assert '"content": "Be " + tone + "."' in code
+        assert '"Say " + word + ", " + word + " and {{kept}}."' in code
+        assert '"dry {{kept}}"' in code
+        assert '"Say {{tone}}, {{tone}} and {{kept}}."' in lp.code(source)
+
+    open_log().change(
+        lambda session: session.execute(
+            'UPDATE executions SET inputs = \'{"values": {"word": "x"}, "prompt": "Say {{word}}"}\''
+        )
+    )
+    assert "def ask() -> str:" in lp.code(run, as_function=True)  # another text than was sent
+
+
 def test_parameter_names_are_valid_in_every_language():
     said = "{{class}} {{await}} {{ask}} {{class_}} {{größe}} {{ﬁ}} {{fi}} {{x²}} {{__debug__}}"
 
