@@ -50,8 +50,8 @@ def code(
         as_function: Return a module with a function ``ask`` in place of a script. Each ``{{name}}``
             is a parameter of it: of a request, of a saved prompt, and of a run whose prompt was
             filled with ``variables`` or a case. In any other run it is text, which was sent
-            unchanged. ``ask`` returns the answer's text; with a schema its data, parsed and
-            checked; with tools a list of calls (``id``, ``name``, ``arguments``) if the model makes
+            unchanged. ``ask`` returns the answer's text; with a schema its data, parsed as
+            JSON; with tools a list of calls (``id``, ``name``, ``arguments``) if the model makes
             some. It makes as many attempts as ``configure(retry=...)`` says. In a shell, ``ask``
             prints what the server sends.
         stream: Ask for a stream, as the run did, and print it as it arrives; False asks for the
