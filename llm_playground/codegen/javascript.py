@@ -1,6 +1,6 @@
 """JavaScript through the vendors' SDKs, which send a body as it is.
 
-Exceptions: integers that JavaScript would round are ``JSON.rawJSON``; google-genai takes fields as
+Exceptions: numbers beyond 2^53 are ``JSON.rawJSON``; google-genai takes fields as
 arguments or as ``extraBody``, and a body that it would change through its ``fetch``.
 """
 
@@ -37,22 +37,22 @@ def _key(name: str, literal: str) -> str:
     return name if _IDENTIFIER.fullmatch(name) else literal
 
 
-def _integer(value: int) -> str:
-    return str(value) if _is_safe(value) else f'JSON.rawJSON("{value}")'
+def _number(value: float) -> str:
+    return repr(value) if _is_safe(value) else f'JSON.rawJSON("{value!r}")'
 
 
 def _is_safe(value: Any) -> bool:  # noqa: ANN401 - a JSON value is any of six types
-    """Whether a value has no integers that JavaScript would round."""
+    """Whether a value has no numbers that JavaScript would write in other digits."""
     if isinstance(value, dict):
         return all(map(_is_safe, value.values()))
     if isinstance(value, list):
         return all(map(_is_safe, value))
-    return not isinstance(value, int) or abs(value) <= _MAX_SAFE_INTEGER
+    return not isinstance(value, (int, float)) or abs(value) <= _MAX_SAFE_INTEGER
 
 
 STYLE = Style(
     constants=("null", "true", "false"),
-    integer=_integer,
+    number=_number,
     astral_escape=surrogate_escape,
     key=_key,
     concatenation=" +",

@@ -52,7 +52,7 @@ class Style:
     """How a language writes values."""
 
     constants: tuple[str, str, str]  # null, true and false
-    integer: Callable[[int], str]
+    number: Callable[[float], str]
     astral_escape: Callable[[int], str]  # of a character beyond U+FFFF, by its number
     key: Callable[[str, str], str]  # of an object, from its text and that text as a literal
     concatenation: str  # between two adjacent text literals
@@ -132,9 +132,7 @@ class LiteralWriter:
             case None | bool():
                 null, true, false = self.style.constants
                 return null if value is None else true if value else false
-            case int():
-                return self.style.integer(value)
-        return repr(value)
+        return self.style.number(value)
 
     def _piece(self, piece: str | Placeholder) -> str:
         if isinstance(piece, Placeholder):

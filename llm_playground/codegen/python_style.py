@@ -9,7 +9,7 @@ from llm_playground.codegen.request import PreparedRequest
 
 STYLE = Style(
     constants=("None", "True", "False"),
-    integer=repr,
+    number=repr,
     astral_escape=lambda code: f"\\U{code:08x}",
     key=lambda _, literal: literal,
     concatenation="",
