@@ -17,11 +17,11 @@ from llm_playground.config.endpoint_table import EndpointRow
 # counts have others, and are sent without being looked at.
 _PATHS = re.compile(
     r"""
-    (?P<before>.*?)
+    (?P<before>\w+://[^/]+.*?)
     (?: (?P<openai>/chat/completions)
       | (?P<responses>/responses)
       | (?P<anthropic>/v1/messages)
-      | (?:/v\d\w*)?/(?:[^:]*/)?(?:models|tunedModels|endpoints)/(?P<model>[^/:]+)
+      | (?:/v\d\w*)?/(?:projects/[^:]*/)?(?:models|tunedModels|endpoints)/(?P<model>[^/:]+)
         :(?:(?P<gemini>generateContent|streamGenerateContent)|(?P<vertex>rawPredict|streamRawPredict))
     )
     """,

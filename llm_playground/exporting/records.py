@@ -115,7 +115,7 @@ class Exported:
         results = {row["id"]: row for row in found["results"]}
         results |= {run_id: {"id": run_id} | own for run_id, own in self.own.items()}
         hashes = {one for row in found["prompts"] for one in definitions.hashes_in(row)}
-        found["results"] = [results[run_id] for run_id in sorted(results)]
+        found["results"] = [_in_order(results[run_id]) for run_id in sorted(results)]
         found["definitions"] = _read("definitions", "id", sorted(hashes))
         return {table: found[table] for table in TABLES if found[table]}
 
@@ -148,6 +148,13 @@ class Exported:
         }
         ids = sorted({row[key] for row in self.rows if row[key] is not None} - changed)
         return _read(table, "result_id" if table == "ratings" else "id", ids)
+
+
+def _in_order(value: Any) -> Any:  # noqa: ANN401 - a JSON value is any of six types
+    """A JSON value with the keys of its objects in order, which PostgreSQL's JSONB changes."""
+    if isinstance(value, Mapping):
+        return {name: _in_order(value[name]) for name in sorted(value)}
+    return list(map(_in_order, value)) if isinstance(value, list) else value
 
 
 def _same(amount: Decimal | None, exact: Decimal | None) -> bool:

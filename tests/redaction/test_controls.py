@@ -154,7 +154,7 @@ def test_what_a_provider_sends_reaches_no_terminal(serve, capsys, caplog):
     commands.export(None, "markdown")
     commands.export(None, "json")
     commands.export(None, "csv")
-    commands.code(run.id, "python", function=False)
+    commands.code(run.id, "python", function=False, no_stream=False)
     print("\n".join(doctor.report()))
 
     assert run.text == text.replace("\ud800", "\ufffd")

@@ -72,7 +72,7 @@ def test_an_unknown_price_is_no_cost_of_zero(log):
 
 
 def test_the_names_of_all_arguments_are_offered():
-    with pytest.raises(lp.InvalidParameterError, match="Available: within_days, by, model, user"):
+    with pytest.raises(lp.InvalidParameterError, match="Available: within_days, by, model, prov"):
         lp.retiring(days=400)
 
 
