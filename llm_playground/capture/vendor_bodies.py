@@ -18,6 +18,7 @@ from llm_playground.parts import (
     ToolResult,
 )
 from llm_playground.providers.contents import dumps, fields, from_base64, records
+from llm_playground.providers.gemini import CONFIG_NAMES
 from llm_playground.types import Message, Tool
 
 
@@ -95,18 +96,6 @@ def _source(block: Json, source: Json) -> Part:
     return FilePart(known, name if isinstance(name, str) else None, content, url)
 
 
-# Fields of generationConfig by parameter.
-_CONFIG = {
-    "temperature": "temperature",
-    "top_p": "topP",
-    "top_k": "topK",
-    "max_tokens": "maxOutputTokens",
-    "seed": "seed",
-    "presence_penalty": "presencePenalty",
-    "frequency_penalty": "frequencyPenalty",
-}
-
-
 def of_gemini(body: Json) -> Body:
     """The body of a request of generateContent, with its fields in either spelling."""
     known = _camel(body)
@@ -128,7 +117,7 @@ def of_gemini(body: Json) -> Body:
 
 
 def _take_config(found: Fields, config: Json) -> None:
-    for parameter, name in _CONFIG.items():
+    for parameter, name in CONFIG_NAMES.items():
         found.take(parameter, name, "generationConfig")
     found.take_stop("stopSequences", "generationConfig")
     for name in ("responseJsonSchema", "responseSchema"):

@@ -50,7 +50,7 @@ _EMPTY = (
 )
 _NONE_FIT = "No run fits these filters. Reset shows all runs."
 _DEMO = (
-    "This shows demo data: {count} generated runs (source demo), which nobody paid. "
+    "This shows demo data: {count} generated runs (source demo). "
     'lp.purge(tag="demo", keep="nothing", dry_run=False) removes them.'
 )
 Cards = Callable[[Figures, State], list[Card]]

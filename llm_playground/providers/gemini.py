@@ -132,7 +132,8 @@ def _name(value: object, by_number: tuple[str, ...]) -> str | None:
     return by_number[value] if value < len(by_number) else str(value)
 
 
-_CONFIG_NAMES = {
+# Fields of generationConfig by parameter.
+CONFIG_NAMES = {
     "temperature": "temperature",
     "top_p": "topP",
     "top_k": "topK",
@@ -198,7 +199,7 @@ def body(request: Request) -> dict[str, Any]:
 
 def _generation_config(request: Request) -> dict[str, Any]:
     parameters = request.parameters
-    settings = {sent: getattr(parameters, name) for name, sent in _CONFIG_NAMES.items()}
+    settings = {sent: getattr(parameters, name) for name, sent in CONFIG_NAMES.items()}
     settings["stopSequences"] = None if parameters.stop is None else list(parameters.stop)
     settings["thinkingConfig"] = _thinking(request.model_name, parameters.reasoning_effort)
     if parameters.logprobs is not None:
