@@ -3,11 +3,10 @@
 import asyncio
 import json
 import sys
-from unittest import mock
 
 import llm_playground as lp
 from llm_playground.execution.retry import without_waits
-from llm_playground.runlog import journal
+from tests.patience import wait_long_for_the_log
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply
 
@@ -71,8 +70,7 @@ def repeat():
 ROLES = {role.__name__: role for role in (burst, hold, repeat)}
 
 if __name__ == "__main__":
-    # Under load, a process may keep the log for longer than calls wait.
-    mock.patch.object(journal, "_PATIENCE_S", 60.0).start()
+    wait_long_for_the_log()
     # One call that has reserved its cost and waits for its turn would keep it from all others.
     lp.configure(prices=PRICES, concurrency=16)
     ROLES[sys.argv[1]](*sys.argv[2:])

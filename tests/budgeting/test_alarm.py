@@ -425,6 +425,8 @@ def test_an_odd_rule_stops_every_call(served, tmp_path, monkeypatch, rule):
 SCRIPT = """
 import sys, llm_playground as lp
 from tests.budgeting.client import PRICES, ask
+from tests.patience import wait_long_for_the_log
+wait_long_for_the_log()
 lp.configure(prices=PRICES, on_budget={"url": sys.argv[1], "allow_http": True})
 print(ask().status)
 """

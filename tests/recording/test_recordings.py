@@ -358,6 +358,8 @@ def test_a_broken_file_ends_a_call_in_one_line(server, home):
 
 SCRIPT = """
 import sys, llm_playground as lp
+from tests.patience import wait_long_for_the_log
+wait_long_for_the_log()
 lp.configure(mode="record", recording=sys.argv[1])
 for n in range(int(sys.argv[3])):
     print(lp.ask(f"{sys.argv[2]} {n}", "openai:gpt-4o").text, flush=True)
