@@ -7,11 +7,9 @@ An option is a row of ``OPTIONS`` (:mod:`llm_playground.magics.options`), a comm
 from __future__ import annotations
 
 import builtins
-import json
 import keyword
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import (
@@ -31,6 +29,7 @@ from llm_playground.magics import completion, input_lines
 from llm_playground.magics.command_lines import command, help_text
 from llm_playground.magics.live_output import watch
 from llm_playground.magics.options import PromptOptions, read_cell_line, read_line, usage_error
+from llm_playground.magics.parameter_options import parameters_of
 from llm_playground.request import prompts
 from llm_playground.request.prompts import Prompt
 from llm_playground.types import Run
@@ -112,7 +111,15 @@ class LLMMagics(Magics):
             files=options.file,
             schema=_schema(options.schema, variables),
             preset=options.preset,
-            parameters=_parameters(options),
+            parameters=parameters_of(
+                {
+                    "temperature": options.temperature,
+                    "top_p": options.top_p,
+                    "max_tokens": options.max_tokens,
+                },
+                options.param,
+                options.header,
+            ),
             iterations=options.iterations,
             variables=None if options.raw else variables,
             fresh=options.fresh,
@@ -202,44 +209,3 @@ def _question(text: str, saved: str | None) -> str | Prompt:
         return text
     found = prompts.prompt(saved)
     return found.with_question(text) if text.strip() else found
-
-
-def _parameters(options: PromptOptions) -> dict[str, Any]:
-    """The parameters of the options, those of ``--param`` included; numbers become numbers."""
-    parameters: dict[str, Any] = {}
-    for name, value in _pairs("--param", options.param):
-        read = _json_object if name == "extra" else _number_or_text
-        parameters[name.replace("-", "_")] = read(value)
-    if options.header:
-        parameters["headers"] = dict(_pairs("--header", options.header))
-    for name in ("temperature", "top_p", "max_tokens"):
-        if getattr(options, name) is not None:
-            parameters[name] = getattr(options, name)
-    return parameters
-
-
-def _pairs(option: str, pairs: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise usage_error(f"%%llm: {option} takes NAME=VALUE, not {pair!r}.")
-        yield name, value
-
-
-def _json_object(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise usage_error(
-            """%%llm: extra takes a JSON object, quoted: --param 'extra={"user": "x"}'. """
-            f"The JSON is invalid: {error}."
-        ) from None
-
-
-def _number_or_text(value: str) -> int | float | str:
-    for kind in (int, float):
-        try:
-            return kind(value)
-        except ValueError:
-            continue
-    return value

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
 
-from llm_playground.magics import commands, documentation
+from llm_playground.magics import commands, documentation, saved_settings
 from llm_playground.magics.options import usage_error
 
 _ID = re.compile(r"[0-9a-f]{6}[0-9a-f-]*\Z")
@@ -27,7 +27,7 @@ _CLOSE = 0.7  # how similar a word must be to a command to be taken for a typo
 _SHORT = 2  # words after the first that read like arguments rather than a sentence
 _REFUSES_SHORT = ("budget", "use", "export")  # commands whose wrong arguments are no prompt
 _INSTEAD = {
-    "set": "%llm keys set PROVIDER for a key, or lp.set_budget(...) for a budget",
+    "set": "%llm keys set PROVIDER for a key, or %llm budget set USD for a budget",
     "forget": "%llm keys forget PROVIDER",
     "purge": "lp.purge(...)",
     "backup": "lp.backup(...)",
@@ -52,9 +52,10 @@ class Command:
     run: Callable[..., object]  # called with the values of its arguments
     syntax: str  # how its arguments are written
     help: Sequence[tuple[str, str]]  # its lines in ``%llm help``: syntax and text
-    arguments: Sequence[tuple[str, dict[str, Any]]] = ()  # names with argparse's settings
+    # Names, or flags with blanks between, with argparse's settings.
+    arguments: Sequence[tuple[str, dict[str, Any]]] = ()
     # First words that can only be an argument, so that the line is not a prompt.
-    keywords: frozenset[str] = frozenset()
+    keywords: tuple[str, ...] = ()
 
 
 COMMANDS: dict[str, Command] = {
@@ -72,13 +73,29 @@ COMMANDS: dict[str, Command] = {
             ("providers", {"nargs": "*"}),
             ("--save", {"action": "store_true"}),
         ],
-        frozenset(commands.KEY_ACTS),
+        commands.KEY_ACTS,
     ),
     "use": Command(
         commands.use, "MODEL", [("MODEL", "the default model of this kernel")], [("model", {})]
     ),
     "preset": Command(
-        commands.presets, "", [("", "presets: the three, and those saved with lp.save_preset")]
+        saved_settings.preset,
+        "[save NAME OPTIONS | delete NAME]",
+        [
+            ("", "presets: the three, and those that were saved"),
+            ("save NAME", "save the parameters that follow: -t, --top-p, --max-tokens, --param"),
+            ("delete NAME", "delete it, for all users of the log; a line says how to undo that"),
+        ],
+        [
+            ("act", {"nargs": "?", "choices": saved_settings.PRESET_ACTS}),
+            ("name", {"nargs": "?"}),
+            ("-t --temperature", {"type": float}),
+            ("--top-p", {"type": float}),
+            ("--max-tokens", {"type": int}),
+            ("--param", {"action": "append", "default": []}),
+            ("--header", {"action": "append", "default": []}),
+        ],
+        saved_settings.PRESET_ACTS,
     ),
     "runs": Command(commands.runs, "", [("", "the newest runs of the log")]),
     "show": Command(
@@ -86,11 +103,31 @@ COMMANDS: dict[str, Command] = {
         "[RUN_ID ...]",
         [("[RUN_ID ...]", "answers of the log in this cell: the newest, or these")],
         [("ids", {"nargs": "*", "type": _run_id})],
-        frozenset({"last"}),
+        ("last",),
     ),
     "cost": Command(commands.cost, "", [("", "costs by month and model")]),
     "latency": Command(commands.latency, "", [("", "times by model")]),
-    "budget": Command(commands.budget, "", [("", "budgets: limit, spent, reserved, left")]),
+    "budget": Command(
+        saved_settings.budget,
+        "[set USD [OPTIONS] | remove [OPTIONS]]",
+        [
+            ("", "budgets: limit, spent, reserved, left"),
+            (
+                "set USD",
+                "limit what calls may cost, for all users of the log: --period day, month or "
+                "total; --model, --user, --tag; --action block or warn; --unknown-price warn, "
+                "block or USD",
+            ),
+            ("remove", "remove it; --period, --model, --user and --tag as it was set"),
+        ],
+        [
+            ("act", {"nargs": "?", "choices": saved_settings.BUDGET_ACTS}),
+            ("limit", {"nargs": "?"}),
+            *((f"--{name}", {}) for name in ("period", "model", "user", "tag", "action")),
+            ("--unknown-price", {}),
+        ],
+        saved_settings.BUDGET_ACTS,
+    ),
     "code": Command(
         commands.code,
         "[RUN_ID|last] [--language python|javascript|curl] [--function] [--no-stream]",
@@ -107,7 +144,7 @@ COMMANDS: dict[str, Command] = {
             ("--function", {"action": "store_true"}),
             ("--no-stream", {"action": "store_true"}),
         ],
-        frozenset({"last"}),
+        ("last",),
     ),
     "export": Command(
         commands.export,
@@ -129,7 +166,7 @@ COMMANDS: dict[str, Command] = {
             ("off", "stop; without a word: whether it is on"),
         ],
         [("state", {"nargs": "?", "choices": commands.RECORD_STATES})],
-        frozenset(commands.RECORD_STATES),
+        commands.RECORD_STATES,
     ),
     "replay": Command(
         commands.replay,
@@ -141,7 +178,7 @@ COMMANDS: dict[str, Command] = {
             ("prune", "remove answers from the recording that this kernel has not used"),
         ],
         [("act", {"nargs": "?", "choices": commands.REPLAY_ACTS})],
-        frozenset(commands.REPLAY_ACTS),
+        commands.REPLAY_ACTS,
     ),
     "doctor": Command(
         commands.doctor, "", [("", "what works here and what does not, in ten lines")]
@@ -159,7 +196,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser that raises a one-line error and never ends the process."""
 
     def error(self, message: str) -> NoReturn:
-        raise usage_error(f"{self.prog}: {message}. %llm help shows all options.")
+        raise usage_error(message)
 
 
 def command(line: str) -> Callable[[], object] | None:
@@ -192,7 +229,7 @@ def command(line: str) -> Callable[[], object] | None:
     known = COMMANDS[name]
     try:
         values = _arguments(name, words)
-    except UsageError:
+    except UsageError as error:
         if name == "keys":
             raise usage_error(
                 f"Nothing was sent. Write %llm keys {known.syntax}. {_DELETE_KEY} {_ASK}"
@@ -202,10 +239,10 @@ def command(line: str) -> Callable[[], object] | None:
         if len(words) > 1 and not is_argument and not is_short:
             return None
         expected = f"Write %llm {name} {known.syntax}"
+        if words and words[0] in known.keywords:
+            expected += f" ({error})"
         if not known.syntax:
             expected = f"%llm {name} takes nothing after it"
-        if name == "budget":
-            expected += "; lp.set_budget(...) sets a budget"
         raise usage_error(f"{expected}. {_ASK}") from None
     return lambda: known.run(**values)
 
@@ -245,7 +282,7 @@ def _arguments(name: str, words: Sequence[str]) -> dict[str, Any]:
     """
     parser = _Parser(prog=f"%llm {name}", add_help=False, allow_abbrev=False)
     for argument, settings in COMMANDS[name].arguments:
-        parser.add_argument(argument, **settings)
+        parser.add_argument(*argument.split(), **settings)
     return vars(parser.parse_intermixed_args(list(words)))
 
 

@@ -9,7 +9,6 @@ from pathlib import PurePath
 from IPython.display import display
 
 from llm_playground import _validation, config, footer, provenance, rendering
-from llm_playground.budgeting import budgets
 from llm_playground.calls import resolve_model
 from llm_playground.config import credentials
 from llm_playground.config.options import Mode
@@ -100,13 +99,6 @@ def use(model: str) -> None:
         )
 
 
-def presets() -> object:
-    """The frame of presets."""
-    from llm_playground.request import parameters
-
-    return parameters.presets()
-
-
 def runs() -> object:
     """The newest runs of the log."""
     from llm_playground.reports import run_rows
@@ -155,11 +147,6 @@ def latency() -> object:
     from llm_playground.reports import quality
 
     return quality.latency()
-
-
-def budget() -> object:
-    """The budgets and what is left of them."""
-    return budgets().drop(columns=["id", "created_at"])
 
 
 def code(run: str, language: str, *, function: bool, no_stream: bool) -> None:

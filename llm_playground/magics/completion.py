@@ -10,12 +10,13 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, get_args
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
 from IPython.core.interactiveshell import InteractiveShell
 
 from llm_playground import config
+from llm_playground.config.policy import Action, Period
 from llm_playground.magics.command_lines import COMMANDS
 from llm_playground.magics.options import OPTION_OF_FLAG, Option, first_word
 from llm_playground.types import Parameters
@@ -31,8 +32,6 @@ _RAW = re.compile(r"(?<!\S)--raw(?!\S)")
 _FLAG_START = re.compile(r"-[A-Za-z-]*\Z")
 _FLAG = re.compile(r"(--?[A-Za-z][A-Za-z-]*)(=|\s+)")
 _OPEN_QUOTE = re.compile(r"['\"]?")
-_LANGUAGES = ("python", "javascript", "curl")
-_FORMATS = ("json", "markdown", "csv")
 
 Names = Mapping[str, object]  # the notebook's variables
 
@@ -98,23 +97,26 @@ def _beginning(fragment: str, texts: Iterable[str]) -> Offer:
 
 def _of_command(words: Sequence[str]) -> Offer | None:
     """What may follow the name of a command and its arguments; the last word is unfinished."""
-    *known, last = words
-    match known:
+    name, *known, last = words
+    flag = known[-1] if known else ""
+    if name not in COMMANDS:
+        return None
+    written = " ".join(argument for argument, _ in COMMANDS[name].arguments).split()
+    if flag in written and flag in _FLAG_VALUES:
+        return _beginning(last, _FLAG_VALUES[flag]())
+    if last.startswith("-"):
+        return _beginning(last, [word for word in written if word.startswith("-")])
+    match [name, *known]:
         case ["use"]:
             return _beginning(last, _models())
         case ["help"]:
             return _beginning(last, COMMANDS)
-        case ["keys"]:
-            return _beginning(last, ["set", "forget"])
         case ["keys", "set" | "forget"]:
             return _beginning(last, config.rows())
-        case ["code", *_, "--language"]:
-            return _beginning(last, _LANGUAGES)
-        case ["export", *_, "--format"]:
-            return _beginning(last, _FORMATS)
-        case [name, *_] if name in COMMANDS and last.startswith("-"):
-            flags = [flag for flag, _ in COMMANDS[name].arguments if flag.startswith("--")]
-            return _beginning(last, flags)
+        case ["preset", "save" | "delete"]:
+            return _beginning(last, _saved_presets())
+        case [_] if COMMANDS[name].keywords:
+            return _beginning(last, COMMANDS[name].keywords)
     return None
 
 
@@ -162,7 +164,13 @@ def _models() -> list[str]:
 def _presets() -> list[str]:
     from llm_playground.request import parameters
 
-    return [*parameters.PRESETS, *_at_once(lambda: [one.name for one in parameters.saved()])]
+    return [*parameters.PRESETS, *_saved_presets()]
+
+
+def _saved_presets() -> list[str]:
+    from llm_playground.request import parameters
+
+    return _at_once(lambda: [one.name for one in parameters.saved()])
 
 
 def _prompts() -> list[str]:
@@ -191,6 +199,19 @@ _VALUES: dict[str, Callable[[Names], Iterable[str]]] = {
     ),
     "output": _own,
     "schema": _schemas,
+}
+
+
+# The values of the flags of commands.
+_FLAG_VALUES: dict[str, Callable[[], Iterable[str]]] = {
+    "--language": lambda: ("python", "javascript", "curl"),
+    "--format": lambda: ("json", "markdown", "csv"),
+    "--period": lambda: get_args(Period),
+    "--action": lambda: get_args(Action),
+    "--unknown-price": lambda: ("warn", "block"),
+    "--model": _models,
+    "--tag": _tags,
+    "--param": lambda: _VALUES["param"]({}),
 }
 
 

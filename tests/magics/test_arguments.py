@@ -14,6 +14,8 @@ from llm_playground import magics
         *("code", "code last --function", "code --language curl golf", "code --language=python"),
         *("export", "export everything", "export --format csv", "export runs.csv --format=csv"),
         "export 'my runs.csv'",
+        *("preset", "preset save 'very terse' -t 0", "preset delete terse", "preset?"),
+        *("budget set 5 --model openai:* --period day", "budget remove --tag 'a b'"),
     ],
 )
 def test_a_line_with_its_arguments_is_a_command(line):
@@ -93,15 +95,20 @@ def test_a_word_that_is_near_no_command_is_a_prompt(line):
         ("model?", "Did you mean %llm models? To ask 'model?', write -- before it."),
         ("use", "Write %llm use MODEL."),
         ("models openai", "%llm models takes nothing after it."),
-        ("budget set 5", "%llm budget takes nothing after it; lp.set_budget(...)"),
-        ("budget 5", "%llm budget takes nothing after it; lp.set_budget(...)"),
-        ("budget set 5 per month --model openai:*", "%llm budget takes nothing after it"),
+        ("budget 5", "Write %llm budget [set USD [OPTIONS] | remove [OPTIONS]]. To ask a model"),
+        (
+            "budget set 5 per month --model openai:*",
+            "Write %llm budget [set USD [OPTIONS] | remove [OPTIONS]] (unrecognized arguments: per",
+        ),
+        ("budget set 5 --notebook a.ipynb", "Write %llm budget [set USD [OPTIONS]"),
+        ("preset terse", "Write %llm preset [save NAME OPTIONS | delete NAME]. To ask"),
+        ("preset save terse -t hot", "Write %llm preset [save NAME OPTIONS | delete NAME] (arg"),
         ("use openai gpt-4o", "Write %llm use MODEL."),
         ("use a b", "Write %llm use MODEL."),
         ("export as csv", "Write %llm export"),
         (
             "set budget 5",
-            "Nothing was sent. Use %llm keys set PROVIDER for a key, or lp.set_budget(",
+            "Nothing was sent. Use %llm keys set PROVIDER for a key, or %llm budget set",
         ),
         ("set budget 5 a month --tag x", "Nothing was sent. Use %llm keys set"),
         ("forget openai", "Nothing was sent. Use %llm keys forget PROVIDER."),
