@@ -1,15 +1,16 @@
-"""Runs leave the log and come back: as JSON, Markdown or CSV, and inside saved notebooks."""
+"""Runs leave the log: as JSON, Markdown, CSV and training files; some come back by an import."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from llm_playground import _files, _validation
 from llm_playground._validation import checks_arguments
 from llm_playground.config import options
 from llm_playground.errors import InvalidParameterError
-from llm_playground.exporting import formats, markdown
+from llm_playground.export_formats import format_of_path
+from llm_playground.exporting import formats, markdown, training
 from llm_playground.exporting.records import Exported
 from llm_playground.exporting.rows import earlier_turns
 
@@ -19,8 +20,10 @@ _WRITERS: dict[str, Callable[[Exported], str]] = {
         runs.rows, earlier_turns(runs.rows), runs.pictures
     ),
     "csv": lambda runs: formats.to_csv(runs.rows),
+    "openai-tuning": training.to_openai_tuning,
+    "openai-preferences": training.to_openai_preferences,
+    "trl-preferences": training.to_trl_preferences,
 }
-SUFFIXES = {".json": "json", ".md": "markdown", ".markdown": "markdown", ".csv": "csv"}
 
 
 @checks_arguments("export")
@@ -28,8 +31,10 @@ def export(
     runs: object,
     format: str | None = None,  # noqa: A002 - the contract's name
     path: str | Path | None = None,
+    *,
+    min_rating: float | None = None,
 ) -> str:
-    """Runs as JSON, Markdown or CSV, without keys. The audit log gets an entry.
+    """Runs in a format to read or to process further, without keys. The audit log gets an entry.
 
     JSON and CSV can be imported with ``lp.import_runs``; JSON is exact, in CSV control characters
     are written visibly, and a file opens in Excel by double click. Both hold the columns of the
@@ -39,21 +44,28 @@ def export(
     not those whose texts or users were removed from the frame. Markdown holds up to 4 MB of
     pictures as data URIs, and the earlier turns of conversations.
 
+    ``openai-tuning`` is a file of examples for fine-tuning, a line for each answer that is whole;
+    ``openai-preferences`` and ``trl-preferences`` are pairs of a better and a worse answer to the
+    same prompt, by ``lp.rate``, for DPO. One warning counts the runs that these cannot hold, such
+    as failed ones, by reasons.
+
     Args:
         runs: A run, its id, a list of runs, a comparison, a playground, or a frame of runs such as
             ``lp.runs()``.
         format: ``json`` (costs are numbers with all their digits), ``markdown`` or ``csv`` (texts
-            that a spreadsheet would take for formulas begin with an apostrophe). None is the suffix
-            of the path, or ``json`` without one.
+            that a spreadsheet would take for formulas begin with an apostrophe), or one of those
+            above. None is the suffix of the path, or ``json`` without one.
         path: A file to write the text to as well; a new one is readable by you only, an existing
             one is replaced atomically and keeps its rights.
+        min_rating: The lowest rating of the runs that are exported, on the scale of your ratings;
+            None exports all, rated or not.
 
     Returns:
         The text.
 
     Raises:
-        InvalidParameterError: ``runs`` is none of these, the format or suffix is unknown, or the
-            file cannot be written.
+        InvalidParameterError: ``runs`` is none of these, the format or suffix is unknown, a
+            training file could hold none of the runs, or the file cannot be written.
         RunLogError: The log cannot be read.
 
     Example:
@@ -62,24 +74,24 @@ def export(
         >>> lp.export(run, "csv").splitlines()[0][:19]
         'run_id,execution_id'
     """
-    if format is None:
-        suffix = PurePath(path).suffix.lower() if isinstance(path, (str, Path)) else ""
-        if suffix and suffix not in SUFFIXES:
-            raise InvalidParameterError(
-                f"The format of {_validation.short_repr(str(path))} is unknown. End it in .json, "
-                '.md or .csv, or add format="json", "markdown" or "csv".'
-            )
-        format = SUFFIXES.get(suffix, "json")  # noqa: A001 - as above
-    if not isinstance(format, str) or format not in _WRITERS:
+    chosen = format
+    if chosen is None:
+        named = isinstance(path, (str, Path)) and format_of_path(path, "format=")
+        chosen = named or "json"
+    if not isinstance(chosen, str) or chosen not in _WRITERS:
         raise InvalidParameterError(
-            f"There is no format {_validation.short_repr(format)}. "
+            f"There is no format {_validation.short_repr(chosen)}. "
             f"Available: {', '.join(_WRITERS)}."
         )
     exported = Exported.of(runs)
-    content = _WRITERS[format](exported)
-    mark = "\ufeff" if format == "csv" else ""  # by which Excel recognises UTF-8
+    if min_rating is not None:
+        exported = exported.rated(
+            _validation.number("min_rating", min_rating, "a number", lambda _: True)
+        )
+    content = _WRITERS[chosen](exported)
+    mark = "\ufeff" if chosen == "csv" else ""  # by which Excel recognises UTF-8
     target = None if path is None else str(_write(path, mark + content))
-    options.record("export", target, {"format": format, "runs": len(exported.rows)})
+    options.record("export", target, {"format": chosen, "runs": len(exported.rows)})
     return content
 
 

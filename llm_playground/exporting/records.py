@@ -92,6 +92,12 @@ class Exported:
         }
         return cls(plain.fitting(complete, plain.plain_row, "exported"), own)
 
+    def rated(self, least: float) -> Exported:
+        """The runs that are rated with this or more."""
+        kept = [row for row in self.rows if row["rating"] is not None and row["rating"] >= least]
+        ids = {row["run_id"] for row in kept}
+        return Exported(kept, {run_id: own for run_id, own in self.own.items() if run_id in ids})
+
     @cached_property
     def attachments(self) -> dict[Attachment, str | None]:
         """The images and files, see :func:`llm_playground.exporting.rows.stored_attachments`."""

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
 
+from llm_playground.export_formats import FORMATS
 from llm_playground.magics import commands, documentation, saved_settings
 from llm_playground.magics.options import usage_error
 
@@ -148,12 +149,12 @@ COMMANDS: dict[str, Command] = {
     ),
     "export": Command(
         commands.export,
-        "[--format json|markdown|csv] [PATH]",
+        "[--format NAME] [PATH]",
         [
             (
                 "[PATH]",
-                "all runs into a file: .json, .md or .csv, or --format json, markdown or csv; "
-                "without a path, the newest 20 are shown",
+                "all runs into a file in the format of its suffix, or --format NAME: "
+                f"{', '.join(FORMATS)}; without a path, the newest 20 are shown",
             )
         ],
         [("path", {"nargs": "?"}), ("--format", {})],

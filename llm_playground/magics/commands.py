@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import PurePath
 
 from IPython.display import display
 
-from llm_playground import _validation, config, footer, provenance, rendering
+from llm_playground import config, export_formats, footer, provenance, rendering
 from llm_playground.calls import resolve_model
 from llm_playground.config import credentials
 from llm_playground.config.options import Mode
@@ -179,12 +178,10 @@ def export(path: str | None, format: str | None) -> None:  # noqa: A002 - the op
         newest = exporting.export(run_rows.runs(limit=_RUNS_SHOWN), format or "json")
         print(printable(newest), end="")
         return
-    chosen = format or exporting.SUFFIXES.get(PurePath(path).suffix.lower())
+    chosen = format or export_formats.format_of_path(path, "--format")
     if chosen is None:
-        raise InvalidParameterError(
-            f"The format of {_validation.short_repr(path)} is unknown. End it in .json, .md or "
-            ".csv, or add --format json, markdown or csv. To ask a model that, write -- before it."
-        )
+        problem = export_formats.unknown(path, "--format")
+        raise InvalidParameterError(f"{problem} To ask a model that, write -- before it.")
     exported = run_rows.runs()
     exporting.export(exported, chosen, path)
     verb = "is" if len(exported) == 1 else "are"

@@ -17,6 +17,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from llm_playground import config
 from llm_playground.config.policy import Action, Period
+from llm_playground.export_formats import FORMATS
 from llm_playground.magics.command_lines import COMMANDS
 from llm_playground.magics.options import OPTION_OF_FLAG, Option, first_word
 from llm_playground.types import Parameters
@@ -205,7 +206,7 @@ _VALUES: dict[str, Callable[[Names], Iterable[str]]] = {
 # The values of the flags of commands.
 _FLAG_VALUES: dict[str, Callable[[], Iterable[str]]] = {
     "--language": lambda: ("python", "javascript", "curl"),
-    "--format": lambda: ("json", "markdown", "csv"),
+    "--format": lambda: FORMATS,
     "--period": lambda: get_args(Period),
     "--action": lambda: get_args(Action),
     "--unknown-price": lambda: ("warn", "block"),

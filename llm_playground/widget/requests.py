@@ -19,6 +19,7 @@ from llm_playground import config
 from llm_playground.calls import resolve_model
 from llm_playground.config import credentials
 from llm_playground.errors import InvalidParameterError, LLMError
+from llm_playground.export_formats import FORMATS
 from llm_playground.rendering.highlighting import highlight
 from llm_playground.request import parameters, prompts
 from llm_playground.types import Request, Run
@@ -45,11 +46,6 @@ Arguments: TypeAlias = Mapping[str, Any]
 Handler: TypeAlias = Callable[["Playground", Arguments], object]
 
 _MOST_PROMPT_NAMES = 200
-_EXPORT_FILES = {  # suffix and media type by format
-    "json": (".json", "application/json"),
-    "markdown": (".md", "text/markdown"),
-    "csv": (".csv", "text/csv"),
-}
 
 
 def reply(panel: Playground, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -258,8 +254,9 @@ def export(panel: Playground, arguments: Arguments) -> dict[str, str]:
     if not runs:
         raise InvalidParameterError("Nothing to export yet: run first.")
     text = exporting.export(runs, arguments["format"])
-    suffix, media_type = _EXPORT_FILES[arguments["format"]]
-    return {"text": text, "name": f"{_file_stem(panel.name)}{suffix}", "kind": media_type}
+    written = FORMATS[arguments["format"]]
+    name = f"{_file_stem(panel.name)}{written.suffixes[0]}"
+    return {"text": text, "name": name, "kind": written.media_type}
 
 
 def _file_stem(name: str | None) -> str:
