@@ -37,7 +37,7 @@ def parameters_of(
 def _pairs(option: str, pairs: Sequence[str]) -> Iterator[tuple[str, str]]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
-        if not equals:
+        if not (name and equals):
             raise usage_error(f"%%llm: {option} takes NAME=VALUE, not {pair!r}.")
         yield name, value
 
