@@ -19,8 +19,10 @@ from typing import Any, Unpack
 import ipywidgets  # type: ignore[import-untyped]
 from IPython.display import display
 
+from llm_playground import _runtime
 from llm_playground._runtime import Debouncer
 from llm_playground._validation import checks_arguments
+from llm_playground.catalog import models
 from llm_playground.dashboards import (
     admin_page,
     overview_page,
@@ -100,6 +102,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         super().__init__([self.filter_bar, self.board, self._playground])
         self.add_class("llm-dash")
         self._drawer = Debouncer(self._draw_newest, _DRAW_AFTER_S, "llm_playground-dashboard")
+        _runtime.submit(models.refresh())  # for the models that end soon
         self._draw(self._state)
         self._drawn.set()
 
@@ -169,8 +172,8 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             if self._must_forget:
                 self._must_forget = False
                 self._figures.forget()
-            self._figures.follow_log()
-            self._draw_figures(state)
+            with self._figures.reading():
+                self._draw_figures(state)
             self.board.problem = ""
         except LLMError as error:
             self.board.problem = str(error)
@@ -189,7 +192,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             if is_empty and state.section != "admin"
             else self._cards_of[state.section](self._figures, state)
         )
-        with self.board.hold_sync():  # before the summary, which may take as long again
+        with self.board.hold_sync():  # before the summary, which takes further time
             self.board.section = state.section
             self.board.content = "".join(card.html() for card in cards)
         summary = [] if is_empty else overview_page.summary(self._figures, state)

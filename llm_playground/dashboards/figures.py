@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 from llm_playground.budgeting.status import BudgetStatus, budget_statuses
 from llm_playground.reports import overview
-from llm_playground.reports.overview import Overview, Values
+from llm_playground.reports.overview import Outlook, Overview, Row, Values
 from llm_playground.reports.query import Filters
 from llm_playground.reports.slices import Slice
+from llm_playground.runlog import open_log
 
 _MOST_KEPT = 64  # figures of different filters
 T = TypeVar("T")
@@ -56,6 +58,7 @@ class Figures:
         self._at = at
         self._log_state: object = None
         self._kept: dict[object, Any] = {}
+        self._budgets: tuple[BudgetStatus, ...] | None = None
 
     def now(self) -> datetime:
         """The current time, for the forecast and the quick choices of dates."""
@@ -65,15 +68,20 @@ class Figures:
         """Read everything again."""
         self._log_state, self._kept = None, {}
 
-    def follow_log(self) -> None:
-        """Forget what was read before the log changed.
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read all figures in a ``with`` at one state of the log, and forget those of another.
 
         Raises:
             RunLogError: The log cannot be read.
         """
-        state = overview.log_state()
-        if state != self._log_state or len(self._kept) > _MOST_KEPT:
-            self._log_state, self._kept = state, {}
+        # Each time, since limits may change; before, since reservations are released.
+        self._budgets = budget_statuses()
+        with open_log().opened():
+            state = overview.log_state()
+            if state != self._log_state or len(self._kept) > _MOST_KEPT:
+                self._log_state, self._kept = state, {}
+            yield
 
     def read(self, name: str, key: object, work: Callable[[], T]) -> T:
         """The result of ``work``, kept under a name and what it depends on."""
@@ -82,12 +90,24 @@ class Figures:
         return cast("T", self._kept[name, key])
 
     def overview(self, state: State) -> Overview:
-        """The figures of the overview and the summary."""
-        filters = state.chosen
+        """The figures of the summary and of most charts of costs."""
         return self.read(
-            "overview",
-            state.filters,
-            lambda: overview.overview(filters, self.now(), self.tz),
+            "overview", state.filters, lambda: overview.overview(state.chosen, self.tz)
+        )
+
+    def by_user_and_notebook(self, state: State) -> Sequence[Row]:
+        """The costs of each user in each notebook."""
+        return self.read(
+            "places", state.filters, lambda: overview.by_user_and_notebook(state.chosen)
+        )
+
+    def outlook(self, state: State) -> Outlook:
+        """What the current month costs; another day has another one."""
+        now = self.now()
+        return self.read(
+            "outlook",
+            (state.filters, f"{now:%Y-%m-%dT%H}"),
+            lambda: overview.outlook(state.chosen, now, self.tz),
         )
 
     def values(self) -> Values:
@@ -95,5 +115,7 @@ class Figures:
         return self.read("values", None, overview.values)
 
     def budgets(self) -> tuple[BudgetStatus, ...]:
-        """All budgets with what is left. They are read each time: limits may change."""
-        return budget_statuses()
+        """All budgets with what is left."""
+        if self._budgets is None:
+            self._budgets = budget_statuses()
+        return self._budgets

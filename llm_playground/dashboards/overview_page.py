@@ -51,23 +51,16 @@ def cards(figures: Figures, state: State) -> list[Card]:
     """The cards of the section."""
     found = figures.overview(state)
     rows = found.by_day_and_model
+    places = figures.by_user_and_notebook(state)
     total = cost(total_of(rows))
     note = " ".join(filter(None, (unpriced(total_of(rows)), estimated(total_of(rows)))))
     return [
         _over_time("days", "Cost per day", found, note, _steps_of_days),
         _over_time("months", "Cost per month", found, "", _steps_of_months),
-        forecast_card(figures, found),
+        forecast_card(figures, state),
         group_card("models", "Cost by model", merged(rows, "model"), "model", total),
-        group_card(
-            "users", "Cost by user", merged(found.by_user_and_notebook, "user"), "user", total
-        ),
-        group_card(
-            "notebooks",
-            "Cost by notebook",
-            merged(found.by_user_and_notebook, "notebook"),
-            "notebook",
-            total,
-        ),
+        group_card("users", "Cost by user", merged(places, "user"), "user", total),
+        group_card("notebooks", "Cost by notebook", merged(places, "notebook"), "notebook", total),
         budgets_card(figures.budgets()),
     ]
 
@@ -258,8 +251,9 @@ def _span_name(unit: str, first: date) -> str:
     return names.get(unit, f"{first:%Y-%m}")
 
 
-def forecast_card(figures: Figures, found: Overview) -> Card:
+def forecast_card(figures: Figures, state: State) -> Card:
     """The expected cost of the current month, with its range."""
+    found = figures.outlook(state)
     title, figure = "Forecast to the end of the month", found.forecast
     if figure is None:
         return Card("forecast", title, empty="No costs in the last eight weeks.")

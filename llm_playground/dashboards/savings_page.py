@@ -19,6 +19,7 @@ from llm_playground.reports.overview import total as total_of
 if TYPE_CHECKING:
     import pandas as pd
 
+_SOON_DAYS = 90
 _MOST_BARS = 10
 _MOST_PROMPTS = 10
 _MOST_OPTIONS = 60
@@ -36,7 +37,13 @@ def cards(figures: Figures, state: State) -> list[Card]:
         _prompts_card(prompts, figures, state),
         _what_if_card(figures, state),
         _cache_card(figures.read("cache", key, lambda: savings.prompt_cache(**filters))),
-        _retiring_card(figures.read("retiring", key, lambda: retiring.retiring(**filters))),
+        _retiring_card(
+            figures.read(
+                "retiring",
+                key,
+                lambda: retiring.ending(_SOON_DAYS, ["model"], filters, figures.now()),
+            )
+        ),
     ]
 
 

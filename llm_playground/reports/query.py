@@ -41,7 +41,7 @@ SENT = (
 
 _ENGINES: tuple[Dialect, ...] = get_args(Dialect)
 _JOINS = {
-    "e": "LEFT JOIN executions e ON e.id = r.execution_id",
+    "e": "LEFT JOIN {executions} e ON e.id = r.execution_id",
     "p": "LEFT JOIN prompts p ON p.id = e.prompt_id",
 }
 _COLUMN_OF = {
@@ -195,6 +195,7 @@ def report(
     which: str = "true",
     tz: str = "UTC",
     tables: frozenset[str] = frozenset(),
+    executions: str = "executions",
     values: Mapping[str, object] | None = None,
     **fields: str,
 ) -> pd.DataFrame:
@@ -215,6 +216,7 @@ def report(
         which=which,
         tz=tz,
         tables=tables,
+        executions=executions,
         values=values,
         **fields,
     )
@@ -230,6 +232,7 @@ def statement(
     which: str = "true",
     tz: str = "UTC",
     tables: frozenset[str] = frozenset(),
+    executions: str = "executions",
     values: Mapping[str, object] | None = None,
     **fields: str,
 ) -> Statement:
@@ -248,6 +251,7 @@ def statement(
         which: A further condition on ``results r``.
         tz: The time zone of months and days.
         tables: Tables that the template reads beside ``r``: ``"e"``, ``"p"``.
+        executions: What is joined as ``e``, with the columns of ``executions`` and others.
         values: Values for further ``$name`` in the template.
         **fields: SQL for further fields of the template.
 
@@ -255,7 +259,7 @@ def statement(
         InvalidParameterError: ``by``, ``tz`` or a filter is invalid.
     """
     keys, where = grouping(by, tz, dialect), condition(filters or {}, dialect)
-    needed = joined(keys.tables | where.tables | tables)
+    needed = joined(keys.tables | where.tables | tables, executions=executions)
     from_runs = f"FROM {needed} WHERE {where.sql} AND {which}"
     sql = template.format(
         runs=f"SELECT {keys.inner}r.* {from_runs}",
@@ -272,16 +276,19 @@ def statement(
     return Statement(sql, {**keys.values, **where.values, **(values or {})})
 
 
-def joined(tables: frozenset[str] | set[str], first: str = "results r") -> str:
+def joined(
+    tables: frozenset[str] | set[str], first: str = "results r", executions: str = "executions"
+) -> str:
     """``results`` joined with those of ``executions e`` and ``prompts p`` that are needed.
 
-    ``first`` may be another table or subquery that has the alias ``r``.
+    ``first`` may be another table or subquery that has the alias ``r``, ``executions`` one without.
 
     >>> joined({"e"})
     'results r LEFT JOIN executions e ON e.id = r.execution_id'
     """
     needed = tables | {"e"} if "p" in tables else tables
-    return " ".join([first, *(join for name, join in _JOINS.items() if name in needed)])
+    joins = [join for name, join in _JOINS.items() if name in needed]
+    return " ".join([first, *joins]).format(executions=executions)
 
 
 def limit_clause(limit: object) -> str:

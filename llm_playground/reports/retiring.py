@@ -83,11 +83,11 @@ def retiring(
     check_filters(filters, retiring)
     names, days = names_of(["model", *names_of(by)]), _days(within_days)
     _runtime.run(models.refresh(_REFRESH_S))
-    return _ending(days, names, filters, datetime.now(UTC))
+    return ending(days, names, filters, datetime.now(UTC))
 
 
-def _ending(within_days: int, names: Sequence[By], filters: Filters, now: datetime) -> pd.DataFrame:
-    """The frame of :func:`retiring` as of ``now``, by the lists that are here."""
+def ending(within_days: int, names: Sequence[By], filters: Filters, now: datetime) -> pd.DataFrame:
+    """The frame of :func:`retiring` as of ``now``, by the lists that were read before."""
     import pandas as pd  # first use, not import
 
     from llm_playground.frames import Frame

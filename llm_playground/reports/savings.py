@@ -19,6 +19,8 @@ from llm_playground.catalog import pricing
 from llm_playground.catalog.capabilities import resolve_model
 from llm_playground.errors import InvalidParameterError
 from llm_playground.reports.query import SENT, STATUS, By, Filters, check_filters, report
+from llm_playground.runlog import open_log
+from llm_playground.runlog.store import Dialect
 from llm_playground.types import Usage
 
 if TYPE_CHECKING:
@@ -70,34 +72,52 @@ _BODY = "coalesce(CAST(p.messages AS TEXT), concat_ws(chr(10), p.system_prompt, 
 _MODELS = """
 SELECT DISTINCT r.model {from_runs} AND r.model IS NOT NULL
 """
-# The prefix that all prompts of a group share is the one that the first and the last of them in
-# alphabetical order share.
+# Each text is read, cut and hashed once, and only hashes and sizes are joined with the runs: most
+# texts are shorter than any prefix that is cached. The prefix that all prompts of a group share is
+# the one that the first and the last of them in alphabetical order share.
 _PREFIXES = f"""
 WITH starts AS (
     SELECT unnest($start_models::TEXT[]) AS model, unnest($start_chars::INTEGER[]) AS chars
-), bodies AS (
+), long AS MATERIALIZED (
+    SELECT id, body, length(body) AS size, {{hash_of_body}} AS whole
+    FROM (SELECT p.id, {_BODY} AS body FROM prompts p) AS bodies
+    WHERE length(body) >= (SELECT min(chars) FROM starts)
+), cut AS MATERIALIZED (
+    SELECT id, size, chars, {{hash_of_start}} AS start
+    FROM long JOIN (SELECT DISTINCT chars FROM starts) AS lengths ON size >= chars
+), used AS MATERIALIZED (
+    SELECT e.*, cut.size, cut.chars, cut.start FROM cut JOIN executions e ON e.prompt_id = cut.id
+), sent AS MATERIALIZED (
     SELECT r.model, r.started_at, r.input_tokens, coalesce(r.cache_read_tokens, 0) AS read,
-        {_BODY} AS body
-    {{from_runs}}
-), sent AS (
-    SELECT bodies.*, md5(left(body, starts.chars)) AS start
-    FROM bodies JOIN starts ON starts.model = bodies.model
-    WHERE length(body) >= starts.chars
+        e.prompt_id, e.size, e.start
+    {{from_runs}} AND (r.model, e.chars) IN (SELECT model, chars FROM starts)
 ), timed AS (
     SELECT *, extract(epoch FROM started_at - lag(started_at) OVER (
         PARTITION BY model, start ORDER BY started_at)) <= {_CACHE_LIFETIME_S} AS soon
     FROM sent
+), counted AS MATERIALIZED (
+    SELECT model, start, count(*) AS runs,
+        count(*) FILTER (WHERE soon) AS repeat_runs,
+        sum(read)::BIGINT AS cached_tokens,
+        (sum(read) FILTER (WHERE soon))::BIGINT AS repeat_cached_tokens,
+        (sum(input_tokens) FILTER (WHERE input_tokens > 0))::FLOAT8
+            / (sum(size) FILTER (WHERE input_tokens > 0))::FLOAT8 AS tokens_per_char
+    FROM timed GROUP BY model, start HAVING count(*) FILTER (WHERE soon) > 0
+), texts AS (
+    SELECT model, start, count(DISTINCT whole) AS prompts,
+        min(body COLLATE "C") AS first, max(body COLLATE "C") AS last
+    FROM (SELECT DISTINCT model, start, prompt_id FROM sent) AS distinct_prompts
+    JOIN long ON long.id = prompt_id GROUP BY model, start
 )
-SELECT model, count(DISTINCT body) AS prompts, count(*) AS runs,
-    count(*) FILTER (WHERE soon) AS repeat_runs,
-    sum(read)::BIGINT AS cached_tokens,
-    (sum(read) FILTER (WHERE soon))::BIGINT AS repeat_cached_tokens,
-    (sum(input_tokens) FILTER (WHERE input_tokens > 0))::FLOAT8
-        / (sum(length(body)) FILTER (WHERE input_tokens > 0))::FLOAT8 AS tokens_per_char,
-    min(body COLLATE "C") AS first, max(body COLLATE "C") AS last
-FROM timed GROUP BY model, start HAVING count(*) FILTER (WHERE soon) > 0
-ORDER BY runs DESC, model
+SELECT counted.model, prompts, runs, repeat_runs, cached_tokens, repeat_cached_tokens,
+    tokens_per_char, first, last
+FROM counted JOIN texts ON texts.model = counted.model AND texts.start = counted.start
+ORDER BY runs DESC, counted.model
 """  # noqa: S608 - names of columns
+_HASH: dict[Dialect, str] = {
+    "duckdb": "hash({})",
+    "postgres": "hashtextextended({}, 0)",
+}
 # Within a tier, the price of summed tokens is the sum of the runs' prices. Tier -1 is for runs with
 # token counts that are unknown or contradict each other.
 _TIER_SUMS = f"""
@@ -200,7 +220,18 @@ def prompt_cache(**filters: Unpack[Filters]) -> pd.DataFrame:
     values = {"start_models": models, "start_chars": chars}
     rows = []
     if models:
-        found = report(_PREFIXES, (), filters, which=SENT, tables=frozenset("p"), values=values)
+        hash_of = _HASH[open_log().dialect].format
+        found = report(
+            _PREFIXES,
+            (),
+            filters,
+            which=SENT,
+            tables=frozenset("e"),
+            executions="used",
+            values=values,
+            hash_of_body=hash_of("body"),
+            hash_of_start=hash_of("left(body, chars)"),
+        )
         now = datetime.now(UTC)
         rows = [row for group in found.itertuples() if (row := _cache_row(group, now))]
     frame = Frame(rows, columns=list(_CACHE_COLUMNS))

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -323,6 +323,7 @@ class DuckDBStore:
 
     def _reset(self) -> None:
         self._lock = FairFileLock(beside(self.path, ".lock"))
+        self._opened: DuckDBPyConnection | None = None  # for several reads
         self._tidied = False  # whether leftovers of killed processes were removed
         self._until = 0.0
 
@@ -365,16 +366,30 @@ class DuckDBStore:
         return min(_STRANGER_WAIT_S, max(self._until - time.monotonic(), 0))
 
     @contextmanager
+    def opened(self) -> Iterator[None]:
+        with self._connected() as connection:
+            self._opened = connection
+            try:
+                yield
+            finally:
+                self._opened = None
+
+    def _connected(self) -> AbstractContextManager[DuckDBPyConnection]:
+        if self._opened is not None:
+            return nullcontext(self._opened)
+        return reading(self.path, self._patience_s())
+
+    @contextmanager
     def reading(self) -> Iterator[DuckDBSession]:
-        with reading(self.path, self._patience_s()) as connection:
+        with self._connected() as connection:
             yield DuckDBSession(connection, self.path)
 
     def frame(self, sql: str, params: SqlParams) -> pd.DataFrame:
-        with reading(self.path, self._patience_s()) as connection:
+        with self._connected() as connection:
             return store.frame(*query(connection, sql, params, _arrays))
 
     def select(self, sql: str, params: SqlParams) -> Table:
-        with reading(self.path, self._patience_s()) as connection:
+        with self._connected() as connection:
             return query(connection, sql, params, _table)
 
     def engine(self, log: RunLog) -> Engine:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -21,6 +20,7 @@ from llm_playground._runtime import Debouncer
 from llm_playground.errors import LLMError, RunLogError
 from llm_playground.runlog import duckdb_ingest, interrupted, journal, refusals, store
 from llm_playground.runlog.journal import Journal
+from llm_playground.runlog.one_thread import DRAIN, OneThread
 from llm_playground.runlog.recorder import Recorder
 from llm_playground.runlog.refusals import RefusedFile
 from llm_playground.runlog.rows import Row
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 # Readers ingest the journals of up to this many live processes, to see their runs at once. On a hub
 # with more, each process would read all others, so runs are seen once their owner drains.
 _MAX_LIVE = 12
-_DRAIN = "llm_playground-drain"  # the name of the thread
 _DRAIN_AFTER_S = 0.8  # a drain takes about 0.08 s, so runs are in the database within a second
 _WAIT_S = 30.0
 _CHECK_WAIT_S = _FORK_WAIT_S = 5.0
@@ -82,9 +81,8 @@ class RunLog:
         self._reset()
 
     def _reset(self) -> None:
-        self._thread_lock = threading.Lock()
-        self._user = ""  # the name of the thread that has the lock, or had it last
-        self._drainer = Debouncer(self._drain_quietly, _DRAIN_AFTER_S, _DRAIN)
+        self._threads = OneThread(self._store)
+        self._drainer = Debouncer(self._drain_quietly, _DRAIN_AFTER_S, DRAIN)
         self._failures = 0  # of background drains, in a row
         self._unavailable_since: datetime | None = None
         self._adopted = False  # whether journals of dead processes were taken over once
@@ -173,6 +171,15 @@ class RunLog:
         """
         with self._up_to_date(wait_s, which, may_lag=may_lag), self._store.reading() as session:
             return work(session)
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Have this thread's reads in a ``with`` share one opening and one state of the database.
+
+        They are quicker then. Others wait for it to end; nothing may be changed meanwhile.
+        """
+        with self._up_to_date(), self._store.opened(), self._threads.reading():
+            yield
 
     def change(self, work: Callable[[Session], T], *, wait_s: float = _WAIT_S) -> T:
         """Return the result of ``work``, called in one write transaction on the drained log.
@@ -279,12 +286,12 @@ class RunLog:
 
     def before_fork(self) -> None:
         """Wait until no thread has the database open, which a child would inherit."""
-        self._held_for_fork = self._thread_lock.acquire(timeout=_FORK_WAIT_S)
+        self._held_for_fork = self._threads.acquire(_FORK_WAIT_S)
 
     def after_fork_in_parent(self) -> None:
         """Release the lock of :meth:`before_fork`."""
         if self._held_for_fork:
-            self._thread_lock.release()
+            self._threads.release()
 
     def after_fork(self) -> None:
         """Start with a new journal, lock and threads in a forked child."""
@@ -301,6 +308,9 @@ class RunLog:
         A database that can only be read may not even be locked; there is a warning then.
         """
         with ExitStack() as stack:
+            if self._threads.is_reading():
+                yield
+                return
             try:
                 stack.enter_context(self._exclusive(wait_s))
             except NotWritableError as error:
@@ -331,9 +341,8 @@ class RunLog:
         """Drain in the background; after a failure, log one warning and try again later."""
         if self._closed:
             return None
-        if not self._thread_lock.acquire(blocking=False):  # the holder of the lock drains too
+        if not self._threads.acquire(0):  # the one that has it drains too
             return _DRAIN_AFTER_S
-        self._user = threading.current_thread().name
         try:
             with self._store.exclusive(_WAIT_S):
                 self._drain("own" if self._adopted else "all")
@@ -343,7 +352,7 @@ class RunLog:
                 return None
             return self._try_again_after(error)
         finally:
-            self._thread_lock.release()
+            self._threads.release()
         self._failures = 0
         return None
 
@@ -480,21 +489,7 @@ class RunLog:
 
     @contextmanager
     def _exclusive_among_threads(self, wait_s: float) -> Iterator[None]:
-        acquire = partial(self._thread_lock.acquire, True)
-        is_granted = journal.is_granted_within(wait_s, acquire)
-        # Where this process has the file itself, its drain ends soon, even on a busy machine.
-        for _ in range(int(10 * _WAIT_S) if self.path else 0):
-            if is_granted or self._user != _DRAIN or self._store.awaited():
-                break
-            is_granted = acquire(0.1)
-        if not is_granted:
-            holder = self._store.awaited() or f"Another thread of this process ({self._user})"
-            kept = f"has kept the run log {self.place} for {wait_s:.2g} s."
-            raise RunLogError(f"{holder} {kept} Try again in a moment.")
-        self._user = threading.current_thread().name
-        try:
+        with self._threads.exclusive(wait_s):
             if self._closed and threading.current_thread() is not threading.main_thread():
                 raise RunLogError("The run log is closed, since Python ends.")
             yield
-        finally:
-            self._thread_lock.release()

@@ -95,6 +95,15 @@ class PostgresStore:
             connection.execute(postgres_values.READING)
             yield PostgresSession(connection, self._server)
 
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        from llm_playground.runlog import postgres_values  # psycopg is imported on first use
+
+        with self._using("be read") as connection, connection.transaction():
+            connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            connection.execute(postgres_values.READING)
+            yield
+
     def frame(self, sql: str, params: SqlParams) -> pd.DataFrame:
         from llm_playground.runlog import postgres_values  # psycopg is imported on first use
 

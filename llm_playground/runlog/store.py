@@ -185,6 +185,9 @@ class Store(Protocol):
         Another program may have a DuckDB file open for reading meanwhile.
         """
 
+    def opened(self) -> AbstractContextManager[None]:
+        """Have all reads in a ``with`` share one opening and one state of the database."""
+
     def frame(self, sql: str, params: SqlParams) -> pd.DataFrame:
         """The rows of one SELECT."""
 

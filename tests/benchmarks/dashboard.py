@@ -18,12 +18,12 @@ from tests.benchmarks.many_runs import fill
 from tests.benchmarks.runlog_reports import best, say
 
 TIMES = 5
-SECTIONS = ("overview", "quality", "savings", "runs")
+SECTIONS = ("overview", "quality", "savings", "runs", "admin")
 
 
 def made():
     """A dashboard of all runs."""
-    return Dashboard({}, tz="UTC", admin=False, at=None, open_run=lambda _: None)
+    return Dashboard({}, tz="UTC", admin=True, at=None, open_run=lambda _: None)
 
 
 def redrawn(dashboard, state, *, is_kept=False):

@@ -1,5 +1,6 @@
 """Makes a large log at once: results with their own executions, a prompt for every four of them.
 
+Of 1,000 prompts in a row, the first 50 are long and share their beginning.
 Ids are in the order of time, as the package's own are; a year of runs of eight models.
 """
 
@@ -14,12 +15,19 @@ _ID = f"printf('%08x-%04x-7{{kind}}-8000-%012x', {_MS} >> 16, {_MS} & 65535, i)"
 _AT = f"make_timestamp({_MS} * 1000)::TIMESTAMPTZ"
 _PROMPT = "sha256((i % ($rows // 4))::VARCHAR)"
 
+_MESSAGE = "json_object('role', '{0}', 'content', [json_object('type', 'text', 'text', {0}_)])"
 _PROMPTS = f"""
 INSERT INTO prompts (id, created_at, system_prompt, user_prompt, messages, parameters,
                      selected_model, prompt_hash)
-SELECT left({_PROMPT}, 36), {_AT}, 'You are helpful.', 'Question ' || i || repeat(' more', 50),
-    '[]', '{{"temperature":0.2}}', 'openai:model-1', {_PROMPT}
-FROM range($rows // 4) AS t(i)
+SELECT left({_PROMPT}, 36), {_AT}, system_, user_,
+    json_array({_MESSAGE.format("system")}, {_MESSAGE.format("user")}),
+    '{{"temperature":0.2}}', 'openai:model-1', {_PROMPT}
+FROM (
+    SELECT i, 'You are helpful.' || CASE WHEN i % 1000 < 50
+            THEN repeat(' Rule ' || i // 1000 % 9 || ' holds.', 300) ELSE '' END AS system_,
+        'Question ' || i || repeat(' more', 50) AS user_
+    FROM range($rows // 4) AS t(i)
+) AS texts
 """
 _EXECUTIONS = f"""
 INSERT INTO executions (id, prompt_id, status, started_at, completed_at, source, username,

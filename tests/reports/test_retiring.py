@@ -9,7 +9,7 @@ import llm_playground as lp
 from llm_playground import config
 from llm_playground.catalog import models
 from llm_playground.catalog.listing import ListedModel, Listing
-from llm_playground.reports.retiring import _ending
+from llm_playground.reports.retiring import ending
 from tests.reports.shelf import add
 
 NOW = datetime.now(UTC)
@@ -51,7 +51,7 @@ def test_what_uses_a_model_that_ends_is_listed_with_its_cost(log):
     add(log, model="mine:stays", at=NOW)
     add(log, model="mine:soon", question="Reused?", at=NOW, cached=True)
 
-    past, soon = _ending(90, ["model"], {}, NOW).itertuples(index=False)
+    past, soon = ending(90, ["model"], {}, NOW).itertuples(index=False)
 
     assert (past.model, past.days_left, past.runs, past.monthly_usd) == ("mine:past", -20, 1, 0)
     assert (soon.model, soon.retires_at, soon.days_left, soon.runs) == ("mine:soon", SOON, 30, 3)
