@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+_before_reads: list[Callable[[], object]] = []
 _state: dict[tuple[str, str], tuple[dict[str, Any], Callable[[], object]]] = {}
 
 
@@ -39,6 +40,17 @@ def register(
     given: dict[str, Any] = {name: hook for name, hook in hooks.items() if hook is not None}
     if given and hasattr(os, "register_at_fork"):  # Windows cannot fork
         os.register_at_fork(**given)
+
+
+def before_reads(complete: Callable[[], object]) -> None:
+    """Register a function that records what has ended, for each reader of the run log."""
+    _before_reads.append(complete)
+
+
+def complete_records() -> None:
+    """Call what :func:`before_reads` has registered."""
+    for complete in _before_reads:
+        complete()
 
 
 def register_state(namespace: dict[str, Any], name: str, initial: Callable[[], object]) -> None:

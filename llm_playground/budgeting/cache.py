@@ -86,6 +86,21 @@ class BudgetCache:
         assert self._known is not None  # noqa: S101 - each reading sets it
         return self._known
 
+    def has_none(self) -> bool:
+        """Whether no budget applies to a call that is about to be sent, from any thread.
+
+        It looks at files only, so False may also mean that the budgets must be read first.
+        """
+        known = self._known
+        if known is None:
+            return self._is_new()
+        if known.state != "read" or known.budgets or self._log.path is None:
+            return False
+        if _stamp_of(self._file) != self._stamp:
+            return False
+        age_s = time.monotonic() - self._read_at
+        return age_s <= _REREAD_S or self._log_stamp_now() == self._log_stamp
+
     def prefetch(self) -> None:
         """Start reading if nothing is known yet: a first call has other slow work to do first."""
         if self._known is None and not self._is_new():

@@ -1,8 +1,8 @@
 """The flight recorder: calls that other libraries make in this process, in the same log.
 
 :func:`record` starts it. :mod:`.clients` sees each request and its response, :mod:`.recognition`
-which of them are calls of models, :mod:`.exchange` accompanies a call: budgets, stored answers, the
-log. :mod:`.requests` and :mod:`.answers` translate what was sent and received.
+which of them are calls of models, :mod:`.handling` what becomes of a call: rules, budgets, stored
+answers, the log. :mod:`.requests` and :mod:`.answers` translate what was sent and received.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from types import TracebackType
 
 from llm_playground import _validation
 from llm_playground._validation import checks_arguments
-from llm_playground.capture import clients, exchange
+from llm_playground.capture import clients, handling
 from llm_playground.capture.clients import Settings
 from llm_playground.errors import InvalidParameterError
 from llm_playground.request import secret_guard
@@ -36,7 +36,7 @@ class Recording:
             self._is_on = False
             _recordings.remove(self)
             clients.stop(self._settings)
-        exchange.flush()
+        handling.flush()
 
     def __enter__(self) -> Recording:
         return self
@@ -64,7 +64,8 @@ def record(*, tags: Iterable[str] = (), override: str | None = None) -> Recordin
     and by LiteLLM, LangChain and Pydantic AI, streamed or not. Each HTTP request is one run, also
     those that an SDK repeats, with ``source`` ``"recorded"`` and the library's name as a tag. What
     is sent does not change. Budgets count these calls, and one that blocks answers in place of the
-    vendor, with status 402. In the modes ``reuse`` and ``replay``, stored answers do.
+    vendor, with status 402; the administrator's policy and the secret guard do, with status 403. In
+    the modes ``reuse`` and ``replay``, stored answers do.
 
     Args:
         tags: Labels to find the runs by, beside the name of the library.

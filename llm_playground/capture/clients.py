@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import Any
 
 from llm_playground import provenance
-from llm_playground.capture import aiohttp_sessions, recognition
+from llm_playground.capture import aiohttp_sessions, handling, recognition
 from llm_playground.capture.exchange import Exchange
 from llm_playground.capture.requests import Sent
 from llm_playground.capture.stored_responses import Substitute
@@ -152,7 +152,7 @@ def _sync_send(before: Any, library: Any) -> Any:  # noqa: ANN401 - untyped: of 
         exchange = _begin(client, request)
         if exchange is None:
             return _sent_within(before, client, request, stream=stream, **options)
-        substitute = exchange.admission()
+        substitute = handling.admission(exchange)
         if substitute is not None:
             return _response(library, request, substitute)
         try:
@@ -179,7 +179,7 @@ def _async_send(before: Any, library: Any) -> Any:  # noqa: ANN401 - untyped: of
         if exchange is None:
             return await _awaited_within(before, client, request, stream=stream, **options)
         is_asyncio = _runs_on_asyncio()
-        substitute = await exchange.admitted() if is_asyncio else exchange.admission()
+        substitute = await exchange.admitted() if is_asyncio else handling.admission(exchange)
         if substitute is not None:
             return _response(library, request, substitute)
         try:
@@ -248,7 +248,7 @@ def _begun(
             tuple(tag for one in _active for tag in one.tags),
             next((one.override for one in _active if one.override is not None), None),
         )
-        return Exchange.begin(sent)
+        return handling.begin(sent)
     except Exception as error:  # a body that is a stream, or a bug: the call is made unrecorded
         _log.warning("A call is not recorded: %s.", redact(f"{type(error).__name__}: {error}"))
         return None

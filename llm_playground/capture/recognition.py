@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from types import FrameType
 from typing import Any
 
@@ -96,29 +95,30 @@ def target_of(method: str, url: str) -> Target | None:
 
 
 def provider_of(target: Target) -> str:
-    """The provider whose base URL the target has; else the vendor of its wire format."""
-    return _provider_of(target.url, target.wire_format, tuple(_rows().items()))
+    """The provider whose base URL the target has; else the vendor of its wire format.
 
-
-def _rows() -> dict[str, tuple[str, str]]:
-    """Base URL and wire format of each provider."""
+    Base URLs of the environment and of ``.env`` files are read only for a URL that no row has.
+    """
     rows: dict[str, EndpointRow] = config.rows()
-    return {
-        name: (config.base_url(name) or row.base_url, row.wire_format) for name, row in rows.items()
-    }
+    found = _best(target, {name: row.base_url for name, row in rows.items()}, rows)
+    if found is None:
+        own = {name: config.base_url(name) for name, row in rows.items() if row.base_url_variable}
+        found = _best(target, own, rows)
+    return _VENDORS[target.wire_format] if found is None else found
 
 
-@lru_cache(maxsize=64)
-def _provider_of(url: str, wire_format: str, rows: tuple[tuple[str, tuple[str, str]], ...]) -> str:
-    family = wire_format.partition("-")[0]
+def _best(
+    target: Target, base_urls: Mapping[str, str | None], rows: Mapping[str, EndpointRow]
+) -> str | None:
+    family = target.wire_format.partition("-")[0]
     found = [
-        (own_format.partition("-")[0] == family, len(base_url), name)
-        for name, (base_url, own_format) in rows
-        if base_url and url.startswith(f"{base_url.partition('{')[0].rstrip('/')}/")
+        (rows[name].wire_format.partition("-")[0] == family, len(base_url), name)
+        for name, base_url in base_urls.items()
+        if base_url and target.url.startswith(f"{base_url.partition('{')[0].rstrip('/')}/")
     ]
     # Two rows of one address, such as Gemini and its retired SDK: the first one.
     best = max(found, key=lambda one: one[:2], default=None)
-    return _VENDORS[wire_format] if best is None else best[2]
+    return None if best is None else best[2]
 
 
 def library() -> str | None:

@@ -29,6 +29,8 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any]], Body]] = {
 # Headers that change what an answer is.
 _WITH_EFFECT = ("anthropic-beta", "openai-beta")
 _LONG_TEXT = 8_192
+LARGE_BYTES = 100_000
+"""From this size on, a body is translated on another thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,10 @@ class RecordedCall:
     execution: Execution
     endpoint: Endpoint
     streams: bool
+
+    def at_commit(self) -> RecordedCall:
+        """The call with the commit of the working folder, whose files are read for it."""
+        return replace(self, execution=replace(self.execution, git_commit=provenance.commit()))
 
     @property
     def bounded_request(self) -> Request:
@@ -144,7 +150,6 @@ def _execution(request: Request, sent: Sent) -> Execution:
         started_at=sent.started_at,
         notebook=provenance.notebook(),
         cell_id=sent.cell_id,
-        git_commit=provenance.commit(),
         tags=_distinct((*library, *sent.tags)),
         process=provenance.process(),
     )

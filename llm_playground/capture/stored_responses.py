@@ -31,6 +31,7 @@ from llm_playground.types import FinishReason, Run, Usage
 Json = dict[str, Any]
 # What a budget's refusal advises, in the words for calls of other libraries.
 _OVERRIDE = ('pass override="reason"', 'lp.record(override="reason")')
+_ERROR_TYPES = {402: "billing_error", 403: "permission_error"}  # of Anthropic
 _SSE = "text/event-stream; charset=utf-8"
 
 
@@ -58,10 +59,10 @@ def refusal(wire_format: str, status_code: int, reason: Exception) -> Substitute
     message = printable(str(reason)).replace(*_OVERRIDE)
     error: Json = {"message": message, "type": "llm_playground", "param": None, "code": "not_sent"}
     if wire_format == "anthropic":
-        kind = "billing_error" if status_code == 402 else "not_found_error"
-        error = {"type": kind, "message": message}
+        error = {"type": _ERROR_TYPES.get(status_code, "not_found_error"), "message": message}
     elif wire_format == "gemini":
-        error = {"code": status_code, "message": message, "status": "FAILED_PRECONDITION"}
+        status = "PERMISSION_DENIED" if status_code == 403 else "FAILED_PRECONDITION"
+        error = {"code": status_code, "message": message, "status": status}
     content: Json = {"error": error}
     if wire_format == "anthropic":
         content = {"type": "error", "error": error}

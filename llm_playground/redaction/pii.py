@@ -17,6 +17,7 @@ _CARD = re.compile(
     r"(?:([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|([ -])\d{6}\2\d{4,5}|\d{9,15})"
     r"(?![A-Za-z0-9_]|[.,-]\d)"
 )
+_MANY_DIGITS = re.compile(r"\d(?:[ -]?\d){12}")
 _DIGITS_ONLY = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else 32 for byte in range(256))
 # Issuers' first digits with the lengths of their numbers: Visa; Mastercard; American Express;
 # Diners Club; Discover; JCB; UnionPay.
@@ -67,6 +68,16 @@ def phones(text: str) -> Iterator[Span]:
     [(5, 18)]
     """
     return (match.span() for match in _PHONE.finditer(text))
+
+
+def may_have_card(text: str) -> bool:
+    r"""Whether a text may have a card number, also right after a character; False is certain.
+
+    >>> may_have_card(r"\n4111 1111 1111 1111"), may_have_card("since 20250929")
+    (True, False)
+    """
+    digits = text.encode("utf-8", "replace").translate(_DIGITS_ONLY)
+    return b"0000" in digits and _MANY_DIGITS.search(text) is not None
 
 
 def cards(text: str) -> Iterator[Span]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from llm_playground import config
@@ -82,8 +82,26 @@ def check(request: Request, variables: Mapping[str, object] | None = None) -> No
     Raises:
         ConfigError: The request has a key that is in use here, or a value of a blocked kind.
     """
+    for line in warnings_about(request, variables):
+        warn(line)
+
+
+def warn(line: str) -> None:
+    """Show a line of :func:`warnings_about`."""
+    # A constant file and line: the source is the prompt, not the caller's code.
+    warnings.warn_explicit(line, UserWarning, "llm_playground", 1)
+
+
+def warnings_about(
+    request: Request, variables: Mapping[str, object] | None = None
+) -> tuple[str, ...]:
+    """Block a request like :func:`check`; the lines to warn with if it is sent.
+
+    Raises:
+        ConfigError: The request has a key that is in use here, or a value of a blocked kind.
+    """
     credentials.remember_all()
-    modes: dict[str, str] = {"known": "block", **asdict(config.secret_guard())}
+    modes = _modes()
     kinds = [kind for kind in _SEARCHES if modes[kind] != "off"]
     present = findings(request, variables or {}, kinds)
     for finding in present:
@@ -92,11 +110,26 @@ def check(request: Request, variables: Mapping[str, object] | None = None) -> No
             way = "" if finding.kind == "known" else ', or lp.configure(secret_guard="warn")'
             raise ConfigError(f"Not sent: {finding}. Remove {it}{way}.")
     first_of_kind = {finding.kind: finding for finding in reversed(present)}
-    for finding in first_of_kind.values():
-        sentence = printable(str(finding))
-        message = f"{sentence[0].upper()}{sentence[1:]}. It is sent anyway."
-        # A constant file and line: the source is the prompt, not the caller's code.
-        warnings.warn_explicit(message, UserWarning, "llm_playground", 1)
+    sentences = (printable(str(finding)) for finding in first_of_kind.values())
+    return tuple(f"{one[0].upper()}{one[1:]}. It is sent anyway." for one in sentences)
+
+
+def _modes() -> dict[Kind, str]:
+    own = config.secret_guard()
+    return {"known": "block", "keys": own.keys, "cards": own.cards, "email": own.email}
+
+
+def suspects(body: str) -> bool:
+    r"""Whether the JSON text of a body may hold what :func:`check` looks for; False is certain.
+
+    It is a hundredth of the work of :func:`check`, and reads no JSON.
+
+    >>> suspects('{"content": "Say hello."}'), suspects(r'{"content": "\u0073k-"}')
+    (False, True)
+    """
+    credentials.remember_all()
+    searches = (_SUSPICIONS[kind] for kind, mode in _modes().items() if mode != "off")
+    return _ESCAPED.search(body) is not None or any(search(body) for search in searches)
 
 
 def holds_key(text: str) -> bool:
@@ -221,6 +254,14 @@ _SEARCHES: dict[Kind, Callable[[str], list[str]]] = {
 
 
 _KEY_KINDS: tuple[Kind, ...] = ("known", "keys")
+# Characters of keys and addresses that JSON spells as codes.
+_ESCAPED = re.compile(r"\\u00[2-7]")
+_SUSPICIONS: dict[Kind, Callable[[str], object]] = {
+    "known": known_in,
+    "keys": key_patterns.suspected,
+    "cards": pii.may_have_card,
+    "email": lambda text: "@" in text,
+}
 
 
 def _with_source(finding: Finding, variables: Mapping[str, object]) -> Finding:

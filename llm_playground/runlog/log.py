@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from llm_playground._lifecycle import complete_records
 from llm_playground._runtime import Debouncer
 from llm_playground.errors import LLMError, RunLogError
 from llm_playground.runlog import duckdb_ingest, interrupted, journal, refusals, store
@@ -303,10 +304,9 @@ class RunLog:
     def _up_to_date(
         self, wait_s: float = _WAIT_S, which: Which = "all", *, may_lag: bool = False
     ) -> Iterator[None]:
-        """Exclusive access to the database after journals were ingested, if it can be written.
-
-        A database that can only be read may not even be locked; there is a warning then.
-        """
+        """Exclusive access, after journals were ingested if the database can be written."""
+        if which != "none":
+            complete_records()
         with ExitStack() as stack:
             if self._threads.is_reading():
                 yield

@@ -7,13 +7,14 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
 import httpx2
 import pytest
 
 import llm_playground as lp
 from llm_playground import _runtime, capture
-from llm_playground.capture import exchange
+from llm_playground.capture import handling
 from tests.capture.wire import KEY, TEXT, answer
 from tests.providers import formats
 from tests.providers.server import Reply, WireServer, json_reply
@@ -42,7 +43,6 @@ def post(url, body=BODY, **options):
 
 
 def rows():
-    exchange.flush()
     found = lp.sql("SELECT * FROM runs ORDER BY started_at")
     return [row.dropna().to_dict() for _, row in found.iterrows()]
 
@@ -176,7 +176,7 @@ def test_a_failure_of_the_recording_breaks_no_call(open_server, monkeypatch, cap
     def broken(_sent):
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr(exchange, "call_of", broken)
+    monkeypatch.setattr(handling, "call_of", broken)
     with lp.record():
         assert post(server.url).status_code == 200
 
@@ -218,6 +218,29 @@ def test_a_call_on_the_background_loop_does_not_wait_for_itself(open_server):
     assert (refused.status_code, sent.status_code) == (402, 200)
     assert "async client" in refused.json()["error"]["message"]
     assert [row["status"] for row in rows()] == ["completed"] * 3
+
+
+def test_a_call_that_nothing_may_stop_waits_for_nothing(open_server):
+    server = open_server(answer)
+    is_held, release, held = threading.Event(), threading.Event(), []
+
+    def hold():
+        is_held.set()
+        held.append(release.wait(30))
+
+    with lp.record():
+        post(server.url)
+        assert len(rows()) == 1
+        post(server.url)  # it has the budgets read: there is none
+        _runtime.loop().call_soon_threadsafe(hold)
+        is_held.wait()
+        try:
+            assert post(server.url).status_code == 200
+        finally:
+            release.set()
+        _runtime.run(asyncio.sleep(0))
+        assert held == [True]
+        assert [row["status"] for row in rows()] == ["completed"] * 3  # while it is recording
 
 
 def test_a_forked_child_leaves_its_parents_call_alone(open_server):
