@@ -374,7 +374,10 @@ def warn_about_data(run: Run) -> Run:
     if run.data_error is not None:
         user = 4  # frames up: this function, the verb, with_signature_of, the user's line
         message = f"run.data is None. {printable(run.data_error)}"
-        warnings.warn(message, SchemaWarning, stacklevel=user)
+        if provenance.in_kernel():  # whose cells have names with the number of its process
+            warnings.warn_explicit(message, SchemaWarning, "llm_playground", 1)
+        else:
+            warnings.warn(message, SchemaWarning, stacklevel=user)
     return run
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from llm_playground import progress, rendering
+from llm_playground import footer, progress, rendering
 from llm_playground._validation import checks_arguments
 from llm_playground.budgeting import confirm_worst_case
 from llm_playground.calls import CallOptions, send, started_together
@@ -67,12 +67,14 @@ class Comparison:
             (rendering.heading(run.model, prompt, alone=alone), rendering.answer_to_html(run))
             for run, prompt in zip(self.runs, self.prompts, strict=True)
         )
-        return columns + rendering.caveats_to_html(self.runs)
+        return columns + rendering.notes_to_html(self.runs)
 
     def __repr__(self) -> str:
         completed = sum(run.status == "completed" for run in self.runs)
         models = printable(", ".join(dict.fromkeys(run.model for run in self.runs)))
-        return f"Comparison({completed} of {len(self.runs)} answers from {models})"
+        reused = footer.reused(self.runs)
+        end = f"; {reused}" if reused else ""
+        return f"Comparison({completed} of {len(self.runs)} answers from {models}{end})"
 
 
 @checks_arguments("compare", unknown_name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 
 from llm_playground import formatting
 from llm_playground._validation import short_repr, shorten
@@ -146,6 +147,22 @@ def cost(run: Run) -> str:
     amount = formatting.cost_usd(run.cost_usd)
     is_about = run.usage_source == "estimated" and not amount.startswith("<")
     return f"about {amount}" if is_about else amount
+
+
+def reused(runs: Sequence[Run]) -> str:
+    """How many of several answers were re-used and what they had cost; empty if none was.
+
+    ``reused 12 answers, saved $0.42``, ``reused 9 of 12 answers``.
+    """
+    stored = [run for run in runs if run.cached]
+    if not stored:
+        return ""
+    answers = formatting.count(len(runs), "answer")
+    answers = answers if len(stored) == len(runs) else f"{len(stored):,} of {answers}"
+    saved = sum((run.saved_usd or Decimal(0) for run in stored), Decimal(0))
+    unknown = any(run.saved_usd is None and run.status == "completed" for run in stored)
+    amount = f"{'at least ' if unknown else ''}{formatting.usd(saved)}"
+    return f"reused {answers}, saved {amount}" if saved else f"reused {answers}"
 
 
 def is_unbilled(run: Run) -> bool:

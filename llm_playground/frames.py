@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from llm_playground import formatting, text_table
+from llm_playground import config, formatting, text_table
 from llm_playground._validation import shorten
 from llm_playground.redaction import printable, redact
 
@@ -25,6 +25,8 @@ _MOST_NAMED = 6  # columns that are not shown
 _ENDS = 5  # rows at the beginning and the end of a long frame
 _MOST_CHARACTERS = 60
 _SEARCHED_CHARACTERS = 1_000  # for keys, which must not be cut
+# Different each time that a notebook is replayed, whose outputs are to be the same.
+_PASSING = frozenset({"run_id", "execution_id", "started_at", "finished_at", "queue_ms"})
 _NUMBERS = {"integer", "floating", "mixed-integer-float", "decimal"}
 _FIGURE, _LINE, _TEXT = (
     "",
@@ -41,7 +43,8 @@ class Frame(pd.DataFrame):
 
     The repr has local times, amounts and durations as in the panel, the beginnings of long texts,
     and neither empty columns nor more than twelve; ``pandas.set_option("display.max_columns",
-    None)`` shows all. Columns keep their order. ``pandas.DataFrame(frame)`` has the repr of pandas.
+    None)`` shows all. In mode ``replay``, ids and times of runs are left out. Columns keep their
+    order. ``pandas.DataFrame(frame)`` has the repr of pandas.
     """
 
     @property
@@ -159,11 +162,14 @@ def _shown_rows(frame: pd.DataFrame) -> Sequence[range]:
 
 
 def _shown_columns(frame: pd.DataFrame) -> list[Any]:
-    """The first columns that are not empty."""
+    """The first columns that are not empty and, in mode ``replay``, the same each time."""
     most = pd.get_option("display.max_columns")
     if most is None:
         return list(frame.columns)
-    known = [name for name in frame.columns if frame[name].notna().any()]
+    passing = _PASSING if config.mode() == "replay" else frozenset[str]()
+    known = [
+        name for name in frame.columns if frame[name].notna().any() and str(name) not in passing
+    ]
     return (known or list(frame.columns))[:_MOST_COLUMNS]
 
 

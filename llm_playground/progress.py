@@ -132,10 +132,14 @@ class Progress:
         if self.total == 1 and len(self._runs) == 1:
             return footer.line(self._runs[0])
         completed = sum(run.status == "completed" for run in self._runs)
-        all_are = completed == self.total
+        reused, all_reused = footer.reused(self._runs), all(run.cached for run in self._runs)
+        if reused and all_reused and completed == self.total:
+            return reused
         answers = formatting.count(self.total, "answer")
-        duration = formatting.duration((time.monotonic() - self._began_at) * 1000)
-        parts = [answers if all_are else f"{completed:,} of {answers}", *self._money(""), duration]
+        parts = [answers if completed == self.total else f"{completed:,} of {answers}"]
+        parts += [*self._money(""), *([reused] if reused else [])]
+        if not (reused and all_reused):  # else it is how long the log or the file took
+            parts.append(formatting.duration((time.monotonic() - self._began_at) * 1000))
         return " · ".join(parts)
 
     def _money(self, when: str) -> list[str]:
@@ -246,12 +250,17 @@ def _in_words(state: Preparing | Waiting | Retrying) -> str:
 def _line() -> Line | None:
     """Where a line can be shown from here, None for nowhere."""
     shell = _shell()
-    if config.settings().progress:
+    if config.settings().progress and not _replays_at_once():
         if hasattr(shell, "kernel"):
             return NotebookLine()
         if is_terminal():
             return TerminalLine()
     return None if shell is None else _NoLine()
+
+
+def _replays_at_once() -> bool:
+    """Whether no call waits for a provider: a line would come and go with the machine's speed."""
+    return config.mode() == "replay" and not config.settings().replay_timing
 
 
 def _shell() -> object:

@@ -15,6 +15,7 @@ import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from llm_playground import _lifecycle, config, types
 from llm_playground._files import read_regular
@@ -37,15 +38,24 @@ def notebook() -> str | None:
 
 def cell_id() -> str | None:
     """The id of the cell being executed, None outside a notebook."""
-    if "IPython" not in sys.modules:  # then there is no shell, and IPython need not be imported
-        return None
-    from IPython import get_ipython
-
-    kernel = getattr(get_ipython(), "kernel", None)
+    kernel = _kernel()
     if kernel is None:
         return None
     cell: object = kernel.get_parent("shell").get("metadata", {}).get("cellId")
     return cell if isinstance(cell, str) else None
+
+
+def in_kernel() -> bool:
+    """Whether this process is a kernel of Jupyter."""
+    return _kernel() is not None
+
+
+def _kernel() -> Any:  # noqa: ANN401 - ipykernel has no types for it
+    if "IPython" not in sys.modules:  # then there is no shell, and IPython need not be imported
+        return None
+    from IPython import get_ipython
+
+    return getattr(get_ipython(), "kernel", None)
 
 
 def front_end() -> str | None:

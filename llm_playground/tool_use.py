@@ -14,7 +14,7 @@ from decimal import Decimal
 from html import escape
 from typing import Any, TypeVar
 
-from llm_playground import _runtime, _validation, formatting, rendering
+from llm_playground import _runtime, _validation, footer, formatting, rendering
 from llm_playground._validation import with_signature_of
 from llm_playground.calls import (
     CallOptions,
@@ -112,7 +112,9 @@ class ToolRun:
             lines.append(f"and {formatting.count(more, 'more call')}")
         lines += [self.notice] if self.notice else []
         steps = "".join(f"<div>{escape(line)}</div>" for line in lines)
-        return steps + rendering.run_to_html(self.run)
+        answer = rendering.run_to_html(self.run)
+        reused = footer.reused(self.runs) if len(self.runs) > 1 else ""
+        return f"{steps}{answer}<div>{escape(reused)}</div>" if reused else steps + answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -378,7 +378,8 @@ class Run:
     ``at_least_usd`` is what the rest costs.
     ``data`` is the answer parsed by the schema, if any; ``data_error`` is one line with the reason
     why it could not be parsed. A re-used answer is ``cached``, costs 0, and has its original cost
-    in ``saved_usd``. ``max_tokens_cap`` is the limit of the answer that was added because a budget
+    in ``saved_usd``; its repr has no id, so that a notebook whose answers are re-used has the same
+    outputs each time. ``max_tokens_cap`` is the limit of the answer that was added because a budget
     applies and the request set none; ``budget_notices`` are notices of budgets that only warn.
     ``parts`` are all parts of the answer in their order, of which ``text``, ``reasoning`` and
     ``tool_calls`` are a selection; ``sources`` what it cites, numbered from 1 in this order.
@@ -463,11 +464,16 @@ class Run:
         return printable(self.text)
 
     def __repr__(self) -> str:
-        cost = [] if self.cost_usd is None else [f"${self.cost_usd.normalize():f}"]
         # The repr is saved with the notebook, so keys are removed.
         start = shorten(redact(self.text[:1_000]))
-        parts = [printable(self.model), self.status, repr(start), *cost, self.id]
-        return f"Run({', '.join(parts)})"
+        ends = self._cost_and_id() if not self.cached else ["reused"]
+        ends += [f"saved ${self.saved_usd.normalize():f}"] if self.saved_usd else []
+        return f"Run({', '.join([printable(self.model), self.status, repr(start), *ends])})"
+
+    def _cost_and_id(self) -> list[str]:
+        """What differs each time that a call is sent."""
+        cost = [] if self.cost_usd is None else [f"${self.cost_usd.normalize():f}"]
+        return [*cost, self.id]
 
 
 def new_id() -> str:

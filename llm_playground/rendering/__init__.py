@@ -9,7 +9,7 @@ Keys that an answer repeats are redacted, because outputs are saved with the not
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import groupby
 
@@ -72,6 +72,12 @@ def answer_to_text(run: Run) -> str:
 def caveats_to_html(runs: Iterable[Run]) -> str:
     """What is said once below several answers."""
     return "".join(map(_notice, footer.caveats(runs)))
+
+
+def notes_to_html(runs: Sequence[Run]) -> str:
+    """The caveats below several answers, after a line about how many were re-used, if any."""
+    reused = footer.reused(runs)
+    return (_notice(reused) if reused else "") + caveats_to_html(runs)
 
 
 def _ended(run: Run, notices: Iterable[str]) -> str:

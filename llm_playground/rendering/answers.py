@@ -7,6 +7,7 @@ it never allows in text.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -121,7 +122,10 @@ def source_blocks(sources: Sequence[Source], anchor: str) -> list[Block]:
 
 
 def anchor(run: Run) -> str:
-    """The beginning of the ids of a run's sources in a page."""
+    """The beginning of the ids of a run's sources in a page; the same each time it is re-used."""
+    if run.cached:
+        place = f"{run.prompt_id} {run.model} {run.iteration_number} {run.text}"
+        return f"llm-{hashlib.sha256(place.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
     return f"llm-{_NOT_IN_IDS.sub('', run.id)[-12:]}"
 
 
