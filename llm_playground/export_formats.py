@@ -35,6 +35,8 @@ FORMATS: dict[str, ExportFormat] = {
     "openai-tuning": ExportFormat(*_LINES, "answers as examples for fine-tuning"),
     "openai-preferences": ExportFormat(*_LINES, "rated answers as pairs for DPO at OpenAI"),
     "trl-preferences": ExportFormat(*_LINES, "rated answers as pairs for Hugging Face's TRL"),
+    "otlp": ExportFormat(*_LINES, "OpenTelemetry spans without texts"),
+    "otlp-content": ExportFormat(*_LINES, "OpenTelemetry spans with prompts and answers"),
 }
 
 

@@ -21,7 +21,7 @@ LAYERS = (
     ("events", "config"),
     ("_runtime", "provenance", "formatting", "footer", "package_log", "frames", "text_table"),
     ("updating_output", "progress", "differences"),
-    ("rendering", "runlog"),
+    ("rendering", "runlog", "telemetry"),
     ("exporting", "recording"),
     ("request", "catalog", "providers"),
     ("codegen", "execution", "budgeting", "reports"),
@@ -60,6 +60,7 @@ MODULES_OF_LIBRARY = {
     "platformdirs": {"config"},
     "tenacity": {"execution/retry"},
     "jsonschema": {"request/schemas"},
+    "opentelemetry": {"telemetry/live"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -10,7 +10,7 @@ from llm_playground._validation import checks_arguments
 from llm_playground.config import options
 from llm_playground.errors import InvalidParameterError
 from llm_playground.export_formats import format_of_path
-from llm_playground.exporting import formats, markdown, training
+from llm_playground.exporting import formats, markdown, traces, training
 from llm_playground.exporting.records import Exported
 from llm_playground.exporting.rows import earlier_turns
 
@@ -23,6 +23,8 @@ _WRITERS: dict[str, Callable[[Exported], str]] = {
     "openai-tuning": training.to_openai_tuning,
     "openai-preferences": training.to_openai_preferences,
     "trl-preferences": training.to_trl_preferences,
+    "otlp": traces.to_otlp,
+    "otlp-content": traces.to_otlp_with_content,
 }
 
 
@@ -47,7 +49,8 @@ def export(
     ``openai-tuning`` is a file of examples for fine-tuning, a line for each answer that is whole;
     ``openai-preferences`` and ``trl-preferences`` are pairs of a better and a worse answer to the
     same prompt, by ``lp.rate``, for DPO. One warning counts the runs that these cannot hold, such
-    as failed ones, by reasons.
+    as failed ones, by reasons. ``otlp`` is OpenTelemetry's spans of the runs as OTLP/JSON, a line
+    for each run, ``otlp-content`` the same with prompts and answers.
 
     Args:
         runs: A run, its id, a list of runs, a comparison, a playground, or a frame of runs such as

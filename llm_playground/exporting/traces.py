@@ -1,0 +1,50 @@
+"""Runs as OpenTelemetry spans in a file, without and with their texts.
+
+``server.address`` is that of the provider as it is configured now, since the log does not hold it.
+Calls of tools have no spans here, since the log does not hold their times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from llm_playground import __version__, config
+from llm_playground.exporting.records import Exported, by_id, conversation
+from llm_playground.exporting.rows import Row
+from llm_playground.runlog.reading import json_value
+from llm_playground.telemetry import otlp_json
+from llm_playground.telemetry.spans import TracedRun, span_of
+
+
+def to_otlp(runs: Exported) -> str:
+    """A line of OTLP/JSON for each run, without its texts."""
+    return otlp_json.to_lines(map(span_of, _traced(runs, content=False)), __version__)
+
+
+def to_otlp_with_content(runs: Exported) -> str:
+    """A line of OTLP/JSON for each run, with its messages and tools as far as they are stored."""
+    return otlp_json.to_lines(map(span_of, _traced(runs, content=True)), __version__)
+
+
+def _traced(runs: Exported, *, content: bool) -> Iterator[TracedRun]:
+    prompts, executions, results, definitions = (
+        by_id(runs.records, table) for table in ("prompts", "executions", "results", "definitions")
+    )
+    for row in runs.rows:
+        prompt = prompts.get(row["prompt_id"] or "", {})
+        tools = [definitions[one] for one in prompt.get("tools") or () if one in definitions]
+        yield TracedRun(
+            {**row, **results.get(row["run_id"], {})},
+            executions.get(row["execution_id"] or "", {}).get("started_at"),
+            _base_url(row),
+            prompt.get("schema_hash") is not None,
+            (conversation(row, prompts) or None) if content else None,
+            [{"name": one["name"], **json_value(one["content"])} for one in tools],
+        )
+
+
+def _base_url(row: Row) -> str | None:
+    """The base URL of a run's provider; None for the embedded model and unknown providers."""
+    provider = row["provider"] or ""
+    known = config.rows().get(provider)
+    return config.base_url(provider) or (known.base_url if known else None)
