@@ -36,6 +36,7 @@ from llm_playground.redaction import redact
 from llm_playground.types import Run, Status
 
 _MAX_ERROR_BYTES = 65_536
+_MAX_KEPT_BYTES = 1 << 20
 _DELTAS = (TextDelta, ReasoningDelta, ToolCallDelta, PartAdded)
 # Exceptions that mean that the caller has stopped, not that the connection failed.
 _STOPPED = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
@@ -185,6 +186,25 @@ async def _read(
     return errors.blocked_error(
         finish, provider=call.request.provider, model=call.request.model, label=label
     )
+
+
+def kept_response(received: Received, streamed: bool, run: Run) -> dict[str, Any] | None:
+    """What a recording keeps of a response, to give it again byte for byte; without keys.
+
+    None for an error, for bytes that are no text or many, and for an answer with a key, whose
+    pieces in a stream are no keys.
+    """
+    body = b"".join(data for _, data in received.decoded())
+    texts = (run.text, run.reasoning or "", *(call.arguments_json for call in run.tool_calls))
+    joined = "\n".join(texts)
+    if received.status_code != 200 or len(body) > _MAX_KEPT_BYTES or redact(joined) != joined:
+        return None
+    try:
+        text = redact(body.decode())
+    except UnicodeDecodeError:
+        return None
+    content_type = received.headers.get("content-type", "application/json")
+    return {"streamed": streamed, "content_type": content_type, "body": text}
 
 
 def _as_event(chunks: Sequence[tuple[float, bytes]]) -> Sequence[tuple[float, bytes]]:

@@ -123,7 +123,7 @@ async def _call(exchange: Exchange) -> None:
         exchange.admit(refusal(403, error))
         return
     log, mode = open_log(), config.mode()
-    if exchange.is_clean and mode in ("live", "record") and not await _may_wait(enforcer(log)):
+    if exchange.is_clean and mode == "live" and not await _may_wait(enforcer(log)):
         exchange.admit(None)
         await exchange.quiet()
     call = await _translated(sent)
@@ -137,10 +137,12 @@ async def _call(exchange: Exchange) -> None:
         numbers.count(call.request)
         await _sent(exchange, call, log)
         return
+    await asyncio.to_thread(flush)  # answers to earlier calls are found
     send, place = partial(_sent, exchange, call, log), (call.request, call.execution, 1)
     try:
         if mode == "record":
-            await recording.recorded(*place, lambda _event: None, lambda _emit: send())
+            response = partial(answers.kept_response, exchange.received, call.streams)
+            await recording.recorded(*place, lambda _event: None, lambda _emit: send(), response)
             return
         found = await recording.stored_or_sent(*place, send)
     except LLMError as error:  # there is no answer, and nothing is sent
@@ -157,7 +159,7 @@ def _repeat(exchange: Exchange, call: RecordedCall, found: StoredAnswer, log: Ru
         status_code = getattr(failure, "status_code", None) or 400
         exchange.admit(stored_responses.refusal(wire_format, status_code, failure))
     else:
-        exchange.admit(stored_responses.response(wire_format, call, found.run))
+        exchange.admit(stored_responses.response(wire_format, call, found))
     _start(log, call)
     builder = RunBuilder(answers.skeleton_of(call), call.request)
     _finish(log, call, builder.repeated(found.run), None)

@@ -25,6 +25,7 @@ from llm_playground.parts import (
 )
 from llm_playground.providers import anthropic_blocks, gemini_parts, openai_responses_items
 from llm_playground.providers.contents import dumps
+from llm_playground.recording.entries import StoredAnswer
 from llm_playground.redaction import printable
 from llm_playground.types import FinishReason, Run, Usage
 
@@ -69,8 +70,14 @@ def refusal(wire_format: str, status_code: int, reason: Exception) -> Substitute
     return Substitute(status_code, "application/json", dumps(content).encode())
 
 
-def response(wire_format: str, call: RecordedCall, stored: Run) -> Substitute:
-    """A stored answer as the vendor's response to a call."""
+def response(wire_format: str, call: RecordedCall, found: StoredAnswer) -> Substitute:
+    """A stored answer as the vendor's response to a call: the recorded bytes, or in its format."""
+    stored, kept = found.run, found.response or {}
+    match kept:
+        case {"streamed": bool(streamed), "content_type": str(content_type), "body": str(body)} if (
+            streamed is call.streams
+        ):
+            return Substitute(200, content_type, body.encode("utf-8", "replace"))
     whole, events = _WRITERS[wire_format]
     model = stored.response_model or call.request.model_name
     answer = whole(model, stored)

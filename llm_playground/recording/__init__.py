@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from llm_playground import config
 from llm_playground.errors import ConfigError, RunLogError
@@ -94,7 +95,8 @@ def _in_files(request: Request, key: str, number: int) -> StoredAnswer | None:
                     "remove it and record again."
                 ) from None
             kernel.use().last = path
-            return StoredAnswer(run)
+            response = entry.answers[number].get(answers.RESPONSE)
+            return StoredAnswer(run, response if isinstance(response, Mapping) else None)
     return None
 
 
@@ -136,8 +138,12 @@ async def recorded(
     iteration_number: int,
     emit: Emit,
     send: Callable[[Emit], Awaitable[Run]],
+    response: Callable[[Run], Mapping[str, Any] | None] = lambda _run: None,
 ) -> Run:
     """Send a call and add its answer to the recording; it is there before the call ends.
+
+    What ``response`` returns of an ended run is kept with its answer, unless personal data is
+    masked.
 
     A call that cannot be recorded later, such as on a full disk, is still a run; a warning says so.
 
@@ -165,6 +171,8 @@ async def recorded(
             entry = Entry(CALL, key, entries.described(request, privacy.redact))
             answer, media = answers.as_json(run, privacy), answers.media_of(run)
             media = media if privacy.stores_attachments else {}
+            kept = None if privacy.redact else response(run)
+            answer |= {} if kept is None else {answers.RESPONSE: kept}
             adding = asyncio.to_thread(kernel.add_answer, path, entry, answer, number, media)
             await asyncio.shield(adding)
     except (ConfigError, OSError) as error:

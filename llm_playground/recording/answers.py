@@ -33,6 +33,8 @@ _EMPTY: tuple[object, ...] = (None, "", [], {})
 # Attributes of errors beside their message.
 _OF_ERRORS = ("status_code", "retry_after", "stage", "category", "reason")
 _ERROR, _LOGPROBS = "error", "logprobs"
+RESPONSE = "response"
+"""What is kept of the HTTP response of a call by another library."""
 # How runs end whose end is part of the answer. Cancelled and interrupted ones have none.
 RECORDED = frozenset({"completed", "failed", "blocked", "over_budget"})
 
@@ -67,8 +69,8 @@ def media_of(run: Run) -> dict[str, bytes]:
 
 
 def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two answers say the same, whatever their counts, costs and times are."""
-    names = {*one, *other} - set(_MEASURED)
+    """Whether two answers say the same, whatever their counts, costs, times and responses are."""
+    names = {*one, *other} - {*_MEASURED, RESPONSE}
     return all(one.get(name) == other.get(name) for name in names)
 
 

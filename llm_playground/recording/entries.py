@@ -31,9 +31,13 @@ JSON = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """An earlier run, whose answer an identical request gets. It may have failed."""
+    """An earlier run, whose answer an identical request gets. It may have failed.
+
+    ``response`` is what a recording keeps of the HTTP response, see ``recording.recorded``.
+    """
 
     run: Run
+    response: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
