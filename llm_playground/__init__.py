@@ -29,6 +29,7 @@ _EXPORTS = {
     "config.dotenv": ["trust_dotenv"],
     "dashboards": ["dashboard"],
     "demo": ["demo_runs"],
+    "dry_runs": ["DryRun", "dry_run"],
     "errors": [
         "AuthenticationError",
         "BudgetExceededError",

@@ -23,6 +23,8 @@ from llm_playground.config.credentials import set_key as set_key
 from llm_playground.config.dotenv import trust_dotenv as trust_dotenv
 from llm_playground.dashboards import dashboard as dashboard
 from llm_playground.demo import demo_runs as demo_runs
+from llm_playground.dry_runs import DryRun as DryRun
+from llm_playground.dry_runs import dry_run as dry_run
 from llm_playground.errors import AuthenticationError as AuthenticationError
 from llm_playground.errors import BudgetExceededError as BudgetExceededError
 from llm_playground.errors import ConfigError as ConfigError

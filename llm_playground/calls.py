@@ -150,7 +150,7 @@ class CallOptions:
         )
 
 
-def call_from_arguments(
+def options_from_arguments(
     prompt: str | Prompt | None = None,
     model: str | None = None,
     *,
@@ -177,8 +177,8 @@ def call_from_arguments(
     reasoning_effort: str | None = None,
     logprobs: int | None = None,
     extra: Mapping[str, Any] | None = None,
-) -> Call:
-    r"""The call that ``ask``, ``complete`` and ``stream`` make from their arguments.
+) -> CallOptions:
+    r"""What ``ask``, ``complete``, ``stream`` and ``dry_run`` are asked for by their arguments.
 
     Args:
         prompt: The user prompt. It is sent byte for byte unless ``variables`` is given. A saved
@@ -219,11 +219,11 @@ def call_from_arguments(
         logprobs: Alternatives per token in ``run.logprobs``; 0 for the token alone.
         extra: Further fields of the request's body.
     """
-    return CallOptions.of(locals()).plan_one()
+    return CallOptions.of(locals())
 
 
-@with_signature_of(call_from_arguments, unknown_name)
-def ask(call: Call) -> Run:
+@with_signature_of(options_from_arguments, unknown_name)
+def ask(options: CallOptions) -> Run:
     """Ask a model and wait for the answer. Works in scripts and in cells.
 
     Returns:
@@ -237,11 +237,11 @@ def ask(call: Call) -> Run:
         >>> lp.ask("Say hello.", max_tokens=16).status
         'completed'
     """
-    return warn_about_data(raise_for_error(wait_for(call)))
+    return warn_about_data(raise_for_error(wait_for(options.plan_one())))
 
 
-@with_signature_of(call_from_arguments, unknown_name)
-async def complete(call: Call) -> Run:
+@with_signature_of(options_from_arguments, unknown_name)
+async def complete(options: CallOptions) -> Run:
     """Ask a model like :func:`ask`, for ``await``: many calls can run at once.
 
     Cancelling the awaiting task closes the connection and logs the partial text as ``cancelled``.
@@ -249,11 +249,11 @@ async def complete(call: Call) -> Run:
     Raises:
         LLMError: The call failed. ``error.run`` is the logged run, None if nothing was sent.
     """
-    return warn_about_data(raise_for_error(await awaited(call)))
+    return warn_about_data(raise_for_error(await awaited(options.plan_one())))
 
 
-@with_signature_of(call_from_arguments, unknown_name)
-def stream(call: Call) -> Stream:
+@with_signature_of(options_from_arguments, unknown_name)
+def stream(options: CallOptions) -> Stream:
     """Ask a model and iterate over the events of the answer: deltas, then one ``RunFinished``.
 
     ``async for`` and ``for`` read them. Leaving the loop closes the connection at once, and the run
@@ -272,6 +272,7 @@ def stream(call: Call) -> Stream:
                     case lp.TextDelta(text): print(text, end="")
                     case lp.RunFinished(run): print(run.usage)
     """
+    call = options.plan_one()
     return Stream(partial(send, call), call.run_id)
 
 

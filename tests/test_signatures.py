@@ -82,7 +82,8 @@ def test_the_signature_is_that_of_the_source(name):
     definition = definitions(function)[function.__name__]
     for decorator in definition.decorator_list:
         if isinstance(decorator, ast.Call) and decorator.func.id == "with_signature_of":
-            definition = definitions(function)[decorator.args[0].id]
+            build = getattr(sys.modules[function.__module__], decorator.args[0].id)
+            definition = definitions(build)[build.__name__]
 
     shown = inspect.signature(function)
     assert list(shown.parameters) == [argument.arg for argument in all_arguments(definition.args)]

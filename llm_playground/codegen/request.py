@@ -116,6 +116,20 @@ class PreparedRequest:
         url = self.base_url + path
         return f"{url}?{urlencode(self.query)}" if self.query else url
 
+    @property
+    def shown_line(self) -> str:
+        """Method and URL; the embedded server has no address to show."""
+        is_local = self.request.provider == "local"
+        return f"POST {'the server in this kernel' if is_local else self.url}"
+
+    @property
+    def shown_headers(self) -> list[tuple[str, str]]:
+        """All headers that say something, with ``…`` in place of the key."""
+        if self.request.provider == "local":
+            return []
+        key = [self.authorization("…")] if self.key_variable else []
+        return [("content-type", "application/json"), *key, *self.headers.items()]
+
     def body_without_extra(self) -> dict[str, Any]:
         """The body as it is without the parameter ``extra``."""
         parameters = replace(self.request.parameters, extra=Parameters().extra)

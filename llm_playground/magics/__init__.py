@@ -6,10 +6,9 @@ An option is a row of ``OPTIONS`` (:mod:`llm_playground.magics.options`), a comm
 
 from __future__ import annotations
 
-import builtins
-import keyword
 import threading
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import (
@@ -21,31 +20,17 @@ from IPython.core.magic import (
 )
 
 from llm_playground import redaction, rendering
-from llm_playground._validation import short_repr
-from llm_playground.budgeting import confirm_worst_case
-from llm_playground.calls import CallOptions
-from llm_playground.comparison import Comparison, compared
 from llm_playground.magics import completion, input_lines
+from llm_playground.magics.asking import Question, answered
 from llm_playground.magics.command_lines import command, help_text
-from llm_playground.magics.live_output import watch
 from llm_playground.magics.options import PromptOptions, read_cell_line, read_line, usage_error
-from llm_playground.magics.parameter_options import parameters_of
-from llm_playground.request import prompts
-from llm_playground.request.prompts import Prompt
 from llm_playground.types import Run
+
+if TYPE_CHECKING:
+    from llm_playground.magics.asking import Result
 
 _WARM_UP_S = 1.0
 _ASKS_HELP = ("", "?", "??")
-# What IPython calls in each cell and after it; Python's own names are those of `builtins`.
-_TAKEN = frozenset(("get_ipython", "In", "Out", "exit", "quit"))
-
-# Types that --schema takes without a variable. Nothing is evaluated: notebooks may be of others.
-_SIMPLE = {kind.__name__: kind for kind in (str, int, float, bool)}
-_SIMPLE_SCHEMAS: dict[str, object] = (
-    _SIMPLE
-    | {f"list[{name}]": list[kind] for name, kind in _SIMPLE.items()}  # type: ignore[valid-type]  # made from the table
-    | {f"dict[str,{name}]": dict[str, kind] for name, kind in _SIMPLE.items()}  # type: ignore[valid-type]  # as above
-)
 
 
 @magics_class
@@ -94,42 +79,9 @@ class LLMMagics(Magics):
 
     def _ask(
         self, prompt: str, options: PromptOptions, local_ns: Mapping[str, object] | None
-    ) -> Run | Comparison:
-        if options.output is not None:
-            _check_free(options.output)
-        if options.raw and options.prompt is not None:
-            raise usage_error(
-                "%%llm: --raw sends text as it is, and the prompt that --prompt names is a "
-                "template. Leave one of them out. Nothing was sent."
-            )
-        variables = self._variables(local_ns)
-        calls = CallOptions(
-            _question(prompt.strip("\n"), options.prompt),
-            options.model or [None],
-            system=options.system,
-            images=options.image,
-            files=options.file,
-            schema=_schema(options.schema, variables),
-            preset=options.preset,
-            parameters=parameters_of(
-                {
-                    "temperature": options.temperature,
-                    "top_p": options.top_p,
-                    "max_tokens": options.max_tokens,
-                },
-                options.param,
-                options.header,
-            ),
-            iterations=options.iterations,
-            variables=None if options.raw else variables,
-            fresh=options.fresh,
-            override=options.override,
-            source="magic",
-            tags=options.tag,
-        ).plan()
-        confirm_worst_case([call.request for call in calls], options.override, fresh=options.fresh)
-        runs = watch(calls)
-        result: Run | Comparison = runs[0] if len(calls) == 1 else compared(calls, runs)
+    ) -> Result:
+        calls = Question(prompt, options, self._variables(local_ns)).plan()
+        result = answered(calls, options)
         if options.output:
             self.shell.user_ns[options.output] = result  # type: ignore[union-attr]  # checked above
         return result
@@ -173,39 +125,3 @@ def _warm_up() -> None:
     models.choices()  # the price list: 0.3 s
     rendering.to_html("$x$\n\n```python\nx\n```")  # Markdown, formulas, code
     redaction.redact("Bearer ")  # the patterns of keys
-
-
-def _check_free(name: str) -> None:
-    """Check that ``-o`` can set a variable, and hides no function that cells call.
-
-    Raises:
-        UsageError: It is no name, or one of Python or IPython.
-    """
-    if not name.isidentifier() or keyword.iskeyword(name):
-        raise usage_error(f"%%llm: -o takes the name of a variable, not {short_repr(name)}.")
-    if name in _TAKEN or hasattr(builtins, name):
-        raise usage_error(
-            f"%%llm: -o {name} would hide what Python or IPython calls {name}; take another name. "
-            "Nothing was sent."
-        )
-
-
-def _schema(name: str | None, variables: Mapping[str, object]) -> object:
-    if name is None:
-        return None
-    if name in variables:
-        return variables[name]
-    if (simple := name.replace(" ", "")) in _SIMPLE_SCHEMAS:
-        return _SIMPLE_SCHEMAS[simple]
-    raise usage_error(
-        f"%%llm: --schema takes the name of a variable; there is no {name}. "
-        "Put the schema in a variable first."
-    )
-
-
-def _question(text: str, saved: str | None) -> str | Prompt:
-    """The cell's text, a saved prompt, or a saved prompt with the cell's text as its question."""
-    if saved is None:
-        return text
-    found = prompts.prompt(saved)
-    return found.with_question(text) if text.strip() else found

@@ -80,6 +80,20 @@ def count_fresh(request: Request, execution: Execution, iteration_number: int) -
     numbers.of_iteration(entries.key_of(request), execution, iteration_number)
 
 
+def stored_answers(request: Request) -> tuple[set[int], int]:
+    """The numbers of a request's answers in recordings, and how many answers the log has.
+
+    Raises:
+        ConfigError: A recording cannot be read.
+        RunLogError: The log cannot be read.
+    """
+    key, recorded = entries.key_of(request), set[int]()
+    for path in _recordings():
+        entry = kernel.file(path).read().find(CALL, key)
+        recorded |= set() if entry is None else set(entry.answers)
+    return recorded, log_answers.number_of(request)
+
+
 def _in_files(request: Request, key: str, number: int) -> StoredAnswer | None:
     for path in kernel.paths_to_replay():
         recording = kernel.file(path).read()

@@ -22,7 +22,14 @@ from llm_playground.runlog.reading import json_value, messages_of, run_of
 from llm_playground.runlog.rows import unpacked_row
 from llm_playground.types import Execution, Request, Run
 
-_STORED = """
+_FROM = """
+FROM results r LEFT JOIN executions e ON e.id = r.execution_id
+WHERE r.prompt_hash = $hash AND r.status = 'completed' AND NOT coalesce(r.cached, false)
+  AND (r.response_text IS NOT NULL OR r.texts_gz IS NOT NULL)
+  AND (e.username = $username OR $everyone)
+"""
+_COUNT = f"SELECT count(*) AS answers {_FROM}"
+_STORED = f"""
 SELECT r.response_text, r.reasoning_text, CAST(r.tool_calls AS VARCHAR) AS tool_calls,
        r.response_model, r.finish_reason, r.input_tokens, r.output_tokens, r.cache_read_tokens,
        r.cache_write_tokens, r.reasoning_tokens, CAST(r.cost_usd AS VARCHAR) AS cost_usd,
@@ -30,10 +37,7 @@ SELECT r.response_text, r.reasoning_text, CAST(r.tool_calls AS VARCHAR) AS tool_
        CAST(r.parts AS VARCHAR) AS parts, CAST(r.sources AS VARCHAR) AS sources,
        r.stop_sequence,
        r.status, r.texts_gz AS _result_gz, r.id AS run_id
-FROM results r LEFT JOIN executions e ON e.id = r.execution_id
-WHERE r.prompt_hash = $hash AND r.status = 'completed' AND NOT coalesce(r.cached, false)
-  AND (r.response_text IS NOT NULL OR r.texts_gz IS NOT NULL)
-  AND (e.username = $username OR $everyone)
+{_FROM}
 ORDER BY coalesce(e.started_at, r.started_at), r.execution_id, r.iteration_number,
          r.started_at, r.id
 LIMIT 1 OFFSET $skipped
@@ -119,6 +123,21 @@ def _read(request: Request, values: Mapping[str, object]) -> StoredAnswer | None
         return None
     run = run_of(unpacked_row(found[0]), request.parameters)
     return StoredAnswer(replace(run, parts=parts_with_bytes(log, run.parts)))
+
+
+def number_of(request: Request) -> int:
+    """How many answers to a request the log has for this user.
+
+    Raises:
+        RunLogError: The log cannot be read.
+    """
+    values = {
+        "hash": request.prompt_hash(),
+        "username": provenance.username(),
+        "everyone": config.settings().reuse_from == "everyone",
+    }
+    [row] = open_log().rows(_COUNT, values, wait_s=patience_s())
+    return int(row["answers"])
 
 
 def asked_before(model: str) -> list[JSON]:

@@ -28,6 +28,11 @@ def count(request: Request) -> int:
     return _counts[prompt_hash]
 
 
+def made(key: str) -> int:
+    """How often a request was made in this kernel; ``key`` is its hash or identifies it."""
+    return _counts[key]
+
+
 def of_iteration(key: str, execution: Execution, iteration_number: int) -> int:
     """Count a call by its place in its execution, whichever of its calls begins first.
 

@@ -9,6 +9,7 @@ Keys that an answer repeats are redacted, because outputs are saved with the not
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import groupby
@@ -39,6 +40,13 @@ def to_html(markdown: str) -> str:
     '<p>$5 and $10, but <math><mi>x</mi></math></p>\n'
     """
     return "".join(render_blocks(redact(markdown), Answer()))
+
+
+def code_to_html(code: str, language: str) -> str:
+    """Safe HTML of code, highlighted, in which a page finds no formula."""
+    longest = max(map(len, re.findall("`+", code)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return pages.isolated(to_html(f"{fence}{language}\n{code}\n{fence}"))
 
 
 def to_plain_html(text: str) -> str:

@@ -298,18 +298,12 @@ def _exchange(trip: RoundTrip) -> dict[str, Any]:
 
 
 def _rebuilt_exchange(sent: PreparedRequest) -> dict[str, Any]:
-    """The exchange of a request from the log; the embedded server has no address to show."""
-    is_local = sent.request.provider == "local"
-    headers: list[list[str]] = []
-    if not is_local:
-        key = [list(sent.authorization("…"))] if sent.key_variable else []
-        own = list(map(list, sent.headers.items()))
-        headers = [["content-type", "application/json"], *key, *own]
+    """The exchange of a request from the log."""
     return {
         **dict.fromkeys(("status", "headers_after", "received", "size", "lost"), ""),
         "attempt": 1,
-        "line": f"POST {'the server in this kernel' if is_local else sent.url}",
-        "headers": headers,
+        "line": sent.shown_line,
+        "headers": list(map(list, sent.shown_headers)),
         "body": _pretty(json.dumps(sent.body)),
         "answer_headers": [],
         "limits": [],
