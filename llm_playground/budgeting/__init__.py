@@ -128,6 +128,9 @@ def set_budget(
     return changed
 
 
+_AUDITED_BEFORE = ("limit_usd", "action", "unknown_price")
+
+
 def _set(budget: Budget, session: Session) -> Budget:
     before = _existing(session, budget)
     if before is None:
@@ -138,7 +141,8 @@ def _set(budget: Budget, session: Session) -> Budget:
     values = _row(budget)
     changed = ("id", "limit_usd", "action", "unknown_price", "created_by")
     session.execute(_UPDATE, {name: values[name] for name in changed})
-    detail = {**values, "limit_usd_before": before.limit_usd}
+    old = _row(before)
+    detail = {**values, **{f"{name}_before": old[name] for name in _AUDITED_BEFORE}}
     insert_audit_entry(session, "set_budget", budget.id, detail)
     return replace(budget, created_at=before.created_at)
 

@@ -27,6 +27,8 @@ _LABEL_CHARS = 46
 _MOST_LABELS = 6
 AMBER, RED = "#B26A00", "#C4314B"
 FAINT, _MUTED = 0.14, 0.8
+_BAND = COLORS[4]  # of the forecast: bright enough on a dark page
+Write = Callable[[Sequence[float]], Sequence[str]]  # the values of an axis as texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class Line:
     labels: Sequence[str]  # of the days
     elapsed: float  # days until now
     limit: float | None = None
+    steps: Sequence[Bar] = ()  # what the days until now are when they are pressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +180,7 @@ def _bar(row: Bar, top: float, most: float, width: float | None) -> str:
     return _pressable(row, "".join(drawn), target) if width is None else "".join(drawn)
 
 
-def columns(title: str, steps: Sequence[Bar], write: Callable[[float], str]) -> Drawing:
+def columns(title: str, steps: Sequence[Bar], write: Write) -> Drawing:
     """Stacked columns over time, with an axis of round values that ``write`` writes."""
     ticks = round_values(max((step.total for step in steps), default=0.0))
     series = list(dict.fromkeys(part.series for step in steps for part in step.parts))
@@ -191,19 +194,7 @@ def columns(title: str, steps: Sequence[Bar], write: Callable[[float], str]) -> 
             f'preserveAspectRatio="none">{paths}</svg>'
         )
         labels = "".join(_time_labels([step.label for step in steps], width))
-        targets = (
-            "".join(
-                _pressable(
-                    step,
-                    "",
-                    f'<rect x="{100 * number / count:.3f}%" y="0" '
-                    f'width="{100 / count:.3f}%" height="{_PLOT}"',
-                )
-                for number, step in enumerate(steps)
-            )
-            if width is None
-            else ""
-        )
+        targets = _targets(steps, count) if width is None else ""
         return _grid(ticks) + _plot(stretched + labels + targets)
 
     legend = {name: colored[name] for name in series}
@@ -233,7 +224,7 @@ def _stacked(
     )
 
 
-def forecast(title: str, line: Line, write: Callable[[float], str]) -> Drawing:
+def forecast(title: str, line: Line, write: Write) -> Drawing:
     """The cost of a month until now, and a band of what is expected until its end."""
     highest = max(line.high, line.expected, *line.values, 0.0)
     if line.limit is not None and line.limit < 1.6 * highest:
@@ -250,8 +241,8 @@ def forecast(title: str, line: Line, write: Callable[[float], str]) -> Drawing:
         low, high = (f"{end:g} {1 - value / most:.5f}" for value in (line.low, line.high))
         thin = 'fill="none" vector-effect="non-scaling-stroke" stroke-width="2"'
         shapes = [
-            f'<path d="M{here}L{high}L{low}z" fill="{color}" fill-opacity="0.2"/>',
-            f'<path d="M{"L".join(at)}L{now:.3f} 1z" fill="{color}" fill-opacity="0.08"/>',
+            f'<path d="M{here}L{high}L{low}z" fill="{_BAND}" fill-opacity="0.4"/>',
+            f'<path d="M{"L".join(at)}L{now:.3f} 1z" fill="{_BAND}" fill-opacity="0.15"/>',
             f'<path d="M{"L".join(at)}" stroke="{color}" {thin}/>',
             f'<path d="M{here}L{end:g} {1 - line.expected / most:.5f}" stroke="{color}" '
             f'stroke-dasharray="5 4" {thin}/>',
@@ -264,17 +255,32 @@ def forecast(title: str, line: Line, write: Callable[[float], str]) -> Drawing:
             f'preserveAspectRatio="none">{"".join(shapes)}</svg>'
         )
         labels = "".join(_time_labels(line.labels, width))
-        return _grid(ticks) + _plot(stretched + labels)
+        targets = _targets(line.steps, line.days) if width is None else ""
+        return _grid(ticks) + _plot(stretched + labels + targets)
 
-    return Drawing(title, _TOP + _PLOT + _BOTTOM, draw, axis=_axis(ticks, write))
+    axis = _axis(ticks, write)
+    return Drawing(title, _TOP + _PLOT + _BOTTOM, draw, rows=line.steps, axis=axis)
 
 
-def _axis(ticks: Sequence[float], write: Callable[[float], str]) -> str:
+def _targets(steps: Sequence[Bar], count: int) -> str:
+    """What can be pressed over the first of ``count`` equal steps of a plot."""
+    return "".join(
+        _pressable(
+            step,
+            "",
+            f'<rect x="{100 * number / count:.3f}%" y="0" '
+            f'width="{100 / count:.3f}%" height="{_PLOT}"',
+        )
+        for number, step in enumerate(steps)
+    )
+
+
+def _axis(ticks: Sequence[float], write: Write) -> str:
     """The texts of an axis, left of the plot."""
     return "".join(
         f'<text x="{_LEFT - 8}" y="{_height(tick, ticks) + 4:.1f}" text-anchor="end" '
-        f'fill-opacity="{_MUTED}">{escape(write(tick))}</text>'
-        for tick in ticks
+        f'fill-opacity="{_MUTED}">{escape(text)}</text>'
+        for tick, text in zip(ticks, write(ticks), strict=True)
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from llm_playground import formatting
+from llm_playground.dashboards import audit_text
 from llm_playground.dashboards.cards import Card, Cell, Choice, Table, pressed
 from llm_playground.dashboards.figures import Figures, State
 from llm_playground.dashboards.overview_page import NONE, budgets_card
@@ -64,18 +67,9 @@ def _audit_card(state: State) -> Card:
         if state.action
         else everything
     )
-    rows = [
-        [
-            Cell(f"{row['created_at']:%Y-%m-%d %H:%M}"),
-            *(
-                Cell(_shown(row[name]))
-                for name in ("username", "action", "target", "detail", "notebook")
-            ),
-        ]
-        for row in found.to_dict("records")
-    ]
+    rows = [_audit_cells(row) for row in found.to_dict("records")]
     options = [("", "All actions"), *((action, action) for action in actions)]
-    columns = ("Time (UTC)", "User", "Action", "Target", "Detail", "Notebook")
+    columns = ("Time (UTC)", "User", "Action", "Change", "Notebook")
     return Card(
         "audit",
         "Audit log",
@@ -90,5 +84,18 @@ def _audit_card(state: State) -> Card:
     )
 
 
-def _shown(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def _audit_cells(row: Mapping[Any, Any]) -> list[Cell]:
+    detail = audit_text.detail_of(row["detail"])
+    user, target, notebook = (
+        row[name] if isinstance(row[name], str) else None
+        for name in ("username", "target", "notebook")
+    )
+    run_id = detail.get("run_id")
+    key = json.dumps({"run": run_id}) if isinstance(run_id, str) else ""
+    return [
+        Cell(f"{row['created_at']:%Y-%m-%d %H:%M}"),
+        Cell(user or NONE, key=pressed("user", user)),
+        Cell(audit_text.what(str(row["action"]), target, detail), key=key),
+        Cell(audit_text.change(str(row["action"]), detail)),
+        Cell(notebook or "", key=pressed("notebook", notebook) if notebook else ""),
+    ]

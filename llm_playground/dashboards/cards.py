@@ -49,6 +49,7 @@ class Tile:
     about: str = ""
     key: str = ""
     alarm: str = ""  # "amber" or "red"
+    about_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +133,18 @@ def pressed(name: str, value: str | None = None) -> str:
     return json.dumps({"slice": name, "value": value})
 
 
+def others_key(column: str, shown: Sequence[str | None]) -> str:
+    """The key of what leads to the runs of all values of a column but some."""
+    return pressed(f"other_{column}", json.dumps(list(shown)))
+
+
 def tiles(summary: Sequence[Tile]) -> str:
     """The summary in the view."""
     return "".join(
         f'<div class="llm-tile"{f" data-alarm={tile.alarm}" if tile.alarm else ""}>'
         f'<span class="llm-dash-name">{_text(tile.name)}</span>'
         f"{_pressed_text('span', 'llm-dash-figure', tile.text, tile.key)}"
-        f'<span class="llm-dash-about">{_text(tile.about)}</span></div>'
+        f"{_pressed_text('span', 'llm-dash-about', tile.about, tile.about_key)}</div>"
         for tile in summary
     )
 

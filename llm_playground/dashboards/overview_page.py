@@ -12,7 +12,7 @@ from llm_playground.budgeting.status import BudgetStatus
 from llm_playground.charts import fluid
 from llm_playground.charts.fluid import AMBER, RED, Bar, Line, Part
 from llm_playground.charts.points import COLORS
-from llm_playground.dashboards.cards import Card, Cell, Table, Tile, pressed
+from llm_playground.dashboards.cards import Card, Cell, Table, Tile, others_key, pressed
 from llm_playground.dashboards.figures import Figures, State
 from llm_playground.reports.overview import Overview, Row, merged
 from llm_playground.reports.overview import total as total_of
@@ -38,11 +38,17 @@ def summary(figures: Figures, state: State) -> list[Tile]:
             "Total cost",
             cost(total),
             unpriced(total) or estimated(total) or "all prices known",
-            pressed("unpriced") if total["unpriced_runs"] else "",
+            pressed("all"),
+            about_key=pressed("unpriced") if total["unpriced_runs"] else "",
         ),
         Tile("Runs", f"{runs:,}", f"{formatting.large(tokens)} tokens", pressed("all")),
         Tile("Error rate", rate, f"{failed:,} of {sent:,} failed", pressed("failed")),
-        Tile("Response time", times[0] or "none", f"median; p95 {times[1] or 'none'}"),
+        Tile(
+            "Response time",
+            times[0] or "none",
+            f"median; p95 {times[1] or 'none'}",
+            pressed("completed"),
+        ),
         _budget_tile(figures.budgets()),
     ]
 
@@ -72,10 +78,18 @@ def cost(row: Row) -> str:
     return formatting.usd(row["cost_usd"])
 
 
-def axis_usd(amount: float) -> str:
-    """A round amount of an axis, without zeros at its end: ``$0.05``."""
-    text = formatting.usd(amount)
-    return text.rstrip("0").rstrip(".") if 0 < amount < 1 else text.removesuffix(".00")
+def axis_usd(amounts: Sequence[float]) -> list[str]:
+    """Round amounts of an axis, all with the digits that their step needs.
+
+    >>> axis_usd([0, 0.05, 0.1]), axis_usd([0, 0.2]), axis_usd([0, 1000]), axis_usd([0, 2e6])
+    (['$0.00', '$0.05', '$0.10'], ['$0.00', '$0.20'], ['$0', '$1,000'], ['$0', '$2,000k'])
+    """
+    step = amounts[1] - amounts[0] if len(amounts) > 1 else 1.0
+    if step >= 10_000:
+        return ["$0" if not amount else f"${amount / 1000:,.0f}k" for amount in amounts]
+    needed = -(Decimal(f"{step:.6g}").normalize().as_tuple().exponent)  # type: ignore[operator]
+    digits = max(needed, 2) if needed > 0 else 0
+    return [f"${amount:,.{digits}f}" for amount in amounts]
 
 
 def unpriced(row: Row) -> str:
@@ -130,7 +144,8 @@ def group_card(name: str, title: str, rows: Sequence[Row], column: str, total: s
         others = sum(row["cost_usd"] or 0 for row in rest)
         count = formatting.count(sum(row["runs"] for row in rest), "run")
         part = Part("cost", others, COLORS[7])
-        bars.append(Bar(f"{len(rest):,} others", (part,), formatting.usd(others), count))
+        key = others_key(column, [row[column] for row in drawn])
+        bars.append(Bar(f"{len(rest):,} others", (part,), formatting.usd(others), count, key))
     return Card(
         name,
         title,
@@ -261,27 +276,38 @@ def forecast_card(figures: Figures, state: State) -> Card:
 
     now = figures.now().astimezone(time_zone(figures.tz))
     first, days = now.date().replace(day=1), monthrange(now.year, now.month)[1]
-    spent, values = 0.0, []
-    for day in (first + timedelta(days=number) for number in range(now.day)):
-        spent += found.spent_on.get(day, 0.0)
-        values.append(spent)
     usd = formatting.usd
+    spent, values, steps = 0.0, [], []
+    for day in (first + timedelta(days=number) for number in range(now.day)):
+        of_day = found.spent_on.get(day, 0.0)
+        spent += of_day
+        values.append(spent)
+        parts = (Part("spent", of_day, COLORS[0]),)
+        key = pressed("whenever", f"{day}/{day}")
+        steps.append(
+            Bar(f"{day}", parts, usd(of_day), f"{usd(spent)} since the {first:%-d %b}", key)
+        )
     expected, low, high = (figure[f"{name}_usd"] for name in ("expected", "low", "high"))
     elapsed = now.day - 1 + (now.hour * 60 + now.minute) / 1440
     labels = [f"{day} {now:%b}" for day in range(1, days + 1)]
-    line = Line(values, days, expected, low, high, labels, elapsed, _limit(figures.budgets()))
+    line = Line(
+        values, days, expected, low, high, labels, elapsed, _limit(figures.budgets()), steps
+    )
+    this_month = pressed("whenever", f"{first}/{now.date()}")
     cells = (
-        (usd(spent), "spent so far"),
-        (usd(expected), "expected"),
-        (usd(low), "low"),
-        (usd(high), "high"),
+        (usd(spent), "spent so far", this_month),
+        (usd(expected), "expected", ""),
+        (usd(low), "low", ""),
+        (usd(high), "high", ""),
     )
     return Card(
         "forecast",
         title,
         f"{usd(expected)} expected",
         fluid.forecast(title, line, axis_usd),
-        Table(("Figure", "Amount"), [[Cell(name), Cell(text)] for text, name in cells]),
+        Table(
+            ("Figure", "Amount"), [[Cell(name, key=key), Cell(text)] for text, name, key in cells]
+        ),
         f"{usd(spent)} so far; {usd(low)} to {usd(high)} with 80 % probability, "
         "from the last eight weeks, whatever dates are chosen.",
     )
@@ -316,12 +342,13 @@ def budgets_card(statuses: Sequence[BudgetStatus], *, is_wide: bool = False) -> 
         text = f"{formatting.usd(used)} of {formatting.usd(limit)}"
         name = budget_name(status)
         parts = (Part("used", float(used), color),)
-        bars.append(Bar(name, parts, text, f"{share:.0%} used", most=float(limit) or 1.0))
+        key = pressed("budget", status.budget.id)
+        bars.append(Bar(name, parts, text, f"{share:.0%} used", key, float(limit) or 1.0))
         resets = f"{status.span.end:%Y-%m-%d}" if status.span.end else "never"
         amounts = (used, limit, status.remaining_usd)
         rows.append(
             [
-                Cell(name),
+                Cell(name, key=key),
                 Cell(status.budget.action),
                 Cell(resets),
                 *(Cell(formatting.usd(amount), float(amount)) for amount in amounts),
@@ -358,5 +385,6 @@ def _budget_tile(statuses: Sequence[BudgetStatus]) -> Tile:
         "Budget left",
         formatting.usd(tightest.remaining_usd),
         f"of {limit} {budget_name(tightest)}",
+        pressed("budget", tightest.budget.id),
         alarm=alarm,
     )

@@ -148,6 +148,7 @@ def _waste_card(frame: pd.DataFrame) -> Card:
         fluid.bars(title, bars),
         Table(("Kind", "Cost", "Runs"), [_waste_cells(*kind) for kind in kinds]),
         _retries_note(row),
+        pressed("retried") if row["retries"] else "",
         empty="" if bars else "Every run was answered in full.",
     )
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from llm_playground import formatting
 from llm_playground.dashboards.cards import Card, Cell, Table, pressed
 from llm_playground.dashboards.figures import Figures, State
+from llm_playground.dashboards.overview_page import budget_name
 from llm_playground.reports import slices
-from llm_playground.reports.query import time_zone
+from llm_playground.reports.query import Filters, time_zone
 from llm_playground.reports.slices import Slice
 
 PAGE = 50
@@ -18,6 +19,12 @@ _TITLES = {
     "all": "Runs",
     "undated": "Runs without a date",
     "sent": "Runs that were sent",
+    "completed": "Runs that were answered",
+    "retried": "Runs that were repeated after a failure",
+    "other_model": "Runs of the other models",
+    "other_user": "Runs by the other users",
+    "other_notebook": "Runs in the other notebooks",
+    "other_prompt": "Runs of the other prompts",
     "failed": "Runs that failed",
     "unpriced": "Runs without a known price",
     "cancelled": "Runs that were stopped or interrupted",
@@ -28,12 +35,11 @@ _TITLES = {
 
 def cards(figures: Figures, state: State) -> list[Card]:
     """The one card of the section."""
+    part, filters, title = _chosen(figures, state)
     found = figures.read(
         "runs",
-        (state.filters, state.slice, state.offset),
-        lambda: slices.page(
-            state.slice, state.chosen, tz=figures.tz, limit=PAGE, offset=state.offset
-        ),
+        (tuple(filters.items()), part, state.offset),
+        lambda: slices.page(part, filters, tz=figures.tz, limit=PAGE, offset=state.offset),
     )
     zone = time_zone(figures.tz)
     rows = [_cells(row, zone) for row in found.rows]
@@ -45,7 +51,7 @@ def cards(figures: Figures, state: State) -> list[Card]:
     return [
         Card(
             "runs",
-            title_of(state.slice),
+            title,
             total,
             None,
             Table((*columns, "Cost", "Time", "Tokens"), rows, texts=len(columns)),
@@ -59,12 +65,31 @@ def cards(figures: Figures, state: State) -> list[Card]:
     ]
 
 
+def _chosen(figures: Figures, state: State) -> tuple[Slice, Filters, str]:
+    """The slice, the filters and the title of the runs; those of a budget have its own filters."""
+    if state.slice.name != "budget":
+        return state.slice, state.chosen, title_of(state.slice)
+    found = [one for one in figures.budgets() if one.budget.id == state.slice.value]
+    if not found:
+        return Slice(), state.chosen, title_of(Slice())
+    budget, span = found[0].budget, found[0].span
+    of_budget = {
+        "model": budget.model,
+        "user": budget.user,
+        "tag": budget.tag,
+        "since": span.start,
+        "until": span.end,
+    }
+    kept = {name: value for name, value in of_budget.items() if value is not None}
+    return Slice(), cast("Filters", kept), f"Runs of the budget {budget_name(found[0])}"
+
+
 def title_of(part: Slice) -> str:
     """What the runs of a slice have in common."""
     if part.name in _TITLES:
         return _TITLES[part.name]
     value = "(none)" if part.value is None else part.value
-    if part.name == "days":
+    if part.name in {"days", "whenever"}:
         first, _, last = value.partition("/")
         return f"Runs of {first}" if last in {"", first} else f"Runs from {first} to {last}"
     named = {"model": "Runs of", "user": "Runs by", "notebook": "Runs in", "failure": "Runs:"}

@@ -9,7 +9,7 @@ from llm_playground.catalog import models
 from llm_playground.charts import fluid
 from llm_playground.charts.fluid import AMBER, Bar, Part
 from llm_playground.charts.points import COLORS
-from llm_playground.dashboards.cards import Card, Cell, Choice, Table, pressed
+from llm_playground.dashboards.cards import Card, Cell, Choice, Table, others_key, pressed
 from llm_playground.dashboards.figures import Figures, State
 from llm_playground.dashboards.quality_page import known
 from llm_playground.errors import LLMError
@@ -70,7 +70,8 @@ def _prompts_card(frame: pd.DataFrame, figures: Figures, state: State) -> Card:
     rest = max(total - shown, 0.0)
     if rest > _ROUNDING_USD:
         amount = formatting.usd(rest)
-        cells.append([Cell("all other prompts"), Cell(""), Cell(amount, rest), Cell("")])
+        key = others_key("prompt", frame["prompt_hash"].tolist())
+        cells.append([Cell("all other prompts", key=key), Cell(""), Cell(amount, rest), Cell("")])
     return Card(
         "prompts",
         title,

@@ -67,7 +67,7 @@ WASTE_KINDS = {
     "blocked": f"{STATUS} = 'blocked'",
     "failed": f"{STATUS} = 'failed'",
 }
-_ATTEMPTS: dict[Dialect, str] = {
+ATTEMPTS: dict[Dialect, str] = {
     "duckdb": "json_array_length(attempts)::BIGINT",
     "postgres": "CASE WHEN jsonb_typeof(attempts) = 'array' THEN jsonb_array_length(attempts) END",
 }
@@ -150,7 +150,7 @@ def waste(
         RunLogError: The log cannot be read.
     """
     check_filters(filters, waste)
-    return grouped(_waste_figures(_ATTEMPTS[open_log().dialect]), by, filters, tz=tz)
+    return grouped(_waste_figures(ATTEMPTS[open_log().dialect]), by, filters, tz=tz)
 
 
 def _waste_figures(attempts: str) -> str:

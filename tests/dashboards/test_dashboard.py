@@ -188,3 +188,22 @@ def test_an_unknown_message_changes_nothing(filled, message):
     dashboard._on_message(None, message, [])
     assert dashboard.section == "overview"
     assert dashboard.board.problem == ""
+
+
+def test_the_audit_log_says_what_was_changed_from_and_to(filled):
+    lp.set_budget(10, model="openai:*")
+    lp.set_budget(25, model="openai:*", action="warn")
+    dashboard = Dashboard({}, tz="UTC", admin=True, at=NOW, open_run=lambda _: None)
+    dashboard.show("admin")
+    assert dashboard.wait()
+    budgets, audit = dashboard.cards()[1:]
+    texts = [cell.text for cell in audit.table.rows[0]]
+    assert texts[2] == "set budget per month · openai:*"
+    assert texts[3].startswith("limit $10.00 → $25.00 · action block → warn")
+    assert not [cell.text for row in audit.table.rows for cell in row if "{" in cell.text]
+
+    # A budget leads to the runs that it counts.
+    dashboard._on_message(None, {"type": "press", "value": budgets.drawing.rows[0].key}, [])
+    assert dashboard.wait()
+    [card] = dashboard.cards()
+    assert card.title == "Runs of the budget per month · openai:*"

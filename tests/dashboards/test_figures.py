@@ -15,7 +15,7 @@ from llm_playground.types import Usage
 from tests.reports.conftest import ENGINES
 from tests.reports.shelf import NEW_YEAR, add
 
-NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+NOW = datetime(2026, 3, 13, 12, tzinfo=UTC)  # after the last run
 MODELS = [f"openai:m{n}" for n in range(11)] + ["local:m"]
 HOSTILE = "<img src=x onerror=alert(1)>&\"'"
 ENDINGS = (
@@ -35,7 +35,7 @@ def filled(request, new_url):
     for n in range(120):
         add(
             log,
-            model=MODELS[n * n % len(MODELS)],
+            model=MODELS[5 * n % len(MODELS)],
             question=f"Question {n % 30} {HOSTILE}",
             at=NEW_YEAR + timedelta(hours=14 * n),
             user=("ada", "bob", None, HOSTILE)[n % 4],
@@ -84,29 +84,49 @@ def test_every_chart_of_costs_adds_up_to_the_costs(filled, filters, tz):
 
 
 def keys_of(card):
-    """The bars of a card that can be pressed, with what they send."""
-    return [(json.loads(bar.key), bar) for bar in card.drawing.rows if bar.key]
+    """What bars and table cells of a card send when they are pressed, with their cost or None."""
+    bars = card.drawing.rows if card.drawing else ()
+    of_costs = card.name not in {"times", "first", "failures", "cache", "retiring", "budgets"}
+    yield from ((bar.key, bar.total if of_costs else None, bar) for bar in bars if bar.key)
+    for row in card.table.rows if card.table else ():
+        yield from ((cell.key, None, None) for cell in row if cell.key)
+    if card.note_key:
+        yield card.note_key, None, None
 
 
-@pytest.mark.parametrize("filters", [{}, {"provider": "openai", "user": "ada"}], ids=str)
+@pytest.mark.parametrize(
+    "filters",
+    [{}, {"provider": "openai", "user": "ada"}, {"since": datetime(2026, 2, 1, tzinfo=UTC)}],
+    ids=str,
+)
 def test_a_figure_leads_to_the_runs_behind_it(filled, filters):
     figures, state = Figures("UTC", NOW), State(tuple(filters.items()))
-    pages = (overview_page, quality_page)
-    for card in (card for page in pages for card in page.cards(figures, state)):
-        if card.drawing is None or card.name in {"times", "first"}:
-            continue
-        for key, bar in keys_of(card):
-            found = slices.page(Slice(key["slice"], key["value"]), filters, limit=1000)
-            assert found.runs == len(found.rows)
-            written = [
-                text
-                for text in (bar.text, bar.about)
-                if text.partition(" · ")[0].endswith(("run", "runs"))
-            ]
-            assert written[0].startswith(f"{found.runs:,} run"), (card.name, key)
-            if card.name != "failures":
-                cost_usd = found.cost_usd or 0.0
-                assert cost_usd == pytest.approx(bar.total), (card.name, key)
+    pages = (overview_page, quality_page, savings_page, admin_page)
+    cards = [card for page in pages for card in page.cards(figures, state)]
+    tiles = [(tile.key, None, None) for tile in overview_page.summary(figures, state)]
+    pressed, names = [*tiles, *(found for card in cards for found in keys_of(card))], set()
+    for key, cost_usd, bar in pressed:
+        if key and (sent := json.loads(key)).get("slice"):
+            part = Slice(sent["slice"], sent["value"])
+            names.add(part.name)
+            page = slices.page(part, filters, limit=1000)
+            assert page.runs == len(page.rows)
+            if cost_usd is not None:
+                assert (page.cost_usd or 0.0) == pytest.approx(cost_usd), key
+            for text in (bar.text, bar.about) if bar else ():
+                if text.partition(" · ")[0].endswith(("run", "runs")):
+                    assert text.startswith(f"{page.runs:,} run"), key
+    assert names >= {"all", "completed", "whenever", "days", "model", "user", "prompt"}
+    if not filters:
+        assert names >= {"other_model", "other_notebook", "other_prompt", "unpriced", "failure"}
+
+
+def test_the_rest_of_the_prompts_leads_to_its_runs(filled):
+    [*_, rest] = savings_page.cards(Figures("UTC", NOW), State())[0].table.rows
+    sent = json.loads(rest[0].key)
+    page = slices.page(Slice(sent["slice"], sent["value"]), {})
+    assert rest[0].text == "all other prompts"
+    assert page.cost_usd == pytest.approx(rest[2].value)
 
 
 def test_runs_are_paged_newest_first_and_each_once(filled):
