@@ -7,7 +7,8 @@ An option is a row of ``OPTIONS`` (:mod:`llm_playground.magics.options`), a comm
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -20,14 +21,15 @@ from IPython.core.magic import (
 )
 
 from llm_playground import redaction, rendering
-from llm_playground.magics import completion, input_lines
+from llm_playground.magics import chat, completion, failures, input_lines
 from llm_playground.magics.asking import Question, answered
-from llm_playground.magics.command_lines import command, help_text
-from llm_playground.magics.options import PromptOptions, read_cell_line, read_line, usage_error
+from llm_playground.magics.command_lines import asking, command, help_text
+from llm_playground.magics.options import Line, read_cell_line, read_line, usage_error
 from llm_playground.types import Run
 
 if TYPE_CHECKING:
     from llm_playground.magics.asking import Result
+    from llm_playground.request.messages import Turn
 
 _WARM_UP_S = 1.0
 _ASKS_HELP = ("", "?", "??")
@@ -54,16 +56,16 @@ class LLMMagics(Magics):
         if line.strip() in _ASKS_HELP:
             print(help_text())
             return None
-        if not line.lstrip().startswith("-"):
+        name, rest = asking(line)
+        if name is None and not line.lstrip().startswith("-"):
             run_command = command(line)
             if run_command is not None:
                 return run_command()
-        found = read_line(line)
-        if found.wants_help:
-            print(help_text())
+        if name is not None and rest.strip() in ("", *chat.ACTS) and name == "chat":
+            chat.show() if not rest else chat.act(rest.strip())
             return None
-        answered = self._ask(found.prompt, found.options, local_ns)
-        return answered if is_value else None
+        result = self._ask(name, read_line(rest), local_ns)
+        return result if is_value else None
 
     llm.__doc__ = help_text()
 
@@ -71,27 +73,41 @@ class LLMMagics(Magics):
         if line.strip() in ("?", "??", "help"):
             print(help_text())
             return
-        found = read_cell_line(line)
-        if found.wants_help:
-            print(help_text())
-            return
-        self._ask(cell, found.options, local_ns)
+        name, rest = asking(line)
+        found = read_cell_line(rest)
+        self._ask(name, replace(found, prompt=cell), local_ns)
 
     def _ask(
-        self, prompt: str, options: PromptOptions, local_ns: Mapping[str, object] | None
-    ) -> Result:
-        calls = Question(prompt, options, self._variables(local_ns)).plan()
-        result = answered(calls, options)
+        self, command_name: str | None, found: Line, local_ns: Mapping[str, object] | None
+    ) -> Result | None:
+        """Ask what a line or cell asks, as a prompt or by a command; None if it asks for help."""
+        if found.wants_help:
+            print(help_text(command_name))
+            return None
+        shell, options, text = self._shell(), found.options, found.prompt
+        names: dict[str, object] = shell.user_ns
+        variables = names if local_ns is None or local_ns is names else {**names, **local_ns}
+        earlier: Sequence[Turn] = ()
+        if command_name == "chat":
+            options = chat.options_of_turn(options)
+            earlier = chat.current().earlier(raw=options.raw)
+        elif command_name == "fix":
+            failure = failures.newest(shell)
+            text, options = failure.prompt(text.strip()), replace(options, raw=True)
+        calls = Question(text, options, variables, earlier).plan()
+        if command_name == "fix":
+            print(f"{failure.cell}: {failure.error}")
+        result = answered(calls, options, shell)
+        if command_name == "chat" and isinstance(result, Run):
+            chat.add(calls[0], result, options)
         if options.output:
-            self.shell.user_ns[options.output] = result  # type: ignore[union-attr]  # checked above
+            names[options.output] = result
         return result
 
-    def _variables(self, local_ns: Mapping[str, object] | None) -> Mapping[str, object]:
-        """The variables where the magic stands: the notebook's, and those of its function."""
+    def _shell(self) -> InteractiveShell:
         if self.shell is None:  # IPython always registers magics on a shell
             raise usage_error("There is no IPython shell here.")
-        names: dict[str, object] = self.shell.user_ns
-        return names if local_ns is None or local_ns is names else {**names, **local_ns}
+        return self.shell
 
 
 def load(shell: InteractiveShell) -> None:
@@ -99,6 +115,7 @@ def load(shell: InteractiveShell) -> None:
     shell.register_magics(LLMMagics)
     input_lines.install(shell.input_transformer_manager)
     completion.install(shell)
+    failures.install(shell)
     if shell.display_formatter is not None:
         shell.display_formatter.formatters["text/html"].for_type(Run, rendering.run_to_html)
     if hasattr(shell, "kernel"):
@@ -111,6 +128,7 @@ def unload(shell: InteractiveShell) -> None:
     """Remove what :func:`load` has registered."""
     input_lines.remove(shell.input_transformer_manager)
     completion.remove(shell)
+    failures.remove(shell)
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("llm", None)
     if shell.display_formatter is not None:

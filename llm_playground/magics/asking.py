@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
 from llm_playground._validation import short_repr
@@ -59,6 +60,11 @@ class Question:
         options = self.options
         if options.output is not None:
             _check_free(options.output)
+        if options.cell and (options.iterations != 1 or len(options.model) > 1):
+            raise usage_error(
+                "%%llm: --cell takes the code of one answer: leave -n and further -m out. Nothing "
+                "was sent."
+            )
         if options.raw and options.prompt is not None:
             raise usage_error(
                 "%%llm: --raw sends text as it is, and the prompt that --prompt names is a "
@@ -91,7 +97,7 @@ class Question:
         ).plan()
 
 
-def answered(calls: Sequence[Call], options: PromptOptions) -> Result:
+def answered(calls: Sequence[Call], options: PromptOptions, shell: InteractiveShell) -> Result:
     """Make the calls and show their answers while they come, or show what would be sent.
 
     Raises:
@@ -102,7 +108,20 @@ def answered(calls: Sequence[Call], options: PromptOptions) -> Result:
         return _shown_dry_runs(calls)
     confirm_worst_case([call.request for call in calls], options.override, fresh=options.fresh)
     runs = watch(calls)
+    if options.cell:
+        _add_cell(runs[0], shell)
     return runs[0] if len(calls) == 1 else compared(calls, runs)
+
+
+def _add_cell(run: Run, shell: InteractiveShell) -> None:
+    """Put the code of an answer into a new cell, or print why there is none."""
+    from llm_playground.magics.code_cells import new_cell  # seldom needed
+
+    cell = new_cell(run.text)
+    if cell.text is not None:
+        shell.set_next_input(cell.text, replace=False)
+    if cell.note:
+        print(cell.note)
 
 
 def _shown_dry_runs(calls: Sequence[Call]) -> DryRun | tuple[DryRun, ...]:

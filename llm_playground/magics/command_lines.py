@@ -3,7 +3,8 @@
 1. A line that begins with an option or with ``--`` is a prompt.
 2. A command with its arguments is that command: ``%llm models``, ``%llm use gpt-4o``.
 3. A line that may be a mistyped command, or may hold a key, is refused; nothing is sent.
-4. Every other line is a prompt: ``%llm models of cars?``.
+4. ``%llm chat`` and ``%llm fix`` ask a model: ``chat`` takes any text, ``fix`` options only.
+5. Every other line is a prompt: ``%llm models of cars?``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any, NoReturn
 from IPython.core.error import UsageError
 
 from llm_playground.export_formats import FORMATS
-from llm_playground.magics import commands, documentation, saved_settings
+from llm_playground.magics import chat, commands, documentation, saved_settings
 from llm_playground.magics.options import usage_error
 
 _ID = re.compile(r"[0-9a-f]{6}[0-9a-f-]*\Z")
@@ -193,6 +194,56 @@ COMMANDS: dict[str, Command] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A command that asks a model: options and a prompt follow it."""
+
+    syntax: str
+    help: Sequence[tuple[str, str]]
+    words: tuple[str, ...] = ()  # that are no prompt when they stand alone
+    takes_prompts: bool = False  # without an option before; else such a line is a plain prompt
+
+
+ASKING: dict[str, Asking] = {
+    "chat": Asking(
+        "[OPTIONS] PROMPT | undo | reset",
+        [
+            ("PROMPT", "one more turn of a conversation, also %%llm chat; its options stay"),
+            ("", "its turns, model, tokens and cost"),
+            ("undo", "take the last turn, or reset, back"),
+            ("reset", "begin a new conversation"),
+        ],
+        chat.ACTS,
+        takes_prompts=True,
+    ),
+    "fix": Asking(
+        "[OPTIONS] [-- NOTE]",
+        [
+            (
+                "",
+                "ask why the newest cell with an error failed, and for its corrected code: its "
+                "code and traceback are sent, without keys; --cell puts the code into a new cell",
+            )
+        ],
+    ),
+}
+# Everything that `%llm help` explains.
+DOCUMENTED: dict[str, Command | Asking] = {**COMMANDS, **ASKING}
+
+
+def asking(line: str) -> tuple[str | None, str]:
+    """The command of :data:`ASKING` that a line begins with, None for another line, and the rest.
+
+    >>> asking("chat -t 0 Hello"), asking("fix this text: he go"), asking("fix --cell")
+    (('chat', '-t 0 Hello'), (None, 'fix this text: he go'), ('fix', '--cell'))
+    """
+    name, rest = [*line.split(None, 1), "", ""][:2]
+    known = ASKING.get(name)
+    if known is None or not (known.takes_prompts or not rest or rest.startswith("-")):
+        return None, line
+    return name, rest
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser that raises a one-line error and never ends the process."""
 
@@ -218,7 +269,7 @@ def command(line: str) -> Callable[[], object] | None:
     (None, None, None)
     """
     name, *words = line.split()
-    if not words and name.rstrip("?") in COMMANDS and name.endswith("?"):
+    if not words and name.rstrip("?") in DOCUMENTED and name.endswith("?"):
         return lambda: print(help_text(name.rstrip("?")))
     with suppress(ValueError):  # an apostrophe
         words = shlex.split(line)[1:]
@@ -255,12 +306,12 @@ def help_text(topic: str | None = None) -> str:
         UsageError: There is no such command.
     """
     if topic is None:
-        return documentation.usage(COMMANDS)
+        return documentation.usage(DOCUMENTED)
     name = topic.removeprefix("%llm").strip()
-    if name not in COMMANDS:
-        names = ", ".join(COMMANDS)
+    if name not in DOCUMENTED:
+        names = ", ".join(DOCUMENTED)
         raise usage_error(f"%llm help: there is no command {topic!r}; there are {names}. {_ASK}")
-    return documentation.of_command(name, COMMANDS[name])
+    return documentation.of_command(name, DOCUMENTED[name])
 
 
 def _check_is_no_typo(name: str, words: Sequence[str]) -> None:
@@ -269,7 +320,7 @@ def _check_is_no_typo(name: str, words: Sequence[str]) -> None:
     Raises:
         UsageError: They do.
     """
-    for close in difflib.get_close_matches(name.lower(), COMMANDS, n=1, cutoff=_CLOSE):
+    for close in difflib.get_close_matches(name.lower(), DOCUMENTED, n=1, cutoff=_CLOSE):
         may_have_key = close == "keys" and _reads_like_command(words)
         if not words or words[0].startswith("-") or may_have_key or _is_argument(close, words):
             raise usage_error(f"Did you mean %llm {close}? To ask {name!r}, write -- before it.")
@@ -300,6 +351,8 @@ def _reads_like_command(words: Sequence[str]) -> bool:
 
 def _is_argument(name: str, words: Sequence[str]) -> bool:
     """Whether a command takes these words: one word, or those after one of its keywords."""
+    if name in ASKING:
+        return len(words) == 1 and words[0] in ASKING[name].words
     with suppress(UsageError):
         _arguments(name, words)
         return len(words) == 1 or words[0] in COMMANDS[name].keywords

@@ -18,7 +18,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from llm_playground import config
 from llm_playground.config.policy import Action, Period
 from llm_playground.export_formats import FORMATS
-from llm_playground.magics.command_lines import COMMANDS
+from llm_playground.magics.command_lines import ASKING, COMMANDS, DOCUMENTED
 from llm_playground.magics.options import OPTION_OF_FLAG, Option, first_word
 from llm_playground.types import Parameters
 
@@ -59,12 +59,12 @@ def offer(before: str, names: Names, after: str = "") -> Offer:
     if cell := _CELL.match(before):
         if cell["body"] is not None:
             return _variables(before.lstrip(), names, after)
-        return _in_line(cell["line"].lstrip(), names, after, commands=False)
+        return _after_asking(cell["line"].lstrip(), names, after, ASKING)
     line = _LINE.match(before.rpartition("\n")[2])
-    return _in_line(line["text"].lstrip(), names, after) if line else _NOTHING
+    return _after_asking(line["text"].lstrip(), names, after, DOCUMENTED) if line else _NOTHING
 
 
-def _in_line(text: str, names: Names, after: str, *, commands: bool = True) -> Offer:
+def _in_line(text: str, names: Names, after: str, commands: Iterable[str]) -> Offer:
     """What may follow the options, command or prompt of a line."""
     rest = text
     while flag := _FLAG.match(rest):
@@ -86,10 +86,19 @@ def _in_line(text: str, names: Names, after: str, *, commands: bool = True) -> O
     if rest == text and commands and not _VARIABLE.search(rest):
         words = rest.split(" ")
         if len(words) == 1:
-            return _beginning(rest, [*COMMANDS, *(OPTION_OF_FLAG if not rest else ())])
-        if found := _of_command(words):
+            return _beginning(rest, [*commands, *(OPTION_OF_FLAG if not rest else ())])
+        if words[0] in commands and (found := _of_command(words)):
             return found
     return _beginning("", OPTION_OF_FLAG) if not rest else _variables(text, names, after)
+
+
+def _after_asking(text: str, names: Names, after: str, commands: Iterable[str]) -> Offer:
+    """What may follow in a line, also after the name of a command that takes a prompt."""
+    name, blank, rest = text.partition(" ")
+    if not blank or name not in ASKING:
+        return _in_line(text, names, after, commands)
+    acts = _beginning(rest, ASKING[name].words if rest else ())
+    return acts if acts.texts else _in_line(rest.lstrip(), names, after, ())
 
 
 def _beginning(fragment: str, texts: Iterable[str]) -> Offer:
@@ -111,7 +120,7 @@ def _of_command(words: Sequence[str]) -> Offer | None:
         case ["use"]:
             return _beginning(last, _models())
         case ["help"]:
-            return _beginning(last, COMMANDS)
+            return _beginning(last, DOCUMENTED)
         case ["keys", "set" | "forget"]:
             return _beginning(last, config.rows())
         case ["preset", "save" | "delete"]:

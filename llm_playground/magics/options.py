@@ -65,6 +65,7 @@ class PromptOptions:
     fresh: bool = False
     override: str | None = None
     dry_run: bool = False
+    cell: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ OPTIONS = (
     Option(("--raw",), "", "send double braces as they are: no variable is filled in", bool),
     Option(("--fresh",), "", "send it even if an answer to it is stored", bool),
     Option(("--override",), "REASON", "send it despite budgets; the reason goes to the audit log"),
+    Option(("--cell",), "", "put the code of the answer into a new cell below; not executed", bool),
     Option(("--dry-run",), "", "show the request, its tokens and cost; send and log nothing", bool),
 )
 OPTION_OF_FLAG = {flag: option for option in OPTIONS for flag in option.flags}

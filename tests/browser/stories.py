@@ -10,6 +10,7 @@ from tests.providers.server import Reply, WireRequest, WireServer, json_reply
 PAUSE_S = 0.05
 LONGEST_S = 120  # so that nothing hangs for ever
 BRIEF = "Hello, dear reader."
+CODE = "print(6 * 7)"
 
 
 class Held:
@@ -34,7 +35,7 @@ class Held:
 
 
 class Storyteller:
-    """Three models: ``ollama:story`` goes on until told to end, ``brief`` and ``cut`` are short.
+    """Models: ``ollama:story`` goes on until told to end; ``brief``, ``cut``, ``code`` are short.
 
     Attributes:
         setup: The first lines of a cell that asks them.
@@ -64,9 +65,12 @@ class Storyteller:
 
     def _reply(self, request: WireRequest) -> Reply:
         if request.method == "GET":
-            return json_reply(200, {"data": [{"id": "story"}, {"id": "brief"}, {"id": "cut"}]})
+            names = ("story", "brief", "cut", "code")
+            return json_reply(200, {"data": [{"id": name} for name in names]})
         if request.json["model"] == "story":
             return Reply(Held(self._story, self._may_end, whole=False), pause_s=PAUSE_S)
         if request.json["model"] == "cut":
             return Reply(openai_stream(["The ", "sea"], finish_reason="length"))
+        if request.json["model"] == "code":
+            return Reply(openai_stream([f"Run it:\n\n```python\n{CODE}\n```\n"]))
         return Reply(openai_stream([f"{word} " for word in BRIEF.split(" ")]))

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.stories import BRIEF
+from tests.browser.stories import BRIEF, CODE
 
 IN_WIDGETS = """
 import ipywidgets as w
@@ -30,7 +30,9 @@ with out:
 def test_answers_are_where_output_goes_and_found_after_a_reload(open_notebook, story, app):
     asked = "%%llm -m ollama:story\ntell"
     setup = story.setup + "%load_ext llm_playground"
-    notebook = open_notebook(setup, IN_WIDGETS, asked, "%llm show", app=app)
+    notebook = open_notebook(
+        setup, IN_WIDGETS, asked, "%llm show", "%llm -m ollama:code --cell x", app=app
+    )
     notebook.run_cell(0)
     output = (
         notebook.page.locator(".jp-Notebook .jp-CodeCell").nth(1).locator(".jp-Cell-outputArea")
@@ -69,3 +71,10 @@ def test_answers_are_where_output_goes_and_found_after_a_reload(open_notebook, s
     run_id = notebook.in_kernel("print(lp.runs(limit=1).execution_id[0])").strip()
     assert f"%llm show {run_id}" in "".join(saved["data"]["text/html"])
     assert f"%llm show {run_id}" in "".join(saved["data"]["text/plain"])
+
+    before = notebook.cells()
+    notebook.run_cell(4)
+    added = notebook.page.locator(".jp-Notebook .jp-CodeCell").nth(5)
+    expect(added.locator(".cm-content")).to_have_text(CODE)
+    expect(added.locator(".jp-Cell-outputArea")).to_have_text("")
+    assert notebook.cells()[:6] == [*before, CODE]  # an empty one is below, as after the last cell

@@ -9,7 +9,7 @@ from IPython.core.interactiveshell import InteractiveShell
 import llm_playground as lp
 from llm_playground import magics
 from llm_playground.magics import completion
-from llm_playground.magics.command_lines import COMMANDS
+from llm_playground.magics.command_lines import ASKING, DOCUMENTED
 from llm_playground.magics.completion import offer
 from llm_playground.magics.options import OPTION_OF_FLAG
 
@@ -25,11 +25,11 @@ def _patience(monkeypatch):
     ("before", "fragment", "texts"),
     [
         ("%llm mo", "mo", ["models"]),
-        ("a = 1\nif a:\n    %llm c", "c", ["cost", "code"]),
-        ("%llm ", "", [*COMMANDS, *OPTION_OF_FLAG]),
+        ("a = 1\nif a:\n    %llm c", "c", ["cost", "code", "chat"]),
+        ("%llm ", "", [*DOCUMENTED, *OPTION_OF_FLAG]),
         ("%llm -", "-", list(OPTION_OF_FLAG)),
         ("%%llm --to", "--to", ["--top-p"]),
-        ("%%llm ", "", list(OPTION_OF_FLAG)),
+        ("%%llm ", "", [*ASKING, *OPTION_OF_FLAG]),
         ("%llm -t 0.2 --m", "--m", ["--model", "--max-tokens"]),
         ("%%llm -t 0.2 -p cr", "cr", ["creative"]),
         ("%%llm -t 0.2 --preset=cr", "cr", ["creative"]),
@@ -44,6 +44,11 @@ def _patience(monkeypatch):
         ("%llm code --language c", "c", ["curl"]),
         ("%llm export --format m", "m", ["markdown"]),
         ("%llm help la", "la", ["latency"]),
+        ("%llm chat u", "u", ["undo"]),
+        ("%llm chat -p cr", "cr", ["creative"]),
+        ("%%llm chat --to", "--to", ["--top-p"]),
+        ("%llm fix --ce", "--ce", ["--cell"]),
+        ("%llm chat About {{to", "to", ["topic}}", "town}}"]),
         ("%llm show l", "l", ["last"]),
         ("%llm preset ", "", ["save", "delete"]),
         ("%llm preset save terse --m", "--m", ["--max-tokens"]),
