@@ -56,12 +56,27 @@ def opened_notebooks() -> list[NotebookPage]:
     return []
 
 
+def _end(notebook: NotebookPage) -> None:
+    notebook.shut_down()
+    notebook.page.context.close()
+
+
 @pytest.fixture(autouse=True)
-def forgotten(request) -> None:
-    """A playground that is made again begins anew: each test has its own, without a draft."""
-    if "open_notebook" in request.fixturenames:
-        for notebook in request.getfixturevalue("opened_notebooks"):
-            notebook.forget_playgrounds()
+def forgotten(request) -> Iterator[None]:
+    """A playground that is made again begins anew: each test has its own, without a draft.
+
+    The notebooks that the test itself opened end with it; those of the module's fixtures stay.
+    """
+    if "open_notebook" not in request.fixturenames:
+        yield
+        return
+    opened = request.getfixturevalue("opened_notebooks")
+    for notebook in opened:
+        notebook.forget_playgrounds()
+    shared = len(opened)
+    yield
+    while len(opened) > shared:
+        _end(opened.pop())
 
 
 @pytest.fixture(scope="module")
@@ -76,5 +91,4 @@ def open_notebook(server, browser, opened_notebooks) -> Iterator[Opener]:
 
     yield open_one
     for notebook in opened:
-        notebook.shut_down()
-        notebook.page.context.close()
+        _end(notebook)
