@@ -94,12 +94,8 @@ def keys_of(card):
         yield card.note_key, None, None
 
 
-@pytest.mark.parametrize(
-    "filters",
-    [{}, {"provider": "openai", "user": "ada"}, {"since": datetime(2026, 2, 1, tzinfo=UTC)}],
-    ids=str,
-)
-def test_a_figure_leads_to_the_runs_behind_it(filled, filters):
+def names_of_slices(filters):
+    """The names of the slices that figures lead to, after a look at each slice."""
     figures, state = Figures("UTC", NOW), State(tuple(filters.items()))
     pages = (overview_page, quality_page, savings_page, admin_page)
     cards = [card for page in pages for card in page.cards(figures, state)]
@@ -116,6 +112,17 @@ def test_a_figure_leads_to_the_runs_behind_it(filled, filters):
             for text in (bar.text, bar.about) if bar else ():
                 if text.partition(" · ")[0].endswith(("run", "runs")):
                     assert text.startswith(f"{page.runs:,} run"), key
+    return names
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [{}, {"provider": "openai", "user": "ada"}, {"since": datetime(2026, 2, 1, tzinfo=UTC)}],
+    ids=str,
+)
+def test_a_figure_leads_to_the_runs_behind_it(filled, filters):
+    with open_log().opened():
+        names = names_of_slices(filters)
     assert names >= {"all", "completed", "whenever", "days", "model", "user", "prompt"}
     if not filters:
         assert names >= {"other_model", "other_notebook", "other_prompt", "unpriced", "failure"}
