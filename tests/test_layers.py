@@ -61,7 +61,7 @@ MODULES_OF_LIBRARY = {
     "platformdirs": {"config"},
     "tenacity": {"execution/retry"},
     "jsonschema": {"request/schemas"},
-    "opentelemetry": {"telemetry/live"},
+    "opentelemetry": {"telemetry/emission"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

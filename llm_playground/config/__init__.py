@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -14,9 +13,8 @@ from types import EllipsisType
 from typing import Any, cast, get_args
 
 from llm_playground import _lifecycle
-from llm_playground._files import read_regular
 from llm_playground._validation import checks_arguments, flag, one_of, whole_number
-from llm_playground.config import log_location, options
+from llm_playground.config import log_location, options, tracing, users
 from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.config.endpoints import Setting as EndpointSetting
 from llm_playground.config.endpoints import known_rows, merge_endpoints, resolve_model
@@ -39,7 +37,6 @@ from llm_playground.redaction import Secret
 _settings = Settings()
 _lifecycle.register_state(globals(), "_settings", Settings)
 _NO_POLICY = Policy()
-_MAX_ENVIRONMENT_BYTES = 16_777_216
 _concurrency_listeners: list[Callable[[], None]] = []
 
 
@@ -67,6 +64,7 @@ def configure(
     progress: bool | None = None,
     stop_repetition: StopRepetition | None = None,
     max_value_chars: int | EllipsisType | None = ...,
+    telemetry: tracing.Telemetry | None = None,
 ) -> None:
     """Set defaults for this kernel. Settings whose argument is omitted do not change.
 
@@ -123,11 +121,14 @@ def configure(
             embedded model (``local``, the default), ``all``, or none (``off``).
         max_value_chars: The most characters that ``{{name}}`` of a table, an array or another value
             that is no text may have in a prompt: 100,000 by default; None for no limit.
+        telemetry: Which OpenTelemetry spans are exported as runs end: ``off`` (none), ``spans``
+            (without texts) or ``content`` (with the texts that ``privacy`` lets be stored). They go
+            to the application's ``TracerProvider``, else to the collector of ``OTEL_*`` variables.
 
     Raises:
         InvalidParameterError: A name is unknown, or a value has the wrong type or is out of range.
         UnknownModelError: The model's provider is unknown.
-        ConfigError: The administrator's policy does not allow it.
+        ConfigError: The administrator's policy does not allow it, or a package is missing.
 
     Example:
         >>> configure(model="local")
@@ -149,6 +150,7 @@ def configure(
         ),
         "progress": (progress, partial(flag, "progress")),
         "replay_timing": (replay_timing, partial(flag, "replay_timing")),
+        "telemetry": (telemetry, tracing.telemetry_setting),
         "log": (log, _own_log),
         "endpoints": (endpoints, lambda new: merge_endpoints(own.endpoints, new, rows())),
     }
@@ -184,6 +186,7 @@ def configure(
             listener()
     audited = {"log": log and log_place(str(log)), "log_group": log_group, "privacy": privacy}
     audited |= {"prices": prices, "endpoints": endpoints, "secret_guard": secret_guard}
+    audited["telemetry"] = telemetry
     changed = {name: value for name, value in audited.items() if value is not None}
     if changed:
         options.record("configure", ", ".join(changed), changed)
@@ -211,6 +214,13 @@ def mode() -> Mode:
         return _settings.mode
     chosen = read("LLM_PLAYGROUND_MODE")
     return cast("Mode", one_of("LLM_PLAYGROUND_MODE", chosen, get_args(Mode))) if chosen else "live"
+
+
+def telemetry() -> tracing.Telemetry:
+    """``configure(telemetry=)``, then ``LLM_PLAYGROUND_TELEMETRY``, then ``off``."""
+    # Not from .env: who can write one in a shared folder could have prompts sent elsewhere.
+    chosen = os.environ.get("LLM_PLAYGROUND_TELEMETRY", "").strip()
+    return _settings.telemetry or tracing.telemetry_of_variable(chosen)
 
 
 def recording() -> Path | None:
@@ -368,30 +378,10 @@ def local_model_path() -> Path | None:
 def username() -> str:
     """The user's name. On JupyterHub it is the name there, which the kernel cannot override.
 
-    It is the one in the environment with which this process started, where the system shows that
-    (Linux). A process that the kernel starts has the environment that the kernel gives it.
+    A process that the kernel starts has the environment that the kernel gives it.
     """
-    hub_user = _hub_user_at_start() or os.environ.get("JUPYTERHUB_USER", "").strip()
-    return hub_user or read("LLM_PLAYGROUND_USER") or _login_name()
-
-
-@lru_cache(maxsize=1)
-def _hub_user_at_start() -> str | None:
-    try:
-        start = read_regular("/proc/self/environ", _MAX_ENVIRONMENT_BYTES)
-    except OSError:  # another system than Linux
-        return os.environ.get("JUPYTERHUB_USER", "").strip() or None
-    sign = b"JUPYTERHUB_USER="
-    found = [entry for entry in start.split(b"\0") if entry.startswith(sign)]
-    return os.fsdecode(found[0].removeprefix(sign)).strip() if found else None
-
-
-@lru_cache(maxsize=1)
-def _login_name() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no login name in a bare container
-        return "unknown"
+    hub_user = users.hub_user_at_start() or os.environ.get("JUPYTERHUB_USER", "").strip()
+    return hub_user or read("LLM_PLAYGROUND_USER") or users.login_name()
 
 
 def notebook() -> str | None:

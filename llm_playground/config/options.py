@@ -23,6 +23,7 @@ from llm_playground._validation import (
     usd,
 )
 from llm_playground.config.endpoint_table import EndpointRow
+from llm_playground.config.tracing import Telemetry
 from llm_playground.errors import InvalidParameterError
 from llm_playground.redaction.pii import Kind
 
@@ -376,6 +377,7 @@ class Settings:
     progress: bool = True
     stop_repetition: StopRepetition = "local"
     max_value_chars: int | None = 100_000
+    telemetry: Telemetry | None = None
 
 
 def recording_setting(value: object) -> Path:

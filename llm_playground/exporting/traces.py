@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from llm_playground import __version__, config
 from llm_playground.exporting.records import Exported, by_id, conversation
 from llm_playground.exporting.rows import Row
-from llm_playground.runlog.reading import json_value
+from llm_playground.telemetry import content as content_attributes
 from llm_playground.telemetry import otlp_json
 from llm_playground.telemetry.spans import TracedRun, span_of
 
@@ -32,14 +32,13 @@ def _traced(runs: Exported, *, content: bool) -> Iterator[TracedRun]:
     )
     for row in runs.rows:
         prompt = prompts.get(row["prompt_id"] or "", {})
-        tools = [definitions[one] for one in prompt.get("tools") or () if one in definitions]
         yield TracedRun(
             {**row, **results.get(row["run_id"], {})},
             executions.get(row["execution_id"] or "", {}).get("started_at"),
             _base_url(row),
             prompt.get("schema_hash") is not None,
             (conversation(row, prompts) or None) if content else None,
-            [{"name": one["name"], **json_value(one["content"])} for one in tools],
+            content_attributes.tools_of(prompt, definitions),
         )
 
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llm_playground import config
 from llm_playground._runtime import Debouncer
@@ -38,6 +39,9 @@ from llm_playground.runlog.rows import (
     text_line,
 )
 from llm_playground.types import Execution, Request, Run
+
+if TYPE_CHECKING:
+    from llm_playground.telemetry import live
 
 # Columns and parameters with texts of users, models or providers.
 PROMPT_TEXTS = ("system_prompt", "user_prompt", "messages")
@@ -123,8 +127,20 @@ class _Running:
     result: Row
     privacy: Privacy
     text: StreamRedactor
+    traced: live.Begun | None = None  # what its span needs, None without telemetry
     written: list[str] = field(default_factory=list)
     begun: bool = False
+
+
+def _traced(
+    rows: dict[str, Row], definitions: Sequence[Row], request: Request
+) -> live.Begun | None:
+    """What the span of a run needs, if spans are exported as runs end."""
+    if config.telemetry() == "off":
+        return None
+    from llm_playground.telemetry import live  # entered by those who use it only
+
+    return live.begun(rows, definitions, request)
 
 
 def _attached(parts: Iterable[Part]) -> list[Attached]:
@@ -174,8 +190,11 @@ class Recorder:
                 "prompt": private_prompt(prompt, privacy),
                 "execution": private_execution(execution_row(execution), privacy),
             }
+            traced = _traced(rows, defined, request)
             with self._lock:
-                self._runs[run.id] = _Running(result, privacy, StreamRedactor(privacy.redact))
+                self._runs[run.id] = _Running(
+                    result, privacy, StreamRedactor(privacy.redact), traced
+                )
                 self._executions.setdefault(execution.id, rows["execution"])
                 is_new = prompt["id"] not in self._journaled
                 self._write(self._definition_lines(defined) + self._started_line(result, rows))
@@ -238,12 +257,17 @@ class Recorder:
             if run.id in self._unlogged or privacy.store == "off":
                 self._unlogged.discard(run.id)
                 return
-            result = result_row(run, running.result["prompt_hash"] if running else None)
-            line = journal_line("finished", result=private_result(result, privacy))
+            row = result_row(run, running.result["prompt_hash"] if running else None)
+            result = private_result(row, privacy)
+            line = journal_line("finished", result=result)
             with self._lock:
                 self._runs.pop(run.id, None)
                 self._unwritten.discard(run.id)
                 self._write(line)
+            if config.telemetry() != "off":
+                from llm_playground.telemetry import live
+
+                live.ended(running.traced if running else None, result)
             if not run.cached:  # a re-used answer has them already
                 self._keep_bytes(run.parts, privacy)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from llm_playground.runlog.reading import json_value
 from llm_playground.runlog.rows import Row
 
 Json = dict[str, Any]
@@ -40,6 +41,16 @@ def attributes(
     ):
         if value:
             yield name, json.dumps(value, ensure_ascii=False)
+
+
+def tools_of(prompt: Row, definitions: Mapping[str, Row]) -> list[Json]:
+    """The tools of a row of ``prompts`` whose rows of ``definitions`` are known, by their ids.
+
+    >>> tools_of({"tools": ["a"]}, {"a": {"name": "now", "content": '{"description": "Time."}'}})
+    [{'name': 'now', 'description': 'Time.'}]
+    """
+    known = (definitions[one] for one in prompt.get("tools") or () if one in definitions)
+    return [{"name": one["name"], **json_value(one["content"])} for one in known]
 
 
 def _parts(message: Mapping[str, Any]) -> list[Json]:

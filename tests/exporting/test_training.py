@@ -168,6 +168,7 @@ def test_reasoning_is_not_exported(log):
     assert "secret" not in json.dumps(exported("openai-tuning")[0])
 
 
+@ON_ONE_ENGINE
 def test_texts_that_are_not_stored_are_no_line_and_no_file(log, tmp_path):
     lp.configure(privacy="metrics")
     made(log, "Hello.")
@@ -271,6 +272,7 @@ def test_answers_to_other_prompts_are_no_pair(log, one, other):
         lp.export(lp.runs(), "openai-preferences")
 
 
+@ON_ONE_ENGINE
 def test_votes_make_pairs_ties_and_equal_answers_make_none(log):
     def answers(prompt, *texts):
         return [made(log, prompt, text=text) for text in texts]

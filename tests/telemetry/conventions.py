@@ -1,6 +1,6 @@
-"""Attributes of OpenTelemetry's registries by name, with their types, and the JSON of messages.
+"""Attributes of OpenTelemetry's conventions by name, with their types, and the JSON of messages.
 
-From ``model/gen-ai/registry.yaml`` and the documents made from it in
+Written by hand from the document ``client-inference.md`` of
 ``open-telemetry/semantic-conventions-genai`` (schema 1.42.0-dev, commit 024a4f94), and from
 ``open-telemetry/semantic-conventions`` v1.44.0 for ``error``, ``http`` and ``server``.
 """
@@ -74,7 +74,7 @@ OWN = "llm_playground."
 
 
 def check(name, attributes):
-    """Check the attributes of a span by the registry; those of ours have their own prefix."""
+    """Check the attributes of a span by the table; those of ours have their own prefix."""
     if name.startswith("chat "):
         assert set(attributes) >= REQUIRED
         assert name == f"chat {attributes['gen_ai.request.model']}"

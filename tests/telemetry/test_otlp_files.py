@@ -274,7 +274,7 @@ ROWS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(ROWS, TEXTS, ANYTHING)
 def test_any_row_is_read_back_as_it_was(row, prompt, base_url):
     messages = [{"role": "user", "content": prompt}]

@@ -1,0 +1,236 @@
+"""Spans sent to a collector on loopback as runs end, and what that costs a call: nothing."""
+
+import json
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+import llm_playground as lp
+from llm_playground.config import tracing
+from llm_playground.errors import ConfigError, LLMError
+from llm_playground.telemetry import emission, live
+from llm_playground.telemetry.spans import SCHEMA_URL
+from tests.providers.formats import anthropic_stream, gemini_stream, openai_stream
+from tests.providers.responses_format import responses_stream
+from tests.providers.server import Reply, WireServer, json_reply
+from tests.telemetry import conventions
+from tests.telemetry.test_otlp_files import ERROR, attributes_of, decoded
+from tests.test_tool_use import answering, calling, weather
+
+KEY = "sk-" + "planted" * 4
+
+
+@pytest.fixture(autouse=True)
+def new_outbox(monkeypatch):
+    """As in a new process, which has sent nothing."""
+    monkeypatch.setattr(live, "_outbox", live._Outbox())
+
+
+@pytest.fixture
+def collector(home, monkeypatch):
+    """A collector that the standard variables name, and what it has received."""
+    with WireServer(Reply((b"",), headers={"content-type": "application/x-protobuf"})) as server:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.url)
+        monkeypatch.setenv("OTEL_SERVICE_NAME", "reports")
+        yield server
+
+
+def received(server):
+    """The spans that a collector has; all runs before are exported first."""
+    live.flush()
+    spans = []
+    for request in server.requests:
+        assert request.path == "/v1/traces"
+        for resource in ExportTraceServiceRequest.FromString(request.body).resource_spans:
+            assert attributes_of(resource.resource)["service.name"] == "reports"
+            [scope] = resource.scope_spans
+            assert (scope.scope.name, scope.schema_url) == ("llm_playground", SCHEMA_URL)
+            spans += scope.spans
+    for span in spans:
+        conventions.check(span.name, attributes_of(span))
+    return sorted(spans, key=lambda span: span.start_time_unix_nano)
+
+
+FORMATS = [
+    ("openai:gpt-4o", "chat_completions", openai_stream, "OPENAI", "/v1"),
+    ("openai:gpt-4o", "responses", responses_stream, "OPENAI", "/v1"),
+    ("anthropic:claude-sonnet-4-5", None, anthropic_stream, "ANTHROPIC", ""),
+    ("gemini:gemini-2.5-flash", None, gemini_stream, "GEMINI", ""),
+]
+
+
+@pytest.mark.parametrize(("model", "api", "stream", "vendor", "path"), FORMATS)
+def test_a_run_of_each_wire_format_is_the_span_of_its_export(
+    collector, monkeypatch, model, api, stream, vendor, path
+):
+    with WireServer(Reply(stream(["It ", "rains."]))) as server:
+        monkeypatch.setenv(f"{vendor}_API_KEY", KEY)
+        lp.configure(
+            openai_api=api,
+            telemetry="content",
+            endpoints={model.partition(":")[0]: {"base_url": server.url + path}},
+        )
+        run = lp.ask("Is it raining?", model, system="Be brief.", max_tokens=9, seed=None)
+    [span] = received(collector)
+    [filed] = decoded(lp.export(run, "otlp-content"))
+    attributes = attributes_of(span)
+    assert attributes == attributes_of(filed)
+    for name in ("trace_id", "span_id", "name", "kind", "start_time_unix_nano"):
+        assert getattr(span, name) == getattr(filed, name)
+    assert span.end_time_unix_nano == filed.end_time_unix_nano
+    assert attributes["gen_ai.usage.output_tokens"] == 5
+    assert attributes["gen_ai.request.max_tokens"] == 9
+    assert attributes["server.port"] == int(server.url.rpartition(":")[2])
+    [answer] = json.loads(attributes["gen_ai.output.messages"])
+    assert answer["parts"] == [{"type": "text", "content": "It rains."}]
+
+
+def test_errors_with_attempts_and_rounds_with_tools(collector, serve):
+    lp.configure(telemetry="content", retry={"attempts": 2, "first_wait_s": 0})
+    serve(json_reply(429, {"error": {"message": "slow down"}}))
+    with pytest.raises(LLMError):
+        lp.ask("Hi.", "openai:gpt-4o")
+    serve(calling(("weather", {"city": "Oslo"})), answering("Rain."))
+    lp.ask_with_tools("Umbrella?", "openai:gpt-4o", tools=[weather])
+    spans = received(collector)
+    chats = [span for span in spans if span.name.startswith("chat ")]
+    attempts = [span for span in spans if span.name.startswith("attempt ")]
+    assert (len(chats), len(attempts)) == (3, 2)
+    failed, first, last = chats
+    assert failed.status.code == ERROR
+    assert "slow down" in failed.status.message
+    assert attributes_of(failed)["error.type"] == "RateLimitError"
+    assert {one.parent_span_id for one in attempts} == {failed.span_id}
+    assert attributes_of(first)["gen_ai.response.finish_reasons"] == ["tool_call"]
+    [tool] = json.loads(attributes_of(first)["gen_ai.tool.definitions"])
+    assert (tool["name"], tool["description"]) == ("weather", "The weather forecast.")
+    asked = json.loads(attributes_of(last)["gen_ai.input.messages"])
+    assert asked[-1]["parts"][0]["response"] == "1 days of rain in Oslo"
+
+
+@pytest.mark.parametrize(
+    ("telemetry", "privacy", "names", "texts"),
+    [
+        ("off", "texts", 0, None),
+        ("spans", "texts", 1, ()),
+        ("content", "metrics", 1, ()),
+        ("content", {"sample": 0}, 1, ()),
+        ("content", "off", 0, None),
+        ("content", {"redact": ["email"]}, 1, ("SECRET",)),
+        ("content", "texts", 1, ("SECRET", "ada@example.org")),
+    ],
+)
+def test_texts_are_sent_only_if_asked_for_and_stored(
+    collector, serve, telemetry, privacy, names, texts
+):
+    serve(Reply(openai_stream(["SECRET ada@example.org"])))
+    lp.configure(telemetry=telemetry, privacy=privacy)
+    lp.ask("SECRET ada@example.org?", "openai:gpt-4o")
+    spans = received(collector)
+    assert len(spans) == names
+    sent = b"".join(request.body for request in collector.requests)
+    for text in ("SECRET", "ada@example.org"):
+        assert (text.encode() in sent) == (text in (texts or ()))
+
+
+def test_the_applications_provider_and_its_active_span_are_used(collector, serve, monkeypatch):
+    memory = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    monkeypatch.setattr(emission.trace, "get_tracer_provider", lambda: provider)
+    serve(Reply(openai_stream(["Hello."])))
+    lp.configure(telemetry="spans")
+    with provider.get_tracer("application").start_as_current_span("report") as outer:
+        lp.ask("Hi.", "openai:gpt-4o")
+    live.flush()
+    span = next(one for one in memory.get_finished_spans() if one.name == "chat gpt-4o")
+    assert span.parent.span_id == outer.get_span_context().span_id
+    assert span.context.trace_id == outer.get_span_context().trace_id
+    assert collector.requests == []
+
+
+def test_a_collector_that_is_away_costs_one_warning_and_no_call(serve, monkeypatch, caplog):
+    serve(Reply(openai_stream(["Hello."])))
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
+    asked = threading.Event()
+    with WireServer(lambda _: asked.set() or json_reply(400, {})) as refusing:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", refusing.url)
+        lp.configure(telemetry="spans")
+        for _ in range(3):
+            asked.clear()
+            assert lp.ask("Hi.", "openai:gpt-4o").text == "Hello."
+            assert asked.wait(60)
+        live.flush()
+    lines = [one.getMessage() for one in caplog.records if "pans" in one.getMessage()]
+    assert len(lines) == 1, lines
+    assert "are not exported (Failed to export spans batch code: 400" in lines[0]
+
+
+def test_a_call_does_not_wait_for_a_collector_that_hangs(serve, monkeypatch):
+    serve(Reply(openai_stream(["Hello."])))
+    with WireServer(Reply(end="hang")) as hanging:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", hanging.url)
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
+        monkeypatch.setattr(live, "_FLUSH_S", 0.1)
+        lp.configure(telemetry="spans")
+        lp.ask("Hi.", "openai:gpt-4o")
+        assert hanging.wait_for(lambda server: server.requests)
+        assert lp.ask("Hi.", "openai:gpt-4o").text == "Hello."  # the export still hangs
+        assert len(hanging.requests) == 1
+        live.flush()
+
+
+def test_without_the_package_a_setting_is_refused(home, monkeypatch):
+    monkeypatch.setattr(tracing, "_is_installed", lambda: False)
+    lp.configure(telemetry="off")
+    with pytest.raises(ConfigError, match=r'pip install "llm_playground\[otel\]"'):
+        lp.configure(telemetry="spans")
+    with pytest.raises(lp.LLMError, match="telemetry is 'all'; it takes off, spans, content"):
+        lp.configure(telemetry="all")
+
+
+SCRIPT = """
+    import sys
+    import llm_playground as lp
+    if sys.argv[1] == "missing":
+        sys.modules["opentelemetry"] = None
+    for _ in range(2):
+        print(lp.ask("Hi.", "openai:gpt-4o").text)
+    if sys.argv[1] == "off":
+        assert not [name for name in sys.modules if name.startswith("opentelemetry")]
+        assert "llm_playground.telemetry.live" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize(
+    ("case", "variable", "exported", "warning"),
+    [
+        ("off", "off", 0, ""),
+        ("odd", "yes", 0, "LLM_PLAYGROUND_TELEMETRY is 'yes'; it takes off, spans, content."),
+        ("missing", "spans", 0, 'pip install "llm_playground[otel]"'),
+        ("on", "spans", 2, ""),
+    ],
+)
+def test_the_variable_and_the_end_of_a_process(
+    collector, serve, monkeypatch, case, variable, exported, warning
+):
+    serve(Reply(openai_stream(["Hello."])))
+    monkeypatch.setenv("LLM_PLAYGROUND_TELEMETRY", variable)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(SCRIPT), case],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "Hello.\nHello.\n"), done.stderr
+    assert done.stderr.count("\n") == (1 if warning else 0), done.stderr
+    assert warning in done.stderr
+    assert len(received(collector)) == exported
