@@ -1,8 +1,8 @@
-"""Executes the notebooks and stores their outputs; makes the recordings that they replay.
+"""Executes the numbered notebooks and stores their outputs; makes the recordings that they replay.
 
 ``python -m tests.notebooks.refresh 06_run_log`` stores the outputs of one notebook, without a name
-of all but the quickstart and the dashboard. With ``--record``, the notebooks that replay are
-executed in mode ``record`` first, against the answers of :mod:`tests.notebooks.vendors`.
+those of all. With ``--record``, the notebooks that replay are executed in mode ``record`` first,
+against the answers of :mod:`tests.notebooks.vendors`.
 """
 
 from __future__ import annotations

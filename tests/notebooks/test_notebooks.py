@@ -20,6 +20,9 @@ PRIVATE = re.compile(
     r"(?:/tmp|/home|/root|/Users|/work|/private)/\w|[A-Z]:\\\\\w|\b\d\d:\d\d\b|\b20\d\d-\d\d\b"
 )
 WIDGET = "application/vnd.jupyter.widget-view+json"  # its ids are random
+PANEL = "application/vnd.llm_playground.runs+json"  # with the ids and times of its runs
+ID = re.compile(r"\b[0-9a-f]{8}-?[0-9a-f-]{24,27}\b")
+ASKED_AT = re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC")
 
 
 def read(path):
@@ -27,11 +30,15 @@ def read(path):
 
 
 def outputs(notebook):
-    """What the cells show, without the ids of widgets."""
+    """What the cells show, without ids of widgets, and of a panel without ids and times of runs."""
     shown = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
     for output in (one for cell in shown for one in cell):
-        output.get("data", {}).pop(WIDGET, None)
+        data = output.get("data", {})
+        data.pop(WIDGET, None)
         output.pop("transient", None)
+        if data.pop(PANEL, None):
+            output.data = {kind: ASKED_AT.sub("", ID.sub("", data[kind])) for kind in data}
+            output.metadata = {}
     return shown
 
 
