@@ -23,7 +23,7 @@ class Cited:
 
 
 Answer = str | Call | Cited
-# By the beginning of the prompt: an answer, answers in turn, or these by the beginning of the model.
+# By the beginning of the prompt: an answer, answers in turn, or these by that of the model.
 ANSWERS: dict[str, Answer | list[Answer] | dict[str, Answer | list[Answer]]] = {
     # 04_parameters_and_presets
     "Suggest a name for a bakery.": {
@@ -41,7 +41,7 @@ ANSWERS: dict[str, Answer | list[Answer] | dict[str, Answer | list[Answer]]] = {
         ),
         "claude": (
             "Sourdough is bread leavened by a **starter**, a mixture of flour and water in which "
-            "wild yeast and lactic acid bacteria live. They raise the dough and make it mildly sour."
+            "wild yeast and lactic acid bacteria live. They raise the dough and make it sour."
         ),
     },
     "Name a bakery for sourdough.": ["The Sour Crust", "Wild & Risen"],
@@ -52,12 +52,35 @@ ANSWERS: dict[str, Answer | list[Answer] | dict[str, Answer | list[Answer]]] = {
         "Air scatters blue light more than red light, so blue reaches us from every direction."
     ),
     "Which day follows Monday?": "Tuesday",
-    "Which city sold the most?": "Oslo sold the most: 120 loaves.",
+    "Which city sold the most?": {  # also in 05, of a picture
+        "gpt": "Oslo sold the most: 120 loaves.",
+        "gemini": "Oslo sold the most, with 120 loaves. Bergen follows with 95.",
+    },
     "Explain yeast to a child": {
-        "gpt": "Yeast is a tiny living thing that eats sugar and blows the bubbles that puff up bread.",
+        "gpt": "Yeast is a tiny living thing that eats sugar and blows the bubbles in bread.",
         "claude": (
             "Yeast are teeny living things that munch on sugar and burp out bubbles, which make "
             "the dough grow big and fluffy!"
         ),
     },
+    # 05_data_tools_images_documents
+    "Give two recipes for bread.": (
+        '{"value": [{"name": "Ciabatta", "flour_g": 500, "water_g": 400}, '
+        '{"name": "Sandwich loaf", "flour_g": 500, "water_g": 310}]}'
+    ),
+    "How many rye loaves are left?": Call([("stock", {"product": "rye"})]),
+    "tool: 3": "Three rye loaves are left.",
+    "When is the oven serviced?": Cited(
+        "The oven is serviced on Friday.",
+        [
+            {
+                "type": "char_location",
+                "cited_text": "The oven is serviced on Friday.",
+                "document_index": 0,
+                "document_title": "minutes.txt",
+                "start_char_index": 9,
+                "end_char_index": 40,
+            }
+        ],
+    ),
 }

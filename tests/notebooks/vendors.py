@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from tests.notebooks.answers import ANSWERS, Answer, Call
@@ -22,6 +22,7 @@ KEY = "planted-" * 4
 _CHARS_PER_TOKEN = 4
 _PIECE_WORDS = 3
 _PAUSE_S = 0.02
+_MODEL_OF_CALLS = b"gpt-4o-2024-08-06"  # of tests.test_tool_use.calling
 
 
 class Vendors:
@@ -63,7 +64,9 @@ def _prompt(body: Mapping[str, Any]) -> str:
 
 def _reply(path: str, model: str, answer: Answer, size: int) -> Reply:
     if isinstance(answer, Call):
-        return calling(*answer.calls)
+        reply = calling(*answer.calls)
+        named = [chunk.replace(_MODEL_OF_CALLS, model.encode()) for chunk in reply.chunks]
+        return replace(reply, chunks=named)
     text = answer if isinstance(answer, str) else answer.text
     tokens = max(1, size // _CHARS_PER_TOKEN), max(1, len(text) // _CHARS_PER_TOKEN)
     pieces = _pieces(text)
