@@ -1,4 +1,4 @@
-"""``python -m llm_playground COMMAND``: administration of a run log, and ``doctor``."""
+"""``python -m llm_playground COMMAND``: administration of a run log, ``doctor`` and ``check``."""
 
 from __future__ import annotations
 
@@ -35,22 +35,33 @@ _COMMANDS: dict[str, tuple[Callable[[], str], str]] = {
 }
 
 
+_CHECK = "check"
+_HELP = {name: what for name, (_, what) in _COMMANDS.items()} | {
+    _CHECK: "find keys, calls without a recorded answer and errors in notebooks; check --help"
+}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns 0, or 1 with one line on stderr.
+    """Run one command. Returns 0, or 1 with one line on stderr; ``check`` has codes of its own.
 
     >>> main(["admin", "sql"])  # doctest: +ELLIPSIS
     -- Rights in a run log that many people share. ...
     0
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == [_CHECK]:
+        from llm_playground.checking import command
+
+        return command.main(words[1:])
     parser = argparse.ArgumentParser(
         prog="python -m llm_playground",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="\n".join(f"  {name:<11}{what}" for name, (_, what) in _COMMANDS.items()),
+        epilog="\n".join(f"  {name:<11}{what}" for name, what in _HELP.items()),
     )
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="one of those below")
-    name = " ".join(parser.parse_args(arguments).command)
+    name = " ".join(parser.parse_args(words).command)
     if name not in _COMMANDS:
-        parser.error(f"there is no command {name!r}; there are {', '.join(_COMMANDS)}")
+        parser.error(f"there is no command {name!r}; there are {', '.join(_HELP)}")
     try:
         print(_COMMANDS[name][0]())
     except LLMError as error:

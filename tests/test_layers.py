@@ -29,6 +29,7 @@ LAYERS = (
     ("charts", "demo", "doctor"),
     ("comparison", "tool_use", "capture"),
     ("magics", "widget", "dashboards"),
+    ("checking",),
     ("__init__", "__main__"),
 )
 LAYER_OF = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -50,7 +51,7 @@ MODULES_OF_LIBRARY = {
     "vl_convert": {"charts"},
     "anywidget": {"widget", "dashboards"},
     "ipywidgets": {"updating_output", "widget", "dashboards"},
-    "IPython": {"magics", "widget", "provenance", "updating_output", "dashboards"},
+    "IPython": {"magics", "widget", "provenance", "updating_output", "dashboards", "checking"},
     "markdown_it": {"rendering"},
     "nh3": {"rendering"},
     "math_core": {"rendering"},
