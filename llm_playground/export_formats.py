@@ -24,6 +24,7 @@ class ExportFormat:
     suffixes: tuple[str, ...]
     media_type: str
     holds: str
+    is_text: bool = True  # of bytes otherwise
 
 
 _LINES = ((".jsonl",), "application/jsonl")
@@ -32,6 +33,12 @@ FORMATS: dict[str, ExportFormat] = {
     "json": ExportFormat((".json",), "application/json", "everything, to be imported again"),
     "markdown": ExportFormat((".md", ".markdown"), "text/markdown", "a document to read"),
     "csv": ExportFormat((".csv",), "text/csv", "a table, also for Excel"),
+    "parquet": ExportFormat(
+        (".parquet",),
+        "application/vnd.apache.parquet",
+        "a table with types, for pandas, DuckDB and Spark",
+        is_text=False,
+    ),
     "openai-tuning": ExportFormat(*_LINES, "answers as examples for fine-tuning"),
     "openai-preferences": ExportFormat(*_LINES, "rated answers as pairs for DPO at OpenAI"),
     "trl-preferences": ExportFormat(*_LINES, "rated answers as pairs for Hugging Face's TRL"),

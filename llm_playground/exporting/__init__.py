@@ -1,31 +1,84 @@
-"""Runs leave the log: as JSON, Markdown, CSV and training files; some come back by an import."""
+"""Runs leave the log: as documents, tables and training files; some come back by an import."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal, overload
 
 from llm_playground import _files, _validation
 from llm_playground._validation import checks_arguments
 from llm_playground.config import options
 from llm_playground.errors import InvalidParameterError
 from llm_playground.export_formats import format_of_path
-from llm_playground.exporting import formats, markdown, traces, training
+from llm_playground.exporting import formats, markdown, parquet, traces, training
 from llm_playground.exporting.records import Exported
 from llm_playground.exporting.rows import earlier_turns
 
-_WRITERS: dict[str, Callable[[Exported], str]] = {
+_WRITERS: dict[str, Callable[[Exported], str | bytes]] = {
     "json": lambda runs: formats.to_json(runs.exact_rows, runs.records, runs.attachments),
     "markdown": lambda runs: markdown.to_markdown(
         runs.rows, earlier_turns(runs.rows), runs.pictures
     ),
     "csv": lambda runs: formats.to_csv(runs.rows),
+    "parquet": lambda runs: parquet.to_parquet(runs.exact_rows),
     "openai-tuning": training.to_openai_tuning,
     "openai-preferences": training.to_openai_preferences,
     "trl-preferences": training.to_trl_preferences,
     "otlp": traces.to_otlp,
     "otlp-content": traces.to_otlp_with_content,
 }
+
+TextFormat = Literal[
+    "json",
+    "markdown",
+    "csv",
+    "openai-tuning",
+    "openai-preferences",
+    "trl-preferences",
+    "otlp",
+    "otlp-content",
+]
+
+
+@overload
+def export(
+    runs: object,
+    format: Literal["parquet"],
+    path: str | Path | None = None,
+    *,
+    min_rating: float | None = None,
+) -> bytes: ...
+
+
+@overload
+def export(
+    runs: object,
+    format: TextFormat,
+    path: str | Path | None = None,
+    *,
+    min_rating: float | None = None,
+) -> str: ...
+
+
+@overload
+def export(
+    runs: object,
+    format: None = None,
+    path: None = None,
+    *,
+    min_rating: float | None = None,
+) -> str: ...
+
+
+@overload
+def export(
+    runs: object,
+    format: str | None = None,
+    path: str | Path | None = None,
+    *,
+    min_rating: float | None = None,
+) -> str | bytes: ...
 
 
 @checks_arguments("export")
@@ -35,7 +88,7 @@ def export(
     path: str | Path | None = None,
     *,
     min_rating: float | None = None,
-) -> str:
+) -> str | bytes:
     """Runs in a format to read or to process further, without keys. The audit log gets an entry.
 
     JSON and CSV can be imported with ``lp.import_runs``; JSON is exact, in CSV control characters
@@ -44,7 +97,9 @@ def export(
     frame take precedence over the log, and its additional columns are left out. JSON also holds the
     messages, images and files of the prompts, their tools and schemas, tool calls and each rating;
     not those whose texts or users were removed from the frame. Markdown holds up to 4 MB of
-    pictures as data URIs, and the earlier turns of conversations.
+    pictures as data URIs, and the earlier turns of conversations. Parquet holds the columns of the
+    view with their types: times with their zone, costs as DECIMAL(18, 12), tags and hashes as
+    lists, other JSON as text.
 
     ``openai-tuning`` is a file of examples for fine-tuning, a line for each answer that is whole;
     ``openai-preferences`` and ``trl-preferences`` are pairs of a better and a worse answer to the
@@ -58,13 +113,13 @@ def export(
         format: ``json`` (costs are numbers with all their digits), ``markdown`` or ``csv`` (texts
             that a spreadsheet would take for formulas begin with an apostrophe), or one of those
             above. None is the suffix of the path, or ``json`` without one.
-        path: A file to write the text to as well; a new one is readable by you only, an existing
+        path: A file to write the result to as well; a new one is readable by you only, an existing
             one is replaced atomically and keeps its rights.
         min_rating: The lowest rating of the runs that are exported, on the scale of your ratings;
             None exports all, rated or not.
 
     Returns:
-        The text.
+        The text; of Parquet, the bytes.
 
     Raises:
         InvalidParameterError: ``runs`` is none of these, the format or suffix is unknown, a
@@ -92,14 +147,20 @@ def export(
             _validation.number("min_rating", min_rating, "a number", lambda _: True)
         )
     content = _WRITERS[chosen](exported)
-    mark = "\ufeff" if chosen == "csv" else ""  # by which Excel recognises UTF-8
-    target = None if path is None else str(_write(path, mark + content))
+    target = None if path is None else str(_write(path, _as_bytes(content, chosen)))
     options.record("export", target, {"format": chosen, "runs": len(exported.rows)})
     return content
 
 
-def _write(path: object, content: str) -> Path:
-    """Write a UTF-8 file atomically: readers see the whole old or the whole new file.
+def _as_bytes(content: str | bytes, name: str) -> bytes:
+    if isinstance(content, bytes):
+        return content
+    mark = "\ufeff" if name == "csv" else ""  # by which Excel recognises UTF-8
+    return (mark + content).encode("utf-8", "replace")
+
+
+def _write(path: object, content: bytes) -> Path:
+    """Write a file atomically: readers see the whole old or the whole new file.
 
     Raises:
         InvalidParameterError: It cannot be written; an existing file is unchanged.
@@ -114,7 +175,7 @@ def _write(path: object, content: str) -> Path:
             raise InvalidParameterError(f"{target} is a folder. Give the path of a file in it.")
         if not target.parent.is_dir():
             raise InvalidParameterError(f"There is no folder {target.parent}. Create it first.")
-        _files.write_document(target, content.encode("utf-8", "replace"))
+        _files.write_document(target, content)
     except (OSError, ValueError, RuntimeError) as error:  # NUL in the path, no home, a link loop
         reason = getattr(error, "strerror", None) or error
         raise InvalidParameterError(f"{path} cannot be written ({reason}).") from error

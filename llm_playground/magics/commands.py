@@ -176,6 +176,9 @@ def export(path: str | None, format: str | None) -> None:  # noqa: A002 - the op
 
     if path is None:
         newest = exporting.export(run_rows.runs(limit=_RUNS_SHOWN), format or "json")
+        if isinstance(newest, bytes):
+            named = f"runs{export_formats.FORMATS[str(format)].suffixes[0]}"
+            raise InvalidParameterError(f"{format} is no text. Name a file: %llm export {named}.")
         print(printable(newest), end="")
         return
     chosen = format or export_formats.format_of_path(path, "--format")

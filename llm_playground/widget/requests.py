@@ -11,6 +11,7 @@ load the vendors' SDKs or read the log are imported by the handlers that need th
 from __future__ import annotations
 
 import logging
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -242,7 +243,9 @@ def cell(panel: Playground, _arguments: Arguments) -> str:
 
 
 def export(panel: Playground, arguments: Arguments) -> dict[str, str]:
-    """The answers in ``format``: ``text``, ``name`` of a file for it, and ``kind``, its media type.
+    """The answers in ``format``, with the ``name`` of a file for them and ``kind``, its media type.
+
+    They are ``text``, or ``base64`` where the format is of bytes.
 
     Raises:
         InvalidParameterError: There are no answers yet, or the format is unknown.
@@ -253,10 +256,11 @@ def export(panel: Playground, arguments: Arguments) -> dict[str, str]:
     runs = panel.answers.runs()
     if not runs:
         raise InvalidParameterError("Nothing to export yet: run first.")
-    text = exporting.export(runs, arguments["format"])
+    found = exporting.export(runs, str(arguments["format"]))
     written = FORMATS[arguments["format"]]
     name = f"{_file_stem(panel.name)}{written.suffixes[0]}"
-    return {"text": text, "name": name, "kind": written.media_type}
+    content = {"text": found} if isinstance(found, str) else {"base64": b64encode(found).decode()}
+    return {**content, "name": name, "kind": written.media_type}
 
 
 def _file_stem(name: str | None) -> str:

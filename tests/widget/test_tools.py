@@ -1,5 +1,6 @@
 """What leaves the panel: code, exports, a cell; and the form saved under a name."""
 
+import base64
 import re
 
 import pytest
@@ -54,14 +55,16 @@ def test_form_that_cannot_be_sent_has_no_code(pg):
         ("json", ".json", "application/json"),
         ("markdown", ".md", "text/markdown"),
         ("csv", ".csv", "text/csv"),
+        ("parquet", ".parquet", "application/vnd.apache.parquet"),
     ],
 )
-def test_export_has_a_text_and_a_file_name(pg, form, suffix, kind):
+def test_export_has_its_content_and_a_file_name(pg, form, suffix, kind):
     frame = answered(pg)
 
     reply = ask(pg, "export", format=form)
 
-    assert reply["text"] == lp.export(frame, form)
+    content = reply["text"] if "text" in reply else base64.b64decode(reply["base64"])
+    assert content == lp.export(frame, form)
     assert re.match(r"invoice summary \d+ 20\d\d-", reply["name"])
     assert reply["name"].endswith(suffix)
     assert reply["kind"] == kind

@@ -120,8 +120,20 @@ export function createCodeDialog(view) {
   return { element: dialog.element, open, close: dialog.close };
 }
 
+/** @typedef {{name: string, kind: string, text?: string, base64?: string}} ExportedFile */
+
 /** @type {[string, string][]} */
-const FORMATS = [["json", "JSON"], ["markdown", "Markdown"], ["csv", "CSV"]];
+const FORMATS = [["json", "JSON"], ["markdown", "Markdown"], ["csv", "CSV"], ["parquet", "Parquet"]];
+const COPIED = ["json", "markdown", "csv"]; // of the formats, those that people paste
+
+/**
+ * The content of an exported file.
+ * @param {ExportedFile} file
+ * @returns {string | Uint8Array<ArrayBuffer>}
+ */
+export function contentOf({ text, base64 }) {
+  return base64 === undefined ? text ?? "" : Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+}
 
 /**
  * Create the menu "Export" and the button that copies the form as a cell.
@@ -130,7 +142,8 @@ const FORMATS = [["json", "JSON"], ["markdown", "Markdown"], ["csv", "CSV"]];
 export function createExportMenu(view) {
   const menu = createMenu(view, { text: "Export ▾", name: "Export" }, () => [
     ...FORMATS.map(([format, name]) => ({ label: `Download ${name}`, act: () => fetchExport(format, download) })),
-    ...FORMATS.map(([format, name]) => ({ label: `Copy ${name}`, act: () => fetchExport(format, copy) })),
+    ...FORMATS.filter(([format]) => COPIED.includes(format)).map(
+      ([format, name]) => ({ label: `Copy ${name}`, act: () => fetchExport(format, copy) })),
   ]);
   const title = "Copy the form as a cell that runs the same calls";
   const cell = button("Copy as cell", { class: "llm-link", title }, view.signal, () => {
@@ -144,14 +157,16 @@ export function createExportMenu(view) {
   const showCopied = (done, sentence) => (done ? view.status.say(sentence) : view.status.fail(COPY_FAILED));
   /**
    * @param {string} format
-   * @param {(file: {text: string, name: string, kind: string}) => void} act
+   * @param {(file: ExportedFile) => void} act
    */
   const fetchExport = (format, act) => {
     view.request("export", { format }).then(act, view.status.report);
   };
-  /** @param {{text: string, name: string, kind: string}} file */
-  const download = ({ text, name, kind }) => {
-    const url = URL.createObjectURL(new Blob([text], { type: `${kind};charset=utf-8` }));
+  /** @param {ExportedFile} file */
+  const download = (file) => {
+    const { name, kind } = file;
+    const type = file.base64 === undefined ? `${kind};charset=utf-8` : kind;
+    const url = URL.createObjectURL(new Blob([contentOf(file)], { type }));
     const link = h("a", { href: url, download: name, class: "llm-offscreen" });
     element.append(link);
     link.click();
@@ -159,9 +174,9 @@ export function createExportMenu(view) {
     setTimeout(() => URL.revokeObjectURL(url), 60_000);
     view.status.say(`Saved as ${name}.`);
   };
-  /** @param {{text: string, name: string}} file */
+  /** @param {ExportedFile} file */
   const copy = ({ text }) => {
-    copyText(text, element).then((done) => showCopied(done, "Copied."));
+    copyText(text ?? "", element).then((done) => showCopied(done, "Copied."));
   };
   /** @param {import("./answer_state.js").AnswerSet} answers */
   const paint = (answers) => {
