@@ -213,7 +213,7 @@ class TestFiles:
             lp.export(lp.runs(), given, path)
             assert (tmp_path / name).read_bytes().removeprefix(b"\xef\xbb\xbf") == as_text.encode()
 
-    @pytest.mark.parametrize("suffix", ["orc", "xlsx", "txt", "json.gz", "jsonl", "tsv"])
+    @pytest.mark.parametrize("suffix", ["orc", "xlsx", "txt", "json.gz", "tsv"])
     def test_another_suffix_is_refused_in_one_line(self, log, tmp_path, suffix):
         add(log)
         path = tmp_path / f"runs.{suffix}"
