@@ -92,10 +92,14 @@ def test_the_signature_is_that_of_the_source(name):
 
 
 def definitions(function):
-    """The functions and methods of a function's module, by name."""
+    """The functions and methods of a function's module, by name, without overloads for types."""
     tree = ast.parse(inspect.getsource(sys.modules[function.__module__]))
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    nodes = [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    nodes = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, kinds) and "overload" not in map(ast.unparse, node.decorator_list)
+    ]
     return {node.name: node for node in reversed(nodes)}  # the outermost of a name
 
 
