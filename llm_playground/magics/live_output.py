@@ -48,9 +48,10 @@ def watch(calls: Sequence[Call]) -> tuple[Run, ...]:
         finally:
             arrivals.put(None)
 
-    future = _runtime.submit(work())
     in_kernel = hasattr(get_ipython(), "kernel")
     screen = CellOutput(calls) if in_kernel else _Terminal(calls)
+    # After the output: an interrupt while that is made sends nothing.
+    future = _runtime.submit(work())
     try:
         _follow(arrivals, screen)
     except KeyboardInterrupt:
