@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from datetime import UTC, datetime
 
 import llm_playground as lp
@@ -53,16 +54,22 @@ def requests(model="openai:gpt-x"):
     }
 
 
+def record_next(log, request, execution, **known):
+    """A run whose id is above those of earlier ones; within a millisecond ids have no order."""
+    time.sleep(0.001)
+    return record(log, request, execution, **known)
+
+
 def fill(log, **known):
     """A run of each request, and one whose answer calls a tool; the runs by their names."""
     runs = {
-        name: record(log, request, execution_of(request, started_at=BEGAN), **known)
+        name: record_next(log, request, execution_of(request, started_at=BEGAN), **known)
         for name, request in requests().items()
     }
     asked = requests()["tools"]
     asked = Request(asked.model, asked.messages[:1], tools=asked.tools)
     execution = execution_of(asked, started_at=BEGAN, tags=("a", "b"))
-    runs["call"] = record(
+    runs["call"] = record_next(
         log,
         asked,
         execution,

@@ -22,8 +22,17 @@ from llm_playground.parts import (
 )
 from llm_playground.types import Request
 from tests.exporting import training_rules
-from tests.exporting.everything import CALL, PICTURE, WEATHER, fill, message, requests, vote
-from tests.runlog.actors import execution_of, record
+from tests.exporting.everything import (
+    CALL,
+    PICTURE,
+    WEATHER,
+    fill,
+    message,
+    record_next,
+    requests,
+    vote,
+)
+from tests.runlog.actors import execution_of
 
 ASKED = message("user", "Is it raining in Oslo?")
 ON_ONE_ENGINE = pytest.mark.parametrize("log", ["duckdb"], indirect=True)
@@ -40,7 +49,7 @@ TOOL = {
 def made(log, *content, request=None, **known):
     """A run of a request whose user message has this content."""
     request = request or Request("openai:gpt-x", (message("user", *content),))
-    return record(log, request, execution_of(request), **known)
+    return record_next(log, request, execution_of(request), **known)
 
 
 def exported(name, runs=None, **options):
