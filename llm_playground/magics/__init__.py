@@ -22,13 +22,13 @@ from IPython.core.magic import (
 
 from llm_playground import redaction, rendering
 from llm_playground.magics import chat, completion, failures, input_lines
-from llm_playground.magics.asking import Question, answered
 from llm_playground.magics.command_lines import asking, command, help_text
 from llm_playground.magics.options import Line, read_cell_line, read_line, usage_error
+from llm_playground.magics.question import Question, answered
 from llm_playground.types import Run
 
 if TYPE_CHECKING:
-    from llm_playground.magics.asking import Result
+    from llm_playground.magics.question import Result
     from llm_playground.request.messages import Turn
 
 _WARM_UP_S = 1.0

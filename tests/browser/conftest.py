@@ -62,21 +62,24 @@ def _end(notebook: NotebookPage) -> None:
 
 
 @pytest.fixture(autouse=True)
-def forgotten(request) -> Iterator[None]:
-    """A playground that is made again begins anew: each test has its own, without a draft.
-
-    The notebooks that the test itself opened end with it; those of the module's fixtures stay.
-    """
+def ended(request) -> Iterator[None]:
+    """The notebooks that a test itself opened end with it; those of its module's fixtures stay."""
     if "open_notebook" not in request.fixturenames:
         yield
         return
     opened = request.getfixturevalue("opened_notebooks")
-    for notebook in opened:
-        notebook.forget_playgrounds()
     shared = len(opened)
     yield
     while len(opened) > shared:
         _end(opened.pop())
+
+
+@pytest.fixture(autouse=True)
+def forgotten(request) -> None:
+    """A playground that is made again begins anew: each test has its own, without a draft."""
+    if "open_notebook" in request.fixturenames:
+        for notebook in request.getfixturevalue("opened_notebooks"):
+            notebook.forget_playgrounds()
 
 
 @pytest.fixture(scope="module")

@@ -452,6 +452,9 @@ def test_two_windows_of_one_notebook_show_and_send_one_form(opened, app):
     other.page.keyboard.type("Please: ", delay=20)
     for one in (other, notebook):
         expect(one.by("prompt")).to_have_value("Please: Say hello. And then")
+    other.page.keyboard.press("Control+Home")
+    for _ in "Please: ":
+        other.page.keyboard.press("ArrowRight")
     notebook.page.keyboard.type(" goodbye.")
     expect(other.by("prompt")).to_have_value("Please: Say hello. And then goodbye.")
     other.page.keyboard.type("do. ")  # the caret stayed where it was

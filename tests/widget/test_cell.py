@@ -12,6 +12,7 @@ from traitlets.config import Config
 import llm_playground as lp
 from llm_playground import comparison, magics
 from llm_playground.errors import ConfigError, InvalidParameterError
+from llm_playground.magics import question
 from llm_playground.widget.cell_source import as_cell
 from llm_playground.widget.form import Form, plan_calls
 
@@ -45,7 +46,7 @@ def asked(shell, monkeypatch):
             return [None] if len(calls) == 1 else ()
 
         with monkeypatch.context() as patch:
-            patch.setattr(magics, "watch", watch)
+            patch.setattr(question, "watch", watch)
             patch.setattr(comparison, "run_all", catch)
             patch.setattr(comparison, "compared", lambda *_: comparison.Comparison((), ()))
             shell.run_cell(cell).raise_error()
