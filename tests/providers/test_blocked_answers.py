@@ -8,7 +8,7 @@ from llm_playground import config, errors
 from llm_playground.events import Block, Finish, PartEnded, TextDelta
 from llm_playground.parts import Original
 from llm_playground.providers.errors import blocked_error
-from llm_playground.providers.gemini import answer_block
+from llm_playground.providers.gemini_endings import answer_block
 from llm_playground.types import Usage
 from tests.providers.failures import failure
 from tests.providers.formats import anthropic_stream, gemini_event, gemini_stream, openai_stream
