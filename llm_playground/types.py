@@ -466,14 +466,11 @@ class Run:
     def __repr__(self) -> str:
         # The repr is saved with the notebook, so keys are removed.
         start = shorten(redact(self.text[:1_000]))
-        ends = self._cost_and_id() if not self.cached else ["reused"]
+        cost = [] if self.cost_usd is None else [f"${self.cost_usd.normalize():f}"]
+        # Cost and id differ each time that a call is sent; outputs of a replay stay the same.
+        ends = ["reused"] if self.cached else [*cost, self.id]
         ends += [f"saved ${self.saved_usd.normalize():f}"] if self.saved_usd else []
         return f"Run({', '.join([printable(self.model), self.status, repr(start), *ends])})"
-
-    def _cost_and_id(self) -> list[str]:
-        """What differs each time that a call is sent."""
-        cost = [] if self.cost_usd is None else [f"${self.cost_usd.normalize():f}"]
-        return [*cost, self.id]
 
 
 def new_id() -> str:

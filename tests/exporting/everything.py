@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 from datetime import UTC, datetime
 
 import llm_playground as lp
@@ -22,6 +21,7 @@ WEATHER = Tool(
     {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 )
 CALL = ToolCall("c1", "weather", '{"city": "Oslo"}')
+_TIME_DIGITS = 13  # of an id: 48 bits and a hyphen
 BEGAN = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
 
@@ -55,9 +55,11 @@ def requests(model="openai:gpt-x"):
 
 
 def record_next(log, request, execution, **known):
-    """A run whose id is above those of earlier ones; within a millisecond ids have no order."""
-    time.sleep(0.001)
-    return record(log, request, execution, **known)
+    """A run whose id is below those of later ones; within a millisecond ids have no order."""
+    run = record(log, request, execution, **known)
+    while new_id()[:_TIME_DIGITS] == run.id[:_TIME_DIGITS]:
+        pass
+    return run
 
 
 def fill(log, **known):
