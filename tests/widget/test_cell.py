@@ -138,6 +138,14 @@ def test_prefers_the_magic(form, cell):
     assert as_cell(form) == cell
 
 
+@pytest.mark.parametrize("prompt", ["\\{{n}}\n", "\\{{f(n)}}\n", "\\\\{{n}}\n", "{{n\n"])
+def test_escaped_names_in_python(asked, prompt):
+    form = Form(prompt, models=["local"])
+
+    assert as_cell(form).startswith("import llm_playground as lp")
+    assert asked(as_cell(form)) == of_form(form)
+
+
 def test_a_long_line_is_python(asked):
     form = Form("Hi", "word " * 3_000, ["local"])
 
