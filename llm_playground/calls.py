@@ -40,7 +40,7 @@ from llm_playground.request.schemas import SchemaWarning, schema_from
 from llm_playground.request.secret_guard import Written
 from llm_playground.request.tables import inputs_of
 from llm_playground.request.tools import tools_from
-from llm_playground.types import Execution, Message, Request, Run
+from llm_playground.types import Execution, Message, Request, Run, ToolExecution, ToolUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,8 +276,13 @@ def stream(options: CallOptions) -> Stream:
     return Stream(partial(send, call), call.run_id)
 
 
-def next_call(call: Call, messages: tuple[Message, ...], runs: Iterable[Run]) -> Call:
-    """The call that continues a conversation after its ``runs``.
+def next_call(
+    call: Call,
+    messages: tuple[Message, ...],
+    runs: Iterable[Run],
+    tools: Iterable[ToolExecution | None] = (),
+) -> Call:
+    """The call that continues a conversation after its ``runs`` and the calls of ``tools``.
 
     Raises:
         ConfigError: It must not be sent.
@@ -287,7 +292,9 @@ def next_call(call: Call, messages: tuple[Message, ...], runs: Iterable[Run]) ->
     _check(request, replace(request, messages=messages[len(call.request.messages) :]), {})
     spent_usd = sum((run.cost_usd or Decimal(0) for run in runs), Decimal(0))
     confirm_worst_case([request], call.override, spent_usd, fresh=call.fresh)
-    [following] = _calls(request, _now(call.execution), fresh=call.fresh, override=call.override)
+    loop = ToolUse((call.execution.tool_use or call.execution).started_at, tuple(tools))
+    execution = _now(call.execution, loop)
+    [following] = _calls(request, execution, fresh=call.fresh, override=call.override)
     return following
 
 
@@ -438,9 +445,9 @@ def _execution(
     )
 
 
-def _now(execution: Execution) -> Execution:
+def _now(execution: Execution, tool_use: ToolUse | None = None) -> Execution:
     """An execution of one call from the same place that starts now."""
-    return replace(execution, iterations=1, started_at=datetime.now(UTC))
+    return replace(execution, iterations=1, started_at=datetime.now(UTC), tool_use=tool_use)
 
 
 def started_together(calls: Iterable[Call]) -> tuple[Call, ...]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from html import escape
 from typing import Any, TypeVar
@@ -30,11 +32,12 @@ from llm_playground.parts import ToolCall, ToolResult
 from llm_playground.redaction import printable, redact
 from llm_playground.request.messages import Turn
 from llm_playground.request.parameters import unknown_name
-from llm_playground.types import Message, Run, Status, Tool
+from llm_playground.types import Message, Run, Status, Tool, ToolExecution
 
 T = TypeVar("T")
 Confirm = Callable[[ToolCall], bool | Awaitable[bool]]
 Step = tuple[ToolCall, ToolResult]
+Made = tuple[ToolResult, ToolExecution | None]
 Send = Callable[[Call], Awaitable[Run]]
 # Awaits, or blocks until there is a result: one loop serves blocking and async callers.
 Wait = Callable[[Awaitable[Any]], Awaitable[Any]]
@@ -255,13 +258,14 @@ async def _rounds(loop: _ToolLoop, send_one: Send, wait: Wait) -> ToolRun:
         else:  # also a result for the model, so that the conversation can be continued
             notice = _limit_message(run.tool_calls, loop.max_rounds)
             problems = [notice] * len(run.tool_calls)
-        results = await wait(results_of(run.tool_calls, call.request.tools, problems))
+        made = await wait(results_of(run.tool_calls, call.request.tools, problems))
+        results = tuple(result for result, _ in made)
         steps += zip(run.tool_calls, results, strict=True)
         messages = (*messages, Message("tool", results))
         if notice is not None:
             _log.warning(notice)
             return ToolRun(tuple(runs), messages, tuple(steps), notice)
-        call = next_call(call, messages, runs)
+        call = next_call(call, messages, runs, [execution for _, execution in made])
 
 
 async def _problems(
@@ -316,31 +320,35 @@ def problem_of(call: ToolCall, tools: Sequence[Tool]) -> str | None:
 
 async def results_of(
     calls: Sequence[ToolCall], tools: Sequence[Tool], problems: Sequence[str | None]
-) -> tuple[ToolResult, ...]:
+) -> tuple[Made, ...]:
     """Make the calls of one answer in parallel; the results are in the order of the calls.
 
-    A call with a problem, None if it has none, is not made; the problem is its result.
-    Ordinary functions run in threads, coroutine functions on this loop.
+    A call with a problem, None if it has none, is not made; the problem is its result, and its
+    execution is None. Ordinary functions run in threads, coroutine functions on this loop.
     """
     by_name = {tool.name: tool for tool in tools}
     at_once = asyncio.Semaphore(_MAX_CALLS_AT_ONCE)
 
-    async def result_of(call: ToolCall, problem: str | None) -> ToolResult:
+    async def result_of(call: ToolCall, problem: str | None) -> Made:
         if problem is not None:
-            return _error_result(call, problem)
+            return _error_result(call, problem), None
         async with at_once:
             return await _result(by_name[call.name], call)
 
     return tuple(await asyncio.gather(*map(result_of, calls, problems)))
 
 
-async def _result(tool: Tool, call: ToolCall) -> ToolResult:
+async def _result(tool: Tool, call: ToolCall) -> Made:
+    started_at, began_s = datetime.now(UTC), time.perf_counter()
     value, error = await _outcome(lambda: tool.call and tool.call(**call.arguments))
     if error is None:  # in a thread too: values may be large, or their classes may misbehave
         value, error = await _outcome(lambda: _as_text(value))
+    duration_ms = (time.perf_counter() - began_s) * 1000
+    failed = None if error is None else type(error).__name__
+    execution = ToolExecution(call.id, call.name, started_at, duration_ms, failed)
     if error is None:
-        return ToolResult(call.id, call.name, _bounded(value))
-    return _error_result(call, _reason(error))
+        return ToolResult(call.id, call.name, _bounded(value)), execution
+    return _error_result(call, _reason(error)), execution
 
 
 def _bounded(text: str) -> str:

@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -348,6 +348,41 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolExecution:
+    """When a tool was called, and the class of the exception it raised; None if it raised none."""
+
+    id: str
+    name: str
+    started_at: datetime
+    duration_ms: float
+    error_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """Of a round of a tool loop after the first: when the loop began, and the calls before it.
+
+    ``calls`` are in the order of the results in the last message; None for one that was not made.
+    """
+
+    started_at: datetime
+    calls: tuple[ToolExecution | None, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON object, as in the log's column ``tool_use``.
+
+        >>> from datetime import UTC
+        >>> ToolUse(datetime(2026, 3, 31, tzinfo=UTC), (None,)).as_json()
+        {'started_at': '2026-03-31T00:00:00+00:00', 'calls': [None]}
+        """
+        calls = [
+            None if call is None else asdict(call) | {"started_at": call.started_at.isoformat()}
+            for call in self.calls
+        ]
+        return {"started_at": self.started_at.isoformat(), "calls": calls}
+
+
+@dataclass(frozen=True, slots=True)
 class Execution:
     """One prompt sent ``iterations`` times, with its origin.
 
@@ -368,6 +403,7 @@ class Execution:
     tags: tuple[str, ...] = ()
     process: str | None = None
     inputs: Inputs | None = None
+    tool_use: ToolUse | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -1,7 +1,6 @@
 """Runs as OpenTelemetry spans in a file, without and with their texts.
 
 ``server.address`` is that of the provider as it is configured now, since the log does not hold it.
-Calls of tools have no spans here, since the log does not hold their times.
 """
 
 from __future__ import annotations
@@ -13,17 +12,17 @@ from llm_playground.exporting.records import Exported, by_id, conversation
 from llm_playground.exporting.rows import Row
 from llm_playground.telemetry import content as content_attributes
 from llm_playground.telemetry import otlp_json
-from llm_playground.telemetry.spans import TracedRun, span_of
+from llm_playground.telemetry.spans import TracedRun, spans_of
 
 
 def to_otlp(runs: Exported) -> str:
     """A line of OTLP/JSON for each run, without its texts."""
-    return otlp_json.to_lines(map(span_of, _traced(runs, content=False)), __version__)
+    return otlp_json.to_lines(map(spans_of, _traced(runs, content=False)), __version__)
 
 
 def to_otlp_with_content(runs: Exported) -> str:
     """A line of OTLP/JSON for each run, with its messages and tools as far as they are stored."""
-    return otlp_json.to_lines(map(span_of, _traced(runs, content=True)), __version__)
+    return otlp_json.to_lines(map(spans_of, _traced(runs, content=True)), __version__)
 
 
 def _traced(runs: Exported, *, content: bool) -> Iterator[TracedRun]:
@@ -32,13 +31,15 @@ def _traced(runs: Exported, *, content: bool) -> Iterator[TracedRun]:
     )
     for row in runs.rows:
         prompt = prompts.get(row["prompt_id"] or "", {})
+        execution = executions.get(row["execution_id"] or "", {})
         yield TracedRun(
             {**row, **results.get(row["run_id"], {})},
-            executions.get(row["execution_id"] or "", {}).get("started_at"),
+            execution.get("started_at"),
             _base_url(row),
             prompt.get("schema_hash") is not None,
             (conversation(row, prompts) or None) if content else None,
             content_attributes.tools_of(prompt, definitions),
+            execution.get("tool_use"),
         )
 
 

@@ -71,7 +71,8 @@ UPDATE prompts SET system_prompt = NULL, user_prompt = NULL, messages = NULL, te
 WHERE id IN (SELECT id FROM purge_prompts) AND id = {_TEXTLESS.format("id")}
 """,  # noqa: S608 - constants of this module
     _UNUSED_PROMPTS,
-    "UPDATE executions SET inputs = NULL WHERE id IN (SELECT id FROM purge_executions)",
+    "UPDATE executions SET inputs = NULL, tool_use = NULL "
+    "WHERE id IN (SELECT id FROM purge_executions)",
     "UPDATE ratings SET note = NULL WHERE result_id IN (SELECT id FROM purge_runs)",
 )
 _NOTHING = (

@@ -83,12 +83,12 @@ def private_prompt(row: Row, privacy: Privacy) -> Row:
 def private_execution(row: Row, privacy: Privacy) -> Row:
     """The row of ``executions`` as the privacy settings allow to store it.
 
-    Without texts it has neither inputs nor hashes of variables: short values can be guessed from a
-    hash.
+    Without texts it has neither inputs nor calls of tools nor hashes of variables: short values can
+    be guessed from a hash.
     """
     if privacy.store == "texts":
         return _masked(row, ("inputs",), privacy.redact)
-    without = dict.fromkeys(("variables", "inputs"))
+    without = dict.fromkeys(("variables", "inputs", "tool_use"))
     return row | without | {"prompt_id": id_without_text(row["prompt_id"])}
 
 

@@ -86,6 +86,7 @@ EXECUTION_COLUMNS: dict[str, str] = {
     "git_dirty": "BOOLEAN",
     "variables": "JSON",
     "inputs": "JSON",
+    "tool_use": "JSON",
 }
 RESULT_COLUMNS: dict[str, str] = {
     "id": "VARCHAR",
@@ -214,6 +215,7 @@ def execution_row(execution: Execution) -> Row:
         "tags": list(execution.tags),
         "variables": dict(execution.variables) or None,
         "inputs": None if execution.inputs is None else execution.inputs.as_json(),
+        "tool_use": None if execution.tool_use is None else execution.tool_use.as_json(),
     }
     return _row(execution, EXECUTION_COLUMNS, converted)
 

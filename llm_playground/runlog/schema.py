@@ -337,6 +337,10 @@ ALTER TABLE executions ADD COLUMN inputs {json};
 """
 _V6 += _runs_view("inputs", RATINGS)
 
+# `tool_use`: when the tool loop of a later round began and its calls before the round ran, see
+# `llm_playground.types.ToolUse`; NULL for all other executions.
+_V7 = "ALTER TABLE executions ADD COLUMN tool_use {json};"
+
 # Which migrations were applied to a database.
 VERSIONS_TABLE = (
     "CREATE TABLE IF NOT EXISTS schema_migrations "
@@ -344,7 +348,7 @@ VERSIONS_TABLE = (
 )
 VERSION = "SELECT coalesce(max(version), 0) FROM schema_migrations"
 # Append only: version n is entry n - 1.
-_MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6)
+_MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6, _V7)
 NEWEST = len(_MIGRATIONS)
 
 # The tables of a backup, in the order in which they are restored.

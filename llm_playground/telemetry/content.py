@@ -43,6 +43,45 @@ def attributes(
             yield name, json.dumps(value, ensure_ascii=False)
 
 
+def tool_attributes(
+    messages: Sequence[Mapping[str, Any]],
+    number: int,
+    name: str,
+    tools: Iterable[Mapping[str, Any]],
+) -> Iterator[tuple[str, str | None]]:
+    """The attributes with the texts of a tool call: the call at a place of the last ones, from 0.
+
+    >>> call = {"type": "tool_call", "arguments": '{"city": "Oslo"}'}
+    >>> result = {"type": "tool_result", "text": "rain"}
+    >>> messages = [{"role": "assistant", "content": [call]}, {"role": "tool", "content": [result]}]
+    >>> for attribute in tool_attributes(messages, 0, "weather", ()):
+    ...     print(attribute)
+    ('gen_ai.tool.description', None)
+    ('gen_ai.tool.call.arguments', '{"city": "Oslo"}')
+    ('gen_ai.tool.call.result', 'rain')
+    """
+    known = (tool.get("description") for tool in tools if tool["name"] == name)
+    yield "gen_ai.tool.description", next(known, None)
+    called = _last_part(messages, "assistant", ("tool_call",), number)
+    arguments = None if called is None else _arguments(called)
+    yield (
+        "gen_ai.tool.call.arguments",
+        None if arguments is None else json.dumps(arguments, ensure_ascii=False),
+    )
+    result = _last_part(messages, "tool", ("tool_result", "tool_error"), number)
+    yield "gen_ai.tool.call.result", None if result is None else str(result.get("text", ""))
+
+
+def _last_part(
+    messages: Sequence[Mapping[str, Any]], role: str, kinds: Sequence[str], number: int
+) -> Mapping[str, Any] | None:
+    """The part at a place among those of some types in the last message of a role."""
+    contents = [one.get("content") for one in messages if one.get("role") == role]
+    parts = contents[-1] if contents and isinstance(contents[-1], list) else []
+    found = [one for one in parts if isinstance(one, Mapping) and one.get("type") in kinds]
+    return found[number] if number < len(found) else None
+
+
 def tools_of(prompt: Row, definitions: Mapping[str, Row]) -> list[Json]:
     """The tools of a row of ``prompts`` whose rows of ``definitions`` are known, by their ids.
 

@@ -22,7 +22,7 @@ from llm_playground.config.tracing import NOT_INSTALLED
 from llm_playground.redaction import printable
 from llm_playground.runlog.rows import Row, clean_json
 from llm_playground.telemetry import content
-from llm_playground.telemetry.spans import TracedRun, span_of
+from llm_playground.telemetry.spans import TracedRun, spans_of
 from llm_playground.types import Request
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ class _Ended:
             row.get("schema_hash") is not None,
             row["messages"] if self.has_content else None,
             content.tools_of(row, {one["id"]: one for one in begun.definitions}),
+            row.get("tool_use"),
         )
 
 
@@ -119,7 +120,8 @@ class _Outbox:
             while self.waiting:
                 run = self.waiting.popleft()
                 try:
-                    self._emitter().emit(span_of(run.traced()), run.begun.parent)
+                    for span in spans_of(run.traced()):
+                        self._emitter().emit(span, run.begun.parent)
                 except ImportError:
                     self._warn(NOT_INSTALLED)
                 except Exception as error:

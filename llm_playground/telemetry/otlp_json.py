@@ -18,15 +18,19 @@ _KINDS: Mapping[Kind, int] = {"internal": 1, "client": 3}
 _ERROR = 2
 
 
-def to_lines(spans: Iterable[Span], version: str) -> str:
-    """The spans with their children, a line for each; ``version`` is that of this package."""
+def to_lines(runs: Iterable[Iterable[Span]], version: str) -> str:
+    """The spans of each run with their children, in a line; ``version`` is that of this package."""
     scope = {"name": SCOPE, "version": version}
     resource = {"attributes": _attributes({"service.name": SCOPE})}
     return "".join(
         json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [spans_of_run]}]}) + "\n"
         for spans_of_run in (
-            {"scope": scope, "spans": list(_with_children(span)), "schemaUrl": SCHEMA_URL}
-            for span in spans
+            {
+                "scope": scope,
+                "spans": [one for span in spans for one in _with_children(span)],
+                "schemaUrl": SCHEMA_URL,
+            }
+            for spans in runs
         )
     )
 

@@ -1,10 +1,10 @@
-"""The spans of a run: the call, and each of its attempts if there were several.
+"""The spans of a run: the call, each of its attempts if there were several, and calls of tools.
 
 They follow OpenTelemetry's semantic conventions for generative AI (repository
 ``open-telemetry/semantic-conventions-genai``), which are in development; attributes in
 ``llm_playground.*`` are this package's own. Ids are derived from those of the run, so that the same
 run has the same ids wherever its spans are made. Runs that were started together, such as those of
-a comparison, are one trace.
+a comparison, are one trace; so are the rounds of ``lp.ask_with_tools`` with their calls of tools.
 """
 
 from __future__ import annotations
@@ -92,6 +92,7 @@ class TracedRun:
     has_schema: bool = False
     messages: Sequence[Mapping[str, Any]] | None = None
     tools: Sequence[Mapping[str, Any]] = ()
+    tool_use: object = None  # as JSON, see `llm_playground.types.ToolUse`
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +111,27 @@ class Span:
     children: Sequence[Span] = field(default_factory=tuple)
 
 
-def span_of(run: TracedRun) -> Span:
-    """The span of a run, with those of its attempts if there were several.
+def spans_of(run: TracedRun) -> list[Span]:
+    """The spans of the calls of tools whose results a run sends, then that of the run.
+
+    The latter has those of its attempts if there were several.
 
     >>> row = {"run_id": "r1", "model": "openai:gpt-x", "started_at": "2026-03-31T12:00:00Z"}
-    >>> span = span_of(TracedRun(row))
+    >>> [span] = spans_of(TracedRun(row))
     >>> span.name, span.kind, span.attributes["gen_ai.provider.name"]
     ('chat gpt-x', 'client', 'openai')
     """
+    trace_id = _id(f"trace {_group(run)}", 16)
+    calls = _tool_use(run).get("calls")
+    tools = [
+        _tool_call(run, trace_id, number, call)
+        for number, call in enumerate(calls if isinstance(calls, list) else ())
+        if isinstance(call, Mapping) and _nanoseconds(call.get("started_at"))
+    ]
+    return [*tools, _chat(run, trace_id)]
+
+
+def _chat(run: TracedRun, trace_id: str) -> Span:
     row, model = run.row, _model_name(run.row)
     start_ns = _nanoseconds(row.get("started_at"))
     sent_ns = start_ns + _ms(row.get("queue_ms"))
@@ -126,7 +140,6 @@ def span_of(run: TracedRun) -> Span:
     end_ns = max([sent_ns + _ms(row.get("response_time_ms")), *(end for _, end in ends)])
     is_call = not row.get("cached") and row.get("provider") != "local"
     attributes = {name: value for name, value in _attributes(run) if value is not None}
-    trace_id = _id(f"trace {_group(run)}", 16)
     shown = zip(attempts, ends, strict=True) if len(attempts) > 1 else ()
     return Span(
         f"chat {model}",
@@ -149,11 +162,41 @@ def _group(run: TracedRun) -> str:
 
     As in :mod:`llm_playground.reports.run_groups`: a later start is that of another program's row.
     """
-    row, asked_ns = run.row, _nanoseconds(run.asked_at)
+    row, asked_ns = run.row, _nanoseconds(_tool_use(run).get("started_at") or run.asked_at)
     if not asked_ns or asked_ns > _nanoseconds(row.get("started_at")):
         return str(row.get("execution_id") or row["run_id"])
     place = (row.get(name) or "" for name in ("source", "notebook", "cell_id"))
     return " ".join([str(asked_ns), *map(str, place)])
+
+
+def _tool_use(run: TracedRun) -> Mapping[str, Any]:
+    return run.tool_use if isinstance(run.tool_use, Mapping) else {}
+
+
+def _tool_call(run: TracedRun, trace_id: str, number: int, call: Mapping[str, Any]) -> Span:
+    """The span of a call of a tool; its texts are those of the messages that the run sends."""
+    name, failed = str(call.get("name")), _as(str, call.get("error_type"))
+    attributes: dict[str, Value | None] = {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": name,
+        "gen_ai.tool.type": "function",
+        "gen_ai.tool.call.id": _as(str, call.get("id")),
+        "error.type": failed,
+    }
+    texts: dict[str, str | None] = {}
+    if run.messages is not None:
+        texts = dict(content.tool_attributes(run.messages, number, name, run.tools))
+    start_ns = _nanoseconds(call.get("started_at"))
+    return Span(
+        f"execute_tool {name}",
+        "internal",
+        trace_id,
+        _id(f"tool {number} of {run.row['run_id']}", 8),
+        start_ns,
+        start_ns + _ms(call.get("duration_ms")),
+        {key: value for key, value in {**attributes, **texts}.items() if value is not None},
+        error=None if failed is None else texts.get("gen_ai.tool.call.result") or "",
+    )
 
 
 def _attributes(run: TracedRun) -> Iterator[tuple[str, Value | None]]:
@@ -317,7 +360,10 @@ def _ms(value: object) -> int:
 
 def _nanoseconds(moment: object) -> int:
     if isinstance(moment, str):
-        moment = datetime.fromisoformat(moment)
+        try:
+            moment = datetime.fromisoformat(moment)
+        except ValueError:  # another program wrote it
+            return 0
     if not isinstance(moment, datetime):
         return 0
     utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -12,10 +13,11 @@ from llm_playground.errors import RunLogError
 from llm_playground.parts import TextPart
 from llm_playground.request.schemas import schema_from
 from llm_playground.runlog import open_log
-from llm_playground.types import Message, Request, Schema, Tool
+from llm_playground.runlog.reading import json_value
+from llm_playground.types import Message, Request, Schema, Tool, ToolExecution, ToolUse
 from llm_playground.widget.stored_runs import session_of, stored_runs
 from tests.retention.test_images import purge
-from tests.runlog.actors import record
+from tests.runlog.actors import execution_of, record
 
 KEY = "sk-" + "proj-" + "a1B2" * 10
 # Names in an order that PostgreSQL's JSONB does not keep.
@@ -28,6 +30,21 @@ ANSWER = Schema("Answer", SHAPE, json.loads)
 def asks(question, *tools, schema=None):
     messages = (Message("user", (TextPart(question),)),)
     return Request("anthropic:claude-x", messages, tools=tools, schema=schema)
+
+
+def test_the_calls_of_a_tool_loop_are_stored_until_a_purge_of_texts(log):
+    began = datetime(2026, 3, 31, tzinfo=UTC)
+    called = ToolExecution("c1", "look", began, 2.5, "LookupError")
+    request = asks("All?", LOOK)
+    use = ToolUse(began, (None, called))
+    record(log, request, execution_of(request, started_at=began, tool_use=use))
+    record(log, request)
+
+    columns = "SELECT tool_use FROM executions ORDER BY started_at"
+    first, other = (json_value(row["tool_use"]) for row in log.rows(columns))
+    assert (first, other) == (use.as_json(), None)
+    purge("1d", keep="metrics", dry_run=False)
+    assert [row["tool_use"] for row in log.rows(columns)] == [None, None]
 
 
 def stored(log):

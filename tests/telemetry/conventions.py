@@ -1,6 +1,6 @@
 """Attributes of OpenTelemetry's conventions by name, with their types, and the JSON of messages.
 
-Written by hand from the document ``client-inference.md`` of
+Written by hand from the documents ``client-inference.md`` and ``execute-tool.md`` of
 ``open-telemetry/semantic-conventions-genai`` (schema 1.42.0-dev, commit 024a4f94), and from
 ``open-telemetry/semantic-conventions`` v1.44.0 for ``error``, ``http`` and ``server``.
 """
@@ -78,6 +78,9 @@ def check(name, attributes):
     if name.startswith("chat "):
         assert set(attributes) >= REQUIRED
         assert name == f"chat {attributes['gen_ai.request.model']}"
+    if name.startswith("execute_tool "):
+        assert attributes["gen_ai.operation.name"] == "execute_tool"
+        assert name == f"execute_tool {attributes['gen_ai.tool.name']}"
     assert ("server.address" in attributes) == ("server.port" in attributes)
     for attribute, value in attributes.items():
         if attribute.startswith(OWN):

@@ -25,6 +25,7 @@ from tests.telemetry.test_otlp_files import ERROR, attributes_of, decoded
 from tests.test_tool_use import answering, calling, weather
 
 KEY = "sk-" + "planted" * 4
+TIMES = ("start_time_unix_nano", "end_time_unix_nano")
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +59,13 @@ def received(server):
     return sorted(spans, key=lambda span: span.start_time_unix_nano)
 
 
+def assert_same_span(sent, filed):
+    """A span that was sent is that of the export, but for what only one of them has."""
+    assert attributes_of(sent) == attributes_of(filed)
+    for name in (*("trace_id", "span_id", "name", "kind", "status"), *TIMES):
+        assert getattr(sent, name) == getattr(filed, name), name
+
+
 FORMATS = [
     ("openai:gpt-4o", "chat_completions", openai_stream, "OPENAI", "/v1"),
     ("openai:gpt-4o", "responses", responses_stream, "OPENAI", "/v1"),
@@ -81,10 +89,7 @@ def test_a_run_of_each_wire_format_is_the_span_of_its_export(
     [span] = received(collector)
     [filed] = decoded(lp.export(run, "otlp-content"))
     attributes = attributes_of(span)
-    assert attributes == attributes_of(filed)
-    for name in ("trace_id", "span_id", "name", "kind", "start_time_unix_nano"):
-        assert getattr(span, name) == getattr(filed, name)
-    assert span.end_time_unix_nano == filed.end_time_unix_nano
+    assert_same_span(span, filed)
     assert attributes["gen_ai.usage.output_tokens"] == 5
     assert attributes["gen_ai.request.max_tokens"] == 9
     assert attributes["server.port"] == int(server.url.rpartition(":")[2])
@@ -92,27 +97,80 @@ def test_a_run_of_each_wire_format_is_the_span_of_its_export(
     assert answer["parts"] == [{"type": "text", "content": "It rains."}]
 
 
-def test_errors_with_attempts_and_rounds_with_tools(collector, serve):
+def test_errors_with_attempts(collector, serve):
     lp.configure(telemetry="content", retry={"attempts": 2, "first_wait_s": 0})
     serve(json_reply(429, {"error": {"message": "slow down"}}))
     with pytest.raises(LLMError):
         lp.ask("Hi.", "openai:gpt-4o")
-    serve(calling(("weather", {"city": "Oslo"})), answering("Rain."))
-    lp.ask_with_tools("Umbrella?", "openai:gpt-4o", tools=[weather])
-    spans = received(collector)
-    chats = [span for span in spans if span.name.startswith("chat ")]
-    attempts = [span for span in spans if span.name.startswith("attempt ")]
-    assert (len(chats), len(attempts)) == (3, 2)
-    failed, first, last = chats
+    failed, *attempts = received(collector)
+    assert [span.name for span in attempts] == ["attempt 1", "attempt 2"]
     assert failed.status.code == ERROR
     assert "slow down" in failed.status.message
     assert attributes_of(failed)["error.type"] == "RateLimitError"
     assert {one.parent_span_id for one in attempts} == {failed.span_id}
-    assert attributes_of(first)["gen_ai.response.finish_reasons"] == ["tool_call"]
-    [tool] = json.loads(attributes_of(first)["gen_ai.tool.definitions"])
-    assert (tool["name"], tool["description"]) == ("weather", "The weather forecast.")
-    asked = json.loads(attributes_of(last)["gen_ai.input.messages"])
-    assert asked[-1]["parts"][0]["response"] == "1 days of rain in Oslo"
+
+
+def tides(city: str) -> str:
+    """High tides."""
+    raise LookupError(f"{city} has none")
+
+
+def rounds_with_tools(serve, telemetry, **settings):
+    """Three rounds: two calls of tools of which one fails, a call of an unknown one, an answer."""
+    serve(
+        calling(("weather", {"city": "Oslo"}), ("tides", {"city": "Oslo"}), ("wether", {})),
+        calling(("weather", {"city": "Rome"})),
+        answering("Rain."),
+    )
+    lp.configure(telemetry=telemetry, **settings)
+    lp.ask_with_tools("Umbrella?", "openai:gpt-4o", tools=[weather, tides])
+
+
+def test_calls_of_tools_are_spans_in_the_trace_of_their_rounds(collector, serve, monkeypatch):
+    rounds_with_tools(serve, "content")
+    first, *tools, second, third, last = received(collector)
+    assert len({span.trace_id for span in (first, *tools, second, third, last)}) == 1
+    tools.sort(key=lambda span: attributes_of(span)["gen_ai.tool.call.id"])
+    assert [span.name for span in tools] == ["execute_tool weather", "execute_tool tides"]
+    assert third.name == "execute_tool weather"
+    common = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.type": "function"}
+    assert attributes_of(tools[0]) == {
+        **common,
+        "gen_ai.tool.name": "weather",
+        "gen_ai.tool.call.id": "call_0",
+        "gen_ai.tool.description": "The weather forecast.",
+        "gen_ai.tool.call.arguments": '{"city": "Oslo"}',
+        "gen_ai.tool.call.result": "1 days of rain in Oslo",
+    }
+    assert attributes_of(tools[1])["error.type"] == "LookupError"
+    assert (tools[1].status.code, tools[1].status.message) == (
+        *(ERROR, "LookupError: Oslo has none"),
+    )
+    for tool in tools:
+        begun, ended = tool.start_time_unix_nano, tool.end_time_unix_nano
+        assert first.start_time_unix_nano <= begun <= second.start_time_unix_nano
+        assert begun < ended
+    filed = {span.span_id: span for span in decoded(lp.export(lp.runs(), "otlp-content"))}
+    sent = received(collector)
+    assert len(filed) == len(sent) == 6
+    for span in sent:
+        assert_same_span(span, filed[span.span_id])
+
+
+def test_calls_of_tools_have_no_texts_unless_asked_for(collector, serve):
+    rounds_with_tools(serve, "spans")
+    spans = received(collector)
+    assert [span.name for span in spans].count("execute_tool tides") == 1
+    assert len({span.trace_id for span in spans}) == 1
+    for span in (*spans, *decoded(lp.export(lp.runs(), "otlp"))):
+        assert "Oslo" not in str(span)
+        assert "High tides" not in str(span)
+
+
+def test_without_stored_texts_no_tool_is_named(collector, serve):
+    rounds_with_tools(serve, "content", privacy="metrics")
+    assert [span.name for span in received(collector)] == ["chat gpt-4o"] * 3
+    assert lp.sql("SELECT count(tool_use) AS n FROM executions").n[0] == 0
 
 
 @pytest.mark.parametrize(

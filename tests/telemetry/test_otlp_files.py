@@ -23,9 +23,9 @@ from llm_playground.parts import (
 )
 from llm_playground.runlog import open_log
 from llm_playground.telemetry.otlp_json import to_lines
-from llm_playground.telemetry.spans import SCHEMA_URL, TracedRun, span_of
-from llm_playground.types import Attempt, Parameters, Request, Usage
-from tests.exporting.everything import BEGAN, PICTURE, fill, message
+from llm_playground.telemetry.spans import SCHEMA_URL, TracedRun, spans_of
+from llm_playground.types import Attempt, Parameters, Request, ToolExecution, ToolUse, Usage
+from tests.exporting.everything import BEGAN, PICTURE, fill, message, record_next
 from tests.runlog.actors import execution_of, record
 from tests.telemetry import conventions
 
@@ -192,12 +192,18 @@ def test_attempts_are_children_and_a_failure_is_an_error(log):
 def test_ids_are_stable_and_a_comparison_is_one_trace(log, monkeypatch, tmp_path):
     for model in ("openai:a", "anthropic:b"):
         request = Request(model, (message("user", "Hi."),))
-        record(log, request, execution_of(request, started_at=BEGAN))
+        record_next(log, request, execution_of(request, started_at=BEGAN))
+    later = BEGAN + timedelta(seconds=1)
     alone = Request("openai:a", (message("user", "Hi."),))
-    record(log, alone, execution_of(alone, started_at=BEGAN + timedelta(seconds=1)))
+    record_next(log, alone, execution_of(alone, started_at=later))
+    called = ToolExecution("c1", "weather", BEGAN, 2.5)
+    round_2 = execution_of(alone, started_at=later, tool_use=ToolUse(BEGAN, (None, called)))
+    record_next(log, alone, round_2)
     spans = exported()
-    assert len({span.span_id for span in spans}) == 3
-    assert [span.trace_id == spans[0].trace_id for span in spans] == [True, True, False]
+    assert len({span.span_id for span in spans}) == 5
+    traces = [span.trace_id == spans[0].trace_id for span in spans]
+    assert traces == [True, True, False, True, True]
+    assert spans[3].end_time_unix_nano - spans[3].start_time_unix_nano == 2_500_000
     lp.export(lp.runs(), path=tmp_path / "runs.json")
     monkeypatch.setenv("LLM_PLAYGROUND_LOG", str(tmp_path / "other.duckdb"))
     lp.import_runs(tmp_path / "runs.json")
@@ -223,7 +229,8 @@ def test_ids_are_stable_and_a_comparison_is_one_trace(log, monkeypatch, tmp_path
 )
 def test_providers_have_the_names_of_the_conventions(model, url, name):
     row = {"run_id": "r", "model": model, "provider": model.partition(":")[0]}
-    attributes = span_of(TracedRun(row, base_url=url)).attributes
+    [span] = spans_of(TracedRun(row, base_url=url))
+    attributes = span.attributes
     assert attributes["gen_ai.provider.name"] == name
     assert name in conventions.PROVIDERS or name == "mine"
     assert attributes["server.port"] == (8000 if name == "mine" else 443)
@@ -272,21 +279,30 @@ ROWS = st.fixed_dictionaries(
         "input_tokens": st.none() | st.integers(0, 2**40),
     },
 )
+MOMENTS = TEXTS | st.datetimes(timezones=st.just(UTC)).map(str)
+CALLS = st.fixed_dictionaries({}, optional={"name": TEXTS, "id": ANYTHING, "error_type": ANYTHING})
+TIMED = st.fixed_dictionaries({"started_at": MOMENTS, "duration_ms": ANYTHING})
+TOOL_USE = ANYTHING | st.fixed_dictionaries(
+    {"started_at": ANYTHING | MOMENTS},
+    optional={"calls": ANYTHING | st.lists(st.builds(dict.__or__, CALLS, TIMED), max_size=3)},
+)
 
 
 @settings(max_examples=50, deadline=None)
-@given(ROWS, TEXTS, ANYTHING)
-def test_any_row_is_read_back_as_it_was(row, prompt, base_url):
+@given(ROWS, TEXTS, ANYTHING, TOOL_USE)
+def test_any_row_is_read_back_as_it_was(row, prompt, base_url, tool_use):
     messages = [{"role": "user", "content": prompt}]
-    span = span_of(TracedRun(row, row.get("started_at"), str(base_url), messages=messages))
-    found = list(decoded(to_lines([span], "1")))
-    assert [one.name for one in found] == [span.name, *(child.name for child in span.children)]
-    for made, read in zip([span, *span.children], found, strict=True):
+    run = TracedRun(row, row.get("started_at"), str(base_url), messages=messages, tool_use=tool_use)
+    *tools, span = spans_of(run)
+    found = list(decoded(to_lines([[*tools, span]], "1")))
+    spans = [*tools, span, *span.children]
+    assert [one.name for one in found] == [one.name for one in spans]
+    for made, read in zip(spans, found, strict=True):
         assert read.span_id.hex() == made.span_id
         assert read.start_time_unix_nano == made.start_ns
         attributes = attributes_of(read)
         assert attributes == {name: _plain(value) for name, value in made.attributes.items()}
-    asked = json.loads(attributes_of(found[0])["gen_ai.input.messages"])
+    asked = json.loads(attributes_of(found[len(tools)])["gen_ai.input.messages"])
     assert asked[0]["parts"][0]["content"] == prompt
 
 
