@@ -43,7 +43,7 @@ def test_the_calls_of_a_tool_loop_are_stored_until_a_purge_of_texts(log):
     columns = "SELECT tool_use FROM executions ORDER BY started_at"
     first, other = (json_value(row["tool_use"]) for row in log.rows(columns))
     assert (first, other) == (use.as_json(), None)
-    purge("1d", keep="metrics", dry_run=False)
+    purge(keep="metrics")
     assert [row["tool_use"] for row in log.rows(columns)] == [None, None]
 
 
