@@ -20,6 +20,7 @@ from llm_playground.exporting.records import Exported, by_id, conversation, part
 from llm_playground.exporting.rows import Row, earlier_turns
 from llm_playground.parts import ToolCall
 from llm_playground.runlog.reading import json_value
+from llm_playground.runlog.rows import clean_json
 
 Json = dict[str, Any]
 
@@ -195,7 +196,8 @@ class ChatRuns:
             parsed = ToolCall("", "", text).arguments
         except (ValueError, RecursionError):
             raise LeftOut("with tool calls whose arguments are not JSON") from None
-        arguments: object = text if self.format.arguments is str else parsed
+        # Escapes in the text may be lone surrogates, which a file in UTF-8 cannot hold.
+        arguments: object = text if self.format.arguments is str else clean_json(parsed)
         function = {"name": str(call.get("name", "")), "arguments": arguments}
         return {"id": str(call.get("id", "")), "type": "function", "function": function}
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from llm_playground.runlog.reading import json_value
-from llm_playground.runlog.rows import Row
+from llm_playground.runlog.rows import Row, clean_json
 
 Json = dict[str, Any]
 
@@ -120,7 +120,7 @@ def _arguments(part: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a JSON value i
     given = part.get("arguments")
     if isinstance(given, str):
         with suppress(ValueError, RecursionError):
-            return json.loads(given)
+            return clean_json(json.loads(given))  # escapes may be lone surrogates
     return given
 
 

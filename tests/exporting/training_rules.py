@@ -14,10 +14,15 @@ ROLES = {"system", "user", "assistant", "tool"}
 
 
 def read(text):
-    """The lines; each is one JSON object without repeated names, and ends in a line feed."""
+    """The lines; each is one JSON object without repeated names, and ends in a line feed.
+
+    All texts can be encoded as UTF-8, also those that are escaped.
+    """
     assert text.endswith("\n")
     lines = text.removesuffix("\n").split("\n")
-    return [json.loads(line, object_pairs_hook=_unique, parse_constant=_refused) for line in lines]
+    read = [json.loads(line, object_pairs_hook=_unique, parse_constant=_refused) for line in lines]
+    assert json.dumps(read, ensure_ascii=False).encode()
+    return read
 
 
 def _unique(pairs):
