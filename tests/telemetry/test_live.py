@@ -1,6 +1,7 @@
 """Spans sent to a collector on loopback as runs end, and what that costs a call: nothing."""
 
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -255,40 +256,45 @@ def test_without_the_package_a_setting_is_refused(home, monkeypatch):
 
 
 SCRIPT = """
-    import sys
+    import os, sys
     import llm_playground as lp
-    if sys.argv[1] == "missing":
-        sys.modules["opentelemetry"] = None
-    for _ in range(2):
-        print(lp.ask("Hi.", "openai:gpt-4o").text)
-    if sys.argv[1] == "off":
-        assert not [name for name in sys.modules if name.startswith("opentelemetry")]
-        assert "llm_playground.telemetry.live" not in sys.modules
+
+    def ask_twice(case, variable):
+        os.environ["LLM_PLAYGROUND_TELEMETRY"] = variable
+        for _ in range(2):
+            print(lp.ask("Hi.", "openai:gpt-4o", tags=case).text)
+        print(case, file=sys.stderr)
+
+    ask_twice("off", "off")
+    ask_twice("odd", "yes")
+    assert not [name for name in sys.modules if name.startswith("opentelemetry")]
+    assert "llm_playground.telemetry.live" not in sys.modules
+    sys.modules["opentelemetry"] = None
+    ask_twice("missing", "spans")
+    sys.modules["llm_playground.telemetry.live"].flush()
+    print("flushed", file=sys.stderr)
+    del sys.modules["opentelemetry"]
+    ask_twice("on", "spans")
 """
 
 
-@pytest.mark.parametrize(
-    ("case", "variable", "exported", "warning"),
-    [
-        ("off", "off", 0, ""),
-        ("odd", "yes", 0, "LLM_PLAYGROUND_TELEMETRY is 'yes'; it takes off, spans, content."),
-        ("missing", "spans", 0, 'pip install "llm_playground[otel]"'),
-        ("on", "spans", 2, ""),
-    ],
-)
-def test_the_variable_and_the_end_of_a_process(
-    collector, serve, monkeypatch, case, variable, exported, warning
-):
+def test_the_variable_and_the_end_of_a_process(collector, serve):
     serve(Reply(openai_stream(["Hello."])))
-    monkeypatch.setenv("LLM_PLAYGROUND_TELEMETRY", variable)
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(SCRIPT), case],
+        [sys.executable, "-c", textwrap.dedent(SCRIPT)],
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (0, "Hello.\nHello.\n"), done.stderr
-    assert done.stderr.count("\n") == (1 if warning else 0), done.stderr
-    assert warning in done.stderr
-    assert len(received(collector)) == exported
+    assert (done.returncode, done.stdout) == (0, "Hello.\n" * 8), done.stderr
+    off, odd, missing, on = re.split("odd\n|flushed\n|^off\n", done.stderr, flags=re.MULTILINE)
+    assert off == ""
+    assert odd.startswith("LLM_PLAYGROUND_TELEMETRY is 'yes'; it takes off, spans, content.")
+    assert odd.count("\n") == 1
+    warnings = missing.replace("missing\n", "")
+    assert 'pip install "llm_playground[otel]"' in warnings
+    assert warnings.count("\n") == 1
+    assert on == "on\n"
+    spans = received(collector)
+    assert [attributes_of(span)["llm_playground.tags"] for span in spans] == [["on"]] * 2
