@@ -1,6 +1,6 @@
 """A run log on a PostgreSQL server: at most one connection per process, open only while in use.
 
-A connection is opened for each use of the log and closed after it, so that 180 kernels share 50
+A connection is opened for each use of the log and closed after it, so that 80 kernels share 50
 connections. For the same reason there is no connection pool here: a pooled read takes 0.5 ms
 instead of 7 ms, but each kernel would keep a connection. A connection has no state between
 transactions, because a pooler on the way may give each of them to another server process.

@@ -124,7 +124,7 @@ async def ask(endpoint: Endpoint, prompt: str = "Say hello.", max_tokens: int = 
 def get(endpoint: Endpoint, path: str, key: str | None, method: str = "GET", **headers: str):
     authorization = {"Authorization": f"Bearer {key}"} if key is not None else {}
     url = endpoint.base_url.removesuffix("/v1") + path
-    with httpx2.Client(trust_env=False, timeout=10) as client:
+    with httpx2.Client(trust_env=False, timeout=120) as client:
         return client.request(method, url, headers=authorization | headers, json={"messages": []})
 
 

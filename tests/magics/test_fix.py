@@ -1,5 +1,8 @@
 """``%llm fix`` sends the newest traceback without secrets; ``--cell`` makes a cell of the code."""
 
+import inspect
+import sys
+
 import pytest
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
@@ -28,6 +31,15 @@ def shell(server):
     started.run_cell("%llm use gpt-4o")
     yield started
     magics.unload(started)
+
+
+@pytest.fixture
+def few_frames():
+    """IPython takes seconds to show a thousand frames."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 150)
+    yield
+    sys.setrecursionlimit(limit)
 
 
 def asked(server):
@@ -69,7 +81,7 @@ def test_the_cell_and_its_traceback_are_sent_without_keys_and_values(shell, serv
         ("def f(): f()\nf()", "RecursionError"),
     ],
 )
-def test_every_kind_of_failure_is_described(shell, server, code, error):
+def test_every_kind_of_failure_is_described(shell, server, few_frames, code, error):
     shell.run_cell(code)
     shell.run_cell("%%llm fix\nBriefly.").raise_error()
 

@@ -146,7 +146,7 @@ class TestTrouble:
             target=lambda: said.append(self.error_of(tmp_path / "pipe")), daemon=True
         )
         reader.start()
-        reader.join(10)
+        reader.join(60)
 
         assert "not a regular file" in said[0]
 
