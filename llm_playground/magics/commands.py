@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from IPython.display import display
 
@@ -236,15 +237,21 @@ def _replay_state() -> Iterator[str]:
     yield f"Mode {config.mode()}. %llm replay on, off or record changes it."
     paths = [path for path in kernel.paths_to_replay() if path.exists()]
     if not paths:
-        yield f"There is no recording at {kernel.own_path() or kernel.FOLDER}."
+        yield f"There is no recording at {_below_here(kernel.own_path() or Path(kernel.FOLDER))}."
     for path in paths:
         answers = sum(len(entry.answers) for entry in kernel.file(path).read().entries)
-        yield f"{path}: {count(answers, 'answer')}."
+        yield f"{_below_here(path)}: {count(answers, 'answer')}."
     yield (
         f"This kernel: {use.from_file} from recordings, {use.from_log} from the log, "
         f"{use.recorded} recorded, {len(use.missed)} without an answer."
     )
     yield from use.missed[-_MISSES_SHOWN:]
+
+
+def _below_here(path: Path) -> Path:
+    """A path in the working directory without it, so that outputs are the same on each machine."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def doctor() -> None:
