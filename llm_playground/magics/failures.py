@@ -106,7 +106,8 @@ def _failure(error: BaseException, code: str, shell: InteractiveShell) -> Failur
     cells = _cells(shell)
     number = _number_of(error, cells)
     whole = TracebackException.from_exception(error)
-    _trim(whole, cells)
+    # Without numbers, which change with each execution: a recording has the answer to this prompt.
+    _trim(whole, {n: "this cell" if cells[n] == number else "another cell" for n in cells})
     text = "".join(whole.format()).strip()
     if home := str(Path.home()).rstrip("/"):
         text = text.replace(home, "~")
@@ -137,8 +138,8 @@ def _number_of(error: BaseException, cells: Mapping[str, int]) -> int | None:
     return found
 
 
-def _trim(whole: TracebackException, cells: Mapping[str, int]) -> None:
-    """Leave out IPython's own frames and the middle of long stacks; name cells as a person does."""
+def _trim(whole: TracebackException, cells: Mapping[str, str]) -> None:
+    """Leave out IPython's own frames and the middle of long stacks; name cells by ``cells``."""
     frames = list(whole.stack)
     own = next((at for at, frame in enumerate(frames) if frame.filename in cells), 0)
     frames = frames[own:]
@@ -147,11 +148,11 @@ def _trim(whole: TracebackException, cells: Mapping[str, int]) -> None:
     for frame in frames:
         _ = frame.line  # read by the name that follows
         if frame.filename in cells:
-            frame.filename = f"In[{cells[frame.filename]}]"
+            frame.filename = cells[frame.filename]
     whole.stack[:] = frames
     of_syntax = getattr(whole, "filename", None) or ""
     if of_syntax in cells:
-        whole.filename = f"In[{cells[of_syntax]}]"
+        whole.filename = cells[of_syntax]
     for inner in (whole.__cause__, whole.__context__, *(getattr(whole, "exceptions", None) or ())):
         if inner is not None:
             _trim(inner, cells)

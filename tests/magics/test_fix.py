@@ -90,6 +90,20 @@ def test_every_kind_of_failure_is_described(shell, server, few_frames, code, err
     assert len(asked(server)) < 12_000
 
 
+@pytest.mark.parametrize("code", ["f()", "x = = 1"])
+def test_a_second_execution_sends_the_same_so_that_a_recording_answers(shell, server, code):
+    sent = []
+    for _ in range(2):
+        for cell in ("def f():\n    1 / 0", code):
+            shell.run_cell(cell, store_history=True)
+        shell.run_cell("%llm fix", store_history=True).raise_error()
+        sent.append(asked(server))
+
+    assert sent[0] == sent[1]
+    assert 'File "this cell", line 1' in sent[0]
+    assert ('File "another cell", line 2, in f' in sent[0]) == (code == "f()")
+
+
 def test_without_a_failure_it_is_one_line(shell, server, monkeypatch):
     monkeypatch.delattr("sys.last_value", raising=False)
     error = shell.run_cell("%llm fix").error_in_exec

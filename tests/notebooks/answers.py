@@ -63,6 +63,12 @@ ANSWERS: dict[str, Answer | list[Answer] | dict[str, Answer | list[Answer]]] = {
             "the dough grow big and fluffy!"
         ),
     },
+    "Name a bread from France.": "Baguette: a long loaf with a crisp crust.",
+    "And one from Italy?": "Ciabatta, which is flat and full of holes.",
+    "This cell of a Jupyter notebook failed.": (
+        "`loaves` is text, and Python does not add a number to text. Make it a number:\n\n"
+        "```python\nloaves = 12\nloaves + 1\n```"
+    ),
     # 05_data_tools_images_documents
     "Give two recipes for bread.": (
         '{"value": [{"name": "Ciabatta", "flour_g": 500, "water_g": 400}, '
