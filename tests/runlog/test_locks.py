@@ -9,16 +9,27 @@ import psycopg
 import pytest
 
 from llm_playground.errors import RunLogError
-from llm_playground.runlog import open_log, postgres_admin
+from llm_playground.runlog import open_log, postgres_admin, postgres_ingest, postgres_values
 from tests.runlog.actors import record
 
 LIMIT_S = 20.0
+WAIT_MS = 500
+BRIEF = f"= {WAIT_MS}"
+# The first statements of transactions, with the wait for locks.
+SETTINGS = {postgres_ingest: "_WRITING", postgres_values: "READING"}
 
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch):
-    """Locks are waited for as briefly as the tests allow."""
-    monkeypatch.setattr(postgres_admin, "CHANGE_LOCK_WAIT_MS", 3_000)
+    """Locks are waited for briefly: the tests hold them until the wait is over."""
+    monkeypatch.setattr(postgres_admin, "CHANGE_LOCK_WAIT_MS", WAIT_MS)
+    for module, name in SETTINGS.items():
+        settings = getattr(module, name)
+        shorter = settings.replace(f"= {postgres_admin.LOCK_WAIT_MS}".encode(), BRIEF.encode())
+        assert shorter != settings
+        monkeypatch.setattr(module, name, shorter)
+    monkeypatch.setattr(postgres_admin, "_LOCK", postgres_admin._LOCK.replace("= '10s'", BRIEF))
+    monkeypatch.setattr(postgres_admin, "LOCK_WAIT_MS", WAIT_MS)
 
 
 @contextmanager
