@@ -24,13 +24,19 @@ from IPython.display import DisplayHandle
 from llm_playground.widget import unattended
 
 # nbconvert and GitHub show this text too, so it begins with what helps there.
-TEXT = (
-    "Open this notebook in JupyterLab to see the playground. Is it open there? "
+_ADVICE = "Open this notebook in JupyterLab to see the playground."
+_QUESTION = "Is it open there?"
+_REMEDY = (
     "The playground's front end is not installed where JupyterLab runs. In that environment: "
     "pip install anywidget, then reload the page. %%llm works without it."
 )
+TEXT = f"{_ADVICE} {_QUESTION} {_REMEDY}"
 NO_ANSWERS = "No answers yet. Run this cell to ask. lp.runs() lists what was asked for before."
-HTML = f'<p data-llm="notice">{escape(TEXT, quote=False)}</p>'
+# Readers of a saved notebook need no more than the first sentence; the rest is folded.
+HTML = (
+    f'<div data-llm="notice"><p>{_ADVICE}</p>\n<details><summary>{_QUESTION}</summary>\n'
+    f"<p>{escape(_REMEDY, quote=False)}</p></details></div>"
+)
 
 # The key in the output's metadata with the playground's name and its draft.
 METADATA = "llm_playground"
