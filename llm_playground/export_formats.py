@@ -32,6 +32,7 @@ _LINES = ((".jsonl",), "application/jsonl")
 FORMATS: dict[str, ExportFormat] = {
     "json": ExportFormat((".json",), "application/json", "everything, to be imported again"),
     "markdown": ExportFormat((".md", ".markdown"), "text/markdown", "a document to read"),
+    "html": ExportFormat((".html", ".htm"), "text/html", "one page to read, print or send"),
     "csv": ExportFormat((".csv",), "text/csv", "a table, also for Excel"),
     "parquet": ExportFormat(
         (".parquet",),

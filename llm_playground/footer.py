@@ -12,6 +12,7 @@ from llm_playground.parts import LEFT_OUT, PAUSED, REPEATS, OtherPart, RefusalPa
 from llm_playground.redaction import printable, redact
 from llm_playground.types import Run
 
+_ZERO = Decimal(0)
 _MAX_SHOWN_NAMES = 5
 _MAX_SHOWN_CALLS = 20  # of an answer; all are in `run.tool_calls`
 LOCAL_NOTE = "A very small model, to try the tool. Add a key for real answers."
@@ -147,6 +148,21 @@ def cost(run: Run) -> str:
     amount = formatting.cost_usd(run.cost_usd)
     is_about = run.usage_source == "estimated" and not amount.startswith("<")
     return f"about {amount}" if is_about else amount
+
+
+def total_cost(runs: Sequence[Run]) -> str:
+    """``free``, ``nothing billed``, or as :func:`llm_playground.formatting.total_usd`."""
+    billed = [run for run in runs if not is_unbilled(run)]
+    priced = [run for run in billed if run.cost_usd is not None]
+    others = [run for run in billed if run.cost_usd is None]
+    if all(run.price_source == "free" for run in billed):
+        return "free" if billed else "nothing billed"
+    return formatting.total_usd(
+        sum((run.cost_usd or _ZERO for run in priced), _ZERO),
+        sum((run.at_least_usd or _ZERO for run in others), _ZERO),
+        is_estimated=any(run.usage_source == "estimated" and run.cost_usd for run in priced),
+        unpriced=sum(not run.at_least_usd for run in others),
+    )
 
 
 def reused(runs: Sequence[Run]) -> str:

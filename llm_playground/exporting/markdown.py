@@ -20,12 +20,12 @@ from llm_playground.exporting.rows import (
     Row,
     as_run,
     footer_line,
+    input_items,
     notices,
     parameter_items,
     start_time,
 )
 from llm_playground.formatting import count
-from llm_playground.inputs import inputs_from_json
 from llm_playground.parts import AnswerPart, ImagePart, Source, TextPart, part_of_json
 from llm_playground.rendering import answers, citations, parts, source_list
 
@@ -77,7 +77,7 @@ def _prompt(row: Row) -> tuple[Any, ...]:
 def _section(rows: Sequence[Row], turns: Mapping[str, Turns], pictures: PictureStore) -> str:
     first = rows[0]
     system, user, parameters, _ = _prompt(first)
-    items, inputs = parameter_items(parameters), _inputs(first)
+    items, inputs = parameter_items(parameters), input_items(first)
     heading = escape_markdown(_validation.shorten(str(user or ""), _MAX_HEADING_CHARS))
     hashes = [one for one in first["attachments"] or () if isinstance(one, str)]
     shown = [
@@ -108,16 +108,6 @@ def _turn(message: Mapping[str, Any]) -> str:
     pieces = (part.text if isinstance(part, TextPart) else part for part in read)
     title = _TITLES.get(str(message.get("role")), str(message.get("role")))
     return "\n\n".join([f"**{escape_markdown(title)}**", *items_markdown(answers.joined(pieces))])
-
-
-def _inputs(row: Row) -> list[tuple[str, str]]:
-    """The case and what was filled into the prompt, for display."""
-    found = inputs_from_json(row["inputs"])
-    if found is None:
-        return []
-    label = [] if found.case is None else [("case", found.case.label)]
-    columns = ((name, "" if value is None else str(value)) for name, value in found.columns.items())
-    return [*label, *((name, _validation.shorten(text, 300)) for name, text in columns)]
 
 
 def _answer(row: Row, pictures: PictureStore) -> str:

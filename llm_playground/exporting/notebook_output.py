@@ -16,18 +16,20 @@ from dataclasses import dataclass, replace
 from html import escape
 from itertools import accumulate
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from llm_playground._validation import shorten
 from llm_playground.exporting import formats, markdown, rows
 from llm_playground.exporting.formats import MIME_TYPE
 from llm_playground.exporting.rows import Row, plain_row
 from llm_playground.inputs import inputs_from_json
-from llm_playground.parts import AnswerPart, AudioPart, ImagePart, Source
+from llm_playground.parts import AnswerPart, AudioPart, FilePart, ImagePart, Source
 from llm_playground.redaction import printable
 from llm_playground.rendering import answers, pages
 from llm_playground.runlog.rows import clean_text
 from llm_playground.types import Run
+
+Item = TypeVar("Item", bound=str | AnswerPart | FilePart)
 
 MAX_BYTES = 256 << 10
 MAX_MEDIA_BYTES = 4 << 20
@@ -72,7 +74,7 @@ def mime_bundle(
     """
     plain = [_with_prompt(plain_row(run), form) for run in runs]
     kept = _fit_rows(plain, max_bytes)
-    kept_media = _KeptMedia(media)
+    kept_media = KeptMedia(media)
     page = NotebookPage.of(
         name, _fit_form(form, max_bytes), kept, len(plain) - len(kept), kept_media
     )
@@ -112,7 +114,7 @@ class NotebookPage:
         form: Mapping[str, Any],
         kept: Sequence[Row],
         left_out: int,
-        media: _KeptMedia,
+        media: KeptMedia,
     ) -> NotebookPage:
         """The page of a playground with the answers that fit; ``left_out`` others did not.
 
@@ -139,15 +141,21 @@ class NotebookPage:
 
 
 @dataclass(slots=True)
-class _KeptMedia:
-    """The bytes of pictures by their hash, of which a notebook keeps a limited number."""
+class KeptMedia:
+    """The bytes of pictures, recordings and files by their SHA-256, of which a limited sum is kept.
+
+    >>> media = KeptMedia({"ab": b"12345"}, left_bytes=8)
+    >>> part = ImagePart("image/png", stored_sha256="ab")
+    >>> media.with_bytes(part).data, media.with_bytes(part).data
+    (b'12345', None)
+    """
 
     by_sha256: Mapping[str, bytes]
     left_bytes: int = MAX_MEDIA_BYTES
 
-    def with_bytes(self, item: str | AnswerPart) -> str | AnswerPart:
-        """A picture or recording with its bytes, if they fit."""
-        if not isinstance(item, (ImagePart, AudioPart)):
+    def with_bytes(self, item: Item) -> Item:
+        """A picture, recording or file with its bytes, if they fit; everything else as it is."""
+        if not isinstance(item, (ImagePart, AudioPart, FilePart)):
             return item
         data = self.by_sha256.get(item.sha256 or "")
         if data is None or len(data) > self.left_bytes:
@@ -171,7 +179,7 @@ class Answer:
     lines: tuple[str, ...]
 
     @classmethod
-    def of(cls, number: int, row: Row, media: _KeptMedia) -> Answer:
+    def of(cls, number: int, row: Row, media: KeptMedia) -> Answer:
         """The answer of a row."""
         run = rows.as_run(row)
         items = rows.parameter_items(row["parameters"])

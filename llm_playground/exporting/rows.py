@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar
 
 from llm_playground import _validation, footer, formatting
 from llm_playground.errors import InvalidParameterError
+from llm_playground.inputs import inputs_from_json
 from llm_playground.runlog import attachments, open_log
 from llm_playground.runlog.attachments import Attachment
 from llm_playground.runlog.reading import messages_of, run_of
@@ -396,6 +397,16 @@ def parameter_items(parameters: object) -> list[tuple[str, str]]:
     if not isinstance(parameters, Mapping):
         return []
     return [(str(name), str(value)) for name, value in parameters.items()]
+
+
+def input_items(row: Row) -> list[tuple[str, str]]:
+    """The case of a run and what was filled into its prompt, for display."""
+    found = inputs_from_json(row["inputs"])
+    if found is None:
+        return []
+    label = [] if found.case is None else [("case", found.case.label)]
+    columns = ((name, "" if value is None else str(value)) for name, value in found.columns.items())
+    return [*label, *((name, _validation.shorten(text, 300)) for name, text in columns)]
 
 
 def as_run(row: Row) -> Run:

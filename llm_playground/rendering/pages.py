@@ -1,9 +1,10 @@
-"""Answers in pages without this package's style sheet: cells' outputs, saved notebooks, exports.
+"""Answers in pages apart from the panel: cells' outputs, saved notebooks, documents of exports.
 
-The HTML has styles in place of classes and keeps its meaning where a page removes some of it. An
-untrusted JupyterLab and GitHub remove MathML's tags, which would turn one half into 12. So formulas
-are their LaTeX source, which JupyterLab, Notebook and nbconvert typeset themselves. What they would
-take for a formula and is none, such as "$5 to $10", has its signs in elements of their own.
+In :data:`PAGE`, for pages without a style sheet of this package, the HTML has styles in place of
+classes and keeps its meaning where a page removes some of it. An untrusted JupyterLab and GitHub
+remove MathML's tags, which would turn one half into 12. So formulas are their LaTeX source, which
+JupyterLab, Notebook and nbconvert typeset themselves. What they would take for a formula and is
+none, such as "$5 to $10", has its signs in elements of their own.
 """
 
 from __future__ import annotations
@@ -72,7 +73,21 @@ def _styled_block(block: re.Match[str]) -> str:
     return f'{block[0]} style="{style}"' if style else block[0]
 
 
+def _with_framed_tables(html: str) -> str:
+    return _TABLE.sub(
+        lambda table: (
+            f'<div class="llm-table-frame" role="group" aria-label="Table" tabindex="0">{table[0]}'
+            "</div>"
+        ),
+        html,
+    )
+
+
 PAGE = Target(formula=lambda _mathml, source: source, finish=_finish)
+"""For pages that have no style sheet of this package, and may remove tags."""
+
+DOCUMENT = Target(formula=lambda mathml, _source: mathml, finish=_with_framed_tables)
+"""For documents with a style sheet of their own: formulas are MathML, wide tables scroll."""
 
 
 def to_html(blocks: Iterable[answers.Block]) -> str:

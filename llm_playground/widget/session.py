@@ -282,7 +282,7 @@ class AnswerSet:
         runs = self.runs()
         if not runs:
             return ""
-        cost = _total_cost(runs)
+        cost = footer.total_cost(runs)
         expected = self._cost.expected() if "$" in cost else ""
         if expected:
             cost += f" (estimate {expected})"
@@ -327,21 +327,6 @@ def busy_ms(runs: Iterable[Run]) -> float | None:
         total += max(0.0, begin + length - max(begin, until))
         until = max(until, begin + length)
     return total if spans else None
-
-
-def _total_cost(runs: Sequence[Run]) -> str:
-    """``free``, ``nothing billed``, or as :func:`llm_playground.formatting.total_usd`."""
-    billed = [run for run in runs if not footer.is_unbilled(run)]
-    priced = [run for run in billed if run.cost_usd is not None]
-    others = [run for run in billed if run.cost_usd is None]
-    if all(run.price_source == "free" for run in billed):
-        return "free" if billed else "nothing billed"
-    return formatting.total_usd(
-        sum((run.cost_usd or _ZERO for run in priced), _ZERO),
-        sum((run.at_least_usd or _ZERO for run in others), _ZERO),
-        is_estimated=any(run.usage_source == "estimated" and run.cost_usd for run in priced),
-        unpriced=sum(not run.at_least_usd for run in others),
-    )
 
 
 class RunSession:

@@ -41,8 +41,8 @@ def test_without_a_path_the_newest_are_printed(nb):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("export everything", "End it in .json, .md, .csv or .parquet"),
-        ("export --format papyrus runs.txt", "Available: json, markdown, csv"),
+        ("export everything", "End it in .json, .md, .html"),
+        ("export --format papyrus runs.txt", "Available: json, markdown, html"),
         ("export --format parquet", "parquet is no text. Name a file: %llm export runs.parquet"),
         ("export nowhere/runs.json", "There is no folder"),
     ],

@@ -114,7 +114,7 @@ class TestWhatIsExported:
 
     @pytest.mark.parametrize("wrong", ["papyrus", "", "JSON", ["json"]])
     def test_an_unknown_format_names_those_there_are(self, log, wrong):
-        with pytest.raises(InvalidParameterError, match="Available: json, markdown, csv") as error:
+        with pytest.raises(InvalidParameterError, match="Available: json, markdown, html") as error:
             lp.export([], wrong)
         assert "\n" not in str(error.value)
 
