@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 import llm_playground as lp
-from llm_playground import _runtime
+from llm_playground import _runtime, footer
 from llm_playground.types import Parameters, Run, Usage
 from llm_playground.widget import session
 from llm_playground.widget.requests import REQUESTS, reply
@@ -210,7 +210,7 @@ def runs_of(figures):
 def test_a_total_says_what_is_estimated_and_what_is_a_part(total):
     runs = runs_of(TOTALS[total])
 
-    assert session._total_cost(runs) == total
+    assert footer.total_cost(runs) == total
 
 
 def test_costs_so_far_hold_what_is_known_of_a_killed_run():
