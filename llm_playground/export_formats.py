@@ -33,6 +33,9 @@ FORMATS: dict[str, ExportFormat] = {
     "json": ExportFormat((".json",), "application/json", "everything, to be imported again"),
     "markdown": ExportFormat((".md", ".markdown"), "text/markdown", "a document to read"),
     "html": ExportFormat((".html", ".htm"), "text/html", "one page to read, print or send"),
+    "notebook": ExportFormat(
+        (".ipynb",), "application/x-ipynb+json", "a cell for each call, with its answer"
+    ),
     "csv": ExportFormat((".csv",), "text/csv", "a table, also for Excel"),
     "parquet": ExportFormat(
         (".parquet",),

@@ -27,7 +27,7 @@ if run.data_error:
 
 def code(prepared: PreparedRequest) -> str:
     """``lp.ask(...)``: for the embedded model and for providers of other packages."""
-    call, note = _call(prepared), f"# {prepared.note}\n" if prepared.note else ""
+    asked, note = call(prepared), f"# {prepared.note}\n" if prepared.note else ""
     schema, has_tools = prepared.request.schema, prepared.has_tools
     is_function = prepared.as_function
     standard = {
@@ -38,17 +38,17 @@ def code(prepared: PreparedRequest) -> str:
     imports += "\n" if imports else ""
     head = f"{note}{imports}import llm_playground as lp\n"
     if not is_function:
-        return f"{head}\nprint({call})\n"
+        return f"{head}\nprint({asked})\n"
     read = _CALLS if has_tools else ""
     read += "return run.text\n" if schema is None else f"{_CHECK}return run.data\n"
     raises = "llm_playground.LLMError: The call failed, also when it was repeated.\n"
     if schema is not None:
         raises += "ValueError: The answer is not the JSON that was asked for, or was cut off.\n"
-    return f"{head}\n\n" + function(prepared, f"run = {call}\n{read}", raises)
+    return f"{head}\n\n" + function(prepared, f"run = {asked}\n{read}", raises)
 
 
-def _call(prepared: PreparedRequest) -> str:
-    """The expression for the run."""
+def call(prepared: PreparedRequest) -> str:
+    """The expression for the run, with the names ``lp`` and, for a schema, ``json``."""
     writer = LiteralWriter(STYLE, Placeholders())
     request, last = prepared.request, prepared.request.messages[-1]
     question = last.text if last.role == "user" and _is_single_text(last) else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from llm_playground import _validation, config, provenance
 from llm_playground.catalog import capabilities
-from llm_playground.errors import ConfigError, InvalidParameterError, TemplateError
+from llm_playground.errors import ConfigError, InvalidParameterError, LLMError, TemplateError
 from llm_playground.inputs import inputs_from_json
 from llm_playground.parts import Part, TextPart
 from llm_playground.providers import wire_formats
@@ -19,14 +19,15 @@ from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
 from llm_playground.request.schemas import restored
 from llm_playground.runlog import attachments, definitions, open_log
+from llm_playground.runlog.attachments import Attachment
 from llm_playground.runlog.reading import messages_of
 from llm_playground.runlog.rows import unpacked_row
-from llm_playground.types import Message, Parameters, Request, Run
+from llm_playground.types import Message, Parameters, Request, Run, Schema, Tool
 
 LAST = "last"
 
 _RUN = """
-SELECT r.prompt_hash, r.model, CAST(r.dropped_parameters AS VARCHAR) AS dropped,
+SELECT r.id, r.prompt_hash, r.model, CAST(r.dropped_parameters AS VARCHAR) AS dropped,
        p.system_prompt, p.user_prompt, CAST(p.messages AS VARCHAR) AS messages,
        CAST(p.parameters AS VARCHAR) AS parameters, CAST(p.tools AS VARCHAR) AS tools,
        p.schema_hash, p.texts_gz AS _prompt_gz, CAST(e.inputs AS VARCHAR) AS inputs
@@ -34,6 +35,7 @@ FROM results r
 LEFT JOIN executions e ON e.id = r.execution_id LEFT JOIN prompts p ON p.id = e.prompt_id
 """
 _BY_ID = f"{_RUN} WHERE r.id = $run"
+_BY_IDS = f"{_RUN} WHERE r.id IN (SELECT unnest(CAST($ids AS VARCHAR[])))"
 _NEWEST = f"{_RUN} WHERE e.username = $run ORDER BY r.started_at DESC NULLS LAST, r.id DESC LIMIT 1"
 _INCOMPLETE = (
     "The log holds less than was sent (tools and schema of an imported run, texts that privacy "
@@ -68,12 +70,54 @@ def find_request(source: object) -> SentRequest:
         return SentRequest(_as_sent(request), has_placeholders=True, is_template=True)
     if isinstance(source, Run):  # its own parameters: privacy masks those of the log
         row = _row(source.id)
-        request, note = _logged_request(row, source.model, source.parameters)
+        stored = _Stored.of([row])
+        request, note = _logged_request(row, stored, source.model, source.parameters)
         request = request.as_sent(source.dropped_parameters, source.max_tokens_cap)
         return SentRequest(request, note=note, template=_template(row, request.messages))
     row = _row(source if isinstance(source, str) else _run_id(source))
+    return _of_row(row, _Stored.of([row]))
+
+
+def find_requests(run_ids: Iterable[str]) -> dict[str, SentRequest | LLMError]:
+    """The requests of runs that the log holds, by their ids, in few queries.
+
+    A run without a stored prompt has the error that :func:`find_request` raises.
+
+    Raises:
+        RunLogError: The log cannot be read.
+    """
+    ids = list(run_ids)
+    rows = [unpacked_row(row) for row in open_log().rows(_BY_IDS, {"ids": ids})] if ids else []
+    stored = _Stored.of(rows)
+    found: dict[str, SentRequest | LLMError] = {}
+    for row in rows:
+        try:
+            found[row["id"]] = _of_row(row, stored)
+        except LLMError as error:
+            found[row["id"]] = error
+        except (ValueError, TypeError, AttributeError):  # another program wrote the row
+            found[row["id"]] = ConfigError("This run's prompt cannot be read.")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What the prompts of some rows name: tools, schemas, images and files."""
+
+    definitions: Mapping[str, Tool | Schema]
+    attachments: Mapping[str, Attachment]
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]]) -> _Stored:
+        log = open_log()
+        named = (one for row in rows for one in definitions.hashes_in(row))
+        hashes = (one for row in rows for one in attachments.hashes_in(messages_of(row) or ()))
+        return cls(definitions.find(log, named), attachments.find(log, hashes))
+
+
+def _of_row(row: Mapping[str, Any], stored: _Stored) -> SentRequest:
     parameters = parameters_from(json.loads(row["parameters"] or "{}"))
-    request, note = _logged_request(row, row["model"], parameters)
+    request, note = _logged_request(row, stored, row["model"], parameters)
     dropped = None if row["dropped"] is None else tuple(json.loads(row["dropped"]))
     template = _template(row, request.messages)
     return SentRequest(_as_sent(request, dropped), note=note, template=template)
@@ -108,17 +152,17 @@ def _row(run_id: str) -> dict[str, Any]:
 
 
 def _logged_request(
-    row: Mapping[str, Any], model: str, parameters: Parameters
+    row: Mapping[str, Any], stored: _Stored, model: str, parameters: Parameters
 ) -> tuple[Request, str | None]:
     """The request of a logged run, and a note if the log holds less than was sent.
 
     The log does not store the base URL, but the prompt's hash covers all that was sent: if the hash
     matches with one of the known base URLs, the request is complete.
     """
-    found = definitions.find(open_log(), definitions.hashes_in(row))
+    found = stored.definitions
     tools, schema = definitions.tools_of(row, found), definitions.schema_of(row, found)
     schema = None if schema is None else restored(schema)
-    default = Request(model, _messages(row), parameters, tools, schema)
+    default = Request(model, _messages(row, stored), parameters, tools, schema)
     current = wire_formats.at_endpoint(default)
     for request in (current, default):
         if row["prompt_hash"] is None or request.prompt_hash() == row["prompt_hash"]:
@@ -126,15 +170,14 @@ def _logged_request(
     return current, _INCOMPLETE
 
 
-def _messages(row: Mapping[str, Any]) -> tuple[Message, ...]:
+def _messages(row: Mapping[str, Any], stored: _Stored) -> tuple[Message, ...]:
     messages = messages_of(row)
     if messages is None:
         raise ConfigError(
             "The text of this run's prompt is not stored (privacy, or a purge): there is nothing "
             "to write code for."
         )
-    found = attachments.find(open_log(), attachments.hashes_in(messages))
-    messages = attachments.with_bytes(messages, found)
+    messages = attachments.with_bytes(messages, stored.attachments)
     if attachments.hashes_in(messages):
         raise ConfigError(
             "This run's prompt has images or files that are not stored (privacy, a purge, or "

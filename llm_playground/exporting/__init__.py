@@ -11,7 +11,15 @@ from llm_playground._validation import checks_arguments
 from llm_playground.config import options
 from llm_playground.errors import InvalidParameterError
 from llm_playground.export_formats import format_of_path
-from llm_playground.exporting import formats, html_document, markdown, parquet, traces, training
+from llm_playground.exporting import (
+    formats,
+    html_document,
+    markdown,
+    notebook,
+    parquet,
+    traces,
+    training,
+)
 from llm_playground.exporting.records import Exported
 from llm_playground.exporting.rows import earlier_turns
 
@@ -21,6 +29,7 @@ _WRITERS: dict[str, Callable[[Exported], str | bytes]] = {
         runs.rows, earlier_turns(runs.rows), runs.pictures
     ),
     "html": html_document.to_html,
+    "notebook": notebook.to_notebook,
     "csv": lambda runs: formats.to_csv(runs.rows),
     "parquet": lambda runs: parquet.to_parquet(runs.exact_rows),
     "openai-tuning": training.to_openai_tuning,
@@ -34,6 +43,7 @@ TextFormat = Literal[
     "json",
     "markdown",
     "html",
+    "notebook",
     "csv",
     "openai-tuning",
     "openai-preferences",
@@ -101,9 +111,10 @@ def export(
     not those whose texts or users were removed from the frame. Markdown holds up to 4 MB of
     pictures as data URIs, and the earlier turns of conversations. HTML is one page without scripts
     that loads nothing: totals, a comparison, the messages of each prompt, and the answers as the
-    panel shows them, with up to 64 MB of pictures, recordings and files. Parquet holds the columns
-    of the view with their types: times with their zone, costs as DECIMAL(18, 12), tags and hashes
-    as lists, other JSON as text.
+    panel shows them, with up to 64 MB of pictures, recordings and files. A notebook has a cell for
+    each run that makes the same call, with the stored answer as its output; it can be imported too.
+    Parquet holds the columns of the view with their types: times with their zone, costs as
+    DECIMAL(18, 12), tags and hashes as lists, other JSON as text.
 
     ``openai-tuning`` is a file of examples for fine-tuning, a line for each answer that is whole;
     ``openai-preferences`` and ``trl-preferences`` are pairs of a better and a worse answer to the
@@ -114,9 +125,10 @@ def export(
     Args:
         runs: A run, its id, a list of runs, a comparison, a playground, or a frame of runs such as
             ``lp.runs()``.
-        format: ``json`` (costs are numbers with all their digits), ``markdown``, ``html``, ``csv``
-            (texts that a spreadsheet would take for formulas begin with an apostrophe), or one of
-            those above. None is the suffix of the path, or ``json`` without one.
+        format: ``json`` (costs are numbers with all their digits), ``markdown``, ``html``,
+            ``notebook``, ``csv`` (texts that a spreadsheet would take for formulas begin with an
+            apostrophe), or one of those above. None is the suffix of the path, or ``json`` without
+            one.
         path: A file to write the result to as well; a new one is readable by you only, an existing
             one is replaced atomically and keeps its rights.
         min_rating: The lowest rating of the runs that are exported, on the scale of your ratings;

@@ -129,15 +129,28 @@ def test_letters_in_a_dialog_do_nothing_behind_it(notebook, answer):
     press(notebook, "Escape")
 
 
-@pytest.mark.parametrize(("name", "suffix"), [("JSON", "json"), ("Markdown", "md"), ("CSV", "csv")])
-def test_an_export_is_a_file_with_a_good_name(notebook, answer, name, suffix):
+FILES = {
+    "HTML": ("html", b"<!DOCTYPE html>"),
+    "JSON": ("json", b"{"),
+    "Markdown": ("md", b"# "),
+    "notebook": ("ipynb", b"{"),
+    "CSV": ("csv", b"run_id,"),
+    "Parquet": ("parquet", b"PAR1"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_export_is_a_file_with_a_good_name(notebook, answer, name):
+    suffix, beginning = FILES[name]
     notebook.panel.get_by_role("button", name="Export").click()
     with notebook.page.expect_download() as waiting:
         notebook.page.get_by_role("menuitem", name=f"Download {name}").click()
 
     file = waiting.value
     assert re.fullmatch(rf"quarter 20\d\d-\d\d-\d\d \d{{4}}\.{suffix}", file.suggested_filename)
-    assert "Sales rose by four percent." in file.path().read_text("utf-8")
+    content = file.path().read_bytes()
+    assert content.removeprefix(b"\xef\xbb\xbf").startswith(beginning)
+    assert b"Sales rose by four percent." in content
 
 
 def test_an_export_is_copied_too(notebook, answer):

@@ -54,6 +54,8 @@ def test_form_that_cannot_be_sent_has_no_code(pg):
     [
         ("json", ".json", "application/json"),
         ("markdown", ".md", "text/markdown"),
+        ("html", ".html", "text/html"),
+        ("notebook", ".ipynb", "application/x-ipynb+json"),
         ("csv", ".csv", "text/csv"),
         ("parquet", ".parquet", "application/vnd.apache.parquet"),
     ],

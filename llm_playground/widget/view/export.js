@@ -123,7 +123,10 @@ export function createCodeDialog(view) {
 /** @typedef {{name: string, kind: string, text?: string, base64?: string}} ExportedFile */
 
 /** @type {[string, string][]} */
-const FORMATS = [["json", "JSON"], ["markdown", "Markdown"], ["csv", "CSV"], ["parquet", "Parquet"]];
+const FORMATS = [
+  ["html", "HTML"], ["markdown", "Markdown"], ["notebook", "notebook"], ["json", "JSON"], ["csv", "CSV"],
+  ["parquet", "Parquet"],
+];
 const COPIED = ["json", "markdown", "csv"]; // of the formats, those that people paste
 
 /**
