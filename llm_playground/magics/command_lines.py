@@ -60,6 +60,18 @@ class Command:
     keywords: tuple[str, ...] = ()
 
 
+# Which runs a command is about, as the filters of `lp.runs`; the first two may be repeated.
+_FILTERS: tuple[tuple[str, dict[str, Any]], ...] = (
+    *((f"--{name}", {"action": "append"}) for name in ("model", "status")),
+    *((f"--{name}", {}) for name in ("provider", "user", "since", "until", "tag", "notebook")),
+    ("--search", {}),
+    ("--limit", {"type": int}),
+)
+_FILTERS_HELP = (
+    "--model and --status (repeatable), --provider, --user, --tag, --notebook, --since and "
+    "--until as 2026-03 or 2026-03-31, --search TEXT, --limit N for the newest N"
+)
+
 COMMANDS: dict[str, Command] = {
     "models": Command(commands.models, "", [("", "models and prices, the usable ones first")]),
     "keys": Command(
@@ -99,7 +111,12 @@ COMMANDS: dict[str, Command] = {
         ],
         saved_settings.PRESET_ACTS,
     ),
-    "runs": Command(commands.runs, "", [("", "the newest runs of the log")]),
+    "runs": Command(
+        commands.runs,
+        "[FILTERS]",
+        [("[FILTERS]", f"the newest 20 runs of the log, or those of: {_FILTERS_HELP}")],
+        _FILTERS,
+    ),
     "show": Command(
         commands.show,
         "[RUN_ID ...]",
@@ -150,15 +167,21 @@ COMMANDS: dict[str, Command] = {
     ),
     "export": Command(
         commands.export,
-        "[--format NAME] [PATH]",
+        "[--format NAME] [FILTERS] [PATH]",
         [
             (
                 "[PATH]",
                 "all runs into a file in the format of its suffix, or --format NAME: "
                 f"{', '.join(FORMATS)}; without a path, the newest 20 are shown",
-            )
+            ),
+            ("[FILTERS]", "only some runs: those of %llm runs, and --min-rating NUMBER"),
         ],
-        [("path", {"nargs": "?"}), ("--format", {})],
+        [
+            ("path", {"nargs": "?"}),
+            ("--format", {}),
+            ("--min-rating", {"type": float}),
+            *_FILTERS,
+        ],
     ),
     "record": Command(
         commands.record,
@@ -291,7 +314,8 @@ def command(line: str) -> Callable[[], object] | None:
         if len(words) > 1 and not is_argument and not is_short:
             return None
         expected = f"Write %llm {name} {known.syntax}"
-        if words and words[0] in known.keywords:
+        has_option = any(word.startswith("--") for word in words)
+        if words and (words[0] in known.keywords or has_option):
             expected += f" ({error})"
         if not known.syntax:
             expected = f"%llm {name} takes nothing after it"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
 
 from IPython.display import display
 
@@ -15,6 +16,11 @@ from llm_playground.config.options import Mode
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.formatting import article, count
 from llm_playground.redaction import printable, remember
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from llm_playground.reports.query import Filters
 
 KEY_ACTS = ("set", "forget")
 RECORD_STATES = ("on", "off")
@@ -99,11 +105,16 @@ def use(model: str) -> None:
         )
 
 
-def runs() -> object:
-    """The newest runs of the log."""
+def runs(limit: int | None, **filters: Unpack[Filters]) -> object:
+    """The newest runs of the log that the filters select.
+
+    Raises:
+        InvalidParameterError: The value of a filter is invalid.
+        RunLogError: The log cannot be read.
+    """
     from llm_playground.reports import run_rows
 
-    return run_rows.runs(limit=_RUNS_SHOWN)[_RUN_COLUMNS]
+    return run_rows.runs(limit=_RUNS_SHOWN if limit is None else limit, **filters)[_RUN_COLUMNS]
 
 
 def show(ids: Sequence[str]) -> None:
@@ -165,31 +176,58 @@ def code(run: str, language: str, *, function: bool, no_stream: bool) -> None:
     print(printable(text), end="")
 
 
-def export(path: str | None, format: str | None) -> None:  # noqa: A002 - the option's name
-    """Write all runs of the log to a file, whose suffix may be the format; or print the newest 20.
+def export(
+    path: str | None,
+    format: str | None,  # noqa: A002 - the option's name
+    min_rating: float | None,
+    limit: int | None,
+    **filters: Unpack[Filters],
+) -> None:
+    """Write the runs that the filters select to a file, whose suffix may be the format.
+
+    Without a path the newest 20 of them, or ``limit``, are printed.
 
     Raises:
-        InvalidParameterError: The format is unknown, or the file cannot be written.
+        InvalidParameterError: The format is unknown, the value of a filter is invalid, no run is
+            selected, or the file cannot be written.
         RunLogError: The log cannot be read.
     """
     from llm_playground import exporting
-    from llm_playground.reports import run_rows
 
     if path is None:
-        newest = exporting.export(run_rows.runs(limit=_RUNS_SHOWN), format or "json")
-        if isinstance(newest, bytes):
+        shown = _selected(_RUNS_SHOWN if limit is None else limit, min_rating, filters)
+        text = exporting.export(shown, format or "json")
+        if isinstance(text, bytes):
             named = f"runs{export_formats.FORMATS[str(format)].suffixes[0]}"
             raise InvalidParameterError(f"{format} is no text. Name a file: %llm export {named}.")
-        print(printable(newest), end="")
+        print(printable(text), end="")
         return
     chosen = format or export_formats.format_of_path(path, "--format")
     if chosen is None:
         problem = export_formats.unknown(path, "--format")
         raise InvalidParameterError(f"{problem} To ask a model that, write -- before it.")
-    exported = run_rows.runs()
+    exported = _selected(limit, min_rating, filters)
     exporting.export(exported, chosen, path)
     verb = "is" if len(exported) == 1 else "are"
     print(f"{count(len(exported), 'run')} {verb} in {printable(path)}.")
+
+
+def _selected(limit: int | None, min_rating: float | None, filters: Filters) -> pd.DataFrame:
+    """The newest runs that the filters select and that are rated high enough.
+
+    Raises:
+        InvalidParameterError: A filter is invalid, or filters select no run.
+        RunLogError: The log cannot be read.
+    """
+    from llm_playground.reports import run_rows
+
+    found = run_rows.runs(limit=limit if min_rating is None else None, **filters)
+    if min_rating is not None:
+        found = found[found["rating"] >= min_rating].head(len(found) if limit is None else limit)
+    is_filtered = min_rating is not None or any(value is not None for value in filters.values())
+    if is_filtered and found.empty:
+        raise InvalidParameterError("No run of the log matches these filters. Nothing was written.")
+    return found
 
 
 def record(state: str | None) -> None:

@@ -20,7 +20,7 @@ from llm_playground.config.policy import Action, Period
 from llm_playground.export_formats import FORMATS
 from llm_playground.magics.command_lines import ASKING, COMMANDS, DOCUMENTED
 from llm_playground.magics.options import OPTION_OF_FLAG, Option, first_word
-from llm_playground.types import Parameters
+from llm_playground.types import Parameters, Status
 
 IDENTIFIER = "llm_playground"
 _PRIORITY = 1_000  # before Jedi, which needs not run then
@@ -220,6 +220,8 @@ _FLAG_VALUES: dict[str, Callable[[], Iterable[str]]] = {
     "--action": lambda: get_args(Action),
     "--unknown-price": lambda: ("warn", "block"),
     "--model": _models,
+    "--provider": config.rows,
+    "--status": lambda: get_args(Status),
     "--tag": _tags,
     "--param": lambda: _VALUES["param"]({}),
 }

@@ -121,6 +121,11 @@ def test_a_word_that_is_near_no_command_is_a_prompt(line):
         ("code last one two", "Write %llm code"),
         ("code --lang curl", "Write %llm code"),
         ("export --fmt csv now", "Write %llm export"),
+        ("export --min-rating high a.csv", "Write %llm export [--format NAME] [FILTERS] [PATH] ("),
+        ("export a.csv b.csv", "Write %llm export [--format NAME] [FILTERS] [PATH]."),
+        ("runs --limit many", "Write %llm runs [FILTERS] (argument --limit: invalid int value"),
+        ("runs --model", "Write %llm runs [FILTERS] (argument --model: expected one argument)"),
+        ("runs --min-rating 4", "Write %llm runs [FILTERS] (unrecognized arguments: --min-rating"),
     ],
 )
 def test_what_could_be_a_typo_is_an_error_in_one_line(line, message):
