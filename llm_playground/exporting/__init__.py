@@ -17,6 +17,7 @@ from llm_playground.exporting import (
     markdown,
     notebook,
     parquet,
+    saved_prompts,
     traces,
     training,
 )
@@ -124,7 +125,7 @@ def export(
 
     Args:
         runs: A run, its id, a list of runs, a comparison, a playground, or a frame of runs such as
-            ``lp.runs()``.
+            ``lp.runs()``; as JSON also rows of ``lp.prompts()``, saved prompts with their versions.
         format: ``json`` (costs are numbers with all their digits), ``markdown``, ``html``,
             ``notebook``, ``csv`` (texts that a spreadsheet would take for formulas begin with an
             apostrophe), or one of those above. None is the suffix of the path, or ``json`` without
@@ -157,6 +158,8 @@ def export(
             f"There is no format {_validation.short_repr(chosen)}. "
             f"Available: {', '.join(_WRITERS)}."
         )
+    if saved_prompts.is_frame(runs):
+        return _export_prompts(runs, chosen, path)
     exported = Exported.of(runs)
     if min_rating is not None:
         exported = exported.rated(
@@ -165,6 +168,18 @@ def export(
     content = _WRITERS[chosen](exported)
     target = None if path is None else str(_write(path, _as_bytes(content, chosen)))
     options.record("export", target, {"format": chosen, "runs": len(exported.rows)})
+    return content
+
+
+def _export_prompts(frame: object, name: str, path: object) -> str:
+    if name != "json":
+        raise InvalidParameterError(
+            f"Saved prompts are exported as json; got the format {name}. "
+            "A prompt as a .prompty file: lp.prompt(name).to_prompty()."
+        )
+    content, count = saved_prompts.to_json(frame)
+    target = None if path is None else str(_write(path, _as_bytes(content, name)))
+    options.record("export", target, {"format": name, saved_prompts.NAME: count})
     return content
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
@@ -13,7 +15,7 @@ from llm_playground._files import open_regular
 from llm_playground._validation import checks_arguments
 from llm_playground.config import options
 from llm_playground.errors import InvalidParameterError, RunLogError
-from llm_playground.exporting import tables
+from llm_playground.exporting import saved_prompts, tables
 from llm_playground.exporting.formats import (
     extract_rows,
     extract_table,
@@ -29,7 +31,9 @@ from llm_playground.exporting.row_checks import (
     fitting_rows,
 )
 from llm_playground.exporting.rows import COLUMNS, Row, hashes_of
-from llm_playground.runlog import attachments, open_log, postgres_ingest
+from llm_playground.exporting.saved_prompts import NAME
+from llm_playground.parts import FilePart, ImagePart
+from llm_playground.runlog import attachments, definitions, open_log, postgres_ingest
 from llm_playground.runlog.attachments import Attachment
 from llm_playground.runlog.store import Dialect, Session
 
@@ -55,7 +59,8 @@ def import_runs(source: str | Path | bytes | Mapping[str, Any]) -> int:
     such; all others are imported or none. They count in reports and budgets, and with
     ``configure(mode="reuse")`` their answers are used again: import only what you trust. Runs that
     were still running when they were exported become ``interrupted``. Privacy settings apply: what
-    is not stored here is not imported either.
+    is not stored here is not imported either. Saved prompts come whole, with their versions; where
+    another prompt has the number of a version, the version gets the next one.
 
     Args:
         source: The path of a JSON or CSV export or of a notebook (``.ipynb``); its text or bytes;
@@ -84,10 +89,12 @@ def import_runs(source: str | Path | bytes | Mapping[str, Any]) -> int:
     ids = [row["run_id"] for row in rows]
     existing = {row["id"] for row in log.rows(_EXISTING, {"ids": ids})} if ids else set()
     new_rows = [row for row in rows if row["run_id"] not in existing]
+    records = fitting_records(found.records) if new_rows or found.records.get(NAME) else {}
+    saved = records.get(NAME, ())
     used = {sha256 for row in new_rows for sha256 in hashes_of(row)}
+    used |= {sha256 for row in saved for sha256 in row["attachments"] or ()}
     known = checked_parts(found.attachments) if used else {}
     attached = {sha256: part for sha256, part in known.items() if sha256 in used}
-    records = fitting_records(found.records) if new_rows else {}
     rows_by_table = tables.table_rows(tables.Import(new_rows, records, attached), privacy)
 
     def insert(session: Session) -> int:
@@ -97,12 +104,33 @@ def import_runs(source: str | Path | bytes | Mapping[str, Any]) -> int:
         }
         for sha256, part in attached.items() if privacy.stores_attachments else ():
             attachments.insert(session, Attachment.of(sha256, part, privacy.image_mb))
+        if saved:
+            _insert_saved(session, saved, records, attached, log.dialect)
         return new["results"]
 
-    new = log.change(insert) if new_rows else 0
+    new = log.change(insert) if new_rows or saved else 0
     is_path = isinstance(source, Path) or (isinstance(source, str) and not _is_content(source))
-    options.record("import_runs", str(source) if is_path else None, {"runs": len(rows), "new": new})
+    counts = {"runs": len(rows), "new": new} | ({NAME: len(saved)} if saved else {})
+    options.record("import_runs", str(source) if is_path else None, counts)
     return new
+
+
+def _insert_saved(
+    session: Session,
+    saved: Sequence[Row],
+    records: Mapping[str, Sequence[Row]],
+    attached: Mapping[str, ImagePart | FilePart],
+    dialect: Dialect,
+) -> None:
+    """Insert saved prompts, whole whatever the privacy settings are, as saving stores them."""
+    hashes = {one for row in saved for one in definitions.hashes_in(row)}
+    named = [row for row in records.get("definitions", ()) if row["id"] in hashes]
+    _insert(session, "prompts", saved_prompts.prompt_rows(saved), dialect)
+    _insert(session, "definitions", sorted(named, key=itemgetter("id")), dialect)
+    for sha256 in sorted({one for row in saved for one in row["attachments"] or ()}):
+        if sha256 in attached:
+            attachments.insert(session, Attachment.of(sha256, attached[sha256], math.inf))
+    _insert(session, "prompt_versions", saved_prompts.version_rows(session, saved), dialect)
 
 
 class Export(NamedTuple):
@@ -119,7 +147,7 @@ class Export(NamedTuple):
         Raises:
             InvalidParameterError: It holds no runs, or a newer version wrote them.
         """
-        records = {name: extract_table(document, name) for name in RECORDS}
+        records = {name: extract_table(document, name) for name in (*RECORDS, NAME)}
         return cls(extract_rows(document), extract_table(document, "attachments"), records)
 
 

@@ -8,13 +8,16 @@ from typing import Any
 from llm_playground import _validation
 from llm_playground._validation import nested_too_deeply
 from llm_playground.errors import InvalidParameterError
-from llm_playground.exporting import row_checks
+from llm_playground.exporting import row_checks, saved_prompts
 from llm_playground.exporting.records import TABLES, Records
 from llm_playground.exporting.row_checks import Check
 from llm_playground.exporting.rows import Row, fitting
+from llm_playground.request import prompts
 from llm_playground.runlog import definitions
 from llm_playground.runlog.rows import clean_json, clean_text
 
+_COLUMNS = TABLES | {saved_prompts.NAME: saved_prompts.COLUMNS}
+_KEYS = {saved_prompts.NAME: ("name", "version")}  # of the other tables the id
 _DEFINED = ("tool", "schema", "wrapped_schema")
 
 
@@ -35,7 +38,8 @@ def _fitting(table: str, found: Sequence[object]) -> list[Row]:
     rows = fitting(
         numbered, lambda pair: _check(table, pair[1], pair[0]), "imported", f"rows of {table}"
     )
-    return list({row["id"]: row for row in reversed(rows)}.values())
+    key = _KEYS.get(table, ("id",))
+    return list({tuple(row[name] for name in key): row for row in reversed(rows)}.values())
 
 
 def _check(table: str, row: object, place: str) -> Row:
@@ -44,7 +48,7 @@ def _check(table: str, row: object, place: str) -> Row:
         raise InvalidParameterError(f"{place}: expected an object, got {shown}.")
     checked = {
         name: row_checks.check_value(row.get(name), _check_of(table, name), f"{place}.{name}")
-        for name in TABLES[table]
+        for name in _COLUMNS[table]
     }
     for name in _REQUIRED[table]:
         if checked[name] is None:
@@ -55,7 +59,7 @@ def _check(table: str, row: object, place: str) -> Row:
 
 
 def _check_of(table: str, name: str) -> Check:
-    return _CHECKS.get((table, name)) or _CHECKS.get(("", name)) or _BY_TYPE[TABLES[table][name]]
+    return _CHECKS.get((table, name)) or _CHECKS.get(("", name)) or _BY_TYPE[_COLUMNS[table][name]]
 
 
 def _is_message(value: object) -> bool:
@@ -73,6 +77,7 @@ def _items(value: Any) -> Sequence[Any]:  # noqa: ANN401 - a JSON value is any o
     return value if isinstance(value, list) else ()
 
 
+_MESSAGES: Check = ("a list of messages", _is_messages, clean_json)
 _ANY_JSON: Check = ("a JSON value", lambda value: not nested_too_deeply(value), clean_json)
 _HASH: Check = ("a SHA-256 hash", row_checks.is_sha256, str)
 _BY_TYPE: dict[str, Check] = {
@@ -92,7 +97,19 @@ _CHECKS: dict[tuple[str, str], Check] = {
     ("ratings", "result_id"): row_checks.ID,
     ("ratings", "against_result_id"): row_checks.ID,
     ("executions", "status"): ("text", row_checks.is_text, row_checks.ended_status),
-    ("prompts", "messages"): ("a list of messages", _is_messages, clean_json),
+    ("prompts", "messages"): _MESSAGES,
+    **{
+        (saved_prompts.NAME, name): check
+        for name, check in {
+            "name": ("a name without @", prompts.is_name, lambda name: clean_text(name.strip())),
+            "version": row_checks.INTEGER,
+            "prompt_id": row_checks.ID,
+            "messages": _MESSAGES,
+            "parameters": row_checks.OBJECT,
+            "attachments": row_checks.HASHES,
+            "tools": row_checks.HASHES,
+        }.items()
+    },
     ("prompts", "tools"): row_checks.HASHES,
     ("results", "tool_calls"): row_checks.OBJECTS,
     ("results", "dropped_parameters"): row_checks.TEXTS,
@@ -112,4 +129,5 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
     "results": ("id",),
     "definitions": ("id", "kind", "name", "content"),
     "ratings": ("id", "result_id"),
+    saved_prompts.NAME: ("name", "version", "prompt_id", "messages"),
 }

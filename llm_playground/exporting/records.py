@@ -122,7 +122,7 @@ class Exported:
         results |= {run_id: {"id": run_id} | own for run_id, own in self.own.items()}
         hashes = {one for row in found["prompts"] for one in definitions.hashes_in(row)}
         found["results"] = [_in_order(results[run_id]) for run_id in sorted(results)]
-        found["definitions"] = _read("definitions", "id", sorted(hashes))
+        found["definitions"] = read_table("definitions", "id", sorted(hashes))
         return {table: found[table] for table in TABLES if found[table]}
 
     @cached_property
@@ -153,7 +153,7 @@ class Exported:
             if any(row[name] != logged.get(row["run_id"], {}).get(name) for name in names)
         }
         ids = sorted({row[key] for row in self.rows if row[key] is not None} - changed)
-        return _read(table, "result_id" if table == "ratings" else "id", ids)
+        return read_table(table, "result_id" if table == "ratings" else "id", ids)
 
 
 def _in_order(value: Any) -> Any:  # noqa: ANN401 - a JSON value is any of six types
@@ -168,8 +168,12 @@ def _same(amount: Decimal | None, exact: Decimal | None) -> bool:
     return amount is not None and exact is not None and math.isclose(amount, exact, rel_tol=1e-14)
 
 
-def _read(table: str, id_column: str, ids: Sequence[str]) -> list[Row]:
-    """The rows of a table by their ids, as plain values."""
+def read_table(table: str, id_column: str, ids: Sequence[str]) -> list[Row]:
+    """The rows of one of :data:`TABLES` by their ids, as plain values.
+
+    Raises:
+        RunLogError: The log cannot be read.
+    """
     columns = TABLES[table]
     packed = {"prompts": "_prompt_gz", "results": "_result_gz"}.get(table)
     sql = _OF_RUN.format(

@@ -225,6 +225,11 @@ HASHES: Check = (
     clean_json,
 )
 OBJECTS: Check = ("a list of objects", partial(is_list_of, Mapping), clean_json)
+OBJECT: Check = (
+    "an object",
+    lambda value: isinstance(value, Mapping) and not nested_too_deeply(value),
+    clean_json,
+)
 COUNTS: Check = ("an object of counts", _is_counts, clean_json)
 COUNT: Check = (_COUNT, partial(_is_whole, _MAX_BIGINT), int)
 INTEGER: Check = (_COUNT, partial(_is_whole, _MAX_INTEGER), int)
@@ -244,14 +249,7 @@ _CHECKS: dict[str, Check] = {
     "attachments": HASHES,
     **dict.fromkeys(("attempts", "parts", "sources"), OBJECTS),
     "billed_units": COUNTS,
-    **dict.fromkeys(
-        ("parameters", "variables", "inputs"),
-        (
-            "an object",
-            lambda value: isinstance(value, Mapping) and not nested_too_deeply(value),
-            clean_json,
-        ),
-    ),
+    **dict.fromkeys(("parameters", "variables", "inputs"), OBJECT),
     "status": (_EXPECTED_STATUS, _is_status, ended_status),
     "finish_reason": _one_of(FinishReason),
     "usage_source": _one_of(UsageSource),

@@ -12,6 +12,7 @@ from typing import Any
 from llm_playground import config
 from llm_playground.config import endpoint_fields
 from llm_playground.config.options import Privacy
+from llm_playground.exporting import saved_prompts
 from llm_playground.exporting.records import Records, by_id
 from llm_playground.exporting.rows import Row, utc_text
 from llm_playground.parts import FilePart, ImagePart, TextPart
@@ -32,6 +33,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "executions": EXECUTION_COLUMNS,
     "results": RESULT_COLUMNS,
     "ratings": RATING_COLUMNS,
+    "prompt_versions": saved_prompts.VERSION_COLUMNS,
 }
 
 

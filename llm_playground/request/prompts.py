@@ -285,9 +285,18 @@ def prompts() -> pd.DataFrame:
     return Frame(open_log().frame(_LIST))
 
 
+def is_name(name: object) -> bool:
+    """Whether a prompt can be saved under a name.
+
+    >>> is_name("greet"), is_name("greet@2")
+    (True, False)
+    """
+    is_valid = isinstance(name, str) and bool(name.strip()) and "@" not in name
+    return is_valid and len(str(name)) <= _LONGEST_NAME and str(name).isprintable()
+
+
 def _check_name(name: object) -> None:
-    is_valid = isinstance(name, str) and name.strip() and "@" not in name
-    if not is_valid or len(str(name)) > _LONGEST_NAME or not str(name).isprintable():
+    if not is_name(name):
         raise InvalidParameterError(
             f"A prompt name is text without @, of up to {_LONGEST_NAME} characters; "
             f"got {_validation.short_repr(name)}."
