@@ -299,7 +299,9 @@ def next_call(
 
 
 def repeated_call(call: Call, changes: Mapping[str, Any]) -> Call:
-    """The call that repeats another one with changed parameters, always sent, as a new execution.
+    """The call that repeats another one with changed parameters, as a new execution.
+
+    Every mode but ``replay`` sends it.
 
     Raises:
         ConfigError: It must not be sent, or a parameter cannot be.
@@ -307,7 +309,8 @@ def repeated_call(call: Call, changes: Mapping[str, Any]) -> Call:
     parameters = parameters_from({**call.request.parameters.as_dict(), **changes}, None)
     request = replace(call.request, parameters=parameters)
     _check(request, request, {})
-    [repeated] = _calls(request, _now(call.execution), fresh=True, override=call.override)
+    is_fresh = config.mode() != "replay"
+    [repeated] = _calls(request, _now(call.execution), fresh=is_fresh, override=call.override)
     return repeated
 
 

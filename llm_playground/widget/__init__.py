@@ -449,7 +449,7 @@ class Playground(Panel):
                 if session is not self._sending:
                     self._check_idle()
                 planned = session.prepare_retry(number, content.get("changes") or {})
-                confirm_worst_case([planned.call.request], None, fresh=True)
+                confirm_worst_case([planned.call.request], None, fresh=planned.call.fresh)
             except LLMError as error:
                 self.problem = str(error)
                 return

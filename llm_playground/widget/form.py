@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, cast
 
+from llm_playground import config
 from llm_playground.calls import CallOptions, started_together
 from llm_playground.catalog import capabilities
 from llm_playground.errors import ConfigError, InvalidParameterError
@@ -96,6 +97,9 @@ def plan_calls(
 ) -> tuple[PlannedCall, ...]:
     """Every call of a form, grouped by model; nothing is sent.
 
+    Who runs the panel wants new answers, so mode ``reuse`` sends every call. Only ``replay`` does
+    not send.
+
     ``override`` is the reason for exceeding a budget, if the calls are to be sent in any case.
 
     Raises:
@@ -120,6 +124,7 @@ def plan_calls(
             parameters={**form.parameters, **variation.parameters},
             iterations=form.iterations,
             variables=known.new_child({**variation.case}),
+            fresh=config.mode() != "replay",
             override=override,
             source="widget",
             cell_id=form.cell_id,
