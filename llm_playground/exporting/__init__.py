@@ -104,18 +104,18 @@ def export(
 ) -> str | bytes:
     """Runs in a format to read or to process further, without keys. The audit log gets an entry.
 
-    JSON and CSV can be imported with ``lp.import_runs``; JSON is exact, in CSV control characters
-    are written visibly, and a file opens in Excel by double click. Both hold the columns of the
-    view ``runs``; columns that a run or a narrow frame does not hold come from the log. Values of a
-    frame take precedence over the log, and its additional columns are left out. JSON also holds the
-    messages, images and files of the prompts, their tools and schemas, tool calls and each rating;
-    not those whose texts or users were removed from the frame. Markdown holds up to 4 MB of
-    pictures as data URIs, and the earlier turns of conversations. HTML is one page without scripts
-    that loads nothing: totals, a comparison, the messages of each prompt, and the answers as the
-    panel shows them, with up to 64 MB of pictures, recordings and files. A notebook has a cell for
-    each run that makes the same call, with the stored answer as its output; it can be imported too.
-    Parquet holds the columns of the view with their types: times with their zone, costs as
-    DECIMAL(18, 12), tags and hashes as lists, other JSON as text.
+    JSON, CSV and Parquet can be imported with ``lp.import_runs``; JSON is exact, in CSV control
+    characters are written visibly, and a file opens in Excel by double click. They hold the columns
+    of the view ``runs``; columns that a run or a narrow frame does not hold come from the log.
+    Values of a frame take precedence over the log, and its additional columns are left out. JSON
+    also holds the messages, images and files of the prompts, their tools and schemas, tool calls
+    and each rating; not those whose texts or users were removed from the frame. Markdown holds up
+    to 4 MB of pictures as data URIs, and the earlier turns of conversations. HTML is one page
+    without scripts that loads nothing: totals, a comparison, the messages of each prompt, and the
+    answers as the panel shows them, with up to 64 MB of pictures, recordings and files. A notebook
+    has a cell for each run that makes the same call, with the stored answer as its output; it can
+    be imported too. Parquet holds the columns of the view with their types: times with their zone,
+    costs as DECIMAL(18, 12), tags and hashes as lists, other JSON as text.
 
     ``openai-tuning`` is a file of examples for fine-tuning, a line for each answer that is whole;
     ``openai-preferences`` and ``trl-preferences`` are pairs of a better and a worse answer to the

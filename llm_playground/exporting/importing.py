@@ -33,11 +33,12 @@ from llm_playground.exporting.row_checks import (
 from llm_playground.exporting.rows import COLUMNS, Row, hashes_of
 from llm_playground.exporting.saved_prompts import NAME
 from llm_playground.parts import FilePart, ImagePart
-from llm_playground.runlog import attachments, definitions, open_log, postgres_ingest
+from llm_playground.runlog import attachments, definitions, open_log, parquet, postgres_ingest
 from llm_playground.runlog.attachments import Attachment
 from llm_playground.runlog.store import Dialect, Session
 
 MAX_BYTES = 256 << 20
+_PARQUET_HEAD = b"PAR1"
 _CSV_HEAD = f"{next(iter(COLUMNS))},"
 _ROWS_PER_STATEMENT = 500
 _EXISTING = "SELECT id FROM results WHERE id IN (SELECT unnest(CAST($ids AS VARCHAR[])))"
@@ -63,8 +64,8 @@ def import_runs(source: str | Path | bytes | Mapping[str, Any]) -> int:
     another prompt has the number of a version, the version gets the next one.
 
     Args:
-        source: The path of a JSON or CSV export or of a notebook (``.ipynb``); its text or bytes;
-            or its document as a dict.
+        source: The path of a JSON, CSV or Parquet export or of a notebook (``.ipynb``); its text or
+            bytes; or its document as a dict.
 
     Returns:
         How many runs are new in the log.
@@ -160,16 +161,28 @@ def read_export(source: object) -> Export:
     if isinstance(source, Mapping):
         return Export.of(source)
     if isinstance(source, (bytes, bytearray)):
-        return _export_of_text(_decode(source))
+        return _export_of_bytes(source)
     if isinstance(source, str) and _is_content(source):
         _check_size(len(source))
         return _export_of_text(source)
     if isinstance(source, (str, Path)) and str(source):
-        return _export_of_text(_decode(_read_file(source)))
+        return _export_of_bytes(_read_file(source))
     raise InvalidParameterError(
         "Runs are imported from a path, from the text of an export or from a notebook; got "
         f"{_validation.short_repr(source)}."
     )
+
+
+def _export_of_bytes(content: bytes | bytearray) -> Export:
+    if not content.startswith(_PARQUET_HEAD):
+        return _export_of_text(_decode(content))
+    _check_size(len(content))
+    try:
+        rows = parquet.from_parquet(bytes(content), list(COLUMNS), MAX_BYTES)
+    except ValueError as error:
+        reason = _validation.shorten(str(error), 80)
+        raise not_an_export(f"not Parquet that can be read ({reason})") from None
+    return Export([{name: _cell_value(name, cell) for name, cell in row.items()} for row in rows])
 
 
 def _is_content(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Tables as Parquet files, written by DuckDB: typed columns, exact amounts.
+"""Tables as Parquet files, written and read by DuckDB: typed columns, exact amounts.
 
 Values are passed as texts, which DuckDB converts to the type of their column, so that amounts keep
 all digits. The file is made in a private temporary folder, which is removed.
@@ -15,6 +15,8 @@ from llm_playground.runlog.store import quoted
 
 _ROWS_PER_STATEMENT = 2_000
 _NAME = "table.parquet"
+_COLUMNS = "DESCRIBE SELECT * FROM read_parquet({file})"
+_SIZE = "SELECT sum(total_uncompressed_size)::BIGINT FROM parquet_metadata({file})"
 
 
 def to_parquet(
@@ -51,6 +53,52 @@ def to_parquet(
         path = Path(folder) / _NAME
         connection.execute(f"COPY made TO {quoted(str(path))} ({options})")
         return path.read_bytes()
+
+
+def from_parquet(
+    content: bytes, columns: Sequence[str], max_bytes: int
+) -> list[dict[str, str | None]]:
+    """The rows of a Parquet file with these columns as texts, as far as it has them.
+
+    The first of the columns must be there. Lists are JSON, times are in ISO 8601 with their zone.
+
+    Raises:
+        ValueError: It is no Parquet file, lacks the first column, or its content takes more than
+            ``max_bytes``.
+
+    >>> from_parquet(to_parquet({"n": "BIGINT", "x": "JSON"}, [["1", None]], {}), ["n"], 1_000)
+    [{'n': '1'}]
+    """
+    import duckdb
+
+    with (
+        TemporaryDirectory(prefix="llm_playground-") as folder,
+        duckdb.connect(":memory:", config=dict(OFFLINE)) as connection,
+    ):
+        path = Path(folder) / _NAME
+        path.write_bytes(content)
+        file = quoted(str(path))
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            [size] = connection.execute(_SIZE.format(file=file)).fetchone() or (0,)
+            if (size or 0) > max_bytes:
+                raise ValueError(f"its content takes {size >> 20:,} MB")
+            kinds = connection.execute(_COLUMNS.format(file=file)).fetchall()
+            types = {str(name): str(kind) for name, kind, *_ in kinds}
+            if columns[0] not in types:
+                raise ValueError(f"it has no column {columns[0]}")
+            names = [name for name in columns if name in types]
+            taken = ", ".join(_as_text(name, types[name]) for name in names)
+            sql = f"SELECT {taken} FROM read_parquet({file})"  # noqa: S608 - known names of columns
+            rows = connection.execute(sql).fetchall()
+        except duckdb.Error as error:
+            raise ValueError(str(error).splitlines()[0].replace(str(path), _NAME)) from None
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _as_text(name: str, kind: str) -> str:
+    column = f'"{name}"'
+    return f"CAST({f'to_json({column})' if kind.endswith('[]') else column} AS VARCHAR)"
 
 
 def _converted(number: int, kind: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 import llm_playground as lp
 from llm_playground.exporting.parquet import COLUMNS, to_parquet
 from llm_playground.exporting.rows import plain_row, utc_text
+from llm_playground.runlog import parquet
 from llm_playground.runlog.rows import RUN_TYPES
 from tests.exporting import everything, shelf
 
@@ -92,6 +93,43 @@ def test_odd_values_are_kept_as_text(tmp_path, folder):
     with pytest.raises(duckdb.Error):
         to_parquet([bare | {"input_tokens": "many"}])
     assert list(folder.iterdir()) == []
+
+
+def test_an_import_brings_the_rows_back(log, elsewhere, tmp_path, folder):
+    shelf.fill(log)
+    path = tmp_path / "all.parquet"
+    content = lp.export(lp.runs(), path=path)
+    before = json.loads(lp.export(lp.runs().sort_values("run_id")), parse_float=Decimal)["runs"]
+    elsewhere()
+    assert lp.import_runs(path) == len(before)
+    after = json.loads(lp.export(lp.runs().sort_values("run_id")), parse_float=Decimal)["runs"]
+    assert after == before
+    assert lp.import_runs(content) == 0
+    assert list(folder.iterdir()) == []
+
+
+def test_files_that_are_no_runs_are_refused_in_a_line(log, folder):
+    whole = lp.export([shelf.run()], "parquet")
+    other = parquet.to_parquet({"a": "BIGINT"}, [["1"]], {})
+    odd = to_parquet([plain_row(shelf.run()) | {"parameters": "no object"}])
+    for content, said in (
+        (b"PAR1", "not Parquet that can be read"),
+        (whole[:-20], "not Parquet that can be read"),
+        (other, "it has no column run_id"),
+        (odd, "runs[0].parameters: expected an object"),
+    ):
+        with pytest.raises(lp.errors.InvalidParameterError) as error:
+            lp.import_runs(content)
+        assert said in str(error.value)
+        assert "\n" not in str(error.value)
+    assert lp.runs().empty
+    assert list(folder.iterdir()) == []
+
+
+def test_content_that_is_too_large_is_refused():
+    content = parquet.to_parquet({"run_id": "VARCHAR"}, [["x" * 9_000] for _ in range(9)], {})
+    with pytest.raises(ValueError, match="its content takes"):
+        parquet.from_parquet(content, ["run_id"], 10)
 
 
 def test_no_runs_are_a_table_without_rows(tmp_path):
