@@ -9,34 +9,28 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from http import HTTPStatus
-from time import perf_counter as now
 from types import SimpleNamespace
 from typing import Any
 
-from llm_playground.capture.exchange import Exchange
+from llm_playground.capture.exchange import Exchange, report
 from llm_playground.capture.stored_responses import Substitute
-from llm_playground.redaction import redact
 
-Begin = Callable[[str, str, Mapping[str, str], bytes], Exchange | None]
+Begin = Callable[[str, str, Callable[[], tuple[Mapping[str, str], bytes]]], Exchange | None]
 _CLOSED = "Connection closed"  # the error in a stream that its reader has closed
-_log = logging.getLogger(__name__)
 
 
 def recorded_request(before: Any, aiohttp: Any, begin: Begin) -> Any:  # noqa: ANN401 - methods of aiohttp
     """The method ``_request`` of ``ClientSession`` with recording; ``before`` is the own one.
 
-    ``begin`` takes method, URL, headers and body, and returns None for what is not recorded.
+    ``begin`` takes method, URL and a function that gives headers and body, or raises, and returns
+    None for what is not recorded.
     """
 
     @functools.wraps(before)
     async def request(session: Any, method: str, url: Any, **options: Any) -> Any:  # noqa: ANN401 - the arguments of aiohttp, passed on unread
-        body = _body(options)
-        headers = {**session.headers, **(options.get("headers") or {})}
-        exchange = None if body is None else begin(method.upper(), str(url), headers, body)
+        exchange = begin(method.upper(), str(url), lambda: _headers_and_body(session, options))
         if exchange is None:
             return await before(session, method, url, **options)
         substitute = await exchange.admitted()
@@ -47,37 +41,54 @@ def recorded_request(before: Any, aiohttp: Any, begin: Begin) -> Any:  # noqa: A
         except BaseException as error:
             exchange.end(error)
             raise
-        _keep(exchange, response)
+        _keep(exchange, response, is_decoded=_decompresses(session, options))
         return response
 
     return request
 
 
-def _body(options: Mapping[str, Any]) -> bytes | None:
-    """The body of a request; None for one that is no bytes or JSON."""
+def _headers_and_body(
+    session: Any,  # noqa: ANN401 - of aiohttp
+    options: Mapping[str, Any],
+) -> tuple[Mapping[str, str], bytes]:
+    """The headers and the body of a request.
+
+    Raises:
+        TypeError: The body is a stream or a form, or no JSON.
+    """
+    headers = {**session.headers, **dict(options.get("headers") or ())}
     data = options.get("data")
+    if data is None:
+        data = json.dumps(options.get("json"))
     if isinstance(data, str):
-        return data.encode()
-    if data is None and options.get("json") is not None:
-        with suppress(TypeError, ValueError):
-            return json.dumps(options["json"]).encode()
-    return data if isinstance(data, bytes) else None
+        return headers, data.encode()
+    if isinstance(data, bytes):
+        return headers, data
+    raise TypeError("its body is a stream or a form")
 
 
-def _keep(exchange: Exchange, response: Any) -> None:  # noqa: ANN401 - of aiohttp
+def _decompresses(session: Any, options: Mapping[str, Any]) -> bool:  # noqa: ANN401 - of aiohttp
+    own: bool | None = options.get("auto_decompress")
+    return getattr(session, "auto_decompress", True) if own is None else own
+
+
+def _keep(exchange: Exchange, response: Any, *, is_decoded: bool) -> None:  # noqa: ANN401 - of aiohttp
     received, content = exchange.received, response.content
-    received.status_code = response.status
-    received.headers = {name.lower(): value for name, value in response.headers.items()}
-    received.is_decoded = True
     try:
-        received.chunks += [(now(), bytes(data)) for data in getattr(content, "_buffer", ())]
-        if content.is_eof():
-            exchange.end(is_whole=True)
+        received.status_code = response.status
+        received.headers = {name.lower(): value for name, value in response.headers.items()}
+        if is_decoded:
+            received.library = None
+        for data in content._buffer if hasattr(content, "_buffer") else ():
+            exchange.keep(bytes(data))
+        if content.is_eof() or content.exception() is not None:
+            exchange.end(content.exception(), is_whole=content.exception() is None)
         else:
             content.__class__ = _teeing(type(content), exchange)
     except Exception as error:  # another version of aiohttp
-        _log.warning("An answer is not recorded: %s.", redact(f"{type(error).__name__}: {error}"))
-        exchange.end()
+        received.lose(f"it could not be kept ({type(error).__name__})")
+        report("Answers are not recorded", error)
+        exchange.end(is_whole=True)
 
 
 def _teeing(kind: Any, exchange: Exchange) -> Any:  # noqa: ANN401 - a class of aiohttp
@@ -89,7 +100,7 @@ def _teeing(kind: Any, exchange: Exchange) -> Any:  # noqa: ANN401 - a class of 
         __slots__ = ()
 
         def feed_data(self, data: bytes, *arguments: Any) -> Any:  # noqa: ANN401 - of aiohttp
-            exchange.received.chunks.append((now(), bytes(data)))
+            exchange.keep(data)
             return super().feed_data(data, *arguments)
 
         def feed_eof(self) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
 
 from llm_playground import config
-from llm_playground.capture.requests import RecordedCall
+from llm_playground.capture.exchange import report
+from llm_playground.capture.received import Chunks, Decoded, Received
+from llm_playground.capture.requests import LARGE_BYTES, RecordedCall
 from llm_playground.errors import ContentBlockedError, LLMError, ProviderError
 from llm_playground.events import (
     PartAdded,
@@ -36,54 +38,8 @@ from llm_playground.redaction import redact
 from llm_playground.types import Run, Status
 
 _MAX_ERROR_BYTES = 65_536
-_MAX_KEPT_BYTES = 1 << 20
+_MAX_RECORDED_BYTES = 1 << 20
 _DELTAS = (TextDelta, ReasoningDelta, ToolCallDelta, PartAdded)
-# Exceptions that mean that the caller has stopped, not that the connection failed.
-_STOPPED = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
-
-
-@dataclass(slots=True)
-class Received:
-    """What came of a response. Times are of :func:`time.perf_counter`, in seconds.
-
-    ``chunks`` are the bytes as they came, encoded as the header ``content-encoding`` says, unless
-    ``is_decoded``. ``error`` is the exception that the caller got; ``is_whole`` is whether the
-    response was read to its end.
-    """
-
-    sent_at: float
-    chunks: list[tuple[float, bytes]] = field(default_factory=list)
-    status_code: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    error: BaseException | None = None
-    is_whole: bool = False
-    is_decoded: bool = False
-    ended_at: float = 0.0
-
-    @property
-    def is_stopped(self) -> bool:
-        """Whether the caller stopped reading."""
-        if self.error is not None:
-            return isinstance(self.error, _STOPPED)
-        return not self.is_whole
-
-    def decoded(self) -> Sequence[tuple[float, bytes]]:
-        """The decoded bytes, as far as they can be decoded, with the time at which they came."""
-        encoding = self.headers.get("content-encoding", "identity").strip().lower()
-        if self.is_decoded or encoding in ("", "identity"):
-            return self.chunks
-        body = httpx2.Response(
-            200,
-            headers={"content-encoding": encoding},
-            stream=httpx2.ByteStream(b"".join(data for _, data in self.chunks)),
-        )
-        decoded = bytearray()
-        try:
-            for piece in body.iter_bytes():
-                decoded += piece
-        except httpx2.DecodingError:  # broken off, or not encoded as the header says
-            pass
-        return [(self.chunks[0][0], bytes(decoded))] if self.chunks else []
 
 
 async def _never(_response_id: str) -> None:
@@ -119,11 +75,24 @@ def refused_run(call: RecordedCall, error: LLMError) -> Run:
 
 
 async def run_of(call: RecordedCall, wire_format: str, received: Received) -> Run:
-    """The run of a call that has ended."""
+    """The run of a call that has ended, failed if its answer is not kept or cannot be read."""
+    try:
+        decoded = await _decoded(received)
+        if received.lost is None or received.status_code != 200:
+            return await _run_of(call, wire_format, received, decoded)
+    except Exception as error:  # a bug; the call's reservation must be settled
+        received.lose(f"it could not be read ({type(error).__name__})")
+        report("An answer is not recorded", error)
+    return _lost_run(call, received)
+
+
+async def _run_of(
+    call: RecordedCall, wire_format: str, received: Received, decoded: Decoded
+) -> Run:
     builder = RunBuilder(skeleton_of(call), call.request)
     builder.sent()
     first = _FirstDelta()
-    error = await _read(call, wire_format, received, builder, first)
+    error = await _read(call, wire_format, received, decoded, builder, first)
     builder.attempted(error)
     status: Status = "completed"
     if isinstance(error, ContentBlockedError):
@@ -134,7 +103,31 @@ async def run_of(call: RecordedCall, wire_format: str, received: Received) -> Ru
         status = "cancelled"
     elif builder.finish is None and builder.background is not None:
         status = "interrupted"  # lp.resume reads it
-    return _timed(builder.ended(status, error, ()), received, first)
+    return _timed(builder.ended(status, error, ()), received, first.at)
+
+
+async def _decoded(received: Received) -> Decoded:
+    if received.size_bytes > LARGE_BYTES:
+        return await asyncio.to_thread(received.decoded)
+    return received.decoded()
+
+
+def _lost_run(call: RecordedCall, received: Received) -> Run:
+    """The run of a call whose answer is not kept: its tokens are unknown, its input is billed."""
+    builder = RunBuilder(skeleton_of(call), call.request)
+    builder.sent()
+    label = config.label(call.request.provider)
+    error = ProviderError(
+        f"The answer of {label} is not in the log: {received.lost}. Its caller has received it.",
+        status_code=received.status_code,
+        provider=call.request.provider,
+        model=call.request.model,
+    )
+    builder.attempted(error)
+    run = builder.ended("cancelled" if received.is_stopped else "failed", error, ())
+    least_usd = run.cost_usd or run.at_least_usd
+    run = replace(run, usage=None, usage_source="none", cost_usd=None, at_least_usd=least_usd)
+    return _timed(run, received, None)
 
 
 @dataclass(slots=True)
@@ -149,20 +142,20 @@ async def _read(
     call: RecordedCall,
     wire_format: str,
     received: Received,
+    decoded: Decoded,
     builder: RunBuilder,
     first: _FirstDelta,
 ) -> LLMError | None:
     """Add the events of the response to the builder; returns the error of the call."""
     context = RequestContext(call.endpoint, call.request.model, call.request.parameters)
-    chunks = received.decoded()
+    chunks = decoded.chunks
     if received.status_code is None:
         return None if received.is_stopped else _transport_error(context, received, delivered=False)
     if received.status_code >= 400:
-        body = b"".join(data for _, data in chunks)[:_MAX_ERROR_BYTES]
-        text = body.decode("utf-8", "replace")
+        text = decoded.body[:_MAX_ERROR_BYTES].decode("utf-8", "replace")
         return errors.status_error(context, received.status_code, text, received.headers)
     if wire_format == "openai-responses":
-        chunks = _as_event(chunks)
+        chunks = _as_event(decoded)
     events = streaming.stream_events(
         context, received.headers, _paced(chunks, first), _READERS[wire_format](),
         received.status_code,
@@ -174,11 +167,10 @@ async def _read(
                     first.at = first.now
                 builder.add(event)
     except ProviderError as error:
-        if builder.background is not None or (received.is_stopped and builder.finish is None):
+        is_stopped = received.is_stopped and builder.finish is None and decoded.error is None
+        if builder.background is not None or is_stopped:
             return None
-        if received.error is not None:
-            return _transport_error(context, received, delivered=builder.delivered)
-        return error
+        return _cause_of(error, context, received, decoded, delivered=builder.delivered)
     finish = builder.finish
     if finish is None or finish.finish_reason != "content_filter":
         return None
@@ -191,13 +183,15 @@ async def _read(
 def kept_response(received: Received, streamed: bool, run: Run) -> dict[str, Any] | None:
     """What a recording keeps of a response, to give it again byte for byte; without keys.
 
-    None for an error, for bytes that are no text or many, and for an answer with a key, whose
-    pieces in a stream are no keys.
+    None for an error, for bytes that are no text, many or not kept, and for an answer with a key,
+    whose pieces in a stream are no keys.
     """
-    body = b"".join(data for _, data in received.decoded())
+    body = received.decoded().body
     texts = (run.text, run.reasoning or "", *(call.arguments_json for call in run.tool_calls))
     joined = "\n".join(texts)
-    if received.status_code != 200 or len(body) > _MAX_KEPT_BYTES or redact(joined) != joined:
+    if received.status_code != 200 or received.lost is not None:
+        return None
+    if len(body) > _MAX_RECORDED_BYTES or redact(joined) != joined:
         return None
     try:
         text = redact(body.decode())
@@ -207,9 +201,9 @@ def kept_response(received: Received, streamed: bool, run: Run) -> dict[str, Any
     return {"streamed": streamed, "content_type": content_type, "body": text}
 
 
-def _as_event(chunks: Sequence[tuple[float, bytes]]) -> Sequence[tuple[float, bytes]]:
+def _as_event(decoded: Decoded) -> Chunks:
     """A response of Responses that came whole, as the last event of its stream."""
-    body = b"".join(data for _, data in chunks)
+    chunks, body = decoded.chunks, decoded.body
     if not body.lstrip().startswith(b"{"):
         return chunks
     try:
@@ -220,11 +214,36 @@ def _as_event(chunks: Sequence[tuple[float, bytes]]) -> Sequence[tuple[float, by
     return [(chunks[0][0], f"data: {dumps(event)}\n\n".encode())]
 
 
-async def _paced(chunks: Sequence[tuple[float, bytes]], first: _FirstDelta) -> AsyncIterator[bytes]:
+async def _paced(chunks: Chunks, first: _FirstDelta) -> AsyncIterator[bytes]:
     """The bytes, with a turn of the loop for other calls between them."""
     for first.now, data in chunks:
         yield data
         await asyncio.sleep(0)
+
+
+def _cause_of(
+    error: ProviderError,
+    context: RequestContext,
+    received: Received,
+    decoded: Decoded,
+    *,
+    delivered: bool,
+) -> LLMError:
+    """Why a response is no answer: ``error``, unless the connection or the encoding explains it."""
+    why = decoded.error
+    if received.error is not None and not isinstance(received.error, type(why)):
+        return _transport_error(context, received, delivered=delivered)
+    if why is None:
+        return error
+    encoding = received.headers.get("content-encoding")
+    return ProviderError(
+        f"{context.label} sent an answer that cannot be decoded as {encoding}. Check the base URL "
+        "and the proxy.",
+        status_code=received.status_code,
+        provider=context.endpoint.provider,
+        model=context.model,
+        detail=redact(repr(why)),
+    )
 
 
 def _transport_error(context: RequestContext, received: Received, *, delivered: bool) -> LLMError:
@@ -252,14 +271,17 @@ def _as_httpx2(error: BaseException) -> BaseException | None:
     return converted
 
 
-def _timed(run: Run, received: Received, first: _FirstDelta) -> Run:
-    """The run with the times of the call in place of those of its reading."""
+def _timed(run: Run, received: Received, first_at: float | None) -> Run:
+    """The run with the times of the call in place of those of its reading.
+
+    ``first_at`` is when the first delta came.
+    """
     duration_ms = (received.ended_at - received.sent_at) * 1000
     streams = "stream" in received.headers.get("content-type", "")
-    since_sent = None if first.at is None else (first.at - received.sent_at) * 1000
+    since_sent_ms = None if first_at is None else (first_at - received.sent_at) * 1000
     return replace(
         run,
         attempts=[replace(one, duration_ms=duration_ms) for one in run.attempts],
         response_time_ms=duration_ms,
-        ttft_ms=since_sent if streams else None,
+        ttft_ms=since_sent_ms if streams else None,
     )

@@ -10,29 +10,25 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib.abc
-import logging
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.machinery import ModuleSpec
-from time import perf_counter as now
 from types import ModuleType
 from typing import Any
 
 from llm_playground import provenance
 from llm_playground.capture import aiohttp_sessions, handling, recognition
-from llm_playground.capture.exchange import Exchange
+from llm_playground.capture.exchange import Exchange, forget_reported, report
 from llm_playground.capture.requests import Sent
 from llm_playground.capture.stored_responses import Substitute
 from llm_playground.providers import own_clients
-from llm_playground.redaction import redact
 
 _LIBRARIES = ("httpx", "httpx2", "aiohttp")
-_log = logging.getLogger(__name__)
+_HeadersAndBody = Callable[[], tuple[Mapping[str, str], bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +53,7 @@ def start(settings: Settings) -> None:
         _active.append(settings)
         if len(_active) > 1:
             return
+        forget_reported()
         sys.meta_path.insert(0, _later)
         for name in _LIBRARIES:
             if name in sys.modules:
@@ -140,8 +137,8 @@ def _replace(
 
 
 def _session_request(before: Any, library: Any) -> Any:  # noqa: ANN401 - untyped: of aiohttp
-    def begin(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Exchange | None:
-        return None if _within.get() else _begun(method, url, headers, lambda: body)
+    def begin(method: str, url: str, sent: _HeadersAndBody) -> Exchange | None:
+        return None if _within.get() else _begun(method, url, sent)
 
     return aiohttp_sessions.recorded_request(before, library, begin)
 
@@ -160,11 +157,12 @@ def _sync_send(before: Any, library: Any) -> Any:  # noqa: ANN401 - untyped: of 
         except BaseException as error:
             exchange.end(error)
             raise
-        _keep(exchange, response, _sync_tee(library))
+        _keep(exchange, response, library, _sync_tee)
         if not stream:
             try:
                 response.read()
-            except BaseException:
+            except BaseException as error:
+                exchange.end(error)
                 response.close()
                 raise
         return response
@@ -187,11 +185,12 @@ def _async_send(before: Any, library: Any) -> Any:  # noqa: ANN401 - untyped: of
         except BaseException as error:
             exchange.end(error)
             raise
-        _keep(exchange, response, _async_tee(library))
+        _keep(exchange, response, library, _async_tee)
         if not stream:
             try:
                 await response.aread()
-            except BaseException:
+            except BaseException as error:
+                exchange.end(error)
                 await response.aclose()
                 raise
         return response
@@ -227,20 +226,19 @@ async def _awaited_within(before: Any, *arguments: Any, **options: Any) -> Any: 
 def _begin(client: Any, request: Any) -> Exchange | None:  # noqa: ANN401 - of httpx
     if _within.get() or client in own_clients:
         return None
-    return _begun(request.method, str(request.url), request.headers, lambda: request.content)
+    return _begun(request.method, str(request.url), lambda: (request.headers, request.content))
 
 
-def _begun(
-    method: str, url: str, headers: Mapping[str, str], body: Callable[[], bytes]
-) -> Exchange | None:
+def _begun(method: str, url: str, headers_and_body: _HeadersAndBody) -> Exchange | None:
     """Begin to record a request; None for one that is no call of a model."""
-    target = recognition.target_of(method, url) if _active else None
-    if target is None:
-        return None
     try:
+        target = recognition.target_of(method, url) if _active else None
+        if target is None:
+            return None
+        headers, body = headers_and_body()
         sent = Sent(
             target,
-            body(),
+            body,
             {name.lower(): value for name, value in headers.items()},
             datetime.now(UTC),
             provenance.cell_id(),
@@ -250,7 +248,7 @@ def _begun(
         )
         return handling.begin(sent)
     except Exception as error:  # a body that is a stream, or a bug: the call is made unrecorded
-        _log.warning("A call is not recorded: %s.", redact(f"{type(error).__name__}: {error}"))
+        report("A call is not recorded", error)
         return None
 
 
@@ -265,19 +263,33 @@ def _response(library: Any, request: Any, substitute: Substitute) -> Any:  # noq
     return response
 
 
-def _keep(exchange: Exchange, response: Any, tee: Callable[[Any, Exchange], Any]) -> None:  # noqa: ANN401 - of httpx
+def _keep(exchange: Exchange, response: Any, library: Any, tee: Any) -> None:  # noqa: ANN401 - of httpx
     """Keep the bytes of a response as they are read."""
     received = exchange.received
-    received.status_code = response.status_code
-    headers: Mapping[str, str] = response.headers
-    received.headers = {name.lower(): value for name, value in headers.items()}
-    if not (response.is_stream_consumed or response.is_closed):
-        response.stream = tee(response.stream, exchange)
-        return
-    with suppress(RuntimeError):  # closed unread
-        received.chunks.append((received.sent_at, response.content))  # read by the client's hooks
-        received.is_decoded = True
-    exchange.end(is_whole=received.is_decoded)
+    try:
+        received.library, received.status_code = library, response.status_code
+        received.headers = {name.lower(): value for name, value in response.headers.items()}
+        if not (response.is_stream_consumed or response.is_closed):
+            response.stream = tee(library)(response.stream, exchange)
+            return
+        content = _content_of(response)
+        if content is not None:
+            received.library = None
+            exchange.keep(content)
+        exchange.end(is_whole=content is not None)
+    except Exception as error:  # a response that is made otherwise
+        received.lose(f"it could not be kept ({type(error).__name__})")
+        report("Answers are not recorded", error)
+        exchange.end(is_whole=True)
+
+
+def _content_of(response: Any) -> bytes | None:  # noqa: ANN401 - of httpx
+    """What the client's hooks have read of a response; None if it was closed unread."""
+    try:
+        content: bytes = response.content
+    except RuntimeError:
+        return None
+    return content
 
 
 @functools.cache
@@ -286,10 +298,9 @@ def _sync_tee(library: Any) -> Any:  # noqa: ANN401 - a class of either library
         """A response's bytes, which are kept as they pass."""
 
         def __iter__(self) -> Iterator[bytes]:
-            received = self.exchange.received
             try:
                 for chunk in self.stream:
-                    received.chunks.append((now(), chunk))
+                    self.exchange.keep(chunk)
                     yield chunk
             except BaseException as error:
                 self.exchange.end(error)
@@ -311,10 +322,9 @@ def _async_tee(library: Any) -> Any:  # noqa: ANN401 - a class of either library
         """A response's bytes, which are kept as they pass."""
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            received = self.exchange.received
             try:
                 async for chunk in self.stream:
-                    received.chunks.append((now(), chunk))
+                    self.exchange.keep(chunk)
                     yield chunk
             except BaseException as error:
                 self.exchange.end(error)

@@ -1,6 +1,6 @@
 """One call of another library: what the thread that makes it and the background loop know of it.
 
-Nothing here raises into the caller.
+Nothing here raises into the caller: a failure of the recording itself ends at :func:`report`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 
 from llm_playground import _lifecycle, _runtime
-from llm_playground.capture.answers import Received
+from llm_playground.capture.received import Received
 from llm_playground.capture.requests import Sent
 from llm_playground.capture.stored_responses import Substitute
+from llm_playground.redaction import redact
 from llm_playground.request import secret_guard
 
 _QUIET_S = 0.5  # then a call that has not ended is in the log, as running
@@ -25,6 +26,21 @@ _log = logging.getLogger(__name__)
 # Those that have ended and are not logged yet.
 _unlogged: set[Exchange] = set()
 _changed = threading.Condition()
+# What has failed, and the name of the exception's type, which httpx and httpx2 have in common.
+_reported: set[tuple[str, str]] = set()
+
+
+def report(what: str, error: BaseException) -> None:
+    """Warn of a failure of the recording itself, once of each kind in a recording."""
+    kind = type(error).__name__
+    if (what, kind) not in _reported:
+        _reported.add((what, kind))
+        _log.warning("%s: %s.", what, redact(f"{kind}: {error}".rstrip(".")))
+
+
+def forget_reported() -> None:
+    """Warn again of every kind of failure, as when a recording begins."""
+    _reported.clear()
 
 
 class Exchange:
@@ -78,16 +94,28 @@ class Exchange:
             if not self._is_logged:
                 _unlogged.add(self)
 
+    def keep(self, data: bytes) -> None:
+        """Keep bytes of the response that the caller reads now."""
+        try:
+            self.received.keep(data)
+        except Exception as error:  # out of memory, or a bug
+            self.received.lose(f"it could not be kept ({type(error).__name__})")
+            report("Answers are not recorded", error)
+
     def end(self, error: BaseException | None = None, *, is_whole: bool = False) -> None:
         """The response has been read, was closed, or failed. Only the first time counts."""
         received = self.received
         if self._ended.done() or self._process != os.getpid():  # a fork: it is the parent's call
             return
-        received.error, received.is_whole = error, is_whole
-        received.ended_at = time.perf_counter()
-        self._await_log()
-        with suppress(Exception):  # it ended on two threads at once, or the loop is closed
+        try:
+            received.error, received.is_whole = error, is_whole
+            received.ended_at = time.perf_counter()
+            self._await_log()
             self._ended.set_result(None)
+        except InvalidStateError:  # it ended on two threads at once
+            return
+        except Exception as failure:  # a bug
+            report("The end of a call is not recorded", failure)
 
     def admit(self, substitute: Substitute | None) -> None:
         """Let the caller go on: it sends the request, or gets the substitute."""

@@ -9,7 +9,6 @@ response is read after it has ended.
 from __future__ import annotations
 
 import asyncio
-import logging
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -37,7 +36,6 @@ _BLOCKING = (
     "Not sent: a blocking call on the loop of an async tool cannot wait for {what}. Use the "
     "library's async client there, or an ordinary function as the tool."
 )
-_log = logging.getLogger(__name__)
 
 
 def begin(sent: Sent) -> Exchange:
@@ -60,7 +58,11 @@ def begin(sent: Sent) -> Exchange:
 def admission(begun: Exchange) -> Substitute | None:
     """Wait until a call may be sent: None, or the response to give in place of sending it."""
     if exchange.is_background_loop() and not begun.is_admitted:
-        refused = _refused_at_once(begun)
+        try:
+            refused = _refused_at_once(begun)
+        except Exception as error:  # a bug
+            exchange.report("The rules for a call are not checked", error)
+            refused = None
         begun.admit(refused)
         if refused is not None:
             begun.give_up()
@@ -95,19 +97,16 @@ def flush() -> None:
         exchange.await_logged(_FLUSH_S)
 
 
-async def conduct(exchange: Exchange) -> None:
+async def conduct(begun: Exchange) -> None:
     """Accompany a call to its end; whatever fails here, the caller goes on."""
     try:
-        await _call(exchange)
+        await _call(begun)
     except Exception as error:
-        _log.warning(
-            "A call to %s is not in the log: %s.",
-            redact(exchange.sent.target.base_url),
-            redact(f"{type(error).__name__}: {error}"),
-        )
+        base_url = redact(begun.sent.target.base_url)
+        exchange.report(f"A call to {base_url} is not in the log", error)
     finally:
-        exchange.admit(None)
-        exchange.logged()
+        begun.admit(None)
+        begun.logged()
 
 
 async def _call(exchange: Exchange) -> None:
@@ -156,7 +155,7 @@ def _repeat(exchange: Exchange, call: RecordedCall, found: StoredAnswer, log: Ru
     """Answer a call with a stored answer."""
     wire_format, failure = exchange.sent.target.wire_format, found.run.error
     if failure is not None:
-        status_code = getattr(failure, "status_code", None) or 400
+        status_code = max(getattr(failure, "status_code", None) or 0, 400)
         exchange.admit(stored_responses.refusal(wire_format, status_code, failure))
     else:
         exchange.admit(stored_responses.response(wire_format, call, found))

@@ -5,18 +5,15 @@ Work at their end would slow the caller's next call down: both need Python's int
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
-from llm_playground.capture.exchange import Exchange
-from llm_playground.redaction import redact
+from llm_playground.capture.exchange import Exchange, report
 
 _PAUSE_S = 0.1
-_log = logging.getLogger(__name__)
 HandOver = Callable[[list[Exchange]], None]
 
 
@@ -75,5 +72,5 @@ class Outbox:
             try:
                 is_waiting = self.hand_over()
             except Exception as error:  # Python ends, or a bug
-                _log.warning("Calls are not recorded: %s.", redact(f"{error!r}"))
+                report("Calls are not recorded", error)
                 is_waiting = False

@@ -9,12 +9,16 @@ import subprocess
 import sys
 import threading
 
+import aiohttp
 import httpx2
 import pytest
 
 import llm_playground as lp
-from llm_playground import _runtime, capture
-from llm_playground.capture import handling
+from llm_playground import _runtime, capture, provenance
+from llm_playground.capture import aiohttp_sessions, answers, clients, handling, recognition
+from llm_playground.capture.received import Received
+from tests.capture.transports import TRANSPORTS
+from tests.capture.transports import post as send
 from tests.capture.wire import KEY, TEXT, answer
 from tests.providers import formats
 from tests.providers.server import Reply, WireServer, json_reply
@@ -170,19 +174,63 @@ def test_what_hooks_of_the_client_have_read_is_recorded(open_server):
     assert [row["response_text"] for row in rows()] == [TEXT]
 
 
-def test_a_failure_of_the_recording_breaks_no_call(open_server, monkeypatch, caplog):
+@pytest.mark.parametrize("transport", ["httpx", "httpx2-async", "aiohttp"])
+@pytest.mark.parametrize(
+    ("of", "name", "logged"),
+    [
+        (recognition, "target_of", None),
+        (recognition, "library", None),
+        (provenance, "cell_id", None),
+        (handling, "begin", None),
+        (handling, "call_of", None),
+        (handling, "enforcer", None),
+        (Received, "keep", "kept"),
+        (Received, "decoded", "read"),
+        (answers.streaming, "stream_events", "read"),
+    ],
+)
+def test_a_failure_of_the_recording_breaks_no_call(
+    open_server, monkeypatch, caplog, transport, of, name, logged
+):
     server = open_server(answer)
 
-    def broken(_sent):
-        raise ZeroDivisionError("planted")
+    def broken(*_arguments):
+        raise MemoryError("planted")
 
-    monkeypatch.setattr(handling, "call_of", broken)
+    with monkeypatch.context() as patch, lp.record():
+        patch.setattr(of, name, broken)
+        found = [send(transport, server) for _ in range(2)]
+        handling.flush()
+
+    assert [status for status, _ in found] == [200, 200]
+    assert all(TEXT in json.loads(body)["choices"][0]["message"]["content"] for _, body in found)
+    assert len([record for record in caplog.records if "planted" in record.getMessage()]) == 1
+    assert [row["error_message"] for row in rows()] == [
+        f"The answer of OpenAI is not in the log: it could not be {logged} (MemoryError). "
+        "Its caller has received it."
+    ] * (2 if logged else 0)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_response_of_another_make_reaches_the_caller(open_server, monkeypatch, caplog, transport):
+    server = open_server(answer)
+
+    def broken(*_arguments):
+        raise AttributeError("planted")
+
+    for of, name in (
+        (clients, "_sync_tee"),
+        (clients, "_async_tee"),
+        (aiohttp_sessions, "_teeing"),
+    ):
+        monkeypatch.setattr(of, name, broken)
+    monkeypatch.setattr(aiohttp.StreamReader, "is_eof", lambda _reader: False)
     with lp.record():
-        assert post(server.url).status_code == 200
+        found = [send(transport, server) for _ in range(2)]
 
-    assert rows() == []
-    assert "A call to" in caplog.text
-    assert "planted" in caplog.text
+    assert [status for status, _ in found] == [200, 200]
+    assert ["planted" in record.getMessage() for record in caplog.records] == [True]
+    assert ["could not be kept" in row["error_message"] for row in rows()] == [True, True]
 
 
 def test_a_reloaded_module_does_not_record_twice(open_server):
