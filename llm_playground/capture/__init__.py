@@ -27,6 +27,11 @@ class Recording:
         clients.start(settings)
         _recordings.append(self)
 
+    @property
+    def is_on(self) -> bool:
+        """Whether it has not been stopped."""
+        return self._is_on
+
     def stop(self) -> None:
         """Stop; returns when the calls that have ended are in the log. A second time is harmless.
 

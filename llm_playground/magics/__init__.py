@@ -21,7 +21,7 @@ from IPython.core.magic import (
 )
 
 from llm_playground import redaction, rendering
-from llm_playground.magics import chat, completion, failures, input_lines
+from llm_playground.magics import chat, commands, completion, failures, input_lines
 from llm_playground.magics.command_lines import asking, command, help_text
 from llm_playground.magics.options import Line, read_cell_line, read_line, usage_error
 from llm_playground.magics.question import Question, answered
@@ -125,7 +125,8 @@ def load(shell: InteractiveShell) -> None:
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Remove what :func:`load` has registered."""
+    """Remove what :func:`load` has registered, and stop what ``%llm record`` has started."""
+    commands.stop_recording()
     input_lines.remove(shell.input_transformer_manager)
     completion.remove(shell)
     failures.remove(shell)

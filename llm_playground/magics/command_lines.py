@@ -188,7 +188,7 @@ COMMANDS: dict[str, Command] = {
         "[on|off]",
         [
             ("on", "record the calls that other libraries make in this kernel in the log"),
-            ("off", "stop; without a word: whether it is on"),
+            ("off", "stop, as %unload_ext does; without a word: whether it is on"),
         ],
         [("state", {"nargs": "?", "choices": commands.RECORD_STATES})],
         commands.RECORD_STATES,

@@ -20,6 +20,7 @@ from llm_playground.redaction import printable, remember
 if TYPE_CHECKING:
     import pandas as pd
 
+    from llm_playground.capture import Recording
     from llm_playground.reports.query import Filters
 
 KEY_ACTS = ("set", "forget")
@@ -230,18 +231,31 @@ def _selected(limit: int | None, min_rating: float | None, filters: Filters) -> 
     return found
 
 
+_recordings: list[Recording] = []  # those that %llm record has started
+
+
 def record(state: str | None) -> None:
-    """Start or stop recording calls of other libraries; without a word, print whether it is on."""
+    """Start or stop recording calls of other libraries; without a word, print whether it is on.
+
+    ``off`` also stops what ``lp.record()`` has started.
+    """
     from llm_playground import capture
 
-    if state == "on" and not capture.is_recording():
-        capture.record()
+    if state == "on" and not any(one.is_on for one in _recordings):
+        _recordings.append(capture.record())
     elif state == "off":
         capture.stop_all()
+        _recordings.clear()
     if capture.is_recording():
         print("Calls of other libraries are recorded in the log. %llm record off stops it.")
     else:
         print("Calls of other libraries are not recorded. %llm record on records them.")
+
+
+def stop_recording() -> None:
+    """Stop what :func:`record` has started, as the extension is unloaded."""
+    while _recordings:
+        _recordings.pop().stop()
 
 
 def replay(act: str | None) -> None:
