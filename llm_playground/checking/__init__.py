@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llm_playground._validation import shorten
@@ -43,12 +43,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the check of one notebook found, and how many of its calls were compared."""
+    """What the check of one notebook found, and how many of its calls were compared.
+
+    ``live`` is how many need no recording: calls of the model ``local`` in a notebook that is not
+    replayed, and those of cells that are marked.
+    """
 
     path: Path
     findings: tuple[Finding, ...]
     matched: int = 0
     unchecked: int = 0
+    live: int = 0
 
 
 def check(path: Path, *, keys_only: bool = False) -> Report:
@@ -69,14 +74,13 @@ def check(path: Path, *, keys_only: bool = False) -> Report:
     findings = list(_keys(notebook))
     if keys_only:
         return Report(path, tuple(findings))
-    cells = ((cell.number, cell.source) for cell in notebook.cells if cell.is_code)
-    code = calls_in_code.calls_in(cells)
+    code = calls_in_code.calls_in(notebook.cells)
     findings += [Finding("mode", cell, sentence) for cell, sentence in code.remarks]
     findings += _errors(notebook.cells)
     recorded = _recorded(path, code)
     findings += recorded.findings
     ordered = sorted(findings, key=lambda one: (one.cell is None, one.cell or 0))
-    return Report(path, tuple(ordered), recorded.matched, recorded.unchecked)
+    return replace(recorded, findings=tuple(ordered))
 
 
 def _keys(notebook: Notebook) -> Iterator[Finding]:
@@ -104,34 +108,36 @@ def _errors(cells: tuple[Cell, ...]) -> Iterator[Finding]:
     for cell in cells:
         for error in cell.errors[:1]:
             what = printable(shorten(redact(error), 120))
-            if _EXPECTS_ERROR not in cell.metadata:
+            if _EXPECTS_ERROR not in cell.tags:
                 line = f"its output is an error ({what}): run it again, or tag it {_EXPECTS_ERROR}"
                 yield Finding("error", cell.number, line)
 
 
 def _recorded(path: Path, code: Code) -> Report:
     """What the recording of a notebook lacks."""
-    unread = Report(path, (), 0, len(code.calls))
-    if not code.calls or code.recording == "":
-        return unread
     where = kernel.beside(path) if code.recording is None else path.parent / code.recording
-    shown = printable(str(where))
-    if not where.exists() and not any(call.certain or call.prompts for call in code.calls):
+    shown, is_there = printable(str(where)), where.exists()
+    free = {"live"} if is_there or code.replays else {"live", "local"}
+    calls = [call for call in code.calls if call.answers not in free]
+    unread = Report(path, (), 0, len(calls), len(code.calls) - len(calls))
+    if not calls or code.recording == "":
         return unread
-    if not where.exists():
+    if not is_there and not any(call.certain or call.prompts for call in calls):
+        return unread
+    if not is_there:
         line = f"its calls have no recording, {shown}: {recorded_calls.RECORD}"
-        return Report(path, (Finding("recording", None, line),), 0, len(code.calls))
+        return replace(unread, findings=(Finding("recording", None, line),))
     try:
         read = recorded_calls.read(where)
     except (OSError, ValueError) as error:
         why = printable(redact(getattr(error, "strerror", None) or str(error)))
         line = f"{shown} cannot be read ({why}): correct it, or remove it and record again"
-        return Report(path, (Finding("recording", None, line),), 0, len(code.calls))
-    has = recorded_calls.coverage(code, read.recording)
+        return replace(unread, findings=(Finding("recording", None, line),))
+    has = recorded_calls.coverage(calls, read.recording, is_whole=code.is_whole)
     findings = [Finding("call", cell, printable(line)) for cell, line in has.missing]
     if keys := _keys_in(read.text):
         findings.append(Finding("key", None, f"{keys} in {shown}: {_KEY_ADVICE}"))
     for prompt in has.unused:
         line = f"no call uses what {shown} has for {prompt}: run all cells, then %llm replay prune"
         findings.append(Finding("unused", None, printable(line)))
-    return Report(path, tuple(findings), has.matched, has.unchecked)
+    return Report(path, tuple(findings), has.matched, has.unchecked, unread.live)

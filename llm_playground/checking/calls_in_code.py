@@ -8,12 +8,16 @@ import sys
 import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias
 
 from IPython.core.error import UsageError
 from IPython.core.inputtransformer2 import TransformerManager
 
+from llm_playground import config
+from llm_playground.catalog import capabilities
+from llm_playground.checking.notebook_file import Cell
+from llm_playground.errors import LLMError
 from llm_playground.magics import command_lines, input_lines
 from llm_playground.magics.options import PromptOptions, read_cell_line, read_line
 
@@ -36,22 +40,32 @@ _MAYBE = (
 _PYTHON_MAGICS = frozenset({"time", "timeit", "capture", "prun"})
 _HARMLESS_MAGICS = frozenset({"load_ext", "reload_ext", "env", "matplotlib", "time", "timeit"})
 _KNOWN_MODULES = sys.stdlib_module_names | {_PACKAGE, "numpy", "pandas", "matplotlib", "IPython"}
+_CHANGES_FOLDER = frozenset({"chdir", "cd"})
 _MODE_VARIABLE = re.compile(r"LLM_PLAYGROUND_MODE(?:\s*=\s*|\s+)(\w+)")
 _IN_CI = "set LLM_PLAYGROUND_MODE=replay in CI"
+_LIVE_COMMENT = re.compile(r"#[ \t]*llm:[ \t]*live\s*$", re.MULTILINE)
+LIVE_TAG = "llm-live"
+"""The tag of cells that send on purpose; in Python, the comment ``# llm: live`` is the same."""
+_ON_PURPOSE = "or mark the cell # llm: live"
+
+Answers: TypeAlias = Literal["recorded", "local", "live"]
+"""Where a call gets its answer in CI: a call of the model ``local`` needs no recording, and one of
+a cell that is marked as live is sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallInCode:
     """A call of a cell: its prompts and models, None where only running shows them.
 
-    ``answers`` are those of each prompt. A call that is not ``certain`` may be made never.
+    ``times`` is how often each prompt is asked. A call that is not ``certain`` may be made never.
     """
 
     cell: int
     prompts: tuple[str, ...] | None
     models: tuple[str, ...] | None
-    answers: int = 1
+    times: int = 1
     certain: bool = True
+    answers: Answers = "recorded"
 
 
 @dataclass(slots=True)
@@ -60,13 +74,14 @@ class Code:
 
     ``remarks`` are pairs of cell and sentence about what replay does not serve. ``recording`` is
     the file that a cell sets, ``""`` if only running shows it. ``is_whole`` is whether no other
-    call can be made than ``calls``.
+    call can be made than ``calls``, ``replays`` whether a cell sets mode ``replay``.
     """
 
     calls: list[CallInCode] = field(default_factory=list)
     remarks: list[tuple[int, str]] = field(default_factory=list)
     recording: str | None = None
     is_whole: bool = True
+    replays: bool = False
 
 
 class CodeReader:
@@ -79,10 +94,14 @@ class CodeReader:
         self._manager = TransformerManager()
         input_lines.install(self._manager)
         self._cell = 0
+        self._is_marked = False  # the cell, as live
+        self._is_live = False  # the mode, set in a marked cell
+        self._model: object = None  # the default one, None unless a cell sets it
+        self._folder_changes = False
 
-    def read(self, number: int, source: str) -> None:
-        """Read a code cell."""
-        self._cell = number
+    def read(self, number: int, source: str, *, is_live: bool = False) -> None:
+        """Read a code cell; ``is_live`` is whether it is marked so."""
+        self._cell, self._is_marked = number, is_live
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about the notebook's own code
@@ -97,6 +116,8 @@ class CodeReader:
                 self._imported(names, "")
             case ast.ImportFrom(names=names, module=str(module)):
                 self._imported(names, module)
+            case ast.Call(ast.Name(name) | ast.Attribute(attr=name)) if name in _CHANGES_FOLDER:
+                self._folder_changes = True
             case ast.Call() if self._called(node, certain=certain):
                 for one in (*node.args, *node.keywords):
                     self._visit(one, certain=certain)
@@ -143,26 +164,51 @@ class CodeReader:
         if name == "configure":
             self._configured(given)
         elif name in _OPAQUE:
-            self.code.calls.append(CallInCode(self._cell, None, None, certain=False))
+            chosen = given.get("models") if name == "Playground" else _UNKNOWN
+            self._add(CallInCode(self._cell, None, _as_texts(chosen), certain=False), chosen)
         elif name in _SENDING:
             given |= zip(_SENDING[name], map(_literal, call.args), strict=False)
             self._remark_on_fresh(given.get("fresh"), "fresh=True")
-            self.code.calls.append(_call_of(self._cell, name, given, certain=certain))
+            found = _call_of(self._cell, name, given, certain=certain)
+            self._add(found, _UNKNOWN if None in given else given.get(_SENDING[name][1]))
+
+    def _add(self, call: CallInCode, model: object) -> None:
+        """Note a call; ``model`` is its argument, None for the default model."""
+        if self._is_marked or self._is_live:
+            call = replace(call, answers="live")
+        elif model is None or call.models:
+            default = config.default_model() if self._model is None else self._model
+            if all(map(_is_local, call.models or (default,))):
+                call = replace(call, answers="local")
+        self.code.calls.append(call)
 
     def _configured(self, given: dict[str | None, Any]) -> None:
-        mode = given.get("mode")
-        if isinstance(mode, str) and mode != "replay":
-            self._remark(f'lp.configure(mode="{mode}") comes before LLM_PLAYGROUND_MODE: remove it')
+        mode, model = given.get("mode"), given.get("model")
+        if isinstance(mode, str):
+            before = f'lp.configure(mode="{mode}") comes before LLM_PLAYGROUND_MODE'
+            self._mode_set(mode, before)
+        if model is not None:
+            self._model = model
         if "recording" in given:
             path = given["recording"]
-            self.code.recording = path if isinstance(path, str) else ""
+            is_known = isinstance(path, str) and not self._folder_changes
+            self.code.recording = path if is_known else ""
+
+    def _mode_set(self, mode: str, sentence: str) -> None:
+        """Note a change of the mode, which a marked cell makes on purpose."""
+        self._is_live = mode != "replay" and self._is_marked
+        self.code.replays |= mode == "replay"
+        if mode != "replay":
+            self._remark(f"{sentence}: remove it")
 
     def _remark_on_fresh(self, value: object, written: str) -> None:
         if value is True:
             self._remark(f"{written} sends in every mode, so replay needs a key there: remove it")
 
     def _remark(self, sentence: str) -> None:
-        self.code.remarks.append((self._cell, f"{sentence}, and {_IN_CI}"))
+        """Note what replay does not serve, unless the cell is marked."""
+        if not self._is_marked:
+            self.code.remarks.append((self._cell, f"{sentence}, and {_IN_CI}, {_ON_PURPOSE}"))
 
     def _magic(self, kind: str, arguments: list[Any], *, certain: bool) -> None:
         match kind, arguments:
@@ -172,12 +218,14 @@ class CodeReader:
                 self._prompt_cell(line, body, certain=certain)
             case "run_cell_magic", [str(name), _, str(body)] if name in _PYTHON_MAGICS:
                 is_whole = self.code.is_whole
-                self.read(self._cell, body)
+                self.read(self._cell, body, is_live=self._is_marked)
                 self.code.is_whole &= is_whole
             case "run_line_magic", ["env" | "set_env", str(line)]:
                 found = _MODE_VARIABLE.search(line)
-                if found and found[1] != "replay":
-                    self._remark(f"%env sets the mode {found[1]}: remove it")
+                if found:
+                    self._mode_set(found[1], f"%env sets the mode {found[1]}")
+            case "run_line_magic", ["cd", *_]:
+                self._folder_changes = True
             case "run_line_magic", [str(name), *_] if name in _HARMLESS_MAGICS | {"pinfo", "llm"}:
                 pass
             case "run_line_magic" | "run_cell_magic" | "system" | "getoutput", _:
@@ -187,19 +235,33 @@ class CodeReader:
         name, rest = command_lines.asking(line)
         with suppress(UsageError):
             if name is not None:
-                self.code.calls.append(CallInCode(self._cell, None, None, certain=certain))
+                self._command(rest, certain=certain)
             elif line.lstrip().startswith("-") or command_lines.command(line) is None:
                 found = read_line(line)
                 if found.prompt.strip() or found.options.prompt is not None:
                     self._prompt(found.prompt, found.options, certain=certain)
-            elif rest.split()[:1] == ["replay"] and rest.split()[1:2] in (["off"], ["record"]):
-                self._remark(f"%llm {rest.strip()} ends mode replay: remove it")
+            else:
+                self._setting(rest.split())
+
+    def _setting(self, words: list[str]) -> None:
+        match words:
+            case ["replay", "on"]:
+                self._mode_set("replay", "")
+            case ["replay", "off" | "record" as act]:
+                self._mode_set(act, f"%llm replay {act} ends mode replay")
+            case ["use", model]:
+                self._model = model
+
+    def _command(self, rest: str, *, certain: bool) -> None:
+        """A turn of ``%llm chat``, or ``%llm fix``."""
+        models = read_line(rest).options.model or None
+        self._add(CallInCode(self._cell, None, models, certain=certain), models)
 
     def _prompt_cell(self, line: str, body: str, *, certain: bool) -> None:
-        name, _ = command_lines.asking(line)
+        name, rest = command_lines.asking(line)
         with suppress(UsageError):
             if name is not None:
-                self.code.calls.append(CallInCode(self._cell, None, None, certain=certain))
+                self._command(rest, certain=certain)
             elif not (found := read_cell_line(line)).wants_help:
                 self._prompt(body, found.options, certain=certain)
 
@@ -210,9 +272,11 @@ class CodeReader:
         is_known = options.prompt is None and not options.file
         is_known &= options.raw or "{{" not in text
         models = options.model or None
-        answers = options.iterations * len(options.model or (1,))
+        times = options.iterations * len(options.model or (1,))
         prompts = (text.strip("\n"),) if is_known else None
-        self.code.calls.append(CallInCode(self._cell, prompts, models, answers, certain))
+        # A saved prompt may have a model.
+        model = models or (None if options.prompt is None else _UNKNOWN)
+        self._add(CallInCode(self._cell, prompts, models, times, certain), model)
 
 
 def _call_of(cell: int, name: str, given: dict[str | None, Any], *, certain: bool) -> CallInCode:
@@ -245,6 +309,12 @@ def _literal(node: ast.AST) -> Any:  # noqa: ANN401 - a literal of any type
         return _UNKNOWN
 
 
+def _is_local(model: object) -> bool:
+    with suppress(LLMError):
+        return isinstance(model, str) and capabilities.resolve_model(model).startswith("local:")
+    return False
+
+
 def _as_texts(value: object) -> tuple[str, ...] | None:
     if isinstance(value, str):
         return (value,)
@@ -253,9 +323,11 @@ def _as_texts(value: object) -> tuple[str, ...] | None:
     return None
 
 
-def calls_in(cells: Iterable[tuple[int, str]]) -> Code:
-    """What the code cells of a notebook show, each with its number."""
+def calls_in(cells: Iterable[Cell]) -> Code:
+    """What the code cells of a notebook show."""
     reader = CodeReader()
-    for number, source in cells:
-        reader.read(number, source)
+    for cell in cells:
+        if cell.is_code:
+            is_live = LIVE_TAG in cell.tags or _LIVE_COMMENT.search(cell.source) is not None
+            reader.read(cell.number, cell.source, is_live=is_live)
     return reader.code

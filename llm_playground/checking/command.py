@@ -18,11 +18,14 @@ CLEAN, FOUND, WRONG_USE = 0, 1, 2
 _SKIPPED = ".ipynb_checkpoints"
 _EPILOG = """\
 Nothing is executed and nothing is sent. Calls with a literal prompt are compared with the
-recording, recordings/NAME.yaml; the others cannot be checked without running.
+recording, recordings/NAME.yaml; the others cannot be checked without running. A notebook whose
+calls are of the model local needs no recording. The comment # llm: live in a cell, or the tag
+llm-live, accepts its calls as they are, and after lp.configure(mode="live")  # llm: live all that
+follow.
 Exit code: 0 nothing found, 1 something found, 2 wrong use.
---json: {"format": 1, "notebooks": [{"path", "matched", "unchecked", "findings": [{"kind", "cell",
-"message"}]}]}; cells count from 1, null for the whole notebook; kinds are notebook, key, recording,
-call, mode, unused, error.
+--json: {"format": 1, "notebooks": [{"path", "matched", "unchecked", "live", "findings": [{"kind",
+"cell", "message"}]}]}; cells count from 1, null for the whole notebook; kinds are notebook, key,
+recording, call, mode, unused, error.
 """
 
 
@@ -88,8 +91,10 @@ def _lines(reports: Sequence[Report]) -> Iterator[str]:
     findings = sum(len(report.findings) for report in reports)
     matched = sum(report.matched for report in reports)
     unchecked = sum(report.unchecked for report in reports)
+    live = sum(report.live for report in reports)
     parts = [count(len(reports), "notebook"), count(findings, "finding")]
     parts += [f"{count(matched, 'call')} with a recorded answer"] if matched else []
+    parts += [f"{count(live, 'call')} without need of a recording"] if live else []
     parts += [f"{count(unchecked, 'call')} not checked without running"] if unchecked else []
     yield " · ".join(parts)
 
@@ -102,6 +107,7 @@ def _as_json(reports: Sequence[Report]) -> dict[str, Any]:
                 "path": str(report.path),
                 "matched": report.matched,
                 "unchecked": report.unchecked,
+                "live": report.live,
                 "findings": [
                     {"kind": one.kind, "cell": one.cell, "message": one.message}
                     for one in report.findings

@@ -29,6 +29,7 @@ class Cell:
     outputs: str
     metadata: str
     errors: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ def _of_values(values: Any) -> Notebook:  # noqa: ANN401 - a JSON value is any o
 def _cell(number: int, value: object) -> Cell:
     cell = _mapping(value)
     outputs = [_mapping(one) for one in cell.get("outputs") or ()]
+    tags = _mapping(cell.get("metadata")).get("tags")
     errors = [one for one in outputs if one.get("output_type") in ("error", "pyerr")]
     return Cell(
         number,
@@ -87,6 +89,7 @@ def _cell(number: int, value: object) -> Cell:
         "\n".join(text for one in outputs for text in _texts(one)),
         "\n".join(_texts([cell.get("metadata"), cell.get("attachments")])),
         tuple(f"{one.get('ename')}: {one.get('evalue')}" for one in errors),
+        tuple(map(str, tags)) if isinstance(tags, list) else (),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from llm_playground import _files
 from llm_playground._validation import shorten
 from llm_playground.catalog import capabilities
-from llm_playground.checking.calls_in_code import CallInCode, Code
+from llm_playground.checking.calls_in_code import CallInCode
 from llm_playground.errors import LLMError
 from llm_playground.formatting import count
 from llm_playground.parts import TextPart
@@ -59,18 +59,18 @@ class Coverage:
     unused: tuple[str, ...]
 
 
-def coverage(code: Code, recording: Recording) -> Coverage:
-    """Compare the calls of a notebook with its recording."""
+def coverage(calls: Sequence[CallInCode], recording: Recording, *, is_whole: bool) -> Coverage:
+    """Compare the calls of a notebook with its recording; ``is_whole`` as in ``Code``."""
     answers = _answers(recording)
     matched, unchecked, missing = 0, 0, []
     asked: Counter[str] = Counter()
-    for call in code.calls:
+    for call in calls:
         problems = list(_problems(call, answers, asked))
         is_open = call.prompts is None or (problems and not call.certain)
         unchecked += bool(is_open)
         matched += not is_open and not problems
         missing += [] if is_open else [(call.cell, one) for one in problems]
-    is_known = code.is_whole and all(call.prompts is not None for call in code.calls)
+    is_known = is_whole and all(call.prompts is not None for call in calls)
     unused = [shown(prompt) for prompt in answers if is_known and not asked[prompt]]
     return Coverage(matched, unchecked, tuple(missing), tuple(unused))
 
@@ -80,7 +80,7 @@ def _problems(
 ) -> Iterator[str]:
     """Sentences about prompts of a call that have no answer; ``asked`` counts all prompts."""
     for prompt in map(_as_recorded, call.prompts or ()):
-        asked[prompt] += call.answers
+        asked[prompt] += call.times
         found = answers.get(prompt)
         models = [_full_name(model) for model in call.models or ()]
         if found is None:

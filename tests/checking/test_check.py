@@ -94,8 +94,13 @@ CODE = {
     "%env LLM_PLAYGROUND_MODE=live": (0, 0, "%env sets the mode live"),
     'lp.ask("one", fresh=True)': (1, 0, "fresh=True sends in every mode"),
     "%llm --fresh one": (1, 0, "--fresh sends in every mode"),
-    'lp.configure(recording="other.yaml")\nlp.ask("one")': (0, 1, "its calls have no recording,"),
-    "lp.configure(recording=path)\nlp.ask('three')": (0, 1, None),
+    'lp.configure(recording="other.yaml")\nlp.ask("one", "a:b")': (
+        0,
+        1,
+        "its calls have no recording,",
+    ),
+    "lp.configure(recording=path)\nlp.ask('three', 'a:b')": (0, 1, None),
+    'os.chdir(x)\nlp.configure(recording="other.yaml")\nlp.ask("one", "a:b")': (0, 1, None),
 }
 
 
@@ -111,6 +116,64 @@ def test_calls_are_compared_as_far_as_code_shows_them(check, source):
         [] if message is None else [(True, True)]
     )
     assert KEY not in str(report)
+
+
+# Cells of a notebook without a recording: how many calls need none, are not checked, the finding.
+LIVE = {
+    ('lp.ask("x")', "%llm x", "%llm chat x", "%%llm -m local\nx", "lp.Playground()"): (5, 0, None),
+    ('lp.compare(x, ["local", "local:a/b.gguf"])',): (1, 0, None),
+    ('lp.compare("x", ["local", "a:b"])',): (0, 1, "recording"),
+    ('lp.ask("x", model)',): (0, 1, "recording"),
+    ('lp.ask("x", **options)',): (0, 1, "recording"),
+    ('lp.Playground(models="a:b")', "lp.resume()"): (0, 2, None),
+    ("%llm chat -m a:b x",): (0, 1, "recording"),
+    ("%llm --prompt saved",): (0, 1, "recording"),
+    ("%llm use a:b", "%llm x"): (0, 1, "recording"),
+    ('lp.configure(model="a:b")\nlp.ask("x")', "%llm use local\n%llm x"): (1, 1, "recording"),
+    ("lp.configure(model=name)", "%llm x"): (0, 1, "recording"),
+    ('lp.configure(mode="replay")', "%llm x"): (0, 1, "recording"),
+    ('lp.ask("x", "a:b", fresh=True)  # llm: live',): (1, 0, None),
+    ("# llm: live", 'lp.ask("x", "a:b")'): (0, 1, "recording"),
+    ('lp.configure(mode="live")  # llm: live\r\n', 'lp.ask("x", "a:b")'): (1, 0, None),
+    ('lp.configure(mode="live")', 'lp.ask("x")'): (1, 0, "mode"),
+    ("# llm:live\n%llm replay off", "%%time\n%llm -m a:b x"): (1, 0, None),
+    ("# llm: live\n%env LLM_PLAYGROUND_MODE=live", "%llm replay on", 'lp.ask("x", "a:b")'): (
+        0, 1, "recording",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cells", LIVE)
+def test_local_calls_and_marked_cells_need_no_recording(check, cells):
+    live, unchecked, kind = LIVE[cells]
+
+    _, found, report = check(notebook(SETUP, *cells))
+
+    assert (report["live"], report["unchecked"]) == (live, unchecked)
+    assert [one[0] for one in found] == ([] if kind is None else [kind])
+
+
+def test_the_tag_of_a_cell_accepts_its_calls(check):
+    for tags in (["llm-live"], ["hide", "llm-live"], []):
+        code, _, _ = check(notebook(SETUP, "%%llm -m a:b\nx", metadata={"tags": tags}))
+        assert code == ("llm-live" not in tags)
+
+
+def test_where_there_is_a_recording_local_calls_need_an_answer(check):
+    _, found, _ = check(notebook(SETUP, 'lp.ask("three", "local")', "lp.ask(x)"), recording())
+
+    assert [kind for kind, *_ in found] == ["call"]
+
+
+def test_another_default_model_of_the_kernel_needs_a_recording(check, monkeypatch):
+    monkeypatch.setenv("LLM_PLAYGROUND_MODEL", "a:b")
+
+    assert check(notebook(SETUP, 'lp.ask("x")'))[0] == 1
+
+
+def test_the_notebooks_of_the_project_have_no_finding(home, capsys):
+    assert main(["check", *map(str, sorted((ROOT / "notebooks").glob("*.ipynb")))]) == 0
+    assert " · 0 findings · " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("extra", ["", "import helpers", "lp.ask(x)", "%run other.py"])
