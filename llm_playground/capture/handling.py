@@ -40,18 +40,18 @@ _BLOCKING = (
 
 def begin(sent: Sent) -> Exchange:
     """Begin a call; :func:`admission` or ``admitted`` says whether it may be sent."""
-    begun = Exchange(sent)
+    begun, log = Exchange(sent), None
     try:
         begun.is_clean = rules.are_kept(sent)
-        is_live = config.mode() == "live"
+        log = open_log() if config.mode() == "live" else None
     except LLMError:  # a setting is wrong; the background loop finds it again
-        is_live = False
-    if begun.is_clean and is_live and enforcer(open_log()).cache.has_none():
+        begun.is_clean = False
+    if begun.is_clean and log is not None and enforcer(log).cache.has_none():
         begun.admit(None)
         _outbox.put(begun)
         return begun
     _outbox.hand_over(every=True)  # so that identical requests are counted in their order
-    begun.work = _runtime.submit(conduct(begun))
+    begun.work = _runtime.submit(conduct(begun, log if begun.is_clean else None))
     return begun
 
 
@@ -97,10 +97,10 @@ def flush() -> None:
         exchange.await_logged(_FLUSH_S)
 
 
-async def conduct(begun: Exchange) -> None:
+async def conduct(begun: Exchange, log: RunLog | None = None) -> None:
     """Accompany a call to its end; whatever fails here, the caller goes on."""
     try:
-        await _call(begun)
+        await _call(begun, log)
     except Exception as error:
         base_url = redact(begun.sent.target.base_url)
         exchange.report(f"A call to {base_url} is not in the log", error)
@@ -109,19 +109,21 @@ async def conduct(begun: Exchange) -> None:
         begun.logged()
 
 
-async def _call(exchange: Exchange) -> None:
+async def _call(exchange: Exchange, log: RunLog | None) -> None:
     if exchange.is_given_up:
         return
     sent, refusal = (
         exchange.sent,
         partial(stored_responses.refusal, exchange.sent.target.wire_format),
     )
-    try:
-        config.policy()
-    except ConfigError as error:  # a policy that cannot be used stops every call
-        exchange.admit(refusal(403, error))
-        return
-    log, mode = open_log(), config.mode()
+    if log is None:
+        try:
+            config.policy()
+        except ConfigError as error:  # a policy that cannot be used stops every call
+            exchange.admit(refusal(403, error))
+            return
+    mode = "live" if log else config.mode()
+    log = log or open_log()
     if exchange.is_clean and mode == "live" and not await _may_wait(enforcer(log)):
         exchange.admit(None)
         await exchange.quiet()
