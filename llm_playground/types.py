@@ -510,12 +510,18 @@ class Run:
 
 
 def new_id() -> str:
-    """A UUIDv7: 48 bits of Unix milliseconds, then random bits.
+    """A UUIDv7: 48 bits of Unix milliseconds, 12 bits of their fraction, then random bits.
 
-    >>> UUID(new_id()).version
-    7
+    Ids of one machine sort in the order in which they were made (RFC 9562, section 6.2, method 3:
+    a step is 244 ns, and a call takes longer).
+
+    >>> ids = [new_id() for _ in range(100)]
+    >>> UUID(ids[0]).version, ids == sorted(ids)
+    (7, True)
     """
-    return _as_v7((time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10)))
+    ms, rest_ns = divmod(time.time_ns(), 1_000_000)
+    fraction = (rest_ns << 12) // 1_000_000
+    return _as_v7(ms << 80 | fraction << 64 | int.from_bytes(os.urandom(8)))
 
 
 def id_from_hash(sha256_hex: str) -> str:

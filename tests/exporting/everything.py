@@ -21,7 +21,6 @@ WEATHER = Tool(
     {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 )
 CALL = ToolCall("c1", "weather", '{"city": "Oslo"}')
-_TIME_DIGITS = 13  # of an id: 48 bits and a hyphen
 BEGAN = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
 
@@ -54,24 +53,16 @@ def requests(model="openai:gpt-x"):
     }
 
 
-def record_next(log, request, execution, **known):
-    """A run whose id is below those of later ones; within a millisecond ids have no order."""
-    run = record(log, request, execution, **known)
-    while new_id()[:_TIME_DIGITS] == run.id[:_TIME_DIGITS]:
-        pass
-    return run
-
-
 def fill(log, **known):
     """A run of each request, and one whose answer calls a tool; the runs by their names."""
     runs = {
-        name: record_next(log, request, execution_of(request, started_at=BEGAN), **known)
+        name: record(log, request, execution_of(request, started_at=BEGAN), **known)
         for name, request in requests().items()
     }
     asked = requests()["tools"]
     asked = Request(asked.model, asked.messages[:1], tools=asked.tools)
     execution = execution_of(asked, started_at=BEGAN, tags=("a", "b"))
-    runs["call"] = record_next(
+    runs["call"] = record(
         log,
         asked,
         execution,

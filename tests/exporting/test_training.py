@@ -28,11 +28,10 @@ from tests.exporting.everything import (
     WEATHER,
     fill,
     message,
-    record_next,
     requests,
     vote,
 )
-from tests.runlog.actors import execution_of
+from tests.runlog.actors import execution_of, record
 
 ASKED = message("user", "Is it raining in Oslo?")
 ON_ONE_ENGINE = pytest.mark.parametrize("log", ["duckdb"], indirect=True)
@@ -49,7 +48,7 @@ TOOL = {
 def made(log, *content, request=None, **known):
     """A run of a request whose user message has this content."""
     request = request or Request("openai:gpt-x", (message("user", *content),))
-    return record_next(log, request, execution_of(request), **known)
+    return record(log, request, execution_of(request), **known)
 
 
 def exported(name, runs=None, **options):
