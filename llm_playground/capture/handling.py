@@ -22,6 +22,7 @@ from llm_playground.capture.exchange import Exchange
 from llm_playground.capture.outbox import Outbox
 from llm_playground.capture.requests import LARGE_BYTES, RecordedCall, Sent, call_of
 from llm_playground.capture.stored_responses import Substitute
+from llm_playground.config.options import Mode
 from llm_playground.errors import BudgetExceededError, ConfigError, InvalidParameterError, LLMError
 from llm_playground.execution.run_builder import RunBuilder
 from llm_playground.recording import numbers
@@ -112,10 +113,8 @@ async def conduct(begun: Exchange, log: RunLog | None = None) -> None:
 async def _call(exchange: Exchange, log: RunLog | None) -> None:
     if exchange.is_given_up:
         return
-    sent, refusal = (
-        exchange.sent,
-        partial(stored_responses.refusal, exchange.sent.target.wire_format),
-    )
+    sent = exchange.sent
+    refusal = partial(stored_responses.refusal, sent.target.wire_format)
     if log is None:
         try:
             config.policy()
@@ -137,7 +136,12 @@ async def _call(exchange: Exchange, log: RunLog | None) -> None:
     if mode == "live":
         numbers.count(call.request)
         await _sent(exchange, call, log)
-        return
+    else:
+        await _stored_or_sent(exchange, call, log, mode)
+
+
+async def _stored_or_sent(exchange: Exchange, call: RecordedCall, log: RunLog, mode: Mode) -> None:
+    """Answer a call from what is stored, or send it and store its answer, as the mode says."""
     await asyncio.to_thread(flush)  # answers to earlier calls are found
     send, place = partial(_sent, exchange, call, log), (call.request, call.execution, 1)
     try:
@@ -147,7 +151,8 @@ async def _call(exchange: Exchange, log: RunLog | None) -> None:
             return
         found = await recording.stored_or_sent(*place, send)
     except LLMError as error:  # there is no answer, and nothing is sent
-        exchange.admit(refusal(404, error))
+        wire_format = exchange.sent.target.wire_format
+        exchange.admit(stored_responses.refusal(wire_format, 404, error))
         return
     if isinstance(found, StoredAnswer):
         _repeat(exchange, call, found, log)
