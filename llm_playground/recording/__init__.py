@@ -56,7 +56,8 @@ async def stored_or_sent(
     kernel.note_use((CALL, key), number)
     found = await asyncio.to_thread(_in_files, request, key, number)
     if found is not None:
-        numbers.count(request)  # the k-th call gets the k-th answer of the log too
+        # The k-th call gets the k-th answer of the log too.
+        numbers.of_iteration(request.prompt_hash(), execution, iteration_number)
         kernel.use().from_file += 1
         return found
 
@@ -77,7 +78,8 @@ async def stored_or_sent(
 
 def count_fresh(request: Request, execution: Execution, iteration_number: int) -> None:
     """Count a call that is sent in mode ``replay`` too, as it was counted when it was recorded."""
-    numbers.of_iteration(entries.key_of(request), execution, iteration_number)
+    for key in (entries.key_of(request), request.prompt_hash()):
+        numbers.of_iteration(key, execution, iteration_number)
 
 
 def stored_answers(request: Request) -> tuple[set[int], int]:
@@ -168,7 +170,7 @@ async def recorded(
     path, privacy = kernel.path_to_record(), config.privacy()
     key = entries.key_of(request)
     number = numbers.of_iteration(key, execution, iteration_number)
-    numbers.count(request)
+    numbers.of_iteration(request.prompt_hash(), execution, iteration_number)
     kernel.note_use((CALL, key), number)
     await asyncio.to_thread(kernel.file(path).check_writable)
     last: list[RunFinished] = []

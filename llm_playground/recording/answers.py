@@ -105,7 +105,8 @@ def _set_attributes(error: LLMError, values: object) -> None:
 def _with_bytes(part: Any, media: Mapping[str, bytes]) -> Any:  # noqa: ANN401 - a part of the same type
     if not isinstance(part, (ImagePart, AudioPart)):
         return part
-    return replace(part, data=media.get(part.stored_sha256 or ""))
+    data = media.get(part.stored_sha256 or "")
+    return part if data is None else replace(part, data=data, stored_sha256=None)  # as it came
 
 
 def encoded(data: bytes) -> str:

@@ -45,10 +45,13 @@ LIMIT 1 OFFSET $skipped
 _ASKED = """
 SELECT p.selected_model, CAST(p.parameters AS VARCHAR) AS parameters, p.system_prompt,
        p.user_prompt, CAST(p.messages AS VARCHAR) AS messages, p.texts_gz AS _prompt_gz
-FROM prompts p JOIN executions e ON e.prompt_id = p.id
-WHERE e.status = 'completed' AND p.selected_model IS NOT NULL
-  AND (e.username = $username OR $everyone)
-ORDER BY p.selected_model = $model DESC, e.started_at DESC LIMIT 200
+FROM prompts p JOIN (
+  SELECT prompt_id, max(started_at) AS asked_at FROM executions
+  WHERE status IN ('completed', 'partial') AND (username = $username OR $everyone)
+  GROUP BY prompt_id
+) e ON e.prompt_id = p.id
+WHERE p.selected_model IS NOT NULL
+ORDER BY p.selected_model = $model DESC, e.asked_at DESC NULLS LAST, p.id DESC LIMIT 200
 """
 
 
@@ -84,7 +87,8 @@ async def stored_or_sent(
         stored = await asyncio.shield(pending.answer)
         if stored is not None:
             return stored
-    nth, answer = numbers.count(request), loop.create_future()
+    nth = numbers.of_iteration(request.prompt_hash(), execution, iteration_number)
+    answer = loop.create_future()
     mine = _pending.setdefault(key, _Pending(execution.id, answer))
     try:
         found = await _find(request, execution, nth) or await send()

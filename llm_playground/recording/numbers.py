@@ -21,11 +21,9 @@ def reset() -> None:
 _lifecycle.register(after_fork_in_child=reset)
 
 
-def count(request: Request) -> int:
-    """Count a request of this kernel; how often it was made, this time included."""
-    prompt_hash = request.prompt_hash()
-    _counts[prompt_hash] += 1
-    return _counts[prompt_hash]
+def count(request: Request) -> None:
+    """Count a request of this kernel that is sent, whatever is stored."""
+    _counts[request.prompt_hash()] += 1
 
 
 def made(key: str) -> int:

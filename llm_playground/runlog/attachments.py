@@ -258,7 +258,9 @@ def parts_found(parts: tuple[T, ...], found: Mapping[str, Attachment]) -> tuple[
 
     def whole(part: Any) -> Any:  # noqa: ANN401 - a part of the same type
         one = found.get(str(getattr(part, "stored_sha256", None)))
-        return part if one is None or one.data is None else replace(part, data=one.data)
+        if one is None or one.data is None:
+            return part
+        return replace(part, data=one.data, stored_sha256=None)  # as it came
 
     return tuple(map(whole, parts)) if found else parts
 
