@@ -141,8 +141,8 @@ def _function(prepared: PreparedRequest, body: str) -> str:
     kind = "any" if prepared.request.schema is not None else "string"
     if prepared.has_tools and kind == "string":
         kind = "string | { id: string, name: string, arguments: object }[]"
-    returned = f"{prepared.returned[0].lower()}{prepared.returned[1:]}".rstrip(".")
-    lines.append(f"@returns {{Promise<{kind}>}} {returned}")
+    returned = prepared.returned("the answer's JSON, parsed")
+    lines.append(f"@returns {{Promise<{kind}>}} {returned[0].lower()}{returned[1:-1]}")
     comment = "".join(f" * {line}\n" for line in lines)
     parameters = ", ".join(each.parameter for each in items)
     return (

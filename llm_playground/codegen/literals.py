@@ -10,7 +10,7 @@ from typing import Any
 
 from llm_playground.codegen.placeholders import Placeholder, Placeholders
 
-_MAX_COLUMNS = 88
+MAX_COLUMNS = 88
 _AFTER_LINE_BREAK = re.compile(r"(?<=\n)")
 
 
@@ -71,7 +71,7 @@ class Style:
             for name, code in items.items()
         ]
         flat = f"{{{self.padding}{', '.join(pairs)}{self.padding}}}"
-        if column + len(flat) <= _MAX_COLUMNS - 18 and "\n" not in flat:
+        if column + len(flat) <= MAX_COLUMNS - 18 and "\n" not in flat:
             return flat
         margin = " " * column
         inner = margin + " " * self.indent
@@ -91,10 +91,10 @@ class LiteralWriter:
         ``column`` is the indent of the line on which it begins, ``taken`` the number of characters
         before it on that line; the first line is not indented.
         """
-        available = _MAX_COLUMNS - column - taken
+        available = MAX_COLUMNS - column - taken
         if not value or not isinstance(value, (str, dict, list)):
-            return self._flat(value)
-        if _may_fit(value, available) and len(flat := self._flat(value)) <= available:
+            return self.flat(value)
+        if _may_fit(value, available) and len(flat := self.flat(value)) <= available:
             return flat
         if isinstance(value, str):
             lines = list(self._text_lines(value))
@@ -119,16 +119,17 @@ class LiteralWriter:
             start = f"{self._key(name)}: "
             yield start + self.write(item, column, len(start))
 
-    def _flat(self, value: Any) -> str:  # noqa: ANN401 - as above
+    def flat(self, value: Any) -> str:  # noqa: ANN401 - as above
+        """The code of a value on one line."""
         match value:
             case str():
                 return " + ".join(map(self._piece, self.placeholders.split(value))) or '""'
             case dict():
-                items = (f"{self._key(name)}: {self._flat(item)}" for name, item in value.items())
+                items = (f"{self._key(name)}: {self.flat(item)}" for name, item in value.items())
                 padding = self.style.padding if value else ""
                 return f"{{{padding}{', '.join(items)}{padding}}}"
             case list():
-                return f"[{', '.join(map(self._flat, value))}]"
+                return f"[{', '.join(map(self.flat, value))}]"
             case None | bool():
                 null, true, false = self.style.constants
                 return null if value is None else true if value else false

@@ -19,7 +19,8 @@ from llm_playground.types import Request
 # Names that the generated functions use themselves, in Python and in JavaScript.
 _USED_NAMES = """
 ask client stream response reply calls run lp os json cache Any Omit OpenAI Anthropic genai
-list dict str len RuntimeError ValueError fetch process JSON Object Error
+list dict str len RuntimeError ValueError ValidationError ANSWER failures
+fetch process JSON Object Error
 """
 # https://262.ecma-international.org/#prod-ReservedWord, and what strict mode adds
 _JAVASCRIPT_KEYWORDS = """

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from llm_playground.codegen.literals import LiteralWriter, string_literal
+from llm_playground.codegen.models import Models
 from llm_playground.codegen.placeholders import Placeholders
-from llm_playground.codegen.python_style import STYLE, function
+from llm_playground.codegen.python_function import function, typed_answer
+from llm_playground.codegen.python_layout import STYLE, import_lines
 from llm_playground.codegen.request import PreparedRequest
 from llm_playground.parts import FilePart, ImagePart, Part, TextPart
 from llm_playground.request import files, images
@@ -22,33 +24,63 @@ if run.tool_calls:
 _CHECK = """\
 if run.data_error:
     raise ValueError(run.data_error)
+return run.data
+"""
+_CHECK_AGAIN = """\
+if run.data_error is None:
+    return run.data
+failures += 1
+if failures == ATTEMPTS:
+    raise ValueError(run.data_error)
 """
 
 
 def code(prepared: PreparedRequest) -> str:
     """``lp.ask(...)``: for the embedded model and for providers of other packages."""
-    asked, note = call(prepared), f"# {prepared.note}\n" if prepared.note else ""
-    schema, has_tools = prepared.request.schema, prepared.has_tools
-    is_function = prepared.as_function
-    standard = {
-        "import json\n": schema is not None or (is_function and has_tools),
-        "from typing import Any\n": is_function and (schema is not None or has_tools),
-    }
-    imports = "".join(line for line, is_used in standard.items() if is_used)
-    imports += "\n" if imports else ""
-    head = f"{note}{imports}import llm_playground as lp\n"
-    if not is_function:
-        return f"{head}\nprint({asked})\n"
-    read = _CALLS if has_tools else ""
-    read += "return run.text\n" if schema is None else f"{_CHECK}return run.data\n"
+    note = f"# {prepared.note}\n" if prepared.note else ""
+    if prepared.as_function:
+        return f"{note}{_function(prepared)}"
+    imports = "" if prepared.request.schema is None else "import json\n\n"
+    return f"{note}{imports}import llm_playground as lp\n\nprint({call(prepared)})\n"
+
+
+def _function(prepared: PreparedRequest) -> str:
+    """A module with the function ``ask``."""
+    answer = typed_answer(prepared)
+    lines = f"run = {call(prepared, answer.models)}\n"
+    lines += _CALLS if prepared.has_tools else ""
+    if prepared.request.schema is None:
+        lines += "return run.text\n"
+    elif answer.is_repeated:
+        lines += _CHECK_AGAIN.replace("ATTEMPTS", str(answer.attempts))
+    else:
+        lines += _CHECK
+    imports = {name: names for name, names in answer.imports.items() if name != "typing"}
+    typing = answer.imports.get("typing")
+    standard = "import json\n" if "json." in lines else ""
+    standard += import_lines({"typing": typing}) if typing else ""
+    standard += "\n" if standard else ""
+    head = f"{answer.note}{standard}import llm_playground as lp\n{import_lines(imports)}"
     raises = "llm_playground.LLMError: The call failed, also when it was repeated.\n"
-    if schema is not None:
-        raises += "ValueError: The answer is not the JSON that was asked for, or was cut off.\n"
-    return f"{head}\n\n" + function(prepared, f"run = {asked}\n{read}", raises)
+    return f"{head}\n\n{answer.source}" + function(prepared, answer, answer.repeated(lines), raises)
 
 
-def call(prepared: PreparedRequest) -> str:
-    """The expression for the run, with the names ``lp`` and, for a schema, ``json``."""
+def _parse(request: Request, models: Models | None) -> str:
+    """The function that makes the data of an answer from its text."""
+    is_wrapped = request.schema is not None and request.schema.is_wrapped
+    if models is not None:
+        is_method = models.value == f"{models.result}.model_validate_json(reply)"
+        return (
+            models.value.removesuffix("(reply)") if is_method else f"lambda reply: {models.value}"
+        )
+    return 'lambda text: json.loads(text)["value"]' if is_wrapped else "json.loads"
+
+
+def call(prepared: PreparedRequest, models: Models | None = None) -> str:
+    """The expression for the run, with the names ``lp`` and, for a schema without models, ``json``.
+
+    ``models`` read the data of the answer.
+    """
     writer = LiteralWriter(STYLE, Placeholders())
     request, last = prepared.request, prepared.request.messages[-1]
     question = last.text if last.role == "user" and _is_single_text(last) else None
@@ -59,11 +91,8 @@ def call(prepared: PreparedRequest) -> str:
     ]
     if request.schema is not None:
         shape = writer.write(request.schema.json_schema, 4)
-        schema = [string_literal(request.schema.name), shape]
-        if request.schema.is_wrapped:
-            schema += ['lambda text: json.loads(text)["value"]', "is_wrapped=True"]
-        else:
-            schema.append("json.loads")
+        schema = [string_literal(request.schema.name), shape, _parse(request, models)]
+        schema += ["is_wrapped=True"] if request.schema.is_wrapped else []
         arguments.append(f"schema=lp.Schema({', '.join(schema)})")
     if prepared.placeholders.items:
         items = prepared.placeholders.items

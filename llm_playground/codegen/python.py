@@ -6,6 +6,7 @@ Fields that an SDK would change or has no argument for go into its ``extra_body`
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from textwrap import indent
 from typing import Any
@@ -14,7 +15,8 @@ from llm_playground import config
 from llm_playground.codegen import answers, gemini, playground
 from llm_playground.codegen.answers import AnswerCode
 from llm_playground.codegen.literals import LiteralWriter, string_literal
-from llm_playground.codegen.python_style import STYLE, function
+from llm_playground.codegen.python_function import TypedAnswer, function, typed_answer
+from llm_playground.codegen.python_layout import STYLE, import_lines
 from llm_playground.codegen.request import PreparedRequest
 
 
@@ -87,6 +89,7 @@ _SDKS = {
 # is given (``anthropic._base_client._calculate_nonstreaming_timeout``).
 LONG_ANSWER_TOKENS = 8_192
 LONG_ANSWER_S = 3_600
+_STANDARD = ("functools", "typing")  # modules of Python
 
 
 def code(prepared: PreparedRequest) -> str:
@@ -105,56 +108,64 @@ def _script(sdk: _Sdk, prepared: PreparedRequest) -> str:
     else:
         read = f"{answer.check}print({answer.text})\n"
     call = _call(sdk, prepared, "client")
-    return f"{_head(sdk, prepared, imports)}\nclient = {client}\n{call}{read}"
+    return f"{_head(sdk, prepared, imports, {})}\nclient = {client}\n{call}{read}"
 
 
 def _function(sdk: _Sdk, prepared: PreparedRequest) -> str:
     """A module with the function ``ask``; the client is made at its first call."""
-    answer, client = answers.PYTHON[prepared.wire_format], _client(sdk, prepared)
-    read = _read_answer(answer, prepared)
-    standard = {
-        "import json\n": "json." in read,
-        "import os\n": "os.environ" in client,
-        "from functools import cache\n": True,
-        "from typing import Any\n": prepared.has_tools or prepared.request.schema is not None,
-    }
-    imports = "".join(line for line, is_used in standard.items() if is_used) + "\n"
+    answer, client = typed_answer(prepared), _client(sdk, prepared)
+    read = _read_answer(answers.PYTHON[prepared.wire_format], answer, prepared)
     raises = f"{sdk.error}: The call failed, also when it was repeated.\n"
-    if prepared.request.schema is not None:
-        raises += "ValueError: The answer is not the JSON that was asked for, or was cut off.\n"
+    imports = {"functools": ("cache",), **answer.imports}
+    if answer.is_repeated:
+        imports["pydantic"] = tuple(sorted({*imports["pydantic"], "ValidationError"}))
+    standard = "import json\n" if "json." in read else ""
+    standard += "import os\n" if "os.environ" in client else ""
+    standard += import_lines({name: imports[name] for name in _STANDARD if name in imports})
+    others = {name: names for name, names in imports.items() if name not in _STANDARD}
+    head = _head(sdk, prepared, f"{standard}\n", others, answer.note)
+    lines = answer.repeated(_call(sdk, prepared, "client()") + read)
     return (
-        f"{_head(sdk, prepared, imports)}\n\n"
+        f"{head}\n\n{answer.source}"
         f'@cache\ndef client() -> {sdk.client}:\n    """The client, made once."""\n'
-        f"{indent(f'return {client}', '    ')}\n\n\n"
-        f"{function(prepared, _call(sdk, prepared, 'client()') + read, raises)}"
+        f"{indent(f'return {client}', '    ')}\n\n\n{function(prepared, answer, lines, raises)}"
     )
 
 
-def _read_answer(answer: AnswerCode, prepared: PreparedRequest) -> str:
+def _read_answer(code: AnswerCode, answer: TypedAnswer, prepared: PreparedRequest) -> str:
     """The statements that return the answer."""
     has_tools = prepared.has_tools
-    calls = answer.stream_calls
+    calls = code.stream_calls
     if prepared.streams:
         lines = "calls: dict[int, dict[str, Any]] = {}\n" if has_tools else ""
-        lines += 'reply = ""\n' + answer.read_stream(f"reply += {answer.piece}", calls=has_tools)
+        lines += 'reply = ""\n' + code.read_stream(f"reply += {code.piece}", calls=has_tools)
         if has_tools:
             lines += f"if calls:\n{indent(f'return {calls}', '    ')}\n"
     else:
-        lines = answer.check
+        lines = code.check
         if has_tools:
-            lines += f"calls = {answer.calls}\nif calls:\n    return calls\n"
-        lines += f"reply = {answer.text}\n"
-    schema = prepared.request.schema
-    data = "reply" if schema is None else "json.loads(reply)"
-    if schema is not None and schema.is_wrapped:
-        data += '["value"]'
-    return f"{lines}return {data}\n"
+            lines += f"calls = {code.calls}\nif calls:\n    return calls\n"
+        lines += f"reply = {code.text}\n"
+    if not answer.is_repeated:
+        return f"{lines}return {answer.value}\n"
+    return (
+        f"{lines}try:\n    return {answer.value}\nexcept ValidationError:\n"
+        f"    failures += 1\n    if failures == {answer.attempts}:\n        raise\n"
+    )
 
 
-def _head(sdk: _Sdk, prepared: PreparedRequest, imports: str) -> str:
+def _head(
+    sdk: _Sdk,
+    prepared: PreparedRequest,
+    standard: str,
+    others: Mapping[str, Sequence[str]],
+    comment: str = "",
+) -> str:
     note = f"# {prepared.note}\n" if prepared.note else ""
     omit = ", Omit" if _omits_authorization(sdk, prepared) else ""
-    return f"{note}# pip install {sdk.package}\n{imports}{sdk.import_line}{omit}\n"
+    models = ' "pydantic>=2"' if "pydantic" in others else ""
+    install = f"# pip install {sdk.package}{models}\n"
+    return f"{note}{comment}{install}{standard}{sdk.import_line}{omit}\n{import_lines(others)}"
 
 
 def _omits_authorization(sdk: _Sdk, prepared: PreparedRequest) -> bool:

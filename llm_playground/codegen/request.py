@@ -94,10 +94,9 @@ class PreparedRequest:
         limit = self.body.get("max_tokens")
         return not self.streams and isinstance(limit, (int, float)) and limit > tokens
 
-    @property
-    def returned(self) -> str:
-        """What the function returns, as a sentence."""
-        answer = "the answer's text" if self.request.schema is None else "the answer's JSON, parsed"
+    def returned(self, data: str) -> str:
+        """What the function returns, as a sentence; ``data`` names the data of a schema."""
+        answer = "the answer's text" if self.request.schema is None else data
         if self.has_tools:
             return f"Tool calls (id, name, arguments) if the model makes some, else {answer}."
         return f"{answer[0].upper()}{answer[1:]}."

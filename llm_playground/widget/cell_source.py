@@ -17,7 +17,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from llm_playground.codegen.literals import LiteralWriter
 from llm_playground.codegen.placeholders import Placeholders
-from llm_playground.codegen.python_style import STYLE
+from llm_playground.codegen.python_layout import STYLE
 from llm_playground.errors import InvalidParameterError
 from llm_playground.redaction import redact
 from llm_playground.request import templates

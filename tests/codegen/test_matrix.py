@@ -46,7 +46,7 @@ KINDS = {
 }
 # How the function's answer is printed as JSON.
 PRINTED = {
-    "python": "\nimport json\nprint(json.dumps(ask()), end='')\n",
+    "python": "\nfrom pydantic_core import to_json\nprint(to_json(ask()).decode(), end='')\n",
     "javascript": "\nprocess.stdout.write(JSON.stringify(await ask()));\n",
     "curl": "\nask\n",
 }
@@ -118,3 +118,31 @@ def test_functions_return_answers_and_repeat_failed_calls(side, server, runs):
                 assert (*case, sent[-1].path, sent[-1].json) == (*case, *wanted)
                 if language != "curl":
                     assert (*case, json.loads(printed)) == (*case, answer)
+
+
+STRICTER = {**SCHEMA, "properties": {"city": {"type": "string"}, "level": {"maximum": 2}}}
+STRICTER["properties"]["level"]["type"] = "integer"
+CAUGHT = """
+from pydantic import ValidationError
+try:
+    ask()
+except ValidationError as error:
+    print(error.title, error.errors()[0]["loc"], end="")
+"""
+
+
+@pytest.mark.filterwarnings("ignore::llm_playground.SchemaWarning")
+def test_python_functions_return_models_and_repeat_calls_for_valid_answers(side, server, runs):
+    lp.configure(retry=3)
+    good = lp.ask("Which town?", side.model, schema=SCHEMA)
+    bad = lp.ask("Which town?", side.model, schema=STRICTER)
+    for stream in (True, False):
+        code = lp.code(good, as_function=True, stream=stream)
+        assert runs("python", f"{code}\ntown = ask()\nprint(type(town), town.level)") == (
+            "<class '__main__.Town'> 3\n"
+        )
+
+        count = len(server.requests)
+        code = lp.code(bad, as_function=True, stream=stream)
+        assert runs("python", code + CAUGHT) == "Town ('level',)"
+        assert len(server.requests) == count + 3

@@ -175,6 +175,25 @@ def test_the_local_model_is_asked_with_the_same_schema_and_tools(tmp_path):
         assert lp.sql("SELECT prompt_hash FROM runs").prompt_hash.iloc[-1] == one.prompt_hash()
 
 
+def test_functions_of_the_local_model_return_models_or_raise(tmp_path):
+    shape = {"type": "object", "properties": {"a": {"const": "yes"}}, "required": ["a"]}
+    lp.configure(retry=2)
+    asked = replace(plain(OPENAI), model="local:smollm2-135m-instruct")
+    found = replace(
+        asked, schema=lp.Schema("Town", shape, str), parameters=lp.Parameters(max_tokens=40)
+    )
+    cut = replace(asked, schema=schema_from(list[int]), parameters=lp.Parameters(max_tokens=1))
+
+    code = lp.code(found, as_function=True)
+    assert run("python", f"{code}\nprint(ask())", tmp_path) == "a='yes'\n"
+    caught = "\ntry:\n    ask()\nexcept ValueError as error:\n    print(error)\n"
+    printed = run("python", lp.code(cut, as_function=True) + caught, tmp_path)
+
+    assert "cut off" in printed
+    reasons = lp.sql("SELECT finish_reason FROM runs").finish_reason
+    assert sorted(reasons) == ["length", "length", "stop"]
+
+
 @pytest.mark.parametrize("other", ["javascript", "curl"])
 def test_the_local_model_has_no_address(other):
     with pytest.raises(ConfigError, match=r'no address outside this kernel\. Use language="py'):

@@ -218,6 +218,30 @@ def test_parameter_names_are_valid_in_every_language():
     ast.parse(lp.code(request(said), as_function=True))
 
 
+def test_models_and_the_parameters_of_a_function_have_distinct_names():
+    town = lp.Schema("Town", {"type": "object", "properties": {"a": {"type": "string"}}}, str)
+    said = "{{Town}} {{ANSWER}} {{failures}} {{ValidationError}}"
+
+    code = lp.code(replace(request(said), schema=town), as_function=True)
+
+    assert "Town: str, ANSWER_: str, failures_: str, ValidationError_: str) -> Town2:" in code
+    assert "return Town2.model_validate_json(reply)" in code
+    assert code.startswith('# pip install openai "pydantic>=2"\n')
+
+
+def test_a_comment_names_what_models_cannot_express():
+    mixed = lp.Schema("Town", {"type": "object", "not": {"required": ["a"]}}, str)
+
+    for model in (MODEL, "local"):
+        asked = replace(request(), schema=mixed, model=model)
+        code = lp.code(asked, as_function=True)
+        note = 'Not validated, as no pydantic model can express the schema: "not".'
+        assert code.startswith(f"# {note}\n")
+        assert "def ask() -> Any:" in code
+        assert "import pydantic" not in code
+        assert note not in lp.code(asked)
+
+
 def test_a_long_prompt_keeps_its_lines():
     said = "".join(f"Line {number} of a long prompt.\n" for number in range(5)) + "{{end}}"
 
