@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, TypeGuard
 from urllib.parse import unquote
 
 from llm_playground.codegen import model_names
@@ -28,9 +28,6 @@ from llm_playground.codegen.python_layout import (
 )
 from llm_playground.errors import InvalidParameterError
 from llm_playground.request.schemas import schema_validator
-
-if TYPE_CHECKING:
-    from jsonschema.protocols import Validator
 
 Schema = Mapping[str, Any] | bool
 
@@ -116,7 +113,11 @@ class ModelWriter:
         self.fields: dict[str, dict[str, Expression]] = {}  # of each class, by property
         self.incomplete: list[str] = []  # classes and aliases that need one written later
         self._root = root
-        self._validator = _validator(root)
+        try:
+            self._validator = schema_validator(dict(root))
+        except InvalidParameterError:
+            reason = 'what is not JSON Schema, or a "pattern" for another engine'
+            raise UnsupportedSchemaError(reason) from None
         self._names = {*model_names.RESERVED, *taken}
         self._written: set[str] = set()  # names of classes and aliases
         self._finished: dict[str, ValueType] = {}  # by pointer
@@ -403,20 +404,6 @@ class ModelWriter:
                 return schema
             schema = self._target(schema["$ref"])
         return True
-
-
-def _validator(root: Mapping[str, Any]) -> Validator:
-    from jsonschema import SchemaError  # first use, not import
-    from jsonschema.validators import Draft202012Validator, validator_for
-
-    kind = validator_for(root, default=Draft202012Validator)
-    try:
-        kind.check_schema(dict(root))
-        return schema_validator(kind, dict(root))
-    except SchemaError:
-        raise UnsupportedSchemaError("what is not JSON Schema") from None
-    except InvalidParameterError:
-        raise UnsupportedSchemaError('a "pattern" for another engine') from None
 
 
 def _refuse(schema: Mapping[str, Any], keywords: Iterable[str]) -> None:

@@ -45,19 +45,25 @@ if TYPE_CHECKING:
 _VALUES = frozenset({"const", "default", "enum", "examples"})
 
 
-def schema_validator(kind: type[Validator], json_schema: dict[str, Any]) -> Validator:
-    """A validator of ``kind`` that matches patterns in linear time.
+def schema_validator(json_schema: dict[str, Any]) -> Validator:
+    """A validator of a JSON schema that matches patterns in linear time.
 
     Raises:
-        InvalidParameterError: A pattern is invalid, or cannot be matched in linear time.
+        InvalidParameterError: This is not a JSON schema, or a pattern in it cannot be matched in
+            linear time.
 
-    >>> from jsonschema import Draft202012Validator
-    >>> validator = schema_validator(Draft202012Validator, {"pattern": "^(a+)+$"})
+    >>> validator = schema_validator({"pattern": "^(a+)+$"})
     >>> validator.is_valid("a" * 40), validator.is_valid("a" * 40 + "!")
     (True, False)
     """
-    from jsonschema import validators  # first use, not import
+    from jsonschema import SchemaError, validators  # first use, not import
 
+    kind = validators.validator_for(json_schema, default=validators.Draft202012Validator)
+    try:
+        kind.check_schema(json_schema)
+    except SchemaError as error:
+        reason = _validation.describe_schema_error(error, "schema")
+        raise InvalidParameterError(f"This is not a JSON schema: {reason}") from None
     for pattern in _patterns(json_schema):
         _matcher(pattern)
     linear = {
@@ -303,18 +309,10 @@ def restored(schema: Schema) -> Schema:
 
 def _checked_by(json_schema: dict[str, Any]) -> Callable[[Any], object]:
     """Returns a JSON value that matches a schema, and raises ValueError for any other."""
-    from jsonschema import SchemaError  # first use, not import
-    from jsonschema.exceptions import best_match
-    from jsonschema.validators import Draft202012Validator, validator_for
+    from jsonschema.exceptions import best_match  # first use, not import
 
-    kind = validator_for(json_schema, default=Draft202012Validator)
-    try:
-        kind.check_schema(json_schema)
-    except SchemaError as error:
-        reason = _validation.describe_schema_error(error, "schema")
-        raise InvalidParameterError(f"This is not a JSON schema: {reason}") from None
+    validator = schema_validator(json_schema)
     _check_references(json_schema)
-    validator = schema_validator(kind, json_schema)
 
     def parse(value: Any) -> object:  # noqa: ANN401 - a JSON value
         try:
