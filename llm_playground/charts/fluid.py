@@ -244,7 +244,7 @@ def forecast(title: str, line: Line, write: Write) -> Drawing:
             f'<path d="M{here}L{high}L{low}z" fill="{_BAND}" fill-opacity="0.4"/>',
             f'<path d="M{"L".join(at)}L{now:.3f} 1z" fill="{_BAND}" fill-opacity="0.15"/>',
             f'<path d="M{"L".join(at)}" stroke="{color}" {thin}/>',
-            f'<path d="M{here}L{end:g} {1 - line.expected / most:.5f}" stroke="{color}" '
+            f'<path d="M{here}L{end:g} {1 - line.expected / most:.5f}" stroke="currentColor" '
             f'stroke-dasharray="5 4" {thin}/>',
         ]
         if line.limit is not None and line.limit <= most:

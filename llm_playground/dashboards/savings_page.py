@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from llm_playground import formatting
@@ -85,8 +86,10 @@ def _prompts_card(frame: pd.DataFrame, figures: Figures, state: State) -> Card:
 def _what_if_card(figures: Figures, state: State) -> Card:
     """The cost of the same runs on another model, which a select names."""
     title, filters = "The same runs on another model", state.chosen
-    names = figures.read("choices", None, _priced_models)
-    other = state.other_model or (names[0] if names else _FREE)
+    prices = figures.read("choices", None, _output_prices)
+    names = list(prices)
+    paid = [name for name in names if prices[name]]
+    other = state.other_model or min(paid, key=prices.__getitem__, default=_FREE)
     choice = Choice("other_model", "Model", [(name, name) for name in names], other)
     try:
         frame = figures.read(
@@ -133,14 +136,14 @@ def _difference(usd: float) -> str:
     return f"{formatting.usd(abs(usd))} {'more' if usd > 0 else 'less'}"
 
 
-def _priced_models() -> list[str]:
-    """The models of the price list whose price is known, as the picker shows them."""
-    found = [
-        choice.model
+def _output_prices() -> dict[str, Decimal]:
+    """The known prices of output tokens, by model in the order of the picker."""
+    known_prices = [
+        (choice.model, choice.output_usd_per_mtok)
         for choice in models.choices()
         if choice.output_usd_per_mtok is not None and not choice.deprecated
     ]
-    return list(dict.fromkeys(found))[:_MOST_OPTIONS]
+    return dict(known_prices[:_MOST_OPTIONS])
 
 
 def _cache_card(frame: pd.DataFrame) -> Card:
