@@ -151,9 +151,9 @@ def test_what_a_provider_sends_reaches_no_terminal(serve, capsys, caplog):
         with pytest.raises(lp.RequestRejectedError) as raised:
             lp.ask("hi", "openai:gpt-4o", max_tokens=5)
     print(run)
-    commands.export(None, "markdown")
-    commands.export(None, "json")
-    commands.export(None, "csv")
+    commands.export(None, "markdown", None, None)
+    commands.export(None, "json", None, None)
+    commands.export(None, "csv", None, None)
     commands.code(run.id, "python", function=False, no_stream=False)
     print("\n".join(doctor.report()))
 

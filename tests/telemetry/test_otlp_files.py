@@ -25,7 +25,7 @@ from llm_playground.runlog import open_log
 from llm_playground.telemetry.otlp_json import to_lines
 from llm_playground.telemetry.spans import SCHEMA_URL, TracedRun, spans_of
 from llm_playground.types import Attempt, Parameters, Request, ToolExecution, ToolUse, Usage
-from tests.exporting.everything import BEGAN, PICTURE, fill, message, record_next
+from tests.exporting.everything import BEGAN, PICTURE, fill, message
 from tests.runlog.actors import execution_of, record
 from tests.telemetry import conventions
 
@@ -192,13 +192,13 @@ def test_attempts_are_children_and_a_failure_is_an_error(log):
 def test_ids_are_stable_and_a_comparison_is_one_trace(log, monkeypatch, tmp_path):
     for model in ("openai:a", "anthropic:b"):
         request = Request(model, (message("user", "Hi."),))
-        record_next(log, request, execution_of(request, started_at=BEGAN))
+        record(log, request, execution_of(request, started_at=BEGAN))
     later = BEGAN + timedelta(seconds=1)
     alone = Request("openai:a", (message("user", "Hi."),))
-    record_next(log, alone, execution_of(alone, started_at=later))
+    record(log, alone, execution_of(alone, started_at=later))
     called = ToolExecution("c1", "weather", BEGAN, 2.5)
     round_2 = execution_of(alone, started_at=later, tool_use=ToolUse(BEGAN, (None, called)))
-    record_next(log, alone, round_2)
+    record(log, alone, round_2)
     spans = exported()
     assert len({span.span_id for span in spans}) == 5
     traces = [span.trace_id == spans[0].trace_id for span in spans]

@@ -368,7 +368,7 @@ def test_opened_picker_lists_local_servers(pg, monkeypatch):
 def test_representation_explains_a_missing_front_end(pg):
     data, _ = pg._repr_mimebundle_()
 
-    assert fallback_output.TEXT in data["text/html"]
+    assert fallback_output.HTML in data["text/html"]
     assert data["text/plain"] == fallback_output.TEXT
     assert "application/vnd.jupyter.widget-view+json" in data
 
