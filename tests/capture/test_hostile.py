@@ -18,7 +18,6 @@ import pytest
 import zstandard
 
 import llm_playground as lp
-from llm_playground import capture
 from llm_playground.capture import received
 from llm_playground.recording import kernel, numbers
 from tests.capture.hostile_replies import CASES, LIMIT_BYTES, STREAM
@@ -66,17 +65,6 @@ SENDERS = {
 @pytest.fixture(autouse=True)
 def small_limit(monkeypatch):
     monkeypatch.setattr(received, "MAX_KEPT_BYTES", LIMIT_BYTES)
-
-
-@pytest.fixture
-def recording(home, tmp_path):
-    path = tmp_path / "recordings" / "calls.yaml"
-    numbers.reset()  # as in a new kernel
-    kernel.forget_use()
-    lp.configure(recording=str(path), mode="record")
-    yield path
-    capture.stop_all()
-    lp.configure(mode="live")
 
 
 def outcome(sender, server, body, path=PATH):
@@ -165,11 +153,13 @@ def test_an_answer_too_long_to_keep_has_unknown_tokens(home, transport, wire_for
 
 
 @pytest.mark.parametrize("encoding", [None, "gzip", "br", "zstd"])
-def test_the_time_to_the_first_text_is_that_of_its_bytes(home, encoding):
+def test_the_time_to_the_first_text_is_that_of_its_bytes(home, encoding, monkeypatch):
+    later_s, clock = [0.0], time.perf_counter
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + later_s[0])
+    monkeypatch.setattr(received, "now", time.perf_counter)
     first, rest = first_and_rest(encoding, STREAM[:2], STREAM[2:])
     held, headers = threading.Event(), {"content-type": "text/event-stream"}
     headers |= {"content-encoding": encoding} if encoding else {}
-    pause_s = 0.2
 
     asked = json.dumps({**BODY, "stream": True})
     with (
@@ -180,13 +170,14 @@ def test_the_time_to_the_first_text_is_that_of_its_bytes(home, encoding):
     ):
         pieces = response.iter_raw()
         next(pieces)
-        time.sleep(pause_s)
+        later_s[0] = 60.0  # before the other bytes come
         held.set()
         list(pieces)
     [row] = rows()
 
     assert row["response_text"] == TEXT
-    assert row["response_time_ms"] - row["ttft_ms"] >= pause_s * 1000
+    assert row["response_time_ms"] - row["ttft_ms"] >= 60_000
+    assert row["ttft_ms"] < 60_000
 
 
 def first_and_rest(encoding, first, rest):

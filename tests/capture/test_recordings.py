@@ -5,7 +5,6 @@ import json
 import pytest
 
 import llm_playground as lp
-from llm_playground import capture
 from llm_playground.recording import kernel, numbers
 from tests.capture.transports import CALLS, TRANSPORTS, post
 from tests.capture.wire import KEY, TEXT, answer
@@ -13,17 +12,6 @@ from tests.providers import formats
 from tests.providers.server import Reply, WireServer, json_reply
 
 GEMINI_STREAM = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
-
-
-@pytest.fixture
-def recording(home, tmp_path):
-    path = tmp_path / "recordings" / "calls.yaml"
-    numbers.reset()  # as in a new kernel
-    kernel.forget_use()
-    lp.configure(recording=str(path), mode="record")
-    yield path
-    capture.stop_all()
-    lp.configure(mode="live")
 
 
 def replay(tmp_path):

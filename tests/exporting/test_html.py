@@ -3,7 +3,6 @@
 import base64
 import re
 from decimal import Decimal
-from html.parser import HTMLParser
 
 import pytest
 
@@ -13,40 +12,13 @@ from llm_playground.exporting.records import Exported
 from llm_playground.parts import ImagePart, Source, TextPart, ToolCall, ToolResult
 from llm_playground.types import Message, Parameters, Request
 from tests.exporting import everything, shelf
+from tests.exporting.pages import Page
 from tests.exporting.shelf import HOSTILE, KEY, run
 from tests.reports.shelf import add
 from tests.runlog.actors import record
 
 PIXEL = f"data:image/png;base64,{base64.b64encode(everything.PIXEL).decode()}"
-VOID = {"meta", "br", "hr", "img"}
 NEVER = {"script", "iframe", "object", "embed", "form", "input", "base", "link", "svg", "video"}
-
-
-class Page(HTMLParser):
-    """Tags, addresses, ids and text of a page; fails where tags are not closed in their order."""
-
-    def __init__(self, html):
-        super().__init__(convert_charrefs=True)
-        self.tags, self.attributes, self.text, self._open = [], [], "", []
-        self.feed(html)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag
-
-    def handle_data(self, data):
-        if self._open[-1:] != ["style"]:
-            self.text += data
-
-    def values(self, name):
-        return [value for key, value in self.attributes if key == name]
 
 
 def page(runs):
