@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, cast
 
-from llm_playground import _validation, config, progress, provenance, providers, types
+from llm_playground import _validation, config, ids, progress, provenance, providers
 from llm_playground._validation import with_signature_of
 from llm_playground.budgeting import confirm_worst_case
 from llm_playground.budgeting.enforcer import enforcer
@@ -466,10 +466,10 @@ def _calls(
     request: Request, execution: Execution, *, fresh: bool, override: str | None
 ) -> list[Call]:
     """The calls of one execution, which gets new ids."""
-    prompt_id = types.id_from_hash(request.prompt_hash())
-    execution = replace(execution, id=types.new_id(), prompt_id=prompt_id)
+    prompt_id = ids.id_from_hash(request.prompt_hash())
+    execution = replace(execution, id=ids.new_id(), prompt_id=prompt_id)
     tally = Tally(execution.iterations)
     return [
-        Call(types.new_id(), request, execution, number, tally, fresh, override)
+        Call(ids.new_id(), request, execution, number, tally, fresh, override)
         for number in range(1, execution.iterations + 1)
     ]

@@ -21,6 +21,7 @@ from llm_playground.errors import (
     RateLimitError,
     RunLogError,
 )
+from llm_playground.ids import id_from_hash, new_id
 from llm_playground.parts import TextPart
 from llm_playground.runlog import open_log
 from llm_playground.types import (
@@ -34,8 +35,6 @@ from llm_playground.types import (
     Status,
     Usage,
     UsageSource,
-    id_from_hash,
-    new_id,
 )
 
 _DAYS = 90

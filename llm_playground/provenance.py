@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from llm_playground import _lifecycle, config, types
+from llm_playground import _lifecycle, config, ids
 from llm_playground._files import read_regular
 
 
@@ -70,12 +70,12 @@ def see_front_end(name: str) -> None:
 
 
 _front_end: str | None = None
-_process = types.new_id()
+_process = ids.new_id()
 
 
 def _after_fork() -> None:
     global _process
-    _process = types.new_id()
+    _process = ids.new_id()
 
 
 _lifecycle.register(after_fork_in_child=_after_fork)

@@ -19,7 +19,7 @@ from decimal import Decimal
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from llm_playground import _runtime, _validation, config, formatting, provenance, types
+from llm_playground import _runtime, _validation, config, formatting, ids, provenance
 from llm_playground._validation import checks_arguments
 from llm_playground.budgeting import ledger
 from llm_playground.budgeting.budget import ZERO, Budget
@@ -110,7 +110,7 @@ def set_budget(
     secret_guard.refuse_keys(model=rule.model, user=rule.user, tag=rule.tag)
     _check_pattern(rule.model)
     budget = Budget(
-        id=types.new_id(),
+        id=ids.new_id(),
         **{name: getattr(rule, name) for name in BudgetRule.__slots__},
         created_by=provenance.username(),
         created_at=datetime.now(UTC),

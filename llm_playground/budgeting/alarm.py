@@ -27,7 +27,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
-from llm_playground import _lifecycle, config, package_log, provenance, types
+from llm_playground import _lifecycle, config, ids, package_log, provenance
 from llm_playground.budgeting.budget import AlarmEvent, Budget, Span, describe_limit
 from llm_playground.config.options import Webhook
 from llm_playground.errors import RunLogError
@@ -99,7 +99,7 @@ class BudgetAlarm:
     def id_for(self, receiver: str) -> str:
         """The same for all processes that would send this alarm to a receiver."""
         same = (self.event, self.budget.id, str(self.span.start), f"{self.budget.limit_usd:f}")
-        return types.id_from_hash(sha256("\n".join((*same, receiver)).encode()).hexdigest())
+        return ids.id_from_hash(sha256("\n".join((*same, receiver)).encode()).hexdigest())
 
 
 Function = Callable[[BudgetAlarm], object]

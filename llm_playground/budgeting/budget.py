@@ -21,7 +21,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Literal
 
-from llm_playground import types
+from llm_playground import ids
 from llm_playground.config.endpoints import LOCAL_MODEL
 from llm_playground.config.policy import Action, BudgetRule, Period, UnknownPrice
 from llm_playground.formatting import Sentence, usd
@@ -135,7 +135,7 @@ def of_policy(rules: tuple[BudgetRule, ...]) -> tuple[Budget, ...]:
         earlier[scope] += 1
         found.append(
             Budget(
-                id=types.id_from_hash(sha256(repr(key).encode()).hexdigest()),
+                id=ids.id_from_hash(sha256(repr(key).encode()).hexdigest()),
                 **{name: getattr(rule, name) for name in BudgetRule.__slots__},
                 created_by="the administrator's policy",
                 created_at=None,

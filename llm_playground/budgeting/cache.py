@@ -23,7 +23,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from llm_playground import _files, _validation, types
+from llm_playground import _files, _validation, ids
 from llm_playground.budgeting import ledger
 from llm_playground.budgeting.budget import Budget
 from llm_playground.config.policy import Action, Period
@@ -125,7 +125,7 @@ class BudgetCache:
 
         Called within the transaction of a change. What was remembered is no longer valid.
         """
-        _save(self._file, {"changing": types.new_id()})
+        _save(self._file, {"changing": ids.new_id()})
 
     def refresh(self) -> None:
         """Read and remember budgets after a change. From any thread."""

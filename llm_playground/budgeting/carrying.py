@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from llm_playground import types
+from llm_playground import ids
 from llm_playground.budgeting import ledger
 from llm_playground.budgeting.budget import Budget, Span, period_span
 from llm_playground.budgeting.enforcer import all_budgets, enforcer
@@ -64,7 +64,7 @@ def _keep_spent(
         lost_usd = before_usd - _used_usd(after)
         if lost_usd > 0:
             values = {
-                "id": types.new_id(),
+                "id": ids.new_id(),
                 "budget": budget.id,
                 "process": None,
                 "amount": lost_usd,

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 
-from llm_playground import _lifecycle, config, provenance, types
+from llm_playground import _lifecycle, config, ids, provenance
 from llm_playground.budgeting import ledger
 from llm_playground.budgeting.alarm import raise_alarm
 from llm_playground.budgeting.budget import (
@@ -191,7 +191,7 @@ class BudgetEnforcer:
         key = (budget.id, span.start)
         account = self._accounts.get(key)
         if account is None:
-            account = Account(types.new_id(), budget, span, started_at)
+            account = Account(ids.new_id(), budget, span, started_at)
             self._accounts[key] = account
         return account
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from llm_playground import config, provenance, types
+from llm_playground import config, ids, provenance
 from llm_playground.capture import openai_bodies, recognition, vendor_bodies
 from llm_playground.capture.bodies import Body
 from llm_playground.capture.recognition import Target
@@ -100,7 +100,7 @@ def call_of(sent: Sent) -> RecordedCall:
         remember(key)  # so that no message or text in the log has it
     request = _request(f"{provider}:{name}", body, sent)
     return RecordedCall(
-        types.new_id(),
+        ids.new_id(),
         request,
         _execution(request, sent),
         Endpoint(provider, key or NO_KEY, target.base_url),
@@ -142,8 +142,8 @@ def _without_bytes(value: Any) -> Any:  # noqa: ANN401 - a JSON value
 def _execution(request: Request, sent: Sent) -> Execution:
     library = () if sent.library is None else (sent.library,)
     return Execution(
-        id=types.new_id(),
-        prompt_id=types.id_from_hash(request.prompt_hash()),
+        id=ids.new_id(),
+        prompt_id=ids.id_from_hash(request.prompt_hash()),
         iterations=1,
         source=SOURCE,
         username=provenance.username(),

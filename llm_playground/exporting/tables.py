@@ -15,6 +15,7 @@ from llm_playground.config.options import Privacy
 from llm_playground.exporting import saved_prompts
 from llm_playground.exporting.records import Records, by_id
 from llm_playground.exporting.rows import Row, utc_text
+from llm_playground.ids import id_from_hash
 from llm_playground.parts import FilePart, ImagePart, TextPart
 from llm_playground.runlog import definitions, recorder
 from llm_playground.runlog.rows import (
@@ -24,7 +25,7 @@ from llm_playground.runlog.rows import (
     RATING_COLUMNS,
     RESULT_COLUMNS,
 )
-from llm_playground.types import Message, Parameters, Request, id_from_hash, messages_as_json
+from llm_playground.types import Message, Parameters, Request, messages_as_json
 
 _COUNTS = ("input", "output", "cache_read", "cache_write", "reasoning")
 TABLES: Mapping[str, Mapping[str, str]] = {

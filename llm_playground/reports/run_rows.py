@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Unpack
 
-from llm_playground import _validation, provenance, types
+from llm_playground import _validation, ids, provenance
 from llm_playground._validation import checks_arguments
 from llm_playground.errors import InvalidParameterError
 from llm_playground.inputs import inputs_from_json
@@ -273,7 +273,7 @@ def rate(run: Run | str, score: float, note: str | None = None) -> None:
         raise InvalidParameterError(f"score is {_validation.short_repr(score)}; it takes a number.")
     comment = _text("note", note)
     values = {
-        "id": types.new_id(),
+        "id": ids.new_id(),
         "run": _run_id(run),
         "username": provenance.username(),
         "score": float(score),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from llm_playground import _validation, provenance, types
+from llm_playground import _validation, ids, provenance
 from llm_playground._validation import checks_arguments
 from llm_playground.errors import InvalidParameterError
 from llm_playground.formatting import Sentence
@@ -361,7 +361,7 @@ def _new_row(prompt: Prompt) -> dict[str, Any]:
     messages = messages_as_json(request.messages)
     hashes = attachments.hashes_in(messages)
     return {
-        "id": types.id_from_hash(prompt_hash),
+        "id": ids.id_from_hash(prompt_hash),
         "at": datetime.now(UTC),
         "system": None if request.system is None else redact(request.system),
         "user": redact(request.user_prompt),

@@ -31,7 +31,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm_playground import _lifecycle, config, provenance, types
+from llm_playground import _lifecycle, config, ids, provenance
 from llm_playground._validation import checks_arguments
 from llm_playground.config import log_location
 from llm_playground.errors import LLMError, RunLogError
@@ -229,7 +229,7 @@ def _audit_row(action: str, target: str | None, detail: Mapping[str, object]) ->
     ``detail`` further plain values.
     """
     return {
-        "id": types.new_id(),
+        "id": ids.new_id(),
         "created_at": datetime.now(UTC),
         "username": provenance.username(),
         "action": action,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from llm_playground import types
+from llm_playground import ids
 from llm_playground.errors import InvalidParameterError
 from llm_playground.parts import FilePart, ImagePart
 from llm_playground.request import files, images, locations
@@ -79,7 +79,7 @@ class Attachments:
     def add(self, source: Any, kind: Kind, name: str | None = None) -> Entry:  # noqa: ANN401 - as read
         """Keep an image or file; its entry. Raises as :func:`read`."""
         part = read(source, kind, name)
-        self.kept[key := types.new_id()] = part
+        self.kept[key := ids.new_id()] = part
         own = part.name if isinstance(part, FilePart) else None
         shown = (own or name or _name(source, part))[:_MOST_NAME_CHARACTERS]
         return {"id": key, "name": shown} | _metadata(part) | _location(source, part)
@@ -139,7 +139,7 @@ class Attachments:
         except InvalidParameterError as error:
             shown = name or (source if isinstance(source, str) else type(source).__name__)
             shown = shown[:_MOST_NAME_CHARACTERS]
-            return {"id": types.new_id(), "name": shown, "problem": str(error)}
+            return {"id": ids.new_id(), "name": shown, "problem": str(error)}
 
     def _part(self, entry: Mapping[str, Any], kind: Kind) -> ImagePart | FilePart:
         if entry.get("problem"):

@@ -15,9 +15,9 @@ import pytest
 import llm_playground as lp
 from llm_playground import config, footer
 from llm_playground.budgeting.cache import BudgetCache
+from llm_playground.ids import new_id
 from llm_playground.recording import numbers
 from llm_playground.runlog import open_log
-from llm_playground.types import new_id
 from tests.budgeting.client import MODEL, answer, ask, endless
 from tests.providers.server import Reply
 

@@ -5,9 +5,10 @@ import json
 from datetime import UTC, datetime
 
 import llm_playground as lp
+from llm_playground.ids import new_id
 from llm_playground.parts import FilePart, ImagePart, TextPart, ToolCall, ToolResult
 from llm_playground.request.schemas import schema_from
-from llm_playground.types import Message, Parameters, Request, Tool, new_id
+from llm_playground.types import Message, Parameters, Request, Tool
 from tests.runlog.actors import execution_of, record
 
 PIXEL = base64.b64decode(

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import llm_playground as lp
 from llm_playground.errors import RateLimitError
-from llm_playground.types import Attempt, Parameters, Run, Usage, new_id
+from llm_playground.ids import new_id
+from llm_playground.types import Attempt, Parameters, Run, Usage
 from tests.reports.shelf import add
 
 KEY = "sk" + "-" + "planted" * 4

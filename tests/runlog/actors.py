@@ -10,18 +10,10 @@ from decimal import Decimal
 from pathlib import Path
 
 from llm_playground.errors import RunLogError
+from llm_playground.ids import id_from_hash, new_id
 from llm_playground.parts import ImagePart, TextPart
 from llm_playground.runlog import open_log
-from llm_playground.types import (
-    Execution,
-    Message,
-    Parameters,
-    Request,
-    Run,
-    Usage,
-    id_from_hash,
-    new_id,
-)
+from llm_playground.types import Execution, Message, Parameters, Request, Run, Usage
 
 LIMIT_S = 240
 

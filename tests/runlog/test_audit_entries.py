@@ -6,8 +6,8 @@ import pytest
 
 import llm_playground as lp
 from llm_playground.errors import RunLogError
+from llm_playground.ids import new_id
 from llm_playground.runlog import open_log, postgres_admin
-from llm_playground.types import new_id
 from tests.runlog.actors import record
 
 
