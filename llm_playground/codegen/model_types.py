@@ -1,35 +1,38 @@
-"""The types of a JSON schema's values, and the pydantic classes among them.
-
-https://json-schema.org/draft/2020-12/json-schema-validation
-"""
+"""The types of a JSON schema's values as Python source, and the pydantic classes among them."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, TypeGuard
-from urllib.parse import unquote
 
-from llm_playground.codegen import model_names
+from llm_playground.codegen.model_classes import (
+    Field,
+    class_name,
+    class_source,
+    field_name,
+)
 from llm_playground.codegen.python_layout import (
     Atom,
     Bracketed,
     Expression,
-    Field,
     Literal,
     Union,
     call,
-    class_source,
     laid_out,
     text,
 )
-from llm_playground.errors import InvalidParameterError
-from llm_playground.request.schemas import schema_validator
-
-Schema = Mapping[str, Any] | bool
+from llm_playground.codegen.schema_document import (
+    VALUE_KEYWORDS,
+    JsonSchema,
+    SchemaDocument,
+    UnsupportedSchemaError,
+    json_key,
+    listed_values,
+    whole,
+)
 
 _ANY, _NONE = Atom("Any"), Atom("None")
 _TYPES = {
@@ -58,7 +61,6 @@ _CONSTRAINTS = {
 _ROUNDED = {"ge": math.ceil, "le": math.floor, "gt": math.floor, "lt": math.ceil}
 _STRUCTURE = {"properties", "required", "additionalProperties", "items", "prefixItems"}
 _COMPOSED = ("$ref", "allOf", "anyOf", "oneOf")
-_VALUES = {"enum", "const"}
 _UNSUPPORTED = (
     *("not", "if", "unevaluatedProperties", "unevaluatedItems"),
     *("$dynamicRef", "$recursiveRef"),
@@ -71,22 +73,8 @@ _UNSUPPORTED_OBJECT = (
 _OF_ONE_TYPE = {*_STRUCTURE, *_UNSUPPORTED_ARRAY, *_UNSUPPORTED_OBJECT}.union(
     *_CONSTRAINTS.values()
 )
-_KINDS = {
-    str: "string",
-    int: "number",
-    float: "number",
-    bool: "boolean",
-    type(None): "null",
-    list: "array",
-    dict: "object",
-}
-_MOST_COMPARED = 8  # levels, to tell the schemas of `oneOf` apart
 # The keywords that decide whether a value is valid; others describe.
-_ASSERTIONS = _OF_ONE_TYPE | {"type", *_COMPOSED, *_VALUES, *_UNSUPPORTED}
-
-
-class UnsupportedSchemaError(Exception):
-    """Pydantic models cannot express a schema; the message names what is in it."""
+_ASSERTIONS = _OF_ONE_TYPE | {"type", *_COMPOSED, *VALUE_KEYWORDS, *_UNSUPPORTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,35 +93,31 @@ class ValueType:
 
 
 class ModelWriter:
-    """Writes the classes and aliases of one schema, each before those that use it."""
+    """Writes the classes and aliases of one schema, each before those that use it.
+
+    ``taken`` are names that no class or alias gets.
+
+    Raises:
+        UnsupportedSchemaError: The schema is no JSON Schema.
+    """
 
     def __init__(self, root: Mapping[str, Any], taken: Iterable[str]) -> None:
         self.blocks: list[str] = []  # the source of each class and alias
         self.used: set[str] = set()  # the names in them
         self.fields: dict[str, dict[str, Expression]] = {}  # of each class, by property
         self.incomplete: list[str] = []  # classes and aliases that need one written later
-        self._root = root
-        try:
-            self._validator = schema_validator(dict(root))
-        except InvalidParameterError:
-            reason = 'what is not JSON Schema, or a "pattern" for another engine'
-            raise UnsupportedSchemaError(reason) from None
-        self._names = {*model_names.RESERVED, *taken}
+        self._document = SchemaDocument(root)
+        self._names = {*taken}
         self._written: set[str] = set()  # names of classes and aliases
         self._finished: dict[str, ValueType] = {}  # by pointer
         self._open: dict[str, tuple[str, int]] = {}  # name and depth of those under way
         self._recursive: set[str] = set()  # pointers
         self._has_tuples = False
         self._depth = 0  # in arrays and objects
-        # `Schema` copies a recursive model to the root, where vendors want an object.
-        own = {name: value for name, value in root.items() if name != "$defs"}
-        self._copies = {
-            f"#/$defs/{name}" for name, each in root.get("$defs", {}).items() if each == own
-        }
 
     def referenced(self, pointer: str, hint: str) -> ValueType:
         """The type of the schema at a JSON pointer, written once under one name."""
-        pointer = "#" if pointer in self._copies else pointer
+        pointer = self._document.original(pointer)
         if pointer in self._finished:
             return self._finished[pointer]
         if pointer in self._open:
@@ -142,7 +126,7 @@ class ModelWriter:
                 raise UnsupportedSchemaError("a definition that is only itself")
             self._recursive.add(pointer)
             return ValueType(Atom(name))
-        target = self._target(pointer)
+        target = self._document.at(pointer)
         name = self._new_name(target, hint)
         self._open[pointer] = (name, self._depth)
         if _is_class(target):
@@ -155,7 +139,7 @@ class ModelWriter:
         return found
 
     def _alias(self, name: str, found: ValueType, pointer: str) -> ValueType:
-        """The type under its name if that is worth a name."""
+        """The type under its name; without one if it is a name itself, the root or incomplete."""
         code = found.annotated
         if pointer in self._recursive:
             self._note_incomplete(name, [code])
@@ -179,20 +163,9 @@ class ModelWriter:
         if needed & {*later, *self.incomplete}:
             self.incomplete.append(name)
 
-    def _target(self, pointer: str) -> Schema:
-        if not pointer.startswith("#"):
-            raise UnsupportedSchemaError('"$ref" to another document')
-        target: Any = self._root
-        for step in unquote(pointer).split("/")[1:]:
-            name = step.replace("~1", "/").replace("~0", "~")
-            target = target.get(name) if isinstance(target, Mapping) else None
-        if not isinstance(target, (Mapping, bool)):
-            raise UnsupportedSchemaError('"$ref" to what is not in it')
-        return target
-
-    def _new_name(self, schema: Schema, hint: str) -> str:
+    def _new_name(self, schema: JsonSchema, hint: str) -> str:
         title = schema.get("title") if isinstance(schema, Mapping) else None
-        name = model_names.class_name(title or hint, self._names)
+        name = class_name(title or hint, self._names)
         self._names.add(name)
         return name
 
@@ -200,7 +173,7 @@ class ModelWriter:
         """The names in it of classes and aliases that are under way."""
         return {name for name, _ in self._open.values()}.intersection(code.names())
 
-    def type_of(self, schema: Schema, hint: str) -> ValueType:
+    def type_of(self, schema: JsonSchema, hint: str) -> ValueType:
         """The type of a schema's values; ``hint`` are words for a class of them."""
         if isinstance(schema, bool):
             if not schema:
@@ -213,7 +186,7 @@ class ModelWriter:
                 if len(used) > 1:
                     raise UnsupportedSchemaError(f'"{name}" beside "{min(used - {name})}"')
                 return self._composed(name, schema[name], hint)
-        if used & _VALUES:
+        if used & VALUE_KEYWORDS:
             return self._one_of(schema)
         if "type" not in schema:
             if used:
@@ -229,15 +202,17 @@ class ModelWriter:
         if keyword == "allOf" and len(value) > 1:
             raise UnsupportedSchemaError('"allOf"')
         if keyword == "oneOf" and not all(
-            self._are_disjoint(one, other) for one, other in combinations(value, 2)
+            self._document.are_disjoint(one, other) for one, other in combinations(value, 2)
         ):
             raise UnsupportedSchemaError('"oneOf" of schemas that may overlap')
         return _union([self.type_of(each, hint) for each in value])
 
     def _one_of(self, schema: Mapping[str, Any]) -> ValueType:
         """``Literal`` of the values of ``enum`` or ``const`` that are valid."""
-        listed = [_whole(value) for value in schema.get("enum", [schema.get("const")])]
-        values = {_json_key(value): value for value in listed if self.is_valid(schema, value)}
+        listed = [whole(value) for value in listed_values(schema)]
+        values = {
+            json_key(value): value for value in listed if self._document.is_valid(schema, value)
+        }
         if not values:
             raise UnsupportedSchemaError("a place where no value is valid")
         plain = [value for value in values.values() if type(value) in (str, int)]
@@ -268,7 +243,7 @@ class ModelWriter:
         values = self._nested(schema.get("additionalProperties", True), f"{hint} value")
         return ValueType(_dict_of(values), _constraints(kind, schema))
 
-    def _nested(self, schema: Schema, hint: str) -> ValueType:
+    def _nested(self, schema: JsonSchema, hint: str) -> ValueType:
         self._depth += 1
         found = self.type_of(schema, hint)
         self._depth -= 1
@@ -301,9 +276,8 @@ class ModelWriter:
         properties = properties | {each: undeclared for each in required if each not in properties}
         types = {each: self._nested(inner, each) for each, inner in properties.items()}
         fields: list[Field] = []
-        own = self._names - model_names.RESERVED
         for each, found in types.items():
-            attribute = model_names.field_name(each, {*own, *(one.name for one in fields)})
+            attribute = field_name(each, {*self._names, *(one.name for one in fields)})
             fields.append(self._field(attribute, each, properties[each], found, each in required))
         extra = (
             {} if additional is None else {"extra": "forbid" if additional is False else "allow"}
@@ -322,19 +296,18 @@ class ModelWriter:
         return ValueType(Atom(name))
 
     def _field(
-        self, attribute: str, name: str, schema: Schema, found: ValueType, is_required: bool
+        self, attribute: str, name: str, schema: JsonSchema, found: ValueType, is_required: bool
     ) -> Field:
         """The field of a property, with a default unless it is required."""
         described = schema if isinstance(schema, Mapping) else {}
         default, code = described.get("default"), found.code
         arguments, constraints = {}, found.constraints
-        takes_null = self.is_valid(schema, None)
         if not is_required:
             has_default = default is not None and self._can_be_default(schema, code, default)
             arguments["default"] = default if has_default else None
             if has_default and _has_object(default) and self._written.intersection(code.names()):
                 arguments["validate_default"] = True
-            if not has_default and not takes_null:
+            if not has_default and not self._document.is_valid(schema, None):
                 inner = (call("Field", constraints),) if constraints else ()
                 union = Union((code, _NONE))
                 code, constraints = Bracketed("Annotated", (union, *inner, Atom("NotNull"))), {}
@@ -351,59 +324,21 @@ class ModelWriter:
         self.used |= {*code.names(), *(value.names() if value else ())}
         return Field(attribute, self._quoted(code), value)
 
-    def _can_be_default(self, schema: Schema, code: Expression, default: Any) -> bool:  # noqa: ANN401 - a JSON value
+    def _can_be_default(self, schema: JsonSchema, code: Expression, default: Any) -> bool:  # noqa: ANN401 - a JSON value
         """Whether the code of a default gives a value of the type.
 
-        Lists are no tuples. An object that has the default of its own class would have no end.
+        A list in it would not become a tuple, and a default of the class that has the field would
+        contain itself.
         """
-        is_structure = isinstance(default, (list, dict))
-        is_lost = is_structure and (self._has_tuples or self._awaited(code))
-        return self.is_valid(schema, default) and not (is_lost and default)
+        is_filled = isinstance(default, (list, dict)) and bool(default)
+        if is_filled and (self._has_tuples or self._awaited(code)):
+            return False
+        return self._document.is_valid(schema, default)
 
     def _quoted(self, annotation: Expression) -> Expression:
         """The annotation, as a text if it names what is written later."""
         self.used |= {*annotation.names()}
         return text(annotation.flat) if self._awaited(annotation) else annotation
-
-    def is_valid(self, schema: Schema, value: Any) -> bool:  # noqa: ANN401 - a JSON value
-        """Whether a value is valid against a part of the whole schema."""
-        return self._validator.evolve(schema=schema).is_valid(value)
-
-    def _are_disjoint(self, one: Schema, other: Schema, depth: int = 0) -> bool:
-        """Whether it is plain that no value is valid against both schemas."""
-        one, other = self._followed(one), self._followed(other)
-        if depth > _MOST_COMPARED or isinstance(one, bool) or isinstance(other, bool):
-            return False
-        kinds = _kinds(one), _kinds(other)
-        if not kinds[0] & kinds[1]:
-            return True
-        values = [
-            {_json_key(value) for value in schema.get("enum", [schema.get("const")])}
-            for schema in (one, other)
-            if schema.keys() & _VALUES
-        ]
-        if len(values) == 2:
-            return not values[0] & values[1]
-        return kinds == ({"object"}, {"object"}) and (
-            _lacks_required(one, other)
-            or _lacks_required(other, one)
-            or any(
-                self._are_disjoint(
-                    one.get("properties", {}).get(name, True),
-                    other.get("properties", {}).get(name, True),
-                    depth + 1,
-                )
-                for name in {*one.get("required", [])} & {*other.get("required", [])}
-            )
-        )
-
-    def _followed(self, schema: Schema) -> Schema:
-        """The schema behind references."""
-        for _ in range(_MOST_COMPARED):
-            if isinstance(schema, bool) or "$ref" not in schema:
-                return schema
-            schema = self._target(schema["$ref"])
-        return True
 
 
 def _refuse(schema: Mapping[str, Any], keywords: Iterable[str]) -> None:
@@ -419,10 +354,10 @@ def _has_properties(schema: Mapping[str, Any]) -> bool:
     return any(names) or schema.get("additionalProperties") is False
 
 
-def _is_class(schema: Schema) -> TypeGuard[Mapping[str, Any]]:
+def _is_class(schema: JsonSchema) -> TypeGuard[Mapping[str, Any]]:
     if isinstance(schema, bool) or schema.get("type") != "object":
         return False
-    is_composed = schema.keys() & {*_COMPOSED, *_VALUES, *_UNSUPPORTED}
+    is_composed = schema.keys() & {*_COMPOSED, *VALUE_KEYWORDS, *_UNSUPPORTED}
     return _has_properties(schema) and not is_composed
 
 
@@ -432,7 +367,7 @@ def _constraints(kind: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     for keyword, argument in _CONSTRAINTS.get(kind, {}).items():
         if keyword not in schema:
             continue
-        value = _whole(schema[keyword])
+        value = whole(schema[keyword])
         if isinstance(value, bool):  # as draft 4 had it
             raise UnsupportedSchemaError(f'"{keyword}" of an early draft')
         if kind == "integer" and isinstance(value, float):
@@ -463,32 +398,6 @@ def _marked(code: Expression, validator: str) -> Bracketed:
 
 def _dict_of(values: ValueType) -> Bracketed:
     return Bracketed("dict", (Atom("str"), values.annotated))
-
-
-def _kinds(schema: Mapping[str, Any]) -> set[str]:
-    """The JSON types of values, ``number`` for whole numbers too."""
-    if schema.keys() & _VALUES:
-        values = schema.get("enum", [schema.get("const")])
-        return {_KINDS[type(value)] for value in values}
-    kinds = schema.get("type", [*_TYPES, "array", "object"])
-    names = [kinds] if isinstance(kinds, str) else kinds
-    return {"number" if name == "integer" else name for name in names}
-
-
-def _lacks_required(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether the one forbids a property that the other requires."""
-    return one.get("additionalProperties") is False and any(
-        name not in one.get("properties", {}) for name in other.get("required", [])
-    )
-
-
-def _whole(value: Any) -> Any:  # noqa: ANN401 - a JSON value
-    """3 for 3.0: JSON has one type of numbers."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _json_key(value: object) -> str:
-    return json.dumps(_whole(value), sort_keys=True)
 
 
 def _has_object(value: object) -> bool:

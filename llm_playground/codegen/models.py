@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from llm_playground.codegen.model_types import ModelWriter, UnsupportedSchemaError
+from llm_playground.codegen.model_types import ModelWriter
 from llm_playground.codegen.python_layout import Bracketed, laid_out
+from llm_playground.codegen.schema_document import UnsupportedSchemaError
 from llm_playground.types import Schema
 
 __all__ = ["Models", "UnsupportedSchemaError", "models_of"]

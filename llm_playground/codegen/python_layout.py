@@ -1,8 +1,7 @@
-"""Layout of Python source in lines of at most 88 columns: expressions, docstrings, classes."""
+"""Layout of Python source in lines of at most 88 columns: expressions and imports."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -157,61 +156,6 @@ def call(name: str, arguments: Mapping[str, Any]) -> Bracketed:
 def text(value: str) -> Atom:
     """A text as a literal."""
     return Atom(string_literal(value, STYLE.astral_escape))
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A field of a class: ``name: annotation = value``."""
-
-    name: str
-    annotation: Expression
-    value: Expression | None = None
-
-    def source(self, column: int) -> str:
-        """The line, or lines, of the field."""
-        start = f"{' ' * column}{self.name}: "
-        if self.value is None:
-            return f"{start}{laid_out(self.annotation, column, len(self.name) + 2)}\n"
-        flat = f"{start}{self.annotation.flat} = {self.value.flat}"
-        if len(flat) <= MAX_COLUMNS:
-            return f"{flat}\n"
-        # Of `value`, the first line has its name and a bracket.
-        taken = len(self.name) + 2 + len(" = Field(")
-        annotation = laid_out(self.annotation, column, taken)
-        last = annotation.rpartition("\n")[2].lstrip()
-        before = (0 if "\n" in annotation else len(self.name) + 2) + len(last) + len(" = ")
-        return f"{start}{annotation} = {laid_out(self.value, column, before)}\n"
-
-
-def class_source(name: str, description: str, config: Expression, fields: Sequence[Field]) -> str:
-    """A pydantic class with its configuration and fields."""
-    indent = " " * STYLE.indent
-    head = f"{docstring(description, STYLE.indent)}\n" if description.strip() else ""
-    body = f"{indent}model_config = {laid_out(config, STYLE.indent, 15)}\n"
-    if fields:
-        body += "\n" + "".join(field.source(STYLE.indent) for field in fields)
-    return f"class {name}(BaseModel):\n{head}{body}"
-
-
-def docstring(description: str, column: int) -> str:
-    """A docstring at this column; a literal where the text has quotes or invisible characters.
-
-    >>> print(docstring("A town.", 4).replace('"', "'"))
-        '''A town.'''
-    <BLANKLINE>
-    """
-    margin = " " * column
-    lines = description.strip().splitlines()
-    is_plain = all(line.isprintable() for line in lines) and not set('"\\') & {*description}
-    if not is_plain:  # the quotes of the literal become three
-        return f'{margin}""{string_literal(description.strip(), STYLE.astral_escape)}""\n'
-    width = MAX_COLUMNS - column - 3
-    wrapped = [part for line in lines for part in (textwrap.wrap(line, width) or [""])]
-    if len(wrapped) == 1 and len(wrapped[0]) <= width - 3:
-        return f'{margin}"""{wrapped[0]}"""\n'
-    first, *others = wrapped
-    inner = "".join(f"{margin}{line}\n" if line else "\n" for line in others)
-    return f'{margin}"""{first}\n{inner}{margin}"""\n'
 
 
 def import_lines(modules: Mapping[str, Sequence[str]]) -> str:
