@@ -115,7 +115,9 @@ def _answers(recording: Recording) -> dict[str, Counter[str]]:
 
 def _user_prompt(request: Mapping[str, Any]) -> str:
     """The text of the last turn of the user."""
-    turns = [one for one in request.get("messages") or () if isinstance(one, Mapping)]
+    messages = request.get("messages")
+    listed: Sequence[Any] = messages if isinstance(messages, list) else ()
+    turns = [one for one in listed if isinstance(one, Mapping)]
     content = next((one["user"] for one in reversed(turns) if "user" in one), "")
     if isinstance(content, str):
         return content

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from decimal import Decimal, InvalidOperation
+from typing import Any, get_args
 
+from llm_playground import _validation
 from llm_playground.config.options import Privacy
 from llm_playground.errors import LLMError
 from llm_playground.parts import AudioPart, ImagePart
@@ -16,7 +19,7 @@ from llm_playground.redaction.pii import masked_json
 from llm_playground.runlog.reading import run_of
 from llm_playground.runlog.recorder import RESULT_TEXTS
 from llm_playground.runlog.rows import TOKEN_COLUMNS, clean_json, result_row
-from llm_playground.types import Parameters, Run, TokenLogprob
+from llm_playground.types import Parameters, Run, TokenLogprob, UsageSource
 
 # The columns of an answer in their order. What is unknown, or as usual, is left out.
 _CONTENT = (
@@ -37,6 +40,66 @@ RESPONSE = "response"
 """What is kept of the HTTP response of a call by another library."""
 # How runs end whose end is part of the answer. Cancelled and interrupted ones have none.
 RECORDED = frozenset({"completed", "failed", "blocked", "over_budget"})
+_MOST_TOKENS = (1 << 63) - 1  # BIGINT
+_MOST_USD = 1_000_000  # DECIMAL(18, 12)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS
+
+
+def _is_time(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value) and value >= 0
+
+
+def _is_usd(value: object) -> bool:
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return False
+    return amount.is_finite() and 0 <= amount < _MOST_USD
+
+
+# What each value of an answer is, in words and as a check; values of other names may be any.
+_TEXT = ("a text, in quotes if it is a number", lambda value: isinstance(value, str))
+_LIST = ("a list", lambda value: isinstance(value, list))
+_NAMED = ("values by name", lambda value: isinstance(value, dict))
+_EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(("response_text", "reasoning_text", "finish_reason", "stop_sequence"), _TEXT),
+    **dict.fromkeys(("response_model", "error_type", "error_message"), _TEXT),
+    **dict.fromkeys(("price_source", "service_tier"), _TEXT),
+    **dict.fromkeys(("tool_calls", "parts", "sources", "dropped_parameters", _LOGPROBS), _LIST),
+    **dict.fromkeys(("billed_units", _ERROR, RESPONSE), _NAMED),
+    **dict.fromkeys(TOKEN_COLUMNS, ("a whole number of at least 0", _is_count)),
+    **dict.fromkeys(("ttft_ms", "response_time_ms"), ("a number of at least 0", _is_time)),
+    **dict.fromkeys(("cost_usd", "at_least_usd"), ("an amount of at least 0", _is_usd)),
+    "status": (f"one of {', '.join(sorted(RECORDED))}", lambda value: value in tuple(RECORDED)),
+    "usage_source": (
+        f"one of {', '.join(get_args(UsageSource))}",
+        lambda value: value in get_args(UsageSource),
+    ),
+}
+
+
+def check(answer: Mapping[str, Any]) -> None:
+    """Check the values of an answer, which may be changed by hand.
+
+    Raises:
+        ValueError: One is none that an answer can have; the message names it.
+
+    >>> check({"response_text": 42})
+    Traceback (most recent call last):
+        ...
+    ValueError: response_text is 42; expected a text, in quotes if it is a number
+    """
+    for name, value in answer.items():
+        if value is not None and name in _EXPECTED:
+            expected, fits = _EXPECTED[name]
+            if not fits(value):
+                shown = _validation.short_repr(value)
+                raise ValueError(f"{name} is {shown}; expected {expected}")
 
 
 def as_json(run: Run, privacy: Privacy) -> JSON:

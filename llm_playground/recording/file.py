@@ -1,8 +1,9 @@
 """The file of a recording: its format, and reading and writing by several kernels at once.
 
 The file is YAML, readable and with one line per line of an answer, so that a diff shows what has
-changed. It is written whole, in place of the one before, when a call ends: a killed kernel leaves
-every ended call in it. Who writes reads what others have written since, and adds to it.
+changed. Its last line is ``complete: true``, since a file that was cut off can still be YAML. It is
+written whole, in place of the one before, when a call ends: a killed kernel leaves every ended call
+in it. Who writes reads what others have written since, and adds to it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hashlib
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,18 +21,21 @@ from pathlib import Path
 from typing import Any
 
 from llm_playground import _files, config
+from llm_playground._validation import shorten
 from llm_playground.errors import ConfigError
 from llm_playground.recording import answers, yaml_text
 from llm_playground.recording.entries import Entry, Recording, media_in
 
 FORMAT = 1
 MAX_BYTES = 256 << 20
-_LOCK_WAIT_S = 20.0
+_LOCK_WAIT_S, _LOCK_POLL_S = 20.0, 0.01
 _HEAD = """\
 # Answers of models, recorded by llm_playground (mode "record"). Mode "replay" gives them again,
 # without a key or the network. Changes by hand are kept.
 """
-_CONFLICT = re.compile(r"^(?:<{7}|>{7}|={7})(?: |$)", re.MULTILINE)
+_END = "complete"
+_NAMES = frozenset({"format", "entries", "media", _END})
+_CONFLICT = re.compile(r"^(?:<{7}|>{7}|={7}|\|{7})(?: |$)", re.MULTILINE)
 
 Change = Callable[[Recording], Recording]
 
@@ -41,7 +46,8 @@ def as_text(recording: Recording, written: Mapping[int, str] | None = None) -> s
     entries = (known.get(id(one)) or entry_text(one) for one in recording.entries)
     media = {sha256: answers.encoded(data) for sha256, data in sorted(recording.media.items())}
     parts = [_HEAD, f"format: {FORMAT}\nentries:{'' if recording.entries else ' []'}\n", *entries]
-    return "".join(parts) + (f"\n{yaml_text.written({'media': media})}" if media else "")
+    parts += [f"\n{yaml_text.written({'media': media})}"] if media else []
+    return "".join([*parts, f"\n{_END}: true\n"])
 
 
 def entry_text(entry: Entry) -> str:
@@ -72,11 +78,20 @@ def of_text(text: str) -> Recording:
             f"it has format {str(document['format'])[:20]}, and this version of llm_playground "
             f"reads {FORMAT}; update it"
         )
-    entries = [_entry(value) for value in document.get("entries") or ()]
-    media = document.get("media") or {}
-    if len({one.id for one in entries}) < len(entries):
-        raise ValueError("two of its entries have the same key; remove one")
-    media = media if isinstance(media, dict) else {}
+    if document.get(_END) is not True:
+        raise ValueError(f'it is cut off: its last line, "{_END}: true", is missing')
+    if unknown := [shorten(str(name), 40) for name in document if name not in _NAMES]:
+        raise ValueError(f"it has {unknown[0]!r}, which a recording has not; remove it")
+    match document.get("entries") or [], document.get("media") or {}:
+        case list(values), dict(media):
+            entries = [_entry(value) for value in values]
+        case _:
+            raise ValueError("its entries are no list, or its media have no names")
+    seen: set[tuple[str, str]] = set()
+    for one in entries:
+        if one.id in seen:
+            raise ValueError(f"two of its entries have the key {shorten(one.key, 40)}; remove one")
+        seen.add(one.id)
     read = {str(sha256): answers.decoded(data) for sha256, data in media.items()}
     wrong = [one for one, data in read.items() if hashlib.sha256(data).hexdigest() != one]
     if wrong:
@@ -87,12 +102,20 @@ def of_text(text: str) -> Recording:
 def _entry(value: Any) -> Entry:  # noqa: ANN401 - a JSON value is any of six types
     match value:
         case {"kind": str(kind), "key": str() | int() as key, "request": dict(request)}:
-            given = value.get("answers")
+            given = value.get("answers") or {}
         case _:
             raise ValueError("one of its entries lacks its kind, key or request")
-    given = given if isinstance(given, dict) else {}
-    if not all(isinstance(n, int) and isinstance(one, dict) for n, one in given.items()):
-        raise ValueError(f"an answer of the entry {key} has no number")
+    of_entry = f"of the entry {shorten(str(key), 40)}"
+    for number, answer in given.items() if isinstance(given, dict) else [(None, given)]:
+        match number, answer:
+            case int(), dict():
+                pass
+            case _:
+                raise ValueError(f"an answer {of_entry} has no number")
+        try:
+            answers.check(answer)
+        except ValueError as error:
+            raise ValueError(f"answer {number} {of_entry}: {error}") from None
     return Entry(kind, str(key), request, given)
 
 
@@ -166,8 +189,8 @@ class RecordingFile:
             ConfigError: It cannot.
         """
         self.read()
-        folder = self.path.parent
         try:
+            folder = self.path.resolve().parent  # where a link leads to
             folder.mkdir(parents=True, exist_ok=True)
             if self.path.is_dir() or not os.access(folder, os.W_OK):
                 raise PermissionError(errno.EACCES, "there is no right to write there")
@@ -187,18 +210,25 @@ class RecordingFile:
                 return
             recording = replace(recording, media=_needed(recording))
             texts = {id(one): known.get(id(one)) or entry_text(one) for one in recording.entries}
-            _files.write_document(self.path, as_text(recording, texts).encode())
+            content = as_text(recording, texts).encode()
+            if len(content) > MAX_BYTES:  # it could not be read again
+                raise OSError(errno.EFBIG, f"it would be longer than {MAX_BYTES:,} bytes")
+            _files.write_document(self.path, content)
             self._state = _State(self._stamp(), recording, texts)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Exclude other processes. The lock is in the data folder: none is left beside the file."""
+        """Exclude other processes, also those with another data folder, such as another user's.
+
+        Two locks, as folders cannot be locked on every file system; no file is left beside this.
+        """
         from filelock import FileLock  # first use, not import
 
         name = hashlib.sha256(str(self.path.resolve()).encode("utf-8", "surrogatepass")).hexdigest()
         folder = config.trusted_home() / "recordings"
         _files.create_folder(folder)
-        with FileLock(folder / f"{name[:32]}.lock", timeout=_LOCK_WAIT_S, mode=0o600):
+        lock = FileLock(folder / f"{name[:32]}.lock", timeout=_LOCK_WAIT_S, mode=0o600)
+        with lock, _folder_locked(self.path.resolve().parent):
             yield
 
     def _stamp(self) -> object:
@@ -207,6 +237,38 @@ class RecordingFile:
         except OSError:
             return None
         return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+
+
+@contextmanager
+def _folder_locked(folder: Path) -> Iterator[None]:
+    """Lock a folder itself, where the platform and the file system can.
+
+    Raises:
+        TimeoutError: Another process keeps it locked.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        yield
+        return
+    try:
+        deadline = time.monotonic() + _LOCK_WAIT_S
+        while not _try_lock(descriptor):
+            if time.monotonic() >= deadline:
+                raise TimeoutError(f"another process has locked its folder for {_LOCK_WAIT_S:g} s")
+            time.sleep(_LOCK_POLL_S)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    from filelock import lock_descriptor  # first use, not import
+
+    try:
+        return lock_descriptor(descriptor, blocking=False)
+    except OSError:  # a file system without locks on folders
+        return True
 
 
 def _needed(recording: Recording) -> dict[str, bytes]:

@@ -146,6 +146,27 @@ def _loader() -> Any:  # noqa: ANN401 - a class of PyYAML, which has no types fo
 
         yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
 
+        def construct_object(self, node: Any, deep: bool = False) -> Any:  # noqa: ANN401 - as in PyYAML
+            if node in self.constructed_objects:  # before an alias of an alias is expanded
+                raise yaml.constructor.ConstructorError(
+                    problem="anchors and aliases are not supported", problem_mark=node.start_mark
+                )
+            return super().construct_object(node, deep)
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401 - as in PyYAML
+            """Refuses a second value of a name, which would replace the first; merges none."""
+            mapping: dict[Any, Any] = {}
+            for name_node, value_node in node.value:
+                name, mark = self.construct_object(name_node, True), name_node.start_mark
+                if not isinstance(name, (str, int)):
+                    problem = "a name is neither a text nor a whole number"
+                    raise yaml.constructor.ConstructorError(problem=problem, problem_mark=mark)
+                if name in mapping:
+                    problem = f"the name {str(name)[:60]!r} is there twice; remove one"
+                    raise yaml.constructor.ConstructorError(problem=problem, problem_mark=mark)
+                mapping[name] = self.construct_object(value_node, deep)
+            return mapping
+
     for tag, pattern, starts in _RESOLVED:
         Loader.add_implicit_resolver(tag, re.compile(f"(?:{pattern})$"), starts)
     return Loader
@@ -155,8 +176,8 @@ def read(text: str) -> Any:  # noqa: ANN401 - a JSON value is any of six types
     """The value that a text of YAML holds.
 
     Raises:
-        ValueError: It is no YAML, or has aliases, dates or other values that JSON does not have;
-            the message is one line.
+        ValueError: It is no YAML, has a name twice in one mapping, or has aliases, dates or other
+            values that JSON does not have; the message is one line.
     """
     import yaml  # first use, not import
 
@@ -176,25 +197,21 @@ def read(text: str) -> Any:  # noqa: ANN401 - a JSON value is any of six types
 
 
 def _check(value: object) -> None:
-    """Check that a value is JSON without aliases, which could make it endless.
+    """Check that a value is JSON of a depth that can be written again.
 
     Raises:
         ValueError: It is not.
     """
-    seen: set[int] = set()
     waiting: list[tuple[object, int]] = [(value, 0)]
     while waiting:
         one, depth = waiting.pop()
+        if isinstance(one, float) and not math.isfinite(one):
+            raise ValueError("a number is too large")
         if one is None or isinstance(one, (str, bool, int, float)):
             continue
         if not isinstance(one, (dict, list)):
             raise ValueError(f"a {type(one).__name__} is not a value of this format")  # noqa: TRY004 - invalid text, not a wrong type
-        if id(one) in seen:
-            raise ValueError("aliases are not supported")
         if depth > MAX_DEPTH:
             raise ValueError("it is nested too deeply")
-        seen.add(id(one))
         inner: Sequence[object] = list(one.values()) if isinstance(one, dict) else one
-        if isinstance(one, dict) and not all(isinstance(name, (str, int)) for name in one):
-            raise ValueError("a name is neither a text nor a whole number")
         waiting += [(item, depth + 1) for item in inner]

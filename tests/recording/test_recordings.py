@@ -333,10 +333,12 @@ def test_where_the_notebook_is_unknown(server, home, monkeypatch):
 
 BROKEN = {
     "format: 9\nentries: []\n": "has format 9",
+    "format: 1\nentries: 5\ncomplete: true\n": "its entries are no list",
+    "format: 1\nentries: []\n": 'it is cut off: its last line, "complete: true", is missing',
     "entries: [": "line 2: ",
     "a: 1\n<<<<<<< ours\nb: 2\n": "line 2: it has marks of a conflict of git",
-    "format: 1\nentries:\n- kind: call\n": "lacks its kind, key or request",
-    "format: 1\nmedia:\n  ab: '%'\n": "media are damaged",
+    "format: 1\nentries:\n- kind: call\ncomplete: true\n": "lacks its kind, key or request",
+    "format: 1\nmedia:\n  ab: '%'\ncomplete: true\n": "media are damaged",
     "\x00": "cannot be read",
     "[]": "no recording",
 }
