@@ -107,7 +107,8 @@ class ModelWriter:
         self.fields: dict[str, dict[str, Expression]] = {}  # of each class, by property
         self.incomplete: list[str] = []  # classes and aliases that need one written later
         self._document = SchemaDocument(root)
-        self._names = {*taken}
+        self._taken = frozenset(taken)
+        self._names: set[str] = set()  # of classes and aliases, also of those under way
         self._written: set[str] = set()  # names of classes and aliases
         self._finished: dict[str, ValueType] = {}  # by pointer
         self._open: dict[str, tuple[str, int]] = {}  # name and depth of those under way
@@ -165,7 +166,7 @@ class ModelWriter:
 
     def _new_name(self, schema: JsonSchema, hint: str) -> str:
         title = schema.get("title") if isinstance(schema, Mapping) else None
-        name = class_name(title or hint, self._names)
+        name = class_name(title or hint, self._names | self._taken)
         self._names.add(name)
         return name
 

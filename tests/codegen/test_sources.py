@@ -219,12 +219,15 @@ def test_parameter_names_are_valid_in_every_language():
 
 
 def test_models_and_the_parameters_of_a_function_have_distinct_names():
-    town = lp.Schema("Town", {"type": "object", "properties": {"a": {"type": "string"}}}, str)
-    said = "{{Town}} {{ANSWER}} {{failures}} {{ValidationError}}"
+    town = lp.Schema("Town", {"type": "object", "properties": {"city": {"type": "string"}}}, str)
+    said = "{{Town}} {{ANSWER}} {{failures}} {{ValidationError}} {{city}}"
 
     code = lp.code(replace(request(said), schema=town), as_function=True)
 
-    assert "Town: str, ANSWER_: str, failures_: str, ValidationError_: str) -> Town2:" in code
+    parameters = ("Town", "ANSWER_", "failures_", "ValidationError_", "city")
+    lines = "".join(f"    {name}: str,\n" for name in parameters)
+    assert f"def ask(\n{lines}) -> Town2:" in code
+    assert "    city: Annotated[str | None, NotNull] = None\n" in code
     assert "return Town2.model_validate_json(reply)" in code
     assert code.startswith('# pip install openai "pydantic>=2"\n')
 
