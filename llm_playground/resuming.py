@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Protocol
 
-from llm_playground import _validation, config, progress, provenance, providers
+from llm_playground import _validation, config, progress, provenance, providers, recording
 from llm_playground._validation import checks_arguments
 from llm_playground.budgeting.enforcer import BudgetEnforcer, enforcer
 from llm_playground.calls import raise_for_error
@@ -95,7 +95,8 @@ def resume(run: Run | str | Mapping[str, Any] = LAST) -> Run:
 
     Nothing is sent again and nothing is paid twice: the log has one run, with the cost that the
     provider states. A run that is complete is returned as it is. The types of a schema and the
-    functions of tools are not in the log: ``run.data`` are plain JSON values.
+    functions of tools are not in the log: ``run.data`` are plain JSON values. Mode ``record`` adds
+    the answer to the recording, where it is that of the interrupted call.
 
     Args:
         run: The run, its id, a row of :func:`llm_playground.runs`, or ``"last"``: the newest of
@@ -103,8 +104,8 @@ def resume(run: Run | str | Mapping[str, Any] = LAST) -> Run:
 
     Raises:
         InvalidParameterError: There is no such run, or it was not made in the background.
-        ConfigError: It still runs in another process, is another user's, or was sent to another
-            base URL.
+        ConfigError: It still runs in another process, is another user's, was sent to another
+            base URL, or the mode is ``replay``.
         LLMError: The answer failed, or the provider no longer has it; ``error.run`` is the run.
 
     Example::
@@ -141,7 +142,11 @@ def resume(run: Run | str | Mapping[str, Any] = LAST) -> Run:
     is_own = row["process"] == provenance.process()
     budget = _Recount(enforcer(log), found, call.execution) if is_own else None
     engine = Engine(connect, log, own.timeouts, own.retry, budget)
-    run = progress.run(1, lambda take: engine.execute(call, partial(take, call.run_id)))
+    execute = partial(engine.execute, call)
+    run = progress.run(
+        1,
+        lambda take: recording.resumed(call.request, found.id, partial(take, call.run_id), execute),
+    )
     return raise_for_error(run)
 
 

@@ -6,6 +6,8 @@
 - ``reuse`` looks in the log, then sends (:func:`stored_or_sent`).
 - ``replay`` looks in the recording file, then in the log, and never sends.
 
+An answer in the background that is resumed goes through :func:`resumed`.
+
 A recording file (:mod:`~llm_playground.recording.file`) has entries of a kind
 (:mod:`~llm_playground.recording.entries`); calls are one. The k-th identical request of a kernel
 gets the k-th answer, and the iterations of one execution theirs by their numbers.
@@ -14,6 +16,7 @@ gets the k-th answer, and the iterations of one execution theirs by their number
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -167,10 +170,49 @@ async def recorded(
         ConfigError: It cannot be recorded; nothing was sent.
     """
     _check_privacy("recorded")
-    path, privacy = kernel.path_to_record(), config.privacy()
-    key = entries.key_of(request)
+    path, key = kernel.path_to_record(), entries.key_of(request)
     number = numbers.of_iteration(key, execution, iteration_number)
     numbers.of_iteration(request.prompt_hash(), execution, iteration_number)
+    return await _recorded(path, request, number, emit, send, response)
+
+
+async def resumed(
+    request: Request, run_id: str, emit: Emit, send: Callable[[Emit], Awaitable[Run]]
+) -> Run:
+    """Read the answer of an interrupted run; in mode ``record``, add it to the recording.
+
+    There it has the number of the interrupted call; if another kernel made that, the first free
+    one.
+
+    Raises:
+        ConfigError: It cannot be recorded, or the mode is ``replay``; nothing was sent.
+    """
+    if config.mode() == "replay":
+        raise ConfigError(
+            "Nothing was resumed: mode replay never uses the network. "
+            'lp.configure(mode="live") does, and mode="record" also adds the answer to a recording.'
+        )
+    if config.mode() != "record":
+        return await send(emit)
+    _check_privacy("recorded")
+    path, key = kernel.path_to_record(), entries.key_of(request)
+    number = kernel.use().interrupted.get(run_id)
+    if number is None:
+        entry = (await asyncio.to_thread(kernel.file(path).read)).find(CALL, key)
+        has = entry.answers if entry is not None else {}
+        number = next(free for free in itertools.count(1) if free not in has)
+    return await _recorded(path, request, number, emit, send, lambda _run: None)
+
+
+async def _recorded(
+    path: Path,
+    request: Request,
+    number: int,
+    emit: Emit,
+    send: Callable[[Emit], Awaitable[Run]],
+    response: Callable[[Run], Mapping[str, Any] | None],
+) -> Run:
+    key, privacy = entries.key_of(request), config.privacy()
     kernel.note_use((CALL, key), number)
     await asyncio.to_thread(kernel.file(path).check_writable)
     last: list[RunFinished] = []
@@ -191,6 +233,8 @@ async def recorded(
             answer |= {} if kept is None else {answers.RESPONSE: kept}
             adding = asyncio.to_thread(kernel.add_answer, path, entry, answer, number, media)
             await asyncio.shield(adding)
+        elif run.status == "interrupted":
+            kernel.use().interrupted[run.id] = number
     except (ConfigError, OSError) as error:
         _warn(path, error)
     finally:

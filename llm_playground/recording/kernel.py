@@ -21,9 +21,13 @@ Place = tuple[str, str]  # the kind and the key of an entry
 
 @dataclass(slots=True)
 class Use:
-    """What this kernel has used: ``order`` of requests, the numbers of their answers, counts."""
+    """What this kernel has used: ``order`` of requests, the numbers of their answers, counts.
+
+    ``interrupted`` are the numbers of calls whose answers can be resumed, by the ids of their runs.
+    """
 
     order: dict[Place, set[int]] = field(default_factory=dict)
+    interrupted: dict[str, int] = field(default_factory=dict)
     from_file: int = 0
     from_log: int = 0
     recorded: int = 0
