@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from llm_playground.codegen.literals import LiteralWriter, string_literal
-from llm_playground.codegen.models import Models
 from llm_playground.codegen.placeholders import Placeholders
-from llm_playground.codegen.python_function import function, typed_answer
+from llm_playground.codegen.python_function import function, parsed_json, typed_answer
 from llm_playground.codegen.python_layout import STYLE, import_lines
 from llm_playground.codegen.request import PreparedRequest
 from llm_playground.parts import FilePart, ImagePart, Part, TextPart
@@ -47,7 +46,7 @@ def code(prepared: PreparedRequest) -> str:
 def _function(prepared: PreparedRequest) -> str:
     """A module with the function ``ask``."""
     answer = typed_answer(prepared)
-    lines = f"run = {call(prepared, answer.models)}\n"
+    lines = f"run = {call(prepared, answer.value)}\n"
     lines += _CALLS if prepared.has_tools else ""
     if prepared.request.schema is None:
         lines += "return run.text\n"
@@ -65,21 +64,11 @@ def _function(prepared: PreparedRequest) -> str:
     return f"{head}\n\n{answer.source}" + function(prepared, answer, answer.repeated(lines), raises)
 
 
-def _parse(request: Request, models: Models | None) -> str:
-    """The function that makes the data of an answer from its text."""
-    is_wrapped = request.schema is not None and request.schema.is_wrapped
-    if models is not None:
-        is_method = models.value == f"{models.result}.model_validate_json(reply)"
-        return (
-            models.value.removesuffix("(reply)") if is_method else f"lambda reply: {models.value}"
-        )
-    return 'lambda text: json.loads(text)["value"]' if is_wrapped else "json.loads"
+def call(prepared: PreparedRequest, data: str | None = None) -> str:
+    """The expression for the run, with the names ``lp`` and those in ``data``.
 
-
-def call(prepared: PreparedRequest, models: Models | None = None) -> str:
-    """The expression for the run, with the names ``lp`` and, for a schema without models, ``json``.
-
-    ``models`` read the data of the answer.
+    ``data`` is the expression for the data in the text ``reply`` where the request has a schema;
+    None for its JSON, parsed.
     """
     writer = LiteralWriter(STYLE, Placeholders())
     request, last = prepared.request, prepared.request.messages[-1]
@@ -91,7 +80,10 @@ def call(prepared: PreparedRequest, models: Models | None = None) -> str:
     ]
     if request.schema is not None:
         shape = writer.write(request.schema.json_schema, 4)
-        schema = [string_literal(request.schema.name), shape, _parse(request, models)]
+        data = data or parsed_json(request.schema)
+        function_name = data.removesuffix("(reply)")
+        parse = function_name if function_name != data else f"lambda reply: {data}"
+        schema = [string_literal(request.schema.name), shape, parse]
         schema += ["is_wrapped=True"] if request.schema.is_wrapped else []
         arguments.append(f"schema=lp.Schema({', '.join(schema)})")
     if prepared.placeholders.items:

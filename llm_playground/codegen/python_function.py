@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass
 from textwrap import indent
 
+from llm_playground.codegen.literals import MAX_COLUMNS
 from llm_playground.codegen.models import Models, UnsupportedSchemaError, models_of
 from llm_playground.codegen.request import PreparedRequest
+from llm_playground.types import Schema
 
 _CALLS = "list[dict[str, Any]]"
 
@@ -49,6 +51,15 @@ class TypedAnswer:
         return f"failures = 0\nwhile True:\n{indent(lines, '    ')}"
 
 
+def parsed_json(schema: Schema) -> str:
+    """The expression for the data in the JSON text ``reply``.
+
+    >>> parsed_json(Schema("numbers", {}, str, is_wrapped=True))
+    'json.loads(reply)["value"]'
+    """
+    return 'json.loads(reply)["value"]' if schema.is_wrapped else "json.loads(reply)"
+
+
 def typed_answer(prepared: PreparedRequest) -> TypedAnswer:
     """What the function of a request returns; pydantic models if they can express its schema."""
     schema = prepared.request.schema
@@ -58,10 +69,9 @@ def typed_answer(prepared: PreparedRequest) -> TypedAnswer:
     try:
         models = models_of(schema, [each.parameter for each in prepared.placeholders.items])
     except UnsupportedSchemaError as error:
-        value = 'json.loads(reply)["value"]' if schema.is_wrapped else "json.loads(reply)"
         return TypedAnswer(
             "Any",
-            value,
+            parsed_json(schema),
             prepared.returned("the answer's JSON, parsed"),
             "ValueError: The answer is not the JSON that was asked for, or was cut off.\n",
             note=f"# Not validated, as no pydantic model can express the schema: {error}.\n",
@@ -83,7 +93,7 @@ def function(prepared: PreparedRequest, answer: TypedAnswer, body: str, raises: 
     items = prepared.placeholders.items
     parameters = ", ".join(f"{each.parameter}: str" for each in items)
     head = f"def ask({parameters}) -> {answer.result}:\n"
-    if len(head) > 89:  # with its line break
+    if len(head) > MAX_COLUMNS + 1:  # with its line break
         lines = "".join(f"    {each.parameter}: str,\n" for each in items)
         head = f"def ask(\n{lines}) -> {answer.result}:\n"
     return head + indent(_docstring(prepared, answer, raises) + body, "    ")
