@@ -70,7 +70,7 @@ def _of_values(values: Any) -> Notebook:  # noqa: ANN401 - a JSON value is any o
         case {"nbformat": int(), "cells": list(cells)}:
             pass
         case {"nbformat": int(), "worksheets": list(sheets)}:  # format 3
-            cells = [one for sheet in sheets for one in _mapping(sheet).get("cells") or ()]
+            cells = [one for sheet in sheets for one in _listed(_mapping(sheet).get("cells"))]
         case _:
             raise ValueError("it has no cells")
     metadata = "\n".join(_texts(_mapping(values).get("metadata")))
@@ -79,14 +79,14 @@ def _of_values(values: Any) -> Notebook:  # noqa: ANN401 - a JSON value is any o
 
 def _cell(number: int, value: object) -> Cell:
     cell = _mapping(value)
-    outputs = [_mapping(one) for one in cell.get("outputs") or ()]
+    outputs = _listed(cell.get("outputs"))
     tags = _mapping(cell.get("metadata")).get("tags")
-    errors = [one for one in outputs if one.get("output_type") in ("error", "pyerr")]
+    errors = [one for one in map(_mapping, outputs) if one.get("output_type") in ("error", "pyerr")]
     return Cell(
         number,
         cell.get("cell_type") == "code",
         _joined(cell.get("source", cell.get("input"))),
-        "\n".join(text for one in outputs for text in _texts(one)),
+        "\n".join(_texts(outputs)),
         "\n".join(_texts([cell.get("metadata"), cell.get("attachments")])),
         tuple(f"{one.get('ename')}: {one.get('evalue')}" for one in errors),
         tuple(map(str, tags)) if isinstance(tags, list) else (),
@@ -95,6 +95,11 @@ def _cell(number: int, value: object) -> Cell:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _listed(value: object) -> list[Any]:
+    """A list; any other value as its only item."""
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _joined(value: object) -> str:

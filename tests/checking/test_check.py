@@ -225,6 +225,12 @@ FILES = {
     "\ufeff" + nbformat.writes(TWO): None,
     '{"nbformat": 4, "cells": [null, {}, {"source": 3}]}': None,
     json.dumps({"nbformat": 3, "worksheets": [OLD]}): "no answer is recorded for “three”",
+    '{"nbformat": 4, "cells": [{"outputs": 5}, {"outputs": true}, {"outputs": [5, null]}]}': None,
+    json.dumps({"nbformat": 4, "cells": [{"outputs": KEY}]}): "a key (…ted) in its outputs",
+    '{"nbformat": 3, "worksheets": [5, {"cells": 5}]}': None,
+    nbformat.writes(
+        notebook(f"{SETUP}lp.configure(recording='{'a' * 300}.yaml')\nlp.ask('one', 'a:b')")
+    ): "its calls have no recording",
 }
 
 
