@@ -162,7 +162,7 @@ def _comparison(entries: Sequence[Entry], *, has_prompts: bool) -> str:
     head += ["cost", "time", "first text", "tokens", *(["rating"] if has_ratings else [])]
     lines = []
     for one in entries:
-        ended, cost, time, tokens = rows.figures(one.row)
+        ended, cost, time, tokens = rows.figures(one.row, one.run)
         ttft_ms, rating = one.row["ttft_ms"], one.row["rating"]
         cells = [
             f'<a href="#run-{one.number}">{one.number}</a>',

@@ -209,7 +209,7 @@ def _reasoning(text: str) -> str:
 def _card(entry: Entry, kept: KeptMedia) -> str:
     """One run: its model, its answer, what is to be said of it, its figures and settings."""
     row, run, anchor = entry.row, entry.run, f"run-{entry.number}"
-    ended, *_ = rows.figures(row)
+    ended, *_ = rows.figures(row, run)
     tone = "red" if run.status in _ALERTS else "amber" if ended == "cut off" else ""
     state = f'<p class="state" data-tone="{tone}">{escaped(ended)}</p>' if tone else ""
     settings = " · ".join(f"{name} {value}" for name, value in _parameters(row))
@@ -219,7 +219,7 @@ def _card(entry: Entry, kept: KeptMedia) -> str:
         f'<header><h3 id="{anchor}-model"><span class="number">{entry.number}</span> '
         f"{text_line(run.model or 'model unknown')}</h3>{state}</header>\n"
         f"{_reasoning(row['reasoning_text'] or '')}{_answer(entry, kept)}"
-        + "".join(f'<p class="notice">{text_line(one)}</p>\n' for one in rows.notices(row))
+        + "".join(f'<p class="notice">{text_line(one)}</p>\n' for one in footer.notices(run))
         + f'<footer><p class="figures">{text_line(footer.line(run))}</p>\n'
         f"<p>{text_line(when)}</p>\n{_fold('Details', _items(_details(entry)))}</footer>\n"
         "</article>\n"

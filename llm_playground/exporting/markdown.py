@@ -14,14 +14,12 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from llm_playground import _validation, image_formats
+from llm_playground import _validation, footer, image_formats
 from llm_playground.exporting.formats import with_visible_controls
 from llm_playground.exporting.rows import (
     Row,
     as_run,
-    footer_line,
     input_items,
-    notices,
     parameter_items,
     start_time,
 )
@@ -118,8 +116,8 @@ def _answer(row: Row, pictures: PictureStore) -> str:
         f"## {model} · answer {row['iteration_number'] or 1}",
         *items_markdown(answers.items(run), run.sources, pictures),
         sources_markdown(run.sources),
-        "\n".join(f"- {escape_markdown(notice)}" for notice in notices(row)),
-        escape_markdown(footer_line(row)),
+        "\n".join(f"- {escape_markdown(notice)}" for notice in footer.notices(run)),
+        escape_markdown(footer.line(run)),
         " · ".join(escape_markdown(part) for part in origin if part),
     ]
     return "\n\n".join(line for line in lines if line)

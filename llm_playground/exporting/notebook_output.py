@@ -18,6 +18,7 @@ from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from llm_playground import footer
 from llm_playground._validation import shorten
 from llm_playground.exporting import formats, markdown, rows
 from llm_playground.exporting.formats import MIME_TYPE
@@ -125,10 +126,10 @@ class NotebookPage:
             more = f"{left_out:,} more answers are" if left_out > 1 else "1 more answer is"
             note = f"{note} {more} not kept in the notebook."
         prompts = (("System prompt", form.get("system")), ("User prompt", form.get("prompt")))
-        shown = tuple(Answer.of(number, row, media) for number, row in enumerate(kept, 1))
+        runs = [(number, row, rows.as_run(row)) for number, row in enumerate(kept, 1)]
         lines = [
-            (str(answer.number), _line(row["model"] or ""), *rows.figures(row))
-            for answer, row in zip(shown, kept, strict=True)
+            (str(number), _line(row["model"] or ""), *rows.figures(row, run))
+            for number, row, run in runs
         ]
         return cls(
             name=_line(name or "") or "Playground",
@@ -136,7 +137,7 @@ class NotebookPage:
             prompts=tuple((title, str(text)) for title, text in prompts if text),
             settings=tuple(_settings(form)),
             comparison=tuple(lines) if len(lines) > 1 else (),
-            answers=shown,
+            answers=tuple(Answer.of(*each, media) for each in runs),
         )
 
 
@@ -179,15 +180,14 @@ class Answer:
     lines: tuple[str, ...]
 
     @classmethod
-    def of(cls, number: int, row: Row, media: KeptMedia) -> Answer:
-        """The answer of a row."""
-        run = rows.as_run(row)
+    def of(cls, number: int, row: Row, run: Run, media: KeptMedia) -> Answer:
+        """The answer of a row; ``run`` is the row as a run."""
         items = rows.parameter_items(row["parameters"])
         parameters = " · ".join(f"{name} {value}" for name, value in items)[:_MAX_LINE_CHARS]
         filled = inputs_from_json(row["inputs"])
         case = _line(filled.case.label) if filled is not None and filled.case is not None else ""
         settings = " · ".join(part for part in (case, parameters, rows.start_time(row)) if part)
-        lines = (*rows.notices(row), rows.footer_line(row), settings)
+        lines = (*footer.notices(run), footer.line(run), settings)
         return cls(
             number=number,
             model=_line(row["model"] or "model unknown"),

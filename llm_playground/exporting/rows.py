@@ -360,19 +360,12 @@ def _not_runs(value: object) -> InvalidParameterError:
     )
 
 
-def footer_line(row: Row) -> str:
-    """The line under the answer: cost, time, tokens."""
-    return footer.line(as_run(row))
+def figures(row: Row, run: Run) -> tuple[str, str, str, str]:
+    """How a run ended, its cost, time and output tokens; empty where unknown.
 
-
-def notices(row: Row) -> list[str]:
-    """The notices about the answer, without advice that only helps the person who ran it."""
-    return footer.notices(as_run(row))
-
-
-def figures(row: Row) -> tuple[str, str, str, str]:
-    """How the run ended, its cost, time and output tokens; empty where unknown."""
-    run, ms, tokens = as_run(row), row["response_time_ms"], row["output_tokens"]
+    ``run`` is :func:`as_run` of the row.
+    """
+    ms, tokens = row["response_time_ms"], row["output_tokens"]
     cut_off = row["status"] == "completed" and row["finish_reason"] == "length"
     return (
         "cut off" if cut_off else (row["status"] or "").replace("_", " "),
