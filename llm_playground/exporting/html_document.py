@@ -40,11 +40,9 @@ def to_html(exported: Exported) -> str:
 
 def pieces(exported: Exported) -> Iterator[str]:
     """The document in pieces of at most one section's size, in their order."""
-    prompts, definitions = (
-        by_id(exported.records, "prompts"),
-        by_id(exported.records, "definitions"),
+    prompts, definitions, results = (
+        by_id(exported.records, table) for table in ("prompts", "definitions", "results")
     )
-    results = by_id(exported.records, "results")
     entries = [
         Entry(
             number,
@@ -65,8 +63,8 @@ def pieces(exported: Exported) -> Iterator[str]:
         yield _models(entries)
         yield _comparison(entries, has_prompts=len(sections) > 1)
     for number, section in enumerate(sections, 1):
-        title = "Prompt" if len(sections) == 1 else f"Prompt {number}"
-        yield from html_runs.section(title, section, media)
+        heading = "Prompt" if len(sections) == 1 else f"Prompt {number}"
+        yield from html_runs.section(heading, section, media)
     yield "</main>\n</body>\n</html>\n"
 
 

@@ -138,13 +138,17 @@ def _part(part: Mapping[str, Any], kept: KeptMedia) -> str:
     return parts.to_html(kept.with_bytes(part_of_json(part)))
 
 
+def _text(text: str) -> str:
+    """A text with its line breaks."""
+    return f'<div class="text" dir="auto">{escaped(text)}</div>\n'
+
+
 def _prose(text: str) -> str:
-    """A text with its line breaks; a long one is folded."""
-    body = f'<div class="text" dir="auto">{escaped(text)}</div>\n'
+    """A text; a long one is folded."""
     if len(text) <= _MAX_OPEN_CHARS:
-        return body
+        return _text(text)
     start = shorten(" ".join(text[: 4 * _MAX_SUMMARY_CHARS].split()), _MAX_SUMMARY_CHARS)
-    return _fold(f"{len(text):,} characters: {start}", body)
+    return _fold(f"{len(text):,} characters: {start}", _text(text))
 
 
 def _call(part: Mapping[str, Any], _kept: KeptMedia) -> str:
@@ -153,15 +157,15 @@ def _call(part: Mapping[str, Any], _kept: KeptMedia) -> str:
     text = given if isinstance(given, str) else json.dumps(given or {}, ensure_ascii=False)
     code = json_blocks.to_html(json_blocks.indented(markdown.cleaned(redact(text))))
     name = str(part.get("name") or "a tool")
-    return _fold(f"Called {name}", f'<pre class="llm-folded"><code>{code}</code></pre>', "open")
+    html = f'<pre class="llm-folded"><code>{code}</code></pre>'
+    return _fold(f"Called {name}", html, is_open=True)
 
 
 def _result(part: Mapping[str, Any], _kept: KeptMedia) -> str:
     failed = ": failed" if part.get("type") == "tool_error" else ""
     text, name = str(part.get("text", "")), str(part.get("name") or "a tool")
-    is_open = "open" if len(text) <= _MAX_OPEN_CHARS else ""
-    body = f'<div class="text" dir="auto">{escaped(text)}</div>\n'
-    return _fold(f"Result of {name}{failed}", body, is_open)
+    is_open = len(text) <= _MAX_OPEN_CHARS
+    return _fold(f"Result of {name}{failed}", _text(text), is_open=is_open)
 
 
 def _file(part: Mapping[str, Any], kept: KeptMedia) -> str:
@@ -186,9 +190,7 @@ def _file(part: Mapping[str, Any], kept: KeptMedia) -> str:
         f'href="data:application/octet-stream;base64,{encoded}">{line}</a></p>\n'
     )
     preview = redact(file.text or "")[:_MAX_PREVIEW_CHARS]
-    return link + (
-        _fold("Its text", f'<div class="text">{escaped(preview)}</div>') if preview else ""
-    )
+    return link + (_fold("Its text", _text(preview)) if preview else "")
 
 
 _PARTS: dict[str, Callable[[Mapping[str, Any], KeptMedia], str]] = {
@@ -202,12 +204,11 @@ _PARTS: dict[str, Callable[[Mapping[str, Any], KeptMedia], str]] = {
 
 
 def _reasoning(text: str) -> str:
-    body = f'<div class="text" dir="auto">{escaped(text)}</div>\n'
-    return _fold("Reasoning", body) if text.strip() else ""
+    return _fold("Reasoning", _text(text)) if text.strip() else ""
 
 
 def _card(entry: Entry, kept: KeptMedia) -> str:
-    """One run: its model, its answer, what is to be said of it, its figures and settings."""
+    """One run: its model, reasoning and answer, notices, figures and settings."""
     row, run, anchor = entry.row, entry.run, f"run-{entry.number}"
     ended, *_ = rows.figures(row, run)
     tone = "red" if run.status in _ALERTS else "amber" if ended == "cut off" else ""
@@ -228,7 +229,11 @@ def _card(entry: Entry, kept: KeptMedia) -> str:
 
 def _answer(entry: Entry, kept: KeptMedia) -> str:
     row, run = entry.row, entry.run
-    calls = entry.tool_calls or [_call_json(one) for one in run.parts if isinstance(one, ToolCall)]
+    calls = entry.tool_calls or [
+        {"name": one.name, "arguments": one.arguments_json}
+        for one in run.parts
+        if isinstance(one, ToolCall)
+    ]
     called = "".join(_call(one, kept) for one in calls if isinstance(one, Mapping))
     items = list(map(kept.with_bytes, answers.items(run)))
     blocks = answers.blocks(items, run.sources, f"run-{entry.number}-source", pages.DOCUMENT)
@@ -236,10 +241,6 @@ def _answer(entry: Entry, kept: KeptMedia) -> str:
     if not shown and not called and row["response_text"] is None and run.status == "completed":
         shown = f'<p class="llm-note">{_MISSING_ANSWER}</p>\n'
     return shown + called
-
-
-def _call_json(call: ToolCall) -> dict[str, Any]:
-    return {"name": call.name, "arguments": call.arguments_json}
 
 
 def _parameters(row: Row) -> list[tuple[str, str]]:
@@ -294,9 +295,9 @@ def _items(items: Iterable[tuple[str, str]]) -> str:
     return f'<dl class="items">\n{shown}</dl>\n' if shown else ""
 
 
-def _fold(title: str, html: str, state: str = "") -> str:
-    """Safe HTML below a line that folds it; ``state`` is ``open`` or empty."""
+def _fold(title: str, html: str, *, is_open: bool = False) -> str:
+    """Safe HTML below a line that folds it."""
     return (
-        f'<details class="llm-fold"{" open" if state else ""}>'
+        f'<details class="llm-fold"{" open" if is_open else ""}>'
         f'<summary class="llm-summary">{text_line(title)}</summary>\n{html}</details>\n'
     )
