@@ -77,7 +77,6 @@ def _items(value: Any) -> Sequence[Any]:  # noqa: ANN401 - a JSON value is any o
     return value if isinstance(value, list) else ()
 
 
-_MESSAGES: Check = ("a list of messages", _is_messages, clean_json)
 _ANY_JSON: Check = ("a JSON value", lambda value: not nested_too_deeply(value), clean_json)
 _HASH: Check = ("a SHA-256 hash", row_checks.is_sha256, str)
 _BY_TYPE: dict[str, Check] = {
@@ -97,20 +96,16 @@ _CHECKS: dict[tuple[str, str], Check] = {
     ("ratings", "result_id"): row_checks.ID,
     ("ratings", "against_result_id"): row_checks.ID,
     ("executions", "status"): ("text", row_checks.is_text, row_checks.ended_status),
-    ("prompts", "messages"): _MESSAGES,
-    **{
-        (saved_prompts.NAME, name): check
-        for name, check in {
-            "name": ("a name without @", prompts.is_name, lambda name: clean_text(name.strip())),
-            "version": row_checks.INTEGER,
-            "prompt_id": row_checks.ID,
-            "messages": _MESSAGES,
-            "parameters": row_checks.OBJECT,
-            "attachments": row_checks.HASHES,
-            "tools": row_checks.HASHES,
-        }.items()
-    },
-    ("prompts", "tools"): row_checks.HASHES,
+    ("", "messages"): ("a list of messages", _is_messages, clean_json),
+    ("", "tools"): row_checks.HASHES,
+    (saved_prompts.NAME, "name"): (
+        "a name without @",
+        prompts.is_name,
+        lambda name: clean_text(name.strip()),
+    ),
+    (saved_prompts.NAME, "prompt_id"): row_checks.ID,
+    (saved_prompts.NAME, "parameters"): row_checks.OBJECT,
+    (saved_prompts.NAME, "attachments"): row_checks.HASHES,
     ("results", "tool_calls"): row_checks.OBJECTS,
     ("results", "dropped_parameters"): row_checks.TEXTS,
     ("results", "tokens_used"): row_checks.COUNTS,

@@ -346,11 +346,15 @@ def _frame_rows(frame: Any) -> list[Row]:  # noqa: ANN401 - pandas is not import
             "lp.runs() gives."
         )
     narrow = frame.loc[:, ~frame.columns.duplicated()][names]
-    values = narrow.astype(object).where(narrow.notna(), None).to_numpy()
-    rows = [dict(zip(names, row, strict=True)) for row in values]
+    rows = [dict(zip(names, row, strict=True)) for row in frame_values(narrow)]
     if any(row["run_id"] is None for row in rows):
         raise InvalidParameterError("A row of the frame has no run_id, which identifies runs.")
     return [{**row, "run_id": str(row["run_id"])} for row in rows]
+
+
+def frame_values(frame: Any) -> Any:  # noqa: ANN401 - as above
+    """The rows of a frame as arrays of objects, None in place of every missing value."""
+    return frame.astype(object).where(frame.notna(), None).to_numpy()
 
 
 def _not_runs(value: object) -> InvalidParameterError:

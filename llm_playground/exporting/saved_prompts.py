@@ -15,7 +15,12 @@ from typing import Any
 from llm_playground.errors import InvalidParameterError
 from llm_playground.exporting import formats
 from llm_playground.exporting.records import read_table
-from llm_playground.exporting.rows import Row, converted_or_none, stored_attachments
+from llm_playground.exporting.rows import (
+    Row,
+    converted_or_none,
+    frame_values,
+    stored_attachments,
+)
 from llm_playground.request import prompts
 from llm_playground.runlog import definitions, open_log
 from llm_playground.runlog.rows import PROMPT_COLUMNS, selected, unpacked_row
@@ -88,14 +93,12 @@ def _versions_of(frame: Any) -> set[tuple[str, int]]:  # noqa: ANN401 - as above
     Otherwise the export would hold what was removed from the frame.
     """
     shown = [name for name in _SHOWN if name in frame.columns]
-    known = prompts.prompts()
 
     def rows(of: Any) -> dict[tuple[str, int], tuple[object, ...]]:  # noqa: ANN401 - as above
-        named = of[["name", "version", *shown]]
-        values = named.astype(object).where(named.notna(), None).to_numpy()
-        return {(str(row[0]), int(row[1])): tuple(row[2:]) for row in values}
+        values = frame_values(of[["name", "version", *shown]])
+        return {(str(name), int(version)): tuple(rest) for name, version, *rest in values}
 
-    wanted, held = rows(frame), rows(known)
+    wanted, held = rows(frame), rows(prompts.prompts())
     changed = [key for key, values in wanted.items() if held.get(key, values) != values]
     if changed or len(shown) < len(_SHOWN):
         raise InvalidParameterError(
