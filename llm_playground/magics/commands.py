@@ -224,7 +224,7 @@ def _selected(limit: int | None, min_rating: float | None, filters: Filters) -> 
 
     found = run_rows.runs(limit=limit if min_rating is None else None, **filters)
     if min_rating is not None:
-        found = found[found["rating"] >= min_rating].head(len(found) if limit is None else limit)
+        found = found[found["rating"] >= min_rating][:limit]
     is_filtered = min_rating is not None or any(value is not None for value in filters.values())
     if is_filtered and found.empty:
         raise InvalidParameterError("No run of the log matches these filters. Nothing was written.")
