@@ -14,7 +14,7 @@ from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
 
-from llm_playground.capture.exchange import Exchange, report
+from llm_playground.capture.exchange import Exchange
 from llm_playground.capture.stored_responses import Substitute
 
 Begin = Callable[[str, str, Callable[[], tuple[Mapping[str, str], bytes]]], Exchange | None]
@@ -86,8 +86,7 @@ def _keep(exchange: Exchange, response: Any, *, is_decoded: bool) -> None:  # no
         else:
             content.__class__ = _teeing(type(content), exchange)
     except Exception as error:  # another version of aiohttp
-        received.lose(f"it could not be kept ({type(error).__name__})")
-        report("Answers are not recorded", error)
+        exchange.lose(error)
         exchange.end(is_whole=True)
 
 

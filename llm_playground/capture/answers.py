@@ -186,11 +186,11 @@ def kept_response(received: Received, streamed: bool, run: Run) -> dict[str, Any
     None for an error, for bytes that are no text, many or not kept, and for an answer with a key,
     whose pieces in a stream are no keys.
     """
+    if received.status_code != 200 or received.lost is not None:
+        return None
     body = received.decoded().body
     texts = (run.text, run.reasoning or "", *(call.arguments_json for call in run.tool_calls))
     joined = "\n".join(texts)
-    if received.status_code != 200 or received.lost is not None:
-        return None
     if len(body) > _MAX_RECORDED_BYTES or redact(joined) != joined:
         return None
     try:

@@ -278,8 +278,7 @@ def _keep(exchange: Exchange, response: Any, library: Any, tee: Any) -> None:  #
             exchange.keep(content)
         exchange.end(is_whole=content is not None)
     except Exception as error:  # a response that is made otherwise
-        received.lose(f"it could not be kept ({type(error).__name__})")
-        report("Answers are not recorded", error)
+        exchange.lose(error)
         exchange.end(is_whole=True)
 
 

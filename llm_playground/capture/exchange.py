@@ -99,8 +99,12 @@ class Exchange:
         try:
             self.received.keep(data)
         except Exception as error:  # out of memory, or a bug
-            self.received.lose(f"it could not be kept ({type(error).__name__})")
-            report("Answers are not recorded", error)
+            self.lose(error)
+
+    def lose(self, error: Exception) -> None:
+        """Keep nothing of the response, as keeping it failed."""
+        self.received.lose(f"it could not be kept ({type(error).__name__})")
+        report("Answers are not recorded", error)
 
     def end(self, error: BaseException | None = None, *, is_whole: bool = False) -> None:
         """The response has been read, was closed, or failed. Only the first time counts."""

@@ -1,4 +1,4 @@
-"""What came of a response to another library: its bytes up to a limit, decoded after its end."""
+"""What another library received of a response: its bytes up to a limit, decoded after its end."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Decoded:
 
 @dataclass(slots=True)
 class Received:
-    """What came of a response. Times are of :func:`time.perf_counter`, in seconds.
+    """What was received of a response. Times are of :func:`time.perf_counter`, in seconds.
 
     ``library`` is httpx or httpx2, which decodes the bytes as the header ``content-encoding`` says;
     None if they came decoded. ``error`` is the exception that the caller got; ``is_whole`` is
@@ -57,6 +57,7 @@ class Received:
     ended_at: float = 0.0
     _chunks: list[tuple[float, bytes]] = field(default_factory=list)
     _size_bytes: int = 0
+    _decoded: Decoded | None = None
 
     @property
     def is_stopped(self) -> bool:
@@ -87,7 +88,15 @@ class Received:
         self._size_bytes = 0
 
     def decoded(self) -> Decoded:
-        """The bytes that are kept, decoded as far as they can be; none if they are too many."""
+        """The bytes that are kept, decoded as far as they can be; none if they are too many.
+
+        They are decoded once, so the response must have ended.
+        """
+        if self._decoded is None:
+            self._decoded = self._decode()
+        return self._decoded
+
+    def _decode(self) -> Decoded:
         encoding = self.headers.get("content-encoding", "identity").strip().lower()
         if self.library is None or encoding in ("", "identity") or not self._chunks:
             return Decoded(self._chunks)
