@@ -51,11 +51,11 @@ def code(
             is a parameter of it: of a request, of a saved prompt, and of a run whose prompt was
             filled with ``variables`` or a case. In any other run it is text, which was sent
             unchanged. ``ask`` returns the answer's text; with tools a list of calls (``id``,
-            ``name``, ``arguments``) if the model makes some; with a schema its data: in Python
-            validated by pydantic models that the module has for the schema, in JavaScript the
-            parsed JSON. A comment says so if no models can express the schema, and the JSON is
-            only parsed. A call makes as many attempts as ``configure(retry=...)`` says, and as many
-            for a valid answer. In a shell, ``ask`` prints what the server sends.
+            ``name``, ``arguments``) if the model makes some; with a schema the answer's data. In
+            Python, pydantic models in the module validate the data; where no models can express
+            the schema, a comment names the reason, and the JSON is only parsed. JavaScript only
+            parses it. A call makes as many attempts as ``configure(retry=...)`` says, and ``ask``
+            as many calls for a valid answer. In a shell, ``ask`` prints what the server sends.
         stream: Ask for a stream, as the run did, and print it as it arrives; False asks for the
             whole answer at once.
 

@@ -97,8 +97,7 @@ def plan_calls(
 ) -> tuple[PlannedCall, ...]:
     """Every call of a form, grouped by model; nothing is sent.
 
-    Who runs the panel wants new answers, so mode ``reuse`` sends every call. Only ``replay`` does
-    not send.
+    In mode ``reuse`` each call is sent, since Run asks for new answers; in ``replay`` none is.
 
     ``override`` is the reason for exceeding a budget, if the calls are to be sent in any case.
 
