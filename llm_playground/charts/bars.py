@@ -11,6 +11,7 @@ from typing import Any
 
 from llm_playground._validation import shorten
 from llm_playground.charts.points import Points
+from llm_playground.redaction import printable
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
 WIDTH, BAR_HEIGHT, TIME_HEIGHT = 720, 14, 200
@@ -20,6 +21,16 @@ _AXIS_WIDTH = 64
 _MAX_BARS, _TIME_LABEL_WIDTH = 60, 80
 MAX_COLUMN_WIDTH = 48
 _LEGEND_COLUMNS, _LEGEND_CHARS = 3, 30
+_NONCHARACTERS = dict.fromkeys((0xFFFE, 0xFFFF), "\N{REPLACEMENT CHARACTER}")
+
+
+def escaped(text: str) -> str:
+    r"""A text for SVG, whose parsers refuse control characters.
+
+    >>> escaped("<b>\x1b")
+    '&lt;b&gt;␛'
+    """
+    return escape(printable(text).translate(_NONCHARACTERS))
 
 
 def svg(points: Points, background: str | None = None) -> str:
@@ -35,8 +46,8 @@ def svg(points: Points, background: str | None = None) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {WIDTH} {height:.0f}" '
         f'width="{WIDTH}" height="{height:.0f}" font-size="12" fill="currentColor" '
         f'style="max-width:100%;font-family:var(--jp-ui-font-family, {FONT});'
-        f'font-variant-numeric:tabular-nums">{page}<title>{escape(title)}</title>'
-        f'<text x="0" y="16" font-size="13" font-weight="600">{escape(title)}</text>'
+        f'font-variant-numeric:tabular-nums">{page}<title>{escaped(title)}</title>'
+        f'<text x="0" y="16" font-size="13" font-weight="600">{escaped(title)}</text>'
         f"{drawn}{legend}</svg>"
     )
 
@@ -130,10 +141,10 @@ def _legend(points: Points, top: float) -> tuple[str, float]:
 def _rect(x: float, y: float, width: float, height: float, color: str, title: str) -> str:
     return (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{color}">'
-        f"<title>{escape(title)}</title></rect>"
+        f"<title>{escaped(title)}</title></rect>"
     )
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start", most: int = MAX_LABEL_CHARS) -> str:
     position = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f"<text {position}>{escape(shorten(text, most))}</text>"
+    return f"<text {position}>{escaped(shorten(text, most))}</text>"

@@ -13,11 +13,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from itertools import accumulate
 
 from llm_playground._validation import shorten
-from llm_playground.charts.bars import FONT
+from llm_playground.charts.bars import FONT, escaped
 from llm_playground.charts.points import COLORS, round_values
 
 _INK, _PAPER = "#1f2328", "#ffffff"  # of a picture, which has no text around it
@@ -101,7 +100,7 @@ class Drawing:
         size = f'height="{self.height:.0f}" font-size="12" fill="currentColor"'
         axis = f'<svg width="{_LEFT}" {size} aria-hidden="true">{self.axis}</svg>'
         return (
-            f'<div class="llm-chart" role="group" aria-label="{escape(self.title)}">'
+            f'<div class="llm-chart" role="group" aria-label="{escaped(self.title)}">'
             f'{axis if self.axis else ""}<svg width="100%" {size}>{self.draw(None)}</svg></div>'
         )
 
@@ -114,13 +113,13 @@ class Drawing:
             f'<rect x="{number % 3 * width / 3:.0f}" y="{self.height + number // 3 * 20 + 4:.0f}" '
             f'width="10" height="10" rx="2" fill="{color}"/>'
             f'<text x="{number % 3 * width / 3 + 16:.0f}" '
-            f'y="{self.height + number // 3 * 20 + 13:.0f}">{escape(shorten(name, 28))}</text>'
+            f'y="{self.height + number // 3 * 20 + 13:.0f}">{escaped(shorten(name, 28))}</text>'
             for number, (name, color) in enumerate(names)
         )
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
             f'viewBox="-8 -8 {width + 16:.0f} {height + 16:.0f}" font-size="12" fill="{_INK}" '
-            f'color="{_INK}" font-family="{escape(FONT)}"><rect x="-8" y="-8" '
+            f'color="{_INK}" font-family="{escaped(FONT)}"><rect x="-8" y="-8" '
             f'width="{width + 16:.0f}" height="{height + 16:.0f}" fill="{_PAPER}"/>'
             f"{self._placed(width)}{entries}</svg>"
         )
@@ -169,12 +168,12 @@ def _bar(row: Bar, top: float, most: float, width: float | None) -> str:
                 f'<rect x="{_share(left, width)}" y="{y:.0f}" width="{_share(size, width)}" '
                 f'height="{_BAR}" rx="2" fill="{part.color}"/>'
             )
-    label = escape(shorten(row.label, _LABEL_CHARS))
+    label = escaped(shorten(row.label, _LABEL_CHARS))
     drawn.append(f'<text x="0" y="{top + _BASE:.0f}">{label}</text>')
-    about = f' <tspan class="llm-dash-about" fill-opacity="{_MUTED}">{escape(row.about)}</tspan>'
+    about = f' <tspan class="llm-dash-about" fill-opacity="{_MUTED}">{escaped(row.about)}</tspan>'
     drawn.append(
         f'<text x="{_share(1, width)}" y="{top + _BASE:.0f}" text-anchor="end">'
-        f"{escape(row.text)}{about if row.about else ''}</text>"
+        f"{escaped(row.text)}{about if row.about else ''}</text>"
     )
     target = f'<rect x="0" y="{top - 2:.0f}" width="100%" height="{_ROW - 4}" rx="3"'
     return _pressable(row, "".join(drawn), target) if width is None else "".join(drawn)
@@ -279,7 +278,7 @@ def _axis(ticks: Sequence[float], write: Write) -> str:
     """The texts of an axis, left of the plot."""
     return "".join(
         f'<text x="{_LEFT - 8}" y="{_height(tick, ticks) + 4:.1f}" text-anchor="end" '
-        f'fill-opacity="{_MUTED}">{escape(text)}</text>'
+        f'fill-opacity="{_MUTED}">{escaped(text)}</text>'
         for tick, text in zip(ticks, write(ticks), strict=True)
     )
 
@@ -311,17 +310,17 @@ def _time_labels(labels: Sequence[str], width: float | None) -> Iterator[str]:
         x = _share((number + 0.5) / len(labels), width)
         yield (
             f'<text x="{x}" y="{_PLOT + 17}" text-anchor="middle" fill-opacity="{_MUTED}">'
-            f"{escape(labels[number])}</text>"
+            f"{escaped(labels[number])}</text>"
         )
 
 
 def _pressable(bar: Bar, drawn: str, target: str) -> str:
     """A bar with a target over it that shows its description and may be pressed."""
-    about = escape(bar.description)
+    about = escaped(bar.description)
     if not bar.key:
         return f'<g>{drawn}{target} class="llm-target" data-tip="{about}"/></g>'
     return (
-        f'<g role="button" tabindex="0" class="llm-pressable" data-key="{escape(bar.key)}" '
+        f'<g role="button" tabindex="0" class="llm-pressable" data-key="{escaped(bar.key)}" '
         f'aria-label="{about}">{drawn}{target} class="llm-target" data-tip="{about}"/></g>'
     )
 

@@ -227,6 +227,8 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             handler(self, content.get("value"))
         except LLMError as error:
             self.board.problem = str(error)
+        except ValueError:  # no message of the view
+            return
 
     def _on_section(self, value: object) -> None:
         with suppress(InvalidParameterError):
@@ -234,12 +236,11 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     def _on_press(self, value: object) -> None:
         """Show the runs behind a figure, or open a run."""
-        pressed = json.loads(str(value))
-        if "run" in pressed:
-            self._playground.children = [self._open_run(str(pressed["run"]))]
-            return
-        part = Slice(str(pressed["slice"]), pressed.get("value"))
-        self._change(section="runs", slice=part, offset=0)
+        match json.loads(str(value)):
+            case {"run": str(run_id)}:
+                self._playground.children = [self._open_run(run_id)]
+            case {"slice": str(name), "value": str() | None as of}:
+                self._change(section="runs", slice=Slice(name, of), offset=0)
 
     def _on_step(self, value: object) -> None:
         step = 1 if value == 1 else -1

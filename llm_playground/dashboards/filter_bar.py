@@ -30,6 +30,8 @@ _LISTS = {
     "status": ("statuses", "All statuses"),
 }
 _DAY = timedelta(days=1)
+# Days whose moments every time zone and engine can hold.
+_EARLIEST, _LATEST = date(1, 1, 3), date(9999, 12, 29)
 
 
 class FilterBar(ipywidgets.Box):  # type: ignore[misc]  # ipywidgets has no types
@@ -88,10 +90,10 @@ class FilterBar(ipywidgets.Box):  # type: ignore[misc]  # ipywidgets has no type
             name: control.value for name, control in self.lists.items() if control.value != EVERY
         }
         first, last = self.since.value, self.until.value
-        if first is not None:
+        if first is not None and first > _EARLIEST:  # others exclude nothing
             chosen["since"] = datetime.combine(first, time(), zone)
-        if last is not None:
-            chosen["until"] = datetime.combine(last + _DAY, time(), zone)
+        if last is not None and last < _LATEST:
+            chosen["until"] = datetime.combine(max(last, _EARLIEST) + _DAY, time(), zone)
         kept = {name: v for name, v in self._given.items() if name == "search" and v is not None}
         return tuple(sorted({**kept, **chosen}.items(), key=lambda item: item[0]))
 

@@ -21,6 +21,7 @@ NONE = "(none)"
 _MOST_SERIES, _MOST_BARS = 6, 8
 _OTHERS = "all others"
 _MOST_DAYS, _MOST_WEEKS = 185, 160  # more columns than that become weeks, then months
+_MOST_MONTHS = 240  # more than that: a run with a wrong date
 _NEARLY = 0.8  # of a budget
 _USAGE = ("Cost", "Runs", "Input tokens", "Output tokens", "Without a price")
 
@@ -167,9 +168,7 @@ def _over_time(
     dated = [row for row in found.by_day_and_model if row["day"] is not None]
     days = [date.fromisoformat(row["day"]) for row in dated]
     unit, steps = steps_of(days)
-    names = [
-        str(row["model"]) for row in merged(found.by_day_and_model, "model") if row["cost_usd"]
-    ]
+    names = [_model(row) for row in merged(found.by_day_and_model, "model") if row["cost_usd"]]
     shown = names if len(names) <= _MOST_SERIES + 1 else [*names[:_MOST_SERIES], _OTHERS]
     colored = fluid.colors(shown)
     grouped = _by_step(found.by_day_and_model, steps)
@@ -198,12 +197,16 @@ def _over_time(
     )
 
 
+def _model(row: Row) -> str:
+    return NONE if row["model"] is None else str(row["model"])
+
+
 def _values(rows: Iterable[Row], shown: Sequence[str]) -> Mapping[str, float]:
     """The cost of each series."""
     values = dict.fromkeys(shown, 0.0)
     for row in rows:
         if row["cost_usd"]:
-            model = str(row["model"])
+            model = _model(row)
             values[model if model in values else _OTHERS] += row["cost_usd"]
     return values
 
@@ -238,19 +241,21 @@ def _steps_of_days(days: Sequence[date]) -> tuple[str, Sequence[tuple[date, date
     if weeks > _MOST_WEEKS:
         return _steps_of_months(days)
     starts = [monday + timedelta(weeks=number) for number in range(weeks)]
-    return "week", [(start, start + timedelta(days=6)) for start in starts]
+    latest = date.max - timedelta(days=6)
+    return "week", [
+        (start, start + timedelta(days=6) if start <= latest else date.max) for start in starts
+    ]
 
 
 def _steps_of_months(days: Sequence[date]) -> tuple[str, Sequence[tuple[date, date]]]:
-    """All months from the first day's to the last day's."""
-    steps: list[tuple[date, date]] = []
-    if days:
-        at, end = min(days).replace(day=1), max(days)
-        while at <= end:
-            last = at.replace(day=monthrange(at.year, at.month)[1])
-            steps.append((at, last))
-            at = last + timedelta(days=1)
-    return "month", steps
+    """All months from the first day's to the last day's; of too many, those with a run."""
+    numbers = {day.year * 12 + day.month - 1 for day in days}
+    if numbers and max(numbers) - min(numbers) < _MOST_MONTHS:
+        numbers.update(range(min(numbers), max(numbers)))
+    firsts = [date(number // 12, number % 12 + 1, 1) for number in sorted(numbers)]
+    return "month", [
+        (first, first.replace(day=monthrange(first.year, first.month)[1])) for first in firsts
+    ]
 
 
 def _axis_name(unit: str, first: date) -> str:

@@ -11,6 +11,7 @@ from llm_playground.charts.fluid import Bar, Part
 from llm_playground.charts.points import COLORS
 from llm_playground.dashboards.cards import Card, Cell, Table, pressed
 from llm_playground.dashboards.figures import Figures, State
+from llm_playground.dashboards.overview_page import NONE
 from llm_playground.reports import quality
 
 if TYPE_CHECKING:
@@ -44,19 +45,24 @@ def known(value: Any) -> float | None:  # noqa: ANN401 - a cell of a frame
     return None if value is None or value != value else float(value)
 
 
+def known_text(value: object) -> str | None:
+    """A text of a frame; None for NaN."""
+    return value if isinstance(value, str) else None
+
+
 def _times_card(name: str, title: str, frame: pd.DataFrame, columns: tuple[str, str]) -> Card:
     rows = sorted(frame.to_dict("records"), key=lambda row: -row["runs"])
     bars, cells = [], []
     for row in rows:
         median, high = (known(row[column]) for column in columns)
-        model = str(row["model"])
+        model = known_text(row["model"])
         texts = ["" if ms is None else formatting.duration(ms) for ms in (median, high)]
-        key = pressed("model", row["model"])
+        key = pressed("model", model)
         rate = known(row["error_rate"]) or 0.0
         speed = known(row["tokens_per_second"])
         cells.append(
             [
-                Cell(model, key=key),
+                Cell(model or NONE, key=key),
                 Cell(texts[0], median),
                 Cell(texts[1], high),
                 Cell(f"{row['runs']:,}", float(row["runs"])),
@@ -70,7 +76,7 @@ def _times_card(name: str, title: str, frame: pd.DataFrame, columns: tuple[str, 
             Part("median", median, COLORS[0]),
             Part("to p95", max(high - median, 0.0), COLORS[4]),
         )
-        bars.append(Bar(model, parts, texts[0], f"p95 {texts[1]}", key))
+        bars.append(Bar(model or NONE, parts, texts[0], f"p95 {texts[1]}", key))
     columns_shown = ("Model", "Median", "p95", "Runs", "Tokens/s", "Failed")
     left_out = len(bars) - _MOST_BARS
     return Card(

@@ -11,7 +11,7 @@ from llm_playground.dashboards.cards import Card, Cell, Table, pressed
 from llm_playground.dashboards.figures import Figures, State
 from llm_playground.dashboards.overview_page import budget_name
 from llm_playground.reports import slices
-from llm_playground.reports.query import Filters, time_zone
+from llm_playground.reports.query import MAX_MS, Filters, time_zone
 from llm_playground.reports.slices import Slice
 
 PAGE = 50
@@ -100,6 +100,7 @@ def _cells(row: Any, zone: Any) -> list[Cell]:  # noqa: ANN401 - a row of the da
     started: datetime | None = row["started_at"]
     moment = "" if started is None else f"{started.astimezone(zone):%Y-%m-%d %H:%M}"
     usd, ms = row["cost_usd"], row["response_time_ms"]
+    has_time = ms is not None and 0 <= ms <= MAX_MS
     status = f"{row['status'] or 'completed'}{', reused' if row['cached'] else ''}"
     if row["error_type"]:
         status = f"{status}: {row['error_type']}"
@@ -113,6 +114,6 @@ def _cells(row: Any, zone: Any) -> list[Cell]:  # noqa: ANN401 - a row of the da
         Cell(row["username"] or ""),
         Cell(row["notebook"] or ""),
         Cell("unknown" if usd is None else formatting.cost_usd(usd), float(usd or 0)),
-        Cell("" if ms is None else formatting.duration(ms), ms or 0.0),
+        Cell(formatting.duration(ms), ms) if has_time else Cell("", 0.0),
         Cell(f"{sum(known):,}" if known else "", float(sum(known))),
     ]

@@ -12,7 +12,8 @@ from llm_playground.charts.fluid import AMBER, Bar, Part
 from llm_playground.charts.points import COLORS
 from llm_playground.dashboards.cards import Card, Cell, Choice, Table, others_key, pressed
 from llm_playground.dashboards.figures import Figures, State
-from llm_playground.dashboards.quality_page import known
+from llm_playground.dashboards.overview_page import NONE
+from llm_playground.dashboards.quality_page import known, known_text
 from llm_playground.errors import LLMError
 from llm_playground.reports import retiring, run_rows, savings
 from llm_playground.reports.overview import total as total_of
@@ -63,7 +64,7 @@ def _prompts_card(frame: pd.DataFrame, figures: Figures, state: State) -> Card:
         cells.append(
             [
                 Cell(" ".join(prompt.split())[:120], key=key),
-                Cell(str(row["model"])),
+                Cell(known_text(row["model"]) or NONE),
                 Cell(amount, usd or 0.0),
                 Cell(f"{row['runs']:,}", float(row["runs"])),
             ]
@@ -102,7 +103,8 @@ def _what_if_card(figures: Figures, state: State) -> Card:
         now, then, change = (
             known(row[name]) for name in ("cost_usd", "what_if_usd", "difference_usd")
         )
-        model, key = str(row["model"]), pressed("model", row["model"])
+        of = known_text(row["model"])
+        model, key = of or NONE, pressed("model", of)
         texts = ["unknown" if usd is None else formatting.usd(usd) for usd in (now, then, change)]
         cells.append(
             [
@@ -159,7 +161,7 @@ def _cache_card(frame: pd.DataFrame) -> Card:
         bars.append(Bar(label, (part,), amount, tokens, key))
         cells.append(
             [
-                Cell(str(row["model"]), key=key),
+                Cell(known_text(row["model"]) or NONE, key=key),
                 Cell(str(row["prefix"])),
                 Cell(str(row["advice"])),
                 Cell(f"{row['prefix_tokens']:,}", float(row["prefix_tokens"])),
@@ -187,7 +189,8 @@ def _retiring_card(frame: pd.DataFrame) -> Card:
         days, usd = int(row["days_left"]), known(row["monthly_usd"])
         ends = f"{row['retires_at']:%Y-%m-%d}"
         text = f"ended {ends}" if days < 0 else f"ends {ends}"
-        model, key = str(row["model"]), pressed("model", row["model"])
+        of = known_text(row["model"])
+        model, key = of or NONE, pressed("model", of)
         part = Part("days", float(max(days, 0)), AMBER)
         bars.append(
             Bar(model, (part,), text, f"{formatting.count(max(days, 0), 'day')} left", key, 90.0)

@@ -39,13 +39,14 @@ SELECT any_value(user_) AS "user", any_value(notebook_) AS "notebook", {spending
 FROM (SELECT {{inner}}e.place, r.* {{from_runs}}) AS chosen
 GROUP BY place ORDER BY 1 COLLATE "C" NULLS LAST, 2 COLLATE "C" NULLS LAST
 """  # noqa: S608 - constants
-_TIMES = """
+_TIMES = f"""
 SELECT (together)[1], (together)[2] FROM (
     SELECT percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY r.response_time_ms)
-        FILTER (WHERE coalesce(r.status, 'completed') = 'completed') AS together
-    {from_runs}
+        FILTER (WHERE coalesce(r.status, 'completed') = 'completed'
+            AND {query.is_time("r.response_time_ms")}) AS together
+    {{from_runs}}
 ) AS times
-"""
+"""  # noqa: S608 - constants
 _SPENT = "SELECT {shown}sum(cost_usd)::FLOAT8 FROM ({runs}) AS chosen GROUP BY {group}"
 _FORECAST = (
     *("month", "spent_usd", "daily_usd", "days_left"),

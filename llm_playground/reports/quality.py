@@ -13,6 +13,7 @@ from llm_playground.reports.query import (
     Filters,
     check_filters,
     grouped,
+    is_time,
     names_of,
     report,
 )
@@ -27,13 +28,13 @@ def _percentiles(of: str, names: Mapping[float, str], where: str = "true") -> st
     """Percentiles over completed runs, in one expression so that the engine sorts once."""
     together = (
         f"percentile_cont(ARRAY[{', '.join(map(str, names))}]) WITHIN GROUP (ORDER BY {of}) "
-        f"FILTER (WHERE {STATUS} = 'completed' AND {where})"
+        f"FILTER (WHERE {STATUS} = 'completed' AND {is_time(of)} AND {where})"
     )
     indexes = enumerate(names.values(), start=1)
     return ", ".join(f"({together})[{index}] AS {name}" for index, name in indexes)
 
 
-_SPEED = "output_tokens * 1000::FLOAT8 / nullif(response_time_ms - ttft_ms, 0)"
+_SPEED = "(output_tokens * 1000::FLOAT8 / nullif(response_time_ms - ttft_ms, 0))"
 _LATENCY = f"""
     count(*) AS runs,
     {_percentiles("response_time_ms", {0.50: "p50_ms", 0.95: "p95_ms", 0.99: "p99_ms"})},

@@ -28,6 +28,25 @@ from llm_playground.types import Status
 if TYPE_CHECKING:
     import pandas as pd
 
+# Figures that another program may have written: NaN, infinite and negative times are unknown, and
+# sums of counts end where the type of their columns does.
+MAX_MS = 1e15
+
+
+def is_time(column: str) -> str:
+    """The condition that a time, or a rate, is a possible one."""
+    return f"{column} BETWEEN 0 AND {MAX_MS:.0f}::FLOAT8"
+
+
+def summed(column: str) -> str:
+    """The sum of a column of counts."""
+    most = 9223372036854775807
+    return (
+        f"(CASE WHEN sum({column}) > {most} THEN {most} WHEN sum({column}) < -{most} THEN -{most} "
+        f"ELSE sum({column}) END)::BIGINT"
+    )
+
+
 By = Literal["month", "day", "model", "provider", "user", "notebook", "tag", "tier", "status"]
 When = str | date | datetime
 

@@ -78,15 +78,16 @@ FROM found LEFT JOIN (
 ORDER BY repeated_usd DESC NULLS LAST, runs DESC, found.prompt_hash
 """
 # First the prompts that are shown are found: all figures of each prompt would take twice as long.
-_TOP_PROMPTS = """
+_TOP_PROMPTS = f"""
 WITH most AS MATERIALIZED (
-    SELECT r.prompt_hash {from_runs} AND r.prompt_hash IS NOT NULL GROUP BY r.prompt_hash
-    ORDER BY sum(r.cost_usd) DESC NULLS LAST, count(*) DESC, r.prompt_hash COLLATE "C" {limit}
+    SELECT r.prompt_hash {{from_runs}} AND r.prompt_hash IS NOT NULL GROUP BY r.prompt_hash
+    ORDER BY sum(r.cost_usd) DESC NULLS LAST, count(*) DESC, r.prompt_hash COLLATE "C" {{limit}}
 ), found AS (
     SELECT r.prompt_hash, max(r.model) AS model, count(*) AS runs,
-        sum(r.input_tokens)::BIGINT AS input_tokens, sum(r.output_tokens)::BIGINT AS output_tokens,
+        {query.summed("r.input_tokens")} AS input_tokens,
+        {query.summed("r.output_tokens")} AS output_tokens,
         sum(r.cost_usd)::FLOAT8 AS cost_usd, max(r.started_at) AS last_at
-    {from_runs} AND r.prompt_hash IN (SELECT prompt_hash FROM most) GROUP BY r.prompt_hash
+    {{from_runs}} AND r.prompt_hash IN (SELECT prompt_hash FROM most) GROUP BY r.prompt_hash
 )
 SELECT found.prompt_hash, model, texts.user_prompt, runs, input_tokens, output_tokens, cost_usd,
     last_at
@@ -95,7 +96,7 @@ FROM found LEFT JOIN (
     WHERE prompt_hash IN (SELECT prompt_hash FROM found) GROUP BY prompt_hash
 ) AS texts ON texts.prompt_hash = found.prompt_hash
 ORDER BY cost_usd DESC NULLS LAST, runs DESC, found.prompt_hash COLLATE "C"
-"""
+"""  # noqa: S608 - names of columns
 _INSERT_RATING = """
 INSERT INTO ratings (id, result_id, username, score, note, blind, created_at)
 VALUES ($id, $run, $username, $score, $note, false, $at)

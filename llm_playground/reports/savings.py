@@ -18,7 +18,15 @@ from llm_playground._validation import checks_arguments
 from llm_playground.catalog import pricing
 from llm_playground.catalog.capabilities import resolve_model
 from llm_playground.errors import InvalidParameterError
-from llm_playground.reports.query import SENT, STATUS, By, Filters, check_filters, report
+from llm_playground.reports.query import (
+    SENT,
+    STATUS,
+    By,
+    Filters,
+    check_filters,
+    report,
+    summed,
+)
 from llm_playground.runlog import open_log
 from llm_playground.runlog.store import Dialect
 from llm_playground.types import Usage
@@ -98,8 +106,8 @@ WITH starts AS (
 ), counted AS MATERIALIZED (
     SELECT model, start, count(*) AS runs,
         count(*) FILTER (WHERE soon) AS repeat_runs,
-        sum(read)::BIGINT AS cached_tokens,
-        (sum(read) FILTER (WHERE soon))::BIGINT AS repeat_cached_tokens,
+        {summed("read")} AS cached_tokens,
+        {summed("CASE WHEN soon THEN read END")} AS repeat_cached_tokens,
         (sum(input_tokens) FILTER (WHERE input_tokens > 0))::FLOAT8
             / (sum(size) FILTER (WHERE input_tokens > 0))::FLOAT8 AS tokens_per_char
     FROM timed GROUP BY model, start HAVING count(*) FILTER (WHERE soon) > 0
@@ -124,13 +132,14 @@ _TIER_SUMS = f"""
 SELECT {{shown}}price_tier, cost_usd IS NOT NULL AS priced, count(*) AS runs,
     count(*) FILTER (WHERE price_tier = -1
         AND (usage_source IS DISTINCT FROM 'none' OR {STATUS} = 'completed')) AS unknown_runs,
-    sum(input_tokens)::BIGINT AS input_tokens, sum(output_tokens)::BIGINT AS output_tokens,
-    sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
-    sum(cache_write_tokens)::BIGINT AS cache_write_tokens, sum(cost_usd)::FLOAT8 AS cost_usd
+    {summed("input_tokens")} AS input_tokens, {summed("output_tokens")} AS output_tokens,
+    {summed("cache_read_tokens")} AS cache_read_tokens,
+    {summed("cache_write_tokens")} AS cache_write_tokens, sum(cost_usd)::FLOAT8 AS cost_usd
 FROM (
     SELECT *, CASE
-        WHEN input_tokens + output_tokens IS NULL
-            OR coalesce(cache_read_tokens, 0) + coalesce(cache_write_tokens, 0) > input_tokens
+        WHEN input_tokens IS NULL OR output_tokens IS NULL
+            OR coalesce(cache_read_tokens, 0)::FLOAT8 + coalesce(cache_write_tokens, 0)
+                > input_tokens
             OR least(input_tokens, output_tokens, cache_read_tokens, cache_write_tokens) < 0
         THEN -1 ELSE {{price_tier}} END AS price_tier
     FROM ({{runs}}) AS chosen

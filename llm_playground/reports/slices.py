@@ -124,8 +124,13 @@ def _values(of: Slice, tz: str) -> Mapping[str, object]:
         return {"shown": texts, "has_none": None in shown}
     if of.name in {"days", "whenever"}:
         first, _, last = str(of.value).partition("/")
-        days = (date.fromisoformat(first), date.fromisoformat(last or first) + timedelta(days=1))
-        moments = (datetime.combine(day, time(), time_zone(tz)).isoformat() for day in days)
-        return dict(zip(("first", "end"), moments, strict=True))
+        zone, end = time_zone(tz), date.fromisoformat(last or first)
+        moments = (
+            datetime.combine(date.fromisoformat(first), time(), zone),
+            datetime.combine(end + timedelta(days=1), time(), zone)
+            if end < date.max
+            else datetime.combine(end, time.max, zone),
+        )
+        return {"first": moments[0].isoformat(), "end": moments[1].isoformat()}
     sql = _OF_RESULTS.get(of.name) or _OF_EXECUTIONS[of.name]
     return {"slice": of.value} if "$slice" in sql else {}

@@ -27,9 +27,9 @@ _UNPRICED_RUNS = f"""count(CASE WHEN cost_usd IS NULL THEN
         CASE WHEN {STATUS} NOT IN ('running', 'over_budget')
             AND (usage_source IS DISTINCT FROM 'none' OR {STATUS} = 'completed') THEN 1 END
     END)"""
-_SUMS = """
-    sum(input_tokens)::BIGINT AS input_tokens,
-    sum(output_tokens)::BIGINT AS output_tokens,
+_SUMS = f"""
+    {query.summed("input_tokens")} AS input_tokens,
+    {query.summed("output_tokens")} AS output_tokens,
     sum(cost_usd)::FLOAT8 AS cost_usd,
     sum(at_least_usd)::FLOAT8 AS at_least_usd
 """

@@ -182,12 +182,14 @@ def test_the_saved_form_has_the_figures_without_scripts_and_styles(filled):
     assert "Runs: 40" in dashboard._saved.data["text/plain"]
 
 
-@pytest.mark.parametrize("message", [{}, {"type": "section", "value": "none"}, {"type": 5}])
-def test_an_unknown_message_changes_nothing(filled, message):
+def test_an_unknown_message_changes_nothing(filled):
     dashboard = made()
-    dashboard._on_message(None, message, [])
-    assert dashboard.section == "overview"
-    assert dashboard.board.problem == ""
+    pressed = ("x", None, "[]", "{}", "5", "NaN", '{"run": 5}', '{"slice": "model", "value": [1]}')
+    odd = [{}, {"type": "section", "value": "none"}, {"type": 5}]
+    for message in [*odd, *({"type": "press", "value": value} for value in pressed)]:
+        dashboard._on_message(None, message, [])
+        assert dashboard.wait()
+        assert (dashboard.section, dashboard.board.problem) == ("overview", "")
 
 
 def test_the_audit_log_says_what_was_changed_from_and_to(filled):
