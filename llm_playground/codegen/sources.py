@@ -95,8 +95,6 @@ def find_requests(run_ids: Iterable[str]) -> dict[str, SentRequest | LLMError]:
             found[row["id"]] = _of_row(row, stored)
         except LLMError as error:
             found[row["id"]] = error
-        except (ValueError, TypeError, AttributeError):  # another program wrote the row
-            found[row["id"]] = ConfigError("This run's prompt cannot be read.")
     return found
 
 
@@ -116,11 +114,14 @@ class _Stored:
 
 
 def _of_row(row: Mapping[str, Any], stored: _Stored) -> SentRequest:
-    parameters = parameters_from(json.loads(row["parameters"] or "{}"))
-    request, note = _logged_request(row, stored, row["model"], parameters)
-    dropped = None if row["dropped"] is None else tuple(json.loads(row["dropped"]))
-    template = _template(row, request.messages)
-    return SentRequest(_as_sent(request, dropped), note=note, template=template)
+    try:
+        parameters = parameters_from(json.loads(row["parameters"] or "{}"))
+        request, note = _logged_request(row, stored, row["model"], parameters)
+        dropped = None if row["dropped"] is None else tuple(json.loads(row["dropped"]))
+        template = _template(row, request.messages)
+        return SentRequest(_as_sent(request, dropped), note=note, template=template)
+    except (ValueError, TypeError, AttributeError):  # another program wrote the row
+        raise ConfigError("This run's prompt cannot be read.") from None
 
 
 def _as_sent(request: Request, dropped: tuple[str, ...] | None = None) -> Request:

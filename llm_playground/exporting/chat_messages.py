@@ -111,7 +111,7 @@ class ChatRuns:
         names = self._prompts.get(row["prompt_id"] or "", {}).get("tools")
         tools = []
         for one in names if isinstance(names, list) else ():
-            if one not in self._definitions:
+            if not isinstance(one, str) or one not in self._definitions:
                 raise LeftOut("with tools that the log does not hold")
             definition = self._definitions[one]
             function = {"name": definition["name"], **json_value(definition["content"])}

@@ -18,6 +18,7 @@ from llm_playground.exporting.rows import Row
 from llm_playground.parts import AudioPart, FilePart, ToolCall, part_of_json
 from llm_playground.redaction import printable, redact
 from llm_playground.rendering import answers, json_blocks, markdown, media, pages, parts
+from llm_playground.runlog.definitions import tool_hashes
 from llm_playground.types import Run
 
 _TITLES = {
@@ -62,8 +63,8 @@ def definition_items(
     """The names of a prompt's tools and schema, for display."""
     if prompt is None:
         return ()
-    tools = prompt["tools"] if isinstance(prompt["tools"], list) else []
-    names = [str(definitions[one]["name"]) for one in tools if one in definitions]
+    hashes = tool_hashes(prompt)
+    names = [str(definitions[one]["name"]) for one in hashes if one in definitions]
     schema = definitions.get(prompt["schema_hash"] or "")
     items = [("Tools", ", ".join(names))] if names else []
     return (*items, *([("Schema", str(schema["name"]))] if schema else []))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from llm_playground import _validation
 from llm_playground._validation import nested_too_deeply
@@ -14,6 +13,7 @@ from llm_playground.exporting.row_checks import Check
 from llm_playground.exporting.rows import Row, fitting
 from llm_playground.request import prompts
 from llm_playground.runlog import definitions
+from llm_playground.runlog.reading import are_messages
 from llm_playground.runlog.rows import clean_json, clean_text
 
 _COLUMNS = TABLES | {saved_prompts.NAME: saved_prompts.COLUMNS}
@@ -62,21 +62,6 @@ def _check_of(table: str, name: str) -> Check:
     return _CHECKS.get((table, name)) or _CHECKS.get(("", name)) or _BY_TYPE[_COLUMNS[table][name]]
 
 
-def _is_message(value: object) -> bool:
-    if not isinstance(value, Mapping) or not isinstance(value.get("role"), str):
-        return False
-    content = value.get("content")
-    return isinstance(content, str) or row_checks.is_list_of(Mapping, content)
-
-
-def _is_messages(value: object) -> bool:
-    return row_checks.is_list_of(Mapping, value) and all(map(_is_message, _items(value)))
-
-
-def _items(value: Any) -> Sequence[Any]:  # noqa: ANN401 - a JSON value is any of six types
-    return value if isinstance(value, list) else ()
-
-
 _ANY_JSON: Check = ("a JSON value", lambda value: not nested_too_deeply(value), clean_json)
 _HASH: Check = ("a SHA-256 hash", row_checks.is_sha256, str)
 _BY_TYPE: dict[str, Check] = {
@@ -96,7 +81,11 @@ _CHECKS: dict[tuple[str, str], Check] = {
     ("ratings", "result_id"): row_checks.ID,
     ("ratings", "against_result_id"): row_checks.ID,
     ("executions", "status"): ("text", row_checks.is_text, row_checks.ended_status),
-    ("", "messages"): ("a list of messages", _is_messages, clean_json),
+    ("", "messages"): (
+        "a list of messages",
+        lambda value: are_messages(value) and not nested_too_deeply(value),
+        clean_json,
+    ),
     ("", "tools"): row_checks.HASHES,
     (saved_prompts.NAME, "name"): (
         "a name without @",

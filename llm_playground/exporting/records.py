@@ -19,6 +19,7 @@ from llm_playground.exporting import rows as plain
 from llm_playground.exporting.rows import Row
 from llm_playground.runlog import definitions, open_log
 from llm_playground.runlog.attachments import Attachment
+from llm_playground.runlog.reading import are_messages
 from llm_playground.runlog.rows import (
     DEFINITION_COLUMNS,
     EXECUTION_COLUMNS,
@@ -209,8 +210,8 @@ def conversation(row: Row, prompts: Mapping[str, Row]) -> list[Mapping[str, Any]
     [{'role': 'system', 'content': 'Be brief.'}, {'role': 'user', 'content': 'Hi.'}]
     """
     known = prompts.get(row["prompt_id"] or "", {}).get("messages")
-    if isinstance(known, list):
-        return [message for message in known if isinstance(message, Mapping)]
+    if are_messages(known):
+        return [*known]
     texts = (("system", row["system_prompt"]), ("user", row["user_prompt"]))
     return [{"role": role, "content": text} for role, text in texts if text is not None]
 

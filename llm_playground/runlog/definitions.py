@@ -112,10 +112,15 @@ def hashes_in(row: Mapping[str, Any]) -> list[str]:
     ['ab', 'cd']
     """
     schema = row.get("schema_hash")
-    return [*_tool_hashes(row), *([] if schema is None else [schema])]
+    return [*tool_hashes(row), *([] if schema is None else [schema])]
 
 
-def _tool_hashes(row: Mapping[str, Any]) -> list[str]:
+def tool_hashes(row: Mapping[str, Any]) -> list[str]:
+    """The hashes of the tools that a prompt's row names.
+
+    >>> tool_hashes({"tools": ["ab", 3]})
+    ['ab']
+    """
     found = json_value(row.get("tools"))
     return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
@@ -152,7 +157,7 @@ def _has_value(json_schema: Mapping[str, Any]) -> bool:
 
 def tools_of(row: Mapping[str, Any], found: Mapping[str, Tool | Schema]) -> tuple[Tool, ...]:
     """The tools that a prompt's row names, without those that the log lacks."""
-    named = (found.get(sha256) for sha256 in _tool_hashes(row))
+    named = (found.get(sha256) for sha256 in tool_hashes(row))
     return tuple(one for one in named if isinstance(one, Tool))
 
 

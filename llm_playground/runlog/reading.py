@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeGuard
 
 from llm_playground import errors
 from llm_playground.errors import LLMError
@@ -79,19 +79,37 @@ def run_of(row: Mapping[str, Any], parameters: Parameters | None = None) -> Run:
 def messages_of(row: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """The messages of a prompt's row, as :func:`llm_playground.types.messages_as_json` writes them.
 
-    Rows that other programs insert may only have ``user_prompt`` and ``system_prompt``. None if the
-    text is not stored.
+    Rows that other programs insert may only have ``user_prompt`` and ``system_prompt``, or no list
+    of messages in ``messages``. None if the text is not stored.
 
     >>> messages_of({"messages": None, "user_prompt": "Hi.", "system_prompt": None})
     [{'role': 'user', 'content': 'Hi.'}]
     """
-    if row.get("messages") is not None:
-        messages: list[dict[str, Any]] = json_value(row["messages"])
-        return messages
+    stored = json_value(row.get("messages"))
+    if are_messages(stored):
+        return stored
     if row["user_prompt"] is None:
         return None
     system, user = row["system_prompt"], {"role": "user", "content": row["user_prompt"]}
     return [user] if system is None else [{"role": "system", "content": system}, user]
+
+
+def are_messages(value: object) -> TypeGuard[list[dict[str, Any]]]:
+    """Whether a JSON value is a list of messages, each with a role, and a text or parts.
+
+    >>> are_messages([{"role": "user", "content": "Hi."}]), are_messages([{"role": "user"}])
+    (True, False)
+    """
+    return isinstance(value, list) and all(map(_is_message, value))
+
+
+def _is_message(value: object) -> bool:
+    if not isinstance(value, Mapping) or not isinstance(value.get("role"), str):
+        return False
+    content = value.get("content")
+    if isinstance(content, list):
+        return all(isinstance(part, Mapping) for part in content)
+    return isinstance(content, str)
 
 
 def json_value(value: Any) -> Any:  # noqa: ANN401 - a JSON value is any of six types

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from llm_playground.runlog.definitions import tool_hashes
 from llm_playground.runlog.reading import json_value
 from llm_playground.runlog.rows import Row, clean_json
 
@@ -88,7 +89,7 @@ def tools_of(prompt: Row, definitions: Mapping[str, Row]) -> list[Json]:
     >>> tools_of({"tools": ["a"]}, {"a": {"name": "now", "content": '{"description": "Time."}'}})
     [{'name': 'now', 'description': 'Time.'}]
     """
-    known = (definitions[one] for one in prompt.get("tools") or () if one in definitions)
+    known = (definitions[one] for one in tool_hashes(prompt) if one in definitions)
     return [{"name": one["name"], **json_value(one["content"])} for one in known]
 
 

@@ -1,5 +1,6 @@
 """Files from anywhere: one line says what is wrong, and nothing of them is imported."""
 
+import contextlib
 import copy
 import json
 import os
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 
 import llm_playground as lp
-from llm_playground.errors import InvalidParameterError
+from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.exporting import importing
 from llm_playground.exporting.formats import MIME_TYPE, extract_rows
 from llm_playground.exporting.notebook_output import mime_bundle
@@ -20,6 +21,7 @@ from llm_playground.exporting.row_checks import OPTIONAL_COLUMNS
 from llm_playground.exporting.rows import COLUMNS
 from llm_playground.runlog import open_log
 from tests.exporting.shelf import run
+from tests.reports.shelf import add
 
 HEAD = ",".join(COLUMNS)
 GOOD = {"format": "llm_playground.runs", "version": 1}
@@ -319,3 +321,34 @@ def test_export_skips_and_names_an_odd_row(rows, form, column, value):
         text = lp.export(frame, form)
     assert rows[0]["run_id"] in text or rows[0]["response_text"] in text
     assert rows[1]["run_id"] not in text
+
+
+# Values of another program in columns of `prompts`.
+ODD_PROMPTS = [
+    *(("messages", one) for one in ({"a": 1}, "text", [3], [{"role": "user"}], [{"content": "x"}])),
+    *(
+        ("messages", [{"role": "user", "content": one}])
+        for one in (None, 5, [5], [{"type": "text"}], [{"type": "tool_result"}])
+    ),
+    *(("parameters", one) for one in ([], 3, None, {"temperature": "hot"}, {"stop": 3})),
+    *(("tools", one) for one in ({"a": 1}, 3, [3], [{}])),
+]
+
+
+@pytest.mark.filterwarnings("ignore:.* left out of openai-tuning")
+def test_odd_prompts_of_another_program_are_exported_in_every_format(log):
+    for number, (column, value) in enumerate(ODD_PROMPTS):
+        question = f"Question {number}?"
+        add(log, text=f"Answer {number}.", question=question)
+        sql = f"UPDATE prompts SET {column} = CAST($value AS JSON) WHERE user_prompt = $question"
+        values = {"value": json.dumps(value), "question": question}
+        log.change(lambda session, sql=sql, values=values: session.execute(sql, values))
+    frame = lp.runs()
+
+    for form in ("json", "csv", "markdown", "html", "notebook", "otlp-content"):
+        text = lp.export(frame, form)
+        assert [n for n in range(len(ODD_PROMPTS)) if f"Answer {n}." not in text] == [], form
+    lp.export(frame, "openai-tuning")
+    for run_id in frame.run_id:
+        with contextlib.suppress(ConfigError):
+            lp.code(run_id)
