@@ -19,8 +19,7 @@ from pathlib import Path
 from llm_playground import footer, formatting
 from llm_playground.exporting import html_runs, rows
 from llm_playground.exporting.html_runs import Entry, escaped, text_line
-from llm_playground.exporting.notebook_output import KeptMedia
-from llm_playground.exporting.records import Exported, by_id, conversation
+from llm_playground.exporting.records import Exported, KeptMedia, by_id, conversation
 
 MAX_MEDIA_BYTES = 64 << 20  # of one document
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"

@@ -12,8 +12,7 @@ from typing import Any
 from llm_playground import footer, formatting
 from llm_playground._validation import shorten
 from llm_playground.exporting import rows
-from llm_playground.exporting.notebook_output import KeptMedia
-from llm_playground.exporting.records import parts_of
+from llm_playground.exporting.records import KeptMedia, parts_of
 from llm_playground.exporting.rows import Row
 from llm_playground.parts import AudioPart, FilePart, ToolCall, part_of_json
 from llm_playground.redaction import printable, redact

@@ -19,8 +19,7 @@ from llm_playground.codegen.request import prepare
 from llm_playground.codegen.sources import SentRequest, find_requests
 from llm_playground.errors import LLMError
 from llm_playground.exporting import formats, markdown, rows
-from llm_playground.exporting.notebook_output import KeptMedia
-from llm_playground.exporting.records import Exported, by_id
+from llm_playground.exporting.records import Exported, KeptMedia, by_id
 from llm_playground.exporting.rows import Row
 from llm_playground.redaction import printable, redact
 from llm_playground.rendering import answers

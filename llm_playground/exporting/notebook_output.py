@@ -12,25 +12,24 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from itertools import accumulate
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 from llm_playground import footer
 from llm_playground._validation import shorten
 from llm_playground.exporting import formats, markdown, rows
 from llm_playground.exporting.formats import MIME_TYPE
+from llm_playground.exporting.records import KeptMedia
 from llm_playground.exporting.rows import Row, plain_row
 from llm_playground.inputs import inputs_from_json
-from llm_playground.parts import AnswerPart, AudioPart, FilePart, ImagePart, Source
+from llm_playground.parts import AnswerPart, Source
 from llm_playground.redaction import printable
 from llm_playground.rendering import answers, pages
 from llm_playground.runlog.rows import clean_text
 from llm_playground.types import Run
-
-Item = TypeVar("Item", bound=str | AnswerPart | FilePart)
 
 MAX_BYTES = 256 << 10
 MAX_MEDIA_BYTES = 4 << 20
@@ -75,7 +74,7 @@ def mime_bundle(
     """
     plain = [_with_prompt(plain_row(run), form) for run in runs]
     kept = _fit_rows(plain, max_bytes)
-    kept_media = KeptMedia(media)
+    kept_media = KeptMedia(media, MAX_MEDIA_BYTES)
     page = NotebookPage.of(
         name, _fit_form(form, max_bytes), kept, len(plain) - len(kept), kept_media
     )
@@ -139,30 +138,6 @@ class NotebookPage:
             comparison=tuple(lines) if len(lines) > 1 else (),
             answers=tuple(Answer.of(*each, media) for each in runs),
         )
-
-
-@dataclass(slots=True)
-class KeptMedia:
-    """The bytes of pictures, recordings and files by their SHA-256, of which a limited sum is kept.
-
-    >>> media = KeptMedia({"ab": b"12345"}, left_bytes=8)
-    >>> part = ImagePart("image/png", stored_sha256="ab")
-    >>> media.with_bytes(part).data, media.with_bytes(part).data
-    (b'12345', None)
-    """
-
-    by_sha256: Mapping[str, bytes]
-    left_bytes: int = MAX_MEDIA_BYTES
-
-    def with_bytes(self, item: Item) -> Item:
-        """A picture, recording or file with its bytes, if they fit; everything else as it is."""
-        if not isinstance(item, (ImagePart, AudioPart, FilePart)):
-            return item
-        data = self.by_sha256.get(item.sha256 or "")
-        if data is None or len(data) > self.left_bytes:
-            return item
-        self.left_bytes -= len(data)
-        return replace(item, data=data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from llm_playground.exporting import rows as plain
 from llm_playground.exporting.rows import Row
+from llm_playground.parts import AnswerPart, AudioPart, FilePart, ImagePart
 from llm_playground.runlog import definitions, open_log
 from llm_playground.runlog.attachments import Attachment
 from llm_playground.runlog.reading import are_messages
@@ -32,6 +33,7 @@ from llm_playground.runlog.rows import (
 )
 
 Records = Mapping[str, Sequence[Row]]
+Item = TypeVar("Item", bound=str | AnswerPart | FilePart)
 
 
 def _rest(table: str, columns: Mapping[str, str], *without: str) -> dict[str, str]:
@@ -155,6 +157,30 @@ class Exported:
         }
         ids = sorted({row[key] for row in self.rows if row[key] is not None} - changed)
         return read_table(table, "result_id" if table == "ratings" else "id", ids)
+
+
+@dataclass(slots=True)
+class KeptMedia:
+    """The bytes of pictures, recordings and files by their SHA-256, of which a limited sum is kept.
+
+    >>> media = KeptMedia({"ab": b"12345"}, left_bytes=8)
+    >>> part = ImagePart("image/png", stored_sha256="ab")
+    >>> media.with_bytes(part).data, media.with_bytes(part).data
+    (b'12345', None)
+    """
+
+    by_sha256: Mapping[str, bytes]
+    left_bytes: int
+
+    def with_bytes(self, item: Item) -> Item:
+        """A picture, recording or file with its bytes, if they fit; everything else as it is."""
+        if not isinstance(item, (ImagePart, AudioPart, FilePart)):
+            return item
+        data = self.by_sha256.get(item.sha256 or "")
+        if data is None or len(data) > self.left_bytes:
+            return item
+        self.left_bytes -= len(data)
+        return replace(item, data=data)
 
 
 def _in_order(value: Any) -> Any:  # noqa: ANN401 - a JSON value is any of six types
