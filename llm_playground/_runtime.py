@@ -30,6 +30,7 @@ _CANCEL_GRACE_S = 3.0
 _POLL_S = 0.1
 _WAKE_EVERY_S = 0.001
 _EXIT_S = 3.0
+_IDLE_S = 10.0  # of a thread that waits for work
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 
@@ -186,7 +187,8 @@ _lifecycle.register(after_fork_in_child=_reset_after_fork)
 class Debouncer:
     """Runs ``action`` on a daemon thread ``delay_s`` after the first :meth:`soon`.
 
-    Further calls before it runs change nothing; a call while it runs makes it run once more.
+    Further calls before it runs change nothing; a call while it runs makes it run once more. The
+    thread, which keeps what ``action`` belongs to, ends when it had no work for ``_IDLE_S``.
     ``action`` must not raise. Seconds that it returns are the pause after which it runs again.
     """
 
@@ -199,7 +201,7 @@ class Debouncer:
         self._thread: threading.Thread | None = None
 
     def soon(self) -> None:
-        """Have the action run within about ``delay_s``; the first call starts the thread."""
+        """Have the action run within about ``delay_s``; starts the thread if there is none."""
         if not self._requested.is_set():  # cheaper than set(); called for each delta
             self._requested.set()
         if self._thread is None:
@@ -209,13 +211,21 @@ class Debouncer:
                     self._thread.start()
 
     def _work(self) -> None:
-        while self._requested.wait():
+        while self._requested.wait(_IDLE_S) or not self._ends():
             time.sleep(self._delay_s)
             self._requested.clear()
             pause_s = self._action()
             if pause_s is not None:
                 time.sleep(pause_s)
                 self._requested.set()
+
+    def _ends(self) -> bool:
+        """Give the thread up, unless there was a call meanwhile; then there is work."""
+        with self._starting:
+            self._thread = None  # first: a later call starts another thread
+            if self._requested.is_set():
+                self._thread = threading.current_thread()
+            return self._thread is None
 
 
 @dataclass(slots=True, eq=False)

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from llm_playground import _runtime
-from llm_playground._runtime import Handover
+from llm_playground._runtime import Debouncer, Handover
 
 ITEMS = range(20_000)
 
@@ -73,3 +73,18 @@ def test_what_a_signal_schedules_runs_while_the_loop_waits():
 
     assert cancelled == [True]
     assert ended - began < 50, "the loop woke by itself"
+
+
+def test_no_call_is_lost_between_the_threads_of_a_debouncer(monkeypatch):
+    monkeypatch.setattr(_runtime, "_IDLE_S", 0)
+    done = threading.Event()
+    debouncer = Debouncer(done.set, 0, "test")
+
+    for _ in range(500):
+        done.clear()
+        debouncer.soon()
+        assert done.wait(60)
+
+    while (thread := debouncer._thread) is not None:
+        thread.join(60)
+    assert not [one for one in threading.enumerate() if one.name == "test"]

@@ -136,6 +136,15 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         """Wait until all changes are drawn, and return whether they are."""
         return self._drawn.wait(timeout_s)
 
+    def close(self) -> None:
+        """Close the dashboard and all of its parts, which would keep it in memory."""
+        parts: list[ipywidgets.Widget] = [self]
+        for part in parts:
+            parts += getattr(part, "children", ())
+        for part in parts[1:]:
+            part.close()
+        super().close()
+
     def cards(self) -> list[Card]:
         """The cards of the section that is shown, with their figures."""
         return self._cards_of[self._state.section](self._figures, self._state)

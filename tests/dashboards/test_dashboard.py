@@ -1,12 +1,15 @@
 """The dashboard's widget: filters, sections, drilling down, an empty log, errors."""
 
+import gc
 import threading
+import weakref
 from datetime import UTC, datetime, timedelta
 
 import ipywidgets
 import pytest
 
 import llm_playground as lp
+from llm_playground import _runtime
 from llm_playground.dashboards import Dashboard, overview_page
 from llm_playground.errors import InvalidParameterError, RunLogError
 from llm_playground.reports import overview
@@ -190,6 +193,30 @@ def test_an_unknown_message_changes_nothing(filled):
         dashboard._on_message(None, message, [])
         assert dashboard.wait()
         assert (dashboard.section, dashboard.board.problem) == ("overview", "")
+
+
+def test_a_closed_dashboard_is_drawn_to_its_end_and_leaves_nothing(filled, monkeypatch):
+    monkeypatch.setattr(_runtime, "_IDLE_S", 0)
+    dashboard = made()
+    may_draw, original = threading.Event(), overview_page.cards
+
+    def slow(figures, state):
+        may_draw.wait(60)
+        return original(figures, state)
+
+    monkeypatch.setitem(dashboard._cards_of, "overview", slow)
+    dashboard.refresh()
+    dashboard.close()
+    may_draw.set()
+    assert dashboard.wait()
+    assert dashboard.board.problem == ""
+
+    while (thread := dashboard._drawer._thread) is not None:
+        thread.join(60)
+    is_alive = weakref.ref(dashboard)
+    del dashboard
+    gc.collect()
+    assert is_alive() is None
 
 
 def test_the_audit_log_says_what_was_changed_from_and_to(filled):
