@@ -14,6 +14,7 @@ from llm_playground import _runtime, config, package_log, provenance
 from llm_playground.config import credentials, dotenv
 from llm_playground.errors import LLMError
 from llm_playground.formatting import count
+from llm_playground.installation import INSTALL
 from llm_playground.redaction import printable, redact
 from llm_playground.runlog import open_log
 
@@ -135,7 +136,7 @@ def _local() -> str:
     from llm_playground.providers.local import weights
 
     if not local.installed():
-        return f"not installed: {local.INSTALL}"
+        return f"not installed: {INSTALL['local']}"
     try:
         file = weights.find()
     except LLMError as error:

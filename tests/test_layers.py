@@ -17,7 +17,7 @@ LAYERS = (
     ("redaction",),
     ("errors",),
     ("parts", "image_formats", "inputs"),
-    ("types", "ids", "_validation", "http_headers", "export_formats"),
+    ("types", "ids", "_validation", "http_headers", "export_formats", "installation"),
     ("events", "config"),
     ("_runtime", "provenance", "formatting", "footer", "package_log", "frames", "text_table"),
     ("updating_output", "progress", "differences"),

@@ -1,5 +1,7 @@
 """What is built is what is needed: the wheel holds every file that is loaded at run time."""
 
+import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -7,6 +9,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from llm_playground.installation import INSTALL
 
 ROOT = Path(__file__).parent.parent
 
@@ -65,3 +69,17 @@ def test_the_conda_environment_installs_what_the_readme_does():
 
     assert "-e .[local,lab,test]" in text
     assert tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["name"]
+
+
+@pytest.mark.parametrize("extra", INSTALL)
+def test_a_hint_names_the_libraries_of_its_extra(extra):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = [re.split("[<>=]", one)[0] for one in project["optional-dependencies"][extra]]
+    assert shlex.split(INSTALL[extra]) == ["pip", "install", *wanted]
+
+
+def test_no_text_installs_the_project_of_that_name_on_pypi():
+    texts = [*ROOT.glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")]
+    texts += [*(ROOT / "llm_playground").rglob("*.py"), *(ROOT / "llm_playground").rglob("*.md")]
+    asked = re.compile(r"pip install [^`\n]*llm_playground|dependencies: .*llm_playground")
+    assert [path.name for path in texts if asked.search(path.read_text("utf-8"))] == []

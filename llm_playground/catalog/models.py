@@ -22,6 +22,7 @@ from llm_playground.config.credentials import key_status, key_statuses
 from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.config.endpoints import LOCAL_MODEL
 from llm_playground.errors import ConfigError
+from llm_playground.installation import INSTALL
 from llm_playground.providers import Endpoint, endpoint_of, local
 from llm_playground.providers.local._server_process import SLOT_TOKENS
 
@@ -252,7 +253,7 @@ def keys() -> pd.DataFrame:
 
 def _local() -> Choice:
     name, installed = LOCAL_MODEL.partition(":")[2], local.installed()
-    reason = None if installed else local.INSTALL
+    reason = None if installed else INSTALL["local"]
     zero = Decimal(0)
     return Choice(
         *(LOCAL_MODEL, name, "local", installed, reason, SLOT_TOKENS, zero, zero),

@@ -3,7 +3,7 @@
 A report's frame is recognised by its columns (:data:`KINDS`), its figures become :class:`Points`,
 and these are drawn by Altair (``charts.vega``). vl-convert-python makes PNG images for front ends
 without Vega-Lite (GitHub, mails, ``nbconvert``). Both come with
-``pip install 'llm_playground[charts]'``; they are an extra because they are large:
+``pip install altair vl-convert-python``; they are an extra because they are large:
 vl-convert-python contains a JavaScript engine (85 MB). Without them a chart is an SVG that looks
 the same (``charts.bars``). Nothing is loaded from the network.
 """
@@ -24,13 +24,13 @@ from llm_playground._validation import checks_arguments
 from llm_playground.charts.bars import svg
 from llm_playground.charts.points import KINDS, Points, points_of
 from llm_playground.errors import ConfigError, InvalidParameterError
+from llm_playground.installation import INSTALL
 from llm_playground.redaction import printable
 
 if TYPE_CHECKING:
     import pandas as pd
     from altair.typing import ChartType
 
-_INSTALL = "pip install 'llm_playground[charts]'"
 # JupyterLab 4 and VS Code show Vega-Lite 5; the charts made here are the same in 5 and 6.
 _MIME = "application/vnd.vegalite.v5+json"
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"  # an identifier, never fetched
@@ -171,7 +171,9 @@ def _need(module: str) -> None:
     """Raise a ConfigError with the command that installs a missing library."""
     if not _installed(module):
         package = {"vl_convert": "vl-convert-python"}.get(module, module)
-        raise ConfigError(f"This needs {package}: {_INSTALL}. Without it, .html() draws bars.")
+        raise ConfigError(
+            f"This needs {package}: {INSTALL['charts']}. Without it, .html() draws bars."
+        )
 
 
 _FORMATS: dict[str, Callable[[Chart], bytes]] = {

@@ -31,6 +31,7 @@ from llm_playground._validation import checks_arguments, closest, repr_of
 from llm_playground.config import colab, endpoint_fields, options
 from llm_playground.config.endpoint_table import BUILT_IN, EndpointRow
 from llm_playground.errors import ConfigError, MissingKeyError, drop_stacks
+from llm_playground.installation import INSTALL
 from llm_playground.redaction import Secret, mask, remember
 from llm_playground.redaction.secrets import url_passwords
 
@@ -336,7 +337,7 @@ def save_key(provider: str) -> None:
         _run_interruptibly(lambda: _write(owner, secret))
     except ImportError:
         raise ConfigError(
-            "Not saved: the keyring library is not installed. pip install 'llm_playground[keyring]'"
+            f"Not saved: the keyring library is not installed: {INSTALL['keyring']}."
         ) from None
     except Exception as error:  # backends raise any type, and the message may contain the key
         drop_stacks(error)

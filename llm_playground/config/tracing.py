@@ -9,10 +9,11 @@ from typing import Literal, cast, get_args
 
 from llm_playground._validation import one_of
 from llm_playground.errors import ConfigError, InvalidParameterError
+from llm_playground.installation import INSTALL
 from llm_playground.redaction import printable
 
 Telemetry = Literal["off", "spans", "content"]
-NOT_INSTALLED = 'OpenTelemetry is not installed: pip install "llm_playground[otel]".'
+NOT_INSTALLED = f"OpenTelemetry is not installed: {INSTALL['otel']}."
 
 _log = logging.getLogger(__name__)
 

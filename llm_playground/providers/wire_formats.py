@@ -17,6 +17,7 @@ from llm_playground import _lifecycle, config
 from llm_playground.catalog import capabilities
 from llm_playground.config import endpoint_fields
 from llm_playground.errors import InvalidParameterError
+from llm_playground.installation import INSTALL
 from llm_playground.parts import AudioPart, FilePart, ImagePart, Part, is_text
 from llm_playground.providers import additions, extra
 from llm_playground.types import Request
@@ -215,7 +216,7 @@ WIRE_FORMATS: dict[str, WireFormat] = {
         _GEMINI,
         provider="llm_playground.providers.gemini_legacy:GeminiLegacyProvider",
         sdk=(),
-        install="Install it: pip install 'llm_playground[gemini-legacy]'.",
+        install=f"Install it: {INSTALL['gemini-legacy']}.",
     ),
     "anthropic-vertex": replace(
         _ANTHROPIC,
@@ -239,7 +240,7 @@ WIRE_FORMATS: dict[str, WireFormat] = {
         _ANTHROPIC,
         provider="llm_playground.providers.clouds:AnthropicBedrockProvider",
         sdk=("boto3", "anthropic"),
-        install="Install it: pip install 'llm_playground[bedrock]'.",
+        install=f"Install it: {INSTALL['bedrock']}.",
     ),
 }
 

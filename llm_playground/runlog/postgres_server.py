@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from llm_playground import config
 from llm_playground._files import read_regular
 from llm_playground.errors import ConfigError, RunLogError, drop_stacks
+from llm_playground.installation import INSTALL
 from llm_playground.redaction import remember
 from llm_playground.redaction.secrets import url_passwords
 from llm_playground.runlog import postgres_admin
@@ -110,7 +111,7 @@ class Server:
             from psycopg.conninfo import conninfo_to_dict, make_conninfo
         except ImportError as error:
             raise ConfigError(
-                "A run log on PostgreSQL needs psycopg: pip install 'llm_playground[postgres]'."
+                f"A run log on PostgreSQL needs psycopg: {INSTALL['postgres']}."
             ) from error
         try:
             given = conninfo_to_dict(url)

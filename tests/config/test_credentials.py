@@ -360,7 +360,7 @@ class TestKeyring:
 
         magics.command("keys set openai --save")()
 
-        assert "pip install 'llm_playground[keyring]'" in capsys.readouterr().out
+        assert "pip install keyring." in capsys.readouterr().out
         assert credentials.key("openai") == PLANTED
         assert lp.forget_key("openai") == ("this kernel",)
 

@@ -19,11 +19,11 @@ from llm_playground import _lifecycle, config
 from llm_playground._runtime import SharedJob, SharedJobs, progress
 from llm_playground.errors import ConfigError
 from llm_playground.events import Preparing
+from llm_playground.installation import INSTALL
 from llm_playground.providers import Endpoint
 from llm_playground.providers.local import huggingface, weights
 from llm_playground.providers.local.server import STARTING, join, servers
 
-INSTALL = "pip install xllamacpp"
 _CLEARLY_PATH = re.compile(r"[/~.]|[A-Za-z]:[\\/]|\\")
 
 
@@ -53,7 +53,9 @@ async def start(
                 case Endpoint(): ...
     """
     if not installed():
-        raise ConfigError(f"The embedded model needs xllamacpp: {INSTALL}", provider="local")
+        raise ConfigError(
+            f"The embedded model needs xllamacpp: {INSTALL['local']}", provider="local"
+        )
     source = _source(model_name)
     path = source.path
     if path is None:

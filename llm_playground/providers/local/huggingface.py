@@ -25,10 +25,10 @@ from typing import Any
 from llm_playground import config
 from llm_playground.errors import ConfigError
 from llm_playground.events import Preparing
+from llm_playground.installation import INSTALL
 from llm_playground.providers.local.server import send, start_python
 from llm_playground.redaction import redact, remember
 
-INSTALL = "pip install huggingface_hub"
 # This package can be imported only after the search path is set.
 _SERVE = """
 import json, sys
@@ -85,7 +85,7 @@ def fetch(
     """
     if importlib.util.find_spec("huggingface_hub") is None:
         raise ConfigError(
-            f"Models from Hugging Face need huggingface_hub: {INSTALL}", provider="local"
+            f"Models from Hugging Face need huggingface_hub: {INSTALL['hf']}", provider="local"
         )
     token = config.read("HF_TOKEN")
     if token:
