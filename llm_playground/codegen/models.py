@@ -7,7 +7,8 @@ may be missing is not null. A schema that models cannot express has none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from llm_playground.codegen.model_types import ModelWriter
@@ -105,23 +106,21 @@ def models_of(schema: Schema, taken: Iterable[str] = ()) -> Models:
     rebuilt = [name for name in writer.incomplete if name in writer.fields]
     if rebuilt:
         blocks.append("".join(f"{name}.model_rebuild()\n" for name in rebuilt))
-    preamble = _preamble(writer.used)
-    return Models("\n\n".join([*preamble, *blocks]), _imports(writer.used), result, value)
+    validators = _validators(writer.used)
+    used = writer.used.union(*(re.findall(r"\w+", source) for source in validators))
+    return Models("\n\n".join([*validators, *blocks]), _imports(used), result, value)
 
 
-def _preamble(used: set[str]) -> list[str]:
-    """The validators that models use; what these import is added to ``used``."""
+def _validators(used: Set[str]) -> list[str]:
+    """The source of the validators that models with these names use."""
+    needed = used | {"Whole"} if "Integer" in used else used
+    sources = {name: source for name, source in _VALIDATORS.items() if name in needed}
     if "Integer" in used:
-        used |= {"Annotated", "Whole"}
-    blocks = {name: source for name, source in _VALIDATORS.items() if name in used}
-    if "Integer" in used:
-        blocks["Whole"] += _INTEGER
-    text = "".join(blocks.values())
-    used |= {name for name in ("Any", "AfterValidator", "BeforeValidator") if name in text}
-    return [*blocks.values()]
+        sources["Whole"] += _INTEGER
+    return [*sources.values()]
 
 
-def _imports(used: set[str]) -> dict[str, tuple[str, ...]]:
+def _imports(used: Set[str]) -> dict[str, tuple[str, ...]]:
     names = sorted(used & _MODULES.keys())
     modules = sorted({_MODULES[name] for name in names})
     return {module: tuple(name for name in names if _MODULES[name] == module) for module in modules}

@@ -120,8 +120,10 @@ def test_functions_return_answers_and_repeat_failed_calls(side, server, runs):
                     assert (*case, json.loads(printed)) == (*case, answer)
 
 
-STRICTER = {**SCHEMA, "properties": {"city": {"type": "string"}, "level": {"maximum": 2}}}
-STRICTER["properties"]["level"]["type"] = "integer"
+STRICTER = {
+    **SCHEMA,
+    "properties": {"city": {"type": "string"}, "level": {"type": "integer", "maximum": 2}},
+}
 CAUGHT = """
 from pydantic import ValidationError
 try:

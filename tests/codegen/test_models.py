@@ -83,21 +83,8 @@ DEFINITIONS = {
 NAMES = st.sampled_from(
     [
         *("a", "b", "class", "json", "model_dump", "model_x", "_id", "__init__", "str", "Any"),
-        *(
-            "Field",
-            "Answer",
-            "Answer2",
-            "Tree",
-            "",
-            "é",
-            "ﬁ",
-            "fi",
-            "x²",
-            "copy",
-            "2",
-            "a b",
-            "a_b",
-        ),
+        *("Field", "Answer", "Answer2", "Tree", "", "é", "ﬁ", "fi", "x²", "copy", "2"),
+        *("a b", "a_b"),
         *("Integer", "NotNull", "__proto__", "self", "Town", "mro", "None", "validate", "\u3164"),
     ]
 )
