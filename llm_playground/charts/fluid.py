@@ -306,10 +306,11 @@ def _plot(drawn: str) -> str:
 def _time_labels(labels: Sequence[str], width: float | None) -> Iterator[str]:
     """Some of the labels below a plot; the middle of each is below the middle of its step."""
     every = math.ceil(len(labels) / _MOST_LABELS)
-    for number in range(every // 2, len(labels), max(every, 1)):
+    for place, number in enumerate(range(every // 2, len(labels), max(every, 1))):
         x = _share((number + 0.5) / len(labels), width)
+        second = ' class="llm-second"' if place % 2 else ""  # left out where there is little room
         yield (
-            f'<text x="{x}" y="{_PLOT + 17}" text-anchor="middle" fill-opacity="{_MUTED}">'
+            f'<text x="{x}" y="{_PLOT + 17}" text-anchor="middle" fill-opacity="{_MUTED}"{second}>'
             f"{escaped(labels[number])}</text>"
         )
 
