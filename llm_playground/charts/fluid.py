@@ -22,7 +22,7 @@ from llm_playground.charts.points import COLORS, round_values
 _INK, _PAPER = "#1f2328", "#ffffff"  # of a picture, which has no text around it
 _ROW, _BAR, _BASE = 36, 8, 13  # the height of a row, its bar, and the base line of its texts
 _LEFT, _TOP, _PLOT, _BOTTOM = 58, 12, 176, 24  # around and in a plot, in pixels
-_LABEL_CHARS = 46
+_LABEL_CHARS, _MOST_LABEL_CHARS = 46, 200  # in a picture of 640 pixels, and in a page
 _MOST_LABELS = 6
 AMBER, RED = "#B26A00", "#C4314B"
 FAINT, _MUTED = 0.14, 0.8
@@ -168,15 +168,29 @@ def _bar(row: Bar, top: float, most: float, width: float | None) -> str:
                 f'<rect x="{_share(left, width)}" y="{y:.0f}" width="{_share(size, width)}" '
                 f'height="{_BAR}" rx="2" fill="{part.color}"/>'
             )
-    label = escaped(shorten(row.label, _LABEL_CHARS))
-    drawn.append(f'<text x="0" y="{top + _BASE:.0f}">{label}</text>')
-    about = f' <tspan class="llm-dash-about" fill-opacity="{_MUTED}">{escaped(row.about)}</tspan>'
-    drawn.append(
-        f'<text x="{_share(1, width)}" y="{top + _BASE:.0f}" text-anchor="end">'
-        f"{escaped(row.text)}{about if row.about else ''}</text>"
-    )
+    drawn.append(_texts(row, top) if width is None else _texts_in_picture(row, top, width))
     target = f'<rect x="0" y="{top - 2:.0f}" width="100%" height="{_ROW - 4}" rx="3"'
     return _pressable(row, "".join(drawn), target) if width is None else "".join(drawn)
+
+
+def _texts(row: Bar, top: float) -> str:
+    """A bar's label and value, as HTML: a label without room for it ends in an ellipsis."""
+    about = f' <span class="llm-dash-about">{escaped(row.about)}</span>' if row.about else ""
+    return (
+        f'<foreignObject y="{top - 3:.0f}" width="100%" height="{_BASE + 7}"><div class="llm-row">'
+        f"<span>{escaped(shorten(row.label, _MOST_LABEL_CHARS))}</span>"
+        f"<span>{escaped(row.text)}{about}</span></div></foreignObject>"
+    )
+
+
+def _texts_in_picture(row: Bar, top: float, width: float) -> str:
+    """A bar's label and value, as SVG, which programs other than browsers show too."""
+    about = f' <tspan fill-opacity="{_MUTED}">{escaped(row.about)}</tspan>' if row.about else ""
+    return (
+        f'<text x="0" y="{top + _BASE:.0f}">{escaped(shorten(row.label, _LABEL_CHARS))}</text>'
+        f'<text x="{width:.1f}" y="{top + _BASE:.0f}" text-anchor="end">'
+        f"{escaped(row.text)}{about}</text>"
+    )
 
 
 def columns(title: str, steps: Sequence[Bar], write: Write) -> Drawing:

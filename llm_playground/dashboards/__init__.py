@@ -81,6 +81,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         tz: str,
         admin: bool,
         at: datetime | None,
+        section: str = "overview",
         open_run: Callable[[str], ipywidgets.Widget],
     ) -> None:
         self._figures = Figures(tz, at)
@@ -92,7 +93,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self._drawn = threading.Event()
         self._must_forget = False
         self.filter_bar = FilterBar(self._figures, given, self._on_filters, self.refresh)
-        self._state = State(self.filter_bar.filters())
+        self._state = State(self.filter_bar.filters(), self._known(section))
         self.board = Board(
             saved_id=self._saved.identity,
             sections=[[name, title] for name, title, _ in self._sections],
@@ -122,10 +123,15 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         Raises:
             InvalidParameterError: There is no such section.
         """
+        self._change(section=self._known(section))
+
+    def _known(self, section: str) -> str:
         if section not in self._cards_of:
             names = ", ".join(self._cards_of)
-            raise InvalidParameterError(f"A dashboard has the sections {names}, not {section!r}.")
-        self._change(section=section)
+            raise InvalidParameterError(
+                f"This dashboard has the sections {names}, not {section!r}. admin=True adds admin."
+            )
+        return section
 
     def refresh(self) -> None:
         """Read the run log again."""
@@ -272,7 +278,12 @@ _HANDLERS: dict[str, Callable[[Dashboard, object], None]] = {
 
 @checks_arguments("dashboard")
 def dashboard(
-    *, tz: str = "UTC", admin: bool = False, at: When | None = None, **filters: Unpack[Filters]
+    *,
+    tz: str = "UTC",
+    admin: bool = False,
+    section: str = "overview",
+    at: When | None = None,
+    **filters: Unpack[Filters],
 ) -> Dashboard:
     """Costs, speed, errors and possible savings of the run log, with filters and charts.
 
@@ -283,11 +294,13 @@ def dashboard(
         tz: The time zone of days and months, for example ``"Europe/Berlin"``.
         admin: Whether there is a section for those who look after a shared log: who spent what,
             all budgets, the audit log.
+        section: The section to begin with: ``overview``, ``quality``, ``savings``, ``runs`` or
+            ``admin``. A notebook that is executed without a browser saves this one.
         at: The moment that counts as now for the forecast and "7 days"; None is the clock's.
         **filters: The filters to begin with, see :class:`Filters`.
 
     Raises:
-        InvalidParameterError: ``tz``, ``at`` or a filter is invalid.
+        InvalidParameterError: ``tz``, ``section``, ``at`` or a filter is invalid.
 
     Example:
         >>> import llm_playground as lp
@@ -298,7 +311,7 @@ def dashboard(
     query.condition(filters, "duckdb")
     query.time_zone(tz)
     moment = None if at is None else query.span("at", at)[0]
-    return Dashboard(filters, tz=tz, admin=admin, at=moment, open_run=_playground)
+    return Dashboard(filters, tz=tz, admin=admin, at=moment, section=section, open_run=_playground)
 
 
 def _playground(run_id: str) -> ipywidgets.Widget:

@@ -39,6 +39,16 @@ OVERFLOWS = """() => [...document.querySelectorAll(
   .filter(one => one.scrollWidth > one.clientWidth + 1)
   .map(one => `${one.className}: ${one.scrollWidth} > ${one.clientWidth}`)"""
 
+# Texts of a chart, and of a line above a bar, that lie on each other.
+OVERLAPS = """() => [...document.querySelectorAll(".llm-chart > svg, .llm-row")].flatMap(one => {
+  const texts = [...one.querySelectorAll("text, :scope > span")]
+    .map(text => [text.textContent, text.getBoundingClientRect()]).filter(([, box]) => box.width);
+  return texts.flatMap(([name, a], place) => texts.slice(place + 1)
+    .filter(([, b]) => a.left < b.right - 1 && b.left < a.right - 1
+      && a.top < b.bottom - 3 && b.top < a.bottom - 3)
+    .map(([other]) => `${name} is on ${other}`));
+})"""
+
 
 @pytest.fixture(scope="module")
 def notebook(open_notebook, node_modules):
@@ -68,6 +78,7 @@ def take_pictures(notebook, name):
         for width in (800, 1400):
             notebook.page.set_viewport_size({"width": width, "height": 1400})
             notebook.expect_no(OVERFLOWS)
+            notebook.expect_no(OVERLAPS)
             shown = notebook.page.locator(".llm-dash").first
             shown.screenshot(path=SHOTS / f"dashboard-{name}-{width}-{theme.lower()}.png")
     notebook.page.evaluate(USE_THEME, "JupyterLab Light")
@@ -121,9 +132,10 @@ def test_no_section_breaks_a_rule_or_overflows(notebook):
         notebook.page.evaluate(OPEN_TABLES)
         if found := notebook.page.evaluate(RUN_AXE):
             broken[section] = found
-        for width in (800, 1400):
+        for width in (800, 1300):
             notebook.page.set_viewport_size({"width": width, "height": 1400})
             notebook.expect_no(OVERFLOWS)
+            notebook.expect_no(OVERLAPS)
         shown = notebook.page.locator(".llm-dash").first
         shown.screenshot(path=SHOTS / f"dashboard-{section}-tables.png")
     assert broken == {}

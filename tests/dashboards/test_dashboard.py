@@ -167,6 +167,8 @@ def test_an_error_is_one_line_and_the_next_change_recovers(filled, monkeypatch):
         ({"tz": "Mars"}, "takes a time zone"),
         ({"since": "soon"}, "since is 'soon'"),
         ({"status": "done"}, "completed"),
+        ({"section": "costs"}, "overview, quality, savings, runs, not 'costs'"),
+        ({"section": "admin"}, "admin=True"),
     ],
 )
 def test_wrong_arguments_are_one_line(log, arguments, message):
@@ -183,6 +185,12 @@ def test_the_saved_form_has_the_figures_without_scripts_and_styles(filled):
     assert "<script" not in html
     assert "style=" not in html
     assert "Runs: 40" in dashboard._saved.data["text/plain"]
+
+
+def test_a_notebook_without_a_browser_saves_the_section_it_asked_for(filled):
+    dashboard = lp.dashboard(section="admin", admin=True)
+    assert dashboard.section == dashboard.board.section == "admin"
+    assert "<h4>Audit log" in dashboard._saved.data["text/html"]
 
 
 def test_an_unknown_message_changes_nothing(filled):
