@@ -29,7 +29,7 @@ class Recording:
 
     @property
     def is_on(self) -> bool:
-        """Whether it has not been stopped."""
+        """Whether it still records calls."""
         return self._is_on
 
     def stop(self) -> None:

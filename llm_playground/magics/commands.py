@@ -231,7 +231,7 @@ def _selected(limit: int | None, min_rating: float | None, filters: Filters) -> 
     return found
 
 
-_recordings: list[Recording] = []  # those that %llm record has started
+_recording: Recording | None = None  # the one that %llm record has started
 
 
 def record(state: str | None) -> None:
@@ -239,13 +239,13 @@ def record(state: str | None) -> None:
 
     ``off`` also stops what ``lp.record()`` has started.
     """
+    global _recording
     from llm_playground import capture
 
-    if state == "on" and not any(one.is_on for one in _recordings):
-        _recordings.append(capture.record())
+    if state == "on" and (_recording is None or not _recording.is_on):
+        _recording = capture.record()
     elif state == "off":
         capture.stop_all()
-        _recordings.clear()
     if capture.is_recording():
         print("Calls of other libraries are recorded in the log. %llm record off stops it.")
     else:
@@ -254,8 +254,8 @@ def record(state: str | None) -> None:
 
 def stop_recording() -> None:
     """Stop what :func:`record` has started, as the extension is unloaded."""
-    while _recordings:
-        _recordings.pop().stop()
+    if _recording is not None:
+        _recording.stop()
 
 
 def replay(act: str | None) -> None:
