@@ -192,9 +192,16 @@ def _over_time(
         usage_table(unit.capitalize(), rows[::-1], "step"),
         note,
         pressed("unpriced") if "price" in note else "",
-        empty="" if rows else "No runs.",
+        empty="" if any(step.total for step in columns) else _without_cost(rows),
         is_wide=name == "days",
     )
+
+
+def _without_cost(rows: Sequence[Row]) -> str:
+    """Why there are no columns of costs."""
+    if not rows:
+        return "No runs."
+    return "These runs cost nothing." if total_of(rows)["cost_usd"] == 0 else "No price is known."
 
 
 def _model(row: Row) -> str:

@@ -91,7 +91,7 @@ def _times_card(name: str, title: str, frame: pd.DataFrame, columns: tuple[str, 
 
 
 def _failures_card(frame: pd.DataFrame) -> Card:
-    title = "Errors by kind"
+    title = "Errors and blocked runs by kind"
     bars, cells = [], []
     for row in frame.to_dict("records"):
         kind = " ".join(str(row[name]) for name in ("status", "error_type") if _is_text(row[name]))
@@ -173,9 +173,11 @@ def _waste_cells(name: str, text: str, runs: int, usd: float | None) -> Sequence
 
 
 def _retries_note(row: dict[Any, Any]) -> str:
-    saved = known(row["saved_usd"]) or 0.0
-    retries = int(row["retries"])
-    reused = formatting.count(int(row["reused_runs"]), "answer")
-    attempts = formatting.count(retries, "attempt")
-    amount = formatting.usd(saved)
-    return f"{attempts} repeated after a failure. {reused} reused, which saved {amount}."
+    """What was repeated and reused, as far as it occurred."""
+    retries, reused = int(row["retries"]), int(row["reused_runs"])
+    saved = formatting.usd(known(row["saved_usd"]) or 0.0)
+    notes = {
+        f"{formatting.count(retries, 'attempt')} repeated after a failure.": retries,
+        f"{formatting.count(reused, 'answer')} reused, which saved {saved}.": reused,
+    }
+    return " ".join(note for note, number in notes.items() if number)

@@ -128,6 +128,18 @@ def test_a_new_run_is_shown_after_the_next_change(filled):
     assert runs_of(dashboard) == 41
 
 
+@pytest.mark.parametrize(
+    ("cost_usd", "said"), [(0, "These runs cost nothing."), (None, "No price is known.")]
+)
+def test_runs_without_costs_have_a_sentence_instead_of_empty_axes(log, cost_usd, said):
+    add(log, at=NOW, cost_usd=cost_usd)
+    dashboard = made()
+    cards = {card.name: card for card in dashboard.cards()}
+    assert cards["days"].empty == cards["months"].empty == said
+    dashboard.show("quality")
+    assert not {card.name: card for card in dashboard.cards()}["waste"].note  # nothing repeated
+
+
 def test_an_empty_log_offers_generated_runs_and_says_how_to_remove_them(log):
     dashboard = made()
     assert dashboard.board.has_demo_button
