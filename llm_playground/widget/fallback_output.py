@@ -25,16 +25,16 @@ from llm_playground.widget import unattended
 
 # nbconvert and GitHub show this text too, so it begins with what helps there.
 _ADVICE = "Open this notebook in JupyterLab to see the playground."
-_QUESTION = "Is it open there?"
+_CASE = "If JupyterLab shows this text instead:"
 _REMEDY = (
-    "The playground's front end is not installed where JupyterLab runs. In that environment: "
-    "pip install anywidget, then reload the page. %%llm works without it."
+    "install the playground's front end where JupyterLab runs (pip install anywidget), then reload "
+    "the page. %%llm works without it."
 )
-TEXT = f"{_ADVICE} {_QUESTION} {_REMEDY}"
+TEXT = f"{_ADVICE} {_CASE} {_REMEDY}"
 NO_ANSWERS = "No answers yet. Run this cell to ask. lp.runs() lists what was asked for before."
 # Readers of a saved notebook need no more than the first sentence; the rest is folded.
 HTML = (
-    f'<div data-llm="notice"><p>{_ADVICE}</p>\n<details><summary>{_QUESTION}</summary>\n'
+    f'<div data-llm="notice"><p>{_ADVICE}</p>\n<details><summary>{_CASE}</summary>\n'
     f"<p>{escape(_REMEDY, quote=False)}</p></details></div>"
 )
 

@@ -105,7 +105,9 @@ class PanelRuns:
         self.shown: PanelRun | None = None
         self._changed_values: tuple[PanelRun | None, list[str]] = None, []
         self.display = Display(RunSession(0, (), notify), 0)
-        self.newest = self.display.session  # that sent last, else the restored one
+        self.newest = (
+            self.display.session
+        )  # that sent last, else the restored one, else the opened one
 
     def start(self, identity: Identity | None) -> None:
         """Keep the Runs from now on under the identity of the panel's draft."""
@@ -161,7 +163,7 @@ class PanelRuns:
                 self.save_soon()
             run.session, run.saved = session, saved
             run.form = form if run.form is None else run.form
-            if not is_opened:
+            if not (is_opened and self.newest.answers.runs()):
                 self.newest = session
             self.show(run, session)
         return session.answers.run_number

@@ -150,6 +150,8 @@ class AnswerRestorer:
             elif self._draft_store.current.answers or self._notebook is not None:
                 threading.Thread(target=self._restore, daemon=True).start()
                 return
+        else:
+            self.keep_in_notebook()
         self._done.set()
 
     def wait(self) -> None:
@@ -266,7 +268,7 @@ class AnswerRestorer:
         if whole or self._notebook is None:
             return _restored(draft, whole)
         found = find_in_notebook(Path(self._notebook), self._panel.name, self._cell_id)
-        if found is None:
+        if found is None or not found.draft.answers:  # those of a call with run= stay with it
             return None
         self._draft_store.adopt(found.draft)
         runs = found.stored_runs()

@@ -18,9 +18,9 @@ from playwright.sync_api import expect
 from tests.browser.pages import NotebookPage, serving
 
 SENTENCE = (
-    "Open this notebook in JupyterLab to see the playground. Is it open there? "
-    "The playground's front end is not installed where JupyterLab runs. In that environment: "
-    "pip install anywidget, then reload the page. %%llm works without it."
+    "Open this notebook in JupyterLab to see the playground. "
+    "If JupyterLab shows this text instead: install the playground's front end where JupyterLab "
+    "runs (pip install anywidget), then reload the page. %%llm works without it."
 )
 PLAYGROUND = "import llm_playground as lp\npg = lp.Playground(models=['local'])\npg"
 MAGIC = "%load_ext llm_playground\n%llm --max-tokens 8 Say hello."

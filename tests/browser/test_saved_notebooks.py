@@ -15,7 +15,7 @@ WIDTH = 1000
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # What JupyterLab, nbconvert and ipywidgets show in place of a widget that they cannot draw.
 MISSING = ("Error displaying widget", "Error creating widget", "Loading widget", "model_id")
-INSTALL = "front end is not installed"  # for people in JupyterLab, so it is folded
+INSTALL = "pip install anywidget"  # for people in JupyterLab, so it is folded
 BROKEN_IMAGES = "() => [...document.images].filter(one => !one.naturalWidth).map(one => one.src)"
 EMPTY_OUTPUTS = """() => [...document.querySelectorAll(".jp-OutputArea-child")]
   .filter(one => !one.innerText.trim() && !one.querySelector("img[src], svg"))

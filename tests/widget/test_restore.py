@@ -385,6 +385,20 @@ def test_retry_of_an_opened_run_is_kept_with_the_others(home):
     assert kept_ids(other) == now
 
 
+def test_the_notebook_keeps_opened_answers_and_they_stay_with_their_call(make, home, monkeypatch):
+    run = lp.ask("Say hello.", max_tokens=4)
+    path = home.parent / "letters.ipynb"
+    monkeypatch.setenv("JPY_SESSION_NAME", str(path))
+    panel = lp.Playground(run=run)
+    until(lambda: panel.saved_count)
+
+    kept = panel.fallback_output.output()["data"][MIME_TYPE]["runs"]
+    assert [row["run_id"] for row in kept] == [run.id]
+
+    end_kernel(panel, path)
+    assert make(path).results.empty
+
+
 def test_import_from_a_cell_executed_twice(colleague):
     first = lp.Playground("letters", models=["local"], max_tokens=8)
     ids = first.results.run_id.tolist()

@@ -16,6 +16,7 @@ CELLS = {
     "displayed": [PANEL + "pg", "pg.prompt = 'Say it again.'\npg.run()"],
     "run": [PANEL + "pg.run()\npg"],
     "run before": [PANEL + "pg.run()", "pg"],
+    "opened": ["lp.Playground(run=list(pg.results.run_id))"],
     "restored": ["lp.Playground('run', models='ollama:brief', prompt='Say hello.', n=2)"],
     "never run": [PANEL + "pg"],
     "fails": [PANEL + "display(pg)\npg.run()\n1 / 0"],
@@ -50,7 +51,8 @@ def test_the_file_has_the_answers(executed, name):
     assert [run["response_text"].strip() for run in runs] == [BRIEF, BRIEF]
     asked = "Say it again." if name == "displayed" else "Say hello."
     assert {run["user_prompt"] for run in runs} == {asked}
-    assert "not installed" not in answers["text/plain"]
+    assert "pip install" not in answers["text/plain"]
+    assert "not installed" not in panel["text/plain"]
 
 
 def test_a_panel_that_was_not_run_says_so(executed):
