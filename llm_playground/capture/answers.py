@@ -86,6 +86,15 @@ async def run_of(call: RecordedCall, wire_format: str, received: Received) -> Ru
     return _lost_run(call, received)
 
 
+async def text_so_far(call: RecordedCall, wire_format: str, received: Received) -> str:
+    """The text of a response that is still coming; empty if it cannot be read yet."""
+    try:
+        come = received.so_far()
+        return (await _run_of(call, wire_format, come, come.decoded())).text
+    except Exception:  # nothing is lost: it is read again at its end
+        return ""
+
+
 async def _run_of(
     call: RecordedCall, wire_format: str, received: Received, decoded: Decoded
 ) -> Run:

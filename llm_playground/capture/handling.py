@@ -33,6 +33,7 @@ from llm_playground.runlog.log import RunLog
 from llm_playground.types import Run
 
 _FLUSH_S = 5.0
+_TEXT_EVERY_S = 2.0
 _BLOCKING = (
     "Not sent: a blocking call on the loop of an async tool cannot wait for {what}. Use the "
     "library's async client there, or an ordinary function as the tool."
@@ -205,13 +206,27 @@ async def _sent(exchange: Exchange, call: RecordedCall, log: RunLog) -> Run:
     except asyncio.CancelledError as stopped:  # as below
         exchange.end(stopped)
     _start(log, call)
+    logging_text = asyncio.create_task(_log_text(exchange, call, log))
     try:
         received = await exchange.ended()
     except asyncio.CancelledError as stopped:  # the caller stopped while it was admitted
         exchange.end(stopped)
         received = exchange.received
+    finally:
+        logging_text.cancel()
     run = await answers.run_of(call, exchange.sent.target.wire_format, received)
     return _finish(log, call, run, reservation)
+
+
+async def _log_text(exchange: Exchange, call: RecordedCall, log: RunLog) -> None:
+    """Log the text of a stream as it comes, in case this process dies before its end."""
+    logged = 0
+    while call.streams and exchange.received.size_bytes <= LARGE_BYTES:
+        text = await answers.text_so_far(call, exchange.sent.target.wire_format, exchange.received)
+        if len(text) > logged:
+            log.text(call.run_id, text[logged:])
+            logged = len(text)
+        await asyncio.sleep(_TEXT_EVERY_S)
 
 
 async def _reserved(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter as now
 from typing import Any
 
@@ -80,6 +80,10 @@ class Received:
             self.lose(_too_long())
         else:
             self._chunks.append((now(), data))
+
+    def so_far(self) -> Received:
+        """What has come until now, of a response that has not ended."""
+        return replace(self, _chunks=list(self._chunks), _decoded=None)
 
     def lose(self, why: str) -> None:
         """Keep nothing of the response, neither what has come nor what will."""
