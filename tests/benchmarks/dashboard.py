@@ -1,8 +1,9 @@
 """Redraws of the dashboard on a large log: ``python tests/benchmarks/dashboard.py [ROWS] [URL]``.
 
-Makes a log of ROWS results (1,000,000), or uses the one at URL, and prints what each section takes
-to draw, its reading of the log included: first, after another filter, and again from what is kept.
-Best of five; ``cpu`` is what the process spent.
+Makes a log of ROWS results (1,000,000), on DuckDB or in the empty PostgreSQL database at URL, and
+prints what each section takes to draw, its reading of the log included: first, after another
+filter, and again from what is kept. Best of five; ``cpu`` is what this
+process spent.
 """
 
 import sys
@@ -14,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from llm_playground import config
 from llm_playground.dashboards import Dashboard
 from llm_playground.dashboards.figures import State
-from tests.benchmarks.many_runs import fill
+from tests.benchmarks.many_runs import copy_to_postgres, fill
 from tests.benchmarks.runlog_reports import best, say
 
 TIMES = 5
@@ -41,9 +42,11 @@ def redrawn(dashboard, state, *, is_kept=False):
 def main():
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory() as name:
-        url = sys.argv[2] if len(sys.argv) > 2 else str(Path(name) / "runs.duckdb")
-        if len(sys.argv) <= 2:
-            fill(url, rows)
+        url = made_at = str(Path(name) / "runs.duckdb")
+        fill(made_at, rows)
+        if len(sys.argv) > 2:
+            url = sys.argv[2]
+            copy_to_postgres(made_at, url)
         config.configure(log=url)
         dashboard = made()
         for section in SECTIONS:

@@ -6,6 +6,9 @@ Ids are in the order of time, as the package's own are; a year of runs of eight 
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 from llm_playground.runlog import open_log
 
 _FIRST_MS = 1_735_689_600_000  # 2025-01-01
@@ -60,3 +63,27 @@ def fill(path: str, rows: int, *, executions: bool = True) -> None:
     with duckdb.connect(path) as connection:
         for statement in statements:
             connection.execute(statement, {"rows": rows})
+
+
+def copy_to_postgres(path: str, url: str) -> None:
+    """Copy the results of a log that :func:`fill` made into the empty log at ``url``."""
+    import duckdb
+    import psycopg
+
+    open_log(url).migrate()
+    with (
+        duckdb.connect(path, read_only=True) as source,
+        psycopg.connect(url) as target,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        for table in ("prompts", "executions", "results"):
+            rows = Path(folder) / f"{table}.csv"
+            source.execute(f"COPY {table} TO '{rows}' (HEADER)")
+            with rows.open(encoding="utf-8") as lines:
+                columns = lines.readline().strip()
+                with target.cursor().copy(
+                    f"COPY {table} ({columns}) FROM STDIN (FORMAT csv)"
+                ) as to:
+                    while piece := lines.read(1 << 20):
+                        to.write(piece)
+            target.execute(f"ANALYZE {table}")
