@@ -22,6 +22,17 @@ def new_id() -> str:
     return _as_v7(ms << 80 | fraction << 64 | int.from_bytes(os.urandom(8)))
 
 
+def short_id(full: str) -> str:
+    """The beginning of an id, with which people name a run: its time in steps of 244 ns.
+
+    The first 8 digits are the same for all ids of a minute.
+
+    >>> len({short_id(new_id()) for _ in range(100)})
+    100
+    """
+    return full[:18]
+
+
 def id_from_hash(sha256_hex: str) -> str:
     """An id that depends on the hash only, so that all processes use the same one.
 

@@ -37,6 +37,7 @@ from llm_playground.dashboards.filter_bar import FilterBar
 from llm_playground.dashboards.saved_output import SavedOutput, saved_html, saved_text
 from llm_playground.demo import demo_runs
 from llm_playground.errors import InvalidParameterError, LLMError
+from llm_playground.ids import short_id
 from llm_playground.reports import query
 from llm_playground.reports.query import Filters, When, check_filters
 from llm_playground.reports.slices import Slice
@@ -318,4 +319,4 @@ def _playground(run_id: str) -> ipywidgets.Widget:
     """A playground with a run of the log."""
     from llm_playground import Playground  # the top level joins the two surfaces
 
-    return Playground(f"run {run_id[:8]}", run=run_id)
+    return Playground(f"run {short_id(run_id)}", run=run_id)

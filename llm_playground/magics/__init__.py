@@ -58,7 +58,7 @@ class LLMMagics(Magics):
             return None
         name, rest = asking(line)
         if name is None and not line.lstrip().startswith("-"):
-            run_command = command(line)
+            run_command = command(line, self._variables(local_ns))
             if run_command is not None:
                 return run_command()
         if name is not None and rest.strip() in ("", *chat.ACTS) and name == "chat":
@@ -85,8 +85,7 @@ class LLMMagics(Magics):
             print(help_text(command_name))
             return None
         shell, options, text = self._shell(), found.options, found.prompt
-        names: dict[str, object] = shell.user_ns
-        variables = names if local_ns is None or local_ns is names else {**names, **local_ns}
+        variables = self._variables(local_ns)
         earlier: Sequence[Turn] = ()
         if command_name == "chat":
             options = chat.options_of_turn(options)
@@ -101,8 +100,13 @@ class LLMMagics(Magics):
         if command_name == "chat" and isinstance(result, Run):
             chat.add(calls[0], result, options)
         if options.output:
-            names[options.output] = result
+            shell.user_ns[options.output] = result
         return result
+
+    def _variables(self, local_ns: Mapping[str, object] | None) -> Mapping[str, object]:
+        """The variables of the notebook, and of the function with the magic."""
+        names: dict[str, object] = self._shell().user_ns
+        return names if local_ns is None or local_ns is names else {**names, **local_ns}
 
     def _shell(self) -> InteractiveShell:
         if self.shell is None:  # IPython always registers magics on a shell

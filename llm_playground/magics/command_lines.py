@@ -13,18 +13,25 @@ import argparse
 import difflib
 import re
 import shlex
-from collections.abc import Callable, Sequence
+import string
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
 
+from llm_playground._validation import short_repr
 from llm_playground.export_formats import FORMATS
 from llm_playground.magics import chat, commands, documentation, saved_settings
 from llm_playground.magics.options import usage_error
+from llm_playground.types import Run
 
 _ID = re.compile(r"[0-9a-f]{6}[0-9a-f-]*\Z")
+_TAKES_IDS = ("show", "code")  # commands whose words may be variables with a run or its id
+_VARIABLE = re.compile(r"\{([^{}]+)\}|\{\{([^{}]+)\}\}|\$([A-Za-z_][\w.]*)")
+_NOT_FOUND = (KeyError, AttributeError, IndexError, TypeError, ValueError)
 _CLOSE = 0.7  # how similar a word must be to a command to be taken for a typo
 _SHORT = 2  # words after the first that read like arguments rather than a sentence
 _REFUSES_SHORT = ("budget", "use", "export")  # commands whose wrong arguments are no prompt
@@ -43,7 +50,12 @@ _ASK = "To ask a model that, write -- before it."
 def _run_id(word: str) -> str:
     """A word of ``%llm show``; other words make the line a prompt."""
     if word != "last" and not _ID.match(word):
-        raise argparse.ArgumentTypeError(f"{word!r} is no run's id")
+        raise argparse.ArgumentTypeError(
+            f"there is no variable {variable[variable.lastindex or 0]}"
+            if (variable := _VARIABLE.fullmatch(word))
+            else f"{short_repr(word)} is not the beginning of a run's id, which has six or more of "
+            "its characters; %llm runs lists ids"
+        )
     return word
 
 
@@ -120,7 +132,13 @@ COMMANDS: dict[str, Command] = {
     "show": Command(
         commands.show,
         "[RUN_ID ...]",
-        [("[RUN_ID ...]", "answers of the log in this cell: the newest, or these")],
+        [
+            (
+                "[RUN_ID ...]",
+                "answers of the log in this cell: the newest, or these; {name} or $name is a "
+                "variable with a run or its id",
+            )
+        ],
         [("ids", {"nargs": "*", "type": _run_id})],
         ("last",),
     ),
@@ -271,10 +289,12 @@ class _Parser(argparse.ArgumentParser):
     """A parser that raises a one-line error and never ends the process."""
 
     def error(self, message: str) -> NoReturn:
-        raise usage_error(message)
+        raise usage_error(message.removeprefix("argument ids: "))
 
 
-def command(line: str) -> Callable[[], object] | None:
+def command(
+    line: str, variables: Mapping[str, object] = MappingProxyType({})
+) -> Callable[[], object] | None:
     """The call of the command in a line, None when the line is a prompt.
 
     A line whose first word is a command but whose other words are not its arguments is a prompt,
@@ -283,7 +303,8 @@ def command(line: str) -> Callable[[], object] | None:
 
     A word close to a command is a typo of it if nothing, an option or the command's one argument
     follows; one close to ``keys`` also if two words follow, of which one may be a key. A command
-    with a question mark, such as ``models?``, is its help.
+    with a question mark, such as ``models?``, is its help. Words of :data:`_TAKES_IDS` may name
+    one of the variables.
 
     Raises:
         UsageError: It could be either; a mistyped command is not sent to a model and paid for.
@@ -302,6 +323,8 @@ def command(line: str) -> Callable[[], object] | None:
         _check_is_no_typo(name, words)
         return None
     known = COMMANDS[name]
+    if name in _TAKES_IDS:
+        words = [_value_of(word, variables) for word in words]
     try:
         values = _arguments(name, words)
     except UsageError as error:
@@ -311,11 +334,12 @@ def command(line: str) -> Callable[[], object] | None:
             ) from None
         is_short = name in _REFUSES_SHORT and _reads_like_command(words)
         is_argument = words[:1] and (words[0] in known.keywords or words[0].startswith("-"))
-        if len(words) > 1 and not is_argument and not is_short:
+        are_ids = name in _TAKES_IDS and all(map(_looks_like_id, words))
+        if len(words) > 1 and not is_argument and not is_short and not are_ids:
             return None
         expected = f"Write %llm {name} {known.syntax}"
         has_option = any(word.startswith("--") for word in words)
-        if words and (words[0] in known.keywords or has_option):
+        if words and (words[0] in known.keywords or has_option or name == "show"):
             expected += f" ({error})"
         if not known.syntax:
             expected = f"%llm {name} takes nothing after it"
@@ -360,6 +384,27 @@ def _arguments(name: str, words: Sequence[str]) -> dict[str, Any]:
     for argument, settings in COMMANDS[name].arguments:
         parser.add_argument(*argument.split(), **settings)
     return vars(parser.parse_intermixed_args(list(words)))
+
+
+def _value_of(word: str, variables: Mapping[str, object]) -> str:
+    """The value of a word ``{name}``, ``{{name}}`` or ``$name``; of a run, its id.
+
+    Attributes and items are read, and nothing is called. Other words stay as they are.
+
+    >>> _value_of("{ids[0]}", {"ids": ["019abc"]}), _value_of("$other", {})
+    ('019abc', '$other')
+    """
+    found = _VARIABLE.fullmatch(word)
+    if found is None:
+        return word
+    with suppress(*_NOT_FOUND):
+        value, _ = string.Formatter().get_field(found[found.lastindex or 0], (), variables)
+        return value.id if isinstance(value, Run) else str(value)
+    return word
+
+
+def _looks_like_id(word: str) -> bool:
+    return bool(_ID.match(word) or _VARIABLE.fullmatch(word))
 
 
 def _reads_like_command(words: Sequence[str]) -> bool:

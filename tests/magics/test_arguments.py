@@ -119,6 +119,14 @@ def test_a_word_that_is_near_no_command_is_a_prompt(line):
         ("restore x.duckdb", "Nothing was sent. Use lp.restore(...)."),
         ("import runs.json", "Nothing was sent. Use lp.import_runs(...)."),
         ("code last one two", "Write %llm code"),
+        (
+            "show 1234",
+            "Write %llm show [RUN_ID ...] ('1234' is not the beginning of a run's id, which has "
+            "six or more of its characters; %llm runs lists ids). To ask a model that, write --",
+        ),
+        ("show {rid}", "Write %llm show [RUN_ID ...] (there is no variable rid). To ask"),
+        ("show $rid {other}", "Write %llm show [RUN_ID ...] (there is no variable rid). To ask"),
+        ("code {rid} $rid", "Write %llm code [RUN_ID|last]"),
         ("code --lang curl", "Write %llm code"),
         ("export --fmt csv now", "Write %llm export"),
         ("export --min-rating high a.csv", "Write %llm export [--format NAME] [FILTERS] [PATH] ("),

@@ -527,9 +527,13 @@ def test_show_brings_an_answer_of_the_log_back(nb, serve):
 
     by_id = nb.run("get_ipython().run_line_magic('llm', f'show {both.runs[0].id}')")
     newest = nb.run("%llm show")
+    named = nb.run("rid = both.df.run_id[0]\n%llm show {rid}").html[-1]
 
     assert newest.html[-1].count("<strong>fine</strong>") == 2
     assert "<strong>fine</strong>" in by_id.html[-1]
+    for words in ("$rid", "{{rid}}", "{both.runs[0]}", "{both.df[run_id][0]}"):
+        assert nb.run(f"%llm show {words}").html[-1] == named
+    assert "hi" in nb.run("%llm code {rid}").text
     assert "no run" in str(nb.run("%llm show 0000000000").contents("error")).lower()
 
 

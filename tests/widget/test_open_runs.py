@@ -185,6 +185,20 @@ def test_ambiguous_prefix_is_an_error(home):
         lp.Playground(run=prefix)
 
 
+def test_the_id_in_the_heading_of_a_run_opened_from_the_dashboard_names_it(home):
+    lp.demo_runs(20)
+    run_id = lp.runs(limit=1).run_id[0]
+    board = lp.dashboard()
+    pressed = {"type": "press", "value": json.dumps({"run": run_id})}
+
+    board._on_message(None, pressed, [])
+
+    [opened] = board._playground.children
+    word, prefix = opened.name.split()
+    assert word == "run"
+    assert lp.Playground(run=prefix).results.run_id.tolist() == [run_id]
+
+
 def test_views_get_a_snapshot_of_a_run_opened_from_history(served, monkeypatch):
     messages = []
     pg, _ = served(Reply(openai_stream(["Answered."])))
