@@ -9,9 +9,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from decimal import Decimal
 
-from llm_playground import _lifecycle, formatting
+from llm_playground import _lifecycle, footer, formatting
 from llm_playground._validation import shorten
 from llm_playground.execution import Call
 from llm_playground.magics.options import OPTIONS, PromptOptions, usage_error
@@ -91,7 +90,9 @@ def add(call: Call, run: Run, options: PromptOptions) -> None:
 
 def act(name: str) -> None:
     """Take the last change back, or begin a new conversation; prints what stands then."""
-    if name == "reset":
+    if name == "reset" and not current().turns:
+        print(_summary(current()))
+    elif name == "reset":
         turns = formatting.count(len(current().turns), "turn")
         _states.append(Conversation())
         print(f"The chat of {turns} is over; %llm chat undo brings it back.")
@@ -134,13 +135,11 @@ def _summary(chat: Conversation) -> str:
         return "The chat is empty. %llm chat, then a text, begins it."
     runs = [run for _, run in chat.turns]
     counts = [None if run.usage is None else run.usage.total_tokens for run in runs]
-    costs = [run.cost_usd for run in runs]
     tokens = formatting.count(sum(n or 0 for n in counts), "token")
-    cost = formatting.usd(sum((c or Decimal(0) for c in costs), Decimal(0)))
     parts = [
         formatting.count(len(runs), "turn"),
         f"at least {tokens}" if None in counts else tokens,
-        f"at least {cost}" if None in costs else cost if any(costs) else "free",
+        footer.total_cost(runs),
     ]
     written = " ".join(_written(chat.options))
     end = f". {written}" if written else "."

@@ -83,6 +83,14 @@ def test_undo_takes_turns_and_resets_back(run, server):
     assert "no turn to take back" in run("%llm chat undo")
 
 
+def test_an_unknown_price_is_said_and_an_empty_chat_is_not_reset(run, server):
+    lp.configure(endpoints={"mine": f"{server.url}/v1"})
+    assert run("%llm chat reset").startswith("The chat is empty.")
+    assert "no turn to take back" in run("%llm chat undo")
+    run("%llm chat -m mine:tiny one")
+    assert run("%llm chat").startswith("Chat with mine:tiny: 1 turn, 16 tokens, price unknown.")
+
+
 @pytest.mark.parametrize("options", ["-n 2", "-m local -m openai:gpt-4o", "--prompt saved"])
 def test_a_turn_has_one_model_and_one_answer(run, server, options):
     with pytest.raises(UsageError, match="leave -n, further -m and --prompt out"):
