@@ -47,13 +47,23 @@ class Message:
 
     @property
     def text(self) -> str:
-        """All text parts, joined.
+        r"""All text parts: those of an answer joined as they came, all others as lines.
 
         >>> Message("user", (TextPart("a"), TextPart("b"))).text
-        'ab'
+        'a\nb'
         """
-        return "".join(part.text for part in self.content if isinstance(part, TextPart))
+        between = "" if self.role == "assistant" else "\n"
+        return between.join(part.text for part in self.content if isinstance(part, TextPart))
 
+    @property
+    def is_one_text(self) -> bool:
+        """Whether it is nothing but one text, or the pieces of one, or empty."""
+        is_text = all(isinstance(part, TextPart) and not part.original for part in self.content)
+        return is_text and (len(self.content) < 2 or self.role == "assistant")
+
+
+RECORDED = "recorded"
+"""The ``source`` of the executions of other libraries."""
 
 # The parameters that are mappings, empty where they are not set.
 MAPPINGS = frozenset({"extra", "headers"})
@@ -145,7 +155,8 @@ class Request:
 
     ``model`` is always resolved: ``provider:name``. ``endpoint`` is the base URL if it is not the
     provider's default; ``endpoint_settings`` are the headers and the query that it adds to every
-    request and that may change the answer.
+    request and that may change the answer. ``wire_format`` is that in which another program sent
+    it, whatever the provider's is; None for that of the provider.
     """
 
     model: str
@@ -155,6 +166,7 @@ class Request:
     schema: Schema | None = None
     endpoint: str | None = None
     endpoint_settings: Mapping[str, str] = field(default_factory=dict)
+    wire_format: str | None = None
     # What is computed from the request once, such as its body: so all read, and send, the same.
     derived: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

@@ -157,7 +157,7 @@ def _blocks(message: Message, *, cited: bool) -> list[dict[str, Any]]:
 
     Messages refuses empty blocks, and reasoning that it has not signed.
     """
-    if all(isinstance(part, TextPart) and part.original is None for part in message.content):
+    if message.is_one_text:
         return [{"type": "text", "text": message.text}] if message.text.strip() else []
     blocks = []
     for part in message.content:

@@ -159,7 +159,7 @@ def _contents(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
 
 def _parts(message: Message) -> list[dict[str, Any]]:
     """The parts in their order: with their originals, else in their plain form."""
-    if all(isinstance(part, TextPart) and part.original is None for part in message.content):
+    if message.is_one_text:
         return [{"text": message.text}] if message.text or message.role == "user" else []
     is_answer = message.role == "assistant"  # else a picture without bytes is an error
     content = (part for part in message.content if not (is_answer and images.is_gone(part)))

@@ -134,13 +134,12 @@ def _turns(message: Message, provider: str) -> Iterator[dict[str, Any]]:
         turn = openai_turns.sent_back(message)
         if turn is not None:
             yield turn
-    elif any(isinstance(part, (ImagePart, FilePart)) for part in message.content):
-        parts = [
-            _part(part, provider)
-            for part in message.content
-            if isinstance(part, (TextPart, ImagePart, FilePart))
-        ]
-        yield {"role": message.role, "content": parts}
+        return
+    content = [
+        part for part in message.content if isinstance(part, (TextPart, ImagePart, FilePart))
+    ]
+    if len(content) > 1 or not all(isinstance(part, TextPart) for part in content):
+        yield {"role": message.role, "content": [_part(part, provider) for part in content]}
     elif message.role != "tool" and (message.text or not results):
         yield {"role": message.role, "content": message.text}
 

@@ -157,7 +157,8 @@ def _is_content(part: Part) -> bool:
 
 
 def _content(message: Message) -> str | list[Item]:
-    if not any(isinstance(part, (ImagePart, FilePart)) for part in message.content):
+    content = [part for part in message.content if _is_content(part)]
+    if len(content) < 2 and all(isinstance(part, TextPart) for part in content):
         return message.text
     return [item for part in message.content for item in _input(part)]
 
