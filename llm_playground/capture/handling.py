@@ -76,7 +76,7 @@ def _refused_at_once(begun: Exchange) -> Substitute | None:
     wire_format, mode = begun.sent.target.wire_format, config.mode()
     if not begun.is_clean:
         try:
-            begun.warnings = rules.check(call_of(begun.sent), begun.sent)
+            begun.warnings = rules.check(call_of(begun.sent))
         except LLMError as error:
             return stored_responses.refusal(wire_format, 403, error)
         except ValueError:  # no call of a model; it is not logged
@@ -174,8 +174,8 @@ def _repeat(exchange: Exchange, call: RecordedCall, found: StoredAnswer, log: Ru
 
 async def _checked(call: RecordedCall, sent: Sent) -> tuple[str, ...]:
     if len(sent.body) > LARGE_BYTES:
-        return await asyncio.to_thread(rules.check, call, sent)
-    return rules.check(call, sent)
+        return await asyncio.to_thread(rules.check, call)
+    return rules.check(call)
 
 
 async def _translated(sent: Sent) -> RecordedCall:

@@ -8,17 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from llm_playground import config, ids, provenance
+from llm_playground import ids, provenance
 from llm_playground.capture import openai_bodies, recognition, vendor_bodies
 from llm_playground.capture.bodies import Body
 from llm_playground.capture.recognition import Target
 from llm_playground.catalog import estimates
+from llm_playground.config.endpoints import known_rows
 from llm_playground.providers import NO_KEY, Endpoint, wire_formats
 from llm_playground.redaction import remember
-from llm_playground.types import Execution, Parameters, Request
-
-SOURCE = "recorded"
-"""The ``source`` of the executions of other libraries."""
+from llm_playground.types import RECORDED, Execution, Parameters, Request
 
 _READERS: Mapping[str, Callable[[Mapping[str, Any]], Body]] = {
     "openai": openai_bodies.of_chat,
@@ -112,7 +110,7 @@ def _request(model: str, body: dict[str, Any], sent: Sent) -> Request:
     read = _READERS[sent.target.wire_format](body)
     headers = {name: sent.headers[name] for name in _WITH_EFFECT if name in sent.headers}
     parameters: Parameters = read.fields.parameters(headers)
-    row = config.rows().get(model.partition(":")[0])
+    row = known_rows().get(model.partition(":")[0])
     base_url = sent.target.base_url
     usual = () if row is None else (row.base_url, f"{row.base_url}/v1beta")
     request = Request(
@@ -122,6 +120,7 @@ def _request(model: str, body: dict[str, Any], sent: Sent) -> Request:
         tuple(read.fields.tools),
         read.fields.schema,
         None if base_url in usual else base_url,
+        wire_format=sent.target.wire_format,
     )
     wire_formats.set_body(request, body, _without_bytes(body))
     return request
@@ -145,7 +144,7 @@ def _execution(request: Request, sent: Sent) -> Execution:
         id=ids.new_id(),
         prompt_id=ids.id_from_hash(request.prompt_hash()),
         iterations=1,
-        source=SOURCE,
+        source=RECORDED,
         username=provenance.username(),
         started_at=sent.started_at,
         notebook=provenance.notebook(),

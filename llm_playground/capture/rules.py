@@ -19,7 +19,7 @@ def are_kept(sent: Sent) -> bool:
     return not secret_guard.suspects(sent.body.decode("utf-8", "replace"))
 
 
-def check(call: RecordedCall, sent: Sent) -> tuple[str, ...]:
+def check(call: RecordedCall) -> tuple[str, ...]:
     """The lines to warn the caller with.
 
     Raises:
@@ -28,7 +28,6 @@ def check(call: RecordedCall, sent: Sent) -> tuple[str, ...]:
     request = call.request
     policy = config.policy()
     if policy != Policy():
-        own_url = config.base_url(request.provider)
-        policy.check(request.model, own_url if request.endpoint is None else sent.target.base_url)
+        policy.check(request.model, request.endpoint)
         policy.check_headers(request.parameters.headers)
     return secret_guard.warnings_about(request)

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from llm_playground import config
 from llm_playground.codegen.placeholders import Placeholders
 from llm_playground.config import credentials, endpoint_fields
+from llm_playground.config.endpoint_table import EndpointRow
 from llm_playground.errors import InvalidParameterError, UnknownModelError
 from llm_playground.parts import FilePart, ImagePart, Part
 from llm_playground.providers.wire_formats import (
@@ -153,7 +154,7 @@ def prepare(
             the background, can be read as a stream only.
         UnknownModelError: Its provider is unknown.
     """
-    row = config.rows().get(request.provider)
+    row = _row_of(request)
     if row is None:
         raise UnknownModelError(
             f"No provider is known for {request.model}. configure(endpoints=...) adds one."
@@ -192,6 +193,16 @@ def prepare(
         attempts=config.settings().retry.attempts,
         note=None if redacted == encodable else _KEY_NOTE,
     )
+
+
+def _row_of(request: Request) -> EndpointRow | None:
+    """The row of the provider, or of the server to which another program sent the request."""
+    row = config.rows().get(request.provider)
+    if row is None and request.endpoint is not None and request.wire_format is not None:
+        return EndpointRow(
+            request.provider, request.provider, request.endpoint, request.wire_format
+        )
+    return row
 
 
 def _without_stream(body: dict[str, Any]) -> dict[str, Any]:

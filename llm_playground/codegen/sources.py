@@ -9,10 +9,12 @@ from typing import Any
 
 from llm_playground import _validation, config, provenance
 from llm_playground.catalog import capabilities
+from llm_playground.config.endpoints import known_rows
 from llm_playground.errors import ConfigError, InvalidParameterError, LLMError, TemplateError
 from llm_playground.inputs import inputs_from_json
 from llm_playground.parts import Part, TextPart
 from llm_playground.providers import wire_formats
+from llm_playground.redaction.pii import MASK
 from llm_playground.request import templates
 from llm_playground.request.messages import stored_conversation
 from llm_playground.request.parameters import parameters_from
@@ -22,12 +24,21 @@ from llm_playground.runlog import attachments, definitions, open_log
 from llm_playground.runlog.attachments import Attachment
 from llm_playground.runlog.reading import messages_of
 from llm_playground.runlog.rows import unpacked_row
-from llm_playground.types import Message, Parameters, Request, Run, Schema, Tool
+from llm_playground.types import (
+    RECORDED,
+    Message,
+    Parameters,
+    Request,
+    Run,
+    Schema,
+    Tool,
+)
 
 LAST = "last"
 
 _RUN = """
-SELECT r.id, r.prompt_hash, r.model, CAST(r.dropped_parameters AS VARCHAR) AS dropped,
+SELECT r.id, r.prompt_hash, r.model, e.source, e.wire_format, e.base_url,
+       CAST(r.dropped_parameters AS VARCHAR) AS dropped,
        p.system_prompt, p.user_prompt, CAST(p.messages AS VARCHAR) AS messages,
        CAST(p.parameters AS VARCHAR) AS parameters, CAST(p.tools AS VARCHAR) AS tools,
        p.schema_hash, p.texts_gz AS _prompt_gz, CAST(e.inputs AS VARCHAR) AS inputs
@@ -37,9 +48,15 @@ LEFT JOIN executions e ON e.id = r.execution_id LEFT JOIN prompts p ON p.id = e.
 _BY_ID = f"{_RUN} WHERE r.id = $run"
 _BY_IDS = f"{_RUN} WHERE r.id IN (SELECT unnest(CAST($ids AS VARCHAR[])))"
 _NEWEST = f"{_RUN} WHERE e.username = $run ORDER BY r.started_at DESC NULLS LAST, r.id DESC LIMIT 1"
-_INCOMPLETE = (
-    "The log holds less than was sent (tools and schema of an imported run, texts that privacy "
-    "masks, another base URL): this is what it holds."
+_LESS = "The log holds less than was sent: {what}."
+_UNKNOWN = "tools and schema (of an import), or headers and base URL of the endpoint, may differ"
+_NO_ADDRESS = (
+    "This call of another library is in the log without its address and API (it was imported from "
+    "a table, or logged by an older version): no code can send it to the same server."
+)
+_NO_KEY = (
+    "{host} is no provider of this kernel, so no key is sent. If it takes one, name it: "
+    'lp.configure(endpoints={{"NAME": {{"base_url": ..., "key_variable": ...}}}}).'
 )
 
 
@@ -157,18 +174,49 @@ def _logged_request(
 ) -> tuple[Request, str | None]:
     """The request of a logged run, and a note if the log holds less than was sent.
 
-    The log does not store the base URL, but the prompt's hash covers all that was sent: if the hash
-    matches with one of the known base URLs, the request is complete.
+    The prompt's hash covers all that was sent: if it matches with the base URL that the log has, or
+    with one of those known here, the request is complete.
+
+    Raises:
+        ConfigError: The prompt is not stored, or not where it was sent.
     """
+    if row["source"] == RECORDED and row["wire_format"] is None:
+        raise ConfigError(_NO_ADDRESS)
     found = stored.definitions
     tools, schema = definitions.tools_of(row, found), definitions.schema_of(row, found)
     schema = None if schema is None else restored(schema)
-    default = Request(model, _messages(row, stored), parameters, tools, schema)
-    current = wire_formats.at_endpoint(default)
-    for request in (current, default):
-        if row["prompt_hash"] is None or request.prompt_hash() == row["prompt_hash"]:
-            return request, None
-    return current, _INCOMPLETE
+    plain = Request(model, _messages(row, stored), parameters, tools, schema, row["base_url"])
+    if row["source"] == RECORDED:
+        requests = [replace(plain, wire_format=row["wire_format"])]
+    else:
+        current = wire_formats.at_endpoint(plain)
+        requests = [replace(current, endpoint=row["base_url"] or current.endpoint), plain]
+    hashes = [request.prompt_hash() for request in requests]
+    if row["prompt_hash"] is None or row["prompt_hash"] in hashes:
+        number = 0 if row["prompt_hash"] is None else hashes.index(row["prompt_hash"])
+        return _at_address(requests[number], None)
+    return _at_address(requests[0], _difference(row, stored))
+
+
+def _at_address(request: Request, note: str | None) -> tuple[Request, str | None]:
+    """The request of another program with the base URL of its vendor, if it went there."""
+    if request.wire_format is None:
+        return request, note
+    if request.provider not in config.rows():
+        note = " ".join(filter(None, [note, _NO_KEY.format(host=request.provider)]))
+    known = known_rows().get(request.provider)
+    if request.endpoint is None and known is not None:
+        request = replace(request, endpoint=known.base_url)
+    return request, note
+
+
+def _difference(row: Mapping[str, Any], stored: _Stored) -> str:
+    """What of a request differs from what was sent, as far as it is known."""
+    if any(one not in stored.definitions for one in definitions.hashes_in(row)):
+        return _LESS.format(what="tools or the schema are missing")
+    if MASK in json.dumps(messages_of(row), ensure_ascii=False) or MASK in row["parameters"]:
+        return _LESS.format(what=f"{MASK} stands for personal data or keys in its texts")
+    return _LESS.format(what=_UNKNOWN)
 
 
 def _messages(row: Mapping[str, Any], stored: _Stored) -> tuple[Message, ...]:

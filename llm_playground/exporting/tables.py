@@ -175,7 +175,7 @@ def _executions(rows: Sequence[Row]) -> Iterable[Row]:
             "started_at": min(run["started_at"] for run in runs),
             "completed_at": max(map(_end_time, runs)),
             "process": None,
-            "tool_use": None,
+            **dict.fromkeys(("tool_use", "wire_format", "base_url")),
         }
 
 

@@ -278,11 +278,13 @@ _OPENAI_APIS = {"responses": "openai-responses", "chat_completions": "openai"}
 def format_name(request: Request, address: str | None = None) -> str | None:
     """The name of the wire format in which a request is sent; None for an unknown provider.
 
-    It is that of the provider's row. Models of ``openai`` are called as ``configure(openai_api=)``
-    says, by default through Responses at OpenAI's own address, unless the request sets what only
-    Chat Completions takes. ``address`` is the base URL, where it is known better than by the
-    request.
+    It is that of the request or of the provider's row. Models of ``openai`` are called as
+    ``configure(openai_api=)`` says, by default through Responses at OpenAI's own address, unless
+    the request sets what only Chat Completions takes. ``address`` is the base URL, where it is
+    known better than by the request.
     """
+    if request.wire_format is not None:
+        return request.wire_format
     row = config.rows().get(request.provider)
     if row is None or request.provider != "openai" or row.wire_format != "openai":
         return None if row is None else row.wire_format

@@ -188,7 +188,7 @@ class Recorder:
                 prompt |= definitions.references(defined)
             rows = {
                 "prompt": private_prompt(prompt, privacy),
-                "execution": private_execution(execution_row(execution), privacy),
+                "execution": private_execution(execution_row(execution, request), privacy),
             }
             traced = _traced(rows, defined, request)
             with self._lock:

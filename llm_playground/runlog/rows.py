@@ -87,6 +87,8 @@ EXECUTION_COLUMNS: dict[str, str] = {
     "variables": "JSON",
     "inputs": "JSON",
     "tool_use": "JSON",
+    "wire_format": "VARCHAR",
+    "base_url": "VARCHAR",
 }
 RESULT_COLUMNS: dict[str, str] = {
     "id": "VARCHAR",
@@ -206,8 +208,8 @@ def prompt_row(run: Run, request: Request, prompt_hash: str) -> Row:
     }
 
 
-def execution_row(execution: Execution) -> Row:
-    """The row of ``executions`` for a running execution."""
+def execution_row(execution: Execution, request: Request) -> Row:
+    """The row of ``executions`` for a running execution of a request."""
     converted = {
         "status": "running",
         "completed_at": None,
@@ -216,6 +218,8 @@ def execution_row(execution: Execution) -> Row:
         "variables": dict(execution.variables) or None,
         "inputs": None if execution.inputs is None else execution.inputs.as_json(),
         "tool_use": None if execution.tool_use is None else execution.tool_use.as_json(),
+        "wire_format": request.wire_format,
+        "base_url": request.endpoint,
     }
     return _row(execution, EXECUTION_COLUMNS, converted)
 

@@ -341,6 +341,13 @@ _V6 += _runs_view("inputs", RATINGS)
 # `llm_playground.types.ToolUse`; NULL for all other executions.
 _V7 = "ALTER TABLE executions ADD COLUMN tool_use {json};"
 
+# Where a prompt was sent: `base_url`, NULL for the vendor's own; `wire_format`, in which another
+# program sent it, NULL for calls of this package.
+_V8 = """
+ALTER TABLE executions ADD COLUMN wire_format VARCHAR;
+ALTER TABLE executions ADD COLUMN base_url VARCHAR;
+"""
+
 # Which migrations were applied to a database.
 VERSIONS_TABLE = (
     "CREATE TABLE IF NOT EXISTS schema_migrations "
@@ -348,7 +355,7 @@ VERSIONS_TABLE = (
 )
 VERSION = "SELECT coalesce(max(version), 0) FROM schema_migrations"
 # Append only: version n is entry n - 1.
-_MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6, _V7)
+_MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6, _V7, _V8)
 NEWEST = len(_MIGRATIONS)
 
 # The tables of a backup, in the order in which they are restored.

@@ -13,8 +13,7 @@ import tempfile
 import llm_playground as lp
 from llm_playground.recording import numbers
 from tests.capture.callers import LIBRARIES, Loop
-from tests.capture.wire import answer
-from tests.providers.server import WireServer
+from tests.capture.wire import VendorServer, answer
 
 COLUMNS = (
     *("model", "status", "source", "response_text", "cost_usd", "saved_usd", "cached"),
@@ -25,7 +24,7 @@ COLUMNS = (
 def exercise(library: str) -> dict:
     """What becomes of each call of a library, by its name."""
     loop = Loop()
-    with WireServer(answer) as server:
+    with VendorServer(answer) as server:
         calls = LIBRARIES[library](server.url, loop)
         found = {name: _one(call, server) for name, call in calls.items()}
         loop.close()

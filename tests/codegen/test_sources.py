@@ -45,9 +45,21 @@ def test_code_of_a_run_is_code_of_its_request_at_its_address(openai):
 
 def test_a_run_keeps_its_address_when_the_base_url_changes(openai, monkeypatch):
     run = lp.ask("Say hello.", MODEL)
-    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    before = lp.code(run)
+    for other in ("http://127.0.0.1:9/v1", ""):
+        monkeypatch.setenv("OPENAI_BASE_URL", other)
+        assert lp.code(run) == lp.code(run.id) == before
+    assert f'base_url="{openai.url}/v1"' in before
 
-    assert INCOMPLETE in lp.code(run)  # where it went is nowhere stored
+
+def test_a_note_says_what_may_differ_if_the_log_has_another_hash(openai, monkeypatch):
+    run = lp.ask("Say hello.", MODEL)
+    lacks = "UPDATE executions SET base_url = NULL"
+    open_log().change(lambda session: session.execute(lacks))
+    monkeypatch.delenv("OPENAI_BASE_URL")
+
+    note = "headers and base URL of the endpoint, may differ."
+    assert lp.code(run).splitlines()[0].endswith(note)
 
 
 def test_last_is_the_newest_run_of_the_same_user(openai, monkeypatch):
@@ -100,7 +112,7 @@ def test_tools_and_schema_are_in_the_code_and_notes_say_if_the_log_lacks_them(
     log = open_log()
     log.change(lambda session: session.execute("DELETE FROM definitions"))
     first = lp.code(run, language).splitlines()[0]
-    assert INCOMPLETE in first
+    assert f"{INCOMPLETE}: tools or the schema are missing." in first
     assert first.startswith(("# ", "// "))
 
 
@@ -108,7 +120,7 @@ def test_notes_that_privacy_masked_the_text(openai):
     lp.configure(privacy={"redact": ["email"]})
     run = lp.ask("Write to ada@example.org.", MODEL)
 
-    assert INCOMPLETE in lp.code(run)
+    assert f"{INCOMPLETE}: [redacted] stands for personal data" in lp.code(run)
     assert "ada@" not in lp.code(run)
 
 
