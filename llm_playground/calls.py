@@ -25,7 +25,6 @@ from llm_playground.event_stream import Stream
 from llm_playground.execution import Call, Emit, Engine, Tally
 from llm_playground.inputs import Case
 from llm_playground.providers import wire_formats
-from llm_playground.recording import numbers
 from llm_playground.redaction import printable
 from llm_playground.request import secret_guard, templates
 from llm_playground.request.messages import Turn, checked_messages, conversation
@@ -40,7 +39,15 @@ from llm_playground.request.schemas import SchemaWarning, schema_from
 from llm_playground.request.secret_guard import Written
 from llm_playground.request.tables import inputs_of
 from llm_playground.request.tools import tools_from
-from llm_playground.types import Execution, Message, Request, Run, ToolExecution, ToolUse
+from llm_playground.types import (
+    CellExecution,
+    Execution,
+    Message,
+    Request,
+    Run,
+    ToolExecution,
+    ToolUse,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,7 @@ class CallOptions:
     source: str = "api"  # what makes the calls: "api", "magic" or "widget"
     tags: Iterable[str] = ()
     cell_id: str | None = None  # of the panel's cell; None is the cell that is being executed
+    cell_execution: CellExecution | None = None  # of the panel; None is the present one
     case: Case | None = None  # the row of a table that ``variables`` come from
 
     @classmethod
@@ -102,6 +110,8 @@ class CallOptions:
             execution = replace(execution, inputs=inputs)
         if self.cell_id is not None:
             execution = replace(execution, cell_id=self.cell_id)
+        if self.cell_execution is not None:
+            execution = replace(execution, cell_execution=self.cell_execution)
         calls: list[Call] = []
         for name in self.models:
             model = resolve_model(config.default_model() if name is None else name)
@@ -323,8 +333,7 @@ async def send(call: Call, emit: Emit) -> Run:
     budgets.cache.prefetch()
     own, mode = config.settings(), config.mode()
     engine = Engine(providers.connect, log, own.timeouts, own.retry, budgets)
-    if mode == "live" or (mode == "reuse" and call.fresh):
-        numbers.count(call.request)
+    if mode == "live":
         return await engine.execute(call, emit)
     return await _sent_or_repeated(engine, call, emit, mode)
 
@@ -445,6 +454,7 @@ def _execution(
         variables=variables,
         tags=tags,
         process=provenance.process(),
+        cell_execution=provenance.cell_execution(),
     )
 
 

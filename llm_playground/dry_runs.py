@@ -175,10 +175,11 @@ def _answer(call: Call, calls: int) -> str:
     recorded, logged = stored_answers(request)
     if call.fresh:
         return "The answer would be a new one, as fresh asks for."
-    key, prompt_hash = key_of(request), request.prompt_hash()
-    wanted = range(1, calls + 1)
-    in_file = {n for n in wanted if numbers.made(key) + n in recorded}
-    in_log = {n for n in wanted if numbers.made(prompt_hash) + n <= logged}
+    cell = call.execution.cell_execution
+    by_key = numbers.following(key_of(request), cell, calls)
+    by_hash = numbers.following(request.prompt_hash(), cell, calls)
+    in_file = {place for place, number in enumerate(by_key) if number in recorded}
+    in_log = {place for place, number in enumerate(by_hash) if number <= logged}
     if mode in ("live", "record"):
         stored = "; an equal run is in the log, which mode reuse answers from" if logged else ""
         return f"The answer would come from the model (mode {mode}){stored}."
@@ -187,8 +188,11 @@ def _answer(call: Call, calls: int) -> str:
     if len(found) == calls:
         return f"The answer would come from {where} (mode {mode}), at no cost."
     missing = "sent to the model" if mode == "reuse" else "refused, since no answer is stored"
+    used = (logged if mode == "reuse" else max(logged, len(recorded))) - len(found)
+    beside = f", beside {used:,} that earlier calls of this kernel have used" if used else ""
     return (
-        f"{len(found)} of {calls} answers are stored (mode {mode}); the others would be {missing}."
+        f"{len(found)} of {calls} answers are stored (mode {mode}){beside}; the others would be "
+        f"{missing}."
     )
 
 

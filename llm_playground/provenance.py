@@ -19,6 +19,7 @@ from typing import Any
 
 from llm_playground import _lifecycle, config, ids
 from llm_playground._files import read_regular
+from llm_playground.types import CellExecution
 
 
 def username() -> str:
@@ -38,11 +39,21 @@ def notebook() -> str | None:
 
 def cell_id() -> str | None:
     """The id of the cell being executed, None outside a notebook."""
+    current = cell_execution()
+    return None if current is None else current.cell_id
+
+
+def cell_execution() -> CellExecution | None:
+    """The present execution of a cell; None outside a notebook or where the cell has no id.
+
+    JupyterLab and Notebook send ids of cells; nbclient and IPython's terminal do not.
+    """
     kernel = _kernel()
     if kernel is None:
         return None
-    cell: object = kernel.get_parent("shell").get("metadata", {}).get("cellId")
-    return cell if isinstance(cell, str) else None
+    request = kernel.get_parent("shell")
+    cell: object = request.get("metadata", {}).get("cellId")
+    return CellExecution(cell, request["header"]["msg_id"]) if isinstance(cell, str) else None
 
 
 def in_kernel() -> bool:

@@ -389,11 +389,21 @@ class ToolUse:
 
 
 @dataclass(frozen=True, slots=True)
+class CellExecution:
+    """One execution of a notebook's cell; ``id`` is that of the front end's request."""
+
+    cell_id: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Execution:
     """One prompt sent ``iterations`` times, with its origin.
 
-    ``variables`` has the SHA-256 in hex of each template value by its name, ``inputs`` the values.
-    ``process`` identifies the process, see :func:`llm_playground.provenance.process`.
+    ``cell_execution`` is the one that the calls belong to where stored answers are numbered; it is
+    not logged. Of a panel, it may be of another cell than ``cell_id``. ``variables`` has the
+    SHA-256 in hex of each template value by its name, ``inputs`` the values. ``process`` identifies
+    the process, see :func:`llm_playground.provenance.process`.
     """
 
     id: str
@@ -410,6 +420,7 @@ class Execution:
     process: str | None = None
     inputs: Inputs | None = None
     tool_use: ToolUse | None = None
+    cell_execution: CellExecution | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -100,15 +100,14 @@ def test_it_says_where_the_answer_would_come_from(serve, tmp_path):
     lp.configure(mode="record", recording=str(tmp_path / "a.yaml"))
     lp.ask("hi", "openai:gpt-4o")
     assert "an equal run is in the log" in answer()
-    lp.configure(mode="reuse")
-    assert answer().startswith("0 of 1 answers are stored")  # this kernel had the first
-    lp.configure(mode="replay")
-    assert "the others would be refused" in answer()
-    assert answer(fresh=True) == "The answer would be a new one, as fresh asks for."
-    from llm_playground.recording import numbers
-
-    numbers.reset()
+    others = {"reuse": "sent to the model", "replay": "refused, since no answer is stored"}
     for mode, where in (("reuse", "the log"), ("replay", "the recording")):
         lp.configure(mode=mode)
         expected = f"The answer would come from {where} (mode {mode}), at no cost."
         assert (answer(), answer()) == (expected, expected)
+        assert lp.ask("hi", "openai:gpt-4o").cached
+        assert answer() == (
+            f"0 of 1 answers are stored (mode {mode}), beside 1 that earlier calls of this kernel "
+            f"have used; the others would be {others[mode]}."
+        )
+    assert answer(fresh=True) == "The answer would be a new one, as fresh asks for."

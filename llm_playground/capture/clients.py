@@ -242,6 +242,7 @@ def _begun(method: str, url: str, headers_and_body: _HeadersAndBody) -> Exchange
             {name.lower(): value for name, value in headers.items()},
             datetime.now(UTC),
             provenance.cell_id(),
+            provenance.cell_execution(),
             recognition.library(),
             tuple(tag for one in _active for tag in one.tags),
             next((one.override for one in _active if one.override is not None), None),

@@ -25,7 +25,6 @@ from llm_playground.capture.stored_responses import Substitute
 from llm_playground.config.options import Mode
 from llm_playground.errors import BudgetExceededError, ConfigError, InvalidParameterError, LLMError
 from llm_playground.execution.run_builder import RunBuilder
-from llm_playground.recording import numbers
 from llm_playground.recording.entries import StoredAnswer
 from llm_playground.redaction import redact
 from llm_playground.runlog import open_log
@@ -135,7 +134,6 @@ async def _call(exchange: Exchange, log: RunLog | None) -> None:
             exchange.admit(refusal(403, error))
             return
     if mode == "live":
-        numbers.count(call.request)
         await _sent(exchange, call, log)
     else:
         await _stored_or_sent(exchange, call, log, mode)

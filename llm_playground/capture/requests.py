@@ -16,7 +16,7 @@ from llm_playground.catalog import estimates
 from llm_playground.config.endpoints import known_rows
 from llm_playground.providers import NO_KEY, Endpoint, wire_formats
 from llm_playground.redaction import remember
-from llm_playground.types import RECORDED, Execution, Parameters, Request
+from llm_playground.types import RECORDED, CellExecution, Execution, Parameters, Request
 
 _READERS: Mapping[str, Callable[[Mapping[str, Any]], Body]] = {
     "openai": openai_bodies.of_chat,
@@ -44,6 +44,7 @@ class Sent:
     headers: Mapping[str, str]
     started_at: datetime
     cell_id: str | None = None
+    cell_execution: CellExecution | None = None
     library: str | None = None
     tags: tuple[str, ...] = ()
     override: str | None = None
@@ -151,6 +152,7 @@ def _execution(request: Request, sent: Sent) -> Execution:
         cell_id=sent.cell_id,
         tags=_distinct((*library, *sent.tags)),
         process=provenance.process(),
+        cell_execution=sent.cell_execution,
     )
 
 

@@ -37,7 +37,7 @@ from llm_playground.redaction import Secret
 _settings = Settings()
 _lifecycle.register_state(globals(), "_settings", Settings)
 _NO_POLICY = Policy()
-_concurrency_listeners: list[Callable[[], None]] = []
+_listeners: list[tuple[str, Callable[[], None]]] = []
 
 
 @checks_arguments("configure")
@@ -89,7 +89,8 @@ def configure(
         mode: ``live`` sends every call; ``reuse`` answers the k-th identical request of this
             kernel from the k-th stored answer and sends if there is none; ``record`` sends every
             call and keeps its answer in the recording file; ``replay`` answers from that file, else
-            from the log, and never sends.
+            from the log, and never sends. A cell that is executed again counts as before. Another
+            mode counts from 1.
         reuse_from: The users whose stored answers are used: ``me`` or ``everyone``.
         recording: The recording file, a path that ends in ``.yaml``; None, as at first, for
             ``recordings/NAME.yaml`` beside the notebook or script.
@@ -180,9 +181,10 @@ def configure(
         for name, (value, read) in with_none.items()
         if value is not ...
     }
-    _settings = replace(_settings, **changes)  # another thread may have changed others
-    if concurrency is not None:
-        for listener in _concurrency_listeners:
+    before = _settings  # another thread may have changed others since `own`
+    _settings = replace(before, **changes)
+    for setting, listener in _listeners:
+        if getattr(_settings, setting) != getattr(before, setting):
             listener()
     audited = {"log": log and log_place(str(log)), "log_group": log_group, "privacy": privacy}
     audited |= {"prices": prices, "endpoints": endpoints, "secret_guard": secret_guard}
@@ -296,12 +298,12 @@ def may_ask(provider: str) -> bool:
     return False
 
 
-def on_new_concurrency(listener: Callable[[], None]) -> None:
-    """Call ``listener`` after each change of the concurrency, on the thread that made it.
+def on_change(setting: str, listener: Callable[[], None]) -> None:
+    """Call ``listener`` after :func:`configure` has changed a setting, on the thread of that.
 
-    The limiter, which depends on this module, uses it to start queued calls.
+    Modules that depend on this one use it, such as the limiter to start queued calls.
     """
-    _concurrency_listeners.append(listener)
+    _listeners.append((setting, listener))
 
 
 def home() -> Path:

@@ -478,5 +478,5 @@ def _forget() -> None:
     _schedulers, _lock = WeakKeyDictionary(), threading.Lock()
 
 
-config.on_new_concurrency(wake)
+config.on_change("concurrency", wake)
 _lifecycle.register(after_fork_in_child=_forget)

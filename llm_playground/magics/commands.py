@@ -275,7 +275,8 @@ def replay(act: str | None) -> None:
         numbers.reset()
     elif act == "prune":
         try:
-            removed, kept = kernel.prune(path := kernel.path_to_record())
+            path = kernel.path_to_write("Nothing was removed")
+            removed, kept = kernel.prune(path)
         except OSError as error:
             raise ConfigError(f"{path} cannot be written ({error.strerror}).") from error
         print(f"{count(removed, 'unused answer')} removed, {kept} kept.")

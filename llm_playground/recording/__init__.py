@@ -10,7 +10,8 @@ An answer in the background that is resumed goes through :func:`resumed`.
 
 A recording file (:mod:`~llm_playground.recording.file`) has entries of a kind
 (:mod:`~llm_playground.recording.entries`); calls are one. The k-th identical request of a kernel
-gets the k-th answer, and the iterations of one execution theirs by their numbers.
+gets the k-th answer, the iterations of one execution theirs by their numbers, and a cell that is
+executed again the same ones (:mod:`~llm_playground.recording.numbers`).
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ async def stored_or_sent(
 
 
 def count_fresh(request: Request, execution: Execution, iteration_number: int) -> None:
-    """Count a call that is sent in mode ``replay`` too, as it was counted when it was recorded."""
+    """Count a call that is sent whatever is stored, so that later ones get later answers."""
     for key in (entries.key_of(request), request.prompt_hash()):
         numbers.of_iteration(key, execution, iteration_number)
 
@@ -129,10 +130,12 @@ def _miss(request: Request, key: str, number: int) -> ConfigError:
     """The error about a request without an answer: the closest stored one, and what differs."""
     paths = _recordings()
     found = [one for path in paths for one in kernel.file(path).read().entries if one.kind == CALL]
-    own = next((one for one in found if one.key == key), None)
+    stored_each = [len(one.answers) for one in found if one.key == key]
+    with suppress(RunLogError):
+        stored_each.append(log_answers.number_of(request))
     record = 'record it with lp.configure(mode="record")'
-    if own is not None:
-        has = count(len(own.answers), "answer")
+    if any(stored_each):
+        has = count(max(stored_each), "answer")
         return ConfigError(
             f"Replay has {has} for this prompt to {request.model}, and this is call {number} of it "
             "in this kernel. Restart the kernel or run %llm replay on to begin again, or "
@@ -144,7 +147,7 @@ def _miss(request: Request, key: str, number: int) -> ConfigError:
     if not stored:
         where = "the log"
         with suppress(RunLogError):
-            stored = list(log_answers.asked_before(request.model))
+            stored = list(log_answers.asked_before(request))
     closest = matching.closest(wanted, stored)
     line = f"No answer is stored for this prompt to {request.model}, and replay never sends. "
     if closest is not None:
@@ -172,7 +175,7 @@ async def recorded(
         ConfigError: It cannot be recorded; nothing was sent.
     """
     _check_privacy("recorded")
-    path, key = kernel.path_to_record(), entries.key_of(request)
+    path, key = kernel.path_to_write("Nothing was sent"), entries.key_of(request)
     number = numbers.of_iteration(key, execution, iteration_number)
     numbers.of_iteration(request.prompt_hash(), execution, iteration_number)
     return await _recorded(path, request, number, emit, send, response)
@@ -197,7 +200,7 @@ async def resumed(
     if config.mode() != "record":
         return await send(emit)
     _check_privacy("recorded")
-    path, key = kernel.path_to_record(), entries.key_of(request)
+    path, key = kernel.path_to_write("Nothing was sent"), entries.key_of(request)
     number = kernel.use().interrupted.get(run_id)
     if number is None:
         entry = (await asyncio.to_thread(kernel.file(path).read)).find(CALL, key)

@@ -89,17 +89,18 @@ def _script() -> str | None:
     return str(Path(path).absolute()) if is_script else None
 
 
-def path_to_record() -> Path:
-    """The file to record in.
+def path_to_write(otherwise: str) -> Path:
+    """The recording of this notebook or script.
 
     Raises:
-        ConfigError: Its name is not known here.
+        ConfigError: Its name is not known here; the message begins with ``otherwise``.
     """
     path = own_path()
     if path is None:
         raise ConfigError(
-            "Nothing was sent: where to record is not known, as this kernel does not know its "
-            'notebook. Set lp.configure(recording="recordings/NAME.yaml").'
+            f"{otherwise}: this kernel does not know its notebook, and so not its recording. Set "
+            "the environment variable LLM_PLAYGROUND_RECORDING=recordings/NAME.yaml, or "
+            'lp.configure(recording="recordings/NAME.yaml").'
         )
     return path
 

@@ -1,7 +1,7 @@
 """Answers of the log: the k-th identical request gets the k-th stored answer of the same user.
 
-``Restart & Run All`` costs nothing, the same cell run twice sends again, and a loop of ten calls
-stays ten answers. Requests are identical if their
+``Restart & Run All`` and a cell that is executed again cost nothing, and a loop of ten calls stays
+ten answers. Requests are identical if their
 :meth:`llm_playground.types.Request.prompt_hash` is.
 """
 
@@ -50,7 +50,7 @@ FROM prompts p JOIN (
   WHERE status IN ('completed', 'partial') AND (username = $username OR $everyone)
   GROUP BY prompt_id
 ) e ON e.prompt_id = p.id
-WHERE p.selected_model IS NOT NULL
+WHERE p.selected_model IS NOT NULL AND p.prompt_hash IS DISTINCT FROM $hash
 ORDER BY p.selected_model = $model DESC, e.asked_at DESC NULLS LAST, p.id DESC LIMIT 200
 """
 
@@ -144,14 +144,15 @@ def number_of(request: Request) -> int:
     return int(row["answers"])
 
 
-def asked_before(model: str) -> list[JSON]:
-    """The newest described requests that have an answer of this user, those to a model first.
+def asked_before(request: Request) -> list[JSON]:
+    """The newest other described requests of this user with an answer, those to its model first.
 
     Raises:
         RunLogError: The log cannot be read.
     """
     values = {
-        "model": model,
+        "hash": request.prompt_hash(),
+        "model": request.model,
         "username": provenance.username(),
         "everyone": config.settings().reuse_from == "everyone",
     }

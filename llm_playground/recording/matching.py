@@ -120,7 +120,7 @@ def explained(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     if more := len(found) - len(shown):
         shown.append(count(more, "more difference"))
     if not found:
-        shown = ["differs in what is masked, shortened or left out in the recording"]
+        shown = ["differs in what is masked, shortened or left out there"]
     return "; ".join([*same, *shown])
 
 

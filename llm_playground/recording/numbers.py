@@ -1,34 +1,55 @@
-"""Which of the identical requests of this kernel a call is: the k-th one gets the k-th answer."""
+"""Which of its identical requests a call is: the k-th one gets the k-th answer.
+
+The identical requests of a kernel have the numbers 1, 2, ... A cell keeps the numbers of its
+requests, so that it gets the same answers when it is executed again; requests outside of a cell
+with an id, such as those of a script, get a new number each time. A change of the mode begins
+again, as a new kernel does.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from llm_playground import _lifecycle
-from llm_playground.types import Execution, Request
+from llm_playground import _lifecycle, config
+from llm_playground.types import CellExecution, Execution
 
-_counts: Counter[str] = Counter()
-# How many requests were made before an execution, by hash and execution, until its last call.
-_first: dict[tuple[str, str], list[int]] = {}
+
+@dataclass(slots=True)
+class _Numbers:
+    """The numbers of this kernel; a key identifies a request."""
+
+    given: Counter[str] = field(default_factory=Counter)  # how many, by key
+    of_cells: dict[tuple[str, str], list[int]] = field(default_factory=dict)  # by key and cell
+    # How many of them an execution of the cell has used, by key and its id.
+    used: Counter[tuple[str, str]] = field(default_factory=Counter)
+    # By key and execution, until its last call: the numbers, and how many calls have begun.
+    begun: dict[tuple[str, str], tuple[Sequence[int], int]] = field(default_factory=dict)
+
+
+_numbers = _Numbers()
+_lifecycle.register_state(globals(), "_numbers", _Numbers)
 
 
 def reset() -> None:
     """Forget the requests of this kernel, as a restart does."""
-    _counts.clear()
-    _first.clear()
+    global _numbers
+    _numbers = _Numbers()
 
 
 _lifecycle.register(after_fork_in_child=reset)
+config.on_change("mode", reset)
 
 
-def count(request: Request) -> None:
-    """Count a request of this kernel that is sent, whatever is stored."""
-    _counts[request.prompt_hash()] += 1
-
-
-def made(key: str) -> int:
-    """How often a request was made in this kernel; ``key`` is its hash or identifies it."""
-    return _counts[key]
+def following(key: str, cell: CellExecution | None, calls: int) -> Sequence[int]:
+    """The numbers that the next calls with a request would have; nothing is counted."""
+    again: Sequence[int] = ()
+    if cell is not None:
+        used = _numbers.used[key, cell.id]
+        again = _numbers.of_cells.get((key, cell.cell_id), [])[used : used + calls]
+    first = _numbers.given[key] + 1
+    return [*again, *range(first, first + calls - len(again))]
 
 
 def of_iteration(key: str, execution: Execution, iteration_number: int) -> int:
@@ -37,11 +58,21 @@ def of_iteration(key: str, execution: Execution, iteration_number: int) -> int:
     ``key`` identifies its request.
     """
     place = key, execution.id
-    if place not in _first:
-        _first[place] = [_counts[key], 0]
-        _counts[key] += execution.iterations
-    before, calls = _first[place]
-    _first[place][1] = calls + 1
-    if calls + 1 >= execution.iterations:
-        del _first[place]
-    return before + iteration_number
+    numbers, calls = _numbers.begun.pop(place, ((), 0))
+    numbers = numbers or _taken(key, execution)
+    if calls + 1 < execution.iterations:
+        _numbers.begun[place] = numbers, calls + 1
+    return numbers[iteration_number - 1]
+
+
+def _taken(key: str, execution: Execution) -> Sequence[int]:
+    """New numbers for the calls of an execution, or those that its cell has already."""
+    cell, calls = execution.cell_execution, execution.iterations
+    numbers = following(key, cell, calls)
+    _numbers.given[key] = max(_numbers.given[key], *numbers)
+    if cell is not None:
+        used = _numbers.used[key, cell.id]
+        of_cell = _numbers.of_cells.setdefault((key, cell.cell_id), [])
+        of_cell[used : used + calls] = numbers
+        _numbers.used[key, cell.id] = used + calls
+    return numbers

@@ -117,6 +117,7 @@ class Playground(Panel):
     ) -> None:
         controls.check_name(name, models)
         self.cell_id = provenance.cell_id()  # views' messages do not name their cell
+        self.cell_execution = provenance.cell_execution()
         self.lock = threading.RLock()
         self._choices_lock = threading.Lock()
         self.fallback_output = FallbackOutput()
@@ -179,13 +180,11 @@ class Playground(Panel):
             ConfigError: Nothing was sent; the panel shows the same message.
             BudgetExceededError: Nothing was sent: it could cost more than ``confirm_above_usd``.
         """
-        self._start_run(RunRequest(override=override))
-        self._complete_output()
+        self._run_from_code(RunRequest(override=override))
 
     def try_one(self, *, override: str | None = None) -> None:
         """Start the first call of the form alone; otherwise as :meth:`run`."""
-        self._start_run(RunRequest(one=True, override=override))
-        self._complete_output()
+        self._run_from_code(RunRequest(one=True, override=override))
 
     def stop(self) -> None:
         """Stop every answer that is still running. The text so far is kept."""
@@ -309,6 +308,11 @@ class Playground(Panel):
 
         if unattended.is_unattended():
             unattended.at_cell_end(complete, wait)
+
+    def _run_from_code(self, request: RunRequest) -> None:
+        self.cell_execution = provenance.cell_execution() or self.cell_execution
+        self._start_run(request)
+        self._complete_output()
 
     def _start_run(self, request: RunRequest) -> None:
         self._check_idle()

@@ -25,7 +25,7 @@ from llm_playground.request.parameters import parameters_from
 from llm_playground.request.prompts import Prompt
 from llm_playground.request.tables import case_label
 from llm_playground.request.templates import edited_message, escaped
-from llm_playground.types import Message
+from llm_playground.types import CellExecution, Message
 from llm_playground.widget.answer_labels import (
     NO_LABEL,
     AnswerLabel,
@@ -65,6 +65,7 @@ class Form:
     cases: Sequence[Mapping[str, object]] = ()
     rows: Sequence[Mapping[str, Any]] = ()  # of ``cases``, with every column of the table
     cell_id: str | None = None  # of the cell that made the panel
+    cell_execution: CellExecution | None = None  # in which its calls are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,7 @@ def plan_calls(
             override=override,
             source="widget",
             cell_id=form.cell_id,
+            cell_execution=form.cell_execution,
             case=variation.case_of(form),
         ).plan()
     ]

@@ -27,6 +27,7 @@ from llm_playground.config import credentials
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.redaction import printable, redact
 from llm_playground.request import parameters, secret_guard
+from llm_playground.types import CellExecution
 from llm_playground.widget import controls, form
 from llm_playground.widget.controls import TRAIT_OF, TRAITS
 from llm_playground.widget.form import Form
@@ -119,6 +120,7 @@ class Panel(anywidget.AnyWidget):
     widget_id = _shown(t.Unicode())  # by which a view finds its model
     name = _shown(_Text(allow_none=True))
     cell_id: str | None = None  # of the cell that made the panel
+    cell_execution: CellExecution | None = None  # that made the panel, or has run it since
     removed_cases: object = None  # a table set from Python that a view has removed
 
     prompt = _editable(_Text())
@@ -314,6 +316,7 @@ class Panel(anywidget.AnyWidget):
             parameters=self._parameters(),
             iterations=self.iterations,
             cell_id=self.cell_id,
+            cell_execution=self.cell_execution,
         )
 
     def set_form(self, values: Mapping[str, Any]) -> None:

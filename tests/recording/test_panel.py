@@ -80,5 +80,5 @@ def test_retry_sends_in_reuse_only(server, panel):
     assert again.results.response_text.tolist() == ["answer 2"]
     again.run()
     assert again.results.status.tolist() == ["failed"]
-    assert "No answer is stored" in again.answers.run_of(1).error.args[0]
+    assert "Replay has 2 answers" in again.answers.run_of(1).error.args[0]
     assert len(server.requests) == 2

@@ -239,7 +239,7 @@ def test_a_miss_names_the_closest_request_and_what_differs(server, home, source)
         assert f"Closest in {where}: {MODEL}; " in str(missed.value)
         assert expected in str(missed.value)
     assert lp.ask("Rain in Oslo?", MODEL, temperature=0.2).cached
-    with pytest.raises(lp.ConfigError, match=r"No answer is stored|this is call 2"):
+    with pytest.raises(lp.ConfigError, match=r"has 1 answer for this prompt .* is call 2 "):
         lp.ask("Rain in Oslo?", MODEL, temperature=0.2)
 
 
@@ -321,8 +321,10 @@ def test_where_the_notebook_is_unknown(server, home, monkeypatch):
     assert lp.ask("hi", MODEL).cached  # all files of the folder are read
 
     lp.configure(mode="record")
-    with pytest.raises(lp.ConfigError, match=r"lp\.configure\(recording="):
+    with pytest.raises(lp.ConfigError, match=r"Nothing was sent: .*lp\.configure\(recording="):
         lp.ask("hi", MODEL)
+    with pytest.raises(lp.ConfigError, match=r"Nothing was removed: .*LLM_PLAYGROUND_RECORDING="):
+        command_lines.command("replay prune")()
     monkeypatch.setenv("LLM_PLAYGROUND_RECORDING", "own.yaml")
     lp.ask("hi", MODEL)
     assert Path("own.yaml").exists()
