@@ -22,11 +22,13 @@ from llm_playground.runlog.reading import json_value, messages_of, run_of
 from llm_playground.runlog.rows import unpacked_row
 from llm_playground.types import Execution, Request, Run
 
+# Without the call's own execution, of which other iterations may have ended already.
 _FROM = """
 FROM results r LEFT JOIN executions e ON e.id = r.execution_id
 WHERE r.prompt_hash = $hash AND r.status = 'completed' AND NOT coalesce(r.cached, false)
   AND (r.response_text IS NOT NULL OR r.texts_gz IS NOT NULL)
   AND (e.username = $username OR $everyone)
+  AND r.execution_id IS DISTINCT FROM $execution
 """
 _COUNT = f"SELECT count(*) AS answers {_FROM}"
 _STORED = f"""
@@ -114,6 +116,7 @@ async def _find(request: Request, execution: Execution, nth: int) -> StoredAnswe
         "username": execution.username,
         "everyone": config.settings().reuse_from == "everyone",
         "skipped": nth - 1,
+        "execution": execution.id,
     }
     return await asyncio.to_thread(_read, request, values)
 
@@ -139,6 +142,7 @@ def number_of(request: Request) -> int:
         "hash": request.prompt_hash(),
         "username": provenance.username(),
         "everyone": config.settings().reuse_from == "everyone",
+        "execution": "",
     }
     [row] = open_log().rows(_COUNT, values, wait_s=patience_s())
     return int(row["answers"])

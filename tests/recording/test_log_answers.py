@@ -73,6 +73,18 @@ def test_iterations_keep_their_numbers_however_they_ended(log):
     assert answers(1) == ["later"]
 
 
+async def test_an_iteration_does_not_get_the_answer_of_one_that_ended_before_it(log):
+    execution = execution_of(ASKED, started_at=BEGAN, username="ada", iterations=2)
+    first, second = (begin(log, ASKED, execution, iteration_number=n) for n in (1, 2))
+    log.finished(completed(second, "second"))
+    sent = completed(first, "first")
+
+    async def send():
+        return sent
+
+    assert await log_answers.stored_or_sent(ASKED, execution, 1, send) is sent
+
+
 def test_an_answer_comes_back_whole(log):
     parts = (
         TextPart("Look."),
