@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
@@ -25,6 +26,7 @@ from llm_playground.exporting.formats import (
 from llm_playground.exporting.record_checks import fitting_records
 from llm_playground.exporting.records import TABLES as RECORDS
 from llm_playground.exporting.row_checks import (
+    FREE_TEXTS,
     NOT_UTF8,
     OPTIONAL_COLUMNS,
     checked_parts,
@@ -40,6 +42,19 @@ from llm_playground.runlog.store import Dialect, Session
 MAX_BYTES = 256 << 20
 _PARQUET_HEAD = b"PAR1"
 _CSV_HEAD = f"{next(iter(COLUMNS))},"
+_RUN_ID = re.compile(r"""(^|[,;\t|])"?run_id"?([,;\t|]|$)""")
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_READABLE = "lp.import_runs reads exports as JSON, CSV or Parquet, and notebooks"
+# What other programs write into CSV: pandas for missing values, Excel, pandas and R for flags.
+_MISSING = frozenset({"", "nan", "na", "<na>", "none", "null"})
+_FLAGS = {
+    "true": True,
+    "1": True,
+    "1.0": True,
+    "false": False,
+    "0": False,
+    "0.0": False,
+}
 _ROWS_PER_STATEMENT = 500
 _EXISTING = "SELECT id FROM results WHERE id IN (SELECT unnest(CAST($ids AS VARCHAR[])))"
 _ROWS: Mapping[Dialect, str] = {
@@ -220,7 +235,7 @@ def _check_size(size: int) -> None:
 
 def _export_of_text(text: str) -> Export:
     text = text.lstrip("\ufeff")
-    if text.startswith(_CSV_HEAD):
+    if not text.startswith(("{", "[")) and _has_columns(text):
         return Export(_rows_of_csv(text))
     try:
         document = _load_json(text)
@@ -229,10 +244,37 @@ def _export_of_text(text: str) -> Export:
     except ValueError as error:
         if NOT_UTF8.search(text):
             raise not_an_export("it is not UTF-8") from None
+        if not text.lstrip().startswith(("{", "[")):
+            raise _other_format(text) from None
+        if "Extra data" in str(error):
+            raise not_an_export(f"it has several JSON documents; {_READABLE}") from None
         raise not_an_export(f"not JSON ({_validation.shorten(str(error), 80)})") from None
     if not isinstance(document, dict):
         raise not_an_export("not a JSON object")
     return Export.of(document)
+
+
+def _has_columns(text: str) -> bool:
+    """Whether the first line is the header of a table of runs.
+
+    Raises:
+        InvalidParameterError: It is, of one whose cells commas do not separate.
+    """
+    found = _RUN_ID.search(text.split("\n", 1)[0].rstrip("\r"))
+    separators = _SEPARATORS.get(found[1] or found[2]) if found else None
+    if separators is not None:
+        raise _not_csv(f"{separators} separate its cells: save it with commas")
+    return found is not None
+
+
+def _other_format(text: str) -> InvalidParameterError:
+    """The error for a text that is no JSON and no CSV of runs."""
+    line = text.lstrip().split("\n", 1)[0]
+    if line.startswith("<"):
+        return not_an_export(f"it is HTML; {_READABLE}")
+    if any(separator in line for separator in (",", *_SEPARATORS)):
+        return not_an_export(f"not JSON, and not CSV with a column run_id; {_READABLE}")
+    return not_an_export(f"not JSON, CSV or Parquet; {_READABLE}")
 
 
 class _ExactFloat(float):
@@ -285,7 +327,14 @@ def _not_csv(reason: str) -> InvalidParameterError:
 
 def _cell_value(name: str, cell: str | None) -> Any:  # noqa: ANN401 - a JSON value is any of six types
     """A cell as a JSON value; one that is not JSON stays text, which the checks then reject."""
-    if cell is None or COLUMNS.get(name, "text") in {"text", "time"}:
+    kind = COLUMNS.get(name, "text")
+    if cell is None or name not in COLUMNS or name in FREE_TEXTS:
+        return cell
+    if cell.strip().lower() in _MISSING:
+        return None
+    if kind == "flag":
+        return _FLAGS.get(cell.strip().lower(), cell)
+    if kind in {"text", "time"}:
         return cell
     try:
         return _load_json(cell)

@@ -263,3 +263,7 @@ _CHECKS: dict[str, Check] = {
     "rating": SCORE,
     **dict.fromkeys(("cached", "git_dirty", "compressed"), FLAG),
 }
+FREE_TEXTS = frozenset(name for name, check in _CHECKS.items() if check[1] is is_text) - {
+    "started_at"
+}
+"""The columns in which any text is a value, an empty one and ``NaN`` too."""
