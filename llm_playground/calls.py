@@ -413,6 +413,8 @@ def _check(request: Request, searched: Request, variables: Mapping[str, object])
     if headers:
         config.policy().check_headers(headers)
     capabilities.check_parameters(request.model, request.parameters)
+    if request.images:
+        capabilities.check_vision(request.model)
     if request.files:
         file_inputs.check(request)
     wire_formats.check(request)

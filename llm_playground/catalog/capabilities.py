@@ -202,6 +202,19 @@ def abilities_of(model: str) -> Abilities:
     return Abilities(reasoning=_reasons(model) if is_base_model else None)
 
 
+def check_vision(model: str) -> None:
+    """Refuse images for a model, given as ``provider:name``, that is known not to take them.
+
+    Raises:
+        InvalidParameterError: It takes none.
+    """
+    provider, _, name = model.partition(":")
+    if abilities_of(model).vision is False:
+        raise InvalidParameterError(
+            f"{name} takes no images. Choose a model with vision.", provider=provider, model=model
+        )
+
+
 def _reasons(model: str) -> bool:
     """Whether the model is a reasoning model: it has a reasoning effort."""
     return bool(capabilities_of(model).efforts)

@@ -244,4 +244,9 @@ ABILITIES: dict[str, tuple[AbilityRow, ...]] = {
         AbilityRow(r"gemini-(pro|1\.0)|gemma", None, None, _GEMINI_MODELS),
         AbilityRow(r"gemini-", True, True, _GEMINI_MODELS),
     ),
+    "local": (  # images need a second file, an mmproj, which the embedded server does not load
+        AbilityRow(
+            r"", False, None, "https://github.com/ggml-org/llama.cpp/blob/master/docs/multimodal.md"
+        ),
+    ),
 }

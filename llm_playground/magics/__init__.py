@@ -23,7 +23,13 @@ from IPython.core.magic import (
 from llm_playground import redaction, rendering
 from llm_playground.magics import chat, commands, completion, failures, input_lines
 from llm_playground.magics.command_lines import asking, command, help_text
-from llm_playground.magics.options import Line, read_cell_line, read_line, usage_error
+from llm_playground.magics.options import (
+    Line,
+    naming_options,
+    read_cell_line,
+    read_line,
+    usage_error,
+)
 from llm_playground.magics.question import Question, answered
 from llm_playground.types import Run
 
@@ -93,10 +99,11 @@ class LLMMagics(Magics):
         elif command_name == "fix":
             failure = failures.newest(shell)
             text, options = failure.prompt(text.strip()), replace(options, raw=True)
-        calls = Question(text, options, variables, earlier).plan()
-        if command_name == "fix":
-            print(f"{failure.cell}: {failure.error}")
-        result = answered(calls, options, shell)
+        with naming_options():
+            calls = Question(text, options, variables, earlier).plan()
+            if command_name == "fix":
+                print(f"{failure.cell}: {failure.error}")
+            result = answered(calls, options, shell)
         if command_name == "chat" and isinstance(result, Run):
             chat.add(calls[0], result, options)
         if options.output:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from IPython.core.error import UsageError
 
 from llm_playground import redaction
 from llm_playground._validation import short_repr, shorten
+from llm_playground.errors import LLMError
 
 HELP_FLAGS = ("-h", "--help")
 # An option is a hyphen and a letter: "-5 + 3?", "-> x" and "- item" are prompts.
@@ -123,7 +125,8 @@ OPTIONS = (
         ("--schema",),
         "NAME",
         "the variable with the schema of the answer: a pydantic model, a dataclass, a JSON schema; "
-        "or a simple type such as list[str]; the parsed answer is the run's .data",
+        "or a JSON schema, quoted, or a simple type such as list[str]; the parsed answer is the "
+        "run's .data",
     ),
     Option(
         ("--prompt",),
@@ -151,12 +154,31 @@ OPTIONS = (
     Option(("--dry-run",), "", "show the request, its tokens and cost; send and log nothing", bool),
 )
 OPTION_OF_FLAG = {flag: option for option in OPTIONS for flag in option.flags}
+# How messages name arguments of functions, and the options that set the same.
+_ARGUMENT = re.compile(r'(?<![\w.(])(?:override="reason"|(images|files|system|model)=(?=[ .,;]))')
+_OPTION_OF_ARGUMENT = {
+    "images": "--image",
+    "files": "--file",
+    "system": "-s",
+    "model": "-m",
+    None: "--override REASON",
+}
 _KIND_NAMES = {float: "a number", int: "a whole number"}
 
 
 def usage_error(message: str) -> UsageError:
     """An error that repeats a part of the line, without keys."""
     return UsageError(redaction.printable(redaction.redact(message)))
+
+
+@contextmanager
+def naming_options() -> Iterator[None]:
+    """Have errors that are raised inside name options of magics in place of arguments."""
+    try:
+        yield
+    except LLMError as error:
+        error.args = (_ARGUMENT.sub(lambda it: _OPTION_OF_ARGUMENT[it[1]], str(error)),)
+        raise
 
 
 def read_line(line: str, magic: str = "%llm") -> Line:

@@ -27,7 +27,7 @@ def parameters_of(
         if name == "stop":
             parameters[name] = [*parameters.get(name, ()), value]
         else:
-            read = _json_object if name == "extra" else _number_or_text
+            read = _extra if name == "extra" else _number_or_text
             parameters[name.replace("-", "_")] = read(value)
     if header:
         parameters["headers"] = dict(_pairs("--header", header))
@@ -38,18 +38,25 @@ def _pairs(option: str, pairs: Sequence[str]) -> Iterator[tuple[str, str]]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not (name and equals):
-            raise usage_error(f"%%llm: {option} takes NAME=VALUE, not {pair!r}.")
+            raise usage_error(f"{option} takes NAME=VALUE, not {pair!r}.")
         yield name, value
 
 
-def _json_object(text: str) -> object:
+def json_value(takes: str, text: str) -> object:
+    """A JSON value of a line; ``takes`` is how it is written, for the message.
+
+    Raises:
+        UsageError: It is not JSON.
+    """
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise usage_error(
-            """%%llm: extra takes a JSON object, quoted: --param 'extra={"user": "x"}'. """
-            f"The JSON is invalid: {error}."
-        ) from None
+        raise usage_error(f"{takes}. The JSON is invalid: {error}. Nothing was sent.") from None
+
+
+def _extra(text: str) -> object:
+    written = """--param 'extra={"user": "x"}'"""
+    return json_value(f"extra takes a JSON object, quoted: {written}", text)
 
 
 def _number_or_text(value: str) -> int | float | str:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
-from llm_playground._validation import short_repr
+from llm_playground._validation import short_repr, shorten
 from llm_playground.budgeting import confirm_worst_case
 from llm_playground.calls import CallOptions
 from llm_playground.comparison import Comparison, compared
 from llm_playground.execution import Call
 from llm_playground.magics.live_output import watch
 from llm_playground.magics.options import PromptOptions, usage_error
-from llm_playground.magics.parameter_options import parameters_of
+from llm_playground.magics.parameter_options import json_value, parameters_of
 from llm_playground.request import prompts
 from llm_playground.request.messages import Turn
 from llm_playground.request.prompts import Prompt
@@ -39,6 +39,7 @@ _SIMPLE_SCHEMAS: dict[str, object] = (
     | {f"list[{name}]": list[kind] for name, kind in _SIMPLE.items()}  # type: ignore[valid-type]  # made from the table
     | {f"dict[str,{name}]": dict[str, kind] for name, kind in _SIMPLE.items()}  # type: ignore[valid-type]  # as above
 )
+_QUOTED_SCHEMA = """--schema '{"type": "object", ...}'"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,12 @@ class Question:
             _check_free(options.output)
         if options.cell and (options.iterations != 1 or len(options.model) > 1):
             raise usage_error(
-                "%%llm: --cell takes the code of one answer: leave -n and further -m out. Nothing "
+                "--cell takes the code of one answer: leave -n and further -m out. Nothing "
                 "was sent."
             )
         if options.raw and options.prompt is not None:
             raise usage_error(
-                "%%llm: --raw sends text as it is, and the prompt that --prompt names is a "
+                "--raw sends text as it is, and the prompt that --prompt names is a "
                 "template. Leave one of them out. Nothing was sent."
             )
         return CallOptions(
@@ -140,10 +141,10 @@ def _check_free(name: str) -> None:
         UsageError: It is no name, or one of Python or IPython.
     """
     if not name.isidentifier() or keyword.iskeyword(name):
-        raise usage_error(f"%%llm: -o takes the name of a variable, not {short_repr(name)}.")
+        raise usage_error(f"-o takes the name of a variable, not {short_repr(name)}.")
     if name in _TAKEN or hasattr(builtins, name):
         raise usage_error(
-            f"%%llm: -o {name} would hide what Python or IPython calls {name}; take another name. "
+            f"-o {name} would hide what Python or IPython calls {name}; take another name. "
             "Nothing was sent."
         )
 
@@ -155,9 +156,11 @@ def _schema(name: str | None, variables: Mapping[str, object]) -> object:
         return variables[name]
     if (simple := name.replace(" ", "")) in _SIMPLE_SCHEMAS:
         return _SIMPLE_SCHEMAS[simple]
+    if simple.startswith("{"):
+        return json_value(f"--schema takes a JSON schema as {_QUOTED_SCHEMA}", name)
     raise usage_error(
-        f"%%llm: --schema takes the name of a variable; there is no {name}. "
-        "Put the schema in a variable first."
+        f"There is no variable {shorten(name)}. --schema takes the name of a variable, a simple "
+        f"type such as list[str], or a JSON schema, quoted: {_QUOTED_SCHEMA}. Nothing was sent."
     )
 
 

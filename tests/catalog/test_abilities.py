@@ -20,7 +20,7 @@ KNOWN = [
     ("gemini:gemma-3-27b-it", None, None, False),
     ("openai:ft:gpt-4o:me::1", None, None, None),
     ("ollama:llama3.2", None, None, None),
-    ("local:smollm2-135m-instruct", None, None, None),
+    ("local:smollm2-135m-instruct", False, None, False),
 ]
 
 

@@ -196,6 +196,30 @@ def test_a_simple_shape_needs_no_variable(nb, serve):
     assert nb.run("answer.data").result == "['Mars', 'Venus']"
 
 
+def test_a_json_schema_is_written_in_the_line(nb, serve):
+    server = serve(Reply(openai_stream(['{"a": 1}'])))
+
+    nb.run(
+        """x = %llm -m openai:gpt-4o --schema '{"type": "object", "additionalProperties": {}}' A"""
+    )
+
+    assert nb.run("x.data").result == "{'a': 1}"
+    assert '"additionalProperties"' in json.dumps(server.requests[0].json)
+
+
+def test_a_file_that_is_an_image_belongs_to_the_other_option_and_needs_a_model_with_vision(nb):
+    nb.run(f"open('cat.gif', 'wb').write({GIF!r})")
+    before = nb.run("len(lp.runs())").result
+
+    as_file = nb.run("%llm --file cat.gif What is it?")
+    blind = nb.run("%llm -m local --image cat.gif What is it?")
+
+    assert as_file.error["evalue"] == "cat.gif is an image. Pass it as --image."
+    assert blind.error["evalue"].endswith("takes no images. Choose a model with vision.")
+    assert (blind.html, blind.plain) == ([], [])
+    assert nb.run("len(lp.runs())").result == before
+
+
 def test_extra_is_written_as_json(nb, serve):
     server = serve(Reply(openai_stream(["fine"])))
 
@@ -259,14 +283,20 @@ def test_several_models_or_iterations_are_a_comparison(nb, serve):
         ("%%llm -p wild\nhi", "precise"),
         ("%%llm -o 'not a name'\nhi", "variable"),
         ("%%llm -o class\nhi", "variable"),
+        ("%llm --schema nosuch hi", "There is no variable nosuch. --schema takes the name of a "),
+        ("%llm --schema '{open' hi", "The JSON is invalid"),
+        ("%llm --param seed hi", "--param takes NAME=VALUE, not 'seed'."),
         ("%%llm -o print\nhi", "take another name"),
         ("%llm -o get_ipython hi", "take another name"),
-        ("%%llm --schema unknown\nhi", "there is no unknown"),
-        ("%%llm --schema list[open('x')]\nhi", "Put the schema in a variable first"),
+        ("%%llm --schema unknown\nhi", "There is no variable unknown."),
+        (
+            "%%llm --schema list[open('x')]\nhi",
+            "There is no variable list[open(x)]. --schema",
+        ),
         ("%%llm --param extra=x\nhi", "extra takes a JSON object"),
         ("%%llm --param extra=7\nhi", "extra"),
         (f"%%llm --param extra={'[' * 20_000}\nhi", "The JSON is invalid"),
-        ('%%llm --param \'extra={"model":"o1-pro"}\'\nhi', "Use model= instead"),
+        ('%%llm --param \'extra={"model":"o1-pro"}\'\nhi', "Use -m instead"),
         ("%%llm --param 'extra={\"N\":8}'\nhi", "-n in a cell"),
         ("%%llm --header X-Beta\nhi", "--header takes NAME=VALUE"),
         ("%%llm --header Cookie=a\nhi", "headers cannot set cookie"),
