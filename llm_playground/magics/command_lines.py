@@ -77,15 +77,33 @@ _FILTERS: tuple[tuple[str, dict[str, Any]], ...] = (
     *((f"--{name}", {"action": "append"}) for name in ("model", "status")),
     *((f"--{name}", {}) for name in ("provider", "user", "since", "until", "tag", "notebook")),
     ("--search", {}),
-    ("--limit", {"type": int}),
 )
+_LIMIT: tuple[str, dict[str, Any]] = ("--limit", {"type": int})
 _FILTERS_HELP = (
     "--model and --status (repeatable), --provider, --user, --tag, --notebook, --since and "
-    "--until as 2026-03 or 2026-03-31, --search TEXT, --limit N for the newest N"
+    "--until as 2026-03 or 2026-03-31, --search TEXT"
 )
+_REPORT = (("--by", {"action": "append"}), ("--tz", {"default": "UTC"}), *_FILTERS)
+
+
+def _report_help(text: str, default: str) -> Sequence[tuple[str, str]]:
+    return [
+        (
+            "[--by NAME]",
+            f"{text} by {default}, or --by month, day, model, provider, user, notebook, tag, tier, "
+            "status; repeatable; --tz ZONE for months and days",
+        ),
+        ("[FILTERS]", "only some runs: those of %llm runs"),
+    ]
+
 
 COMMANDS: dict[str, Command] = {
-    "models": Command(commands.models, "", [("", "models and prices, the usable ones first")]),
+    "models": Command(
+        commands.models,
+        "[TEXT]",
+        [("[TEXT]", "models and prices, the usable ones first; all, or those with TEXT in them")],
+        [("text", {"nargs": "?"})],
+    ),
     "keys": Command(
         commands.keys,
         "[set PROVIDER [--save] | forget PROVIDER]",
@@ -126,8 +144,14 @@ COMMANDS: dict[str, Command] = {
     "runs": Command(
         commands.runs,
         "[FILTERS]",
-        [("[FILTERS]", f"the newest 20 runs of the log, or those of: {_FILTERS_HELP}")],
-        _FILTERS,
+        [
+            (
+                "[FILTERS]",
+                f"the newest 20 runs of the log, or those of: {_FILTERS_HELP}, --limit N for the "
+                "newest N",
+            )
+        ],
+        (*_FILTERS, _LIMIT),
     ),
     "show": Command(
         commands.show,
@@ -142,8 +166,15 @@ COMMANDS: dict[str, Command] = {
         [("ids", {"nargs": "*", "type": _run_id})],
         ("last",),
     ),
-    "cost": Command(commands.cost, "", [("", "costs by month and model")]),
-    "latency": Command(commands.latency, "", [("", "times by model")]),
+    "cost": Command(
+        commands.cost,
+        "[--by NAME] [FILTERS]",
+        _report_help("costs", "month and model"),
+        _REPORT,
+    ),
+    "latency": Command(
+        commands.latency, "[--by NAME] [FILTERS]", _report_help("times", "model"), _REPORT
+    ),
     "budget": Command(
         saved_settings.budget,
         "[set USD [OPTIONS] | remove [OPTIONS]]",
@@ -199,6 +230,7 @@ COMMANDS: dict[str, Command] = {
             ("--format", {}),
             ("--min-rating", {"type": float}),
             *_FILTERS,
+            _LIMIT,
         ],
     ),
     "record": Command(

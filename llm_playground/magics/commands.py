@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 from IPython.display import display
 
 from llm_playground import config, export_formats, footer, provenance, rendering
+from llm_playground._validation import short_repr
 from llm_playground.calls import resolve_model
 from llm_playground.config import credentials
 from llm_playground.config.options import Mode
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from llm_playground.capture import Recording
-    from llm_playground.reports.query import Filters
+    from llm_playground.reports.query import By, Filters
 
 KEY_ACTS = ("set", "forget")
 RECORD_STATES = ("on", "off")
@@ -40,12 +41,22 @@ _RUN_COLUMNS = [
 # them, so that %load_ext stays fast.
 
 
-def models() -> object:
-    """The frame of models and prices; prints which of them end soon."""
+def models(text: str | None) -> object:
+    """The frame of models and prices, or of those with a text in their names, in any case.
+
+    Prints which of them end soon.
+
+    Raises:
+        InvalidParameterError: No name has the text.
+    """
     from llm_playground import frames
     from llm_playground.catalog import models, retirements
 
     frame = models.models()
+    if text is not None:
+        frame = frame[frame["model"].str.contains(text, case=False, regex=False)]
+    if frame.empty:
+        raise InvalidParameterError(f"No model has {short_repr(text)} in its name.")
     now = datetime.now(UTC)
     known = frame[frame["available"] & frame["retires_at"].notna()].sort_values("retires_at")
     ending = [
@@ -147,18 +158,23 @@ def _newest_execution() -> str:
     return str(newest["execution_id"][0])
 
 
-def cost() -> object:
-    """Costs by month and model."""
+def cost(by: Sequence[By] | None, tz: str, **filters: Unpack[Filters]) -> object:
+    """Costs, by month and model if ``by`` is None.
+
+    Raises:
+        InvalidParameterError: ``by``, ``tz`` or a filter is invalid.
+        RunLogError: The log cannot be read.
+    """
     from llm_playground.reports import spending
 
-    return spending.costs()
+    return spending.costs(by or ("month", "model"), tz=tz, **filters)
 
 
-def latency() -> object:
-    """Response times by model."""
+def latency(by: Sequence[By] | None, tz: str, **filters: Unpack[Filters]) -> object:
+    """Response times, by model if ``by`` is None; otherwise as :func:`cost`."""
     from llm_playground.reports import quality
 
-    return quality.latency()
+    return quality.latency(by or ("model",), tz=tz, **filters)
 
 
 def code(run: str, language: str, *, function: bool, no_stream: bool) -> None:

@@ -308,7 +308,7 @@ def test_several_models_or_iterations_are_a_comparison(nb, serve):
         ("%%llm --raw --prompt sum\nhi", "--raw sends text as it is"),
         ("%llm use unknown", "No provider is known"),
         ("%llm modles", "Did you mean %llm models"),
-        ("%llm models openai", "takes nothing after it"),
+        ("%llm models nosuch", "No model has 'nosuch' in its name."),
         ("%llm use", "Write %llm use MODEL."),
         ("%llm keys mistral " + "Zx81kLm" + "qRst92vW", "Nothing was sent. Write %llm keys"),
         ("%llm purge 90d", "Nothing was sent. Use lp.purge(...)"),
@@ -430,6 +430,25 @@ def test_models_are_shown_with_their_whole_names_and_none_left_out(nb):
     assert all(f" {name} " in content["data"]["text/plain"] for name in names)
     assert assigned.text.endswith(f"{len(names)} model\n")
     assert not assigned.contents("execute_result")
+
+
+def test_models_are_filtered_by_a_part_of_their_names(nb):
+    shown = nb.run("found = %llm models SMOL\nprint(found.model.tolist())").text
+    assert shown == "['local:smollm2-135m-instruct']\n"
+
+
+def test_reports_take_what_their_functions_take(nb, serve):
+    serve(Reply(openai_stream(["fine"])))
+    nb.run("%llm -m openai:gpt-4o --tag by-report hi")
+
+    nb.run(
+        "cost = %llm cost --by user --by tag --tag by-report\n"
+        "speed = %llm latency --by provider --model openai:* --tag by-report"
+    )
+
+    assert nb.run("(list(cost)[:2], cost.runs.tolist())").result == "(['user', 'tag'], [1])"
+    assert nb.run("speed.provider.tolist()").result == "['openai']"
+    assert "by" in nb.run("%llm cost --by colour").error["evalue"]
 
 
 def test_use_sets_the_default_model(nb, serve):
