@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from IPython import get_ipython
 
 from llm_playground.catalog import capabilities, file_inputs
-from llm_playground.config.endpoints import LOCAL_MODEL
 from llm_playground.errors import InvalidParameterError, TemplateError
 from llm_playground.formatting import count
 from llm_playground.parts import FilePart
@@ -252,7 +251,7 @@ def _image_note(panel: Playground) -> str:
     blind = [
         model.partition(":")[2]
         for model in form.known_models(panel.models)
-        if model == LOCAL_MODEL or capabilities.abilities_of(model).vision is False
+        if capabilities.abilities_of(model).vision is False
     ]
     if not blind:
         return ""

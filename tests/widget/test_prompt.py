@@ -368,7 +368,7 @@ class TestTurns:
 
     def test_messages_and_their_pictures_become_turns(self, pg):
         picture = lp.image(png())
-        pg.prompt = "And this?"
+        pg.prompt, pg.models = "And this?", ["openai:gpt-4o"]
         pg.turns = [lp.Message("user", (picture, lp.TextPart("What is this?")))]
 
         [turn] = pg.turns
@@ -403,7 +403,7 @@ class TestImages:
         path = home.parent / "cat.png"
         path.write_bytes(png())
         figure = Figure(figsize=(1, 1))
-        pg.prompt = "What is this?"
+        pg.prompt, pg.models = "What is this?", ["openai:gpt-4o"]
 
         pg.images = [path, "cat.png", figure, png(), "https://example.com/dog.jpg"]
 
@@ -438,7 +438,7 @@ class TestImages:
             "media_type": "image/png",
             "size_bytes": len(data),
         }
-        pg.prompt = "What is this?"
+        pg.prompt, pg.models = "What is this?", ["openai:gpt-4o"]
         pg.set_state({"images": [entry]})
         until(lambda: "p1" in pg.inputs.attachments._pieces)
         with pytest.raises(lp.InvalidParameterError, match="still on its way"):
@@ -504,7 +504,7 @@ class TestImages:
         (home.parent / "cat.png").write_bytes(png())
         pg.prompt, pg.images = "x", ["cat.png"]
         kept = pg.images
-        other = lp.Playground("another-kernel", models=["local"], prompt="x")
+        other = lp.Playground("another-kernel", models="openai:gpt-4o", prompt="x")
 
         other.images = kept
 
