@@ -207,12 +207,14 @@ def test_a_json_schema_is_written_in_the_line(nb, serve):
     assert '"additionalProperties"' in json.dumps(server.requests[0].json)
 
 
-def test_a_file_that_is_an_image_belongs_to_the_other_option_and_needs_a_model_with_vision(nb):
-    nb.run(f"open('cat.gif', 'wb').write({GIF!r})")
+def test_a_file_that_is_an_image_belongs_to_the_other_option_and_needs_a_model_with_vision(
+    nb, tmp_path
+):
+    (tmp_path / "cat.gif").write_bytes(GIF)
     before = nb.run("len(lp.runs())").result
 
-    as_file = nb.run("%llm --file cat.gif What is it?")
-    blind = nb.run("%llm -m local --image cat.gif What is it?")
+    as_file = nb.run(f"%llm --file {tmp_path}/cat.gif What is it?")
+    blind = nb.run(f"%llm -m local --image {tmp_path}/cat.gif What is it?")
 
     assert as_file.error["evalue"] == "cat.gif is an image. Pass it as --image."
     assert blind.error["evalue"].endswith("takes no images. Choose a model with vision.")
