@@ -250,7 +250,7 @@ def _in_words(state: Preparing | Waiting | Retrying) -> str:
 def _line() -> Line | None:
     """Where a line can be shown from here, None for nowhere."""
     shell = _shell()
-    if config.settings().progress and not _replays_at_once():
+    if config.settings().progress and not replays_at_once():
         if hasattr(shell, "kernel"):
             return NotebookLine()
         if is_terminal():
@@ -258,7 +258,7 @@ def _line() -> Line | None:
     return None if shell is None else _NoLine()
 
 
-def _replays_at_once() -> bool:
+def replays_at_once() -> bool:
     """Whether no call waits for a provider: a line would come and go with the machine's speed."""
     return config.mode() == "replay" and not config.settings().replay_timing
 

@@ -15,7 +15,7 @@ Bundle: TypeAlias = Mapping[str, str]  # an output by media type, with "text/htm
 
 
 class UpdatingOutput(Protocol):
-    """An output that is shown already."""
+    """An output that is shown already, or at its end."""
 
     def update(self, bundle: Bundle) -> None:
         """Replace what is shown."""
@@ -29,6 +29,22 @@ class UpdatingOutput(Protocol):
 def show(bundle: Bundle) -> UpdatingOutput:
     """Show an output where the present cell or callback shows its own."""
     return _WidgetOutput(bundle) if _updates_are_lost() else _CellOutput(bundle)
+
+
+class FinalOutput:
+    """An output that is shown at its end only, so that it is never replaced.
+
+    nbval compares the first state of an output, which would be that without an answer.
+    """
+
+    def update(self, bundle: Bundle) -> None:
+        """Wait for the end."""
+
+    def end(self, bundle: Bundle) -> None:
+        """Show the output."""
+        from IPython.display import display  # first use, not import
+
+        display(bundle, raw=True)
 
 
 class _CellOutput:

@@ -18,10 +18,10 @@ from llm_playground.events import (
 )
 from llm_playground.execution import Call
 from llm_playground.parts import AnswerPart
-from llm_playground.progress import Progress
+from llm_playground.progress import Progress, replays_at_once
 from llm_playground.redaction import printable
 from llm_playground.types import Run
-from llm_playground.updating_output import Bundle
+from llm_playground.updating_output import Bundle, FinalOutput, UpdatingOutput
 
 _MOST_IDS = 3
 # Each update hides the line for this time, so it appears only after a time without updates.
@@ -34,7 +34,10 @@ _LOST = (
 
 
 class CellOutput:
-    """The answers of some calls: one, or a column per model."""
+    """The answers of some calls: one, or a column per model.
+
+    Where all are there at once, they are shown at their end only.
+    """
 
     def __init__(self, calls: Sequence[Call]) -> None:
         alone = len({call.request.user_prompt for call in calls}) == 1
@@ -46,7 +49,11 @@ class CellOutput:
         }
         self._progress = Progress(len(calls))
         self._lost = _lost_line(calls)
-        self._output = updating_output.show(self._shown(ended=False))
+        self._output: UpdatingOutput = (
+            FinalOutput()
+            if replays_at_once() and not any(call.fresh for call in calls)
+            else updating_output.show(self._shown(ended=False))
+        )
 
     def take(self, call: Call, event: StreamEvent) -> None:
         """Note an event of a call."""

@@ -44,7 +44,7 @@ def outputs(notebook):
     return shown
 
 
-# nbval compares the other outputs, but not those that are replaced while they grow.
+# nbval compares the other outputs, but not those of panels, with random ids.
 @pytest.mark.parametrize(
     "path",
     [path for path in NUMBERED if replays(notebook := read(path)) and IGNORED in str(notebook)],

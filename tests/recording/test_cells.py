@@ -111,23 +111,40 @@ def test_a_cell_that_is_executed_again_replays_its_answers(notebook, kind):
 
 
 def test_runs_of_a_panel_are_counted_from_the_cell_that_made_it(notebook):
-    pressed = "while pg.running:\n    time.sleep(0.01)\nshow(*pg.results.response_text)"
+    ids = "list(pg.results.run_id) if len(pg.results) else []"
 
     def press(kind):
         content = {"type": kind} | ({"number": 1, "changes": {}} if kind == "retry" else {})
-        comm_id = notebook.kernel.run("print(pg.comm.comm_id)", "other").text.strip()
+        comm_id = notebook.kernel.run(f"before = {ids}; print(pg.comm.comm_id)", "b").text.strip()
         notebook.kernel.finish(notebook.kernel.widget_message(comm_id, content))
-        return notebook.shown(f"while len(pg.results) == 0: pass\n{pressed}", "third")
+        waited = f"while pg.running or ({ids}) == before:\n    time.sleep(0.01)\n"
+        return notebook.shown(f"{waited}show(*pg.results.response_text)", "c")
 
-    def twice():
+    def run_and_retry():
         notebook.kernel.run('pg = lp.Playground(prompt="pressed")', "a")
         return press("run"), press("retry")
 
     notebook.mode("record")
-    first = twice()
+    first = run_and_retry()
     notebook.mode("replay")
 
-    assert [twice(), twice()] == [first, first]
+    assert [run_and_retry(), run_and_retry()] == [first, first]
+
+
+@pytest.mark.parametrize(("mode", "options", "displays"), [
+    ("replay", "", 1), ("replay", "-n 2", 1), ("replay", "--fresh", 2), ("record", "", 2),
+])  # fmt: skip
+def test_a_replayed_answer_is_shown_once_without_updates(notebook, mode, options, displays):
+    notebook.mode("record")
+    notebook.kernel.run("%%llm -n 2\nshown", "shown")
+    notebook.mode(mode)
+
+    outputs = notebook.kernel.run(f"%%llm {options}\nshown", "shown")
+
+    assert min(len(outputs.html), 2) == displays
+    assert "answer" in outputs.html[-1]
+    updated = [one["transient"] for one in outputs.contents("display_data") if one["transient"]]
+    assert bool(updated) == (displays == 2)
 
 
 def test_cells_without_an_id_are_each_another(notebook):
