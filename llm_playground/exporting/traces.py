@@ -1,6 +1,6 @@
 """Runs as OpenTelemetry spans in a file, without and with their texts.
 
-``server.address`` is that of the provider as it is configured now, since the log does not hold it.
+``server.address`` is that of the log; where it has none, that of the provider's endpoint here.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _traced(runs: Exported, *, content: bool) -> Iterator[TracedRun]:
         yield TracedRun(
             {**row, **results.get(row["run_id"], {})},
             execution.get("started_at"),
-            _base_url(row),
+            execution.get("base_url") or _base_url(row),
             prompt.get("schema_hash") is not None,
             (conversation(row, prompts) or None) if content else None,
             content_attributes.tools_of(prompt, definitions),
