@@ -27,10 +27,10 @@ from llm_playground.exporting.rows import earlier_turns
 _WRITERS: dict[str, Callable[[Exported], str | bytes]] = {
     "json": lambda runs: formats.to_json(runs.exact_rows, runs.records, runs.attachments),
     "markdown": lambda runs: markdown.to_markdown(
-        runs.rows, earlier_turns(runs.rows), runs.pictures
+        runs.oldest_first().rows, earlier_turns(runs.rows), runs.pictures
     ),
-    "html": html_document.to_html,
-    "notebook": notebook.to_notebook,
+    "html": lambda runs: html_document.to_html(runs.oldest_first()),
+    "notebook": lambda runs: notebook.to_notebook(runs.oldest_first()),
     "csv": lambda runs: formats.to_csv(runs.rows),
     "parquet": lambda runs: parquet.to_parquet(runs.exact_rows),
     "openai-tuning": training.to_openai_tuning,
@@ -115,7 +115,8 @@ def export(
     answers as the panel shows them, with up to 64 MB of pictures, recordings and files. A notebook
     has a cell for each run that makes the same call, with the stored answer as its output; it can
     be imported too. Parquet holds the columns of the view with their types: times with their zone,
-    costs as DECIMAL(18, 12), tags and hashes as lists, other JSON as text.
+    costs as DECIMAL(18, 12), tags and hashes as lists, other JSON as text. Markdown, HTML and
+    notebooks list the oldest run first, the other formats keep the given order.
 
     ``openai-tuning`` is a file of examples for fine-tuning, a line for each answer that is whole;
     ``openai-preferences`` and ``trl-preferences`` are pairs of a better and a worse answer to the

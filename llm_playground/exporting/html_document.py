@@ -137,7 +137,7 @@ def _models(entries: Sequence[Entry]) -> str:
         runs = [one.run for one in group]
         tokens = [run.usage.output_tokens for run in runs if run.usage]
         times = [run.response_time_ms for run in runs if run.response_time_ms is not None]
-        failed = sum(run.status != "completed" for run in runs)
+        failed = sum(run.status == "failed" for run in runs)
         lines.append(
             (
                 escaped(model),

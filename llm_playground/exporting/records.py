@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, TypeVar
@@ -101,6 +102,27 @@ class Exported:
         ids = {row["run_id"] for row in kept}
         return Exported(kept, {run_id: own for run_id, own in self.own.items() if run_id in ids})
 
+    def oldest_first(self) -> Exported:
+        """The runs in the order in which they were asked for, as documents have them.
+
+        It is that in which mode ``reuse`` counts equal requests: by the start of the execution,
+        the execution (in a comparison, of each model in turn) and the iteration.
+
+        Raises:
+            RunLogError: The log cannot be read.
+        """
+        ids = sorted({row["execution_id"] for row in self.rows if row["execution_id"]})
+        started = {row["id"]: row["started_at"] for row in read_table("executions", "id", ids)}
+
+        def place(row: Row) -> tuple[datetime, str, int, datetime, str]:
+            own = _time(row["started_at"])
+            together = started.get(row["execution_id"] or "")
+            asked = own if together is None else _time(together)
+            number = row["iteration_number"] or 1
+            return asked, row["execution_id"] or "", number, own, row["run_id"] or ""
+
+        return Exported(sorted(self.rows, key=place), self.own)
+
     @cached_property
     def attachments(self) -> dict[Attachment, str | None]:
         """The images and files, see :func:`llm_playground.exporting.rows.stored_attachments`."""
@@ -181,6 +203,10 @@ class KeptMedia:
             return item
         self.left_bytes -= len(data)
         return replace(item, data=data)
+
+
+def _time(text: str | None) -> datetime:
+    return datetime.min.replace(tzinfo=UTC) if text is None else datetime.fromisoformat(text)
 
 
 def _in_order(value: Any) -> Any:  # noqa: ANN401 - a JSON value is any of six types
