@@ -45,7 +45,7 @@ class DryRun:
         headers: The HTTP headers, with ``…`` in place of the key.
         body: The JSON body, without keys; empty if another package builds it.
         estimate: Tokens and costs of all calls; the amounts are US dollars.
-        problems: Why calls would not be sent, a line each; empty if all would be.
+        problems: Why calls would not be sent, and the budgets that warn of them, a line each.
         answer: Where the answer would come from, as a sentence.
     """
 
@@ -65,8 +65,8 @@ class DryRun:
 
     def _repr_html_(self) -> str:
         head = "".join(f"<div>{escape(printable(redact(text)))}</div>" for text in self._facts())
-        headers = "\n".join(f"{name}: {value}" for name, value in self.headers)
-        request = rendering.code_to_html(f"{self.line}\n{headers}\n", "http")
+        headers = "".join(f"{name}: {value}\n" for name, value in self.headers)
+        request = rendering.code_to_html(f"{self.line}\n{headers}", "http")
         body = rendering.code_to_html(self._body(), "json")
         return (
             f"<div><div><strong>{_SUMMARY}</strong></div>{head}"
@@ -79,7 +79,7 @@ class DryRun:
         tokens = (
             f"{formatting.count(one.input_tokens, 'token')} in, about {one.output_tokens:,} out"
         )
-        return [f"{self.model}, {calls}: {tokens}; {one}.", self.answer, *self.problems]
+        return [f"{self.model}, {calls}: {tokens}; {one}.", *self.problems, self.answer]
 
     def _body(self) -> str:
         return json.dumps(_shortened(self.body), indent=2, ensure_ascii=False)
@@ -119,21 +119,33 @@ def of_calls(calls: Iterable[Call]) -> tuple[DryRun, ...]:
         planned.append(fit.Planned(one, first.execution, len(group)))
     shared = _confirmation(firsts, groups)
     return tuple(
-        _of_request(one, each, cap, [*_refusals(one, planned[: at + 1], statuses), *shared])
+        _of_request(one, each, cap, _excesses(one, planned[: at + 1], statuses), shared)
         for at, (one, each, cap) in enumerate(zip(firsts, planned, caps, strict=True))
     )
 
 
-def _of_request(call: Call, planned: fit.Planned, cap: int | None, more: list[str]) -> DryRun:
+def together(found: Sequence[DryRun]) -> Estimate:
+    """Tokens and costs of all calls of several dry runs."""
+    return estimates.together([one.estimate for one in found])
+
+
+def _of_request(
+    call: Call,
+    planned: fit.Planned,
+    cap: int | None,
+    excesses: Sequence[fit.Excess],
+    shared: Sequence[str],
+) -> DryRun:
     request = call.request.as_sent(wire_formats.dropped_in(call.request), cap)
     sent: PreparedRequest = prepare(request)
     together = estimates.together([planned.estimate] * planned.calls)
-    problems = []
-    if request.provider != "local":
-        try:
-            providers.endpoint_of(request.provider)
-        except LLMError as error:
-            problems.append(str(error))
+    answer, is_sent = _answer(call, planned.calls)
+    refusals, warnings = list(shared), list[str]()
+    if is_sent:  # a stored answer takes neither a key nor a budget
+        refusals = [*_missing(request.provider), *_texts(excesses, refused=True), *shared]
+        warnings = _texts(excesses, refused=False)
+    if refusals:
+        answer = f"Once that is solved: {answer[0].lower()}{answer[1:]}"
     return DryRun(
         model=request.model,
         calls=planned.calls,
@@ -141,20 +153,35 @@ def _of_request(call: Call, planned: fit.Planned, cap: int | None, more: list[st
         headers=tuple(sent.shown_headers),
         body=sent.body,
         estimate=replace(together, model=request.model),
-        problems=(*problems, *more),
-        answer=_answer(call, planned.calls),
+        problems=(*refusals, *warnings),
+        answer=answer,
     )
 
 
-def _refusals(
+def _missing(provider: str) -> list[str]:
+    """What a provider lacks, such as its key."""
+    if provider == "local":
+        return []
+    try:
+        providers.endpoint_of(provider)
+    except LLMError as error:
+        return [str(error)]
+    return []
+
+
+def _texts(excesses: Sequence[fit.Excess], *, refused: bool) -> list[str]:
+    return [one.text for one in excesses if one.is_refused == refused]
+
+
+def _excesses(
     call: Call, planned: Sequence[fit.Planned], statuses: Sequence[BudgetStatus]
-) -> list[str]:
+) -> list[fit.Excess]:
     """What budgets say of the last of the planned calls, after those before it."""
     earlier = list(fit.exceeded(planned[:-1], statuses))
-    lines = list(fit.exceeded(planned, statuses))[len(earlier) :]
-    if lines and call.override is not None:
-        return [f"Sent despite a budget: {call.override}"]
-    return lines
+    found = list(fit.exceeded(planned, statuses))[len(earlier) :]
+    if found and call.override is not None:
+        return [fit.Excess(f"Sent despite a budget: {call.override}", is_refused=False)]
+    return found
 
 
 def _confirmation(firsts: Sequence[Call], groups: Sequence[Sequence[Call]]) -> list[str]:
@@ -169,12 +196,15 @@ def _confirmation(firsts: Sequence[Call], groups: Sequence[Sequence[Call]]) -> l
     return []
 
 
-def _answer(call: Call, calls: int) -> str:
-    """Where the answers of equal calls would come from, by the mode and what is stored."""
+def _answer(call: Call, calls: int) -> tuple[str, bool]:
+    """Where the answers of equal calls would come from, and whether something would be sent.
+
+    That depends on the mode and on what is stored.
+    """
     mode, request = config.mode(), call.request
     recorded, logged = stored_answers(request)
     if call.fresh:
-        return "The answer would be a new one, as fresh asks for."
+        return "The answer would be a new one, as fresh asks for.", True
     cell = call.execution.cell_execution
     by_key = numbers.following(key_of(request), cell, calls)
     by_hash = numbers.following(request.prompt_hash(), cell, calls)
@@ -182,18 +212,16 @@ def _answer(call: Call, calls: int) -> str:
     in_log = {place for place, number in enumerate(by_hash) if number <= logged}
     if mode in ("live", "record"):
         stored = "; an equal run is in the log, which mode reuse answers from" if logged else ""
-        return f"The answer would come from the model (mode {mode}){stored}."
+        return f"The answer would come from the model (mode {mode}){stored}.", True
     found = in_log if mode == "reuse" else in_file | in_log
     where = "the log" if not in_file or mode == "reuse" else "the recording"
     if len(found) == calls:
-        return f"The answer would come from {where} (mode {mode}), at no cost."
+        return f"The answer would come from {where} (mode {mode}), at no cost.", False
     missing = "sent to the model" if mode == "reuse" else "refused, since no answer is stored"
     used = (logged if mode == "reuse" else max(logged, len(recorded))) - len(found)
     beside = f", beside {used:,} that earlier calls of this kernel have used" if used else ""
-    return (
-        f"{len(found)} of {calls} answers are stored (mode {mode}){beside}; the others would be "
-        f"{missing}."
-    )
+    text = f"{len(found)} of {calls} answers are stored (mode {mode}){beside}; the others would be"
+    return f"{text} {missing}.", mode == "reuse"
 
 
 @with_signature_of(options_from_arguments, unknown_name)

@@ -4,7 +4,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import llm_playground as lp
-from llm_playground import magics
+from llm_playground import dry_runs, magics
 from tests.providers.formats import anthropic_stream, gemini_stream, openai_stream
 from tests.providers.server import Reply, WireServer
 
@@ -88,6 +88,47 @@ def test_it_says_what_would_refuse_the_call(serve):
     assert key.startswith("No key for Mistral.")
     assert lp.audit().query("action.str.contains('override')").empty
     assert lp.runs().empty
+
+
+def test_what_refuses_a_call_comes_before_where_its_answer_would_come_from(home):
+    dry = lp.dry_run("hi", "openai:gpt-4o", max_tokens=5)
+    lines = repr(dry).splitlines()
+    assert lines[2].startswith("No key for OpenAI.")
+    assert lines[3] == "Once that is solved: the answer would come from the model (mode live)."
+
+
+def test_a_stored_answer_takes_neither_a_key_nor_a_budget(serve, monkeypatch):
+    serve("openai:gpt-4o")
+    answer = lp.ask("hi", "openai:gpt-4o").text
+    monkeypatch.delenv("OPENAI_API_KEY")
+    lp.set_budget(0, model="openai:*")
+    lp.configure(mode="reuse")
+
+    from llm_playground.recording import numbers
+
+    numbers.reset()
+    dry = lp.dry_run("hi", "openai:gpt-4o")
+    assert (dry.answer, dry.problems) == (
+        "The answer would come from the log (mode reuse), at no cost.",
+        (),
+    )
+    assert lp.ask("hi", "openai:gpt-4o").text == answer
+
+
+def test_several_models_have_a_total(serve, capsys):
+    serve("openai:gpt-4o")
+    shell = InteractiveShell()
+    magics.load(shell)
+
+    def shown(models):
+        shell.run_cell(f"dry = %llm --dry-run -n 2 {models} --max-tokens 5 hi").raise_error()
+        return capsys.readouterr().out
+
+    assert shown("-m openai:gpt-4o").startswith("Dry run")
+    first = shown("-m openai:gpt-4o -m local").splitlines()[0]
+    total = dry_runs.together(shell.user_ns["dry"])
+    assert first == str(total)  # without a front end
+    assert repr(total).startswith("Estimate of 4 calls to openai:gpt-4o, local:smollm2-135m-")
 
 
 def test_it_says_where_the_answer_would_come_from(serve, tmp_path):

@@ -22,6 +22,14 @@ class Planned:
     calls: int
 
 
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """What a budget says of calls that exceed it, and whether it refuses them."""
+
+    text: str
+    is_refused: bool
+
+
 def cap_of(model: str, execution: Execution, statuses: Iterable[BudgetStatus]) -> int | None:
     """The ``max_tokens`` that budgets set for a call without a limit; None for none."""
     blocks = any(one.budget.blocks for one in _applicable(model, execution, statuses))
@@ -35,7 +43,7 @@ def _applicable(
     return [one for one in statuses if one.budget.applies_to(model, user, tags)]
 
 
-def exceeded(planned: Iterable[Planned], statuses: Sequence[BudgetStatus]) -> Iterator[str]:
+def exceeded(planned: Iterable[Planned], statuses: Sequence[BudgetStatus]) -> Iterator[Excess]:
     """What budgets would say of the calls, made in this order: one line for each that is exceeded.
 
     Free calls always fit. A blocking budget sends the calls before the one that does not fit.
@@ -49,10 +57,14 @@ def exceeded(planned: Iterable[Planned], statuses: Sequence[BudgetStatus]) -> It
             if worst_usd is None:
                 if budget.unknown_price == "block" or (budget.blocks and each.estimate.unbounded):
                     unbounded = each.estimate.unbounded
-                    yield unpriced_refusal(budget, status.span, each.estimate.model, unbounded)
+                    model = each.estimate.model
+                    yield Excess(
+                        unpriced_refusal(budget, status.span, model, unbounded), is_refused=True
+                    )
                 continue
             needed_usd = worst_usd * each.calls
             if needed_usd > max(left[budget.id], Decimal(0)):
                 write = refused_message if budget.blocks else exceeded_message
-                yield write(budget, status.span, needed_usd, left[budget.id])
+                text = write(budget, status.span, needed_usd, left[budget.id])
+                yield Excess(text, budget.blocks)
             left[budget.id] -= needed_usd

@@ -129,6 +129,8 @@ def _shown_dry_runs(calls: Sequence[Call]) -> DryRun | tuple[DryRun, ...]:
     from llm_playground import dry_runs  # seldom needed
 
     found = dry_runs.of_calls(calls)
+    if len(found) > 1:
+        display(dry_runs.together(found))
     for one in found:
         display(one)
     return found[0] if len(found) == 1 else found
