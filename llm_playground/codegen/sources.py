@@ -95,6 +95,16 @@ def find_request(source: object) -> SentRequest:
     return _of_row(row, _Stored.of([row]))
 
 
+def newest_run_id() -> str:
+    """The id of the newest run of this user.
+
+    Raises:
+        InvalidParameterError: The log has none.
+        RunLogError: The log cannot be read.
+    """
+    return str(_row(LAST)["id"])
+
+
 def find_requests(run_ids: Iterable[str]) -> dict[str, SentRequest | LLMError]:
     """The requests of runs that the log holds, by their ids, in few queries.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal, TypeVar, cast, overload
 
-from llm_playground import _files, _validation
+from llm_playground import _files, _validation, formatting
 from llm_playground._validation import checks_arguments
 from llm_playground.config import options
 from llm_playground.errors import InvalidParameterError
-from llm_playground.export_formats import format_of_path
+from llm_playground.export_formats import FORMATS, format_of_path
 from llm_playground.exporting import (
     formats,
     html_document,
@@ -23,7 +23,9 @@ from llm_playground.exporting import (
 )
 from llm_playground.exporting.records import Exported
 from llm_playground.exporting.rows import earlier_turns
+from llm_playground.redaction import printable
 
+T = TypeVar("T", str, str | bytes)
 _WRITERS: dict[str, Callable[[Exported], str | bytes]] = {
     "json": lambda runs: formats.to_json(runs.exact_rows, runs.records, runs.attachments),
     "markdown": lambda runs: markdown.to_markdown(
@@ -52,6 +54,29 @@ TextFormat = Literal[
     "otlp",
     "otlp-content",
 ]
+
+
+# What one line of a format is, where it is not a run.
+_LINES = {"openai-preferences": "pair", "trl-preferences": "pair"}
+_NOTHING = "There is no run to export. Nothing was written."
+
+
+class WrittenText(str):
+    """The text of an export that is in a file too; its repr, which cells show, is one line."""
+
+    summary = ""
+
+    def __repr__(self) -> str:
+        return self.summary
+
+
+class WrittenBytes(bytes):
+    """The bytes of an export that is in a file too; its repr, which cells show, is one line."""
+
+    summary = ""
+
+    def __repr__(self) -> str:
+        return self.summary
 
 
 @overload
@@ -125,8 +150,9 @@ def export(
     for each run, ``otlp-content`` the same with prompts and answers.
 
     Args:
-        runs: A run, its id, a list of runs, a comparison, a playground, or a frame of runs such as
-            ``lp.runs()``; as JSON also rows of ``lp.prompts()``, saved prompts with their versions.
+        runs: A run, its id, ``"last"``, a list of runs, a comparison, a playground, or a frame of
+            runs such as ``lp.runs()``; as JSON also rows of ``lp.prompts()``, saved prompts with
+            their versions.
         format: ``json`` (costs are numbers with all their digits), ``markdown``, ``html``,
             ``notebook``, ``csv`` (texts that a spreadsheet would take for formulas begin with an
             apostrophe), or one of those above. None is the suffix of the path, or ``json`` without
@@ -137,11 +163,12 @@ def export(
             None exports all, rated or not.
 
     Returns:
-        The text; of Parquet, the bytes.
+        The text; of Parquet, the bytes. With a path, its repr is one line: how many runs are there.
 
     Raises:
-        InvalidParameterError: ``runs`` is none of these, the format or suffix is unknown, a
-            training file could hold none of the runs, or the file cannot be written.
+        InvalidParameterError: ``runs`` is none of these, the format or suffix is unknown, there is
+            no run for a file, a training file could hold none of the runs, or the file cannot be
+            written.
         RunLogError: The log cannot be read.
 
     Example:
@@ -166,10 +193,12 @@ def export(
         exported = exported.rated(
             _validation.number("min_rating", min_rating, "a number", lambda _: True)
         )
+    is_lines = FORMATS[chosen].suffixes == (".jsonl",)
+    if not exported.rows and (path is not None or is_lines):
+        raise InvalidParameterError(_NOTHING)
     content = _WRITERS[chosen](exported)
-    target = None if path is None else str(_write(path, _as_bytes(content, chosen)))
-    options.record("export", target, {"format": chosen, "runs": len(exported.rows)})
-    return content
+    number = _as_bytes(content, chosen).count(b"\n") if is_lines else len(exported.rows)
+    return _delivered(content, chosen, path, _LINES.get(chosen, "run"), number)
 
 
 def _export_prompts(frame: object, name: str, path: object) -> str:
@@ -178,10 +207,22 @@ def _export_prompts(frame: object, name: str, path: object) -> str:
             f"Saved prompts are exported as json; got the format {name}. "
             "A prompt as a .prompty file: lp.prompt(name).to_prompty()."
         )
-    content, count = saved_prompts.to_json(frame)
+    content, number = saved_prompts.to_json(frame)
+    if not number and path is not None:
+        raise InvalidParameterError(_NOTHING.replace("run", "saved prompt"))
+    return _delivered(content, name, path, "saved_prompt", number)
+
+
+def _delivered(content: T, name: str, path: object, unit: str, number: int) -> T:
+    """The content, in a file too if there is a path; the audit log gets an entry."""
     target = None if path is None else str(_write(path, _as_bytes(content, name)))
-    options.record("export", target, {"format": name, saved_prompts.NAME: count})
-    return content
+    options.record("export", target, {"format": name, f"{unit}s": number})
+    if target is None:
+        return content
+    written = WrittenText(content) if isinstance(content, str) else WrittenBytes(content)
+    counted = formatting.count(number, unit.replace("_", " "))
+    written.summary = f"{counted} {'is' if number == 1 else 'are'} in {printable(str(path))}."
+    return cast("T", written)
 
 
 def _as_bytes(content: str | bytes, name: str) -> bytes:

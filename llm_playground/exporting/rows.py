@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
 from llm_playground import _validation, footer, formatting
+from llm_playground.codegen.sources import LAST, newest_run_id
 from llm_playground.errors import InvalidParameterError
 from llm_playground.inputs import inputs_from_json
 from llm_playground.runlog import attachments, open_log
@@ -317,6 +318,7 @@ def _rows_of(runs: Any) -> list[Row]:  # noqa: ANN401 - recognised by its attrib
             rows = [{**row, "user_prompt": prompt} for row, prompt in pairs]
         return rows
     if isinstance(runs, str):
+        runs = newest_run_id() if runs == LAST else runs
         if found := open_log().rows(_BY_ID, {"ids": [runs]}):
             return [unpacked_row(found[0])]
         raise InvalidParameterError(

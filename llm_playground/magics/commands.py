@@ -224,9 +224,7 @@ def export(
         problem = export_formats.unknown(path, "--format")
         raise InvalidParameterError(f"{problem} To ask a model that, write -- before it.")
     exported = _selected(limit, min_rating, filters)
-    exporting.export(exported, chosen, path)
-    verb = "is" if len(exported) == 1 else "are"
-    print(f"{count(len(exported), 'run')} {verb} in {printable(path)}.")
+    print(repr(exporting.export(exported, chosen, path)))
 
 
 def _selected(limit: int | None, min_rating: float | None, filters: Filters) -> pd.DataFrame:

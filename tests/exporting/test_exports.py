@@ -4,19 +4,24 @@ import csv
 import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from IPython.lib.pretty import pretty
 from markdown_it import MarkdownIt
 
 import llm_playground as lp
 from llm_playground.errors import InvalidParameterError
+from llm_playground.export_formats import FORMATS
 from tests.exporting.shelf import HOSTILE, KEY, fill, run
-from tests.reports.shelf import add
+from tests.reports.shelf import NEW_YEAR, add
 
 ROOT = Path(__file__).parents[2]
 
@@ -111,6 +116,27 @@ class TestWhatIsExported:
         add(log)
         with pytest.raises(InvalidParameterError, match="'dear' as its cost_usd"):
             lp.export(lp.runs().assign(cost_usd="dear"))
+
+    @pytest.mark.parametrize("form", FORMATS)
+    def test_no_file_is_written_of_no_runs(self, log, tmp_path, form):
+        path = tmp_path / "runs"
+        for nothing in ([], lp.runs(), pd.DataFrame()):
+            with pytest.raises(InvalidParameterError, match="There is no run to export"):
+                lp.export(nothing, form, path)
+        with pytest.raises(InvalidParameterError, match="There is no saved prompt to export"):
+            lp.export(lp.prompts(), path=path)
+        add(log)
+        with pytest.raises(InvalidParameterError, match="There is no run to export"):
+            lp.export(lp.runs(), form, path, min_rating=4)
+        assert names(tmp_path) == []
+
+    def test_last_is_the_newest_run_of_the_user(self, log, monkeypatch):
+        for minute, user in enumerate(("ada", "ada", "bob")):
+            add(log, text=f"answer {minute}", user=user, at=NEW_YEAR + timedelta(minutes=minute))
+        assert "answer 1" in lp.export("last", "markdown")
+        monkeypatch.setenv("LLM_PLAYGROUND_USER", "eve")
+        with pytest.raises(InvalidParameterError, match="no run of yours"):
+            lp.export("last")
 
     @pytest.mark.parametrize("wrong", ["papyrus", "", "JSON", ["json"]])
     def test_an_unknown_format_names_those_there_are(self, log, wrong):
@@ -232,7 +258,7 @@ class TestFiles:
         narrow = lp.runs()[["run_id"]]
         assert lp.export(run_id, form) == lp.export(narrow[narrow.run_id == run_id], form)
 
-    @pytest.mark.parametrize("unknown", ["abc", "", "last", "runs.json", "a\0b", "'"])
+    @pytest.mark.parametrize("unknown", ["abc", "", "newest", "runs.json", "a\0b", "'"])
     def test_an_id_of_no_run_is_said_in_one_line(self, log, unknown):
         add(log)
         with pytest.raises(
@@ -249,6 +275,41 @@ class TestFiles:
         assert path.read_bytes().decode("utf-8") == text
         assert names(tmp_path) == ["runs.json"]
 
+    def test_a_cell_shows_one_line_of_what_a_file_has(self, log, tmp_path):
+        for _ in range(2):
+            add(log)
+        for form, start in (("json", "{"), ("parquet", b"PAR1")):
+            path = tmp_path / f"runs.{form}"
+            found = lp.export(lp.runs(), path=path)
+            assert pretty(found) == repr(found) == f"2 runs are in {path}."
+            assert found.startswith(start)
+            assert len(pickle.loads(pickle.dumps(found))) == len(found)
+            assert repr(lp.export(lp.runs(), form)).startswith(repr(start)[:-1])
+
+    def test_the_line_and_the_audit_log_count_what_was_written(self, log, tmp_path):
+        rated = [add(log, text=text) for text in ("Yes.", "No.", "No.")]
+        add(log, status="failed", text="")
+        for one, score in zip(rated, (5, 1, 3), strict=True):
+            lp.rate(one, score)
+        said = {}
+        for form in ("openai-tuning", "trl-preferences", "otlp", "csv"):
+            with (
+                nullcontext()
+                if form in ("otlp", "csv")
+                else pytest.warns(UserWarning, match="left out")
+            ):
+                said[form] = repr(lp.export(lp.runs(), form, tmp_path / form)).partition(" in ")[0]
+
+        assert said == {
+            "openai-tuning": "2 runs are",
+            "trl-preferences": "1 pair is",
+            "otlp": "4 runs are",
+            "csv": "4 runs are",
+        }
+        details = [json.loads(one) for one in lp.audit(action="export").detail]
+        counts = {one["format"]: one.get("runs", one.get("pairs")) for one in details}
+        assert counts == {"openai-tuning": 2, "trl-preferences": 1, "otlp": 4, "csv": 4}
+
     def test_lines_end_in_the_file_as_in_the_text(self, log, tmp_path):
         add(log)
         text = lp.export(lp.runs(), "csv", str(tmp_path / "runs.csv"))
@@ -257,9 +318,9 @@ class TestFiles:
     def test_a_link_stays_a_link(self, log, tmp_path):
         (tmp_path / "real.json").write_text("before")
         (tmp_path / "link.json").symlink_to("real.json")
-        lp.export([], path=tmp_path / "link.json")
+        lp.export(run(), path=tmp_path / "link.json")
         assert (tmp_path / "link.json").is_symlink()
-        assert json.loads((tmp_path / "real.json").read_text())["runs"] == []
+        assert len(json.loads((tmp_path / "real.json").read_text())["runs"]) == 1
 
     @pytest.mark.parametrize(
         ("path", "said"),
@@ -275,7 +336,7 @@ class TestFiles:
     def test_a_place_that_is_none_is_said_in_a_line(self, log, tmp_path, monkeypatch, path, said):
         monkeypatch.chdir(tmp_path)
         with pytest.raises(InvalidParameterError, match=said) as error:
-            lp.export([], path=path)
+            lp.export(run(), path=path)
         assert "\n" not in str(error.value)
         assert names(tmp_path) == []
 

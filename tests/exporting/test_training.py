@@ -100,7 +100,7 @@ def test_a_line_for_each_run_with_turns_pictures_tools_and_calls(log):
     ]
     assert by_run["call"]["messages"][-1] == {"role": "assistant", "tool_calls": [call]}
     detail = json.loads(lp.audit(action="export").detail[0])
-    assert detail == {"format": "openai-tuning", "runs": 7}
+    assert detail == {"format": "openai-tuning", "runs": 5}
 
 
 BROKEN = ToolCall("c1", "weather", "{")
