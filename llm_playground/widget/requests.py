@@ -23,6 +23,7 @@ from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.export_formats import FORMATS
 from llm_playground.rendering.highlighting import highlight
 from llm_playground.request import parameters, prompts
+from llm_playground.request.prompts import Prompt
 from llm_playground.types import Request, Run
 from llm_playground.widget import (
     baseline,
@@ -35,7 +36,7 @@ from llm_playground.widget import (
 from llm_playground.widget.attachments import Kind
 from llm_playground.widget.attachments import kind_of as attachment_kind
 from llm_playground.widget.controls import TRAIT_OF
-from llm_playground.widget.form import first_only, plan_calls
+from llm_playground.widget.form import first_only, plan_calls, prompt_from_form
 
 if TYPE_CHECKING:
     from llm_playground.widget import Playground
@@ -201,6 +202,8 @@ def _text(session: RunSession, number: int) -> str:
 def code(panel: Playground, arguments: Arguments) -> dict[str, Any]:
     """Code in every language: of the answer ``number``, or of the first call of the form.
 
+    ``as_function`` and ``stream`` are as in :func:`llm_playground.code`.
+
     Returns:
         ``of``, a line that names the call, and ``tabs``, each with its ``language`` and either
         ``text`` and ``html`` (the same with syntax colours) or ``error``.
@@ -208,27 +211,33 @@ def code(panel: Playground, arguments: Arguments) -> dict[str, Any]:
     from llm_playground import codegen  # loads the vendors' SDKs
 
     number = arguments.get("number")
-    source: Run | Request | None = None if number is None else panel.answers.run_of(number)
+    source: Run | Request | Prompt | None = None if number is None else panel.answers.run_of(number)
     if source is not None:
         title = f"Answer {number} · {source.model}"
     else:
-        source, title = _first_call(panel)
-    return {"of": title, "tabs": [_code_tab(source, language) for language in codegen.LANGUAGES]}
+        source, title = _first_call(panel, as_function=arguments["as_function"])
+    chosen = {name: arguments[name] for name in ("as_function", "stream")}
+    tabs = [_code_tab(source, language, **chosen) for language in codegen.LANGUAGES]
+    return {"of": title, "tabs": tabs}
 
 
-def _first_call(panel: Playground) -> tuple[Request, str]:
+def _first_call(panel: Playground, *, as_function: bool) -> tuple[Request | Prompt, str]:
+    """The first call of the form and its name; a function's has the variables unfilled."""
     form = panel.form()
     [first, *_] = plan_calls(first_only(form), panel.inputs.notebook())
     request = first.call.request
     several = len(plan_calls(form, panel.inputs.notebook())) > 1
-    return request, f"The first call · {request.model}" if several else request.model
+    title = f"The first call · {request.model}" if several else request.model
+    return prompt_from_form(form) if as_function else request, title
 
 
-def _code_tab(source: Run | Request, language: str) -> dict[str, str]:
+def _code_tab(
+    source: Run | Request | Prompt, language: str, *, as_function: bool, stream: bool
+) -> dict[str, str]:
     from llm_playground import codegen
 
     try:
-        text = codegen.code(source, language)
+        text = codegen.code(source, language, as_function=as_function, stream=stream)
     except LLMError as error:
         return {"language": language, "error": str(error)}
     html = highlight(text, "bash" if language == "curl" else language)

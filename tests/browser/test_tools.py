@@ -111,6 +111,15 @@ def test_the_menu_of_an_answer_has_wire_and_code(notebook, answer):
     code.get_by_role("button", name="Copy code").click()
     expect(code.get_by_role("button", name="Copy code")).to_have_text("Copied")
     assert "Summarise the quarter." in clipboard(notebook)
+
+    code.get_by_role("tab", name="Python").click()
+    panel = code.get_by_role("tabpanel")
+    expect(panel).to_contain_text("stream=True")
+    code.get_by_role("button", name="Stream").click()
+    expect(panel).not_to_contain_text("stream=True")
+    code.get_by_role("button", name="Function").click()
+    expect(panel).to_contain_text("def ask(")
+    expect(code.get_by_role("button", name="Function")).to_be_focused()
     press(notebook, "Escape")
 
 

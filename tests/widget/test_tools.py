@@ -12,13 +12,14 @@ from tests.widget import panels
 from tests.widget.panels import KEY, answered, ask, values
 
 pg, served = panels.pg, panels.served
+SCRIPT = {"as_function": False, "stream": True}
 
 
 def test_code_of_the_form_is_of_its_first_call(served):
     pg, _ = served(Reply(openai_stream(["A"])), temperature=0.5)
     pg.models = ["openai:gpt-4o", "local"]
 
-    reply = ask(pg, "code")
+    reply = ask(pg, "code", **SCRIPT)
 
     assert reply["of"] == "The first call · openai:gpt-4o"
     texts = {tab["language"]: tab["text"] for tab in reply["tabs"]}
@@ -33,7 +34,7 @@ def test_code_of_an_answer_is_of_its_run(pg):
     run_id = answered(pg).run_id[0]
     pg.prompt = "Another one."
 
-    reply = ask(pg, "code", number=1)
+    reply = ask(pg, "code", number=1, **SCRIPT)
 
     assert reply["of"] == "Answer 1 · local:smollm2-135m-instruct"
     python, javascript = reply["tabs"][0], reply["tabs"][1]
@@ -42,11 +43,37 @@ def test_code_of_an_answer_is_of_its_run(pg):
     assert "no address outside this kernel" in javascript["error"]
 
 
+def test_a_function_of_the_form_takes_its_variables(served):
+    pg, _ = served(Reply(openai_stream(["A"])))
+    pg.values = {"town": "Rome"}
+    pg.prompt = r"Where is {{town}}, written \{{town}}?"
+
+    reply = ask(pg, "code", as_function=True, stream=False)
+
+    python = reply["tabs"][0]["text"]
+    assert "def ask(town: str)" in python
+    assert "stream=True" not in python
+    assert "Rome" not in python
+    script = ask(pg, "code", **SCRIPT)["tabs"][0]["text"]
+    assert "Where is Rome, written {{town}}?" in script
+
+
+@pytest.mark.parametrize("prompt", ["Say hello.", r"Say \{{hello}}."])
+def test_a_function_without_variables_sends_what_the_form_sends(served, prompt):
+    pg, _ = served(Reply(openai_stream(["A"])))
+    pg.prompt = prompt
+
+    python = ask(pg, "code", as_function=True, stream=True)["tabs"][0]["text"]
+
+    assert "def ask()" in python
+    assert prompt.replace("\\", "") in python
+
+
 def test_form_that_cannot_be_sent_has_no_code(pg):
     pg.prompt = "{{nothing_of_the_kind}}"
 
     with pytest.raises(lp.LLMError, match="nothing_of_the_kind"):
-        ask(pg, "code")
+        ask(pg, "code", **SCRIPT)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@
 import { createFrame, createPane } from "./answer.js";
 import { NO_GRID, gridOf, neighbor, withBaseline } from "./answer_grid.js";
 import { NO_ANSWERS, counterpartOf, hasFailed, hasText, hiddenAnswers, isOpen, progress } from "./answer_state.js";
-import { button, h } from "./dom.js";
+import { createToggle, h, isPressed } from "./dom.js";
 import { fillGrid } from "./grid_view.js";
 import { createFormChanges, createRunWalk } from "./run_walk.js";
 import { keepFirstInPlace, createVisibilityTracker } from "./viewport.js";
@@ -287,22 +287,6 @@ function ended(before, after) {
   return after.panes.some((pane, at) => !isOpen(pane) && before?.panes[at]?.state !== pane.state);
 }
 
-/**
- * Create a toggle button.
- * @param {View} view
- * @param {string} label
- * @param {string} title
- * @param {() => void} react
- */
-function createToggle(view, label, title, react) {
-  const attributes = { class: "llm-link", "aria-pressed": "false", title };
-  const element = button(label, attributes, view.signal, () => {
-    element.setAttribute("aria-pressed", String(!isPressed(element)));
-    react();
-  });
-  return element;
-}
-
 // How the answers of each playground were last shown is kept by the browser.
 const FORM_KEY = "llm_playground:answers-as:";
 
@@ -317,9 +301,4 @@ function rememberedForm(view) {
  */
 function rememberForm(view, form) {
   localStorage.setItem(FORM_KEY + (view.model.get("name") ?? ""), form);
-}
-
-/** @param {Element} element */
-function isPressed(element) {
-  return element.getAttribute("aria-pressed") === "true";
 }

@@ -72,6 +72,30 @@ export function button(text, attributes, signal, onPress) {
 }
 
 /**
+ * Create a toggle button.
+ * @param {View} view
+ * @param {string} label
+ * @param {string} title
+ * @param {() => void} react
+ */
+export function createToggle(view, label, title, react) {
+  const attributes = { class: "llm-link", "aria-pressed": "false", title };
+  const element = button(label, attributes, view.signal, () => {
+    element.setAttribute("aria-pressed", String(!isPressed(element)));
+    react();
+  });
+  return element;
+}
+
+/**
+ * Whether a toggle button is on.
+ * @param {Element} element
+ */
+export function isPressed(element) {
+  return element.getAttribute("aria-pressed") === "true";
+}
+
+/**
  * Call `react` now and whenever one of the traits changes, until the view is removed.
  * @param {View} view
  * @param {readonly string[]} traits

@@ -1,7 +1,7 @@
 // The toolbar and its dialogs "Code" and "Save as", and the menu that exports answers.
 
 import { isOpen } from "./answer_state.js";
-import { COPY_FAILED, button, copyText, createBlock, h, newId, setText } from "./dom.js";
+import { COPY_FAILED, button, copyText, createBlock, createToggle, h, isPressed, newId, setText } from "./dom.js";
 import { createHistoryDialog } from "./history.js";
 import { createInspector } from "./inspector.js";
 import { createDialog, createMenu } from "./overlay.js";
@@ -61,12 +61,16 @@ const LANGUAGE_NAMES = { python: "Python", javascript: "JavaScript", curl: "cURL
 export function createCodeDialog(view) {
   const id = newId();
   const source = h("p", { class: "llm-side" });
+  const asFunction = createToggle(view, "Function", "A function whose parameters are the variables", () => read());
+  const streamed = createToggle(view, "Stream", "Print the answer as it arrives", () => read());
+  streamed.setAttribute("aria-pressed", "true");
+  const forms = h("div", { role: "group", class: "llm-code-forms", "aria-label": "Form of the code" }, asFunction, streamed);
   const tabs = h("div", { role: "tablist", class: "llm-tabs", "aria-label": "Language" });
   const panel = h("div", { role: "tabpanel", id, class: "llm-code-panel" });
-  const dialog = createDialog(view, "Code", source, tabs, panel);
+  const dialog = createDialog(view, "Code", h("div", { class: "llm-code-head" }, source, forms), tabs, panel);
   dialog.element.classList.add("llm-wide");
-  /** @type {{tabs: Tab[], selected: string, request: number}} */
-  const state = { tabs: [], selected: "python", request: 0 };
+  /** @type {{tabs: Tab[], selected: string, request: number, answer: number | null}} */
+  const state = { tabs: [], selected: "python", request: 0, answer: null };
 
   /** @param {boolean} focus */
   const paint = (focus = false) => {
@@ -101,21 +105,28 @@ export function createCodeDialog(view) {
     choose(names[(to + names.length) % names.length] ?? state.selected);
     return true;
   });
+  /** Ask the kernel for the code in the chosen form; `opened` puts the focus on its language. */
+  const read = (opened = false) => {
+    const request = ++state.request;
+    const form = { as_function: isPressed(asFunction), stream: isPressed(streamed) };
+    const of = state.answer === null ? {} : { number: state.answer };
+    view.request("code", { ...form, ...of }).then((code) => {
+      if (request !== state.request) return;
+      setText(source, code.of);
+      state.tabs = code.tabs;
+      paint(opened);
+    }, (/** @type {Error} */ error) => request === state.request
+      && panel.replaceChildren(h("p", { class: "llm-problem", role: "alert" }, error.message)));
+  };
   /** @param {number | null} number of the answer; null for the form */
   const open = (number = null) => {
-    const request = ++state.request;
+    state.answer = number;
     setText(source, "");
     tabs.replaceChildren();
     panel.replaceChildren();
     dialog.open();
     view.flush();
-    view.request("code", number === null ? {} : { number }).then((code) => {
-      if (request !== state.request) return;
-      setText(source, code.of);
-      state.tabs = code.tabs;
-      paint(true);
-    }, (/** @type {Error} */ error) => request === state.request
-      && panel.replaceChildren(h("p", { class: "llm-problem", role: "alert" }, error.message)));
+    read(true);
   };
   return { element: dialog.element, open, close: dialog.close };
 }
