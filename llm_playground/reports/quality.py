@@ -45,8 +45,8 @@ _LATENCY = f"""
 _IS_FAILURE = f"{STATUS} IN ('failed', 'blocked', 'interrupted', 'over_budget')"
 _LAST = f"ORDER BY started_at DESC NULLS LAST, id DESC) FILTER (WHERE {_IS_FAILURE})"
 _FAILURES = f"""
-SELECT {{shown}}wrong AS status, error AS error_type, runs, rate, first_at, last_at,
-    last_message, last_run_id
+SELECT {{shown}}wrong AS status, error AS error_type, runs, last_message, rate, first_at, last_at,
+    last_run_id
 FROM (
     SELECT {{columns}}CASE WHEN {_IS_FAILURE} THEN status END AS wrong,
         CASE WHEN {_IS_FAILURE} THEN error_type END AS error,
@@ -109,8 +109,8 @@ def failures(
 ) -> pd.DataFrame:
     """Runs that failed, were blocked, interrupted or over a budget, the most frequent first.
 
-    Columns: those of ``by``, ``status``, ``error_type``, ``runs``, ``rate`` (their share of all
-    runs of the group), ``first_at``, ``last_at``, ``last_message`` and ``last_run_id``.
+    Columns: those of ``by``, ``status``, ``error_type``, ``runs``, ``last_message``, ``rate``
+    (their share of all runs of the group), ``first_at``, ``last_at`` and ``last_run_id``.
 
     Args:
         by: month, day, model, provider, user, notebook, tag, tier; one or several.
@@ -135,11 +135,11 @@ def waste(
 ) -> pd.DataFrame:
     """What was spent on answers that were cancelled, cut off, blocked or failed, and on retries.
 
-    Columns: those of ``by``, ``runs``, ``cost_usd``; ``retries`` (attempts after the first);
-    ``cancelled_runs`` (interrupted ones too), ``truncated_runs`` (cut off at ``max_tokens``),
-    ``blocked_runs``, ``failed_runs``, each with its ``_usd``; ``wasted_usd``, their sum;
-    ``reused_runs`` and ``saved_usd``, the cost that re-used answers saved. An amount is NaN where
-    there are such runs and none of their prices is known.
+    Columns: those of ``by``, ``runs``, ``cost_usd``; ``wasted_usd``, the sum of ``cancelled_usd``
+    (interrupted ones too), ``truncated_usd`` (cut off at ``max_tokens``), ``blocked_usd`` and
+    ``failed_usd``, each also with its ``_runs``; ``retries`` (attempts after the first);
+    ``saved_usd``, the cost that the ``reused_runs`` saved. An amount is NaN where there are such
+    runs and none of their prices is known.
 
     Args:
         by: month, day, model, provider, user, notebook, tag, tier, status; one or several.
@@ -159,15 +159,16 @@ def _waste_figures(attempts: str) -> str:
     columns = {
         "runs": "count(*)",
         "cost_usd": "sum(cost_usd)::FLOAT8",
-        "retries": f"coalesce(sum(greatest({attempts} - 1, 0)), 0)::BIGINT",
-    }
-    for kind, which in WASTE_KINDS.items():
-        columns[f"{kind}_runs"] = f"count(*) FILTER (WHERE {which})"
-        columns[f"{kind}_usd"] = _sum("cost_usd", which)
-    columns |= {
         "wasted_usd": _sum("cost_usd", any_kind),
-        "reused_runs": "count(*) FILTER (WHERE cached)",
+    }
+    columns |= {f"{kind}_usd": _sum("cost_usd", which) for kind, which in WASTE_KINDS.items()}
+    columns |= {
+        f"{kind}_runs": f"count(*) FILTER (WHERE {which})" for kind, which in WASTE_KINDS.items()
+    }
+    columns |= {
+        "retries": f"coalesce(sum(greatest({attempts} - 1, 0)), 0)::BIGINT",
         "saved_usd": _sum("saved_usd", "cached"),
+        "reused_runs": "count(*) FILTER (WHERE cached)",
     }
     return ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
 

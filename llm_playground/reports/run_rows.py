@@ -69,8 +69,8 @@ WITH found AS (
     ) AS numbered
     GROUP BY prompt_hash HAVING count(*) > 1
 )
-SELECT found.prompt_hash, model, texts.user_prompt, runs, executions, answers, cost_usd,
-    repeated_usd, first_at, last_at
+SELECT found.prompt_hash, model, texts.user_prompt, runs, repeated_usd, cost_usd, executions,
+    answers, first_at, last_at
 FROM found LEFT JOIN (
     SELECT prompt_hash, min(user_prompt) AS user_prompt FROM prompts
     WHERE prompt_hash IN (SELECT prompt_hash FROM found) GROUP BY prompt_hash
@@ -217,9 +217,9 @@ def _contains(row: Mapping[Any, Any], text: str) -> bool:
 def duplicates(**filters: Unpack[Filters]) -> pd.DataFrame:
     """Requests that were sent more than once, by ``prompt_hash``; the most expensive first.
 
-    Columns: ``prompt_hash``, ``model``, ``user_prompt``, ``runs``, ``executions`` (one call with
-    ``n=5`` is one execution), ``answers`` (different texts), ``cost_usd``, ``repeated_usd`` (all
-    runs but the first), ``first_at``, ``last_at``. Re-used answers were not sent and are left out.
+    Columns: ``prompt_hash``, ``model``, ``user_prompt``, ``runs``, ``repeated_usd`` (all runs but
+    the first), ``cost_usd``, ``executions`` (one call with ``n=5`` is one execution), ``answers``
+    (different texts), ``first_at``, ``last_at``. Re-used answers were not sent and are left out.
 
     Args:
         **filters: See :class:`Filters`.

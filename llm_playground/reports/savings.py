@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CACHE_COLUMNS = (
-    *("model", "prefix", "prefix_tokens", "minimum_tokens", "prompts", "runs", "repeat_runs"),
-    *("cached_tokens", "missed_tokens", "missed_usd", "advice"),
+    *("model", "prefix", "missed_usd", "missed_tokens", "cached_tokens", "runs", "repeat_runs"),
+    *("prompts", "prefix_tokens", "minimum_tokens", "advice"),
 )
 _MILLION = Decimal(1_000_000)
 
@@ -207,12 +207,12 @@ class RateCard:
 def prompt_cache(**filters: Unpack[Filters]) -> pd.DataFrame:
     """Prefixes that prompts share, and what a prompt cache would have saved on them.
 
-    Columns: ``model``, ``prefix`` (its beginning), ``prefix_tokens`` (estimated from the runs' own
-    counts), ``minimum_tokens`` (the shortest prefix that the provider caches), ``prompts``,
-    ``runs``, ``repeat_runs`` (sent within five minutes of another, so that a cache would have kept
-    the prefix), ``cached_tokens`` (read from a cache), ``missed_tokens``, ``missed_usd`` (at
-    today's prices, less the cost of writing into the cache; NaN where unknown) and ``advice``. The
-    largest saving comes first; prefixes that are too short or already cached well are left out.
+    Columns: ``model``, ``prefix`` (its beginning), ``missed_usd`` (at today's prices, less the cost
+    of writing into the cache; NaN where unknown), ``missed_tokens``, ``cached_tokens`` (read from a
+    cache), ``runs``, ``repeat_runs`` (sent within five minutes of another, so that a cache would
+    have kept the prefix), ``prompts``, ``prefix_tokens`` (estimated from the runs' own counts),
+    ``minimum_tokens`` (the shortest prefix that the provider caches) and ``advice``. The largest
+    saving comes first; prefixes that are too short or already cached well are left out.
     Only the text of messages is compared, not tools and images.
 
     Args:
@@ -315,10 +315,9 @@ def _cache_row(group: Any, now: datetime) -> tuple[object, ...] | None:  # noqa:
     if missed_usd is not None and missed_usd < _LOWEST_MISSED_USD:
         return None
     return (
-        *(group.model, _shown(prefix), tokens, minimum, group.prompts, group.runs),
-        *(group.repeat_runs, int(group.cached_tokens), missed),
-        None if missed_usd is None else float(missed_usd),
-        _first_match(_ADVICE, group.model),
+        *(group.model, _shown(prefix), None if missed_usd is None else float(missed_usd)),
+        *(missed, int(group.cached_tokens), group.runs, group.repeat_runs),
+        *(group.prompts, tokens, minimum, _first_match(_ADVICE, group.model)),
     )
 
 

@@ -9,8 +9,8 @@ from llm_playground.errors import ProviderTimeoutError, RateLimitError
 from llm_playground.reports import quality
 from tests.reports.shelf import NEW_YEAR, add, add_row
 
-COLUMNS = ["status", "error_type", "runs", "rate", "first_at", "last_at"]
-COLUMNS += ["last_message", "last_run_id"]
+COLUMNS = ["status", "error_type", "runs", "last_message", "rate", "first_at", "last_at"]
+COLUMNS += ["last_run_id"]
 LIMIT, SLOW = RateLimitError("Too fast."), ProviderTimeoutError("Too slow.")
 
 

@@ -11,8 +11,8 @@ from llm_playground.reports import savings
 from llm_playground.types import Usage
 from tests.reports.shelf import NEW_YEAR, add, add_row
 
-COLUMNS = ["model", "prefix", "prefix_tokens", "minimum_tokens", "prompts", "runs", "repeat_runs"]
-COLUMNS += ["cached_tokens", "missed_tokens", "missed_usd", "advice"]
+COLUMNS = ["model", "prefix", "missed_usd", "missed_tokens", "cached_tokens", "runs", "repeat_runs"]
+COLUMNS += ["prompts", "prefix_tokens", "minimum_tokens", "advice"]
 LONG = "You are a careful assistant. " * 300  # 8,700 characters
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
+from llm_playground.errors import RateLimitError
 from llm_playground.reports import quality, run_rows, spending
 from llm_playground.types import Attempt
 from tests.reports.shelf import NEW_YEAR, add, add_row
@@ -51,7 +52,20 @@ def test_an_unknown_price_makes_no_waste_of_zero(log):
 
 def test_waste_of_an_empty_log_is_an_empty_frame(log):
     assert len(quality.waste()) == 0
-    assert list(quality.waste())[:4] == ["model", "runs", "cost_usd", "retries"]
+    assert list(quality.waste())[:4] == ["model", "runs", "cost_usd", "wasted_usd"]
+
+
+def test_eighty_characters_show_the_figure_that_a_report_is_about(log):
+    for _ in range(2):
+        error = RateLimitError("Too fast.")
+        add(log, question="Again?", status="failed", error=error, cost_usd=Decimal("0.012"))
+    shown = {
+        quality.waste: "wasted_",  # its name takes two lines
+        quality.failures: "last_message",
+        run_rows.duplicates: "repeated_",
+    }
+    for report, name in shown.items():
+        assert name in repr(report()).partition("\n0 ")[0], name
 
 
 def test_duplicates_are_requests_sent_again(log):
