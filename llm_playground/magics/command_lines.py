@@ -25,7 +25,7 @@ from IPython.core.error import UsageError
 from llm_playground._validation import short_repr
 from llm_playground.export_formats import FORMATS
 from llm_playground.magics import chat, commands, documentation, saved_settings
-from llm_playground.magics.options import usage_error
+from llm_playground.magics.options import HELP_FLAGS, usage_error
 from llm_playground.types import Run
 
 _ID = re.compile(r"[0-9a-f]{6}[0-9a-f-]*\Z")
@@ -335,8 +335,8 @@ def command(
 
     A word close to a command is a typo of it if nothing, an option or the command's one argument
     follows; one close to ``keys`` also if two words follow, of which one may be a key. A command
-    with a question mark, such as ``models?``, is its help. Words of :data:`_TAKES_IDS` may name
-    one of the variables.
+    with a question mark, such as ``models?``, or with ``--help``, is its help. Words of
+    :data:`_TAKES_IDS` may name one of the variables.
 
     Raises:
         UsageError: It could be either; a mistyped command is not sent to a model and paid for.
@@ -345,8 +345,8 @@ def command(
     (None, None, None)
     """
     name, *words = line.split()
-    if not words and name.rstrip("?") in DOCUMENTED and name.endswith("?"):
-        return lambda: print(help_text(name.rstrip("?")))
+    if (topic := _topic(name, words)) is not None:
+        return lambda: print(help_text(topic))
     with suppress(ValueError):  # an apostrophe
         words = shlex.split(line)[1:]
     if name.lower() in _INSTEAD and _reads_like_command(words):
@@ -377,6 +377,14 @@ def command(
             expected = f"%llm {name} takes nothing after it"
         raise usage_error(f"{expected}. {_ASK}") from None
     return lambda: known.run(**values)
+
+
+def _topic(name: str, words: Sequence[str]) -> str | None:
+    """The command that a line asks the help of; None for another line."""
+    if name in COMMANDS and {*words[:1], *words[-1:]} & {*HELP_FLAGS}:
+        return name
+    asked = name.rstrip("?")
+    return asked if not words and asked != name and asked in DOCUMENTED else None
 
 
 def help_text(topic: str | None = None) -> str:

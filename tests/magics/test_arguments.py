@@ -4,6 +4,7 @@ import pytest
 from IPython.core.error import UsageError
 
 from llm_playground import magics
+from llm_playground.magics import command_lines
 
 
 @pytest.mark.parametrize(
@@ -16,6 +17,8 @@ from llm_playground import magics
             "models mine",
             "models?",
             "runs??",
+            "runs -h",
+            "export notes.ipynb --help",
             "show",
             "show last",
             "show 019abc",
@@ -153,6 +156,13 @@ def test_what_could_be_a_typo_is_an_error_in_one_line(line, message):
         magics.command(line)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", command_lines.COMMANDS)
+def test_help_flags_show_the_help_of_each_command(name, capsys):
+    for line in (f"{name} --help", f"{name} -h"):
+        magics.command(line)()
+        assert capsys.readouterr().out == f"{command_lines.help_text(name)}\n"
 
 
 _SECRET = "Zx81kLm" + "qRst92vW"
