@@ -40,7 +40,7 @@ FORMATS: dict[str, ExportFormat] = {
     "parquet": ExportFormat(
         (".parquet",),
         "application/vnd.apache.parquet",
-        "a table with types, for pandas, DuckDB and Spark",
+        "a table with types, for DuckDB, Spark and pandas (with pyarrow)",
         is_text=False,
     ),
     "openai-tuning": ExportFormat(*_LINES, "answers as examples for fine-tuning"),

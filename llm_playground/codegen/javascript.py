@@ -125,6 +125,7 @@ def code(prepared: PreparedRequest) -> str:
         return f"{head}\nlet client; // made at the first call\n\n{_function(prepared, body)}"
     if prepared.streams:
         read = answer.read_stream(f"process.stdout.write({answer.piece});", calls=False)
+        read += "console.log();\n"  # a shell's prompt is on a line of its own
     else:
         read = f"{answer.check}console.log({_nested(answer.text)});\n"
     run = f"{_NODE}: save as ask.mjs, npm install {sdk.package}, then: node ask.mjs\n"

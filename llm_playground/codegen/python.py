@@ -105,6 +105,7 @@ def _script(sdk: _Sdk, prepared: PreparedRequest) -> str:
     imports = "import os\n\n" if "os.environ" in client else ""
     if prepared.streams:
         read = answer.read_stream(f'print({answer.piece}, end="", flush=True)', calls=False)
+        read += "print()\n"  # a shell's prompt is on a line of its own
     else:
         read = f"{answer.check}print({answer.text})\n"
     call = _call(sdk, prepared, "client")

@@ -162,9 +162,12 @@ def _run_id(row: object) -> str:
     get = getattr(row, "get", None)
     run_id = get("run_id") if callable(get) else None
     if not isinstance(run_id, str):
+        is_frame = hasattr(row, "columns") and hasattr(row, "iloc")
+        frame = "a frame: take a row of it, such as lp.runs().iloc[0]"
+        shown = frame if is_frame else _validation.short_repr(row)
         raise InvalidParameterError(
             "Code is written for a run, a run's id, one row of lp.runs(), a request or a saved "
-            f"prompt; got {_validation.short_repr(row)}."
+            f"prompt; got {shown}."
         )
     return run_id
 

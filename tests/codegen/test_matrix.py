@@ -92,7 +92,7 @@ def test_code_sends_what_the_run_sent(side, server, runs):
                 for name in headers:
                     assert (*case, sent.headers.get(name)) == (*case, asked.headers.get(name))
                 if language != "curl" and kind != "tools":
-                    assert (*case, printed.rstrip("\n")) == (*case, TEXT)
+                    assert (*case, printed) == (*case, f"{TEXT}\n")
 
 
 ANSWERS = {"plain": TEXT, "schema": DATA, "tools": CALLS}

@@ -272,6 +272,21 @@ def test_rejects_other_sources(wrong):
         lp.code(wrong)
 
 
+def test_a_frame_is_not_pasted_into_the_message(openai):
+    lp.ask("Say hello.", MODEL)
+
+    with pytest.raises(InvalidParameterError) as error:
+        lp.code(lp.runs())
+    assert str(error.value).endswith("got a frame: take a row of it, such as lp.runs().iloc[0].")
+
+
+def test_streamed_answers_of_scripts_end_with_a_line():
+    for model in (MODEL, "anthropic:claude-haiku-4-5", "gemini:gemini-2.5-flash"):
+        asked = replace(request(), model=model)
+        assert lp.code(asked).endswith("\nprint()\n")
+        assert lp.code(asked, "javascript").endswith("\nconsole.log();\n")
+
+
 def test_an_unknown_run_is_named():
     with pytest.raises(InvalidParameterError, match="no run with the id 'missing'"):
         lp.code("missing")
