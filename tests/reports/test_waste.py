@@ -60,8 +60,8 @@ def test_eighty_characters_show_the_figure_that_a_report_is_about(log):
         error = RateLimitError("Too fast.")
         add(log, question="Again?", status="failed", error=error, cost_usd=Decimal("0.012"))
     shown = {
-        quality.waste: "wasted_",  # its name takes two lines
-        quality.failures: "last_message",
+        quality.waste: "wasted_",  # names may take two lines
+        quality.failures: "message",
         run_rows.duplicates: "repeated_",
     }
     for report, name in shown.items():
