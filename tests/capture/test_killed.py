@@ -51,9 +51,10 @@ except KeyboardInterrupt:
         (INTERRUPTED, "came", signal.SIGINT, "cancelled"),
     ],
 )
-def test_the_text_that_came_is_in_the_log_and_counted(home, script, line, how, status):
+def test_the_text_that_came_is_in_the_log_and_counted(home, monkeypatch, script, line, how, status):
     answer = openai_stream(["Hello ", "you", "and more"])[:3]
     with WireServer(Reply(answer, end="hang")) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")  # a host with prices
         command = [sys.executable, "-c", script, f"{server.url}/v1/chat/completions"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
             while child.stdout.readline().strip() != line:
