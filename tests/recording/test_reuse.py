@@ -82,7 +82,7 @@ def test_restart_and_run_all_pays_nothing(server):
     assert len(server.requests) == 3
 
 
-def test_the_same_cell_run_twice_sends_again(server):
+def test_the_same_request_outside_of_cells_sends_again(server):
     lp.configure(mode="reuse")
     ask()
     restart()
