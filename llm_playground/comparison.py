@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from llm_playground import footer, progress, rendering
-from llm_playground._validation import checks_arguments
+from llm_playground._validation import checks_arguments, shorten
 from llm_playground.budgeting import confirm_worst_case
 from llm_playground.calls import CallOptions, send, started_together
 from llm_playground.errors import InvalidParameterError
 from llm_playground.events import StreamEvent
 from llm_playground.execution import Call
+from llm_playground.formatting import count
 from llm_playground.inputs import Case, Inputs
 from llm_playground.redaction import printable
 from llm_playground.request.parameters import iterations_from, set_parameters, unknown_name
@@ -38,6 +40,8 @@ _IDS = ("run_id", "execution_id", "prompt_id")
 
 Watch = Callable[[Call, StreamEvent], None]
 T = TypeVar("T")
+_MOST_REASONS = 3  # of failures that a repr names
+_REASON_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +76,19 @@ class Comparison:
     def __repr__(self) -> str:
         completed = sum(run.status == "completed" for run in self.runs)
         models = printable(", ".join(dict.fromkeys(run.model for run in self.runs)))
-        reused = footer.reused(self.runs)
-        end = f"; {reused}" if reused else ""
-        return f"Comparison({completed} of {len(self.runs)} answers from {models}{end})"
+        total = f"{completed} of {len(self.runs)} answers from {models}"
+        parts = [total, footer.reused(self.runs), *self._reasons()]
+        return f"Comparison({'; '.join(filter(None, parts))})"
+
+    def _reasons(self) -> list[str]:
+        """Why answers failed, the most frequent reasons first, each with how often if several."""
+        counts = Counter(str(run.error) for run in self.runs if run.error is not None)
+        reasons = [
+            shorten(text, _REASON_CHARACTERS) + (f" ({number:,} times)" if number > 1 else "")
+            for text, number in counts.most_common(_MOST_REASONS)
+        ]
+        more = len(counts) - len(reasons)
+        return [*reasons, *([f"and {count(more, 'other reason')}"] if more else [])]
 
 
 @checks_arguments("compare", unknown_name)

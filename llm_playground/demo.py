@@ -23,7 +23,7 @@ from llm_playground.errors import (
 )
 from llm_playground.ids import id_from_hash, new_id
 from llm_playground.parts import TextPart
-from llm_playground.runlog import open_log
+from llm_playground.runlog import open_log, record
 from llm_playground.types import (
     Attempt,
     Execution,
@@ -89,7 +89,8 @@ def demo_runs(n: int = 1000) -> int:
 
     Nothing is sent. Apart from their dates, the runs are the same each time; they use the newest
     models of the price list at their prices. Some failed, were cut off, repeated or re-used from
-    the log. Each has the source ``demo`` and the tag ``demo``. 2,000 runs take about a second.
+    the log. Each has the source ``demo`` and the tag ``demo``. The audit log gets an entry. 2,000
+    runs take about a second.
 
     Args:
         n: The number of runs.
@@ -123,6 +124,7 @@ def demo_runs(n: int = 1000) -> int:
         log.finished(run)
         ended = run.started_at + timedelta(milliseconds=run.response_time_ms or 0)
         log.execution_finished(execution.id, run.status, ended)
+    record("demo_runs", None, {"runs": int(n)})
     log.drain()
     return int(n)
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pandas as pd
 import pydantic
@@ -363,6 +364,16 @@ class TestCompare:
         assert comparison.df.status.tolist() == ["completed", "failed", "failed"]
         assert comparison.df.error_type.tolist()[1:] == ["RequestRejectedError", "MissingKeyError"]
         assert "fine" in comparison._repr_html_()
+        answered, gone, keyless = comparison.runs
+        shown = repr(comparison)
+        assert shown.startswith("Comparison(1 of 3 answers from openai:gpt-4o, openai:gone, anth")
+        assert str(keyless.error) in shown
+
+        others = [replace(gone, error=lp.LLMError(f"Reason {n}.")) for n in range(4)]
+        runs = (answered, gone, gone, *others)
+        shown = repr(lp.Comparison(runs, ("a",) * 7))
+        reasons = f"{gone.error} (2 times); Reason 0.; Reason 1.; and 2 other reasons)"
+        assert shown == f"Comparison(1 of 7 answers from openai:gpt-4o, openai:gone; {reasons}"
 
     @pytest.mark.parametrize(("prompts", "models"), [("hi", None), (5, "local"), ([], "local")])
     def test_needs_prompts_and_models(self, home, prompts, models):

@@ -1,5 +1,7 @@
 """Generated runs for trying reports."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -52,6 +54,12 @@ def test_every_report_has_something_to_show(demo):
     assert frames["waste"].saved_usd.sum() > 0
     assert frames["waste"].truncated_runs.sum() > 0
     assert frames["prompt_cache"].missed_usd.iloc[0] > 0
+
+
+def test_demo_runs_are_in_the_audit_log(empty):
+    lp.demo_runs(2)
+    [entry] = lp.audit(action="demo_runs").to_dict("records")
+    assert json.loads(entry["detail"]) == {"runs": 2}
 
 
 def test_demo_runs_say_what_they_are(demo):
