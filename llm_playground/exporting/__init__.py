@@ -22,15 +22,12 @@ from llm_playground.exporting import (
     training,
 )
 from llm_playground.exporting.records import Exported
-from llm_playground.exporting.rows import earlier_turns
 from llm_playground.redaction import printable
 
 T = TypeVar("T", str, str | bytes)
 _WRITERS: dict[str, Callable[[Exported], str | bytes]] = {
     "json": lambda runs: formats.to_json(runs.exact_rows, runs.records, runs.attachments),
-    "markdown": lambda runs: markdown.to_markdown(
-        runs.oldest_first().rows, earlier_turns(runs.rows), runs.pictures
-    ),
+    "markdown": lambda runs: markdown.to_markdown(runs.oldest_first()),
     "html": lambda runs: html_document.to_html(runs.oldest_first()),
     "notebook": lambda runs: notebook.to_notebook(runs.oldest_first()),
     "csv": lambda runs: formats.to_csv(runs.rows),

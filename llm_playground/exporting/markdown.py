@@ -7,45 +7,45 @@ named. Marks such as ``[1]`` in an answer are the numbers of its sources.
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from llm_playground import _validation, footer, image_formats
 from llm_playground.exporting.formats import with_visible_controls
+from llm_playground.exporting.records import Exported, by_id
 from llm_playground.exporting.rows import (
     Row,
     as_run,
+    earlier_turns,
     input_items,
     parameter_items,
     start_time,
 )
 from llm_playground.formatting import count
-from llm_playground.parts import AnswerPart, ImagePart, Source, TextPart, part_of_json
+from llm_playground.parts import AnswerPart, ImagePart, Source, TextPart, ToolCall, part_of_json
 from llm_playground.rendering import answers, citations, parts, source_list
+from llm_playground.types import Run
 
 MAX_PICTURE_BYTES = 4 << 20  # of one document
 Turns: TypeAlias = Sequence[Mapping[str, Any]]
-_TITLES = {"user": "Earlier prompt", "assistant": "Earlier answer", "tool": "Result of a tool"}
+_TITLES = {"user": "Earlier prompt", "assistant": "Earlier answer", "tool": "Results of tools"}
 _MARKDOWN_SIGNS = re.compile(r"[\\`*_\[\]<>#|~&$@!{}]")
 _MAX_HEADING_CHARS = 80
 _LANGUAGE = re.compile(r"[^\w+#-]")  # what the name of a language has not
 
 
-def to_markdown(
-    rows: Iterable[Row],
-    turns: Mapping[str, Turns] = MappingProxyType({}),
-    pictures: Mapping[str, bytes] = MappingProxyType({}),
-) -> str:
-    """A section for each prompt: its texts, its parameters as a table, its answers.
-
-    ``turns`` has the earlier messages of a conversation by the id of its prompt, ``pictures`` the
-    bytes of pictures by their SHA-256.
-    """
-    shown = PictureStore(pictures)
+def to_markdown(exported: Exported) -> str:
+    """A section for each prompt: its texts, its parameters as a table, its answers."""
+    shown, turns = PictureStore(exported.pictures), earlier_turns(exported.rows)
+    results = by_id(exported.records, "results") if exported.rows else {}
+    rows = [
+        row | {"tool_calls": results.get(row["run_id"], {}).get("tool_calls")}
+        for row in exported.rows
+    ]
     sections = [_section(list(group), turns, shown) for _, group in groupby(rows, _prompt)]
     return "\n".join(sections) if sections else "No runs.\n"
 
@@ -102,10 +102,44 @@ def _turn(message: Mapping[str, Any]) -> str:
     """An earlier message of a conversation."""
     content = message.get("content")
     given = content if isinstance(content, list) else [{"type": "text", "text": str(content)}]
-    read = [part_of_json(one) for one in given if isinstance(one, Mapping)]
-    pieces = (part.text if isinstance(part, TextPart) else part for part in read)
+    parts = [one for one in given if isinstance(one, Mapping)]
     title = _TITLES.get(str(message.get("role")), str(message.get("role")))
-    return "\n\n".join([f"**{escape_markdown(title)}**", *items_markdown(answers.joined(pieces))])
+    blocks = [f"**{escape_markdown(title)}**"]
+    for kind, group in groupby(parts, lambda part: _TOOL_PARTS.get(str(part.get("type")))):
+        if kind is not None:
+            blocks += map(kind, group)
+            continue
+        read = map(part_of_json, group)
+        pieces = (part.text if isinstance(part, TextPart) else part for part in read)
+        blocks += items_markdown(answers.joined(pieces))
+    return "\n\n".join(filter(None, blocks))
+
+
+def _call(part: Mapping[str, Any]) -> str:
+    """A call of a tool with its arguments, a JSON object or its text."""
+    given = part.get("arguments")
+    text = given if isinstance(given, str) else json.dumps(given or {}, ensure_ascii=False)
+    return f"**Called {escape_markdown(part.get('name') or 'a tool')}**\n\n{fence(text, 'json')}"
+
+
+def _result(part: Mapping[str, Any]) -> str:
+    failed = ": failed" if part.get("type") == "tool_error" else ""
+    name = escape_markdown(part.get("name") or "a tool")
+    return f"**Result of {name}{failed}**\n\n{fence(str(part.get('text', '')))}"
+
+
+_TOOL_PARTS = {"tool_call": _call, "tool_result": _result, "tool_error": _result}
+
+
+def calls_markdown(run: Run) -> str:
+    """The calls of tools that an answer makes; empty without any.
+
+    >>> from llm_playground.exporting.rows import plain_row
+    >>> calls_markdown(as_run(plain_row({"run_id": "r1"})))
+    ''
+    """
+    calls = run.tool_calls or [part for part in run.parts if isinstance(part, ToolCall)]
+    return "\n\n".join(_call({"name": one.name, "arguments": one.arguments_json}) for one in calls)
 
 
 def _answer(row: Row, pictures: PictureStore) -> str:
@@ -115,6 +149,7 @@ def _answer(row: Row, pictures: PictureStore) -> str:
     lines = [
         f"## {model} · answer {row['iteration_number'] or 1}",
         *items_markdown(answers.items(run), run.sources, pictures),
+        calls_markdown(run),
         sources_markdown(run.sources),
         "\n".join(f"- {escape_markdown(notice)}" for notice in footer.notices(run)),
         escape_markdown(footer.line(run)),

@@ -107,6 +107,7 @@ def _output(row: Row, run: Run, pictures: Mapping[str, bytes], count: int) -> di
     texts = [
         *folded,
         *markdown.items_markdown(answers.items(run), run.sources, store),
+        markdown.calls_markdown(run),
         markdown.sources_markdown(run.sources),
         "\n".join(f"- {markdown.escape_markdown(notice)}" for notice in footer.notices(run)),
         markdown.escape_markdown(footer.line(run)),

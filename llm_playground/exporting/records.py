@@ -20,7 +20,7 @@ from llm_playground.exporting import rows as plain
 from llm_playground.exporting.rows import Row
 from llm_playground.parts import AnswerPart, AudioPart, FilePart, ImagePart
 from llm_playground.runlog import definitions, open_log
-from llm_playground.runlog.attachments import Attachment
+from llm_playground.runlog.attachments import Attached, Attachment
 from llm_playground.runlog.reading import are_messages
 from llm_playground.runlog.rows import (
     DEFINITION_COLUMNS,
@@ -73,11 +73,13 @@ _OF_IDS = "(SELECT unnest(CAST($ids AS VARCHAR[])))"
 class Exported:
     """Runs that are exported: their plain rows, and on first use what else the log holds of them.
 
-    ``own`` are columns of ``results`` that a run object holds itself, by the run's id.
+    ``own`` are columns of ``results`` that a run object holds itself, by the run's id, and ``held``
+    the pictures, recordings and files of its answer with their bytes, by their SHA-256.
     """
 
     rows: list[Row]
     own: Mapping[str, Row] = field(default_factory=dict)
+    held: Mapping[str, Attached] = field(default_factory=dict)
 
     @classmethod
     def of(cls, runs: object) -> Exported:
@@ -94,13 +96,15 @@ class Exported:
             for row in complete
             if all(name in row for name in held)
         }
-        return cls(plain.fitting(complete, plain.plain_row, "exported"), own)
+        media = {name: part for row in complete for name, part in row.get("_held", {}).items()}
+        return cls(plain.fitting(complete, plain.plain_row, "exported"), own, media)
 
     def rated(self, least: float) -> Exported:
         """The runs that are rated with this or more."""
         kept = [row for row in self.rows if row["rating"] is not None and row["rating"] >= least]
         ids = {row["run_id"] for row in kept}
-        return Exported(kept, {run_id: own for run_id, own in self.own.items() if run_id in ids})
+        own = {run_id: own for run_id, own in self.own.items() if run_id in ids}
+        return Exported(kept, own, self.held)
 
     def oldest_first(self) -> Exported:
         """The runs in the order in which they were asked for, as documents have them.
@@ -121,12 +125,20 @@ class Exported:
             number = row["iteration_number"] or 1
             return asked, row["execution_id"] or "", number, own, row["run_id"] or ""
 
-        return Exported(sorted(self.rows, key=place), self.own)
+        return Exported(sorted(self.rows, key=place), self.own, self.held)
 
     @cached_property
     def attachments(self) -> dict[Attachment, str | None]:
         """The images and files, see :func:`llm_playground.exporting.rows.stored_attachments`."""
-        return plain.stored_attachments(self.rows)
+        found = plain.stored_attachments(self.rows)
+        known = {one.sha256 for one in found if one.data is not None}
+        used = {sha256 for row in self.rows for sha256 in plain.hashes_of(row)} - known
+        held = {sha256: self.held[sha256] for sha256 in sorted(used & self.held.keys())}
+        found = {one: name for one, name in found.items() if one.sha256 not in held}
+        return found | {
+            Attachment.of(sha256, part, math.inf): getattr(part, "name", None)
+            for sha256, part in held.items()
+        }
 
     @cached_property
     def pictures(self) -> dict[str, bytes]:

@@ -333,6 +333,9 @@ def _known_columns(run: object) -> Row:
     if not isinstance(run, Run):
         raise _not_runs(run)
     known = {name: value for name, value in row_of(run).items() if value is not None}
+    media = [part for part in run.parts if isinstance(part, attachments.Attached)]
+    held = {part.sha256: part for part in media if part.data is not None}
+    known |= {"_held": held} if held else {}
     return {
         name: value for name, value in result_row(run, None).items() if name not in COLUMNS
     } | known

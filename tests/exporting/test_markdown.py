@@ -1,15 +1,16 @@
 """Runs as Markdown: marks of sources, earlier turns of a conversation, pictures."""
 
 import base64
+import json
 
 import pytest
 
 import llm_playground as lp
 from llm_playground.exporting import markdown
-from llm_playground.parts import ImagePart, Source, TextPart
+from llm_playground.parts import ImagePart, Source, TextPart, ToolCall, ToolResult
 from llm_playground.rendering.citations import marked
 from llm_playground.types import Message, Parameters, Request
-from tests.exporting.shelf import KEY
+from tests.exporting.shelf import KEY, run
 from tests.runlog.actors import record
 
 PIXEL = base64.b64decode(
@@ -73,3 +74,40 @@ def test_a_picture_of_an_answer_is_in_the_document():
 
     assert list(markdown.items_markdown(items, (), shown))[1].endswith(URI)
     assert "data:" not in list(markdown.items_markdown(items, ()))[1]
+
+
+def test_calls_of_tools_and_their_results_are_in_the_document(log):
+    call = ToolCall("c1", "look", '{"at": "```"}')
+    earlier = (
+        Message("user", (TextPart("Go."),)),
+        Message("assistant", (TextPart("I look."), call)),
+        Message("tool", (ToolResult("c1", "look", "rain"), ToolResult("c2", "b", "no", True))),
+        Message("user", (TextPart("And now?"),)),
+    )
+    record(log, Request("openai:gpt-x", earlier), text="", parts=(call,), tool_calls=(call,))
+
+    text = lp.export(lp.runs(), "markdown")
+
+    called = '**Called look**\n\n````json\n{"at": "```"}\n````'
+    assert text.count(called) == 2
+    assert f"```text\nI look.\n```\n\n{called}" in text
+    assert "**Result of look**\n\n```text\nrain\n```" in text
+    assert "**Result of b: failed**\n\n```text\nno\n```" in text
+    assert "not understood" not in text
+    assert "".join(outputs(lp.export(lp.runs(), "notebook"))).count(called) == 1
+
+
+def outputs(notebook):
+    """The Markdown of a notebook's outputs."""
+    for cell in json.loads(notebook)["cells"]:
+        for output in cell.get("outputs", ()):
+            yield "".join(output["data"]["text/markdown"])
+
+
+def test_a_picture_of_a_run_that_is_in_no_log_is_in_each_document(log):
+    drawn = run("Here.", parts=(TextPart("Here."), ImagePart("image/png", PIXEL)))
+
+    for form in ("markdown", "html", "notebook"):
+        assert URI.partition(",")[2].rstrip(")") in lp.export(drawn, form)
+    [attached] = json.loads(lp.export(drawn))["attachments"]
+    assert base64.b64decode(attached["data"]) == PIXEL
