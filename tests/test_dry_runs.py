@@ -80,6 +80,7 @@ def test_it_says_what_would_refuse_the_call(serve):
     warned, refused = sorted(problems("-m openai:gpt-4o --tag dear --max-tokens 150000 hi"))[::-1]
     assert warned.startswith("Over budget: ")
     assert refused.startswith("Not sent: could cost up to $1.50")
+    assert refused.endswith("or pass --override REASON.")
     sent = problems("-m openai:gpt-4o --tag dear --max-tokens 150000 --override why hi")
     assert sent == ["Sent despite a budget: why"]
     both = problems("-m local -m openai:gpt-4o -n 3 --max-tokens 100000 hi")

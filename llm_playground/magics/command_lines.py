@@ -171,9 +171,10 @@ COMMANDS: dict[str, Command] = {
         "[--by NAME] [FILTERS]",
         _report_help("costs", "month and model"),
         _REPORT,
+        ("by",),
     ),
     "latency": Command(
-        commands.latency, "[--by NAME] [FILTERS]", _report_help("times", "model"), _REPORT
+        commands.latency, "[--by NAME] [FILTERS]", _report_help("times", "model"), _REPORT, ("by",)
     ),
     "budget": Command(
         saved_settings.budget,

@@ -171,13 +171,22 @@ def usage_error(message: str) -> UsageError:
     return UsageError(redaction.printable(redaction.redact(message)))
 
 
+def with_options(message: str) -> str:
+    """A message of a function, with options of magics in place of the function's arguments.
+
+    >>> with_options('Pass it as images=. Lower max_tokens, or pass override="reason".')
+    'Pass it as --image. Lower max_tokens, or pass --override REASON.'
+    """
+    return _ARGUMENT.sub(lambda found: _OPTION_OF_ARGUMENT[found[1]], message)
+
+
 @contextmanager
 def naming_options() -> Iterator[None]:
-    """Have errors that are raised inside name options of magics in place of arguments."""
+    """Have errors that are raised inside name options; see :func:`with_options`."""
     try:
         yield
     except LLMError as error:
-        error.args = (_ARGUMENT.sub(lambda it: _OPTION_OF_ARGUMENT[it[1]], str(error)),)
+        error.args = (with_options(str(error)),)
         raise
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import keyword
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -17,7 +17,7 @@ from llm_playground.calls import CallOptions
 from llm_playground.comparison import Comparison, compared
 from llm_playground.execution import Call
 from llm_playground.magics.live_output import watch
-from llm_playground.magics.options import PromptOptions, usage_error
+from llm_playground.magics.options import PromptOptions, usage_error, with_options
 from llm_playground.magics.parameter_options import json_value, parameters_of
 from llm_playground.request import prompts
 from llm_playground.request.messages import Turn
@@ -128,7 +128,10 @@ def _add_cell(run: Run, shell: InteractiveShell) -> None:
 def _shown_dry_runs(calls: Sequence[Call]) -> DryRun | tuple[DryRun, ...]:
     from llm_playground import dry_runs  # seldom needed
 
-    found = dry_runs.of_calls(calls)
+    found = tuple(
+        replace(one, problems=tuple(map(with_options, one.problems)))
+        for one in dry_runs.of_calls(calls)
+    )
     if len(found) > 1:
         display(dry_runs.together(found))
     for one in found:

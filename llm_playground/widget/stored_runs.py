@@ -11,6 +11,7 @@ from llm_playground import _validation, provenance
 from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.events import PartAdded, ReasoningDelta, RunFinished, TextDelta
 from llm_playground.execution import Call, Tally
+from llm_playground.ids import short_id
 from llm_playground.inputs import Inputs, inputs_from_json
 from llm_playground.providers.left_out import left_out
 from llm_playground.providers.wire_formats import at_endpoint, older_version
@@ -124,7 +125,7 @@ def _ids_of(text: str) -> list[str]:
     if len(found) > 1 and not exact:
         raise InvalidParameterError(
             f"Several runs have an id that begins with {_validation.short_repr(text)}. "
-            "Give more characters."
+            f"Give more characters, such as {short_id(str(found[0]['id']))}."
         )
     row = (exact or found)[0]
     if row["kind"] == "run":

@@ -108,6 +108,7 @@ def test_a_word_that_is_near_no_command_is_a_prompt(line):
         ("model?", "Did you mean %llm models? To ask 'model?', write -- before it."),
         ("use", "Write %llm use MODEL."),
         ("doctor openai", "%llm doctor takes nothing after it."),
+        ("cost by user", "Write %llm cost [--by NAME] [FILTERS] (unrecognized arguments: by"),
         ("cost user", "Write %llm cost [--by NAME] [FILTERS]. To ask"),
         ("latency --by", "Write %llm latency [--by NAME] [FILTERS] (argument --by: expected one"),
         ("budget 5", "Write %llm budget [set USD [OPTIONS] | remove [OPTIONS]]. To ask a model"),

@@ -181,7 +181,7 @@ def test_ambiguous_prefix_is_an_error(home):
     insert = f"INSERT INTO results (id) VALUES ('{prefix}-one'), ('{prefix}-two')"
     open_log().change(lambda session: session.execute(insert))
 
-    with pytest.raises(lp.InvalidParameterError, match="Several runs"):
+    with pytest.raises(lp.InvalidParameterError, match=r"Several runs .* such as 012345-"):
         lp.Playground(run=prefix)
 
 
