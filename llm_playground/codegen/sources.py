@@ -55,8 +55,8 @@ _NO_ADDRESS = (
     "a table, or logged by an older version): no code can send it to the same server."
 )
 _NO_KEY = (
-    "{host} is no provider of this kernel, so no key is sent. If it takes one, name it: "
-    'lp.configure(endpoints={{"NAME": {{"base_url": ..., "key_variable": ...}}}}).'
+    "{host} is no provider of this kernel, so no key is sent. This names it and its key: "
+    "lp.configure(endpoints={endpoints})."
 )
 
 
@@ -216,7 +216,10 @@ def _at_address(request: Request, note: str | None) -> tuple[Request, str | None
     if request.wire_format is None:
         return request, note
     if request.provider not in config.rows():
-        note = " ".join(filter(None, [note, _NO_KEY.format(host=request.provider)]))
+        row = {"base_url": request.endpoint, "wire_format": request.wire_format}
+        endpoints = json.dumps({request.provider: {**row, "key_variable": "NAME"}})
+        no_key = _NO_KEY.format(host=request.provider, endpoints=endpoints)
+        note = " ".join(filter(None, [note, no_key]))
     known = known_rows().get(request.provider)
     if request.endpoint is None and known is not None:
         request = replace(request, endpoint=known.base_url)

@@ -9,9 +9,10 @@ import llm_playground as lp
 from llm_playground.capture.recognition import provider_of, target_of
 from llm_playground.codegen import find_request
 from llm_playground.codegen.request import prepare
+from llm_playground.recording import numbers
 from llm_playground.runlog import open_log
 from tests.capture.transports import CALLS, HEADERS, TRANSPORTS, post
-from tests.capture.wire import VendorServer, answer
+from tests.capture.wire import KEY, TEXT, VendorServer, answer
 from tests.providers.server import WireServer
 
 # The call and its address in Python, the address in cURL, all below the server's URL.
@@ -57,6 +58,25 @@ def test_code_of_a_recorded_call_goes_to_its_server_and_api(server, wire_format)
         assert "127.0.0.1 is no provider of this kernel, so no key is sent." in code
         assert "API_KEY" not in code
         assert not re.search(r"api\.openai|api\.anthropic|googleapis", code)
+
+
+@pytest.mark.parametrize("wire_format", CALLS)
+def test_the_note_names_the_server_so_that_code_sends_its_key(server, wire_format, monkeypatch):
+    run = recorded(server, wire_format)
+    written = re.search(r"lp\.configure\(endpoints=(.*)\)\.", lp.code(run))[1]
+    lp.configure(endpoints=json.loads(written))
+
+    code = lp.code(run, "curl")
+
+    assert "no key is sent" not in code
+    assert "$NAME" in code
+    assert f"{server.url}{WRITTEN[wire_format][2]}" in code
+    monkeypatch.setenv("NAME", KEY)
+    numbers.reset()  # as in a new kernel
+    lp.configure(mode="replay")
+    [cell] = json.loads(lp.export(run.run_id, "notebook"))["cells"][-1:]
+    assert eval("".join(cell["source"]), {"lp": lp}).text == TEXT
+    assert len(server.requests) == 1
 
 
 def test_the_address_is_kept_when_settings_change(home, monkeypatch):
