@@ -16,6 +16,7 @@ from llm_playground.budgeting.liveness import Liveness
 from llm_playground.errors import ConfigError
 from llm_playground.runlog import open_log
 from tests.conftest import OPENAI_KEY
+from tests.exporting.shelf import run
 from tests.postgres import Server
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, WireServer
@@ -269,5 +270,5 @@ def test_an_exported_file_keeps_the_rights_that_its_owner_gave_it(tmp_path, home
         if mode:
             path.write_text("before")
             path.chmod(mode)
-        lp.export([], path=path)
+        lp.export(run(), path=path)
         assert stat.S_IMODE(path.stat().st_mode) == (mode or 0o600)
