@@ -89,8 +89,8 @@ def configure(
         mode: ``live`` sends every call; ``reuse`` answers the k-th identical request of this
             kernel from the k-th stored answer and sends if there is none; ``record`` sends every
             call and keeps its answer in the recording file; ``replay`` answers from that file, else
-            from the log, and never sends. A cell that is executed again counts as before. Another
-            mode counts from 1.
+            from the log, and never sends. Another mode counts from 1. A cell that is executed again
+            has its own answers in ``record`` and ``replay``; in ``reuse`` it asks for others.
         reuse_from: The users whose stored answers are used: ``me`` or ``everyone``.
         recording: The recording file, a path that ends in ``.yaml``; None, as at first, for
             ``recordings/NAME.yaml`` beside the notebook or script.

@@ -1,9 +1,10 @@
 """Which of its identical requests a call is: the k-th one gets the k-th answer.
 
-The identical requests of a kernel have the numbers 1, 2, ... A cell keeps the numbers of its
-requests, so that it gets the same answers when it is executed again; requests outside of a cell
-with an id, such as those of a script, get a new number each time. A change of the mode begins
-again, as a new kernel does.
+The identical requests of a kernel have the numbers 1, 2, ... While they are recorded or replayed, a
+cell keeps the numbers of its requests, so that it has the same answers when it is executed again.
+In mode reuse it asks for new ones, as every other call does: who executes a cell again wants
+another answer. So do requests outside of a cell with an id, such as those of a script. A change of
+the mode begins again, as a new kernel does.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ config.on_change("mode", reset)
 def following(key: str, cell: CellExecution | None, calls: int) -> Sequence[int]:
     """The numbers that the next calls with a request would have; nothing is counted."""
     again: Sequence[int] = ()
-    if cell is not None:
+    if cell is not None and config.mode() != "reuse":
         used = _numbers.used[key, cell.id]
         again = _numbers.of_cells.get((key, cell.cell_id), [])[used : used + calls]
     first = _numbers.given[key] + 1
@@ -70,7 +71,7 @@ def _taken(key: str, execution: Execution) -> Sequence[int]:
     cell, calls = execution.cell_execution, execution.iterations
     numbers = following(key, cell, calls)
     _numbers.given[key] = max(_numbers.given[key], *numbers)
-    if cell is not None:
+    if cell is not None and config.mode() != "reuse":
         used = _numbers.used[key, cell.id]
         of_cell = _numbers.of_cells.setdefault((key, cell.cell_id), [])
         of_cell[used : used + calls] = numbers
