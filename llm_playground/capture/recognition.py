@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
-from urllib.parse import urlsplit
 
 from llm_playground import config
 from llm_playground.config.endpoint_table import EndpointRow
@@ -34,12 +33,12 @@ _FORMATS = {
     "gemini": "gemini",
     "vertex": "anthropic",
 }
-# The vendors' hosts beside those of their rows, such as those of a region.
-_VENDOR_HOSTS = {
-    "openai": re.compile(r"[a-z]+\.api\.openai\.com"),
-    "openai-responses": re.compile(r"[a-z]+\.api\.openai\.com"),
-    "anthropic": re.compile(r"[a-z]+\.api\.anthropic\.com"),
-    "gemini": re.compile(r"(?:[a-z0-9-]+-)?aiplatform\.(?:[a-z]+\.rep\.)?googleapis\.com"),
+# The provider of a base URL that no endpoint has: a changed base URL changes no price.
+_VENDORS = {
+    "openai": "openai",
+    "openai-responses": "openai",
+    "anthropic": "anthropic",
+    "gemini": "gemini",
 }
 _USER = re.compile(r"(?<=://)[^/@]*@")
 # Packages by the name that a run gets as its tag. One that calls others precedes them.
@@ -97,30 +96,19 @@ def target_of(method: str, url: str) -> Target | None:
 
 
 def provider_of(target: Target) -> str:
-    """The provider whose base URL the target has; else its host, which no price list has.
+    """The provider whose base URL the target has; else the vendor of its wire format.
 
     Base URLs of the environment and of ``.env`` files are read only for a URL that no row has.
 
-    >>> provider_of(target_of("POST", "https://eu.api.openai.com/v1/responses"))
-    'openai'
     >>> provider_of(target_of("POST", "http://10.0.0.5:8000/v1/chat/completions"))
-    '10.0.0.5'
+    'openai'
     """
     rows: dict[str, EndpointRow] = config.rows()
     found = _best(target, {name: row.base_url for name, row in rows.items()}, rows)
     if found is None:
         own = {name: config.base_url(name) for name, row in rows.items() if row.base_url_variable}
         found = _best(target, own, rows)
-    return _of_host(target, rows) if found is None else found
-
-
-def _of_host(target: Target, rows: Mapping[str, EndpointRow]) -> str:
-    """The vendor with this host, else the host as a name that no provider has."""
-    host = urlsplit(target.base_url).hostname or ""
-    if _VENDOR_HOSTS[target.wire_format].fullmatch(host):
-        return target.wire_format.partition("-")[0]
-    name = re.sub(r"[^a-z0-9.-]", "-", host).strip("-.")  # IPv6 has colons
-    return name if name and name not in rows else f"host-{name}"
+    return _VENDORS[target.wire_format] if found is None else found
 
 
 def _best(

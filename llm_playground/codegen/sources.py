@@ -55,7 +55,7 @@ _NO_ADDRESS = (
     "a table, or logged by an older version): no code can send it to the same server."
 )
 _NO_KEY = (
-    "{host} is no provider of this kernel, so no key is sent. This names it and its key: "
+    "{provider} is no provider of this kernel, so no key is sent. This names it and its key: "
     "lp.configure(endpoints={endpoints})."
 )
 
@@ -218,7 +218,7 @@ def _at_address(request: Request, note: str | None) -> tuple[Request, str | None
     if request.provider not in config.rows():
         row = {"base_url": request.endpoint, "wire_format": request.wire_format}
         endpoints = json.dumps({request.provider: {**row, "key_variable": "NAME"}})
-        no_key = _NO_KEY.format(host=request.provider, endpoints=endpoints)
+        no_key = _NO_KEY.format(provider=request.provider, endpoints=endpoints)
         note = " ".join(filter(None, [note, no_key]))
     known = known_rows().get(request.provider)
     if request.endpoint is None and known is not None:

@@ -13,7 +13,8 @@ import tempfile
 import llm_playground as lp
 from llm_playground.recording import numbers
 from tests.capture.callers import LIBRARIES, Loop
-from tests.capture.wire import VendorServer, answer
+from tests.capture.wire import answer
+from tests.providers.server import WireServer
 
 COLUMNS = (
     *("model", "status", "source", "response_text", "cost_usd", "saved_usd", "cached"),
@@ -24,7 +25,7 @@ COLUMNS = (
 def exercise(library: str) -> dict:
     """What becomes of each call of a library, by its name."""
     loop = Loop()
-    with VendorServer(answer) as server:
+    with WireServer(answer) as server:
         calls = LIBRARIES[library](server.url, loop)
         found = {name: _one(call, server) for name, call in calls.items()}
         loop.close()

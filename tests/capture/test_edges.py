@@ -19,9 +19,9 @@ from llm_playground.capture import aiohttp_sessions, answers, clients, handling,
 from llm_playground.capture.received import Received
 from tests.capture.transports import TRANSPORTS
 from tests.capture.transports import post as send
-from tests.capture.wire import KEY, TEXT, VendorServer, answer
+from tests.capture.wire import KEY, TEXT, answer
 from tests.providers import formats
-from tests.providers.server import Reply, json_reply
+from tests.providers.server import Reply, WireServer, json_reply
 
 BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Say hello."}]}
 HEADERS = {"authorization": f"Bearer {KEY}"}
@@ -33,7 +33,7 @@ def open_server(home):
     servers = []
 
     def start(script):
-        servers.append(VendorServer(script).__enter__())
+        servers.append(WireServer(script).__enter__())
         return servers[-1]
 
     yield start
@@ -327,11 +327,12 @@ def test_a_library_that_is_imported_later_is_recorded(home):
     code = """if True:
         import sys
         import llm_playground as lp
-        from tests.capture.wire import VendorServer, answer
+        from tests.capture.wire import answer
+        from tests.providers.server import WireServer
         recording = lp.record()
         assert "httpx" not in sys.modules
         import httpx
-        with VendorServer(answer) as server, httpx.Client(trust_env=False) as client:
+        with WireServer(answer) as server, httpx.Client(trust_env=False) as client:
             body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi."}]}
             client.post(f"{server.url}/v1/chat/completions", json=body)
         recording.stop()

@@ -22,8 +22,8 @@ from llm_playground.capture import received
 from llm_playground.recording import kernel, numbers
 from tests.capture.hostile_replies import CASES, LIMIT_BYTES, STREAM
 from tests.capture.transports import CALLS, HEADERS, TRANSPORTS
-from tests.capture.wire import OUT, TEXT, VendorServer, answer
-from tests.providers.server import Reply, WireRequest
+from tests.capture.wire import OUT, TEXT, answer
+from tests.providers.server import Reply, WireRequest, WireServer
 
 PATH = "/v1/chat/completions"
 BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Say hello."}]}
@@ -95,7 +95,7 @@ def rows():
 def test_the_caller_gets_the_same_bytes_and_the_log_a_right_row(home, name, caplog):
     case = CASES[name]
     body = json.dumps({**BODY, "stream": True, **case.fields}).encode()
-    with VendorServer(case.reply) as server:
+    with WireServer(case.reply) as server:
         for sender, send in SENDERS.items():
             plain, wire = outcome(send, server, body)
             with lp.record():
@@ -124,7 +124,7 @@ def test_each_wire_format_is_read_compressed_and_cut_anywhere(home, wire_format)
     packed = gzip.compress(plain.replace(b"\n", b"\r\n"), mtime=0)
     headers = {"content-type": "text/event-stream", "content-encoding": "gzip"}
     reply = Reply([bytes([byte]) for byte in packed], headers=headers)
-    with VendorServer(reply) as server, lp.record():
+    with WireServer(reply) as server, lp.record():
         outcome(SENDERS["httpx2"], server, asked, path)
         outcome(SENDERS["aiohttp"], server, asked, path)
 
@@ -141,7 +141,7 @@ def test_an_answer_too_long_to_keep_has_unknown_tokens(home, transport, wire_for
     long = b'{"text": "' + b"x" * LIMIT_BYTES + b'"}'
     reply = Reply((long,), headers={"content-type": "application/json"})
     lp.set_budget(10)
-    with VendorServer(reply) as server, lp.record():
+    with WireServer(reply) as server, lp.record():
         status, content = TRANSPORTS[transport](server.url + path, asked)
     lp.set_budget(None)
     [row] = rows()
@@ -163,7 +163,7 @@ def test_the_time_to_the_first_text_is_that_of_its_bytes(home, encoding, monkeyp
 
     asked = json.dumps({**BODY, "stream": True})
     with (
-        VendorServer(Reply((first, held, rest), headers=headers)) as server,
+        WireServer(Reply((first, held, rest), headers=headers)) as server,
         lp.record(),
         httpx2.Client(trust_env=False) as client,
         client.stream("POST", server.url + PATH, content=asked) as response,
@@ -231,7 +231,7 @@ def sent_by_httpx(url, headers, body):
 def test_a_request_that_is_a_stream_is_sent_unrecorded_with_one_warning(home, caplog):
     body = json.dumps(BODY).encode()
     headers = {"content-length": str(len(body))}
-    with VendorServer(answer) as server:
+    with WireServer(answer) as server:
         asked = server.url + PATH, headers, body
         with lp.record():
             contents = [sent_by_httpx(*asked) for _ in range(3)]
@@ -249,7 +249,7 @@ def test_a_request_that_is_a_stream_is_sent_unrecorded_with_one_warning(home, ca
 def test_a_replay_gives_the_recorded_bytes_or_an_error_of_the_vendor(recording, name, tmp_path):
     case, send = CASES[name], SENDERS["httpx"]
     body = json.dumps({**BODY, "stream": True, **case.fields}).encode()
-    with VendorServer(case.reply) as server, lp.record():
+    with WireServer(case.reply) as server, lp.record():
         recorded, _ = outcome(send, server, body)
     lp.runs()  # what has ended is counted
     numbers.reset()

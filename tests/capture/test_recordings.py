@@ -7,9 +7,9 @@ import pytest
 import llm_playground as lp
 from llm_playground.recording import kernel, numbers
 from tests.capture.transports import CALLS, TRANSPORTS, post
-from tests.capture.wire import KEY, TEXT, VendorServer, answer
+from tests.capture.wire import KEY, TEXT, answer
 from tests.providers import formats
-from tests.providers.server import Reply, json_reply
+from tests.providers.server import Reply, WireServer, json_reply
 
 GEMINI_STREAM = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
 
@@ -39,7 +39,7 @@ def calls(server):
 
 
 def test_a_recording_gives_the_same_bytes_without_key_and_network(recording, tmp_path):
-    with VendorServer(answer) as server, lp.record():
+    with WireServer(answer) as server, lp.record():
         recorded = calls(server)
     written = recording.read_text()
     replay(tmp_path)
@@ -55,7 +55,7 @@ def test_a_recording_gives_the_same_bytes_without_key_and_network(recording, tmp
 
 
 def test_the_other_form_of_a_recorded_answer_says_the_same(recording, tmp_path):
-    with VendorServer(answer) as server, lp.record():
+    with WireServer(answer) as server, lp.record():
         post("httpx2", server)
         replay(tmp_path)
         status, body = post("httpx", server, stream=True)
@@ -70,7 +70,7 @@ def test_the_other_form_of_a_recorded_answer_says_the_same(recording, tmp_path):
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_miss_is_explained(recording, tmp_path, transport):
-    with VendorServer(answer) as server, lp.record():
+    with WireServer(answer) as server, lp.record():
         post(transport, server, "Say hello.", temperature=0.5)
         replay(tmp_path)
         sent = len(server.requests)
@@ -88,7 +88,7 @@ def test_a_key_in_an_answer_is_in_no_recording(recording, in_pieces):
     whole = {"choices": [{"message": {"content": f"It is {key}."}, "finish_reason": "stop"}]}
     pieces = formats.openai_stream([key[:9], key[9:], " it is."])
     reply = Reply(pieces) if in_pieces else json_reply(200, whole)
-    with VendorServer(reply) as server, lp.record():
+    with WireServer(reply) as server, lp.record():
         _, body = post("httpx2", server, stream=in_pieces)
 
     written = recording.read_text()
@@ -99,7 +99,7 @@ def test_a_key_in_an_answer_is_in_no_recording(recording, in_pieces):
 
 def test_a_failure_is_recorded_as_one(recording, tmp_path):
     error = {"error": {"message": "Slow down.", "type": "rate_limit"}}
-    with VendorServer(json_reply(429, error)) as server, lp.record():
+    with WireServer(json_reply(429, error)) as server, lp.record():
         assert post("httpx2", server)[0] == 429
         replay(tmp_path)
         status, body = post("httpx2", server)
@@ -110,7 +110,7 @@ def test_a_failure_is_recorded_as_one(recording, tmp_path):
 
 def test_where_nothing_can_be_recorded_nothing_is_sent(home, tmp_path):
     lp.configure(mode="record", recording=str(tmp_path / "calls.yaml"), privacy="metrics")
-    with VendorServer(answer) as server, lp.record():
+    with WireServer(answer) as server, lp.record():
         status, body = post("httpx2", server)
         assert not server.requests
     lp.configure(mode="live")

@@ -7,7 +7,8 @@ import pytest
 
 import llm_playground as lp
 from tests.capture.transports import CALLS, TRANSPORTS, post
-from tests.capture.wire import TEXT, VendorServer, answer
+from tests.capture.wire import TEXT, answer
+from tests.providers.server import WireServer
 
 FOREIGN_KEY = "gsk" + "_" + "a1B2" * 8
 CARD = "4111 1111 1111 1111"
@@ -15,7 +16,7 @@ CARD = "4111 1111 1111 1111"
 
 @pytest.fixture
 def server(home):
-    with VendorServer(answer) as started:
+    with WireServer(answer) as started:
         yield started
 
 

@@ -2,9 +2,8 @@
 
 import json
 
-import llm_playground as lp
 from tests.providers import formats, responses_format
-from tests.providers.server import Reply, WireRequest, WireServer, json_reply
+from tests.providers.server import Reply, WireRequest, json_reply
 
 PIECES = ("Hel", "lo, ", "wörld 😀.")
 TEXT = "".join(PIECES)
@@ -65,13 +64,3 @@ def _gemini() -> dict:
         "modelVersion": "gemini-2.5-flash",
         "responseId": "FSxnaNbUHZbjz7IPzaLPoQY",
     }
-
-
-class VendorServer(WireServer):
-    """A server in the place of the vendors, whose models it then has."""
-
-    def __enter__(self) -> "VendorServer":
-        super().__enter__()
-        chat = {"openai": f"{self.url}/v1"}
-        lp.configure(endpoints=chat | dict.fromkeys(("anthropic", "gemini"), self.url))
-        return self
