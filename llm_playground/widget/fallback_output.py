@@ -138,7 +138,9 @@ class FallbackOutput:
         data = dict(answers)
         html = data.get("text/html", "")
         if html:
-            attributes = f'data-llm="saved" data-id="{self.display_id}" data-count="{self._count}"'
+            # How many updates there were depends on time: a file needs no number, a page does.
+            count = "" if self._unattended else f' data-count="{self._count}"'
+            attributes = f'data-llm="saved" data-id="{self.display_id}"{count}'
             html = data["text/html"] = f"<div {attributes}>\n{html}\n</div>"
         if self._unattended and not data:  # later cells can only update what is there
             data = {"text/plain": NO_ANSWERS}
