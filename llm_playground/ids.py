@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 
@@ -31,6 +32,20 @@ def short_id(full: str) -> str:
     100
     """
     return full[:18]
+
+
+def made_at(new: str) -> datetime:
+    """When :func:`new_id` made an id, in UTC.
+
+    >>> before = datetime.now(UTC)
+    >>> before <= made_at(new_id()) + timedelta(microseconds=1)
+    True
+    """
+    bits = UUID(new).int
+    ms, rest_us = bits >> 80, (bits >> 64 & 0xFFF) * 1000 // 4096
+    return datetime.fromtimestamp(ms // 1000, UTC) + timedelta(
+        milliseconds=ms % 1000, microseconds=rest_us
+    )
 
 
 def id_from_hash(sha256_hex: str) -> str:

@@ -16,7 +16,7 @@ from decimal import Decimal
 from itertools import repeat
 from typing import TYPE_CHECKING, Protocol
 
-from llm_playground import config
+from llm_playground import config, ids
 from llm_playground.catalog import estimates
 from llm_playground.config.options import Retry, Timeouts
 from llm_playground.errors import (
@@ -338,7 +338,8 @@ class Engine:
         Raises:
             asyncio.CancelledError: The task was cancelled; the text so far is logged.
         """
-        run, shown = ActiveRun(call), list[str]()
+        # Calls that were asked together stay in their order, whichever answer is found first.
+        run, shown = ActiveRun(call, ids.made_at(call.run_id)), list[str]()
         self.log.started(run.builder.run(), call.request, call.execution)
         events = replaying.events_of(stored)
         waits = replaying.waits_s(stored, len(events)) if timed else repeat(0.0)

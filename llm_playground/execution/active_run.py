@@ -34,9 +34,12 @@ _NEVER_DROPPED = ("max_tokens",)
 
 
 class ActiveRun:
-    """A run in progress: its call, its reservation, and what it has received."""
+    """A run in progress: its call, its reservation, and what it has received.
 
-    def __init__(self, call: Call) -> None:
+    It starts now, unless the call resumes another or ``started_at`` is given.
+    """
+
+    def __init__(self, call: Call, started_at: datetime | None = None) -> None:
         request, execution = call.request, call.execution
         skeleton = Run(
             id=call.run_id,
@@ -45,7 +48,9 @@ class ActiveRun:
             iteration_number=call.iteration_number,
             model=request.model,
             provider=request.provider,
-            started_at=call.resumes.started_at if call.resumes else datetime.now(UTC),
+            started_at=(
+                call.resumes.started_at if call.resumes else started_at or datetime.now(UTC)
+            ),
             parameters=request.parameters,
         )
         self.call = call

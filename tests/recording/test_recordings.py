@@ -9,12 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 import llm_playground as lp
+from llm_playground import recording
 from llm_playground.magics import command_lines
 from llm_playground.recording import kernel, numbers
 from llm_playground.recording.file import RecordingFile
@@ -254,6 +256,24 @@ async def test_iterations_get_their_own_answers_in_any_order(server):
 
     assert [masked(run.text) for run in both[0].runs] == masked(first[:2])
     assert isinstance(both[1], lp.ConfigError)
+
+
+def test_runs_are_in_the_order_of_calls_whichever_answer_is_found_first(server, monkeypatch):
+    lp.compare(["one", "two"], [MODEL])
+    restart("replay")
+    find, is_second_found = recording._in_files, threading.Event()
+
+    def find_second_first(request, *of_call):
+        found = find(request, *of_call)
+        if request.user_prompt == "two":
+            is_second_found.set()
+        assert is_second_found.wait(60)
+        return found
+
+    monkeypatch.setattr(recording, "_in_files", find_second_first)
+    replayed = lp.compare(["one", "two"], [MODEL])
+
+    assert lp.runs(limit=2).run_id.tolist() == [run.id for run in reversed(replayed.runs)]
 
 
 def test_replay_takes_its_time_on_request(server):
