@@ -19,6 +19,7 @@ from llm_playground._validation import checks_arguments
 from llm_playground.budgeting.enforcer import BudgetEnforcer, enforcer
 from llm_playground.calls import raise_for_error
 from llm_playground.codegen import find_request
+from llm_playground.config.endpoints import known_rows
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.events import Preparing, ProviderEvent
 from llm_playground.execution import Call, Engine, Tally
@@ -185,10 +186,11 @@ def _call(run: Run, row: Row) -> Call:
 
 
 def _request(run: Run) -> Request:
-    """The request of a run as far as the log has it.
+    """The request of a run as far as the log has it, at the present base URL of its provider.
 
     Raises:
-        ConfigError: It was sent to another base URL than the present one.
+        ConfigError: A vendor's run was sent to another base URL. An endpoint of the user's own may
+            have moved.
     """
     provider = run.model.partition(":")[0]
     present = config.base_url(provider)
@@ -196,9 +198,9 @@ def _request(run: Run) -> Request:
         request = find_request(run).request
     except ConfigError:  # the text of the prompt is not stored; it only serves estimates
         return Request(run.model, (), run.parameters, endpoint=present)
-    if request.endpoint != present:
+    if request.endpoint != present and provider in known_rows():
         raise ConfigError(
             f"The run {run.id} was sent to {request.endpoint or config.label(provider)}. "
             "Set the base URL to that again."
         )
-    return replace(request, parameters=run.parameters)
+    return replace(request, parameters=run.parameters, endpoint=present)

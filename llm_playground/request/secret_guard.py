@@ -199,6 +199,9 @@ _PLACES = {"system": "the system prompt", "assistant": "an earlier answer"}
 
 
 def _texts_of(message: Message, place: str) -> Iterator[tuple[str, str]]:
+    texts = [part.text for part in message.content if isinstance(part, TextPart)]
+    if len(texts) > 1:
+        yield place, "".join(texts)  # the model reads them as one
     for part in message.content:
         match part:
             case TextPart(text) | ReasoningPart(text):

@@ -101,7 +101,7 @@ def test_the_picker_warns_of_what_ends_soon(listed):
 
 
 def test_the_magic_prints_what_ends_soon(listed, capsys):
-    commands.models()
+    commands.models(None)
 
     said = capsys.readouterr().out
     assert f"openai:gpt-soon ends {SOON.day} {SOON:%b %Y}" in said

@@ -74,4 +74,4 @@ def test_the_same_body_arrives_at_the_same_place(request_, language, runs):
     [arrived] = server.requests
     assert arrived.json == ours.json
     assert (arrived.method, arrived.path) == (ours.method, ours.path) == ("POST", "/v1/responses")
-    assert language == "curl" or printed == "Hello 👋"
+    assert language == "curl" or printed == "Hello 👋\n"

@@ -108,7 +108,7 @@ def test_in_python_the_sdk_reads_key_and_address_from_the_environment(tmp_path):
         there = {"OPENAI_BASE_URL": f"{server.url}/v1"}
         printed = run("python", lp.code(plain(OPENAI)), tmp_path, there)
 
-    assert printed == "Hello"
+    assert printed == "Hello\n"
     assert KEY in server.requests[0].headers["authorization"]
 
 

@@ -276,7 +276,7 @@ def test_tools_in_extra_are_counted_and_searched():
             lp.estimate("Hi", "openai:gpt-4o", extra=extra)
 
 
-def test_a_key_in_pieces_is_found_where_the_body_joins_them():
+def test_a_key_in_the_pieces_of_one_message_is_found():
     parts = (TextPart("hf" + "_" + "a1" * 6), TextPart("a1" * 6))
     request = Request("openai:gpt-4o", (Message("user", parts),))
     assert secret_guard.findings(request, {}, ["keys"])
