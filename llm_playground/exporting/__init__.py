@@ -22,6 +22,7 @@ from llm_playground.exporting import (
     training,
 )
 from llm_playground.exporting.records import Exported
+from llm_playground.exporting.rows import as_frame
 from llm_playground.redaction import printable
 
 T = TypeVar("T", str, str | bytes)
@@ -147,9 +148,9 @@ def export(
     for each run, ``otlp-content`` the same with prompts and answers.
 
     Args:
-        runs: A run, its id, ``"last"``, a list of runs, a comparison, a playground, or a frame of
-            runs such as ``lp.runs()``; as JSON also rows of ``lp.prompts()``, saved prompts with
-            their versions.
+        runs: A run, its id, ``"last"``, a list of runs, a comparison, a playground, a frame of
+            runs such as ``lp.runs()``, or a row of it; as JSON also rows of ``lp.prompts()``,
+            saved prompts with their versions.
         format: ``json`` (costs are numbers with all their digits), ``markdown``, ``html``,
             ``notebook``, ``csv`` (texts that a spreadsheet would take for formulas begin with an
             apostrophe), or one of those above. None is the suffix of the path, or ``json`` without
@@ -183,8 +184,8 @@ def export(
             f"There is no format {_validation.short_repr(chosen)}. "
             f"Available: {', '.join(_WRITERS)}."
         )
-    if saved_prompts.is_frame(runs):
-        return _export_prompts(runs, chosen, path)
+    if saved_prompts.is_frame(frame := as_frame(runs)):
+        return _export_prompts(frame, chosen, path)
     exported = Exported.of(runs)
     if min_rating is not None:
         exported = exported.rated(

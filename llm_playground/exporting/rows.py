@@ -81,8 +81,8 @@ def plain_rows(runs: object) -> list[Row]:
     Runs with a value that does not fit its column are left out, and one warning names them.
 
     Args:
-        runs: A run, its id, a list of runs, a frame of runs, or an object with ``runs`` (a
-            comparison) or ``results`` (a playground, which waits for its answers).
+        runs: A run, its id, a list of runs, a frame of runs or a row of it, or an object with
+            ``runs`` (a comparison) or ``results`` (a playground, which waits for its answers).
 
     Raises:
         InvalidParameterError: ``runs`` is none of these, or no run fits.
@@ -304,7 +304,7 @@ _CONVERTERS: dict[Kind, Callable[[Any], Any]] = {
 
 
 def _rows_of(runs: Any) -> list[Row]:  # noqa: ANN401 - recognised by its attributes
-    if isinstance(runs, Run):
+    if isinstance(runs, Run) or _is_series(runs):
         return [_known_columns(runs)]
     if hasattr(runs, "columns") and hasattr(runs, "iloc"):
         return _frame_rows(runs)
@@ -329,7 +329,25 @@ def _rows_of(runs: Any) -> list[Row]:  # noqa: ANN401 - recognised by its attrib
     raise _not_runs(runs)
 
 
+def as_frame(value: Any) -> Any:  # noqa: ANN401 - pandas is not imported for its name
+    """A row of a frame as a frame of one row; everything else as it is."""
+    return value.to_frame().T if _is_series(value) else value
+
+
+def _is_series(value: object) -> bool:
+    return hasattr(value, "iloc") and hasattr(value, "to_frame")
+
+
 def _known_columns(run: object) -> Row:
+    """The columns that a run, or a row of a frame of runs, holds."""
+    if _is_series(run):
+        frame = as_frame(run)
+        if "run_id" not in set(frame.columns):
+            raise InvalidParameterError(
+                "The Series has no value run_id, which identifies a run: pass a row such as "
+                "lp.runs().iloc[0], or a frame such as lp.runs() gives."
+            )
+        return _frame_rows(frame)[0]
     if not isinstance(run, Run):
         raise _not_runs(run)
     known = {name: value for name, value in row_of(run).items() if value is not None}
@@ -364,8 +382,8 @@ def frame_values(frame: Any) -> Any:  # noqa: ANN401 - as above
 
 def _not_runs(value: object) -> InvalidParameterError:
     return InvalidParameterError(
-        "What can be exported is a run, its id, a comparison, a playground, a list of runs or a "
-        f"frame such as lp.runs() gives; got {_validation.short_repr(value)}."
+        "What can be exported is a run, its id, a comparison, a playground, a list of runs, a "
+        f"frame such as lp.runs() gives or a row of it; got {_validation.short_repr(value)}."
     )
 
 

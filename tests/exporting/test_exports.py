@@ -20,6 +20,7 @@ from markdown_it import MarkdownIt
 import llm_playground as lp
 from llm_playground.errors import InvalidParameterError
 from llm_playground.export_formats import FORMATS
+from llm_playground.types import Attempt
 from tests.exporting.shelf import HOSTILE, KEY, fill, run
 from tests.reports.shelf import NEW_YEAR, add
 
@@ -95,6 +96,33 @@ class TestWhatIsExported:
         assert [row["run_id"] for row in rows] == frame.run_id.tolist()
         assert {row["user_prompt"] for row in rows} == {None}
         assert "label" not in rows[0]
+
+    def test_a_row_of_a_frame_in_each_format(self, log):
+        for question in ("One?", "Two?"):
+            lp.rate(add(log, question=question, tags=("x",), attempts=[Attempt(1, 0.0, 9.5)]), 4)
+        frame = lp.runs()
+        for form in FORMATS.keys() - {"openai-preferences", "trl-preferences"}:  # of pairs
+            assert lp.export(frame.iloc[1], form) == lp.export(frame.iloc[[1]], form)
+
+    def test_rows_of_a_frame_in_a_list_and_with_few_columns(self, log):
+        fill(log)
+        frame = lp.runs()
+        assert lp.export([row for _, row in frame.iterrows()]) == lp.export(frame)
+        narrow = frame[["run_id", "model"]]
+        assert lp.export(narrow.iloc[0]) == lp.export(narrow.head(1))
+
+    def test_a_row_of_saved_prompts(self, log):
+        lp.save_prompt("greet", add(log))
+        assert lp.export(lp.prompts().iloc[0]) == lp.export(lp.prompts())
+
+    @pytest.mark.parametrize("wrong", [pd.Series([1, 2]), pd.Series({"model": "m"}, name="run_id")])
+    def test_a_series_that_is_no_run_is_said_in_a_line(self, log, wrong):
+        with pytest.raises(InvalidParameterError) as error:
+            lp.export(wrong)
+        assert str(error.value) == (
+            "The Series has no value run_id, which identifies a run: pass a row such as "
+            "lp.runs().iloc[0], or a frame such as lp.runs() gives."
+        )
 
     def test_no_runs(self, log):
         for nothing in ([], lp.runs(), pd.DataFrame()):
