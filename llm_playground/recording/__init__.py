@@ -230,7 +230,7 @@ async def _recorded(
 
     try:
         run = await send(emit_but_last)
-        if run.status in answers.RECORDED and not isinstance(run.error, ConfigError):
+        if run.status in answers.RECORDED_STATUSES and not isinstance(run.error, ConfigError):
             entry = Entry(CALL, key, entries.described(request, privacy.redact))
             answer, media = answers.as_json(run, privacy), answers.media_of(run)
             media = media if privacy.stores_attachments else {}

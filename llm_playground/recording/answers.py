@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import math
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, get_args
@@ -39,9 +39,13 @@ _ERROR, _LOGPROBS = "error", "logprobs"
 RESPONSE = "response"
 """What is kept of the HTTP response of a call by another library."""
 # How runs end whose end is part of the answer. Cancelled and interrupted ones have none.
-RECORDED = frozenset({"completed", "failed", "blocked", "over_budget"})
+RECORDED_STATUSES = frozenset({"completed", "failed", "blocked", "over_budget"})
 _MOST_TOKENS = (1 << 63) - 1  # BIGINT
 _MOST_USD = 1_000_000  # DECIMAL(18, 12)
+
+
+def _one_of(values: Sequence[str]) -> tuple[str, Callable[[Any], bool]]:
+    return f"one of {', '.join(values)}", lambda value: value in values
 
 
 def _is_count(value: object) -> bool:
@@ -51,7 +55,7 @@ def _is_count(value: object) -> bool:
 def _is_time(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return math.isfinite(value) and value >= 0
+    return 0 <= value <= sys.float_info.max
 
 
 def _is_usd(value: object) -> bool:
@@ -75,11 +79,8 @@ _EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(TOKEN_COLUMNS, ("a whole number of at least 0", _is_count)),
     **dict.fromkeys(("ttft_ms", "response_time_ms"), ("a number of at least 0", _is_time)),
     **dict.fromkeys(("cost_usd", "at_least_usd"), ("an amount of at least 0", _is_usd)),
-    "status": (f"one of {', '.join(sorted(RECORDED))}", lambda value: value in tuple(RECORDED)),
-    "usage_source": (
-        f"one of {', '.join(get_args(UsageSource))}",
-        lambda value: value in get_args(UsageSource),
-    ),
+    "status": _one_of(sorted(RECORDED_STATUSES)),
+    "usage_source": _one_of(get_args(UsageSource)),
 }
 
 

@@ -60,6 +60,7 @@ DAMAGED = {
     changed('cost_usd: "0.5"', 'cost_usd: "-1"'): "cost_usd is '-1'; expected an amount",
     changed('cost_usd: "0.5"', "cost_usd: nan"): "cost_usd is 'nan'; expected an amount",
     changed("ttft_ms: 7", "ttft_ms: -7"): "ttft_ms is -7; expected a number of at least 0",
+    changed("ttft_ms: 7", f"ttft_ms: {10**400}"): "expected a number of at least 0",
 }
 
 
