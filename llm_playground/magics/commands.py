@@ -55,8 +55,8 @@ def models(text: str | None) -> object:
     frame = models.models()
     if text is not None:
         frame = frame[frame["model"].str.contains(text, case=False, regex=False)]
-    if frame.empty:
-        raise InvalidParameterError(f"No model has {short_repr(text)} in its name.")
+        if frame.empty:
+            raise InvalidParameterError(f"No model has {short_repr(text)} in its name.")
     now = datetime.now(UTC)
     known = frame[frame["available"] & frame["retires_at"].notna()].sort_values("retires_at")
     ending = [
@@ -292,7 +292,7 @@ def replay(act: str | None) -> None:
             path = kernel.path_to_write("Nothing was removed")
             removed, kept = kernel.prune(path)
         except OSError as error:
-            raise ConfigError(f"{path} cannot be written ({error.strerror}).") from error
+            raise ConfigError(f"{path} cannot be written ({error.strerror or error}).") from error
         print(f"{count(removed, 'unused answer')} removed, {kept} kept.")
     print(printable("\n".join(_replay_state())))
 

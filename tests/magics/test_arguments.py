@@ -212,3 +212,10 @@ def test_an_error_of_a_cells_line_does_not_repeat_a_key(line):
         magics.LLMMagics(None).llm(line.format(key), "Hi")
 
     assert key not in str(error.value)
+
+
+def test_models_are_shown_where_the_policy_allows_none_of_the_list(home, tmp_path, monkeypatch):
+    policy = tmp_path / "policy.toml"
+    policy.write_text('models = ["mine:*"]')
+    monkeypatch.setenv("LLM_PLAYGROUND_POLICY", str(policy))
+    assert magics.command("models")().empty

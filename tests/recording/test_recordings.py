@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import os
 import re
 import shutil
 import signal
@@ -14,11 +15,12 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import lock_descriptor
 
 import llm_playground as lp
 from llm_playground import recording
 from llm_playground.magics import command_lines
-from llm_playground.recording import kernel, numbers
+from llm_playground.recording import file, kernel, numbers
 from llm_playground.recording.file import RecordingFile
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, WireServer, json_reply
@@ -213,6 +215,21 @@ def test_the_command_changes_the_mode_and_says_what_was_used(server, home, capsy
     assert said("prune")[0] == "1 unused answer removed, 1 kept."
     assert said("on")[1] == "recordings/report.yaml: 1 answer."
     assert lp.ask("b", MODEL).text, "the first answer once more"
+
+
+def test_prune_names_the_lock_that_another_process_holds(server, home, monkeypatch):
+    lp.ask("a", MODEL)
+    lp.ask("b", MODEL)
+    restart("replay")
+    lp.ask("b", MODEL)
+    monkeypatch.setattr(file, "_LOCK_WAIT_S", 0)
+    folder = os.open(home.parent / "recordings", os.O_RDONLY)
+    try:
+        assert lock_descriptor(folder, blocking=False)
+        with pytest.raises(lp.ConfigError, match="another process has locked its folder"):
+            command_lines.command("replay prune")()
+    finally:
+        os.close(folder)
 
 
 CLOSEST = [
