@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_playground import _files
 from llm_playground._validation import checks_arguments
-from llm_playground.charts.bars import svg
+from llm_playground.charts.bars import MARGIN, PAPER, picture, svg
 from llm_playground.charts.points import KINDS, Points, points_of
 from llm_playground.errors import ConfigError, InvalidParameterError
 from llm_playground.installation import INSTALL
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 _MIME = "application/vnd.vegalite.v5+json"
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"  # an identifier, never fetched
 _PNG_SCALE = 2.0
-_PAPER = "#ffffff"  # behind a picture that is shown alone; its text is black
 # An SVG takes the colour of the text around it, a canvas does not.
 _METADATA = {_MIME: {"embed_options": {"renderer": "svg"}}}
 
@@ -81,7 +81,7 @@ class Chart:
         Raises:
             ConfigError: Altair or vl-convert-python is not installed.
         """
-        spec = {**self.spec, "background": _PAPER}
+        spec = {**self.spec, "background": PAPER, "padding": MARGIN}
         _need("vl_convert")
         import vl_convert
 
@@ -126,8 +126,11 @@ class Chart:
             return {"text/html": self.html(), **plain}, {}
         shown = {_MIME: self.spec, **plain}
         if not _installed("vl_convert"):
-            return {**shown, "image/svg+xml": svg(self.points, _PAPER)}, _METADATA
-        return {**shown, "image/png": base64.b64encode(self.png()).decode()}, _METADATA
+            return {**shown, "image/svg+xml": picture(self.points)}, _METADATA
+        image = self.png()
+        width, height = (int(side / _PNG_SCALE) for side in struct.unpack(">II", image[16:24]))
+        sizes = {"image/png": {"width": width, "height": height}}
+        return {**shown, "image/png": base64.b64encode(image).decode()}, _METADATA | sizes
 
 
 @checks_arguments("chart")
@@ -179,6 +182,6 @@ def _need(module: str) -> None:
 _FORMATS: dict[str, Callable[[Chart], bytes]] = {
     ".png": Chart.png,
     ".html": lambda drawn: drawn.html().encode(),
-    ".svg": lambda drawn: svg(drawn.points, _PAPER).encode(),
+    ".svg": lambda drawn: picture(drawn.points).encode(),
     ".json": lambda drawn: json.dumps(drawn.spec).encode(),
 }

@@ -16,6 +16,9 @@ from llm_playground.redaction import printable
 FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
 WIDTH, BAR_HEIGHT, TIME_HEIGHT = 720, 14, 200
 MAX_LABEL_CHARS = 44
+# A picture that stands alone cannot know whether the page around it is light or dark, and no gray
+# is 4.5 to 1 against both. So it brings its ground, with room around what is drawn.
+INK, PAPER, EDGE, MARGIN = "#1f2328", "#f6f8fa", "#d0d7de", 16
 _LABEL_WIDTH, _VALUE_WIDTH, _GAP, _TOP = 270, 190, 8, 32
 _AXIS_WIDTH = 64
 _MAX_BARS, _TIME_LABEL_WIDTH = 60, 80
@@ -33,23 +36,43 @@ def escaped(text: str) -> str:
     return escape(printable(text).translate(_NONCHARACTERS))
 
 
-def svg(points: Points, background: str | None = None) -> str:
-    """The chart without any script, in the colour of the text around it.
-
-    ``background`` is for a picture that is shown alone, such as a file.
-    """
-    drawn, bottom = _columns(points) if points.time else _bars(points)
-    legend, height = _legend(points, bottom)
-    title = points.kind.title
-    page = "" if background is None else f'<rect width="100%" height="100%" fill="{background}"/>'
+def svg(points: Points) -> str:
+    """The chart without any script, for a page: in the colour of the text around it."""
+    drawn, height = _drawn(points)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {WIDTH} {height:.0f}" '
         f'width="{WIDTH}" height="{height:.0f}" font-size="12" fill="currentColor" '
         f'style="max-width:100%;font-family:var(--jp-ui-font-family, {FONT});'
-        f'font-variant-numeric:tabular-nums">{page}<title>{escaped(title)}</title>'
-        f'<text x="0" y="16" font-size="13" font-weight="600">{escaped(title)}</text>'
-        f"{drawn}{legend}</svg>"
+        f'font-variant-numeric:tabular-nums">{drawn}</svg>'
     )
+
+
+def picture(points: Points) -> str:
+    """The chart as a document of its own, such as a file."""
+    drawn, height = _drawn(points)
+    return on_paper(drawn, WIDTH, height)
+
+
+def on_paper(drawn: str, width: float, height: float) -> str:
+    """An SVG document with a drawing of a size in pixels on a card, readable on any page."""
+    wide, high = round(width) + 2 * MARGIN, round(height) + 2 * MARGIN
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" '
+        f'viewBox="{-MARGIN} {-MARGIN} {wide} {high}" width="{wide}" height="{high}" '
+        f'font-size="12" font-family="{escaped(FONT)}" fill="{INK}" color="{INK}" '
+        f'style="max-width:100%;font-variant-numeric:tabular-nums"><rect x="{0.5 - MARGIN}" '
+        f'y="{0.5 - MARGIN}" width="{wide - 1}" height="{high - 1}" rx="8" fill="{PAPER}" '
+        f'stroke="{EDGE}"/>{drawn}</svg>'
+    )
+
+
+def _drawn(points: Points) -> tuple[str, float]:
+    """The title, the bars or columns and the legend, and their height."""
+    drawn, bottom = _columns(points) if points.time else _bars(points)
+    legend, height = _legend(points, bottom)
+    title = escaped(points.kind.title)
+    heading = f'<text x="0" y="16" font-size="13" font-weight="600">{title}</text>'
+    return f"<title>{title}</title>{heading}{drawn}{legend}", height
 
 
 def _bars(points: Points) -> tuple[str, float]:

@@ -16,16 +16,18 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from llm_playground._validation import shorten
-from llm_playground.charts.bars import FONT, escaped
+from llm_playground.charts.bars import escaped, on_paper
 from llm_playground.charts.points import COLORS, round_values
 
-_INK, _PAPER = "#1f2328", "#ffffff"  # of a picture, which has no text around it
 _ROW, _BAR, _BASE = 36, 8, 13  # the height of a row, its bar, and the base line of its texts
 _LEFT, _TOP, _PLOT, _BOTTOM = 58, 12, 176, 24  # around and in a plot, in pixels
 _LABEL_CHARS, _MOST_LABEL_CHARS = 46, 200  # in a picture of 640 pixels, and in a page
 _MOST_LABELS = 6
 AMBER, RED = "#B26A00", "#C4314B"
 FAINT, _MUTED = 0.14, 0.8
+# Of a gauge, whose full length is a figure too: more than 3 to 1 on light and on dark.
+_OUTLINE = ' stroke="currentColor" stroke-opacity="0.55"'
+_LEAST = 2.0  # pixels, so that a small amount is seen in a picture
 _BAND = COLORS[4]  # of the forecast: bright enough on a dark page
 Write = Callable[[Sequence[float]], Sequence[str]]  # the values of an axis as texts
 
@@ -116,13 +118,7 @@ class Drawing:
             f'y="{self.height + number // 3 * 20 + 13:.0f}">{escaped(shorten(name, 28))}</text>'
             for number, (name, color) in enumerate(names)
         )
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-            f'viewBox="-8 -8 {width + 16:.0f} {height + 16:.0f}" font-size="12" fill="{_INK}" '
-            f'color="{_INK}" font-family="{escaped(FONT)}"><rect x="-8" y="-8" '
-            f'width="{width + 16:.0f}" height="{height + 16:.0f}" fill="{_PAPER}"/>'
-            f"{self._placed(width)}{entries}</svg>"
-        )
+        return on_paper(f"{self._placed(width)}{entries}", width, height)
 
     def _placed(self, width: float) -> str:
         """The chart in a picture, right of its axis if it has one."""
@@ -154,16 +150,14 @@ def bars(title: str, rows: Sequence[Bar]) -> Drawing:
 def _bar(row: Bar, top: float, most: float, width: float | None) -> str:
     y = top + _BASE + 5
     drawn = [
-        f'<rect x="0" y="{y:.0f}" width="100%" height="{_BAR}" rx="2" fill="currentColor" '
-        f'fill-opacity="{FAINT / 2}"/>'
-        if width is None
-        else f'<rect x="0" y="{y:.0f}" width="{width:.0f}" height="{_BAR}" rx="2" '
-        f'fill="currentColor" fill-opacity="{FAINT / 2}"/>'
+        f'<rect x="0" y="{y + 0.5}" width="{_share(1, width)}" height="{_BAR - 1}" rx="2" '
+        f'fill="currentColor" fill-opacity="{FAINT / 2}"{_OUTLINE if row.most else ""}/>'
     ]
     starts = accumulate((part.value for part in row.parts), initial=0.0)
     for start, part in zip(starts, row.parts, strict=False):
         left, size = min(start / most, 1.0), min(part.value, most - min(start, most)) / most
         if size > 0:
+            size = size if width is None else max(size, _LEAST / width)
             drawn.append(
                 f'<rect x="{_share(left, width)}" y="{y:.0f}" width="{_share(size, width)}" '
                 f'height="{_BAR}" rx="2" fill="{part.color}"/>'

@@ -1,5 +1,7 @@
 """Charts of reports, with Altair and without."""
 
+import base64
+import io
 import json
 import re
 import sys
@@ -7,8 +9,10 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 import llm_playground as lp
+from llm_playground.charts.bars import PAPER
 from llm_playground.charts.points import KINDS
 from llm_playground.errors import ConfigError, InvalidParameterError
 
@@ -95,7 +99,10 @@ def test_equal_labels_stay_apart():
 def test_a_front_end_gets_vega_lite_and_a_picture(reports_of_demo):
     shown, metadata = lp.chart(reports_of_demo["costs"])._repr_mimebundle_()
     assert set(shown) == {VEGA, PNG, "text/plain"}
-    assert metadata == {VEGA: {"embed_options": {"renderer": "svg"}}}
+    assert metadata[VEGA] == {"embed_options": {"renderer": "svg"}}
+    drawn = Image.open(io.BytesIO(base64.b64decode(shown[PNG])))
+    size = metadata[PNG]
+    assert drawn.size == (2 * size["width"], 2 * size["height"])  # sharp, and not shown larger
     json.dumps(shown)
 
 
@@ -104,7 +111,7 @@ def test_without_the_picture_maker_bars_stand_in(reports_of_demo, without):
     drawn = lp.chart(reports_of_demo["costs"])
     shown, _ = drawn._repr_mimebundle_()
     assert set(shown) == {VEGA, SVG, "text/plain"}
-    assert 'fill="#ffffff"' in shown[SVG]
+    assert f'fill="{PAPER}"' in shown[SVG]
     with pytest.raises(ConfigError, match="pip install altair vl-convert-python"):
         drawn.png()
 
