@@ -302,7 +302,7 @@ def _replay_state() -> Iterator[str]:
 
     use = kernel.use()
     yield f"Mode {config.mode()}. %llm replay on, off or record changes it."
-    paths = [path for path in kernel.paths_to_replay() if path.exists()]
+    paths = kernel.paths_to_replay()
     if not paths:
         yield f"There is no recording at {_below_here(kernel.own_path() or Path(kernel.FOLDER))}."
     for path in paths:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -74,7 +73,7 @@ async def stored_or_sent(
     try:
         stored = await log_answers.stored_or_sent(request, execution, iteration_number, miss)
     except RunLogError:
-        if not _recordings():
+        if not kernel.paths_to_replay():
             raise
         return await miss()  # with a recording, no log is needed
     kernel.use().from_log += 1
@@ -95,7 +94,7 @@ def stored_answers(request: Request) -> tuple[set[int], int]:
         RunLogError: The log cannot be read.
     """
     key, recorded = entries.key_of(request), set[int]()
-    for path in _recordings():
+    for path in kernel.paths_to_replay():
         entry = kernel.file(path).read().find(CALL, key)
         recorded |= set() if entry is None else set(entry.answers)
     return recorded, log_answers.number_of(request)
@@ -121,14 +120,9 @@ def _in_files(request: Request, key: str, number: int) -> StoredAnswer | None:
     return None
 
 
-def _recordings() -> list[Path]:
-    # Path.exists raises if the name is too long.
-    return [path for path in kernel.paths_to_replay() if os.path.exists(path)]  # noqa: PTH110
-
-
 def _miss(request: Request, key: str, number: int) -> ConfigError:
     """The error about a request without an answer: the closest stored one, and what differs."""
-    paths = _recordings()
+    paths = kernel.paths_to_replay()
     found = [one for path in paths for one in kernel.file(path).read().entries if one.kind == CALL]
     stored_each = [len(one.answers) for one in found if one.key == key]
     with suppress(RunLogError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -106,14 +107,14 @@ def path_to_write(otherwise: str) -> Path:
 
 
 def paths_to_replay() -> Sequence[Path]:
-    """The files to replay from: the notebook's own; where it is not known, all of ``recordings``.
+    """The files to replay from: the notebook's own; where that is not known, all of ``recordings``.
 
     nbclient, nbval and papermill give a kernel no name of its notebook. The file of the last answer
     comes first, since it is most likely the notebook's.
     """
     own = own_path()
     if own is not None:
-        return [own]
+        return [own] if os.path.exists(own) else []  # noqa: PTH110 - Path raises if the name is too long
     try:
         found = found_in(Path.cwd() / FOLDER)
     except FileNotFoundError:  # the working folder was deleted

@@ -383,13 +383,15 @@ BROKEN = {
 }
 
 
-def test_a_name_that_is_too_long_ends_a_call_in_one_line(server):
+def test_a_name_that_is_too_long_ends_a_call_in_one_line(server, capsys):
     lp.configure(recording=f"{'a' * 300}.yaml")
     for mode, problem in (("record", "cannot be written"), ("replay", "No answer is stored")):
         restart(mode)
         with pytest.raises(lp.ConfigError, match=problem):
             lp.ask("hi", MODEL)
     assert not server.requests
+    command_lines.command("replay")()
+    assert "There is no recording at aaa" in capsys.readouterr().out
 
 
 def test_a_broken_file_ends_a_call_in_one_line(server, home):
