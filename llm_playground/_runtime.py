@@ -188,7 +188,7 @@ class Debouncer:
     """Runs ``action`` on a daemon thread ``delay_s`` after the first :meth:`soon`.
 
     Further calls before it runs change nothing; a call while it runs makes it run once more. The
-    thread, which keeps what ``action`` belongs to, ends when it had no work for ``_IDLE_S``.
+    thread, which refers to ``action`` and so to its object, ends after ``_IDLE_S`` without work.
     ``action`` must not raise. Seconds that it returns are the pause after which it runs again.
     """
 
@@ -211,7 +211,7 @@ class Debouncer:
                     self._thread.start()
 
     def _work(self) -> None:
-        while self._requested.wait(_IDLE_S) or not self._ends():
+        while self._requested.wait(_IDLE_S) or not self._stop_if_idle():
             time.sleep(self._delay_s)
             self._requested.clear()
             pause_s = self._action()
@@ -219,8 +219,8 @@ class Debouncer:
                 time.sleep(pause_s)
                 self._requested.set()
 
-    def _ends(self) -> bool:
-        """Give the thread up, unless there was a call meanwhile; then there is work."""
+    def _stop_if_idle(self) -> bool:
+        """Give the thread up unless the action has been requested meanwhile; whether it ends."""
         with self._starting:
             self._thread = None  # first: a later call starts another thread
             if self._requested.is_set():

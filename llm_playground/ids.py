@@ -23,25 +23,25 @@ def new_id() -> str:
     return _as_v7(ms << 80 | fraction << 64 | int.from_bytes(os.urandom(8)))
 
 
-def short_id(full: str) -> str:
-    """The beginning of an id, with which people name a run: its time in steps of 244 ns.
+def short_id(full_id: str) -> str:
+    """The first 18 characters of an id: its time in steps of 244 ns.
 
-    The first 8 digits are the same for all ids of a minute.
+    They tell runs apart; the first 8 are the same for all ids of a minute.
 
     >>> len({short_id(new_id()) for _ in range(100)})
     100
     """
-    return full[:18]
+    return full_id[:18]
 
 
-def made_at(new: str) -> datetime:
+def made_at(uuid7: str) -> datetime:
     """When :func:`new_id` made an id, in UTC.
 
     >>> before = datetime.now(UTC)
     >>> before <= made_at(new_id()) + timedelta(microseconds=1)
     True
     """
-    bits = UUID(new).int
+    bits = UUID(uuid7).int
     ms, rest_us = bits >> 80, (bits >> 64 & 0xFFF) * 1000 // 4096
     return datetime.fromtimestamp(ms // 1000, UTC) + timedelta(
         milliseconds=ms % 1000, microseconds=rest_us

@@ -15,7 +15,7 @@ Bundle: TypeAlias = Mapping[str, str]  # an output by media type, with "text/htm
 
 
 class UpdatingOutput(Protocol):
-    """An output that is shown already, or at its end."""
+    """An output that is shown already, or only at its end (:class:`FinalOutput`)."""
 
     def update(self, bundle: Bundle) -> None:
         """Replace what is shown."""
@@ -34,11 +34,11 @@ def show(bundle: Bundle) -> UpdatingOutput:
 class FinalOutput:
     """An output that is shown at its end only, so that it is never replaced.
 
-    nbval compares the first state of an output, which would be that without an answer.
+    nbval compares the first state of an output; the first one of an answer that comes is empty.
     """
 
     def update(self, bundle: Bundle) -> None:
-        """Wait for the end."""
+        """Show nothing yet."""
 
     def end(self, bundle: Bundle) -> None:
         """Show the output."""

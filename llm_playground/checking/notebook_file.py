@@ -98,7 +98,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _listed(value: object) -> list[Any]:
-    """A list; any other value as its only item."""
+    """A list as it is, None as an empty one, any other value as the only item of one."""
     return value if isinstance(value, list) else [] if value is None else [value]
 
 

@@ -299,9 +299,9 @@ def may_ask(provider: str) -> bool:
 
 
 def on_change(setting: str, listener: Callable[[], None]) -> None:
-    """Call ``listener`` after :func:`configure` has changed a setting, on the thread of that.
+    """Call ``listener`` after :func:`configure` has changed a setting, on the calling thread.
 
-    Modules that depend on this one use it, such as the limiter to start queued calls.
+    This is for modules above this one, such as the limiter, which then starts queued calls.
     """
     _listeners.append((setting, listener))
 

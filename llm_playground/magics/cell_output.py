@@ -36,7 +36,7 @@ _LOST = (
 class CellOutput:
     """The answers of some calls: one, or a column per model.
 
-    Where all are there at once, they are shown at their end only.
+    Where no call waits for a provider, they are shown once, when all have ended.
     """
 
     def __init__(self, calls: Sequence[Call]) -> None:

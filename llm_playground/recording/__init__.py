@@ -10,8 +10,9 @@ An answer in the background that is resumed goes through :func:`resumed`.
 
 A recording file (:mod:`~llm_playground.recording.file`) has entries of a kind
 (:mod:`~llm_playground.recording.entries`); calls are one. The k-th identical request of a kernel
-gets the k-th answer, the iterations of one execution theirs by their numbers, and a cell that is
-executed again the same ones (:mod:`~llm_playground.recording.numbers`).
+gets the k-th answer, and the iterations of one execution theirs by their numbers. In all modes but
+``reuse``, a cell that is executed again gets the same ones
+(:mod:`~llm_playground.recording.numbers`).
 """
 
 from __future__ import annotations

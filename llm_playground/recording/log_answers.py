@@ -1,8 +1,7 @@
 """Answers of the log: the k-th identical request gets the k-th stored answer of the same user.
 
-``Restart & Run All`` and a cell that is executed again cost nothing, and a loop of ten calls stays
-ten answers. Requests are identical if their
-:meth:`llm_playground.types.Request.prompt_hash` is.
+``Restart & Run All`` costs nothing, and a loop of ten calls stays ten answers. Requests are
+identical if their :meth:`llm_playground.types.Request.prompt_hash` is.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Which of its identical requests a call is: the k-th one gets the k-th answer.
 
-The identical requests of a kernel have the numbers 1, 2, ... While they are recorded or replayed, a
-cell keeps the numbers of its requests, so that it has the same answers when it is executed again.
-In mode reuse it asks for new ones, as every other call does: who executes a cell again wants
-another answer. So do requests outside of a cell with an id, such as those of a script. A change of
-the mode begins again, as a new kernel does.
+The identical requests of a kernel have the numbers 1, 2, ... In modes ``record`` and ``replay``, a
+cell that is executed again gives its requests the numbers that they had, and so has the same
+answers. In mode ``reuse`` they get new numbers, since a user who executes a cell again wants
+another answer. Requests outside of a cell with an id, such as those of a script, always get new
+numbers. A change of the mode starts at 1 again, as a new kernel does.
 """
 
 from __future__ import annotations

@@ -105,9 +105,8 @@ class PanelRuns:
         self.shown: PanelRun | None = None
         self._changed_values: tuple[PanelRun | None, list[str]] = None, []
         self.display = Display(RunSession(0, (), notify), 0)
-        self.newest = (
-            self.display.session
-        )  # that sent last, else the restored one, else the opened one
+        # The session that sent last; without one, the restored one; else the opened one.
+        self.newest = self.display.session
 
     def start(self, identity: Identity | None) -> None:
         """Keep the Runs from now on under the identity of the panel's draft."""
