@@ -124,11 +124,6 @@ def of_calls(calls: Iterable[Call]) -> tuple[DryRun, ...]:
     )
 
 
-def together(found: Sequence[DryRun]) -> Estimate:
-    """Tokens and costs of all calls of several dry runs."""
-    return estimates.together([one.estimate for one in found])
-
-
 def _of_request(
     call: Call,
     planned: fit.Planned,

@@ -4,7 +4,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import llm_playground as lp
-from llm_playground import dry_runs, magics
+from llm_playground import magics
+from llm_playground.catalog import estimates
 from tests.providers.formats import anthropic_stream, gemini_stream, openai_stream
 from tests.providers.server import Reply, WireServer
 
@@ -127,7 +128,7 @@ def test_several_models_have_a_total(serve, capsys):
 
     assert shown("-m openai:gpt-4o").startswith("Dry run")
     first = shown("-m openai:gpt-4o -m local").splitlines()[0]
-    total = dry_runs.together(shell.user_ns["dry"])
+    total = estimates.together([one.estimate for one in shell.user_ns["dry"]])
     assert first == str(total)  # without a front end
     assert repr(total).startswith("Estimate of 4 calls to openai:gpt-4o, local:smollm2-135m-")
 

@@ -89,12 +89,13 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self._open_run = open_run
         self._sections = (*_SECTIONS, *(_ADMIN if admin else ()))
         self._cards_of = {name: cards for name, _, cards in self._sections}
+        self._check_section(section)
         self._saved = SavedOutput()
         self._state_lock = threading.Lock()
         self._drawn = threading.Event()
         self._must_forget = False
         self.filter_bar = FilterBar(self._figures, given, self._on_filters, self.refresh)
-        self._state = State(self.filter_bar.filters(), self._known(section))
+        self._state = State(self.filter_bar.filters(), section)
         self.board = Board(
             saved_id=self._saved.identity,
             sections=[[name, title] for name, title, _ in self._sections],
@@ -124,15 +125,15 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         Raises:
             InvalidParameterError: There is no such section.
         """
-        self._change(section=self._known(section))
+        self._check_section(section)
+        self._change(section=section)
 
-    def _known(self, section: str) -> str:
+    def _check_section(self, section: str) -> None:
         if section not in self._cards_of:
             names = ", ".join(self._cards_of)
             raise InvalidParameterError(
                 f"This dashboard has the sections {names}, not {section!r}. admin=True adds admin."
             )
-        return section
 
     def refresh(self) -> None:
         """Read the run log again."""
@@ -243,8 +244,6 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             handler(self, content.get("value"))
         except LLMError as error:
             self.board.problem = str(error)
-        except ValueError:  # no message of the view
-            return
 
     def _on_section(self, value: object) -> None:
         with suppress(InvalidParameterError):
@@ -252,7 +251,11 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     def _on_press(self, value: object) -> None:
         """Show the runs behind a figure, or open a run."""
-        match json.loads(str(value)):
+        try:
+            pressed = json.loads(str(value))
+        except ValueError:  # no message of the view
+            return
+        match pressed:
             case {"run": str(run_id)}:
                 self._playground.children = [self._open_run(run_id)]
             case {"slice": str(name), "value": str() | None as of}:

@@ -48,15 +48,20 @@ _ASK = "To ask a model that, write -- before it."
 
 
 def _run_id(word: str) -> str:
-    """A word of ``%llm show``; other words make the line a prompt."""
-    if word != "last" and not _ID.match(word):
-        raise argparse.ArgumentTypeError(
-            f"there is no variable {variable[variable.lastindex or 0]}"
-            if (variable := _VARIABLE.fullmatch(word))
-            else f"{short_repr(word)} is not the beginning of a run's id, which has six or more of "
-            "its characters; %llm runs lists ids"
-        )
-    return word
+    """A word of ``%llm show``: an id, the beginning of one, or ``last``.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none of these.
+    """
+    if word == "last" or _ID.match(word):
+        return word
+    if variable := _VARIABLE.fullmatch(word):
+        name = variable[variable.lastindex or 0]
+        raise argparse.ArgumentTypeError(f"there is no variable {name}")
+    raise argparse.ArgumentTypeError(
+        f"{short_repr(word)} is not the beginning of a run's id, which has six or more of its "
+        "characters; %llm runs lists ids"
+    )
 
 
 @dataclass(frozen=True, slots=True)

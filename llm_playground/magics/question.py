@@ -14,6 +14,7 @@ from IPython.display import display
 from llm_playground._validation import short_repr, shorten
 from llm_playground.budgeting import confirm_worst_case
 from llm_playground.calls import CallOptions
+from llm_playground.catalog import estimates
 from llm_playground.comparison import Comparison, compared
 from llm_playground.execution import Call
 from llm_playground.magics.live_output import watch
@@ -133,7 +134,7 @@ def _shown_dry_runs(calls: Sequence[Call]) -> DryRun | tuple[DryRun, ...]:
         for one in dry_runs.of_calls(calls)
     )
     if len(found) > 1:
-        display(dry_runs.together(found))
+        display(estimates.together([one.estimate for one in found]))
     for one in found:
         display(one)
     return found[0] if len(found) == 1 else found

@@ -106,12 +106,11 @@ def _entry(value: Any) -> Entry:  # noqa: ANN401 - a JSON value is any of six ty
         case _:
             raise ValueError("one of its entries lacks its kind, key or request")
     of_entry = f"of the entry {shorten(str(key), 40)}"
-    for number, answer in given.items() if isinstance(given, dict) else [(None, given)]:
-        match number, answer:
-            case int(), dict():
-                pass
-            case _:
-                raise ValueError(f"an answer {of_entry} has no number")
+    if not isinstance(given, dict):
+        raise ValueError(f"the answers {of_entry} have no numbers")  # noqa: TRY004 - invalid text, not a wrong type
+    for number, answer in given.items():
+        if not (isinstance(number, int) and isinstance(answer, dict)):
+            raise ValueError(f"an answer {of_entry} has no number, or no values by name")  # noqa: TRY004 - as above
         try:
             answers.check(answer)
         except ValueError as error:

@@ -215,20 +215,21 @@ def code(panel: Playground, arguments: Arguments) -> dict[str, Any]:
     if source is not None:
         title = f"Answer {number} · {source.model}"
     else:
-        source, title = _first_call(panel, as_function=arguments["as_function"])
+        source, title = _first_call(panel)
+        if arguments["as_function"]:
+            source = prompt_from_form(panel.form())  # its variables are parameters
     chosen = {name: arguments[name] for name in ("as_function", "stream")}
     tabs = [_code_tab(source, language, **chosen) for language in codegen.LANGUAGES]
     return {"of": title, "tabs": tabs}
 
 
-def _first_call(panel: Playground, *, as_function: bool) -> tuple[Request | Prompt, str]:
-    """The first call of the form and its name; a function's has the variables unfilled."""
+def _first_call(panel: Playground) -> tuple[Request, str]:
+    """The first call of the form and its name."""
     form = panel.form()
     [first, *_] = plan_calls(first_only(form), panel.inputs.notebook())
     request = first.call.request
     several = len(plan_calls(form, panel.inputs.notebook())) > 1
-    title = f"The first call · {request.model}" if several else request.model
-    return prompt_from_form(form) if as_function else request, title
+    return request, f"The first call · {request.model}" if several else request.model
 
 
 def _code_tab(
