@@ -208,8 +208,9 @@ COMMANDS: dict[str, Command] = {
         [
             (
                 "[RUN_ID]",
-                "the newest run, or that one, as code: --language python, javascript or curl; "
-                "--function for a function, --no-stream for the whole answer at once",
+                "the newest run, or that one, as code (variables as in show): --language python, "
+                "javascript or curl; --function for a function, --no-stream for the whole answer "
+                "at once",
             )
         ],
         [
