@@ -373,7 +373,9 @@ def command(
             ) from None
         is_short = name in _REFUSES_SHORT and _reads_like_command(words)
         is_argument = words[:1] and (words[0] in known.keywords or words[0].startswith("-"))
-        are_ids = name in _TAKES_IDS and all(map(_looks_like_id, words))
+        are_ids = name in _TAKES_IDS and all(
+            _ID.match(word) or _VARIABLE.fullmatch(word) for word in words
+        )
         if len(words) > 1 and not is_argument and not is_short and not are_ids:
             return None
         expected = f"Write %llm {name} {known.syntax}"
@@ -448,10 +450,6 @@ def _value_of(word: str, variables: Mapping[str, object]) -> str:
         value, _ = string.Formatter().get_field(found[found.lastindex or 0], (), variables)
         return value.id if isinstance(value, Run) else str(value)
     return word
-
-
-def _looks_like_id(word: str) -> bool:
-    return bool(_ID.match(word) or _VARIABLE.fullmatch(word))
 
 
 def _reads_like_command(words: Sequence[str]) -> bool:
