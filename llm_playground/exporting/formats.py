@@ -14,7 +14,8 @@ CSV: RFC 4180 in UTF-8, safe to open in a spreadsheet. Spreadsheets take a cell 
 which reading removes again. None is an empty cell, an empty text is ``""``. Control characters are
 written visibly (␛). After the columns of the view come those of the inputs and the parameters,
 which reading leaves out. A file begins with a byte order mark, by which Excel recognises UTF-8;
-where it separates cells by semicolons, it opens the file by Data, From Text/CSV.
+where it separates cells by semicolons, it opens the file by Data, From Text/CSV. What it saves
+there, semicolons and decimal commas, is read as well.
 """
 
 from __future__ import annotations
@@ -109,7 +110,11 @@ def _decimal_text(value: Decimal) -> str:
 # before. Apostrophes in front may be the text's own: another one keeps them apart.
 _FORMULA = re.compile(r"'*(?:[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20])")
 _TO_QUOTE = re.compile(r'[",\r\n]|^\s|\s$')
-_CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))(,|\r\n|\n|\r|\Z)')
+SEPARATORS = (",", ";", "\t", "|")  # of cells, as programs save CSV
+_CELLS = {
+    one: re.compile(rf'(?:"([^"]*(?:""[^"]*)*)"|([^"{one}\r\n]*))([{one}]|\r\n|\n|\r|\Z)')
+    for one in SEPARATORS
+}
 
 
 def to_csv(rows: Sequence[Row]) -> str:
@@ -166,8 +171,10 @@ def to_csv_cell(value: object) -> str:
     return '"' + value.replace('"', '""') + '"'
 
 
-def read_csv(csv: str) -> Iterator[list[str | None]]:
+def read_csv(csv: str, separator: str = ",") -> Iterator[list[str | None]]:
     r"""The cells of each line, without the apostrophes; None for an empty cell.
+
+    ``separator`` is one of :data:`SEPARATORS`.
 
     Raises:
         ValueError: The text is not CSV; the message says where.
@@ -178,7 +185,7 @@ def read_csv(csv: str) -> Iterator[list[str | None]]:
     cells: list[str | None] = []
     position, line = 0, 1
     while position < len(csv):
-        match = _CELL.match(csv, position)
+        match = _CELLS[separator].match(csv, position)
         if match is None:
             raise ValueError(f"line {line}")
         quoted, bare, end = match.groups()
@@ -188,9 +195,9 @@ def read_csv(csv: str) -> Iterator[list[str | None]]:
         cells.append(cell)
         position = match.end()
         at_end = position == len(csv)
-        if end == "," and at_end:
+        if end == separator and at_end:
             cells.append(None)
-        if end != "," or at_end:
+        if end != separator or at_end:
             yield cells
             cells, line = [], line + 1
 

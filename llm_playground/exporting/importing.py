@@ -18,6 +18,7 @@ from llm_playground.config import options
 from llm_playground.errors import InvalidParameterError, RunLogError
 from llm_playground.exporting import saved_prompts, tables
 from llm_playground.exporting.formats import (
+    SEPARATORS,
     extract_rows,
     extract_table,
     not_an_export,
@@ -42,19 +43,16 @@ from llm_playground.runlog.store import Dialect, Session
 MAX_BYTES = 256 << 20
 _PARQUET_HEAD = b"PAR1"
 _CSV_HEAD = f"{next(iter(COLUMNS))},"
-_RUN_ID = re.compile(r"""(^|[,;\t|])"?run_id"?([,;\t|]|$)""")
-_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_LINE = re.compile(r"[^\r\n]*")
+_DECIMAL_COMMA = re.compile(r"(-?\d+),(\d+(?:[eE][+-]?\d+)?)")
 _READABLE = "lp.import_runs reads exports as JSON, CSV or Parquet, and notebooks"
-# What other programs write into CSV: pandas for missing values, Excel, pandas and R for flags.
+# What other programs write into CSV: pandas for missing values, Excel (in its language), pandas and
+# R for flags.
 _MISSING = frozenset({"", "nan", "na", "<na>", "none", "null"})
-_FLAGS = {
-    "true": True,
-    "1": True,
-    "1.0": True,
-    "false": False,
-    "0": False,
-    "0.0": False,
-}
+_YES = ("true", "1", "1.0", "wahr", "vrai", "verdadero", "vero", "verdadeiro", "waar", "prawda")
+_NO = ("false", "0", "0.0", "falsch", "faux", "falso", "onwaar", "fałsz")
+_FLAGS = dict.fromkeys(_YES, True) | dict.fromkeys(_NO, False)
+_NUMBERS = frozenset({"count", "number", "usd", "flag"})
 _ROWS_PER_STATEMENT = 500
 _EXISTING = "SELECT id FROM results WHERE id IN (SELECT unnest(CAST($ids AS VARCHAR[])))"
 _ROWS: Mapping[Dialect, str] = {
@@ -80,7 +78,8 @@ def import_runs(source: str | Path | bytes | Mapping[str, Any]) -> int:
 
     Args:
         source: The path of a JSON, CSV or Parquet export or of a notebook (``.ipynb``); its text or
-            bytes; or its document as a dict.
+            bytes; or its document as a dict. CSV may be one that a spreadsheet saved again, with
+            commas, semicolons, tabs or bars, where not with commas also with decimal commas.
 
     Returns:
         How many runs are new in the log.
@@ -235,8 +234,9 @@ def _check_size(size: int) -> None:
 
 def _export_of_text(text: str) -> Export:
     text = text.lstrip("\ufeff")
-    if not text.startswith(("{", "[")) and _has_columns(text):
-        return Export(_rows_of_csv(text))
+    separator = None if text.startswith(("{", "[")) else _separator(text)
+    if separator is not None:
+        return Export(_rows_of_csv(text, separator))
     try:
         document = _load_json(text)
     except RecursionError:
@@ -254,17 +254,17 @@ def _export_of_text(text: str) -> Export:
     return Export.of(document)
 
 
-def _has_columns(text: str) -> bool:
-    """Whether the first line is the header of a table of runs.
+def _separator(text: str) -> str | None:
+    r"""What separates the cells of a table of runs, by the names in its header; None without any.
 
-    Raises:
-        InvalidParameterError: It is, of one whose cells commas do not separate.
+    >>> _separator("run_id;model\r\n1;a,b\r\n"), _separator("name,city\n")
+    (';', None)
     """
-    found = _RUN_ID.search(text.split("\n", 1)[0].rstrip("\r"))
-    separators = _SEPARATORS.get(found[1] or found[2]) if found else None
-    if separators is not None:
-        raise _not_csv(f"{separators} separate its cells: save it with commas")
-    return found is not None
+    found = _LINE.match(text)
+    line = found[0] if found else ""
+    names = {one: {cell.strip('"') for cell in line.split(one)} for one in SEPARATORS}
+    best = max(names, key=lambda one: len(names[one] & COLUMNS.keys()))
+    return best if "run_id" in names[best] else None
 
 
 def _other_format(text: str) -> InvalidParameterError:
@@ -272,7 +272,7 @@ def _other_format(text: str) -> InvalidParameterError:
     line = text.lstrip().split("\n", 1)[0]
     if line.startswith("<"):
         return not_an_export(f"it is HTML; {_READABLE}")
-    if any(separator in line for separator in (",", *_SEPARATORS)):
+    if any(separator in line for separator in SEPARATORS):
         return not_an_export(f"not JSON, and not CSV with a column run_id; {_READABLE}")
     return not_an_export(f"not JSON, CSV or Parquet; {_READABLE}")
 
@@ -301,9 +301,9 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _rows_of_csv(text: str) -> list[Any]:
+def _rows_of_csv(text: str, separator: str) -> list[Any]:
     try:
-        header, *lines = read_csv(text)
+        header, *lines = read_csv(text, separator)
     except ValueError as error:
         raise _not_csv(str(error)) from None
     names = [str(name) for name in header]
@@ -314,11 +314,31 @@ def _rows_of_csv(text: str) -> list[Any]:
     for number, cells in enumerate(lines, 2):
         if cells == [None]:
             continue
+        # Excel leaves out separators at the end of lines where 16 lines have no more values. Only
+        # of a file that was cut, the last line has no end.
+        left_out = names[len(cells) :]
+        is_whole = number <= len(lines) or text.endswith(("\n", "\r"))
+        if is_whole and OPTIONAL_COLUMNS.issuperset(COLUMNS.keys() & left_out):
+            cells += [None] * len(left_out)
         if len(cells) != len(names):
             rows.append(f"row {number} has {len(cells)} cells, the header has {len(names)}")
             continue
+        if separator != ",":
+            cells = list(map(_with_point, names, cells))
         rows.append(dict(zip(names, map(_cell_value, names, cells), strict=True)))
     return rows
+
+
+def _with_point(name: str, cell: str | None) -> str | None:
+    """A cell whose number may have a decimal comma, with a point in its place.
+
+    >>> _with_point("cost_usd", "1,5E-06"), _with_point("user_prompt", "1,5")
+    ('1.5E-06', '1,5')
+    """
+    if cell is None or COLUMNS.get(name) not in _NUMBERS:
+        return cell
+    found = _DECIMAL_COMMA.fullmatch(cell.strip())
+    return f"{found[1]}.{found[2]}" if found else cell
 
 
 def _not_csv(reason: str) -> InvalidParameterError:
