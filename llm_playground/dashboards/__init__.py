@@ -21,7 +21,7 @@ from IPython.display import display
 
 from llm_playground import _runtime
 from llm_playground._runtime import Debouncer
-from llm_playground._validation import checks_arguments
+from llm_playground._validation import checks_arguments, short_repr
 from llm_playground.catalog import models
 from llm_playground.dashboards import (
     admin_page,
@@ -128,11 +128,12 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self._check_section(section)
         self._change(section=section)
 
-    def _check_section(self, section: str) -> None:
-        if section not in self._cards_of:
-            names = ", ".join(self._cards_of)
+    def _check_section(self, section: object) -> None:
+        if section not in tuple(self._cards_of):  # which takes values without a hash too
+            names, more = ", ".join(self._cards_of), " admin=True adds admin."
             raise InvalidParameterError(
-                f"This dashboard has the sections {names}, not {section!r}. admin=True adds admin."
+                f"This dashboard has the sections {names}, not {short_repr(section)}."
+                f"{'' if 'admin' in self._cards_of else more}"
             )
 
     def refresh(self) -> None:

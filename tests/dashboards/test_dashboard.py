@@ -205,6 +205,19 @@ def test_a_notebook_without_a_browser_saves_the_section_it_asked_for(filled):
     assert "<h4>Audit log" in dashboard._saved.data["text/html"]
 
 
+@pytest.mark.parametrize(
+    ("section", "admin", "end"),
+    [
+        ("admin", False, "not 'admin'. admin=True adds admin."),
+        (["runs"], True, 'runs, admin, not ["runs"].'),
+    ],
+)
+def test_an_unknown_section_is_refused(filled, section, admin, end):
+    with pytest.raises(lp.InvalidParameterError) as refused:
+        lp.dashboard(section=section, admin=admin)
+    assert str(refused.value).endswith(end)
+
+
 def test_an_unknown_message_changes_nothing(filled):
     dashboard = made()
     pressed = ("x", None, "[]", "{}", "5", "NaN", '{"run": 5}', '{"slice": "model", "value": [1]}')
