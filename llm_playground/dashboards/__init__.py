@@ -293,14 +293,16 @@ def dashboard(
     """Costs, speed, errors and possible savings of the run log, with filters and charts.
 
     Each figure leads to the runs behind it, and a run to a playground that asks it again. On an
-    empty log a button fills it with generated runs.
+    empty log a button fills it with generated runs. A saved notebook keeps the section that was
+    shown last, as tables and pictures.
 
     Args:
         tz: The time zone of days and months, for example ``"Europe/Berlin"``.
         admin: Whether there is a section for those who look after a shared log: who spent what,
             all budgets, the audit log.
         section: The section to begin with: ``overview``, ``quality``, ``savings``, ``runs`` or
-            ``admin``. A notebook that is executed without a browser saves this one.
+            ``admin``. A notebook that is executed without a browser saves this one; for several
+            sections, use one dashboard for each.
         at: The moment that counts as now for the forecast and "7 days"; None is the clock's.
         **filters: The filters to begin with, see :class:`Filters`.
 
