@@ -20,7 +20,8 @@ from llm_playground.types import Request
 _USED_NAMES = """
 ask client stream response reply calls run lp os json cache Any Omit OpenAI Anthropic genai
 list dict str len RuntimeError ValueError ValidationError ANSWER failures
-fetch process JSON Object Error
+chunk choice event
+fetch process JSON Object Error GoogleGenAI
 """
 # https://262.ecma-international.org/#prod-ReservedWord, and what strict mode adds
 _JAVASCRIPT_KEYWORDS = """

@@ -4,12 +4,15 @@ One test per endpoint: the SDKs of all its cases are loaded once, by the workers
 """
 
 import json
+import re
+from itertools import product
 
 import pytest
 
 import llm_playground as lp
 from llm_playground.codegen import LANGUAGES
 from tests.codegen.requests import FILES, GIF
+from tests.codegen.running import CALLS as ASKED
 from tests.codegen.running import KEY
 from tests.codegen.sides import CALLS, DATA, SIDES, TEXT
 from tests.codegen.test_hostile import NASTY
@@ -29,7 +32,12 @@ SCHEMA = {
 }
 KINDS = {
     "plain": {"prompt": "Say hello."},
-    "system": {"prompt": "Hi", "system": 'Be "brief".\nEOF\n$HOME'},
+    "system": {
+        "prompt": "Hi",
+        "system": 'Be "brief".\nEOF\n$HOME',
+        # The SDKs for JavaScript would send or assign these elsewhere.
+        "extra": {"user_profile_id": "u'1", "__proto__": {"a": 1}},
+    },
     "image": {"prompt": "What is this?", "images": [GIF, "https://example.com/a.png"]},
     "files": {"prompt": "What is this?", "files": list(FILES)},
     "tools": {"prompt": "Look.", "tools": [TOOL]},
@@ -38,7 +46,10 @@ KINDS = {
         "prompt": "Hi",
         "temperature": 0.25,
         "max_tokens": 9_000,
-        "extra": {"metadata": {"__proto__": 2**62 + 1, "": SENDABLE}},
+        "extra": {
+            "metadata": {"__proto__": 2**62 + 1, "": SENDABLE},
+            "generationConfig": {"topK": True},
+        },
         "headers": {"x-own": "a, \"b\" $HOME \\ `id` 'c'"},
     },
     "hostile": {"prompt": HOSTILE, "system": HOSTILE},
@@ -148,3 +159,39 @@ def test_python_functions_return_models_and_repeat_calls_for_valid_answers(side,
         code = lp.code(bad, as_function=True, stream=stream)
         assert runs("python", code + CAUGHT) == "Town ('level',)"
         assert len(server.requests) == count + 3
+
+
+# As CALLS of a program does, but no answer is printed, and a Python one may not be valid.
+UNREAD = {
+    "python": lambda texts: (
+        f"\ntry:\n    ask({', '.join(map(ascii, texts))})\nexcept ValueError:\n    pass\n"
+    ),
+    "javascript": lambda texts: f"\nawait ask({', '.join(map(json.dumps, texts))});\n",
+    "curl": ASKED["curl"],
+}
+
+
+@pytest.mark.filterwarnings("ignore::llm_playground.SchemaWarning")
+def test_placeholders_may_have_the_names_that_functions_use(side, server, runs):
+    lp.configure(retry=2)
+    forms = [*product(("python", "javascript"), (True, False)), ("curl", True)]
+    for kind, arguments in {
+        "tools": {"tools": [TOOL], "extra": {"__proto__": {}}},
+        "schema": {"schema": STRICTER},
+    }.items():
+        plain = lp.ask("Hi", side.model, **arguments)
+        codes = [lp.code(plain, form, as_function=True, stream=stream) for form, stream in forms]
+        values = {name: f"<{name}>" for name in re.findall(r"[A-Za-z_]\w*", "".join(codes))}
+        prompt = "".join(f"{{{{{name}}}}}" for name in values)
+        run = lp.ask(prompt, side.model, variables=values, **arguments)
+        asked = server.requests[-1]
+        for language, stream in forms:
+            count = len(server.requests)
+            code = lp.code(run, language, as_function=True, stream=stream)
+            runs(language, code + UNREAD[language]([*values.values()]))
+
+            case, sent = (kind, language, stream), server.requests[count:]
+            wanted = asked.json if stream else without_stream(asked)[1]
+            is_repeated = kind == "schema" and language == "python"
+            bodies = [wanted] * (2 if is_repeated else 1)
+            assert (*case, [one.json for one in sent]) == (*case, bodies)
