@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from dataclasses import replace
 
 from llm_playground.parts import (
@@ -21,6 +22,7 @@ from tests.providers.vendors import Vendor
 # What follows the server's address in a vendor's base URL.
 BASE_PATH = {"openai": "/v1", "anthropic": "", "gemini": ""}
 GIF = b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\1\0\1\0\0\2\2D\1\0;" + bytes(range(256))
+DATA_URL = f"data:image/gif;base64,{b64encode(GIF).decode()}"
 FILES = (
     FilePart("application/pdf", "a 'b' $HOME.pdf", b"%PDF-1.4 <</Type /Page>>" + bytes(range(256))),
     FilePart("text/csv", "c.csv", "a,\"b\"\n$HOME `id` ${x} 'c' {{d}}\u00e9".encode()),
@@ -54,6 +56,7 @@ def rich(vendor: Vendor) -> Request:
     turns = (
         text("system", 'Be "brief".\nEOF\n$HOME `id` ${x} \\'),
         Message("user", (ImagePart("image/gif", GIF), *FILES, TextPart("What is this?"))),
+        Message("user", (ImagePart(None, url=DATA_URL), TextPart("Is it the same?"))),
         text("assistant", "A dot."),
         Message("user", (ImagePart(None, url="https://example.com/a.png"), TextPart("And this?"))),
         Message("assistant", (ReasoningPart("Hm.", SEALED), ToolCall("c1", "look", '{"n": 1.5}'))),

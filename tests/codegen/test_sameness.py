@@ -9,7 +9,16 @@ import llm_playground as lp
 from llm_playground.codegen import LANGUAGES
 from llm_playground.errors import ConfigError
 from llm_playground.request.schemas import schema_from
-from tests.codegen.requests import BASE_PATH, KINDS, plain, sent_by_us, text
+from tests.codegen.requests import (
+    BASE_PATH,
+    DATA_URL,
+    FILES,
+    GIF,
+    KINDS,
+    plain,
+    sent_by_us,
+    text,
+)
 from tests.codegen.running import CALLS, KEY, run
 from tests.providers.formats import openai_stream
 from tests.providers.responses_format import responses_stream
@@ -208,3 +217,33 @@ def test_a_provider_of_another_package_is_asked_through_this_one():
     assert 'lp.ask(\n    "Say hello.",\n    "mine:m",\n)' in lp.code(request)
     with pytest.raises(ConfigError, match="through a package of its own"):
         lp.code(request, "curl")
+
+
+def test_this_package_sends_images_and_files_again(tmp_path, keys):
+    with WireServer(Reply(openai_stream(["Hello"]))) as server:
+        own = {
+            "base_url": server.url,
+            "wire_format": "llm_playground.providers.openai:OpenAIProvider",
+        }
+        lp.configure(endpoints={"mine": own})
+        asked = lp.ask("See.", "mine:m", images=[GIF, DATA_URL], files=list(FILES), system="{{a}}")
+        code = lp.code(asked)
+        setup = f"import llm_playground as lp\nlp.configure(endpoints={{'mine': {own!r}}})\n"
+        run("python", setup + code, tmp_path)
+
+    first, second = server.requests
+    assert second.json == first.json
+
+
+SHOWN = {
+    "python": "import json; print(json.dumps(ask(), separators=(',', ':')), end='')",
+    "javascript": "process.stdout.write(JSON.stringify(await ask()));",
+}
+
+
+def test_a_function_returns_the_value_in_a_wrapped_answer(runs):
+    with WireServer(Reply(openai_stream(['{"value": [1, 2]}']))) as server:
+        here = replace(plain(OPENAI), endpoint=server.url, schema=schema_from(list[int]))
+        for language, shown in SHOWN.items():
+            code = lp.code(here, language, as_function=True)
+            assert runs(language, f"{code}\n{shown}\n") == "[1,2]"
