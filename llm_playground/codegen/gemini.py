@@ -60,16 +60,15 @@ def arguments(
     if _is_text_turn(rest.get("systemInstruction"), {"parts"}):
         config["systemInstruction"] = rest.pop("systemInstruction")
     settings = rest.pop("generationConfig")
-    if isinstance(settings, dict):
-        plain = {
-            name: value
-            for name, value in settings.items()
-            if _is_sent_as_is(name, value) and is_exact(value)
-        }
-        config |= plain
-        settings = {name: value for name, value in settings.items() if name not in plain}
-    if settings != {}:
-        rest["generationConfig"] = settings
+    plain = {
+        name: value
+        for name, value in settings.items()
+        if _is_sent_as_is(name, value) and is_exact(value)
+    }
+    config |= plain
+    if settings.keys() != plain.keys():
+        others = {name: value for name, value in settings.items() if name not in plain}
+        rest["generationConfig"] = others
     return GeminiArguments(contents, config, rest)
 
 

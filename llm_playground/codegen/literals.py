@@ -62,10 +62,8 @@ class Style:
     def object(self, items: Mapping[str, str], column: int = 0) -> str:
         """The code of an object from the code of its values; on several lines if it is long.
 
-        ``column`` is the indent of the line on which it begins.
+        ``items`` is not empty; ``column`` is the indent of the line on which it begins.
         """
-        if not items:
-            return "{}"
         pairs = [
             f"{self.key(name, string_literal(name, self.astral_escape))}: {code}"
             for name, code in items.items()
