@@ -139,7 +139,9 @@ def export(
     has a cell for each run that makes the same call, with the stored answer as its output; it can
     be imported too. Parquet holds the columns of the view with their types: times with their zone,
     costs as DECIMAL(18, 12), tags and hashes as lists, other JSON as text. Markdown, HTML and
-    notebooks list the oldest run first, the other formats keep the given order.
+    notebooks list the oldest run first, the other formats keep the given order. In Markdown and
+    HTML a run that continues the conversation of another one in the export shows only what is new
+    since that run; the cells of notebooks have all messages, since each makes its call alone.
 
     ``openai-tuning`` is a file of examples for fine-tuning, a line for each answer that is whole;
     ``openai-preferences`` and ``trl-preferences`` are pairs of a better and a worse answer to the

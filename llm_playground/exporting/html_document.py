@@ -18,8 +18,9 @@ from pathlib import Path
 
 from llm_playground import footer, formatting
 from llm_playground.exporting import html_runs, rows
+from llm_playground.exporting.conversations import conversations
 from llm_playground.exporting.html_runs import Entry, escaped, text_line
-from llm_playground.exporting.records import Exported, KeptMedia, by_id, conversation
+from llm_playground.exporting.records import Exported, KeptMedia, by_id
 
 MAX_MEDIA_BYTES = 64 << 20  # of one document
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
@@ -42,12 +43,13 @@ def pieces(exported: Exported) -> Iterator[str]:
     prompts, definitions, results = (
         by_id(exported.records, table) for table in ("prompts", "definitions", "results")
     )
+    sent = conversations(exported)
     entries = [
         Entry(
             number,
             row,
             rows.as_run(row),
-            conversation(row, prompts),
+            sent[number - 1],
             html_runs.definition_items(prompts.get(row["prompt_id"] or ""), definitions),
             results.get(row["run_id"], {}).get("tool_calls") or (),
         )

@@ -12,6 +12,7 @@ from typing import Any
 from llm_playground import footer, formatting
 from llm_playground._validation import shorten
 from llm_playground.exporting import rows
+from llm_playground.exporting.conversations import Conversation
 from llm_playground.exporting.records import KeptMedia, parts_of
 from llm_playground.exporting.rows import Row
 from llm_playground.parts import AudioPart, FilePart, ToolCall, part_of_json
@@ -45,14 +46,14 @@ class Entry:
     number: int
     row: Row
     run: Run
-    messages: Sequence[Mapping[str, Any]]
+    sent: Conversation
     definitions: Sequence[tuple[str, str]] = ()
     tool_calls: Sequence[Mapping[str, Any]] = ()
 
     @property
     def prompt_key(self) -> tuple[object, ...]:
         """What runs that share a section have in common."""
-        known = list(self.messages) or self.row["prompt_id"]
+        known = list(self.sent.messages) or self.row["prompt_id"]
         return known, list(self.row["attachments"] or ()), list(self.definitions)
 
 
@@ -85,7 +86,7 @@ def beginning(entry: Entry, max_chars: int) -> str:
     """The first words of the last prompt of a user; empty without any."""
     texts = [
         str(part.get("text", ""))
-        for message in entry.messages
+        for message in entry.sent.messages
         if message.get("role") == "user"
         for part in parts_of(message)
         if part.get("type") == "text"
@@ -108,8 +109,16 @@ def text_line(text: str) -> str:
 
 
 def _conversation(entry: Entry, kept: KeptMedia) -> str:
-    """The messages of a prompt; those between the system prompt and the last prompt are folded."""
-    messages = list(entry.messages)
+    """The messages of a prompt; those between the system prompt and the last prompt are folded.
+
+    Of a run that continues another one, these are the new ones, below a link to that run.
+    """
+    messages = list(entry.sent.new)
+    if (number := entry.sent.continues) is not None:
+        link = f'<a href="#run-{number}">run {number}</a>'
+        new = "".join(_message(one, kept) for one in messages)
+        note = f'<p class="llm-note">Continues the conversation of {link}.</p>\n'
+        return f'{note}<div class="messages">\n{new}</div>\n'
     if not messages:
         return f'<p class="llm-note">{_MISSING_PROMPT}</p>\n'
     asked = [at for at, one in enumerate(messages) if one.get("role") == "user"]

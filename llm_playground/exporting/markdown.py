@@ -12,15 +12,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import Any
 
 from llm_playground import _validation, footer, image_formats
+from llm_playground.exporting.conversations import Conversation, conversations
 from llm_playground.exporting.formats import with_visible_controls
-from llm_playground.exporting.records import Exported, by_id
+from llm_playground.exporting.records import Exported, by_id, parts_of
 from llm_playground.exporting.rows import (
     Row,
     as_run,
-    earlier_turns,
+    before_last,
     input_items,
     parameter_items,
     start_time,
@@ -31,7 +32,6 @@ from llm_playground.rendering import answers, citations, parts, source_list
 from llm_playground.types import Run
 
 MAX_PICTURE_BYTES = 4 << 20  # of one document
-Turns: TypeAlias = Sequence[Mapping[str, Any]]
 _TITLES = {"user": "Earlier prompt", "assistant": "Earlier answer", "tool": "Results of tools"}
 _MARKDOWN_SIGNS = re.compile(r"[\\`*_\[\]<>#|~&$@!{}]")
 _MAX_HEADING_CHARS = 80
@@ -40,13 +40,17 @@ _LANGUAGE = re.compile(r"[^\w+#-]")  # what the name of a language has not
 
 def to_markdown(exported: Exported) -> str:
     """A section for each prompt: its texts, its parameters as a table, its answers."""
-    shown, turns = PictureStore(exported.pictures), earlier_turns(exported.rows)
+    shown = PictureStore(exported.pictures)
     results = by_id(exported.records, "results") if exported.rows else {}
     rows = [
         row | {"tool_calls": results.get(row["run_id"], {}).get("tool_calls")}
         for row in exported.rows
     ]
-    sections = [_section(list(group), turns, shown) for _, group in groupby(rows, _prompt)]
+    pairs = zip(rows, conversations(exported), strict=True)
+    sections = [
+        _section([row for row, _ in group], sent, shown)
+        for (*_, sent), group in groupby(pairs, lambda pair: (*_prompt(pair[0]), pair[1]))
+    ]
     return "\n".join(sections) if sections else "No runs.\n"
 
 
@@ -72,12 +76,18 @@ def _prompt(row: Row) -> tuple[Any, ...]:
     return row["system_prompt"], row["user_prompt"], row["parameters"], row["inputs"]
 
 
-def _section(rows: Sequence[Row], turns: Mapping[str, Turns], pictures: PictureStore) -> str:
+def _section(rows: Sequence[Row], sent: Conversation, pictures: PictureStore) -> str:
     first = rows[0]
     system, user, parameters, _ = _prompt(first)
     items, inputs = parameter_items(parameters), input_items(first)
     heading = escape_markdown(_validation.shorten(str(user or ""), _MAX_HEADING_CHARS))
     hashes = [one for one in first["attachments"] or () if isinstance(one, str)]
+    beginning = [f"**System prompt**\n\n{fence(str(system))}"] if system else []
+    if sent.continues is not None:
+        beginning = [f"Continues the conversation of run {escape_markdown(sent.run_id)}."]
+        new = {part.get("sha256") for message in sent.new for part in parts_of(message)}
+        hashes = [one for one in hashes if one in new]
+        user = user if any(message.get("role") == "user" for message in sent.new) else None
     shown = [
         picture
         for number, sha256 in enumerate(hashes, 1)
@@ -86,8 +96,8 @@ def _section(rows: Sequence[Row], turns: Mapping[str, Turns], pictures: PictureS
     more = len(hashes) - len(shown)
     lines = [
         f"# {heading or 'A run without its prompt'}",
-        *([f"**System prompt**\n\n{fence(str(system))}"] if system else []),
-        *map(_turn, turns.get(first["prompt_id"] or "", ())),
+        *beginning,
+        *map(_turn, before_last(sent.new)),
         *([f"**User prompt**\n\n{fence(str(user))}"] if user else []),
         *shown,
         *([f"{count(more, 'attachment')}, which the JSON export holds."] if more else []),

@@ -176,11 +176,11 @@ def earlier_turns(rows: Iterable[Row]) -> dict[str, list[Mapping[str, Any]]]:
     """
     ids = sorted({row["prompt_id"] for row in rows if row["prompt_id"]})
     found = open_log().rows(_CONVERSATIONS, {"ids": ids}) if ids else []
-    turns = {row["id"]: _before_last(messages_of(unpacked_row(row)) or []) for row in found}
+    turns = {row["id"]: before_last(messages_of(unpacked_row(row)) or []) for row in found}
     return {prompt_id: clean_json(each) for prompt_id, each in turns.items() if each}
 
 
-def _before_last(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def before_last(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """All messages but the system prompt and the last user prompt."""
     asked = [at for at, message in enumerate(messages) if message.get("role") == "user"]
     last = asked[-1] if asked else None

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -11,7 +12,8 @@ from llm_playground.parts import ImagePart, Source, TextPart, ToolCall, ToolResu
 from llm_playground.rendering.citations import marked
 from llm_playground.types import Message, Parameters, Request
 from tests.exporting.shelf import KEY, run
-from tests.runlog.actors import record
+from tests.reports.shelf import NEW_YEAR
+from tests.runlog.actors import execution_of, record
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNgYGBgAAAABQABh6FO1AAAAABJRU5ErkJggg=="
@@ -56,6 +58,67 @@ def test_a_conversation_is_exported_with_its_earlier_turns(log):
     assert places == sorted(places)
     assert text.count("Be brief.") == 1
     assert KEY not in text
+
+
+def chat(log, *turns):
+    """A run for each turn, a question and its answer, with the turns before as its messages."""
+    messages = [Message("system", (TextPart("Be brief."),))]
+    for number, (question, answer) in enumerate(turns):
+        messages.append(Message("user", (TextPart(question),)))
+        request = Request("local:tiny", tuple(messages), Parameters())
+        at = NEW_YEAR + timedelta(minutes=number)
+        record(log, request, execution_of(request, started_at=at), text=answer)
+        messages.append(Message("assistant", (TextPart(answer),)))
+    return lp.runs()
+
+
+TURNS = [("Question 1?", "Answer 1."), ("Question 2?", "Answer 2."), ("Question 3?", "Answer 3.")]
+SHOWN = {"markdown": "```text\n{}\n```", "html": '<div class="text" dir="auto">{}</div>'}
+
+
+@pytest.mark.parametrize("form", SHOWN)
+def test_a_chat_is_told_once(log, form):
+    runs = chat(log, *TURNS)
+    text = lp.export(runs, form)
+
+    for question in ("Be brief.", *(question for question, _ in TURNS)):
+        assert text.count(SHOWN[form].format(question)) == 1
+    places = [text.rindex(said) for turn in TURNS for said in turn]
+    assert places == sorted(places)
+    first, second = reversed(runs.run_id.tolist()[1:])
+    names = [first, second] if form == "markdown" else ['<a href="#run-1">', '<a href="#run-2">']
+    continued = [line for line in text.splitlines() if "Continues the conversation of" in line]
+    assert [name in line for name, line in zip(names, continued, strict=True)] == [True, True]
+
+
+@pytest.mark.parametrize("form", SHOWN)
+def test_a_turn_whose_run_before_is_missing_or_changed_is_told_with_all(log, form):
+    runs = chat(log, *TURNS)
+    last, changed = runs.head(1), runs.assign(response_text="Changed.")
+    for frame, times in ((last, 1), (changed, 3)):
+        text = lp.export(frame, form)
+        assert "Continues the conversation" not in text
+        assert text.count(SHOWN[form].format("Question 1?")) == times
+
+
+def test_rounds_of_tools_show_the_results_that_are_new(log):
+    call = ToolCall("c1", "look", "{}")
+    asked = (Message("user", (TextPart("Go."),)),)
+    told = (
+        *asked,
+        Message("assistant", (call,)),
+        Message("tool", (ToolResult("c1", "look", "rain"),)),
+    )
+    for number, messages in enumerate((asked, told)):
+        request = Request("openai:gpt-x", messages)
+        execution = execution_of(request, started_at=NEW_YEAR + timedelta(minutes=number))
+        known = {"text": "It rains."} if number else {"text": "", "tool_calls": (call,)}
+        record(log, request, execution, **known)
+
+    text = lp.export(lp.runs(), "markdown")
+
+    assert text.count("**User prompt**") == text.count("**Called look**") == 1
+    assert text.index("**Called look**") < text.index("Continues") < text.index("rain\n")
 
 
 def test_a_picture_of_a_prompt_is_in_the_document(log):
