@@ -72,6 +72,7 @@ class Playground(Panel):
         top_k: As ``temperature``.
         presence_penalty: As ``temperature``.
         frequency_penalty: As ``temperature``.
+        cases: Rows for the ``{{name}}`` of the prompt, one call each: a frame or a list of dicts.
 
     The arguments are traits (``n`` is also ``iterations``): read and set them at any time.
     Changes made in the panel are kept as a draft, under the name or else under notebook and cell,
@@ -114,6 +115,7 @@ class Playground(Panel):
         top_k: int | None = None,
         presence_penalty: float | None = None,
         frequency_penalty: float | None = None,
+        cases: object = None,
     ) -> None:
         controls.check_name(name, models)
         self.cell_id = provenance.cell_id()  # views' messages do not name their cell
@@ -140,6 +142,7 @@ class Playground(Panel):
             turns=list(from_prompt.turns),
             images=list(from_prompt.images),
             files=list(from_prompt.files),
+            cases=cases,
             presets={name: dict(p.as_dict()) for name, p in parameters.PRESETS.items()},
             providers=controls.known_providers(),
         )

@@ -415,6 +415,20 @@ def test_what_one_view_sets_reaches_the_others_and_a_run_adds_nothing(pg, monkey
     assert not [one for one in messages if one["method"] == "echo_update"]
 
 
+def test_cases_as_an_argument_stay_beside_the_draft_of_the_panel(home):
+    frame = pd.DataFrame({"name": ["Ada", "Grace"]})
+    given = {"models": ["local"], "prompt": "Greet {{name}}.", "cases": frame}
+    panel = lp.Playground("greetings", **given)
+    panel.set_state({"temperature": 0.5})
+    panel.close()
+
+    again = lp.Playground("greetings", **given)
+
+    assert again.cases is frame
+    assert again.temperature == 0.5
+    assert [one["name"] for one in again.form().cases] == ["Ada", "Grace"]
+
+
 def test_a_removed_table_of_cases_can_be_brought_back(pg):
     frame = pd.DataFrame({"name": ["Ada", "Grace"]})
     pg.cases = frame
