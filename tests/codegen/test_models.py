@@ -367,6 +367,7 @@ def inside(schema):
         (inside({"$ref": "#/$defs/missing"}), '"$ref" to what is not in it'),
         (inside({"minLength": 1}), '"minLength" without "type"'),
         (inside({"type": "string", "pattern": "(?=a)"}), 'a "pattern" for another engine'),
+        (inside({"type": "integer", "multipleOf": 0.5}), 'a fraction as "multipleOf"'),
         (inside({"enum": [1.5]}), '"enum" of other values'),
         (inside({"enum": [[1]]}), '"enum" of other values'),
         (inside(False), "no value is valid"),
