@@ -38,8 +38,9 @@ from llm_playground.dashboards.saved_output import SavedOutput, saved_html, save
 from llm_playground.demo import demo_runs
 from llm_playground.errors import InvalidParameterError, LLMError
 from llm_playground.ids import short_id
-from llm_playground.reports import query
-from llm_playground.reports.query import Filters, When, check_filters
+from llm_playground.reports import moments, query
+from llm_playground.reports.moments import When
+from llm_playground.reports.query import Filters, check_filters
 from llm_playground.reports.slices import Slice
 
 _log = logging.getLogger(__name__)
@@ -316,8 +317,8 @@ def dashboard(
     """
     check_filters(filters, dashboard)
     query.condition(filters, "duckdb")
-    query.time_zone(tz)
-    moment = None if at is None else query.span("at", at)[0]
+    moments.time_zone(tz)
+    moment = None if at is None else moments.span("at", at)[0]
     return Dashboard(filters, tz=tz, admin=admin, at=moment, section=section, open_run=_playground)
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import ipywidgets  # type: ignore[import-untyped]
 
 from llm_playground.dashboards.figures import Figures
-from llm_playground.reports import query
+from llm_playground.reports import moments
 from llm_playground.reports.overview import Values
 from llm_playground.reports.query import Filters
 
@@ -85,7 +85,7 @@ class FilterBar(ipywidgets.Box):  # type: ignore[misc]  # ipywidgets has no type
 
     def filters(self) -> tuple[tuple[str, object], ...]:
         """The filters that are set, as reports take them, in a fixed order."""
-        zone = query.time_zone(self._figures.tz)
+        zone = moments.time_zone(self._figures.tz)
         chosen: dict[str, object] = {
             name: control.value for name, control in self.lists.items() if control.value != EVERY
         }
@@ -139,13 +139,13 @@ class FilterBar(ipywidgets.Box):  # type: ignore[misc]  # ipywidgets has no type
             value: Any = dict(self._given).get(name)
             if value is not None:
                 self.choose(name, value if isinstance(value, str) else tuple(value))
-        zone = query.time_zone(self._figures.tz)
+        zone = moments.time_zone(self._figures.tz)
         given = cast("Mapping[str, Any]", self._given)
         if given.get("since") is not None:
-            moment = query.span("since", given["since"])[0]
+            moment = moments.span("since", given["since"])[0]
             self.since.value = _day(moment, given["since"], zone)
         if given.get("until") is not None:
-            end = query.span("until", given["until"])[1] - timedelta(microseconds=1)
+            end = moments.span("until", given["until"])[1] - timedelta(microseconds=1)
             self.until.value = _day(end, given["until"], zone)
         if self.since.value or self.until.value:
             self.quick.value = None
@@ -153,7 +153,7 @@ class FilterBar(ipywidgets.Box):  # type: ignore[misc]  # ipywidgets has no type
     def _on_quick(self, change: Mapping[str, Any]) -> None:
         if self._is_setting or change["new"] is None:
             return
-        today = self._figures.now().astimezone(query.time_zone(self._figures.tz)).date()
+        today = self._figures.now().astimezone(moments.time_zone(self._figures.tz)).date()
         first = {
             ALL: None,
             "month": today.replace(day=1),

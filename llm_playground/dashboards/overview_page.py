@@ -284,7 +284,7 @@ def forecast_card(figures: Figures, state: State) -> Card:
     title, figure = "Forecast to the end of the month", found.forecast
     if figure is None:
         return Card("forecast", title, empty="No costs in the last eight weeks.")
-    from llm_playground.reports.query import time_zone
+    from llm_playground.reports.moments import time_zone
 
     now = figures.now().astimezone(time_zone(figures.tz))
     first, days = now.date().replace(day=1), monthrange(now.year, now.month)[1]

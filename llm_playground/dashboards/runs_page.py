@@ -11,7 +11,8 @@ from llm_playground.dashboards.cards import Card, Cell, Table, pressed
 from llm_playground.dashboards.figures import Figures, State
 from llm_playground.dashboards.overview_page import budget_name
 from llm_playground.reports import slices
-from llm_playground.reports.query import MAX_MS, Filters, time_zone
+from llm_playground.reports.moments import time_zone
+from llm_playground.reports.query import MAX_MS, Filters
 from llm_playground.reports.slices import Slice
 
 PAGE = 50

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from llm_playground.reports import query, spending
+from llm_playground.reports import moments, query, spending
 from llm_playground.reports.query import SENT, STATUS, By, Filters
 from llm_playground.runlog import open_log
 from llm_playground.runlog.store import ReadSession
@@ -125,7 +125,7 @@ def outlook(filters: Filters, now: datetime, tz: str = "UTC") -> Outlook:
         InvalidParameterError: ``tz`` or a filter is invalid.
         RunLogError: The log cannot be read.
     """
-    local_now = now.astimezone(query.time_zone(tz))
+    local_now = now.astimezone(moments.time_zone(tz))
     past: Filters = {**filters, "since": spending.forecast_begin(local_now), "until": local_now}
     days = {
         date.fromisoformat(day): spent or 0.0

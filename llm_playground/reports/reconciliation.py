@@ -30,7 +30,7 @@ from llm_playground import config
 from llm_playground._files import read_regular
 from llm_playground._validation import checks_arguments, one_of, repr_of, shorten
 from llm_playground.errors import InvalidParameterError
-from llm_playground.reports import query
+from llm_playground.reports import moments, query
 from llm_playground.reports.query import SENT, Filters
 from llm_playground.reports.spending import FIGURES
 
@@ -197,7 +197,7 @@ def reconcile(
     one_of("provider", provider, sorted(config.rows()))
     if not isinstance(month, str) or len(month) != len("2026-03"):
         raise InvalidParameterError(f'month is {repr_of(month)}; it takes text such as "2026-03".')
-    first = query.span("month", month)[0].date()
+    first = moments.span("month", month)[0].date()
     every_line, layout = read_report(report, provider)
     days = sorted(line.day for line in every_line)
     if not days:

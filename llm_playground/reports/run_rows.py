@@ -14,15 +14,9 @@ from llm_playground._validation import checks_arguments
 from llm_playground.errors import InvalidParameterError
 from llm_playground.inputs import inputs_from_json
 from llm_playground.redaction import redact
-from llm_playground.reports import query
-from llm_playground.reports.query import (
-    Filters,
-    When,
-    check_filters,
-    condition,
-    joined,
-    limit_clause,
-)
+from llm_playground.reports import moments, query
+from llm_playground.reports.moments import When
+from llm_playground.reports.query import Filters, check_filters, condition, joined, limit_clause
 from llm_playground.runlog import open_log, rows, schema
 from llm_playground.runlog.input_columns import input_columns, parameter_names
 from llm_playground.runlog.store import Dialect
@@ -334,7 +328,7 @@ def audit(
     values = {
         "action": _text("action", action),
         "user": _text("user", user),
-        **query.limits(since, until),
+        **moments.limits(since, until),
     }
     present = {name: value for name, value in values.items() if value is not None}
     where = " AND ".join(["true", *(_AUDIT_CONDITIONS[name] for name in present)])

@@ -9,8 +9,9 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, cast
 
 from llm_playground._validation import one_of
+from llm_playground.reports.moments import time_zone
 from llm_playground.reports.quality import ATTEMPTS, WASTE_KINDS
-from llm_playground.reports.query import SENT, STATUS, Filters, condition, joined, time_zone
+from llm_playground.reports.query import SENT, STATUS, Filters, condition, joined
 from llm_playground.reports.spending import IS_UNPRICED
 from llm_playground.runlog import open_log
 from llm_playground.runlog.rows import RUN_COLUMNS, selected

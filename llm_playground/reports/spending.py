@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from llm_playground._validation import checks_arguments
 from llm_playground.errors import InvalidParameterError
-from llm_playground.reports import query
-from llm_playground.reports.query import STATUS, By, Filters, When, check_filters, grouped
+from llm_playground.reports import moments, query
+from llm_playground.reports.moments import When
+from llm_playground.reports.query import STATUS, By, Filters, check_filters, grouped
 from llm_playground.runlog import open_log
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _is_in_sums(by: object, tz: str, filters: Filters) -> bool:
         names <= _SUMMED_BY
         and used <= _SUMMED_FILTERS
         and tz == "UTC"
-        and all(query.is_month(when) for when in limits)
+        and all(moments.is_month(when) for when in limits)
     )
 
 
@@ -191,8 +192,8 @@ def forecast(
 
     if filters.get("since") is not None or filters.get("until") is not None:
         raise InvalidParameterError("A forecast takes at=, not since= or until=.")
-    now = datetime.now(UTC) if at is None else query.span("at", at)[0]
-    now = now.astimezone(query.time_zone(tz))
+    now = datetime.now(UTC) if at is None else moments.span("at", at)[0]
+    now = now.astimezone(moments.time_zone(tz))
     names = query.names_of(by)
     if {"month", "day"} & set(names):
         raise InvalidParameterError("A forecast is for one month: by takes no month and no day.")
