@@ -72,8 +72,8 @@ def record(*, tags: Iterable[str] = (), override: str | None = None) -> Recordin
     vendor, with status 402; the administrator's policy and the secret guard do, with status 403. In
     the modes ``reuse`` and ``replay``, stored answers do.
 
-    A run's provider is the one that has the call's base URL. A server that no provider has is
-    named by its host, and the price of its models is unknown.
+    A run's provider is the one that has the call's base URL. A call to another server, such as a
+    proxy, has the provider whose API it uses, and that one's prices.
 
     Args:
         tags: Labels to find the runs by, beside the name of the library.

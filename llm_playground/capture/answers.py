@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -90,7 +90,7 @@ async def text_so_far(call: RecordedCall, wire_format: str, received: Received) 
     """The text of a response that is still coming; empty if it cannot be read yet."""
     try:
         come = received.so_far()
-        return (await _run_of(call, wire_format, come, come.decoded())).text
+        return (await _run_of(call, wire_format, come, await _decoded(come))).text
     except Exception:  # nothing is lost: it is read again at its end
         return ""
 
@@ -117,7 +117,8 @@ async def _run_of(
 
 async def _decoded(received: Received) -> Decoded:
     if received.size_bytes > LARGE_BYTES:
-        return await asyncio.to_thread(received.decoded)
+        with suppress(RuntimeError):  # Python ends, and no thread can begin
+            return await asyncio.to_thread(received.decoded)
     return received.decoded()
 
 

@@ -9,6 +9,7 @@ response is read after it has ended.
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -33,6 +34,7 @@ from llm_playground.types import Run
 
 _FLUSH_S = 5.0
 _TEXT_EVERY_S = 2.0
+_TEXT_SHARE = 0.05  # of the time, at most, is spent on reading a text that is not complete
 _BLOCKING = (
     "Not sent: a blocking call on the loop of an async tool cannot wait for {what}. Use the "
     "library's async client there, or an ordinary function as the tool."
@@ -217,14 +219,19 @@ async def _sent(exchange: Exchange, call: RecordedCall, log: RunLog) -> Run:
 
 
 async def _log_text(exchange: Exchange, call: RecordedCall, log: RunLog) -> None:
-    """Log the text of a stream as it comes, in case this process dies before its end."""
+    """Log the text of a stream as it comes, in case this process dies before its end.
+
+    Each time it is read from its beginning, so that a long one is read less often.
+    """
     logged = 0
-    while call.streams and exchange.received.size_bytes <= LARGE_BYTES:
+    while call.streams:
+        began = time.perf_counter()
         text = await answers.text_so_far(call, exchange.sent.target.wire_format, exchange.received)
         if len(text) > logged:
             log.text(call.run_id, text[logged:])
             logged = len(text)
-        await asyncio.sleep(_TEXT_EVERY_S)
+        taken_s = time.perf_counter() - began
+        await asyncio.sleep(max(_TEXT_EVERY_S, taken_s / _TEXT_SHARE))
 
 
 async def _reserved(

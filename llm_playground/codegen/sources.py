@@ -230,7 +230,8 @@ def _difference(row: Mapping[str, Any], stored: _Stored) -> str:
     """What of a request differs from what was sent, as far as it is known."""
     if any(one not in stored.definitions for one in definitions.hashes_in(row)):
         return _LESS.format(what="tools or the schema are missing")
-    if MASK in json.dumps(messages_of(row), ensure_ascii=False) or MASK in row["parameters"]:
+    texts = json.dumps(messages_of(row), ensure_ascii=False), row["parameters"] or ""
+    if any(MASK in text for text in texts):
         return _LESS.format(what=f"{MASK} stands for personal data or keys in its texts")
     return _LESS.format(what=_UNKNOWN)
 

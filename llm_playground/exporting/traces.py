@@ -1,6 +1,6 @@
 """Runs as OpenTelemetry spans in a file, without and with their texts.
 
-``server.address`` is that of the log; where it has none, that of the provider's endpoint here.
+``server.address`` is that of the log, which has none for a vendor's own server.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llm_playground import __version__, config
+from llm_playground.config.endpoints import known_rows
 from llm_playground.exporting.records import Exported, by_id, conversation
 from llm_playground.exporting.rows import Row
 from llm_playground.telemetry import content as content_attributes
@@ -44,7 +45,7 @@ def _traced(runs: Exported, *, content: bool) -> Iterator[TracedRun]:
 
 
 def _base_url(row: Row) -> str | None:
-    """The base URL of a run's provider; None for the embedded model and unknown providers."""
+    """The base URL of a run's vendor; None for the embedded model and unknown providers."""
     provider = row["provider"] or ""
-    known = config.rows().get(provider)
-    return config.base_url(provider) or (known.base_url if known else None)
+    known = known_rows().get(provider) or config.rows().get(provider)
+    return known.base_url if known else None

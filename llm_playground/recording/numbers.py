@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from llm_playground import _lifecycle, config
+from llm_playground.config.options import Mode
 from llm_playground.types import CellExecution, Execution
 
 
@@ -27,6 +28,7 @@ class _Numbers:
     used: Counter[tuple[str, str]] = field(default_factory=Counter)
     # By key and execution, until its last call: the numbers, and how many calls have begun.
     begun: dict[tuple[str, str], tuple[Sequence[int], int]] = field(default_factory=dict)
+    mode: Mode | None = None  # in which they were given; None before the first
 
 
 _numbers = _Numbers()
@@ -40,7 +42,14 @@ def reset() -> None:
 
 
 _lifecycle.register(after_fork_in_child=reset)
-config.on_change("mode", reset)
+
+
+def _on_mode() -> None:
+    if _numbers.mode is not None and config.mode() != _numbers.mode:
+        reset()
+
+
+config.on_change("mode", _on_mode)
 
 
 def following(key: str, cell: CellExecution | None, calls: int) -> Sequence[int]:
@@ -69,6 +78,7 @@ def of_iteration(key: str, execution: Execution, iteration_number: int) -> int:
 def _taken(key: str, execution: Execution) -> Sequence[int]:
     """New numbers for the calls of an execution, or those that its cell has already."""
     cell, calls = execution.cell_execution, execution.iterations
+    _numbers.mode = config.mode()
     numbers = following(key, cell, calls)
     _numbers.given[key] = max(_numbers.given[key], *numbers)
     if cell is not None and config.mode() != "reuse":

@@ -10,6 +10,8 @@ import llm_playground as lp
 from tests.providers.formats import openai_stream
 from tests.providers.server import Reply, WireServer
 
+LONG = "Hello " * 20_000  # more than is read at once
+
 CALL = """
 import signal, sys, threading, time
 import httpx2
@@ -30,7 +32,7 @@ lp.record()
 """
 KILLED = f"""{CALL}
 threading.Thread(target=call, daemon=True).start()
-while "Hello you" not in set(lp.runs(status="running").response_text):
+while not any(text.endswith("you") for text in lp.runs(status="running").response_text):
     time.sleep(0.1)
 print("running", flush=True)
 signal.pause()
@@ -52,7 +54,7 @@ except KeyboardInterrupt:
     ],
 )
 def test_the_text_that_came_is_in_the_log_and_counted(home, monkeypatch, script, line, how, status):
-    answer = openai_stream(["Hello ", "you", "and more"])[:3]
+    answer = openai_stream([LONG, "you", "and more"])[:3]
     with WireServer(Reply(answer, end="hang")) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")  # a host with prices
         command = [sys.executable, "-c", script, f"{server.url}/v1/chat/completions"]
@@ -63,7 +65,7 @@ def test_the_text_that_came_is_in_the_log_and_counted(home, monkeypatch, script,
             rest = child.communicate()[0]
 
     [row] = lp.runs().to_dict("records")
-    assert (row["status"], row["response_text"]) == (status, "Hello you")
+    assert (row["status"], row["response_text"]) == (status, f"{LONG}you")
     assert row["output_tokens"] > 0
     assert row["cost_usd"] > 0
     assert child.returncode == (0 if "stopped" in rest else -how)

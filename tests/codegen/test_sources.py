@@ -124,6 +124,13 @@ def test_notes_that_privacy_masked_the_text(openai):
     assert "ada@" not in lp.code(run)
 
 
+def test_a_row_without_parameters_has_code_with_a_note(openai):
+    run = lp.ask("Say hello.", MODEL, temperature=0.5)
+    open_log().change(lambda session: session.execute("UPDATE prompts SET parameters = NULL"))
+
+    assert INCOMPLETE in lp.code(run.id)
+
+
 def test_no_code_without_a_stored_prompt(openai):
     lp.configure(privacy="metrics")
     run = lp.ask("Say hello.", MODEL)

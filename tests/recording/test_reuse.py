@@ -244,6 +244,15 @@ def test_the_environment_may_set_the_mode(server, monkeypatch):
         ask()
 
 
+def test_the_mode_that_is_set_already_changes_no_number(server, monkeypatch):
+    monkeypatch.setenv("LLM_PLAYGROUND_MODE", "reuse")
+    texts = [ask().text]
+    lp.configure(mode="reuse")
+    texts += [ask().text]
+
+    assert texts == ["answer 1", "answer 2"]
+
+
 @pytest.mark.parametrize("mode", ["fast", 1])
 def test_an_unknown_mode_is_refused(server, mode):
     with pytest.raises(lp.InvalidParameterError, match="live, record, reuse, replay"):
