@@ -31,8 +31,9 @@ PACKAGE = f"{Path(lp.__file__).parent}/"
 # tools, settings of an endpoint, refused additions) are not entered. A run in progress, the line
 # about calls that take long, and the place of the log have a file each; so have the Runs of a
 # panel, their records, and what changed in its form. A report first has what ended recorded
-# (_lifecycle.py) and waits for the thread that uses the log (one_thread.py).
-LIMITS = {"ask": 52, "ask, with a budget": 53, "Run": 78, "costs": 13}
+# (_lifecycle.py) and waits for the thread that uses the log (one_thread.py); its dates and time
+# zone have a file (moments.py).
+LIMITS = {"ask": 52, "ask, with a budget": 53, "Run": 78, "costs": 14}
 MODEL = "openai:gpt-4o"
 WARM_UPS = 2
 COUNTS = 3  # at most: a read of the log by the panel, for one, can end within an action
