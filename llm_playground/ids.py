@@ -26,7 +26,7 @@ def new_id() -> str:
 def short_id(full_id: str) -> str:
     """The first 18 characters of an id: its time in steps of 244 ns.
 
-    They tell runs apart; the first 8 are the same for all ids of a minute.
+    They differ between runs; the first 8 are the same for all ids of a minute.
 
     >>> len({short_id(new_id()) for _ in range(100)})
     100

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import json
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_playground import _files
+from llm_playground import _files, image_formats
 from llm_playground._validation import checks_arguments
 from llm_playground.charts.bars import MARGIN, PAPER, picture, svg
 from llm_playground.charts.points import KINDS, Points, points_of
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 # JupyterLab 4 and VS Code show Vega-Lite 5; the charts made here are the same in 5 and 6.
 _MIME = "application/vnd.vegalite.v5+json"
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"  # an identifier, never fetched
-_PNG_SCALE = 2.0
+_PNG_SCALE = 2
 # An SVG takes the colour of the text around it, a canvas does not.
 _METADATA = {_MIME: {"embed_options": {"renderer": "svg"}}}
 
@@ -128,8 +127,8 @@ class Chart:
         if not _installed("vl_convert"):
             return {**shown, "image/svg+xml": picture(self.points)}, _METADATA
         image = self.png()
-        width, height = (int(side / _PNG_SCALE) for side in struct.unpack(">II", image[16:24]))
-        sizes = {"image/png": {"width": width, "height": height}}
+        sides = zip(("width", "height"), image_formats.size(image) or (), strict=False)
+        sizes = {"image/png": {name: side // _PNG_SCALE for name, side in sides}}
         return {**shown, "image/png": base64.b64encode(image).decode()}, _METADATA | sizes
 
 

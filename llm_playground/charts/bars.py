@@ -17,7 +17,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
 WIDTH, BAR_HEIGHT, TIME_HEIGHT = 720, 14, 200
 MAX_LABEL_CHARS = 44
 # A picture that stands alone cannot know whether the page around it is light or dark, and no gray
-# is 4.5 to 1 against both. So it brings its ground, with room around what is drawn.
+# is 4.5 to 1 against both. So it has a background of its own, with room around the chart.
 INK, PAPER, EDGE, MARGIN = "#1f2328", "#f6f8fa", "#d0d7de", 16
 _LABEL_WIDTH, _VALUE_WIDTH, _GAP, _TOP = 270, 190, 8, 32
 _AXIS_WIDTH = 64

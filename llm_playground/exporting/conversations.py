@@ -1,4 +1,4 @@
-"""The messages of runs in a document to read, where a conversation is told once.
+"""The messages of runs in a document to read, which repeats no part of a conversation.
 
 Each run of a chat sends the messages of the runs before again. A run continues another one of the
 same export if it sends exactly that run's messages, then its answer, and then others: a document
@@ -48,12 +48,12 @@ def conversations(runs: Exported) -> list[Conversation]:
     found = []
     for number, row in enumerate(runs.rows, 1):
         messages = conversation(row, prompts)
-        told, digest = Conversation(messages), b""
+        sent, digest = Conversation(messages), b""
         for at, message in enumerate(messages, 1):
             if earlier := ends.get((digest, *_said(message))):
-                told = Conversation(messages, at, *earlier)
+                sent = Conversation(messages, at, *earlier)
             digest = _digest(digest, message)
-        found.append(told)
+        found.append(sent)
         calls = results.get(row["run_id"], {}).get("tool_calls")
         answer = (row["response_text"] or "").strip(), _call_ids(calls or ())
         if messages and any(answer):
@@ -76,5 +76,5 @@ def _call_ids(calls: Iterable[object]) -> tuple[str, ...]:
 
 def _digest(before: bytes, message: Mapping[str, Any]) -> bytes:
     """The hash of messages from that of those before the last one."""
-    told = [message.get("role"), list(parts_of(message))]
-    return hashlib.sha256(before + json.dumps(told, sort_keys=True).encode()).digest()
+    content = [message.get("role"), list(parts_of(message))]
+    return hashlib.sha256(before + json.dumps(content, sort_keys=True).encode()).digest()

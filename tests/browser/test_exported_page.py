@@ -8,6 +8,7 @@ import llm_playground as lp
 from llm_playground.parts import AudioPart, ImagePart, TextPart, ToolCall
 from llm_playground.runlog import open_log
 from tests.browser import answers
+from tests.browser.axe import violations
 from tests.exporting import everything
 from tests.exporting.shelf import run
 from tests.reports.shelf import add
@@ -28,12 +29,6 @@ window.seen = [];
 document.addEventListener("securitypolicyviolation", (event) =>
   window.seen.push(`${event.violatedDirective}: ${event.blockedURI}`));
 """
-AXE = """async () => {
-  const runOnly = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"];
-  const { violations } = await window.axe.run(document, { runOnly, resultTypes: ["violations"] });
-  return violations.flatMap(({ id, nodes }) =>
-    nodes.map(({ html }) => `${id}: ${html.slice(0, 160)}`));
-}"""
 
 
 @pytest.fixture
@@ -126,12 +121,10 @@ def test_the_policy_of_the_page_refuses_scripts_and_requests(log, browser, tmp_p
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_page_is_readable_on_every_screen_and_for_axe(log, opened, node_modules, scheme):
     page = opened(report(log), color_scheme=scheme)
-    axe = (node_modules / "axe-core" / "axe.min.js").read_text("utf-8")
-    page.evaluate(axe)
     for width in (360, 800, 1400):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.evaluate(AXE) == []
+        assert violations(page, node_modules) == []
         SCREENSHOTS.mkdir(exist_ok=True)
         page.screenshot(path=SCREENSHOTS / f"exported-{width}-{scheme}.png", full_page=True)
 

@@ -6,17 +6,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.axe import violations
+
 SHOTS = Path(__file__).parent / "screenshots"
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "cost_dashboard.ipynb"
 # Voilà loads the extensions of JupyterLab, and also this one of Notebook 7, which it cannot use.
 NOTEBOOKS_EXTENSION = "@jupyter-notebook/lab-extension"
-RUN_AXE = """async () => {
-  const runOnly = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"];
-  const shown = document.querySelector(".llm-dash");
-  const { violations } = await window.axe.run(shown, { runOnly, resultTypes: ["violations"] });
-  return violations.flatMap(({ id, nodes }) =>
-    nodes.map(({ html }) => `${id}: ${html.slice(0, 200)}`));
-}"""
 
 
 @pytest.fixture
@@ -53,8 +48,7 @@ def test_the_notebook_of_the_dashboard_works_in_voila(server, page, node_modules
     expect(board.locator("[data-card=prompts] .llm-chart rect").first).to_be_visible()
     page.locator(".llm-dash").screenshot(path=SHOTS / "voila-savings.png")
 
-    page.evaluate((node_modules / "axe-core" / "axe.min.js").read_text("utf-8"))
-    assert page.evaluate(RUN_AXE) == []
+    assert violations(page, node_modules, ".llm-dash") == []
     # Voilà's own template asks the network for icons and MathJax.
     problems += [one.text for one in errors if not one.location["url"].startswith("https:")]
     assert [text for text in problems if NOTEBOOKS_EXTENSION not in text] == []

@@ -77,7 +77,7 @@ SHOWN = {"markdown": "```text\n{}\n```", "html": '<div class="text" dir="auto">{
 
 
 @pytest.mark.parametrize("form", SHOWN)
-def test_a_chat_is_told_once(log, form):
+def test_no_turn_of_a_chat_is_repeated(log, form):
     runs = chat(log, *TURNS)
     text = lp.export(runs, form)
 
@@ -92,7 +92,7 @@ def test_a_chat_is_told_once(log, form):
 
 
 @pytest.mark.parametrize("form", SHOWN)
-def test_a_turn_whose_run_before_is_missing_or_changed_is_told_with_all(log, form):
+def test_a_turn_whose_run_before_is_missing_or_changed_repeats_all(log, form):
     runs = chat(log, *TURNS)
     last, changed = runs.head(1), runs.assign(response_text="Changed.")
     for frame, times in ((last, 1), (changed, 3)):
@@ -104,12 +104,12 @@ def test_a_turn_whose_run_before_is_missing_or_changed_is_told_with_all(log, for
 def test_rounds_of_tools_show_the_results_that_are_new(log):
     call = ToolCall("c1", "look", "{}")
     asked = (Message("user", (TextPart("Go."),)),)
-    told = (
+    shown = (
         *asked,
         Message("assistant", (call,)),
         Message("tool", (ToolResult("c1", "look", "rain"),)),
     )
-    for number, messages in enumerate((asked, told)):
+    for number, messages in enumerate((asked, shown)):
         request = Request("openai:gpt-x", messages)
         execution = execution_of(request, started_at=NEW_YEAR + timedelta(minutes=number))
         known = {"text": "It rains."} if number else {"text": "", "tool_calls": (call,)}
