@@ -28,7 +28,7 @@ LAYERS = (
     ("exporting",),
     ("calls", "event_stream", "estimation", "dry_runs", "resuming", "retention"),
     ("charts", "demo", "doctor"),
-    ("comparison", "tool_use", "capture"),
+    ("comparison", "evaluation", "tool_use", "capture"),
     ("magics", "widget", "dashboards"),
     ("checking",),
     ("__init__", "__main__"),

@@ -1,0 +1,1 @@
+"""Comparisons of prompts, models and parameters over cases, with checks and statistics."""

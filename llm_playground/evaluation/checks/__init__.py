@@ -1,0 +1,1 @@
+"""Checks of answers: ``lp.checks.contains("refund")``, or any Python function."""
