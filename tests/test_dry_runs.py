@@ -117,7 +117,8 @@ def test_a_stored_answer_takes_neither_a_key_nor_a_budget(serve, monkeypatch):
     assert lp.ask("hi", "openai:gpt-4o").text == answer
 
 
-def test_several_models_have_a_total(serve, capsys):
+def test_several_models_have_a_total(serve, capsys, monkeypatch):
+    monkeypatch.setattr(InteractiveShell, "_instance", None)  # display() prints without a front end
     serve("openai:gpt-4o")
     shell = InteractiveShell()
     magics.load(shell)
@@ -129,7 +130,7 @@ def test_several_models_have_a_total(serve, capsys):
     assert shown("-m openai:gpt-4o").startswith("Dry run")
     first = shown("-m openai:gpt-4o -m local").splitlines()[0]
     total = estimates.together([one.estimate for one in shell.user_ns["dry"]])
-    assert first == str(total)  # without a front end
+    assert first == str(total)
     assert repr(total).startswith("Estimate of 4 calls to openai:gpt-4o, local:smollm2-135m-")
 
 
