@@ -8,7 +8,6 @@ other column, they are compared with the pinned answer itself.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from llm_playground import differences, footer
 from llm_playground.errors import InvalidParameterError, LLMError
+from llm_playground.evaluation.numbers import number_key, numbers_in
 from llm_playground.widget import form_changes
 from llm_playground.widget.session import RunSession
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 Arguments: TypeAlias = Mapping[str, Any]
 
 _NOTHING_PINNED = "No answer is pinned. Press p on one."
-_NUMBER = re.compile(r"\d+(?:[.,'\u2019\u00a0\u202f]\d{3})+(?![\d])(?:[.,]\d+)?|\d+(?:[.,]\d+)?")
-_SEPARATORS = re.compile(r"[.,'\u2019\u00a0\u202f](?=\d{3}(?!\d))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +251,7 @@ def difference_line(before: str, after: str, parts: Sequence[differences.DiffPie
         return "same text"
     words = differing_words(parts)
     changed = f"{words:,} word{' differs' if words == 1 else 's differ'}" if words else "same words"
-    first, second = numbers_in(before), numbers_in(after)
+    first, second = (number_key(numbers_in(text)) for text in (before, after))
     if not first and not second:
         return changed
     return f"{changed} · {'same numbers' if first == second else 'numbers differ'}"
@@ -275,16 +273,6 @@ def differing_words(parts: Sequence[differences.DiffPiece]) -> int:
         else:
             total, removed, added = total + max(removed, added), 0, 0
     return total
-
-
-def numbers_in(text: str) -> Counter[str]:
-    """The numbers of a text, however their thousands are separated.
-
-    >>> sorted(numbers_in("1,204 of 3.5 and 1 204")), sorted(numbers_in("1204, 3,5"))
-    (['1', '1204', '204', '3.5'], ['1204', '3.5'])
-    """
-    found = (_SEPARATORS.sub("", number) for number in _NUMBER.findall(text))
-    return Counter(number.replace(",", ".") for number in found)
 
 
 REQUESTS: Sequence[Callable[[Playground, Arguments], object]] = (pin, difference)
